@@ -1,0 +1,374 @@
+//! YAML text into values that know where they stand.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::code::Code;
+use crate::diagnostic::Report;
+use crate::node::{Entry, Node, Value};
+use crate::source::Source;
+use crate::span::Span;
+use crate::split;
+
+/// How deep lists and mappings may stand in each other.
+pub const MAX_DEPTH: usize = 32;
+
+/// How many brackets may be open at any place, whether they are structure or text.
+const MAX_OPEN_BRACKETS: usize = 256;
+
+/// Why a text can't be read as YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum YamlError {
+    /// It is not YAML.
+    Syntax {
+        /// What the parser says.
+        message: String,
+        /// Where it stopped.
+        span: Span,
+    },
+    /// It is YAML that is not read: an anchor, an alias, a tag, or too deep. The report says so.
+    Refused,
+}
+
+/// The value that the YAML text in the bytes `range` of the report's source holds.
+///
+/// The values are those of YAML's core schema. Of keys that stand twice the last one counts; the
+/// report warns of it.
+///
+/// # Errors
+///
+/// When the text is not YAML, or YAML that is not read.
+pub fn parse(range: Range<usize>, report: &mut Report) -> Result<Node, YamlError> {
+    let source = std::sync::Arc::clone(report.source());
+    let mut lines = split::lines(source.text(), range.clone());
+    if lines.all(|line| line.text.trim().is_empty() || line.text.starts_with('#')) {
+        return Ok(Node {
+            value: Value::Null,
+            span: Span::new(range.start, range.end),
+        });
+    }
+    if let Some(place) = hopeless(&source.text()[range.clone()]) {
+        let start = range.start + place;
+        let message = format!("more than {MAX_OPEN_BRACKETS} brackets are open here");
+        report
+            .error(Code::TooDeep, Span::new(start, start + 1), message)
+            .advise("close them; put the value in quotes if it is text");
+        return Err(YamlError::Refused);
+    }
+    let places = match places(&source, range.clone()) {
+        Ok(places) => Some(places),
+        Err(Stop::Refused(code, span, message, advice)) => {
+            // What no strict parser reads is no alias or tag, but text that starts like one.
+            if let Err(error) = serde_yaml::from_str::<Raw>(&source.text()[range.clone()])
+                && code == Code::AnchorOrTag
+            {
+                return Err(syntax(&source, range.start, &error));
+            }
+            report.error(code, span, message).advise(advice);
+            return Err(YamlError::Refused);
+        }
+        Err(Stop::Syntax) => None,
+    };
+    let raw = serde_yaml::from_str::<Raw>(&source.text()[range.clone()])
+        .map_err(|error| syntax(&source, range.start, &error))?;
+    let whole = Span::new(range.start, range.end);
+    Ok(node(raw, places.as_ref(), whole, report))
+}
+
+/// The bracket with which too many are open. Parsers take very long over such a text before they refuse it.
+fn hopeless(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MAX_OPEN_BRACKETS {
+            return Some(index);
+        }
+    }
+    None
+}
+
+/// Where the parser stopped, in the source's own bytes.
+fn syntax(source: &Source, start: usize, error: &serde_yaml::Error) -> YamlError {
+    let offset = match error.location() {
+        Some(place) => {
+            let first = source.location(start);
+            source.offset(first.line + place.line() - 1, place.column())
+        }
+        None => start,
+    };
+    let text = error.to_string();
+    let message = text.split(" at line ").next().unwrap_or(&text);
+    YamlError::Syntax {
+        message: message.to_owned(),
+        span: Span::new(offset, offset + 1),
+    }
+}
+
+/// A value without places; mappings keep their order and what stands twice.
+#[derive(Debug)]
+enum Raw {
+    Scalar(Value),
+    List(Vec<Raw>),
+    Map(Vec<(String, Raw)>),
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = Raw;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Bool(value)))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Number(value.into())))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::Number(value.into())))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::String(value.to_string())))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::String(value.to_string())))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+        let text = if value.is_nan() {
+            ".nan"
+        } else if value > 0.0 {
+            ".inf"
+        } else {
+            "-.inf"
+        };
+        Ok(Raw::Scalar(match serde_json::Number::from_f64(value) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text.to_owned()),
+        }))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::String(value.to_owned())))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Raw, E> {
+        Ok(Raw::Scalar(Value::String(value)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Raw::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = entries.next_key::<Raw>()? {
+            let key = match key {
+                Raw::Scalar(Value::String(text)) => text,
+                Raw::Scalar(Value::Number(number)) => number.to_string(),
+                Raw::Scalar(Value::Bool(truth)) => truth.to_string(),
+                Raw::Scalar(Value::Null) => "null".to_owned(),
+                _ => {
+                    return Err(de::Error::custom(
+                        "a list or mapping stands where a key should",
+                    ));
+                }
+            };
+            map.push((key, entries.next_value()?));
+        }
+        Ok(Raw::Map(map))
+    }
+}
+
+/// Where a value stands, and the values in it.
+#[derive(Debug)]
+struct Place {
+    span: Span,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Scalar,
+    List(Vec<Place>),
+    Map(Vec<(Span, Place)>),
+}
+
+enum Stop {
+    Refused(Code, Span, String, &'static str),
+    Syntax,
+}
+
+/// The places of all values, found by a parser that keeps them; it also refuses what is not read.
+fn places(source: &Source, range: Range<usize>) -> Result<Place, Stop> {
+    let text = &source.text()[range.clone()];
+    let mut open: Vec<(Place, Option<Span>)> = Vec::new();
+    let mut root = None;
+    for next in Parser::new_from_str(text) {
+        let (event, mark) = next.map_err(|_| Stop::Syntax)?;
+        let bytes = mark.byte_range().unwrap_or(0..0);
+        let span = Span::new(range.start + bytes.start, range.start + bytes.end);
+        refuse(&event, span)?;
+        let finished = match event {
+            Event::Scalar(..) => Place {
+                span,
+                inner: Inner::Scalar,
+            },
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                if open.len() >= MAX_DEPTH {
+                    let message = format!("values stand more than {MAX_DEPTH} deep in each other");
+                    return Err(Stop::Refused(Code::TooDeep, span, message, "flatten them"));
+                }
+                let inner = match event {
+                    Event::SequenceStart(..) => Inner::List(Vec::new()),
+                    _ => Inner::Map(Vec::new()),
+                };
+                open.push((Place { span, inner }, None));
+                continue;
+            }
+            Event::SequenceEnd | Event::MappingEnd => match open.pop() {
+                Some((mut place, _)) => {
+                    place.span.end = last_end(&place).max(place.span.start);
+                    place
+                }
+                None => return Err(Stop::Syntax),
+            },
+            _ => continue,
+        };
+        match open.last_mut() {
+            None => root = Some(finished),
+            Some((parent, key)) => match &mut parent.inner {
+                Inner::List(items) => items.push(finished),
+                Inner::Map(entries) => match key.take() {
+                    None => *key = Some(finished.span),
+                    Some(key) => entries.push((key, finished)),
+                },
+                Inner::Scalar => return Err(Stop::Syntax),
+            },
+        }
+    }
+    root.ok_or(Stop::Syntax)
+}
+
+fn last_end(place: &Place) -> usize {
+    match &place.inner {
+        Inner::List(items) => items.last().map_or(place.span.end, |item| item.span.end),
+        Inner::Map(entries) => entries
+            .last()
+            .map_or(place.span.end, |(_, value)| value.span.end),
+        Inner::Scalar => place.span.end,
+    }
+}
+
+fn refuse(event: &Event<'_>, span: Span) -> Result<(), Stop> {
+    let (anchor, tag) = match event {
+        Event::Scalar(_, _, anchor, tag)
+        | Event::SequenceStart(_, anchor, tag)
+        | Event::MappingStart(_, anchor, tag) => (*anchor != 0, tag.is_some()),
+        Event::Alias(_) => (true, false),
+        _ => (false, false),
+    };
+    let what = match (anchor, tag) {
+        (false, false) => return Ok(()),
+        (true, _) => "anchors and aliases (`&`, `*`) are not read",
+        (_, true) => "tags (`!`) are not read",
+    };
+    let advice = "write the value out; put it in quotes if it is text";
+    Err(Stop::Refused(
+        Code::AnchorOrTag,
+        span,
+        what.to_owned(),
+        advice,
+    ))
+}
+
+/// `raw` with its places; where they are not known, those of what is around it.
+fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> Node {
+    let span = place.map_or(around, |place| place.span);
+    let value = match raw {
+        Raw::Scalar(value) => value,
+        Raw::List(items) => {
+            let places = match place.map(|place| &place.inner) {
+                Some(Inner::List(places)) if places.len() == items.len() => Some(places),
+                _ => None,
+            };
+            Value::List(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| {
+                        node(item, places.map(|places| &places[index]), span, report)
+                    })
+                    .collect(),
+            )
+        }
+        Raw::Map(entries) => {
+            let places = match place.map(|place| &place.inner) {
+                Some(Inner::Map(places)) if places.len() == entries.len() => Some(places),
+                _ => None,
+            };
+            let mut map: Vec<Entry> = Vec::new();
+            let mut known = BTreeMap::new();
+            for (index, (key, value)) in entries.into_iter().enumerate() {
+                let place = places.map(|places| &places[index]);
+                let key_span = place.map_or(span, |(key, _)| *key);
+                let value = node(value, place.map(|(_, value)| value), span, report);
+                if let Some(index) = known.get(&key) {
+                    warn_of_duplicate(&key, key_span, report);
+                    let earlier: &mut Entry = &mut map[*index];
+                    earlier.key_span = key_span;
+                    earlier.value = value;
+                    continue;
+                }
+                known.insert(key.clone(), map.len());
+                map.push(Entry {
+                    key,
+                    key_span,
+                    value,
+                });
+            }
+            Value::Map(map)
+        }
+    };
+    Node { value, span }
+}
+
+/// Warns of a key that stands again, at its second place.
+pub fn warn_of_duplicate(key: &str, span: Span, report: &mut Report) {
+    report
+        .warning(
+            Code::DuplicateKey,
+            span,
+            format!("the key `{key}` stands twice"),
+        )
+        .advise("the last one counts; remove the other");
+}
