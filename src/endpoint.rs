@@ -1,0 +1,239 @@
+//! The operations of an agent.
+
+use serde_json::json;
+
+use crate::code::Code;
+use crate::diagnostic::Report;
+use crate::ident::Ident;
+use crate::method::Method;
+use crate::nearest::nearest;
+use crate::node::{Entry, Node};
+use crate::parameter::{self, Parameter};
+use crate::route;
+use crate::schema::{self, Role, Schema};
+use crate::setting::{self, Rate};
+use crate::slug::Slug;
+use crate::span::Span;
+
+/// One operation of an agent.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The key in the service block.
+    pub name: String,
+    /// The name of the trait's method.
+    pub method_name: Ident,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, with parameters in braces.
+    pub path: String,
+    /// What it does, in the author's words.
+    pub description: Option<String>,
+    /// What it takes.
+    pub input: Schema,
+    /// Which properties of the input come from the path and the query.
+    pub parameters: Vec<Parameter>,
+    /// What it answers.
+    pub output: Schema,
+    /// Whether it is offered as server-sent events too.
+    pub stream: bool,
+    /// Who answers.
+    pub handler: Handler,
+    /// The roles that may call it; empty for everyone.
+    pub roles: Vec<String>,
+    /// How often a caller may.
+    pub rate: Option<Rate>,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Where its name stands.
+    pub span: Span,
+}
+
+/// Who answers an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    /// The agent's prompt on a model.
+    Model,
+    /// Code of the user's.
+    Code,
+}
+
+const KEYS: &[&str] = &[
+    "path",
+    "method",
+    "description",
+    "input",
+    "output",
+    "stream",
+    "roles",
+    "rate",
+    "timeout",
+    "handler",
+];
+
+/// Reads the endpoints of the agent `slug` from the mapping in `node`.
+pub fn read_all(node: &Node, slug: &Slug, report: &mut Report) -> Vec<Endpoint> {
+    let Some(entries) = node.entries() else {
+        report
+            .error(
+                Code::BadSetting,
+                node.span,
+                format!("`endpoints` holds {}", node.kind()),
+            )
+            .advise("it takes a mapping of names to endpoints");
+        return Vec::new();
+    };
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for entry in entries {
+        let Some(endpoint) = read(entry, slug, report) else {
+            continue;
+        };
+        let twin = endpoints
+            .iter()
+            .find(|other| other.method_name == endpoint.method_name);
+        if let Some(twin) = twin {
+            let message = format!(
+                "`{}` and `{}` are both named `{}` in Rust",
+                twin.name, endpoint.name, endpoint.method_name
+            );
+            report
+                .error(Code::EndpointCollision, endpoint.span, message)
+                .advise("rename one of them");
+            continue;
+        }
+        endpoints.push(endpoint);
+    }
+    endpoints
+}
+
+fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
+    let name = entry.key.as_str();
+    let Some(method_name) = Ident::snake(name) else {
+        report
+            .error(
+                Code::BadEndpoint,
+                entry.key_span,
+                "an endpoint can't be named like that",
+            )
+            .advise("start with a letter; use letters, digits, `-` and `_`");
+        return None;
+    };
+    let mut path = None;
+    let mut method = Method::Post;
+    let mut description = None;
+    let mut input = None;
+    let mut output = None;
+    let mut stream = false;
+    let mut handler = Handler::Model;
+    let mut roles = Vec::new();
+    let mut rate = None;
+    let mut timeout_ms = None;
+    let mut broken = false;
+    for Entry { key, value, .. } in setting::known_entries(&entry.value, KEYS, report) {
+        match key.as_str() {
+            "path" => {
+                path = route::read(value, report).or_else(|| {
+                    broken = true;
+                    None
+                })
+            }
+            "method" => match read_method(value, report) {
+                Some(read) => method = read,
+                None => broken = true,
+            },
+            "description" => {
+                description = setting::text(value, report).map(str::to_owned);
+            }
+            "input" => input = Some(schema::read(value, report, Role::Input)),
+            "output" => output = Some(schema::read(value, report, Role::Output)),
+            "stream" => stream = setting::truth(value, report).unwrap_or(stream),
+            "handler" => handler = read_handler(value, report).unwrap_or(handler),
+            "roles" => {
+                roles = setting::names(value, report)
+                    .into_iter()
+                    .map(|name| name.text)
+                    .collect();
+            }
+            "rate" => rate = setting::rate(value, report),
+            _ => timeout_ms = setting::duration_ms(value, report),
+        }
+    }
+    let input = match input {
+        Some(input) => input,
+        None => schema::read(&prose_input(entry.key_span), report, Role::Input),
+    };
+    let output = match output {
+        Some(output) => output,
+        None => schema::read(&prose_output(entry.key_span), report, Role::Output),
+    };
+    let path = path.unwrap_or_else(|| format!("/v1/agents/{slug}/{}", route::segment(name)));
+    let (input, output) = (input?, output?);
+    if broken {
+        return None;
+    }
+    let parameters = parameter::of(method, &path, &input, entry.key_span, report);
+    Some(Endpoint {
+        name: name.to_owned(),
+        method_name,
+        method,
+        path,
+        description,
+        input,
+        parameters,
+        output,
+        stream,
+        handler,
+        roles,
+        rate,
+        timeout_ms,
+        span: entry.key_span,
+    })
+}
+
+fn read_method(node: &Node, report: &mut Report) -> Option<Method> {
+    let text = setting::text(node, report)?.to_ascii_lowercase();
+    let method = Method::ALL
+        .into_iter()
+        .find(|method| method.as_str() == text);
+    if method.is_none() {
+        let message = format!("`{text}` is no HTTP method here");
+        let diagnostic = report.error(Code::BadEndpoint, node.span, message);
+        match nearest(&text, Method::ALL.map(Method::as_str)) {
+            Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
+            None => diagnostic.advise("it takes get, post, put, patch or delete"),
+        }
+    }
+    method
+}
+
+fn read_handler(node: &Node, report: &mut Report) -> Option<Handler> {
+    match setting::text(node, report)? {
+        "model" => Some(Handler::Model),
+        "code" => Some(Handler::Code),
+        other => {
+            let diagnostic = report.error(
+                Code::BadEndpoint,
+                node.span,
+                format!("`{other}` answers nothing"),
+            );
+            match nearest(other, ["model", "code"]) {
+                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
+                None => diagnostic.advise("it takes `model` or `code`"),
+            }
+            None
+        }
+    }
+}
+
+/// The input of an endpoint that declares none: what a person says, and the conversation it is part of.
+fn prose_input(span: Span) -> Node {
+    let input = json!({
+        "input": "string, what the agent is asked",
+        "session_id?": "string, the conversation to go on with",
+    });
+    Node::from_json(&input, span)
+}
+
+/// The output of an endpoint that declares none.
+fn prose_output(span: Span) -> Node {
+    Node::from_json(&json!({ "output": "string, what the agent answers" }), span)
+}
