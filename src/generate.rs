@@ -1,0 +1,136 @@
+//! The pure core: a project in, artifacts and diagnostics out.
+
+use serde_json::Value as Json;
+
+use crate::agent::{self, Agent};
+use crate::artifact::Artifact;
+use crate::code::Code;
+use crate::config::Target;
+use crate::diagnostic::{Diagnostic, Severity, has_errors};
+use crate::parallel::in_parallel;
+use crate::project::Project;
+use crate::rust_source;
+use crate::target::{openapi, prompts};
+use crate::template::Templates;
+
+/// What came of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Generation {
+    /// The generated files, sorted by path; none when a diagnostic is an error.
+    pub artifacts: Vec<Artifact>,
+    /// The agents, sorted by slug; those that could be read, when a diagnostic is an error.
+    pub agents: Vec<Agent>,
+    /// Everything worth saying, sorted by file and place, each thing once.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks everything in `project` and generates nothing.
+pub fn check(project: &Project) -> Generation {
+    let mut diagnostics = project.diagnostics.clone();
+    let agents = agent::read_all(&project.sources, &project.config, &mut diagnostics);
+    if agents.is_empty() && !has_errors(&diagnostics) {
+        let folders = project.config.agents.join(", ");
+        diagnostics.push(
+            Diagnostic::error(Code::NoAgents, folders, "there are no agents here")
+                .help("an agent is a Markdown file that starts with a line `---`"),
+        );
+    }
+    for diagnostic in &mut diagnostics {
+        if project.config.deny.contains(&diagnostic.code) {
+            diagnostic.severity = Severity::Error;
+        }
+    }
+    Generation {
+        artifacts: Vec::new(),
+        agents,
+        diagnostics: sorted(diagnostics),
+    }
+}
+
+/// Generates everything `project` asks for. Reads nothing and writes nothing but memory.
+pub fn generate(project: &Project) -> Generation {
+    let mut generation = check(project);
+    if has_errors(&generation.diagnostics) {
+        return generation;
+    }
+    match render(project, &generation.agents) {
+        Ok(artifacts) => generation.artifacts = artifacts,
+        Err(diagnostics) => {
+            generation.diagnostics.extend(diagnostics);
+            generation.diagnostics = sorted(generation.diagnostics);
+        }
+    }
+    generation
+}
+
+/// What is made of one agent.
+struct Rendered {
+    artifacts: Vec<Artifact>,
+    fragment: Json,
+}
+
+fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
+    let config = &project.config;
+    let templates = Templates::new(&project.templates).map_err(|diagnostic| vec![diagnostic])?;
+    let shared = openapi::shared(&templates).map_err(|diagnostic| vec![diagnostic])?;
+    let wants = |target| config.targets.contains(&target);
+    let one = |agent: &Agent| -> Result<Rendered, Diagnostic> {
+        let mut artifacts = Vec::new();
+        // Rust includes the prompts: they are written for it too.
+        if wants(Target::Prompts) || wants(Target::Rust) {
+            artifacts = prompts::render(agent, agents, &templates)?;
+        }
+        if wants(Target::Rust) {
+            artifacts.push(rust_source::module(agent, agents, &templates)?);
+        }
+        let fragment = openapi::fragment(agent, config, &shared, &templates)?;
+        Ok(Rendered {
+            artifacts,
+            fragment,
+        })
+    };
+    let mut artifacts = Vec::new();
+    let mut fragments = Vec::new();
+    let mut diagnostics = Vec::new();
+    for rendered in in_parallel(agents, one) {
+        match rendered {
+            Ok(rendered) => {
+                artifacts.extend(rendered.artifacts);
+                fragments.push(rendered.fragment);
+            }
+            Err(diagnostic) => diagnostics.push(diagnostic),
+        }
+    }
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    let documents = openapi::render(agents, &fragments, config, &shared, &templates)?;
+    if wants(Target::Openapi) {
+        artifacts.extend(documents.artifacts);
+    }
+    if wants(Target::Rust) {
+        let registry = rust_source::registry(agents, &templates);
+        artifacts.push(registry.map_err(|diagnostic| vec![diagnostic])?);
+        artifacts.push(Artifact {
+            path: "rust/openapi.json".to_owned(),
+            bytes: documents.served.into_bytes(),
+        });
+    }
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(artifacts)
+}
+
+/// The diagnostics by file and place; what was said twice of one place stands once.
+fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by(|a, b| {
+        let key = |d: &Diagnostic| (d.path.clone(), d.location(), d.code, d.message.clone());
+        key(a).cmp(&key(b))
+    });
+    diagnostics.dedup_by(|a, b| {
+        // A broken template fails for every agent: once is enough.
+        let one_cause = matches!(a.code, Code::BadTemplate | Code::BadOutput);
+        let same = a.path == b.path && a.span == b.span && a.code == b.code;
+        same && (one_cause || a.message == b.message)
+    });
+    diagnostics
+}

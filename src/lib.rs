@@ -1,0 +1,117 @@
+//! Compiles agent files into prompt bundles, typed Rust handlers and OpenAPI documents.
+//!
+//! In a build script:
+//!
+//! ```no_run
+//! agentgen_build::compile("agents");
+//! ```
+//!
+//! In the crate, which depends on `agentgen-runtime`:
+//!
+//! ```text
+//! mod agents {
+//!     agentgen_runtime::include_agents!();
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     agentgen_runtime::serve(agents::registry(&agents::Prompted))
+//! }
+//! ```
+//!
+//! Underneath, [`load`] reads a project from the disk, [`generate()`] makes everything of it in memory, and
+//! [`plan`](plan::plan) and [`apply`](apply::apply) bring the output folder up to date. `generate` reads
+//! and writes nothing else, and the same project gives the same bytes:
+//!
+//! ```
+//! use agentgen_build::project::Project;
+//! use agentgen_build::source::Source;
+//!
+//! let text = "---\nname: librarian\ndescription: Knows every book.\n---\nYou are the librarian.\n";
+//! let source = Source::from_bytes("agents/librarian.md", text.into()).expect("it is UTF-8");
+//! let project = Project {
+//!     sources: vec![source],
+//!     ..Project::default()
+//! };
+//! let generation = agentgen_build::generate(&project);
+//! assert!(generation.artifacts.iter().any(|file| file.path == "rust/librarian.rs"));
+//! ```
+
+pub mod agent;
+pub mod apply;
+pub mod artifact;
+pub mod code;
+pub mod compile;
+pub mod config;
+#[cfg(feature = "cli")]
+pub mod config_file;
+pub mod diagnostic;
+pub mod discover;
+pub mod endpoint;
+pub mod example;
+pub mod fix;
+pub mod frontmatter;
+pub mod generate;
+mod glob;
+pub mod ident;
+pub mod json_schema;
+pub mod key;
+pub mod manifest;
+pub mod method;
+pub mod nearest;
+pub mod node;
+pub mod openapi_component;
+pub mod openapi_document;
+mod openapi_operation;
+pub mod openapi_text;
+pub mod openapi_version;
+pub mod operation;
+pub mod outline;
+pub mod parallel;
+pub mod parameter;
+pub mod picoschema;
+pub mod plan;
+pub mod printable;
+pub mod project;
+mod record;
+pub mod repair;
+mod repair_value;
+pub mod route;
+pub mod rust_agent;
+pub mod rust_checks;
+pub mod rust_context;
+pub mod rust_source;
+pub mod rust_text;
+pub mod rust_type;
+pub mod rust_types;
+pub mod schema;
+pub mod schema_canonical;
+pub mod schema_choice;
+pub mod schema_example;
+pub mod schema_example_scalar;
+pub mod schema_keywords;
+pub mod schema_object;
+pub mod schema_part;
+pub mod schema_recursion;
+pub mod schema_scalar;
+pub mod schema_type;
+pub mod schema_union;
+pub mod schema_valid;
+pub mod service;
+pub mod setting;
+pub mod sha256;
+pub mod slug;
+pub mod source;
+pub mod span;
+pub mod spec;
+pub mod split;
+pub mod target;
+pub mod template;
+pub mod tokens;
+pub mod tools;
+pub mod workflow;
+pub mod yaml;
+
+pub use artifact::Artifact;
+pub use compile::{Builder, compile, configure};
+pub use discover::load;
+pub use generate::{Generation, generate};

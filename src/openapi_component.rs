@@ -1,0 +1,230 @@
+//! JSON Schemas as components of an OpenAPI document.
+
+use heck::ToUpperCamelCase;
+use serde_json::{Map, Value as Json, json};
+
+/// The definitions of a schema: the name of each, and that of the component it became.
+pub type Definitions = Vec<(String, String)>;
+
+/// Puts each of the `$defs` of `schema` among `components`, as `<base><Def>`.
+pub fn define(base: &str, schema: &Json, components: &mut Vec<(String, Json)>) -> Definitions {
+    let defs = schema.get("$defs").and_then(Json::as_object);
+    let mut definitions = Definitions::new();
+    // All of them are there before the first is rewritten, since they may refer to each other.
+    for (def, value) in defs.into_iter().flatten() {
+        let wanted = format!("{base}{}", def.to_upper_camel_case());
+        let component = place(&wanted, value.clone(), components);
+        definitions.push((def.clone(), component));
+    }
+    for ((_, value), (_, component)) in defs.into_iter().flatten().zip(&definitions) {
+        let rewritten = rewrite(value, component, &definitions, components);
+        if let Some((_, slot)) = components.iter_mut().find(|(name, _)| name == component) {
+            *slot = rewritten;
+        }
+    }
+    definitions
+}
+
+/// Puts `schema` among `components` as `name`, each alternative of a `oneOf` with a discriminator under
+/// a name of its own, and answers the reference to it.
+pub fn hoist(
+    name: &str,
+    schema: &Json,
+    definitions: &Definitions,
+    components: &mut Vec<(String, Json)>,
+) -> Json {
+    let rewritten = inline(name, schema, definitions, components);
+    reference(&place(name, rewritten, components))
+}
+
+/// The same as [`hoist`], for a schema that stays where it is used; `name` begins the names of its parts.
+pub fn inline(
+    name: &str,
+    schema: &Json,
+    definitions: &Definitions,
+    components: &mut Vec<(String, Json)>,
+) -> Json {
+    let mut rewritten = rewrite(schema, name, definitions, components);
+    if let Some(map) = rewritten.as_object_mut() {
+        map.shift_remove("$defs");
+    }
+    rewritten
+}
+
+/// Adds a component under a name that no other has, and answers that name.
+fn place(wanted: &str, schema: Json, components: &mut Vec<(String, Json)>) -> String {
+    let mut name = wanted.to_owned();
+    let mut number = 1;
+    while components.iter().any(|(known, _)| *known == name) {
+        number += 1;
+        name = format!("{wanted}{number}");
+    }
+    components.push((name.clone(), schema));
+    name
+}
+
+/// The object schema `schema` without the properties `names`.
+pub fn without(schema: &Json, names: &[&str]) -> Json {
+    let mut schema = schema.clone();
+    if names.is_empty() {
+        return schema;
+    }
+    if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut) {
+        properties.retain(|name, _| !names.contains(&name.as_str()));
+    }
+    let mut none_required = false;
+    if let Some(required) = schema.get_mut("required").and_then(Json::as_array_mut) {
+        required.retain(|name| !name.as_str().is_some_and(|name| names.contains(&name)));
+        none_required = required.is_empty();
+    }
+    if let Some(map) = schema.as_object_mut() {
+        if none_required {
+            map.shift_remove("required");
+        }
+        // What the author shows as examples has the parameters in it too.
+        for key in ["example", "examples", "default"] {
+            map.shift_remove(key);
+        }
+    }
+    schema
+}
+
+fn reference(name: &str) -> Json {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// `schema` with its references pointed at components; `here` names what is hoisted out of it.
+fn rewrite(
+    schema: &Json,
+    here: &str,
+    definitions: &Definitions,
+    components: &mut Vec<(String, Json)>,
+) -> Json {
+    let Some(map) = schema.as_object() else {
+        return schema.clone();
+    };
+    if let Some(split) = without_null(map) {
+        return rewrite(&split, here, definitions, components);
+    }
+    let tag = map
+        .get("oneOf")
+        .and_then(|_| map.get("discriminator")?.get("propertyName")?.as_str());
+    let mut rewritten = Map::new();
+    for (key, value) in map {
+        let value = match (key.as_str(), value) {
+            ("$ref", Json::String(target)) => component_of(target, definitions)
+                .map_or_else(|| value.clone(), |name| reference(name)["$ref"].clone()),
+            ("properties", Json::Object(properties)) => properties
+                .iter()
+                .map(|(name, property)| {
+                    let inner = format!("{here}{}", name.to_upper_camel_case());
+                    let property = rewrite(property, &inner, definitions, components);
+                    (name.clone(), property)
+                })
+                .collect::<Map<_, _>>()
+                .into(),
+            ("oneOf" | "anyOf", Json::Array(alternatives)) => alternatives
+                .iter()
+                .enumerate()
+                .map(|(index, alternative)| {
+                    let name = tag.map(|tag| alternative_name(here, alternative, tag, index));
+                    let inner = name.as_deref().unwrap_or(here);
+                    let rewritten = rewrite(alternative, inner, definitions, components);
+                    match name {
+                        Some(name) if rewritten.get("$ref").is_none() => {
+                            reference(&place(&name, rewritten, components))
+                        }
+                        _ => rewritten,
+                    }
+                })
+                .collect(),
+            ("items", _) => rewrite(value, &format!("{here}Item"), definitions, components),
+            ("additionalProperties", Json::Object(_)) => {
+                rewrite(value, &format!("{here}Value"), definitions, components)
+            }
+            _ => value.clone(),
+        };
+        rewritten.insert(key.clone(), value);
+    }
+    if let Some(tag) = tag {
+        let mapping = mapping(&rewritten, tag, definitions, components);
+        rewritten.insert(
+            "discriminator".to_owned(),
+            json!({ "propertyName": tag, "mapping": mapping }),
+        );
+    }
+    Json::Object(rewritten)
+}
+
+/// A choice with a discriminator that allows null too, as that choice or null: null has no property that
+/// could tell it apart.
+fn without_null(map: &Map<String, Json>) -> Option<Json> {
+    let alternatives = map.get("oneOf")?.as_array()?;
+    let discriminator = map.get("discriminator")?;
+    let is_null = |schema: &Json| schema["type"] == "null";
+    if !alternatives.iter().any(is_null) {
+        return None;
+    }
+    let rest: Vec<&Json> = alternatives
+        .iter()
+        .filter(|schema| !is_null(schema))
+        .collect();
+    let mut outer = map.clone();
+    outer.shift_remove("oneOf");
+    outer.shift_remove("discriminator");
+    let choice = json!({ "oneOf": rest, "discriminator": discriminator });
+    outer.insert("anyOf".to_owned(), json!([choice, { "type": "null" }]));
+    Some(Json::Object(outer))
+}
+
+fn component_of<'a>(target: &str, definitions: &'a Definitions) -> Option<&'a str> {
+    let def = target.strip_prefix("#/$defs/")?;
+    let (_, component) = definitions.iter().find(|(known, _)| known == def)?;
+    Some(component)
+}
+
+fn alternative_name(here: &str, alternative: &Json, tag: &str, index: usize) -> String {
+    match tag_value(alternative, tag) {
+        Some(value) => format!("{here}{}", value.to_upper_camel_case()),
+        None => format!("{here}Alternative{}", index + 1),
+    }
+}
+
+fn tag_value<'a>(alternative: &'a Json, tag: &str) -> Option<&'a str> {
+    let property = alternative.get("properties")?.get(tag)?;
+    property
+        .get("const")
+        .or_else(|| property.get("enum")?.get(0))?
+        .as_str()
+}
+
+/// Which value of the tag means which component.
+fn mapping(
+    schema: &Map<String, Json>,
+    tag: &str,
+    definitions: &Definitions,
+    components: &[(String, Json)],
+) -> Json {
+    let references = schema
+        .get("oneOf")
+        .and_then(Json::as_array)
+        .into_iter()
+        .flatten();
+    references
+        .filter_map(|alternative| {
+            let target = alternative.get("$ref")?;
+            let mut name = target.as_str()?.rsplit('/').next()?;
+            // A definition may be nothing but the name of another one.
+            for _ in 0..=definitions.len() {
+                let (_, component) = components.iter().find(|(known, _)| known == name)?;
+                if let Some(value) = tag_value(component, tag) {
+                    return Some((value.to_owned(), target.clone()));
+                }
+                let next = component.get("$ref")?.as_str()?;
+                name = component_of(next, definitions).or_else(|| next.rsplit('/').next())?;
+            }
+            None
+        })
+        .collect::<Map<_, _>>()
+        .into()
+}
