@@ -1,0 +1,31 @@
+//! `agentgen schema`
+
+use agentgen_build::config_file;
+use agentgen_build::target::prompts;
+use clap::{Args, ValueEnum};
+
+use super::output::{Status, print};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// What the schema is of
+    #[arg(value_enum)]
+    of: Document,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    /// The file bundle.json of every agent
+    Bundle,
+    /// The file agentgen.toml
+    Config,
+}
+
+/// Prints the JSON Schema.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    match arguments.of {
+        Document::Bundle => print(prompts::SCHEMA)?,
+        Document::Config => print(config_file::SCHEMA)?,
+    }
+    Ok(Status::Fine)
+}

@@ -1,0 +1,131 @@
+//! `agentgen show`
+
+use std::path::Path;
+
+use agentgen_build::agent::Agent;
+use agentgen_build::config::Config;
+use agentgen_build::diagnostic::Severity;
+use agentgen_build::discover;
+use agentgen_build::generate::check;
+use agentgen_build::target::prompts::bundle;
+use clap::Args;
+use serde_json::Value;
+
+use super::inputs::{Inputs, Settings};
+use super::only::{find, unknown_agent};
+use super::output::{Status, print};
+use super::report::{self, Format};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The name of an agent of the project, or the path of any file
+    #[arg(value_name = "NAME|PATH")]
+    agent: String,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Prints the agent's bundle.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
+    let path = Path::new(&arguments.agent);
+    let is_path = path.is_file();
+    let project = if is_path {
+        let root = std::env::current_dir().unwrap_or_default();
+        let sidecar = path.with_extension("service.yaml");
+        let files = [path, sidecar.as_path()].into_iter();
+        let files = files.filter(|file| file.is_file());
+        discover::load(
+            &root,
+            Config {
+                agents: files.map(|file| discover::relative(&root, file)).collect(),
+                ..settings.config.clone()
+            },
+        )
+    } else {
+        settings.load()
+    };
+    let generation = check(&project);
+    let agent = match is_path {
+        true => generation.agents.first(),
+        false => find(&generation.agents, &arguments.agent),
+    };
+    let Some(agent) = agent else {
+        let mut diagnostics = generation.diagnostics;
+        report::deduplicate(&mut diagnostics);
+        if !is_path {
+            diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+            diagnostics.push(unknown_agent(&arguments.agent, &generation.agents));
+        }
+        report::draw(&diagnostics);
+        return Err(Status::of(&diagnostics).max(Status::Refused));
+    };
+    // Of a single file nothing can be said about the agents it names: they are not there.
+    let own: Vec<_> = generation
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.path == agent.spec.source.path() || is_path)
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .filter(|diagnostic| {
+            !(is_path && diagnostic.code == agentgen_build::code::Code::UnknownAgent)
+        })
+        .cloned()
+        .collect();
+    if !own.is_empty() {
+        report::draw(&own);
+        return Err(Status::of(&own));
+    }
+    let bundle = bundle(agent, &generation.agents);
+    match arguments.format {
+        Format::Json => print(&format!("{bundle:#}\n"))?,
+        Format::Text => print(&overview(agent, &bundle))?,
+    }
+    Ok(Status::Fine)
+}
+
+/// What a person wants to know first.
+fn overview(agent: &Agent, bundle: &Value) -> String {
+    let spec = &agent.spec;
+    let prompt = &bundle["prompt"];
+    let tools = match &spec.tools {
+        Some(tools) => tools
+            .iter()
+            .map(|tool| tool.entry.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+        None => "any".to_owned(),
+    };
+    let mut lines = vec![
+        ("name", spec.name.clone()),
+        ("file", spec.source.path().to_owned()),
+        ("summary", spec.summary.clone()),
+        ("model", agent.model().unwrap_or("any").to_owned()),
+        ("tools", tools),
+        ("examples", spec.examples.len().to_string()),
+        (
+            "prompt",
+            format!(
+                "{} bytes, {} words, {} tokens ({})",
+                prompt["bytes"],
+                prompt["words"],
+                prompt["tokens"]["count"],
+                prompt["tokens"]["encoding"].as_str().unwrap_or_default()
+            ),
+        ),
+        (
+            "sha256",
+            prompt["sha256"].as_str().unwrap_or_default().to_owned(),
+        ),
+    ];
+    for operation in agentgen_build::operation::all(agent) {
+        let route = format!("{} {}", operation.method.name(), operation.path);
+        lines.push(("endpoint", route));
+    }
+    lines
+        .iter()
+        .map(|(key, value)| format!("{key:9} {}\n", agentgen_build::printable::printable(value)))
+        .collect()
+}
