@@ -1,0 +1,148 @@
+//! What can go wrong while an agent runs, each with its meaning in HTTP.
+
+use std::fmt;
+
+use crate::problem::Problem;
+use crate::validate::Violation;
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// 400: the request makes no sense.
+    BadRequest(String),
+    /// 403: the caller may not do this.
+    Forbidden(String),
+    /// 404: there is no such thing.
+    NotFound(String),
+    /// 409: something else is going on that excludes it.
+    Conflict(String),
+    /// 422: the request is well formed, but breaks these rules.
+    Invalid(Vec<Violation>),
+    /// 429: too much was asked for; after so many seconds it may be tried again.
+    RateLimited(u64),
+    /// 500: a fault of the service. The text goes to the log, never to the caller.
+    Internal(String),
+    /// 501: nobody has written this yet.
+    NotImplemented(String),
+    /// 502: the model's answer is not what its output schema demands.
+    BadAnswer(String),
+    /// 503: it can't be done now.
+    Unavailable(String),
+    /// 504: it took longer than it may.
+    TimedOut(String),
+}
+
+/// After how many seconds another try makes sense when something is not there.
+const RETRY_UNAVAILABLE: u64 = 5;
+
+impl AgentError {
+    /// 400, because of `detail`.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::BadRequest(detail.into())
+    }
+
+    /// 403, because of `detail`.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::Forbidden(detail.into())
+    }
+
+    /// 404, because of `detail`.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::NotFound(detail.into())
+    }
+
+    /// 409, because of `detail`.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::Conflict(detail.into())
+    }
+
+    /// 422, for one reason at one place (a JSON Pointer).
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Violation {
+            detail: detail.into(),
+            pointer: pointer.into(),
+        }])
+    }
+
+    /// 500; `cause` is logged and not sent.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self::Internal(cause.to_string())
+    }
+
+    /// 501, for an endpoint that is still to be written: `what` is its name.
+    pub fn not_implemented(what: impl fmt::Display) -> Self {
+        Self::NotImplemented(format!("{what} is not implemented yet"))
+    }
+
+    /// 503, because of `detail`.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::Unavailable(detail.into())
+    }
+
+    /// The HTTP status of this error.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::Forbidden(_) => 403,
+            Self::NotFound(_) => 404,
+            Self::Conflict(_) => 409,
+            Self::Invalid(_) => 422,
+            Self::RateLimited(_) => 429,
+            Self::Internal(_) => 500,
+            Self::NotImplemented(_) => 501,
+            Self::BadAnswer(_) => 502,
+            Self::Unavailable(_) => 503,
+            Self::TimedOut(_) => 504,
+        }
+    }
+
+    /// What the caller is told of it.
+    #[must_use]
+    pub fn to_problem(&self) -> Problem {
+        let mut problem = Problem::new(self.status(), self.detail());
+        match self {
+            Self::Invalid(violations) => problem.errors.clone_from(violations),
+            Self::RateLimited(seconds) => problem.retry_after = Some(*seconds),
+            Self::Unavailable(_) => problem.retry_after = Some(RETRY_UNAVAILABLE),
+            _ => {}
+        }
+        problem
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::BadRequest(detail)
+            | Self::Forbidden(detail)
+            | Self::NotFound(detail)
+            | Self::Conflict(detail)
+            | Self::NotImplemented(detail)
+            | Self::BadAnswer(detail)
+            | Self::Unavailable(detail)
+            | Self::TimedOut(detail) => detail.clone(),
+            Self::Invalid(_) => "the request breaks the rules of its schema".to_owned(),
+            Self::RateLimited(seconds) => {
+                format!("too many requests; try again in {seconds} s")
+            }
+            Self::Internal(_) => "the service failed; its log says why".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for AgentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internal(cause) => f.write_str(cause),
+            Self::Invalid(violations) => {
+                let told = violations
+                    .iter()
+                    .map(|v| format!("{}: {}", v.pointer, v.detail));
+                f.write_str(&told.collect::<Vec<_>>().join("; "))
+            }
+            _ => f.write_str(&self.detail()),
+        }
+    }
+}
+
+impl std::error::Error for AgentError {}

@@ -1,0 +1,151 @@
+//! Requests that are sent again: one with the `Idempotency-Key` of an earlier one gets the earlier one's
+//! answer, as in draft-ietf-httpapi-idempotency-key-header.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderMap;
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// How many answers are kept at most.
+const MOST_ANSWERS: usize = 10_000;
+/// How long an answer is kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest key.
+const LONGEST_KEY: usize = 255;
+
+/// The answers that are kept, in memory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answers {
+    known: Arc<Mutex<BTreeMap<Key, Known>>>,
+}
+
+/// Whose request it is: the caller, the operation, and the caller's key.
+type Key = (String, &'static str, String);
+
+#[derive(Debug)]
+struct Known {
+    request: Value,
+    /// The answer; none while the first request is still being answered.
+    answer: Option<Value>,
+    since: Instant,
+}
+
+/// What is to be done with a request.
+pub(crate) enum Claim {
+    /// It has no key.
+    Keyless,
+    /// It is the first with its key; its answer is to be kept.
+    First(Claimed),
+    /// It was answered before.
+    Again(Value),
+}
+
+/// A key that was claimed. Dropped without an answer, it is free again: a failure may be tried again.
+pub(crate) struct Claimed {
+    answers: Answers,
+    key: Option<Key>,
+}
+
+impl Answers {
+    /// Claims the key in `headers`, if there is one, for the request of `caller` for `operation`.
+    pub(crate) fn claim(
+        &self,
+        headers: &HeaderMap,
+        caller: &str,
+        operation: &'static str,
+        request: &Value,
+    ) -> Result<Claim, Box<Problem>> {
+        let Some(key) = headers.get("idempotency-key") else {
+            return Ok(Claim::Keyless);
+        };
+        let key = key.to_str().ok().filter(|key| {
+            (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+        });
+        let Some(key) = key else {
+            return Err(Box::new(Problem::new(
+                400,
+                "an Idempotency-Key has 1 to 255 visible ASCII characters",
+            )));
+        };
+        let key = (caller.to_owned(), operation, key.to_owned());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&key).filter(|known| known.since.elapsed() < KEPT) {
+            Some(earlier) if earlier.request != *request => Err(Box::new(Problem::new(
+                422,
+                "the Idempotency-Key was used with another request",
+            ))),
+            Some(Known {
+                answer: Some(answer),
+                ..
+            }) => Ok(Claim::Again(answer.clone())),
+            Some(_) => Err(Box::new(Problem::new(
+                409,
+                "a request with this Idempotency-Key is still being answered",
+            ))),
+            None => {
+                make_room(&mut known);
+                known.insert(
+                    key.clone(),
+                    Known {
+                        request: request.clone(),
+                        answer: None,
+                        since: Instant::now(),
+                    },
+                );
+                Ok(Claim::First(Claimed {
+                    answers: self.clone(),
+                    key: Some(key),
+                }))
+            }
+        }
+    }
+}
+
+impl Claimed {
+    /// Keeps the answer.
+    pub(crate) fn keep(mut self, answer: &Value) {
+        let Some(key) = self.key.take() else {
+            return;
+        };
+        let mut known = self
+            .answers
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.get_mut(&key) {
+            known.answer = Some(answer.clone());
+        }
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            let mut known = self
+                .answers
+                .known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            known.remove(&key);
+        }
+    }
+}
+
+/// Makes room for one more: what is over goes first, then the oldest.
+fn make_room(known: &mut BTreeMap<Key, Known>) {
+    if known.len() < MOST_ANSWERS {
+        return;
+    }
+    known.retain(|_, known| known.since.elapsed() < KEPT);
+    if known.len() < MOST_ANSWERS {
+        return;
+    }
+    let oldest = known.iter().min_by_key(|(_, known)| known.since);
+    if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+        known.remove(&key);
+    }
+}

@@ -1,0 +1,312 @@
+//! From an HTTP request to a run and back: who may, how often, in which form.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{ConnectInfo, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::accept::{Wanted, wanted};
+use crate::auth::{Auth, Caller};
+use crate::context::{Run, RunContext};
+use crate::endpoint::Method;
+use crate::error::AgentError;
+use crate::event::Event;
+use crate::formats::Uuid;
+use crate::idempotency::{Answers, Claim, Claimed};
+use crate::problem::Problem;
+use crate::provider::Provider;
+use crate::rate::Limiter;
+use crate::request;
+use crate::respond::{RequestFacts, json, problem};
+use crate::run::{Drain, EVENTS_AHEAD, Running, start};
+use crate::service::Mounted;
+use crate::session::Sessions;
+use crate::sink::Sink;
+use crate::spec::AgentSpec;
+use crate::sse;
+
+/// What all endpoints of a service share.
+pub(crate) struct Shared {
+    /// Who answers for the agents.
+    pub(crate) provider: Arc<dyn Provider>,
+    /// The conversations.
+    pub(crate) sessions: Arc<Sessions>,
+    /// The answers to requests that may be sent again.
+    pub(crate) answers: Answers,
+    /// How callers prove who they are.
+    pub(crate) auth: Option<Auth>,
+    /// How large a body may be.
+    pub(crate) body_limit: usize,
+    /// How long a run may take that says nothing of its own.
+    pub(crate) timeout: Duration,
+    /// When everything has to end.
+    pub(crate) drain: Drain,
+}
+
+/// An endpoint as it is served.
+pub(crate) struct Live {
+    /// Whose it is.
+    pub(crate) agent: &'static AgentSpec,
+    /// What it is, and what answers it.
+    pub(crate) mounted: Mounted,
+    /// How often it may be called: its own limit, or the one it shares with the agent's other endpoints.
+    pub(crate) limiter: Option<Arc<Limiter>>,
+}
+
+/// The endpoints under one path.
+pub(crate) type Methods = BTreeMap<Method, Live>;
+
+/// Answers a request for one of `methods`.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    methods: Arc<Methods>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+) -> Response {
+    let live = match pick(&methods, request.method()) {
+        Ok(live) => live,
+        Err(response) => return *response,
+    };
+    let path = match path {
+        Ok(path) => path
+            .iter()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect::<Vec<_>>(),
+        Err(_) => return problem(Problem::new(400, "the path is not valid UTF-8")),
+    };
+    let caller = match admit(
+        shared.auth.as_ref(),
+        request.headers(),
+        live.mounted.spec.roles,
+    ) {
+        Ok(caller) => caller,
+        Err(response) => return *response,
+    };
+    let (parts, body) = request.into_parts();
+    let standing = live
+        .limiter
+        .as_ref()
+        .map(|limiter| limiter.check(&identity(&shared, &caller, &parts)));
+    let mut response = match standing.and_then(|standing| standing.retry_after) {
+        Some(seconds) => problem(AgentError::RateLimited(seconds).to_problem()),
+        None => match begin(&shared, live, caller, &parts, &path, body).await {
+            Ok(Begun::Whole(run, claimed)) => whole(run, claimed).await,
+            Ok(Begun::Events(run)) => sse::respond(run).await,
+            Ok(Begun::Again(answer)) => json(&answer),
+            Err(document) => problem(*document),
+        },
+    };
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
+    response
+}
+
+/// Lets a caller in who is who they have to be.
+pub(crate) fn admit(
+    auth: Option<&Auth>,
+    headers: &HeaderMap,
+    roles: &[&str],
+) -> Result<Caller, Box<Response>> {
+    let Some(auth) = auth else {
+        return Ok(Caller::anonymous());
+    };
+    let caller = auth
+        .caller(headers)
+        .map_err(|reason| Box::new(unauthorized(reason)))?;
+    if roles.is_empty()
+        || caller
+            .roles
+            .iter()
+            .any(|role| roles.contains(&role.as_str()))
+    {
+        return Ok(caller);
+    }
+    let detail = format!("this needs one of the roles {}", roles.join(", "));
+    let mut response = problem(Problem::new(403, detail));
+    let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    Err(Box::new(response))
+}
+
+/// Refuses a method, and says which there are.
+pub(crate) fn not_allowed(allow: &str) -> Response {
+    let mut response = problem(Problem::new(
+        405,
+        format!("only {allow} can be answered here"),
+    ));
+    write_allow(&mut response, allow);
+    response
+}
+
+/// Says which methods there are.
+pub(crate) fn options(allow: &str) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    write_allow(&mut response, allow);
+    response
+}
+
+fn write_allow(response: &mut Response, allow: &str) {
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+}
+
+fn pick<'a>(methods: &'a Methods, method: &axum::http::Method) -> Result<&'a Live, Box<Response>> {
+    let name = if method == axum::http::Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    if let Some((_, live)) = methods.iter().find(|(known, _)| known.as_str() == name) {
+        return Ok(live);
+    }
+    let mut allow = Vec::new();
+    for known in methods.keys() {
+        allow.push(known.as_str());
+        if *known == Method::Get {
+            allow.push("HEAD");
+        }
+    }
+    allow.push("OPTIONS");
+    let allow = allow.join(", ");
+    let is_options = method == axum::http::Method::OPTIONS;
+    Err(Box::new(if is_options {
+        options(&allow)
+    } else {
+        not_allowed(&allow)
+    }))
+}
+
+fn unauthorized(reason: Option<&'static str>) -> Response {
+    let (detail, challenge) = match reason {
+        None => ("a bearer token is needed", "Bearer".to_owned()),
+        Some(reason) => (
+            reason,
+            format!("Bearer error=\"invalid_token\", error_description=\"{reason}\""),
+        ),
+    };
+    let mut response = problem(Problem::new(401, detail));
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Whom a rate limit counts: the token's subject, or the address. An IPv6 caller owns its whole /64.
+fn identity(shared: &Shared, caller: &Caller, parts: &Parts) -> String {
+    if shared.auth.is_some() {
+        return format!("subject {}", caller.subject);
+    }
+    match parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|peer| peer.ip().to_canonical())
+    {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        None => String::new(),
+    }
+}
+
+/// What a request leads to.
+enum Begun {
+    /// A run that is answered as a whole; its answer is kept where the request has a key.
+    Whole(Running, Option<Claimed>),
+    /// A run that is answered as it goes.
+    Events(Running),
+    /// The answer that an earlier request with the same key got.
+    Again(Value),
+}
+
+async fn begin(
+    shared: &Shared,
+    live: &Live,
+    caller: Caller,
+    parts: &Parts,
+    path: &[(String, String)],
+    body: axum::body::Body,
+) -> Result<Begun, Box<Problem>> {
+    let endpoint = live.mounted.spec;
+    let wanted = wanted(&parts.headers, endpoint.stream).ok_or_else(|| {
+        let events = if endpoint.stream {
+            " and text/event-stream"
+        } else {
+            ""
+        };
+        Box::new(Problem::new(
+            406,
+            format!("this can be answered as application/json{events} only"),
+        ))
+    })?;
+    let request = request::read(endpoint, parts, path, body, shared.body_limit).await?;
+    let mut claimed = None;
+    if wanted == Wanted::Json && endpoint.method == Method::Post {
+        let operation = endpoint.operation_id;
+        match shared
+            .answers
+            .claim(&parts.headers, &caller.subject, operation, &request)?
+        {
+            Claim::Keyless => {}
+            Claim::First(claim) => claimed = Some(claim),
+            Claim::Again(answer) => return Ok(Begun::Again(answer)),
+        }
+    }
+    let (events, reader) = mpsc::channel(EVENTS_AHEAD);
+    let facts = parts.extensions.get::<RequestFacts>();
+    let id = Uuid::new_v7();
+    let cx = RunContext(Arc::new(Run {
+        id,
+        request_id: facts.map(|facts| facts.id.clone()).unwrap_or_default(),
+        instance: parts.uri.path().to_owned(),
+        agent: live.agent,
+        endpoint,
+        caller,
+        provider: Arc::clone(&shared.provider),
+        sessions: Arc::clone(&shared.sessions),
+        sink: Sink::new(id, live.agent.slug, events),
+    }));
+    let handler =
+        (live.mounted.call)(cx.clone(), request).map_err(|error| Box::new(error.to_problem()))?;
+    let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
+    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
+    let run = start(cx, handler, timeout, shared.drain.clone(), reader);
+    Ok(match wanted {
+        Wanted::Json => Begun::Whole(run, claimed),
+        Wanted::Events => Begun::Events(run),
+    })
+}
+
+/// A run as one JSON answer: its last event.
+async fn whole(mut run: Running, claimed: Option<Claimed>) -> Response {
+    while let Some(event) = run.next().await {
+        match event {
+            Event::Completed { output, .. } => {
+                if let Some(claimed) = claimed {
+                    claimed.keep(&output);
+                }
+                return json(&output);
+            }
+            Event::Failed {
+                problem: document, ..
+            } => return problem(document),
+            Event::Started { .. } | Event::Delta { .. } => {}
+        }
+    }
+    problem(Problem::new(500, "the run ended without an answer"))
+}

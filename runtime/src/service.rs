@@ -1,0 +1,83 @@
+//! An agent with what answers its endpoints.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::context::RunContext;
+use crate::endpoint::EndpointSpec;
+use crate::error::AgentError;
+use crate::reply::Reply;
+use crate::request;
+use crate::spec::AgentSpec;
+use crate::validate::Validate;
+
+/// An agent and the handlers of its endpoints.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) agent: &'static AgentSpec,
+    pub(crate) endpoints: Vec<Mounted>,
+}
+
+/// An endpoint and its handler.
+#[derive(Clone)]
+pub(crate) struct Mounted {
+    /// The endpoint.
+    pub(crate) spec: &'static EndpointSpec,
+    /// Reads the request JSON, and answers it.
+    pub(crate) call: Call,
+}
+
+/// A handler whose types are forgotten. It refuses what isn't a request of its endpoint before anything runs.
+pub(crate) type Call =
+    Arc<dyn Fn(RunContext, Value) -> Result<Answering, AgentError> + Send + Sync>;
+
+/// A handler at work.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply<Value>, AgentError>> + Send>>;
+
+impl Service {
+    /// An agent without endpoints.
+    #[must_use]
+    pub fn new(agent: &'static AgentSpec) -> Self {
+        Self {
+            agent,
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// Has `handler` answer the endpoint.
+    #[must_use]
+    pub fn endpoint<H, F, Req, Res>(mut self, spec: &'static EndpointSpec, handler: H) -> Self
+    where
+        H: Fn(RunContext, Req) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply<Res>, AgentError>> + Send + 'static,
+        Req: DeserializeOwned + Validate + 'static,
+        Res: Serialize + 'static,
+    {
+        let call = Arc::new(
+            move |cx: RunContext, request: Value| -> Result<Answering, AgentError> {
+                let answer = handler(cx, request::typed::<Req>(spec, &request)?);
+                Ok(Box::pin(async move { json(answer.await?) }))
+            },
+        );
+        self.endpoints.push(Mounted { spec, call });
+        self
+    }
+}
+
+impl fmt::Debug for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mounted")
+            .field(&self.spec.operation_id)
+            .finish()
+    }
+}
+
+fn json<T: Serialize>(reply: Reply<T>) -> Result<Reply<Value>, AgentError> {
+    let value = serde_json::to_value(&reply.value).map_err(AgentError::internal)?;
+    Ok(reply.map(|_| value))
+}

@@ -1,0 +1,46 @@
+//! Where a run's events go: to whoever answers the request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use crate::event::Event;
+use crate::formats::Uuid;
+
+/// The writing end of a run's events.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    run_id: Uuid,
+    agent: &'static str,
+    started: AtomicBool,
+    events: mpsc::Sender<Event>,
+}
+
+impl Sink {
+    /// A sink for a run of `agent`.
+    pub(crate) fn new(run_id: Uuid, agent: &'static str, events: mpsc::Sender<Event>) -> Self {
+        Self {
+            run_id,
+            agent,
+            started: AtomicBool::new(false),
+            events,
+        }
+    }
+
+    /// Says once, and before anything else, that the run has begun.
+    pub(crate) async fn started(&self, model: &str) {
+        if !self.started.swap(true, Ordering::Relaxed) {
+            self.send(Event::Started {
+                run_id: self.run_id,
+                agent: self.agent.to_owned(),
+                model: model.to_owned(),
+            })
+            .await;
+        }
+    }
+
+    /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
+    pub(crate) async fn send(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+}

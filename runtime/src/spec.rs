@@ -1,0 +1,84 @@
+//! What an agent is: its prompt, its model and its limits, as constants of the generated code.
+
+/// One agent as the generator wrote it down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AgentSpec {
+    /// The name as its author wrote it.
+    pub name: &'static str,
+    /// The name as it stands in paths.
+    pub slug: &'static str,
+    /// What it is for, in one line.
+    pub summary: &'static str,
+    /// The whole prompt, byte for byte.
+    pub prompt: &'static str,
+    /// SHA-256 of the prompt in 64 hexadecimal digits.
+    pub prompt_sha256: &'static str,
+    /// The model asked for, if any: an alias or a name.
+    pub model: Option<&'static str>,
+    /// The tools it may use; `None` restricts nothing.
+    pub tools: Option<&'static [&'static str]>,
+    /// Slugs of the agents it may hand over to.
+    pub agents: &'static [&'static str],
+    /// Its limits.
+    pub policy: Policy,
+}
+
+/// How an agent is run: what to do when something fails, and where it ends. Fallbacks, retries, breaker and budgets
+/// are for providers that call a model; [`Echo`](crate::Echo) calls none and heeds none of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// Models or agents to turn to when the first choice fails, in order.
+    pub fallbacks: &'static [&'static str],
+    /// How often a failed call of the provider is tried again.
+    pub retry_attempts: u32,
+    /// The first pause between two attempts, in milliseconds.
+    pub retry_backoff_ms: u64,
+    /// After how many failures in a row the provider is left alone; 0 never.
+    pub breaker_failures: u32,
+    /// For how long it is then left alone, in milliseconds.
+    pub breaker_cooldown_ms: u64,
+    /// The longest a run may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// The most tokens a run may use.
+    pub budget_tokens: Option<u64>,
+    /// The most turns a run may take.
+    pub budget_turns: Option<u32>,
+    /// How many requests a caller may make; endpoints may state their own.
+    pub rate: Option<Rate>,
+    /// How much of a session's history is kept, in estimated tokens.
+    pub history_tokens: Option<u64>,
+    /// After how many idle seconds a session is forgotten.
+    pub session_ttl_seconds: Option<u64>,
+}
+
+impl Policy {
+    /// No limits of its own: what the runtime's settings say holds.
+    pub const DEFAULT: Self = Self {
+        fallbacks: &[],
+        retry_attempts: 0,
+        retry_backoff_ms: 500,
+        breaker_failures: 0,
+        breaker_cooldown_ms: 30_000,
+        timeout_ms: None,
+        budget_tokens: None,
+        budget_turns: None,
+        rate: None,
+        history_tokens: None,
+        session_ttl_seconds: None,
+    };
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// So many requests in so many seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many requests.
+    pub requests: u32,
+    /// In how many seconds.
+    pub seconds: u32,
+}

@@ -1,0 +1,15 @@
+//! The runtime as a generated crate and its callers see it.
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod agents {
+    agentgen_runtime::include_agents!("generated");
+}
+mod contract;
+mod formats;
+mod idempotency;
+mod requests;
+mod runs;
+mod server;
+mod sessions;
+mod support;

@@ -1,0 +1,241 @@
+//! What is read from a request, and what is said against one that can't be.
+
+use serde_json::json;
+
+use crate::support::{app, get, post, request, send};
+
+#[tokio::test]
+async fn a_path_and_a_query_are_read_by_their_types() {
+    let app = app();
+    let found = get(
+        &app,
+        "/shelves/7/search?query=a%20b%2Bc&tags=x&tags=y&all=true&utm=1",
+    )
+    .await;
+    assert_eq!(found.json(), json!({"hits": ["7:a b+c", "x", "y", "all"]}));
+    let all = get(&app, "/shelves/seven/search?query=a&query=b&all=maybe").await;
+    assert_eq!(all.pointers(), ["/shelf", "/query", "/all"]);
+    let missing = get(&app, "/shelves/7/search").await;
+    assert_eq!(
+        missing.problem(422)["errors"][0]["detail"],
+        "missing field `query`"
+    );
+}
+
+#[tokio::test]
+async fn every_violation_is_told_with_its_place() {
+    let body = r#"{"message":"","labels":["ok","NO","ok","a/b"]}"#;
+    let answer = post(&app(), "/chat", body).await;
+    assert_eq!(
+        answer.pointers(),
+        ["/message", "/labels/2", "/labels/1", "/labels/3"]
+    );
+    assert_eq!(answer.problem(422)["instance"], "/chat");
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_a_shape_is_told_with_its_place() {
+    let app = app();
+    for (body, told) in [
+        ("{}", json!([["/message", "is required"]])),
+        ("[]", json!([["", "must be an object"]])),
+        (
+            r#"{"massage":1,"labels":["a",5,null],"session_id":null}"#,
+            json!([
+                ["/message", "is required"],
+                ["/massage", "is not known here"],
+                ["/labels/1", "must be a string"],
+                ["/labels/2", "must be a string"],
+                ["/session_id", "must be a string"],
+            ]),
+        ),
+    ] {
+        let problem = post(&app, "/chat", body).await.problem(422);
+        let errors = problem["errors"].as_array().unwrap().iter();
+        let pairs = errors.map(|error| json!([error["pointer"], error["detail"]]));
+        assert_eq!(
+            pairs.collect::<Vec<_>>(),
+            *told.as_array().unwrap(),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_its_schema_does_not_tell_is_told_by_the_type() {
+    // The schema of invoke in these tests says nothing but that it is an object.
+    let app = app();
+    let invoke = "/v1/agents/desk/invoke";
+    for (body, pointer, detail) in [
+        ("{}", "", "missing field `input`"),
+        (
+            r#"{"input":5}"#,
+            "/input",
+            "invalid type: integer `5`, expected a string",
+        ),
+        (
+            r#"{"input":"a","session_id":null}"#,
+            "/session_id",
+            "invalid type: null, expected a string",
+        ),
+        (
+            r#"{"input":""}"#,
+            "/input",
+            "has 0, and must have at least 1 character",
+        ),
+    ] {
+        let problem = post(&app, invoke, body).await.problem(422);
+        assert_eq!(
+            problem["errors"],
+            json!([{"detail": detail, "pointer": pointer}]),
+            "{body}"
+        );
+    }
+    let unknown = post(&app, invoke, r#"{"input":"a","sessionid":"b"}"#).await;
+    assert!(
+        unknown.problem(422)["errors"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("sessionid")
+    );
+}
+
+#[tokio::test]
+async fn malformed_json_is_a_400_with_its_position() {
+    let app = app();
+    let answer = post(&app, "/chat", "{\n  \"message\": oops}").await;
+    let problem = answer.problem(400);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .ends_with("at line 2 column 14"),
+        "{problem}"
+    );
+    post(&app, "/chat", "").await.problem(400);
+    post(&app, "/chat", &"[".repeat(100_000)).await.problem(400);
+    let latin = request("POST", "/chat", &[("content-type", "application/json")], "");
+    let latin =
+        latin.map(|_| agentgen_runtime::axum::body::Body::from(&b"{\"message\":\"\xff\"}"[..]));
+    send(&app, latin).await.problem(400);
+}
+
+#[tokio::test]
+async fn only_json_is_read() {
+    let app = app();
+    let body = r#"{"message":"hi"}"#;
+    let with = |headers: &[(&str, &str)]| request("POST", "/chat", headers, body);
+    send(&app, with(&[])).await.problem(415);
+    for bad in [
+        "text/plain",
+        "application/json; charset=latin1",
+        "application/jsonp",
+        "json",
+    ] {
+        send(&app, with(&[("content-type", bad)]))
+            .await
+            .problem(415);
+    }
+    for good in ["application/json; charset=\"UTF-8\"", "Application/JSON"] {
+        assert_eq!(
+            send(&app, with(&[("content-type", good)])).await.status,
+            200,
+            "{good}"
+        );
+    }
+    let zipped = with(&[
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ]);
+    send(&app, zipped).await.problem(415);
+    let nothing = send(&app, request("POST", "/chat", &[], "")).await;
+    assert_eq!(nothing.pointers(), ["/message"]);
+}
+
+#[tokio::test]
+async fn a_large_body_is_a_413() {
+    let app = app();
+    let largest = json!({"message": "x".repeat(1024 * 1024 - 14)}).to_string();
+    assert_eq!(largest.len(), 1024 * 1024);
+    assert_eq!(post(&app, "/chat", &largest).await.status, 200);
+    post(&app, "/chat", &format!("{largest} "))
+        .await
+        .problem(413);
+    let json = [
+        ("content-type", "application/json"),
+        ("content-length", "1048577"),
+    ];
+    send(&app, request("POST", "/chat", &json, "{}"))
+        .await
+        .problem(413);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_404() {
+    let app = app();
+    for path in [
+        "/",
+        "/chat/",
+        "/v1/agents/",
+        "/v1/agents/desk",
+        "/v1/agents/desk/../desk/invoke",
+    ] {
+        assert_eq!(get(&app, path).await.problem(404)["instance"], path);
+    }
+    let nobody = post(&app, "/v1/agents/nobody/invoke", "{}")
+        .await
+        .problem(404);
+    assert_eq!(nobody["detail"], "there is no agent `nobody`");
+}
+
+#[tokio::test]
+async fn another_method_is_a_405_that_names_the_right_ones() {
+    let app = app();
+    let wrong = get(&app, "/chat").await;
+    wrong.problem(405);
+    assert_eq!(wrong.header("allow"), "POST, OPTIONS");
+    let wrong = post(&app, "/shelves/1/search", "{}").await;
+    wrong.problem(405);
+    assert_eq!(wrong.header("allow"), "GET, HEAD, OPTIONS");
+    let options = send(&app, request("OPTIONS", "/chat", &[], "")).await;
+    assert_eq!(
+        (options.status.as_u16(), options.header("allow")),
+        (204, "POST, OPTIONS")
+    );
+    send(&app, request("BREW", "/chat", &[], ""))
+        .await
+        .problem(405);
+}
+
+#[tokio::test]
+async fn what_is_accepted_decides_the_form() {
+    let app = app();
+    let accepting = |path: &str, accept: &str| {
+        let headers = [("content-type", "application/json"), ("accept", accept)];
+        request(
+            if path == "/chat" { "POST" } else { "GET" },
+            path,
+            &headers,
+            r#"{"message":"hi"}"#,
+        )
+    };
+    for (accept, form) in [
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("text/event-stream", "text/event-stream"),
+        ("text/*;q=0.9, application/json;q=0.1", "text/event-stream"),
+        ("application/json, text/event-stream", "application/json"),
+        ("text/event-stream;q=0.5, */*", "application/json"),
+        ("application/json;q=0, */*", "text/event-stream"),
+    ] {
+        let answer = send(&app, accepting("/chat", accept)).await;
+        assert_eq!(answer.header("content-type"), form, "{accept}");
+    }
+    for bad in ["text/html", "application/json;q=0", "nonsense"] {
+        send(&app, accepting("/chat", bad)).await.problem(406);
+    }
+    let search = "/shelves/1/search?query=a";
+    send(&app, accepting(search, "text/event-stream"))
+        .await
+        .problem(406);
+}

@@ -1,0 +1,275 @@
+//! The service at a socket: what it listens to, how it starts and how it stops.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use agentgen_runtime::{Settings, StartError, serve, serve_on};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::support::{Hangs, eventually, registry};
+
+async fn listener(address: &str) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn ask(address: SocketAddr, head: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let text = format!(
+        "{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+const CHAT: &str = "POST /chat HTTP/1.1\r\nHost: localhost";
+
+#[tokio::test]
+async fn it_answers_ends_runs_with_their_callers_and_stops() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let provider = Hangs::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let settings = Settings {
+        drain: Duration::from_millis(300),
+        ..Settings::default()
+    };
+    let served = tokio::spawn(serve_on(
+        listener,
+        registry().provider(provider.clone()),
+        settings,
+        async {
+            let _ = stopped.await;
+        },
+    ));
+    let healthy = ask(
+        address,
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close",
+        "",
+    )
+    .await;
+    let healthy = rest(healthy).await;
+    assert!(healthy.starts_with("HTTP/1.1 200 OK") && healthy.ends_with(r#"{"status":"ok"}"#));
+
+    for accept in ["application/json", "text/event-stream"] {
+        let caller = ask(
+            address,
+            &format!("{CHAT}\r\nAccept: {accept}"),
+            r#"{"message":"hi"}"#,
+        )
+        .await;
+        assert!(eventually(|| provider.under_way() == 1).await);
+        drop(caller);
+        assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
+    }
+
+    let streaming = ask(
+        address,
+        &format!("{CHAT}\r\nAccept: text/event-stream"),
+        r#"{"message":"hi"}"#,
+    )
+    .await;
+    let waiting = ask(address, CHAT, r#"{"message":"hi"}"#).await;
+    assert!(eventually(|| provider.under_way() == 2).await);
+    let began = Instant::now();
+    stop.send(()).unwrap();
+    let (streamed, waited) = tokio::join!(rest(streaming), rest(waiting));
+    assert!(
+        streamed.contains("event: run.failed") && streamed.contains("\"status\":503"),
+        "{streamed}"
+    );
+    assert!(
+        waited.starts_with("HTTP/1.1 503") && waited.contains("shutting down"),
+        "{waited}"
+    );
+    served.await.unwrap().unwrap();
+    assert!((300..10_000).contains(&began.elapsed().as_millis()));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn without_authentication_it_listens_to_its_own_names_only() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    tokio::spawn(serve_on(
+        listener,
+        registry(),
+        Settings::default(),
+        std::future::pending(),
+    ));
+    for (host, status) in [
+        ("localhost:8080", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example:8080", 421),
+        ("127.0.0.1.evil.example", 421),
+    ] {
+        let head = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close");
+        let answer = rest(ask(address, &head, "").await).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{host}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_authentication_it_listens_to_nobody_else() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let Ok(listener) = TcpListener::bind(address).await else {
+            continue;
+        };
+        let error = serve_on(
+            listener,
+            registry(),
+            Settings::default(),
+            std::future::ready(()),
+        );
+        let error = error.await.unwrap_err();
+        assert!(matches!(error, StartError::Setting { .. }));
+        let text = error.to_string();
+        assert!(
+            text.starts_with("AGENTGEN_ADDRESS: ") && text.contains("AGENTGEN_AUTH_HS256_SECRET")
+        );
+    }
+    let auth = agentgen_runtime::Auth::hs256(&[b'x'; 32]);
+    let (listener, _) = listener("0.0.0.0:0").await;
+    let settings = Settings {
+        auth,
+        ..Settings::default()
+    };
+    serve_on(listener, registry(), settings, std::future::ready(()))
+        .await
+        .unwrap();
+}
+
+fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let get = |name: &str| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        Ok(found.map(|(_, value)| (*value).to_owned()))
+    };
+    Settings::from_variables(get).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_wrong_setting_is_named_and_a_secret_is_not_told() {
+    let secret = "AGENTGEN_AUTH_HS256_SECRET";
+    let short = settings(&[(secret, "too-short-and-secret")]).unwrap_err();
+    assert_eq!(
+        short,
+        "AGENTGEN_AUTH_HS256_SECRET: has 20 bytes, and must have at least 32"
+    );
+    for bad in [
+        "8080",
+        ":8080",
+        "localhost",
+        "localhost:http",
+        "localhost:70000",
+        " ",
+    ] {
+        let error = settings(&[("AGENTGEN_ADDRESS", bad)]).unwrap_err();
+        assert!(error.starts_with("AGENTGEN_ADDRESS: "), "{error}");
+    }
+    for alone in ["AGENTGEN_AUTH_ISSUER", "AGENTGEN_AUTH_AUDIENCE"] {
+        let error = settings(&[(alone, "x")]).unwrap_err();
+        assert!(
+            error.starts_with(alone) && error.contains(secret),
+            "{error}"
+        );
+    }
+    let fine = settings(&[
+        (secret, &"x".repeat(32)),
+        ("AGENTGEN_ADDRESS", "[::1]:9000"),
+    ])
+    .unwrap();
+    assert_eq!(fine.address.as_deref(), Some("[::1]:9000"));
+    assert!(fine.auth.is_some() && settings(&[]).unwrap().auth.is_none());
+}
+
+/// The variable that makes this test program a service.
+const SERVE: &str = "TEST_SERVE";
+
+#[test]
+fn a_whole_program() {
+    if std::env::var_os(SERVE).is_some() {
+        let code = serve(registry());
+        std::process::exit(if code == ExitCode::SUCCESS {
+            0
+        } else if code == ExitCode::from(2) {
+            2
+        } else {
+            1
+        });
+    }
+    let program = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["server::a_whole_program", "--exact", "--nocapture"])
+            .env(SERVE, "1");
+        command
+            .envs(variables.iter().copied())
+            .stdout(std::process::Stdio::piped());
+        command
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let wide = program(&[("AGENTGEN_ADDRESS", "0.0.0.0:0")])
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(wide.status.code(), Some(2));
+    let told = String::from_utf8(wide.stderr).unwrap();
+    assert!(
+        told.contains("AGENTGEN_ADDRESS") && told.contains("AGENTGEN_AUTH_HS256_SECRET"),
+        "{told}"
+    );
+    let short = program(&[("AGENTGEN_AUTH_HS256_SECRET", "short")])
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(short.status.code(), Some(2));
+
+    let mut running = program(&[]);
+    let mut out = std::io::BufReader::new(running.stdout.take().unwrap());
+    let url = loop {
+        let mut line = String::new();
+        assert!(
+            std::io::BufRead::read_line(&mut out, &mut line).unwrap() > 0,
+            "it never listened"
+        );
+        if let Some((_, url)) = line.split_once("listening on http://") {
+            break url.trim().to_owned();
+        }
+    };
+    let address = url.parse::<SocketAddr>().unwrap();
+    assert!(address.ip().is_loopback() && address.port() >= 8080);
+    // A second one finds the next port.
+    let mut second = program(&[]);
+    let mut second_out = std::io::BufReader::new(second.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("listening on") {
+        assert!(std::io::BufRead::read_line(&mut second_out, &mut text).unwrap() > 0);
+    }
+    assert!(!text.contains(&url));
+    std::net::TcpStream::connect(address).unwrap();
+    for child in [&mut running, &mut second] {
+        let id = child.id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}

@@ -1,0 +1,144 @@
+//! Conversations over several requests.
+
+use std::time::Duration;
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::{MemorySessions, SessionKey, SessionStore};
+use serde_json::{Value, json};
+
+use crate::support::{Hangs, Recalls, Says, app_on, eventually, post};
+
+const INVOKE: &str = "/v1/agents/desk/invoke";
+
+async fn invoke(app: &Router, body: Value) -> Value {
+    post(app, INVOKE, &body.to_string()).await.json()
+}
+
+#[tokio::test]
+async fn a_session_remembers() {
+    let app = app_on(Recalls);
+    let first = invoke(&app, json!({"input": "a"})).await;
+    assert_eq!(first["output"], "User=a");
+    let id = &first["session_id"];
+    let second = invoke(&app, json!({"input": "b", "session_id": id})).await;
+    assert_eq!(second["output"], "User=a|Assistant=User=a|User=b");
+    assert_eq!(&second["session_id"], id);
+    let other = invoke(&app, json!({"input": "c"})).await;
+    assert_eq!(other["output"], "User=c");
+    assert_ne!(&other["session_id"], id);
+}
+
+#[tokio::test]
+async fn an_old_turn_is_forgotten_beyond_the_limit() {
+    // The agent keeps 60 tokens, which are taken for 240 bytes.
+    let app = app_on(Recalls);
+    let first = invoke(&app, json!({"input": "first"})).await;
+    let id = first["session_id"].clone();
+    let long = "l".repeat(100);
+    let second = invoke(&app, json!({"input": long, "session_id": id})).await;
+    assert!(
+        second["output"]
+            .as_str()
+            .unwrap()
+            .starts_with("User=first|")
+    );
+    let third = invoke(&app, json!({"input": "third", "session_id": id})).await;
+    assert!(
+        !third["output"].as_str().unwrap().starts_with("User=first|"),
+        "{third}"
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_session_is_a_404_for_invoke() {
+    let app = app_on(Recalls);
+    post(&app, INVOKE, r#"{"input":"a","session_id":"made-up"}"#)
+        .await
+        .problem(404);
+    let long = json!({"input": "a", "session_id": "x".repeat(129)}).to_string();
+    assert_eq!(post(&app, INVOKE, &long).await.pointers(), ["/session_id"]);
+    let empty = post(&app, INVOKE, r#"{"input":"a","session_id":""}"#).await;
+    assert_eq!(empty.pointers(), ["/session_id"]);
+}
+
+#[tokio::test]
+async fn a_declared_endpoint_goes_on_under_an_id_of_the_callers() {
+    let reply = r#"{"mood":"calm","reply":"ok"}"#;
+    let app = app_on(Says(reply.into()));
+    let body = r#"{"message":"a","session_id":"mine"}"#;
+    assert_eq!(post(&app, "/chat", body).await.status, 200);
+    assert_eq!(post(&app, "/chat", body).await.status, 200);
+    // The session is the agent's, so that invoke knows it too.
+    assert_eq!(
+        post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_turn_that_fails_leaves_no_trace() {
+    let app = app_on(Says("no JSON".into()));
+    let body = r#"{"message":"a","session_id":"mine"}"#;
+    post(&app, "/chat", body).await.problem(502);
+    post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)
+        .await
+        .problem(404);
+}
+
+#[tokio::test]
+async fn a_session_has_one_turn_at_a_time() {
+    let provider = Hangs::default();
+    let app = app_on(provider.clone());
+    let body = r#"{"message":"a","session_id":"mine"}"#;
+    let first = tokio::spawn({
+        let app = app.clone();
+        async move { post(&app, "/chat", body).await }
+    });
+    assert!(eventually(|| provider.under_way() == 1).await);
+    post(&app, "/chat", body).await.problem(409);
+    let elsewhere = post(&app, "/chat", r#"{"message":"a","session_id":"other"}"#);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), elsewhere)
+            .await
+            .is_err()
+    );
+    first.abort();
+    assert!(eventually(|| provider.under_way() == 0).await);
+    let again = post(&app, "/chat", body);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), again)
+            .await
+            .is_err(),
+        "it is free again"
+    );
+}
+
+#[tokio::test]
+async fn memory_forgets_what_is_over_and_what_is_too_much() {
+    let store = MemorySessions::default();
+    let key = |id: usize| SessionKey {
+        subject: "ada".to_owned(),
+        agent: "desk".to_owned(),
+        id: id.to_string(),
+    };
+    store
+        .save(&key(0), Vec::new(), Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(store.load(&key(0)).await.unwrap(), None);
+    for id in 0..=10_000 {
+        store
+            .save(&key(id), Vec::new(), Duration::from_secs(60))
+            .await
+            .unwrap();
+    }
+    assert_eq!(
+        store.load(&key(0)).await.unwrap(),
+        None,
+        "the one longest unused makes room"
+    );
+    assert_eq!(store.load(&key(1)).await.unwrap(), Some(Vec::new()));
+    assert_eq!(store.load(&key(10_000)).await.unwrap(), Some(Vec::new()));
+}
