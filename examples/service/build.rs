@@ -1,0 +1,5 @@
+//! Compiles the agents.
+
+fn main() {
+    agentgen_build::compile("agents");
+}

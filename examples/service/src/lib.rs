@@ -1,0 +1,54 @@
+//! Two agents: one answers from its prompt alone, the other has an endpoint that is written here.
+
+/// What the build script compiled from `agents/`.
+pub mod agents {
+    agentgen_runtime::include_agents!();
+}
+
+use agentgen_runtime::{AgentError, RunContext};
+
+use crate::agents::librarian::{Librarian, SearchRequest, SearchResponse};
+
+/// The titles the library has.
+const CATALOGUE: [&str; 4] = [
+    "A Field Guide to Clouds",
+    "Clouds over the Harbour",
+    "The Beekeeper's Year",
+    "Trains That Run on Time",
+];
+
+/// Searches the catalogue in code and leaves recommendations to the prompt.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Library;
+
+impl Librarian for Library {
+    async fn search(
+        &self,
+        _cx: &RunContext,
+        request: SearchRequest,
+    ) -> Result<SearchResponse, AgentError> {
+        let query = request.query.to_lowercase();
+        let mut titles: Vec<String> = CATALOGUE
+            .iter()
+            .filter(|title| title.to_lowercase().contains(&query))
+            .map(|title| (*title).to_owned())
+            .collect();
+        let total = i64::try_from(titles.len()).unwrap_or(i64::MAX);
+        let limit = request
+            .limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX);
+        titles.truncate(limit);
+        Ok(SearchResponse { titles, total })
+    }
+}
+
+/// Hands out the handlers of both agents.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Handlers;
+
+impl agents::Handlers for Handlers {
+    fn librarian(&self) -> impl Librarian {
+        Library
+    }
+}

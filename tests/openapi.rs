@@ -1,0 +1,515 @@
+//! OpenAPI documents: their text, what they refer to, and how fragments become one.
+//!
+//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test --test openapi` writes the expected texts anew.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use agentgen_build::config::{Config, OpenapiFormat, OpenapiVersion, Target};
+use agentgen_build::generate::{Generation, generate};
+use agentgen_build::openapi_text;
+use agentgen_build::project::Project;
+use agentgen_build::source::Source;
+use serde_json::{Value, json};
+
+const VERSIONS: [(OpenapiVersion, &str); 3] = [
+    (OpenapiVersion::V3_0, "3.0.3"),
+    (OpenapiVersion::V3_1, "3.1.2"),
+    (OpenapiVersion::V3_2, "3.2.0"),
+];
+
+const CLERK: &str = r##"---
+name: clerk
+description: |
+  Keeps the register. "Quoted": with a colon.
+
+  <example>
+  Context: A day is asked for.
+  user: "What came in on 2024-01-01?"
+  assistant: "yes"
+  </example>
+service:
+  endpoints:
+    file:
+      path: /register/{number}
+      method: put
+      description: Files an entry. Nothing else changes.
+      input:
+        type: object
+        required: [number, entry]
+        properties:
+          number: { type: integer, minimum: 1, description: The number. }
+          entry: { $ref: "#/$defs/Entry", description: What is filed. }
+          above: { anyOf: [{ $ref: "#/$defs/Entry" }, { type: "null" }] }
+          weight: { type: [number, "null"], exclusiveMinimum: 0 }
+          mark: { type: [string, "null"], enum: ["no", "1e3", null] }
+          only: { const: "012" }
+          nothing: { type: "null" }
+        $defs:
+          Entry:
+            oneOf: [{ $ref: "#/$defs/Letter" }, { $ref: "#/$defs/Parcel" }]
+            discriminator: { propertyName: kind }
+          Letter: { type: object, required: [kind], properties: { kind: { const: letter } } }
+          Parcel: { type: object, required: [kind], properties: { kind: { const: parcel }, holds: { type: array, items: { $ref: "#/$defs/Entry" } } } }
+      output: { type: string, description: The receipt., examples: ["2024-01-01"] }
+      roles: [clerk]
+      rate: 5/second
+    list:
+      path: /register
+      method: get
+      input: { type: object, properties: { tag: { type: array, items: { type: string } } } }
+      output: { type: array, items: { type: string, format: uuid } }
+---
+Keep the register.
+"##;
+
+const PORTER: &str = "---
+name: porter
+description: Opens doors.
+---
+Open doors.
+";
+
+fn build(files: &[(&str, &str)], version: OpenapiVersion, format: OpenapiFormat) -> Generation {
+    let mut config = Config {
+        targets: vec![Target::Openapi],
+        ..Config::default()
+    };
+    config.openapi.version = version;
+    config.openapi.format = format;
+    let sources = files
+        .iter()
+        .map(|(path, text)| Source::from_bytes(path, text.as_bytes().to_vec()).unwrap())
+        .collect();
+    generate(&Project {
+        config,
+        sources,
+        ..Project::default()
+    })
+}
+
+/// Every document with its path, of the project of both agents.
+fn texts(version: OpenapiVersion, format: OpenapiFormat) -> Vec<(String, String)> {
+    let files = [("agents/clerk.md", CLERK), ("agents/porter.md", PORTER)];
+    let generation = build(&files, version, format);
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:?}",
+        generation.diagnostics
+    );
+    let documents = generation
+        .artifacts
+        .into_iter()
+        .filter(|artifact| artifact.path.starts_with("openapi"));
+    documents
+        .map(|artifact| (artifact.path, String::from_utf8(artifact.bytes).unwrap()))
+        .collect()
+}
+
+fn documents(version: OpenapiVersion) -> Vec<(String, Value)> {
+    let texts = texts(version, OpenapiFormat::Json);
+    assert_eq!(texts.len(), 3);
+    texts
+        .into_iter()
+        .map(|(path, text)| (path, serde_json::from_str(&text).unwrap()))
+        .collect()
+}
+
+/// Calls `see` with every object of a document.
+fn walk<'a>(value: &'a Value, see: &mut impl FnMut(&'a serde_json::Map<String, Value>)) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| walk(item, see)),
+        Value::Object(map) => {
+            see(map);
+            map.values().for_each(|value| walk(value, see));
+        }
+        _ => {}
+    }
+}
+
+/// The method, path and operation of everything in a document.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            found.push((method.as_str(), path.as_str(), operation));
+        }
+    }
+    found
+}
+
+#[test]
+fn fragments_have_the_expected_text() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    for (version, number) in VERSIONS {
+        for (path, text) in texts(version, OpenapiFormat::Yaml) {
+            if path != "openapi/clerk.yaml" {
+                continue;
+            }
+            let file = folder.join(format!("clerk-{number}.yaml"));
+            if std::env::var_os("AGENTGEN_UPDATE_SNAPSHOTS").is_some() {
+                fs::write(&file, &text).unwrap();
+            }
+            let expected = fs::read_to_string(&file).unwrap().replace("\r\n", "\n");
+            assert!(
+                text == expected,
+                "{} is not what is generated; set AGENTGEN_UPDATE_SNAPSHOTS to write it anew",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn documents_hold_the_components_they_use_and_no_others() {
+    for (version, number) in VERSIONS {
+        for (path, document) in documents(version) {
+            assert_eq!(document["openapi"], number, "{path}");
+            let mut used = BTreeSet::from(["/components/securitySchemes/bearerAuth".to_owned()]);
+            walk(&document, &mut |map| {
+                if let Some(Value::String(target)) = map.get("$ref") {
+                    used.insert(target.strip_prefix('#').unwrap().to_owned());
+                }
+            });
+            for pointer in &used {
+                assert!(document.pointer(pointer).is_some(), "{path}: {pointer}");
+            }
+            for (section, entries) in document["components"].as_object().unwrap() {
+                let names: Vec<&String> = entries.as_object().unwrap().keys().collect();
+                assert!(names.is_sorted(), "{path}: {names:?}");
+                for name in names {
+                    let pointer = format!("/components/{section}/{name}");
+                    assert!(used.contains(&pointer), "{path}: nothing uses {pointer}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_merged_document_has_every_operation_once() {
+    for (version, _) in VERSIONS {
+        let documents = documents(version);
+        let (merged, fragments): (Vec<_>, Vec<_>) = documents
+            .iter()
+            .partition(|(path, _)| path == "openapi.json");
+        let merged = &merged[0].1;
+        let of_fragments: Vec<_> = fragments.iter().flat_map(|(_, f)| operations(f)).collect();
+        let of_merged = operations(merged);
+        assert_eq!(of_fragments.len(), 4);
+        for operation in &of_fragments {
+            assert!(of_merged.contains(operation), "{operation:?}");
+        }
+        let ids: BTreeSet<&str> = of_merged
+            .iter()
+            .map(|(_, _, operation)| operation["operationId"].as_str().unwrap())
+            .collect();
+        assert_eq!(ids.len(), of_merged.len());
+        let paths: Vec<&String> = merged["paths"].as_object().unwrap().keys().collect();
+        let ends = [
+            "/v1/agents/clerk/invoke",
+            "/register/{number}",
+            "/register",
+            "/v1/agents/porter/invoke",
+        ];
+        assert!(
+            paths
+                .iter()
+                .rev()
+                .zip(ends.iter().rev())
+                .all(|(a, b)| *a == b),
+            "{paths:?}"
+        );
+        for (_, path, operation) in of_merged {
+            let statuses: Vec<&String> =
+                operation["responses"].as_object().unwrap().keys().collect();
+            assert!(statuses.is_sorted(), "{path}: {statuses:?}");
+        }
+    }
+}
+
+#[test]
+fn every_parameter_and_request_shows_an_example() {
+    let documents = documents(OpenapiVersion::V3_1);
+    let operations_of = |document| operations(document).into_iter().map(move |o| (document, o));
+    for (document, (_, path, operation)) in documents.iter().flat_map(|(_, d)| operations_of(d)) {
+        for key in ["summary", "description"] {
+            assert!(
+                operation[key].as_str().is_some_and(|text| !text.is_empty()),
+                "{path}"
+            );
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let shared = parameter["$ref"]
+                .as_str()
+                .and_then(|target| target.strip_prefix('#'));
+            let parameter = shared.map_or(Some(parameter), |pointer| document.pointer(pointer));
+            assert!(
+                parameter.is_some_and(|parameter| parameter.get("example").is_some()),
+                "{path}: {parameter:?}"
+            );
+        }
+        if let Some(body) = operation.get("requestBody") {
+            let media = &body["content"]["application/json"];
+            assert!(media.get("examples").is_some(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn yaml_and_json_are_the_same_values() {
+    for (version, _) in VERSIONS {
+        let yaml = texts(version, OpenapiFormat::Yaml);
+        let json = documents(version);
+        for ((path, yaml), (_, json)) in yaml.iter().zip(&json) {
+            assert_eq!(openapi_text::read(yaml).unwrap(), *json, "{path}");
+        }
+    }
+}
+
+#[test]
+fn yaml_quotes_what_some_reader_takes_for_something_else() {
+    let words = [
+        "y",
+        "No",
+        "ON",
+        "null",
+        "~",
+        "012",
+        "0o17",
+        "0x1F",
+        "1e3",
+        "1_000",
+        ".5",
+        "+1",
+        ".inf",
+        "12:30:45",
+        "2024-01-01",
+        "=",
+        "<<",
+        "-",
+        "",
+        " a",
+        "a ",
+        "a:",
+        "a: b",
+        "a #b",
+        "#a",
+        "&a",
+        "*a",
+        "!a",
+        "%a",
+        "@a",
+        "`a`",
+        "{a}",
+        "[a]",
+        "'a'",
+        "\"a\"",
+        "|",
+        ">",
+        "? a",
+        "--- a",
+        "...",
+        "a\tb",
+    ];
+    for word in words {
+        let text = openapi_text::write(&json!({ word: word }));
+        let line = text.trim_end();
+        assert!(
+            line.starts_with(['\'', '"']) && line.ends_with(['\'', '"']),
+            "{text}"
+        );
+        assert_eq!(
+            openapi_text::read(&text).unwrap(),
+            json!({ word: word }),
+            "{text}"
+        );
+    }
+    let awkward = json!({
+        "plain": ["a", "a-b", "application/json", "it's", "$ref", "/a/{b}", "日本 🚀"],
+        "lines": ["a\nb", "a\nb\n", "a\n\n  b", " a\nb", "a\nb\n\n", "\n", "a \nb", "a\r\nb", "a\tb\nc"],
+        "hidden": ["\u{0}", "\u{85}", "\u{a0}", "\u{2028}", "\u{202e}", "\u{feff}", "\u{7f}\u{9f}", "\u{e0001}"],
+        "numbers": [0, -1, 0.01, 1e21, 1.5e-9, u64::MAX, i64::MIN],
+        "nested": [[], {}, [[1], [[2]]], { "a": [{ "b": [] }], "c": {} }],
+        "nothing": [null, true, false],
+    });
+    let text = openapi_text::write(&awkward);
+    assert_eq!(openapi_text::read(&text).unwrap(), awkward, "{text}");
+    assert!(text.contains("- 1.0e+21\n- 1.5e-9\n"), "{text}");
+    assert!(text.contains("- |-\n  a\n  b\n"), "{text}");
+    let long = json!({ "k".repeat(2_000): { "a": 1 } });
+    let text = openapi_text::write(&long);
+    assert!(text.starts_with("? k"), "{text}");
+    assert_eq!(openapi_text::read(&text).unwrap(), long);
+}
+
+#[test]
+fn version_3_0_has_no_word_of_3_1() {
+    for (path, document) in documents(OpenapiVersion::V3_0) {
+        walk(&document, &mut |map| {
+            for key in [
+                "const",
+                "$defs",
+                "contentMediaType",
+                "contentEncoding",
+                "itemSchema",
+                "identifier",
+            ] {
+                assert!(!map.contains_key(key), "{path}: {key} in {map:?}");
+            }
+            let kind = map.get("type");
+            assert!(!kind.is_some_and(Value::is_array), "{path}: {map:?}");
+            assert_ne!(kind, Some(&json!("null")), "{path}: {map:?}");
+            assert!(
+                !map.get("examples").is_some_and(Value::is_array),
+                "{path}: {map:?}"
+            );
+            assert!(
+                !map.get("exclusiveMinimum").is_some_and(Value::is_number),
+                "{path}: {map:?}"
+            );
+            assert!(
+                map.len() == 1 || !map.contains_key("$ref"),
+                "{path}: {map:?}"
+            );
+            // Without a type beside it, `nullable` means nothing.
+            assert!(
+                !map.contains_key("nullable") || map.contains_key("type"),
+                "{path}: {map:?}"
+            );
+            assert!(map.get("required") != Some(&json!([])), "{path}: {map:?}");
+        });
+    }
+}
+
+#[test]
+fn discriminators_map_every_alternative() {
+    let documents = documents(OpenapiVersion::V3_1);
+    let (_, merged) = documents
+        .iter()
+        .find(|(path, _)| path == "openapi.json")
+        .unwrap();
+    let entry = &merged["components"]["schemas"]["ClerkFileRequestEntry"];
+    assert_eq!(
+        entry["discriminator"]["mapping"],
+        json!({
+            "letter": "#/components/schemas/ClerkFileRequestLetter",
+            "parcel": "#/components/schemas/ClerkFileRequestParcel",
+        })
+    );
+}
+
+#[test]
+fn names_that_meet_in_one_agent_are_numbered() {
+    let text = "---
+name: twin
+description: Has two of everything.
+service:
+  endpoints:
+    x:
+      input:
+        type: object
+        properties: { a: { $ref: '#/$defs/some-thing' }, b: { $ref: '#/$defs/some_thing2' }, c: { $ref: '#/$defs/some_thing' } }
+        $defs:
+          some-thing: { type: object, properties: { a: { type: string } } }
+          some_thing2: { type: object, properties: { b: { type: string } } }
+          some_thing: { type: object, properties: { c: { type: string } } }
+---
+Answer twice.
+";
+    let generation = build(
+        &[("agents/twin.md", text)],
+        OpenapiVersion::V3_1,
+        OpenapiFormat::Json,
+    );
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:?}",
+        generation.diagnostics
+    );
+    let fragment = generation
+        .artifacts
+        .iter()
+        .find(|a| a.path == "openapi/twin.json")
+        .unwrap();
+    let fragment: Value = serde_json::from_slice(&fragment.bytes).unwrap();
+    let schemas = &fragment["components"]["schemas"];
+    for name in ["a", "b", "c"] {
+        let target = schemas["TwinXRequest"]["properties"][name]["$ref"]
+            .as_str()
+            .unwrap();
+        let component = fragment.pointer(target.strip_prefix('#').unwrap()).unwrap();
+        assert!(
+            component["properties"].get(name).is_some(),
+            "{name}: {schemas:#}"
+        );
+    }
+}
+
+#[test]
+fn names_that_meet_across_agents_are_errors() {
+    let agent = |name: &str, endpoint: &str, property: &str| {
+        format!(
+            "---\nname: {name}\ndescription: One of two.\nservice:\n  endpoints:\n    {endpoint}:\n      \
+             input: {{ {property}: string }}\n---\nAnswer.\n"
+        )
+    };
+    let said = |files: &[(&str, &str)]| -> Vec<String> {
+        let generation = build(files, OpenapiVersion::V3_1, OpenapiFormat::Yaml);
+        assert_eq!(generation.artifacts, []);
+        generation
+            .diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    // `ask` + `big-cat` and `ask-big` + `cat`: one operation.
+    let (one, two) = (agent("big-cat", "ask", "a"), agent("cat", "ask-big", "a"));
+    let messages = said(&[("agents/big-cat.md", &one), ("agents/cat.md", &two)]);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    for part in [
+        "AG072",
+        "agents/cat.md:2:",
+        "agents/big-cat.md",
+        "askBigCat",
+    ] {
+        assert!(messages[0].contains(part), "{part}: {messages:?}");
+    }
+    // `cat` + `big-ask` and `cat-big` + `ask`: one component, with other contents.
+    let (one, two) = (agent("cat", "big-ask", "a"), agent("cat-big", "ask", "b"));
+    let messages = said(&[("agents/cat.md", &one), ("agents/cat-big.md", &two)]);
+    assert!(!messages.is_empty());
+    for message in &messages {
+        for part in [
+            "AG072",
+            "agents/cat-big.md:2:",
+            "agents/cat.md",
+            "CatBigAsk",
+        ] {
+            assert!(message.contains(part), "{part}: {messages:?}");
+        }
+    }
+    // The service's own operation.
+    let own = agent("agents", "list", "a");
+    let messages = said(&[("agents/agents.md", &own)]);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(
+        messages[0].contains("the service itself both have the operation `listAgents`"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn the_same_project_gives_the_same_bytes() {
+    for (version, _) in VERSIONS {
+        for format in [OpenapiFormat::Yaml, OpenapiFormat::Json] {
+            let first = texts(version, format);
+            for _ in 0..5 {
+                assert_eq!(texts(version, format), first);
+            }
+        }
+    }
+}

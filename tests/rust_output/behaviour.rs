@@ -1,0 +1,179 @@
+//! What the generated types take and refuse.
+
+use agentgen_runtime::check;
+use generated_crate::agents::chat_request::RunRequest;
+use generated_crate::agents::shop::{
+    MaybeResponse, ORDER, OrderRequest, OrderRequestCircle, OrderRequestColour, OrderRequestPayment,
+    OrderRequestShape, OrderResponse, PickResponse, PickResponseValue, WordRequest, WordResponse,
+};
+use serde_json::{Value, from_value, json, to_value};
+
+fn order() -> Value {
+    json!({
+        "sku": "AB-1", "amount": 3, "price": 0.5, "email": "a@example.com", "tags": ["x"],
+        "colour": "dark-green", "at": "2026-11-21T07:45:00+01:00", "on": "2026-11-21",
+        "id": "01890a5d-ac96-774b-bcce-b302099a8057", "note": null, "gift": { "to": "me" },
+        "payment": { "kind": "card", "number": "1234" }, "attributes": { "a": 9 },
+        "tree": { "name": "a", "left": { "name": "b" }, "children": [{ "name": "c" }] },
+        "shape": { "shape": "circle", "radius": 1.0, "inside": { "shape": "square", "side": 2.0 } },
+        "circle": { "shape": "circle", "radius": 1.0 }, "anything": [1]
+    })
+}
+
+/// The order with the value at `pointer` replaced.
+fn with(pointer: &str, value: Value) -> Value {
+    let mut order = order();
+    match order.pointer_mut(pointer) {
+        Some(place) => *place = value,
+        None => {
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            order.pointer_mut(parent).unwrap()[key] = value;
+        }
+    }
+    order
+}
+
+fn without(key: &str) -> Value {
+    let mut order = order();
+    order.as_object_mut().unwrap().remove(key);
+    order
+}
+
+fn pointers(value: Value) -> Vec<String> {
+    let order: OrderRequest = from_value(value).unwrap();
+    let violations = check(&order).err().unwrap_or_default();
+    violations.into_iter().map(|violation| violation.pointer).collect()
+}
+
+#[test]
+fn values_go_in_and_come_out_the_same() {
+    let read: OrderRequest = from_value(order()).unwrap();
+    assert_eq!(to_value(&read).unwrap(), order());
+    assert_eq!(check(&read), Ok(()));
+    assert_eq!(read.colour, Some(OrderRequestColour::DarkGreen));
+    assert!(matches!(&read.payment, OrderRequestPayment::Card(card) if card.number == "1234"));
+    assert!(matches!(read.shape, Some(OrderRequestShape::Circle(_))));
+    let circle: OrderRequestCircle = from_value(order()["circle"].clone()).unwrap();
+    assert_eq!(Some(circle), read.circle);
+}
+
+#[test]
+fn what_the_schema_does_not_name_is_refused() {
+    for value in [
+        with("/unknown", json!(1)),
+        with("/payment/unknown", json!(1)),
+        with("/tree/unknown", json!(1)),
+        with("/gift/unknown", json!(1)),
+    ] {
+        assert!(from_value::<OrderRequest>(value.clone()).is_err(), "{value}");
+    }
+    // An answer may hold more than its schema names.
+    assert!(from_value::<OrderResponse>(json!([{ "line": "a", "more": 1 }])).is_ok());
+}
+
+#[test]
+fn types_are_held() {
+    for value in [
+        with("/amount", json!(1.5)),
+        with("/amount", json!(3_000_000_000_i64)),
+        with("/colour", json!("blue")),
+        with("/at", json!("2026-11-21")),
+        with("/on", json!("2026-02-30")),
+        with("/id", json!("x")),
+        with("/payment/kind", json!("cheque")),
+        with("/circle/shape", json!("square")),
+        with("/shape", json!({ "radius": 1 })),
+        without("sku"),
+        without("payment"),
+    ] {
+        assert!(from_value::<OrderRequest>(value.clone()).is_err(), "{value}");
+    }
+}
+
+#[test]
+fn null_and_nothing_are_told_apart() {
+    // Required and nullable: null, yet not nothing.
+    assert!(from_value::<OrderRequest>(without("note")).is_err());
+    assert_eq!(to_value(from_value::<OrderRequest>(order()).unwrap()).unwrap()["note"], Value::Null);
+    // Optional and not nullable: nothing, yet not null.
+    assert!(from_value::<OrderRequest>(without("email")).is_ok());
+    assert!(from_value::<OrderRequest>(with("/email", Value::Null)).is_err());
+    // Optional and nullable: both.
+    assert!(from_value::<OrderRequest>(without("gift")).is_ok());
+    assert!(from_value::<OrderRequest>(with("/gift", Value::Null)).is_ok());
+    // Anything, null included.
+    let read: OrderRequest = from_value(with("/anything", Value::Null)).unwrap();
+    assert_eq!(read.anything, Some(Value::Null));
+}
+
+#[test]
+fn bounds_are_held_and_say_where() {
+    let cases = [
+        ("/sku", json!("ab-1"), "/sku"),
+        ("/amount", json!(0), "/amount"),
+        ("/amount", json!(102), "/amount"),
+        ("/amount", json!(4), "/amount"),
+        ("/price", json!(0.3), "/price"),
+        ("/price", json!(-1), "/price"),
+        ("/email", json!("a b"), "/email"),
+        ("/tags", json!([]), "/tags"),
+        ("/tags", json!(["a", "b", "c", "d"]), "/tags"),
+        ("/tags", json!(["a", "a"]), "/tags/1"),
+        ("/tags", json!(["a", "bcdefg"]), "/tags/1"),
+        ("/note", json!("too long"), "/note"),
+        ("/gift", json!({ "to": "" }), "/gift/to"),
+        ("/payment/number", json!("1"), "/payment/number"),
+        ("/attributes", json!({ "x/y": 10 }), "/attributes/x~1y"),
+        ("/attributes", json!({ "a": 1, "b": 1, "c": 1 }), "/attributes"),
+        ("/tree/left/name", json!(""), "/tree/left/name"),
+        ("/tree/children/0/name", json!(""), "/tree/children/0/name"),
+        ("/shape/inside/side", json!(0), "/shape/inside/side"),
+        ("/circle/radius", json!(0), "/circle/radius"),
+    ];
+    for (pointer, value, expected) in cases {
+        let found = pointers(with(pointer, value.clone()));
+        assert!(!found.is_empty(), "{pointer} {value}");
+        assert!(found.iter().all(|found| found == expected), "{pointer} {value}: {found:?}");
+    }
+    assert_eq!(pointers(order()), Vec::<String>::new());
+}
+
+#[test]
+fn answers_need_not_be_objects() {
+    let word: WordResponse = from_value(json!("hello")).unwrap();
+    assert_eq!(word.0, "hello");
+    let request: WordRequest = from_value(json!({ "a": "b" })).unwrap();
+    assert_eq!(request.0["a"], "b");
+    assert_eq!(from_value::<MaybeResponse>(Value::Null).unwrap(), MaybeResponse(None));
+    assert!(check(&MaybeResponse(Some(6))).is_err());
+    assert!(check(&OrderResponse(Vec::new())).is_err());
+    assert_eq!(to_value(PickResponse(None)).unwrap(), Value::Null);
+    let yes = PickResponse(Some(PickResponseValue::Yes));
+    assert_eq!(to_value(yes).unwrap(), "yes");
+}
+
+#[test]
+fn awkward_names_keep_their_meaning() {
+    let value = json!({
+        "type": "t", "self": "c++", "crate": 1, "async": 3.0, "@id": "i", "a b": ["x"], "1st": null,
+        "value": "\"x\"#", "item": { "k": 0 }, "index": { "key": "k" }, "additionalProperties": true,
+        "only": "only", "other": 1.5
+    });
+    let read: RunRequest = from_value(value.clone()).unwrap();
+    assert_eq!(to_value(&read).unwrap(), value);
+    assert_eq!(check(&read), Ok(()));
+    let mut bad = value;
+    bad["other"] = json!(-1);
+    bad["item"]["k"] = json!(-1);
+    bad["a b"] = json!([""]);
+    let violations = check(&from_value::<RunRequest>(bad).unwrap()).unwrap_err();
+    let found: Vec<&str> = violations.iter().map(|violation| violation.pointer.as_str()).collect();
+    assert_eq!(found, ["/a b/0", "/item/k", "/other"]);
+}
+
+#[test]
+fn the_example_is_an_answer() {
+    let example: OrderResponse = serde_json::from_str(ORDER.output_example).unwrap();
+    assert_eq!(check(&example), Ok(()));
+    assert!(serde_json::from_str::<Value>(ORDER.input_schema).unwrap()["$defs"]["Node"].is_object());
+}
