@@ -53,10 +53,12 @@ mod respond;
 mod router;
 mod run;
 mod schema;
+mod secret;
 mod serve;
 mod service;
 mod session;
 mod settings;
+mod settings_file;
 mod sink;
 mod spec;
 mod sse;
@@ -78,10 +80,13 @@ pub use problem::Problem;
 pub use provider::{Chunk, ChunkStream, Message, ModelRequest, Provider, Role, estimated_tokens};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
+pub use secret::Secret;
 pub use serve::{serve, serve_on};
 pub use service::Service;
 pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL, SessionKey, SessionStore, Stored};
-pub use settings::Settings;
+pub use settings::{
+    Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens,
+};
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
 pub use validate::{IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check};

@@ -90,7 +90,7 @@ async fn serve_router(
 }
 
 fn run(registry: Registry) -> Result<(), StartError> {
-    let settings = Settings::from_env()?;
+    let settings = Settings::load()?;
     let (router, drain) = build(registry, settings.clone())?;
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {

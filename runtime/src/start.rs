@@ -8,8 +8,8 @@ use std::fmt;
 pub enum StartError {
     /// A setting is wrong.
     Setting {
-        /// The environment variable that holds it.
-        variable: &'static str,
+        /// Where it stands: an environment variable, or a file with the line, the column and the key.
+        place: String,
         /// What is wrong, and what would be right.
         detail: String,
     },
@@ -29,9 +29,9 @@ pub enum StartError {
 }
 
 impl StartError {
-    pub(crate) fn setting(variable: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn setting(place: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Setting {
-            variable,
+            place: place.into(),
             detail: detail.into(),
         }
     }
@@ -40,7 +40,7 @@ impl StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Setting { variable, detail } => write!(f, "{variable}: {detail}"),
+            Self::Setting { place, detail } => write!(f, "{place}: {detail}"),
             Self::OpenApi(error) => write!(f, "the OpenAPI document is not valid JSON: {error}"),
             Self::Endpoint {
                 operation_id,
