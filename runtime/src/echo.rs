@@ -1,5 +1,8 @@
 //! The provider that stands in when no model is configured: it says what it was told.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use futures_util::stream;
 use serde_json::Value;
 
@@ -79,32 +82,91 @@ fn clipped(text: &str, most: usize) -> String {
 }
 
 /// The endpoint's example, with `text` in the first place that takes any text.
-fn fitting(endpoint: &EndpointSpec, text: &str) -> String {
-    let (Ok(schema), Ok(mut example)) = (
-        serde_json::from_str::<Value>(endpoint.output_schema),
-        serde_json::from_str::<Value>(endpoint.output_example),
-    ) else {
-        return endpoint.output_example.to_owned();
-    };
-    let root = resolved(&schema, &schema);
-    if let Some(text) = free_text(root, text) {
-        return Value::String(text).to_string();
-    }
-    let properties = root.get("properties").and_then(Value::as_object);
-    let free = properties
-        .into_iter()
-        .flatten()
-        .find_map(|(key, property)| {
-            free_text(resolved(&schema, property), text).map(|text| (key.clone(), text))
-        });
-    if let (Some((key, text)), Some(fields)) = (free, example.as_object_mut()) {
-        fields.insert(key, Value::String(text));
-    }
-    example.to_string()
+fn fitting(endpoint: &'static EndpointSpec, text: &str) -> String {
+    static SHAPES: RwLock<BTreeMap<usize, Arc<Shape>>> = RwLock::new(BTreeMap::new());
+    let place = std::ptr::from_ref(endpoint) as usize;
+    let known = SHAPES
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&place)
+        .cloned();
+    let shape = known.unwrap_or_else(|| {
+        let shape = Arc::new(Shape::of(endpoint));
+        let mut shapes = SHAPES.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(shapes.entry(place).or_insert(shape))
+    });
+    shape.with(text)
 }
 
-/// `text` as a value of `schema`, if that takes any text of its length.
-fn free_text(schema: &Value, text: &str) -> Option<String> {
+/// An answer as JSON; a text can be put into it where there is room for one.
+struct Shape {
+    example: String,
+    room: Option<Room>,
+}
+
+/// Where any text may stand: what comes before and after it, and how many characters it may have.
+struct Room {
+    before: String,
+    after: String,
+    least: usize,
+    most: usize,
+}
+
+impl Shape {
+    fn of(endpoint: &EndpointSpec) -> Self {
+        Self {
+            example: endpoint.output_example.to_owned(),
+            room: Room::of(endpoint),
+        }
+    }
+
+    fn with(&self, text: &str) -> String {
+        let Some(room) = &self.room else {
+            return self.example.clone();
+        };
+        let text = clipped(text, room.most);
+        if text.chars().count() < room.least {
+            return self.example.clone();
+        }
+        format!("{}{}{}", room.before, Value::String(text), room.after)
+    }
+}
+
+impl Room {
+    /// The first place that takes any text: the answer itself, or one of its properties.
+    fn of(endpoint: &EndpointSpec) -> Option<Self> {
+        let schema = serde_json::from_str::<Value>(endpoint.output_schema).ok()?;
+        let root = resolved(&schema, &schema);
+        if let Some((least, most)) = free_text(root) {
+            let (before, after) = Default::default();
+            return Some(Self {
+                before,
+                after,
+                least,
+                most,
+            });
+        }
+        let example = serde_json::from_str::<Value>(endpoint.output_example).ok()?;
+        let properties = root.get("properties").and_then(Value::as_object)?;
+        let (key, (least, most)) = properties
+            .iter()
+            .find_map(|(key, property)| Some((key, free_text(resolved(&schema, property))?)))?;
+        let mut fields = example.as_object()?.clone();
+        fields.shift_remove(key);
+        let rest = Value::Object(fields).to_string();
+        let others = rest.strip_prefix('{')?.strip_suffix('}')?;
+        let comma = if others.is_empty() { "" } else { "," };
+        Some(Self {
+            before: format!("{{{}:", Value::from(key.as_str())),
+            after: format!("{comma}{others}}}"),
+            least,
+            most,
+        })
+    }
+}
+
+/// How many characters a text may have at least and at most, if `schema` takes any text.
+fn free_text(schema: &Value) -> Option<(usize, usize)> {
     let schema = schema.as_object()?;
     let is_bound = [
         "enum", "const", "format", "pattern", "$ref", "allOf", "anyOf", "oneOf", "not",
@@ -114,10 +176,14 @@ fn free_text(schema: &Value, text: &str) -> Option<String> {
     if is_bound || schema.get("type")?.as_str()? != "string" {
         return None;
     }
-    let limit = |keyword| schema.get(keyword).and_then(Value::as_u64);
-    let most = limit("maxLength").map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX));
-    let text = clipped(text, most);
-    (text.chars().count() as u64 >= limit("minLength").unwrap_or(0)).then_some(text)
+    let limit = |keyword| {
+        let limit = schema.get(keyword).and_then(Value::as_u64);
+        limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    };
+    Some((
+        limit("minLength").unwrap_or(0),
+        limit("maxLength").unwrap_or(usize::MAX),
+    ))
 }
 
 /// `text` cut behind spaces into pieces of at least [`CHUNK`] bytes.

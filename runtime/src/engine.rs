@@ -75,13 +75,15 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
         );
         AgentError::BadAnswer("the model's answer does not fit the output schema".to_owned())
     };
-    let json = match serde_json::from_str(text) {
-        Ok(json) => json,
+    let value = match serde_json::from_str(text) {
+        Ok(value) => value,
         // A model that is to answer with a text may leave out the quotation marks.
-        Err(_) if is_text(endpoint) => Value::String(text.to_owned()),
-        Err(error) => return Err(wrong(error.to_string())),
+        Err(error) if error.is_data() || !is_text(endpoint) => {
+            return Err(wrong(error.to_string()));
+        }
+        Err(_) => serde_json::from_value(Value::String(text.to_owned()))
+            .map_err(|error| wrong(error.to_string()))?,
     };
-    let value = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
     check(&value).map_err(|violations| wrong(AgentError::Invalid(violations).to_string()))?;
     Ok(value)
 }

@@ -52,7 +52,15 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
     endpoint: &EndpointSpec,
     request: &Value,
 ) -> Result<T, AgentError> {
-    let value = serde_path_to_error::deserialize(request).map_err(|error| {
+    // Keeping track of the place costs something, and is needed for what is wrong only.
+    let value = T::deserialize(request).or_else(|_| located(endpoint, request))?;
+    check(&value).map_err(AgentError::Invalid)?;
+    Ok(value)
+}
+
+/// Reads `request` once more, to say where it is wrong.
+fn located<T: DeserializeOwned>(endpoint: &EndpointSpec, request: &Value) -> Result<T, AgentError> {
+    serde_path_to_error::deserialize(request).map_err(|error| {
         // Reading stops at the first fault; the schema knows them all.
         let schema = serde_json::from_str(endpoint.input_schema).unwrap_or_default();
         let violations = misshapen(&schema, request);
@@ -60,9 +68,7 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
             true => AgentError::invalid(pointer(error.path()), plain(&error.inner().to_string())),
             false => AgentError::Invalid(violations),
         }
-    })?;
-    check(&value).map_err(AgentError::Invalid)?;
-    Ok(value)
+    })
 }
 
 fn pointer(path: &Path) -> String {

@@ -10,7 +10,6 @@ use axum::extract::{ConnectInfo, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::accept::{Wanted, wanted};
@@ -26,7 +25,7 @@ use crate::provider::Provider;
 use crate::rate::Limiter;
 use crate::request;
 use crate::respond::{RequestFacts, json, problem};
-use crate::run::{Drain, EVENTS_AHEAD, Running, start};
+use crate::run::{Drain, EVENTS_AHEAD, run, start};
 use crate::service::Mounted;
 use crate::session::Sessions;
 use crate::sink::Sink;
@@ -97,10 +96,8 @@ pub(crate) async fn answer(
         .map(|limiter| limiter.check(&identity(&shared, &caller, &parts)));
     let mut response = match standing.and_then(|standing| standing.retry_after) {
         Some(seconds) => problem(AgentError::RateLimited(seconds).to_problem()),
-        None => match begin(&shared, live, caller, &parts, &path, body).await {
-            Ok(Begun::Whole(run, claimed)) => whole(run, claimed).await,
-            Ok(Begun::Events(run)) => sse::respond(run).await,
-            Ok(Begun::Again(answer)) => json(&answer),
+        None => match run_of(&shared, live, caller, &parts, &path, body).await {
+            Ok(response) => response,
             Err(document) => problem(*document),
         },
     };
@@ -224,24 +221,15 @@ fn identity(shared: &Shared, caller: &Caller, parts: &Parts) -> String {
     }
 }
 
-/// What a request leads to.
-enum Begun {
-    /// A run that is answered as a whole; its answer is kept where the request has a key.
-    Whole(Running, Option<Claimed>),
-    /// A run that is answered as it goes.
-    Events(Running),
-    /// The answer that an earlier request with the same key got.
-    Again(Value),
-}
-
-async fn begin(
+/// Answers a request that may be made: as a whole, or event by event.
+async fn run_of(
     shared: &Shared,
     live: &Live,
     caller: Caller,
     parts: &Parts,
     path: &[(String, String)],
     body: axum::body::Body,
-) -> Result<Begun, Box<Problem>> {
+) -> Result<Response, Box<Problem>> {
     let endpoint = live.mounted.spec;
     let wanted = wanted(&parts.headers, endpoint.stream).ok_or_else(|| {
         let events = if endpoint.stream {
@@ -264,10 +252,16 @@ async fn begin(
         {
             Claim::Keyless => {}
             Claim::First(claim) => claimed = Some(claim),
-            Claim::Again(answer) => return Ok(Begun::Again(answer)),
+            Claim::Again(answer) => return Ok(json(&answer)),
         }
     }
-    let (events, reader) = mpsc::channel(EVENTS_AHEAD);
+    let (events, reader) = match wanted {
+        Wanted::Json => (None, None),
+        Wanted::Events => {
+            let (events, reader) = mpsc::channel(EVENTS_AHEAD);
+            (Some(events), Some(reader))
+        }
+    };
     let facts = parts.extensions.get::<RequestFacts>();
     let id = Uuid::new_v7();
     let cx = RunContext(Arc::new(Run {
@@ -285,28 +279,29 @@ async fn begin(
         (live.mounted.call)(cx.clone(), request).map_err(|error| Box::new(error.to_problem()))?;
     let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
     let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
-    let run = start(cx, handler, timeout, shared.drain.clone(), reader);
-    Ok(match wanted {
-        Wanted::Json => Begun::Whole(run, claimed),
-        Wanted::Events => Begun::Events(run),
+    Ok(match reader {
+        Some(reader) => {
+            let drain = shared.drain.clone();
+            sse::respond(start(cx, handler, timeout, drain, reader)).await
+        }
+        None => whole(run(&cx, handler, timeout, &shared.drain).await, claimed),
     })
 }
 
-/// A run as one JSON answer: its last event.
-async fn whole(mut run: Running, claimed: Option<Claimed>) -> Response {
-    while let Some(event) = run.next().await {
-        match event {
-            Event::Completed { output, .. } => {
-                if let Some(claimed) = claimed {
-                    claimed.keep(&output);
-                }
-                return json(&output);
+/// A run as one JSON answer: its last event, kept where the request has a key.
+fn whole(last: Event, claimed: Option<Claimed>) -> Response {
+    match last {
+        Event::Completed { output, .. } => {
+            if let Some(claimed) = claimed {
+                claimed.keep(&output);
             }
-            Event::Failed {
-                problem: document, ..
-            } => return problem(document),
-            Event::Started { .. } | Event::Delta { .. } => {}
+            json(&output)
+        }
+        Event::Failed {
+            problem: document, ..
+        } => problem(document),
+        Event::Started { .. } | Event::Delta { .. } => {
+            problem(Problem::new(500, "the run ended without an answer"))
         }
     }
-    problem(Problem::new(500, "the run ended without an answer"))
 }

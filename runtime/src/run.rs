@@ -44,8 +44,7 @@ impl Drain {
     }
 }
 
-/// Runs `handler` to its end, to `timeout` or to the service's end, whichever is first.
-/// The last event is `Completed` or `Failed`.
+/// A run that is told event by event; its last one is `Completed` or `Failed`.
 pub(crate) fn start(
     cx: RunContext,
     handler: impl Future<Output = Result<Reply<Value>, AgentError>> + Send + 'static,
@@ -54,32 +53,43 @@ pub(crate) fn start(
     events: mpsc::Receiver<Event>,
 ) -> Running {
     let task = tokio::spawn(async move {
-        let outcome = tokio::select! {
-            biased;
-            outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
-            () = tokio::time::sleep(timeout) => {
-                Err(AgentError::TimedOut(format!("the run took longer than {} ms", timeout.as_millis())))
-            }
-            () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),
-        };
-        let run = &cx.0;
-        let event = match outcome {
-            Ok(reply) => {
-                run.sink
-                    .started(reply.model.as_deref().unwrap_or("code"))
-                    .await;
-                Event::Completed {
-                    run_id: run.id,
-                    stop_reason: reply.stop_reason,
-                    usage: reply.usage,
-                    output: reply.value,
-                }
-            }
-            Err(error) => failed(&cx, &error),
-        };
-        run.sink.send(event).await;
+        let last = run(&cx, handler, timeout, &drain).await;
+        cx.0.sink.send(last).await;
     });
     Running { events, task }
+}
+
+/// Runs `handler` to its end, to `timeout` or to the service's end, whichever is first; gives the last event.
+/// Dropping the future ends the run.
+pub(crate) async fn run(
+    cx: &RunContext,
+    handler: impl Future<Output = Result<Reply<Value>, AgentError>> + Send,
+    timeout: Duration,
+    drain: &Drain,
+) -> Event {
+    let outcome = tokio::select! {
+        biased;
+        outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
+        () = tokio::time::sleep(timeout) => {
+            Err(AgentError::TimedOut(format!("the run took longer than {} ms", timeout.as_millis())))
+        }
+        () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),
+    };
+    match outcome {
+        Ok(reply) => {
+            let run = &cx.0;
+            run.sink
+                .started(reply.model.as_deref().unwrap_or("code"))
+                .await;
+            Event::Completed {
+                run_id: run.id,
+                stop_reason: reply.stop_reason,
+                usage: reply.usage,
+                output: reply.value,
+            }
+        }
+        Err(error) => failed(cx, &error),
+    }
 }
 
 impl Running {

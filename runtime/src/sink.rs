@@ -13,12 +13,16 @@ pub(crate) struct Sink {
     run_id: Uuid,
     agent: &'static str,
     started: AtomicBool,
-    events: mpsc::Sender<Event>,
+    events: Option<mpsc::Sender<Event>>,
 }
 
 impl Sink {
-    /// A sink for a run of `agent`.
-    pub(crate) fn new(run_id: Uuid, agent: &'static str, events: mpsc::Sender<Event>) -> Self {
+    /// A sink for a run of `agent`; without `events`, nobody wants to know how it goes.
+    pub(crate) fn new(
+        run_id: Uuid,
+        agent: &'static str,
+        events: Option<mpsc::Sender<Event>>,
+    ) -> Self {
         Self {
             run_id,
             agent,
@@ -29,7 +33,7 @@ impl Sink {
 
     /// Says once, and before anything else, that the run has begun.
     pub(crate) async fn started(&self, model: &str) {
-        if !self.started.swap(true, Ordering::Relaxed) {
+        if self.events.is_some() && !self.started.swap(true, Ordering::Relaxed) {
             self.send(Event::Started {
                 run_id: self.run_id,
                 agent: self.agent.to_owned(),
@@ -41,6 +45,8 @@ impl Sink {
 
     /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
     pub(crate) async fn send(&self, event: Event) {
-        let _ = self.events.send(event).await;
+        if let Some(events) = &self.events {
+            let _ = events.send(event).await;
+        }
     }
 }
