@@ -32,9 +32,9 @@ pub fn text_for(name: &str) -> String {
     text
 }
 
-/// The version of the crate `name` in the file.
+/// The version of the crate `name`, if projects are built of it.
 pub fn version(name: &str) -> Option<&'static str> {
-    let mut packages = TEMPLATE.split(HEAD);
+    let mut packages = TEMPLATE.split(HEAD).filter(|_| name != PLACEHOLDER);
     let package = packages.find(|package| field(package, "name") == Some(name))?;
     field(package, "version")
 }

@@ -58,7 +58,8 @@ pub fn files() -> Vec<Artifact> {
     let mut files = Vec::new();
     let own = |path: &str| !path.starts_with("cli/") && path != "main.rs";
     collect(&SOURCES, "agentgen-build/src", &own, &mut files);
-    collect(&BUILTIN, "agentgen-build/templates", &|_| true, &mut files);
+    let used = |path: &str| !path.starts_with("project/");
+    collect(&BUILTIN, "agentgen-build/templates", &used, &mut files);
     collect(&SCHEMAS, "agentgen-build/schemas", &|_| true, &mut files);
     if let Some(runtime) = EMBEDDED.get_dir("runtime") {
         let below = |path: &str| path != RUNTIME;
