@@ -147,8 +147,12 @@ fn signature(name: &str, parameters: &[&str], output: &str) -> String {
     for parameter in parameters {
         lines.push_str(&format!("        {parameter},\n"));
     }
-    lines.push_str(&format!("    ) -> {output} {{"));
-    lines
+    let end = format!("    ) -> {output}");
+    let brace = match end.chars().count() + 2 <= WIDTH {
+        true => " {",
+        false => "\n    {",
+    };
+    lines + &end + brace
 }
 
 /// `text` of `mod.rs` with the module and the handler of `agent`; none where a mark is missing.
