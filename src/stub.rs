@@ -3,17 +3,15 @@
 //! Below the folder of stubs lie `mod.rs` and a file for each agent. An agent that has a file is left alone; for one
 //! that has none, the file is written, and `mod.rs` gets a module and a handler between its marks.
 
-use std::cmp::Ordering;
-
 use serde::Serialize;
 
 use crate::agent::Agent;
 use crate::artifact::Artifact;
 use crate::diagnostic::Diagnostic;
 use crate::ident::Ident;
-use crate::operation::{self, Operation};
 use crate::rust_context;
 use crate::rust_source;
+use crate::rust_text::literal;
 use crate::template::Templates;
 
 const STUB: &str = "rust/stub.rs.tera";
@@ -22,6 +20,8 @@ const MODULES: &str = "rust/stubs.rs.tera";
 pub const MODULE_FILE: &str = "mod.rs";
 /// How long rustfmt lets a line be.
 const WIDTH: usize = 100;
+/// How long it lets the arguments of a call be.
+const ARGUMENT_WIDTH: usize = 60;
 
 /// Which files the stubs of `agents` need that are not there, and a changed `mod.rs`, by their paths below the folder
 /// of stubs. `read` gives the text of a file there, if it is there.
@@ -87,10 +87,10 @@ struct Context<'a> {
 /// A method that has to be written.
 #[derive(Serialize)]
 struct Written {
-    name: String,
     route: String,
     doc: String,
     signature: String,
+    body: String,
 }
 
 fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
@@ -126,7 +126,6 @@ fn written(endpoint: &rust_context::Endpoint<'_>) -> Written {
     };
     let (request, response) = (qualified(&endpoint.request), qualified(&endpoint.response));
     Written {
-        name: endpoint.name.to_owned(),
         route: endpoint.route_doc.clone(),
         doc: endpoint.doc.clone(),
         signature: signature(
@@ -134,7 +133,18 @@ fn written(endpoint: &rust_context::Endpoint<'_>) -> Written {
             &["&self", "_cx: &RunContext", &format!("_request: {request}")],
             &format!("Result<{response}, AgentError>"),
         ),
+        body: body(endpoint.name),
     }
+}
+
+/// What a method does that is not written, as rustfmt lays it out.
+fn body(name: &str) -> String {
+    let name = literal(name);
+    let error = format!("AgentError::not_implemented({name})");
+    if error.chars().count() <= ARGUMENT_WIDTH {
+        return format!("        Err({error})");
+    }
+    format!("        Err(AgentError::not_implemented(\n            {name},\n        ))")
 }
 
 /// The head of a method in an `impl`, as rustfmt lays it out.
@@ -148,7 +158,8 @@ fn signature(name: &str, parameters: &[&str], output: &str) -> String {
         lines.push_str(&format!("        {parameter},\n"));
     }
     let end = format!("    ) -> {output}");
-    let brace = match end.chars().count() + 2 <= WIDTH {
+    // rustfmt leaves room for the indentation once more here.
+    let brace = match end.chars().count() + 2 <= WIDTH - 4 {
         true => " {",
         false => "\n    {",
     };
@@ -168,7 +179,7 @@ fn with_agent(text: &str, agent: &Agent) -> Option<String> {
             .position(|line| {
                 let name = line.trim().strip_prefix("pub mod ");
                 let name = name.and_then(|name| name.strip_suffix(';'));
-                name.is_some_and(|name| version_order(name, module) == Ordering::Greater)
+                name.is_some_and(|name| name > module)
             })
             .map_or(end, |index| start + 1 + index);
         // An agent called `agents` has a module that is called as the one it is in.
@@ -205,46 +216,4 @@ fn marks(lines: &[String], what: &str) -> Option<(usize, usize)> {
     let start = find(format!("// agentgen: {what}"))?;
     let end = find(format!("// agentgen: end of {what}"))?;
     (start < end).then_some((start, end))
-}
-
-/// The order in which rustfmt (style edition 2024) puts modules: numbers by their value, `_` before all else.
-fn version_order(left: &str, right: &str) -> Ordering {
-    let (mut a, mut b) = (chunks(left).into_iter(), chunks(right).into_iter());
-    loop {
-        let order = match (a.next(), b.next()) {
-            (None, None) => return left.cmp(right),
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(x), Some(y)) => match (x.parse::<u128>(), y.parse::<u128>()) {
-                (Ok(x), Ok(y)) => x.cmp(&y),
-                _ => x.replace('_', " ").cmp(&y.replace('_', " ")),
-            },
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-}
-
-/// Runs of digits, and the runs between them.
-fn chunks(text: &str) -> Vec<&str> {
-    let mut chunks = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let digits = first.is_ascii_digit();
-        let end = rest
-            .find(|c: char| c.is_ascii_digit() != digits)
-            .unwrap_or(rest.len());
-        let (chunk, after) = rest.split_at(end);
-        chunks.push(chunk);
-        rest = after;
-    }
-    chunks
-}
-
-/// Whether an agent has an endpoint that only code answers.
-pub fn has_code(agent: &Agent) -> bool {
-    operation::all(agent)
-        .iter()
-        .any(|operation: &Operation<'_>| !operation.asks_model())
 }

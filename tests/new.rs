@@ -180,11 +180,16 @@ fn a_project_made_of_nothing_has_all_that_a_service_needs() {
 #[test]
 fn what_is_written_is_formatted_and_locked() {
     let folder = Folder::new(&[]);
-    let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/agents");
-    let agents = agents.to_str().unwrap();
-    folder
-        .run(&["new", "hard", "--from", agents, "--vendor"])
-        .expect(0);
+    let hard = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance");
+    let (agents, names) = (hard.join("agents"), hard.join("names"));
+    let from = [
+        "--from",
+        agents.to_str().unwrap(),
+        "--from",
+        names.to_str().unwrap(),
+    ];
+    let arguments = ["new", "hard", "--vendor"].into_iter().chain(from);
+    folder.run(&arguments.collect::<Vec<_>>()).expect(0);
     let formatted = Command::new(env!("CARGO"))
         .args(["fmt", "--check"])
         .current_dir(folder.path("hard"))

@@ -85,12 +85,12 @@ impl Document {
 
     /// The same document with files that were created.
     pub fn with_created<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
+        let before = self.summary["create"].as_u64().unwrap_or_default();
+        let changes = self.changes.len();
         let created = paths.into_iter();
         self.changes
             .extend(created.map(|path| json!({ "path": path, "kind": "create" })));
-        let creations = self.changes.iter();
-        let creations = creations.filter(|change| change["kind"] == "create");
-        let count = creations.count();
+        let count = before + (self.changes.len() - changes) as u64;
         self.summary.insert("create".to_owned(), json!(count));
         self
     }
