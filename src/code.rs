@@ -125,6 +125,10 @@ codes! {
     NoAgents = "AG092",
     /// A generated file was edited by hand.
     Conflict = "AG093",
+    /// The module of the user's handlers does not name a stub.
+    StubUnnamed = "AG094",
+    /// Something is where a new thing was to be.
+    Taken = "AG095",
 }
 
 impl fmt::Display for Code {

@@ -11,6 +11,8 @@ pub struct Config {
     pub out: String,
     /// The folder of the user's own templates, relative to the project.
     pub templates: String,
+    /// The folder of the user's handlers, relative to the project; a build adds stubs there for agents that have none.
+    pub stubs: Option<String>,
     /// What to generate.
     pub targets: Vec<Target>,
     /// How the OpenAPI documents look.
@@ -101,6 +103,7 @@ impl Default for Config {
             agents: vec!["agents".to_owned()],
             out: "generated".to_owned(),
             templates: "templates".to_owned(),
+            stubs: None,
             targets: Target::ALL.to_vec(),
             openapi: Openapi {
                 version: OpenapiVersion::V3_1,

@@ -61,6 +61,7 @@ const ROOT_KEYS: &[&str] = &[
     "agents",
     "out",
     "templates",
+    "stubs",
     "targets",
     "openapi",
     "models",
@@ -89,6 +90,7 @@ impl Reader<'_> {
                 "agents" => self.texts(item, &mut config.agents),
                 "out" => self.text(item, &mut config.out),
                 "templates" => self.text(item, &mut config.templates),
+                "stubs" => self.text(item, config.stubs.get_or_insert_default()),
                 "targets" => {
                     let names = Target::ALL.map(Target::as_str);
                     if let Some(chosen) = self.choices(item, &names) {

@@ -39,6 +39,8 @@
 pub mod agent;
 pub mod apply;
 pub mod artifact;
+#[cfg(feature = "cli")]
+pub mod carry;
 pub mod code;
 pub mod compile;
 pub mod config;
@@ -55,6 +57,8 @@ mod glob;
 pub mod ident;
 pub mod json_schema;
 pub mod key;
+#[cfg(feature = "cli")]
+pub mod lockfile;
 pub mod manifest;
 pub mod method;
 pub mod nearest;
@@ -66,9 +70,13 @@ pub mod openapi_text;
 pub mod openapi_version;
 pub mod operation;
 pub mod outline;
+#[cfg(feature = "cli")]
+pub mod package_name;
 pub mod parallel;
 pub mod parameter;
 pub mod picoschema;
+#[cfg(feature = "cli")]
+pub mod place;
 pub mod plan;
 pub mod printable;
 pub mod project;
@@ -83,6 +91,8 @@ pub mod rust_source;
 pub mod rust_text;
 pub mod rust_type;
 pub mod rust_types;
+#[cfg(feature = "cli")]
+pub mod scaffold;
 pub mod schema;
 pub mod schema_canonical;
 pub mod schema_choice;
@@ -104,10 +114,14 @@ pub mod source;
 pub mod span;
 pub mod spec;
 pub mod split;
+#[cfg(feature = "cli")]
+pub mod stub;
 pub mod target;
 pub mod template;
 pub mod tokens;
 pub mod tools;
+#[cfg(feature = "cli")]
+pub mod vendor;
 pub mod workflow;
 pub mod yaml;
 

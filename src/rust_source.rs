@@ -48,6 +48,16 @@ pub fn registry(agents: &[Agent], templates: &Templates) -> Result<Artifact, Dia
         .map_err(|error| diagnostic(error, templates))
 }
 
+/// Calls `make` with what the template of the module of `agent` is given.
+#[cfg(feature = "cli")]
+pub(crate) fn with_context<T>(
+    agent: &Agent,
+    make: impl FnOnce(&crate::rust_context::Module<'_>) -> T,
+) -> T {
+    let owned = Owned::new(agent, &[]);
+    make(&crate::rust_context::module(&owned.view()))
+}
+
 fn diagnostic(error: RenderError<Diagnostic>, templates: &Templates) -> Diagnostic {
     match error {
         RenderError::Template { error, .. } => error,

@@ -10,6 +10,9 @@ use crate::slug::Slug;
 use crate::source::Source;
 use crate::workflow::{self, Workflow};
 
+/// The JSON Schema (2020-12) of the service block and of `<agent>.service.yaml`, for editors.
+pub const SCHEMA: &str = include_str!("../schemas/service.schema.json");
+
 /// The HTTP contract of an agent.
 #[derive(Debug, Clone)]
 pub struct Service {

@@ -23,7 +23,7 @@ use crate::run::Drain;
 use crate::service::Service;
 use crate::session::{SessionStore, Sessions};
 use crate::settings::Settings;
-use crate::spec::Rate;
+use crate::spec::{AgentSpec, Rate};
 use crate::start::StartError;
 use crate::system::{self, System};
 
@@ -66,6 +66,17 @@ impl Registry {
     pub fn sessions(mut self, store: impl SessionStore) -> Self {
         self.sessions = Arc::new(store);
         self
+    }
+
+    /// Every endpoint with its agent, in the order in which they were added.
+    pub fn endpoints(
+        &self,
+    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
+        let services = self.services.iter();
+        services.flat_map(|service| {
+            let endpoints = service.endpoints.iter();
+            endpoints.map(|mounted| (service.agent, mounted.spec))
+        })
     }
 
     /// Everything the service answers, without a socket.

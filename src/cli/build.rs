@@ -15,6 +15,7 @@ use super::json::Document;
 use super::only;
 use super::output::{Status, print, say};
 use super::report::{self, Format, red, yellow};
+use super::stubs::write_missing;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -93,7 +94,15 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         report_failure(&diagnostics, format)?;
         return Ok(Status::Io);
     }
-    finish(&plan, &diagnostics, format, status).map(|()| status)
+    let mut stubs = Vec::new();
+    if status == Status::Fine
+        && let Some(folder) = &settings.config.stubs
+    {
+        let own = &project.templates;
+        stubs = write_missing(&settings.root, folder, &agents, own, &mut diagnostics);
+    }
+    let status = Status::of(&diagnostics).max(status);
+    finish(&plan, &diagnostics, format, status, &stubs).map(|()| status)
 }
 
 /// Shows the difference between the folder and what would be generated.
@@ -165,17 +174,23 @@ fn finish(
     diagnostics: &[Diagnostic],
     format: Format,
     status: Status,
+    stubs: &[String],
 ) -> Result<(), Status> {
     let counts = Counts::of(diagnostics);
     if format == Format::Json {
         let word = match status {
-            Status::Fine if plan.is_noop() => "unchanged",
+            Status::Fine if plan.is_noop() && stubs.is_empty() => "unchanged",
             Status::Fine => "written",
             _ => "refused",
         };
-        return print(&Document::new(diagnostics, word).with_plan(plan).text());
+        let document = Document::new(diagnostics, word).with_plan(plan);
+        let stubs = stubs.iter().map(String::as_str);
+        return print(&document.with_created(stubs).text());
     }
     report::draw(diagnostics);
+    for path in stubs {
+        say(&format!("wrote {path}"));
+    }
     if status != Status::Fine {
         let counts = counts.words().unwrap_or_default();
         say(&format!("{}: {counts}; nothing was written", red("error")));

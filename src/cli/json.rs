@@ -1,4 +1,4 @@
-//! What `--format json` prints: one document, the same for `build` and `check`.
+//! What `--format json` prints: one document, the same for every command that says more than data.
 //!
 //! ```json
 //! {
@@ -13,7 +13,7 @@
 //! `line` and `column` count from 1, columns in characters; they and `help` are null where there is nothing to
 //! say. `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
 //! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
-//! are the agent files it rewrote.
+//! are the agent files it rewrote, those of `new` and `add` what they wrote.
 
 use agentgen_build::diagnostic::Diagnostic;
 use agentgen_build::plan::Plan;
@@ -80,6 +80,18 @@ impl Document {
             .iter()
             .map(|path| json!({ "path": path, "kind": "update" }))
             .collect();
+        self
+    }
+
+    /// The same document with files that were created.
+    pub fn with_created<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
+        let before = self.summary["create"].as_u64().unwrap_or_default();
+        let changes = self.changes.len();
+        let created = paths.into_iter();
+        self.changes
+            .extend(created.map(|path| json!({ "path": path, "kind": "create" })));
+        let count = before + (self.changes.len() - changes) as u64;
+        self.summary.insert("create".to_owned(), json!(count));
         self
     }
 

@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. The exit status is 0 when all is well, 1 when the specs or
 //! the drift check say no, 2 when the command or `agentgen.toml` is wrong, 3 when the machine fails.
 
+mod add;
 mod build;
 mod check;
 mod completions;
@@ -11,11 +12,13 @@ mod diff;
 mod inputs;
 mod json;
 mod list;
+mod new;
 mod only;
 mod output;
 mod report;
 mod schema;
 mod show;
+mod stubs;
 mod templates;
 
 use std::process::ExitCode;
@@ -40,6 +43,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a new project that builds, is tested and serves at once
+    New(new::Arguments),
+    /// Add an agent to the project
+    Add(add::Arguments),
     /// Generate prompts, Rust and OpenAPI from the agents
     Build(build::Arguments),
     /// Say what is wrong or doubtful about the agents, and generate nothing
@@ -60,6 +67,8 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::New(arguments) => new::run(&arguments),
+        Command::Add(arguments) => add::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::List(arguments) => list::run(&arguments),

@@ -1,6 +1,7 @@
 //! `agentgen schema`
 
 use agentgen_build::config_file;
+use agentgen_build::service;
 use agentgen_build::target::prompts;
 use clap::{Args, ValueEnum};
 
@@ -19,6 +20,8 @@ enum Document {
     Bundle,
     /// The file agentgen.toml
     Config,
+    /// The service block: the file <agent>.service.yaml, and the key `service` of an agent's frontmatter
+    Service,
 }
 
 /// Prints the JSON Schema.
@@ -26,6 +29,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     match arguments.of {
         Document::Bundle => print(prompts::SCHEMA)?,
         Document::Config => print(config_file::SCHEMA)?,
+        Document::Service => print(service::SCHEMA)?,
     }
     Ok(Status::Fine)
 }

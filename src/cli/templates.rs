@@ -76,12 +76,15 @@ pub fn run(command: &Command) -> Result<Status, Status> {
     Ok(Status::Refused)
 }
 
-/// The templates below `dir`, sorted by path.
+/// The folder of what only `new` and `add` render; a project's own templates are not asked there.
+const PROJECT: &str = "project";
+
+/// The templates below `dir` that a project can replace, sorted by path.
 fn templates(dir: &'static Dir<'static>) -> Vec<(&'static str, &'static [u8])> {
     let mut found = Vec::new();
     let mut folders = vec![dir];
     while let Some(folder) = folders.pop() {
-        folders.extend(folder.dirs());
+        folders.extend(folder.dirs().filter(|dir| dir.path() != PROJECT));
         found.extend(folder.files().filter_map(|file| {
             let path = file.path().to_str()?;
             path.ends_with(".tera").then(|| (path, file.contents()))

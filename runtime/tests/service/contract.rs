@@ -36,6 +36,21 @@ async fn invoke_answers_with_the_echo_and_says_so() {
     assert_eq!(json["session_id"].as_str().unwrap().len(), 36);
 }
 
+#[test]
+fn a_registry_names_its_endpoints_with_their_agents() {
+    let registry = registry();
+    let endpoints = registry.endpoints();
+    let named = endpoints.map(|(agent, endpoint)| (agent.slug, endpoint.operation_id));
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [
+            ("desk", "invokeDesk"),
+            ("desk", "chatDesk"),
+            ("desk", "searchDesk")
+        ]
+    );
+}
+
 #[tokio::test]
 async fn a_declared_endpoint_answers_with_exactly_its_output() {
     let answer = post(&app(), "/chat", r#"{"message":"hi"}"#).await;
