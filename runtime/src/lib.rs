@@ -43,9 +43,12 @@ mod event;
 mod formats;
 mod idempotency;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod problem;
 mod provider;
 mod rate;
+mod refresh_store;
 mod registry;
 mod reply;
 mod request;
@@ -61,8 +64,16 @@ mod settings;
 mod settings_file;
 mod sink;
 mod spec;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_refresh;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod sse;
 mod start;
+mod store;
+mod store_url;
 mod system;
 mod validate;
 
@@ -78,6 +89,7 @@ pub use formats::{Date, DateTime, Format, FormatError, Uuid};
 pub use memory::MemorySessions;
 pub use problem::Problem;
 pub use provider::{Chunk, ChunkStream, Message, ModelRequest, Provider, Role, estimated_tokens};
+pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
@@ -89,6 +101,7 @@ pub use settings::{
 };
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
+pub use store::Store;
 pub use validate::{IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check};
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)

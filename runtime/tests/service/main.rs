@@ -8,8 +8,10 @@ mod agents {
 mod contract;
 mod formats;
 mod idempotency;
+mod refresh_tokens;
 mod requests;
 mod runs;
 mod server;
 mod sessions;
+mod stores;
 mod support;

@@ -1,0 +1,46 @@
+//! A store in a PostgreSQL database.
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Postgres, Transaction};
+
+use crate::sql::{PATIENCE, migrator};
+
+/// How many connections a service opens at most.
+const CONNECTIONS: u32 = 10;
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "refresh tokens",
+    include_str!("../migrations/postgres/0001_refresh_tokens.sql"),
+)];
+
+/// A PostgreSQL database. The tables are in the first schema of the connection's `search_path`.
+#[derive(Debug)]
+pub(crate) struct PostgresStore {
+    /// For what only reads.
+    pub(crate) read: PgPool,
+    /// For what writes: the same connections.
+    pub(crate) write: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects, and brings the database up to date. Of several processes at once one does, the others wait for it.
+    ///
+    /// # Errors
+    /// What the network or PostgreSQL says.
+    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let write = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(PATIENCE)
+            .connect_with(options.disable_statement_logging())
+            .await?;
+        migrator(MIGRATIONS).run(&write).await?;
+        let read = write.clone();
+        Ok(Self { read, write })
+    }
+
+    /// Begins a change: everything up to its commit, or nothing.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.write.begin().await
+    }
+}
