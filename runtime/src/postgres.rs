@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
 use crate::sql::{PATIENCE, migrator};
 
@@ -39,10 +39,15 @@ impl PostgresStore {
     /// # Errors
     /// What the network or PostgreSQL says.
     pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let options = options.disable_statement_logging();
+        // A pool would try again and again, and then not say why it failed.
+        let first = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options));
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        first.await.map_err(late)??.close().await?;
         let write = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.disable_statement_logging())
+            .connect_with(options)
             .await?;
         migrate(write.clone()).await?;
         let read = write.clone();

@@ -55,21 +55,19 @@ impl Store {
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
                 let opened = SqliteStore::open(&path).await;
-                let store = opened.map_err(|error| {
-                    wrong(format!(
-                        "the file `{}` can't be used: {error}",
-                        path.display()
-                    ))
-                })?;
+                let place = || format!("the file `{}`", path.display());
+                let store = opened.map_err(|error| wrong(unusable(&place(), &error)))?;
                 Ok(Self::of(store))
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(options) => {
-                let place = format!("{}:{}", options.get_host(), options.get_port());
+                let place = format!(
+                    "the database at {}:{}",
+                    options.get_host(),
+                    options.get_port()
+                );
                 let opened = PostgresStore::open(*options).await;
-                let store = opened.map_err(|error| {
-                    wrong(format!("the database at {place} can't be used: {error}"))
-                })?;
+                let store = opened.map_err(|error| wrong(unusable(&place, &error)))?;
                 Ok(Self::of(store))
             }
         }
@@ -124,4 +122,15 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// What the operating system or the database says, without what sqlx says before it.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn unusable(place: &str, error: &sqlx::Error) -> String {
+    let why = match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    };
+    format!("{place} can't be used: {why}")
 }

@@ -55,7 +55,10 @@ async fn a_session_can_be_looked_at_read_and_deleted() {
         assert_eq!(said["next_cursor"], Value::Null);
         let said = said["messages"].as_array().unwrap().iter().map(|message| {
             assert!(message["created_at"].as_str().unwrap().ends_with('Z'));
-            (message["role"].as_str().unwrap(), message["text"].as_str().unwrap())
+            (
+                message["role"].as_str().unwrap(),
+                message["text"].as_str().unwrap(),
+            )
         });
         let said = said.collect::<Vec<_>>();
         let expected = [
@@ -267,7 +270,10 @@ async fn of_two_services_on_one_store_one_has_the_turn() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             answer = post(&there, INVOKE, &body).await;
         }
-        assert_eq!(answer.json()["output"], "User=one|Assistant=User=one|User=two");
+        assert_eq!(
+            answer.json()["output"],
+            "User=one|Assistant=User=one|User=two"
+        );
     })
     .await;
 }
