@@ -43,9 +43,12 @@ mod event;
 mod formats;
 mod idempotency;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod problem;
 mod provider;
 mod rate;
+mod refresh_store;
 mod registry;
 mod reply;
 mod request;
@@ -57,12 +60,24 @@ mod secret;
 mod serve;
 mod service;
 mod session;
+mod session_store;
+mod sessions_api;
 mod settings;
 mod settings_file;
 mod sink;
 mod spec;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_refresh;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_sessions;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod sse;
 mod start;
+mod store;
+mod store_url;
 mod system;
 mod validate;
 
@@ -78,17 +93,22 @@ pub use formats::{Date, DateTime, Format, FormatError, Uuid};
 pub use memory::MemorySessions;
 pub use problem::Problem;
 pub use provider::{Chunk, ChunkStream, Message, ModelRequest, Provider, Role, estimated_tokens};
+pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
 pub use serve::{serve, serve_on};
 pub use service::Service;
-pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL, SessionKey, SessionStore, Stored};
+pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
+pub use session_store::{
+    Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
+};
 pub use settings::{
     Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens,
 };
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
+pub use store::Store;
 pub use validate::{IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check};
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)

@@ -9,6 +9,7 @@ use crate::secret::Secret;
 use crate::settings_file::{self, Loaded};
 use crate::spec::Rate;
 use crate::start::StartError;
+use crate::store_url::{self, StoreUrl};
 
 /// `host:port` to listen at.
 pub(crate) const ADDRESS: &str = "AGENTGEN_ADDRESS";
@@ -18,6 +19,9 @@ pub(crate) const SECRET: &str = "AGENTGEN_AUTH_HS256_SECRET";
 const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
+
+/// Where a service keeps sessions that is told nothing about it.
+const STORE: &str = "sqlite:agentgen.db";
 
 /// How a service is run. The default listens at 127.0.0.1:8080, asks nobody who they are, keeps sessions in memory and
 /// answers with [`Echo`](crate::Echo).
@@ -158,7 +162,8 @@ impl Default for Settings {
 
 impl Settings {
     /// The settings in the file that `AGENTGEN_CONFIG` names, or else in `service.toml` if there is one, and in the
-    /// environment: every key has a variable, `AGENTGEN_` and the key's path in upper case with `_`.
+    /// environment: every key has a variable, `AGENTGEN_` and the key's path in upper case with `_`. If they don't say
+    /// where sessions are kept, that is the file `agentgen.db`.
     ///
     /// # Errors
     /// The first setting that is wrong, and what is wrong with it; never its value, if that is a secret.
@@ -167,11 +172,11 @@ impl Settings {
         let path = match &named {
             Some(path) => path.as_str(),
             None if Path::new(FILE).exists() => FILE,
-            None => return Self::from_variables(environment),
+            None => return persistent(&settings_file::read(None, environment)?),
         };
         let text = std::fs::read_to_string(path)
             .map_err(|error| StartError::setting(path, format!("can't be read: {error}")))?;
-        Self::from_text(path, &text, environment)
+        persistent(&settings_file::read(Some((path, &text)), environment)?)
     }
 
     /// The settings in the environment alone.
@@ -213,11 +218,24 @@ fn environment(name: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// The settings of a service that is to go on where it stopped.
+fn persistent(loaded: &Loaded) -> Result<Settings, StartError> {
+    let mut settings = resolve(loaded)?;
+    if cfg!(feature = "sqlite") && loaded.file.store.url.is_none() {
+        settings.store = Secret::new(STORE);
+    }
+    Ok(settings)
+}
+
 fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
     let file = &loaded.file;
     let usual = Settings::default();
     if let Some(address) = &file.address {
         check_address(loaded, address)?;
+    }
+    if let Some(url) = &file.store.url {
+        let read = StoreUrl::parse(url.expose());
+        read.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
     }
     Ok(Settings {
         address: file.address.clone(),

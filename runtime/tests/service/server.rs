@@ -215,7 +215,8 @@ fn a_whole_program() {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command
             .args(["server::a_whole_program", "--exact", "--nocapture"])
-            .env(SERVE, "1");
+            .env(SERVE, "1")
+            .env("AGENTGEN_STORE_URL", "memory:");
         command
             .envs(variables.iter().copied())
             .stdout(std::process::Stdio::piped());

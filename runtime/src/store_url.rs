@@ -1,0 +1,73 @@
+//! What `store.url` may say.
+
+/// The setting.
+pub(crate) const SETTING: &str = "store.url";
+
+/// Where sessions are kept. It has no `Debug`: it may hold a password.
+#[derive(Clone)]
+pub(crate) enum StoreUrl {
+    /// In memory: gone with the process.
+    Memory,
+    /// In one file.
+    #[cfg(feature = "sqlite")]
+    Sqlite(std::path::PathBuf),
+    /// In a database.
+    #[cfg(feature = "postgres")]
+    Postgres(Box<sqlx::postgres::PgConnectOptions>),
+}
+
+impl StoreUrl {
+    /// Reads `sqlite:PATH`, `postgres://…` or `memory:`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and nothing of what it says: it may hold a password.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
+        match scheme {
+            "memory" if rest.is_empty() => Ok(Self::Memory),
+            "sqlite" => sqlite(rest),
+            "postgres" | "postgresql" => postgres(url),
+            _ => Err("must be sqlite:PATH, postgres://USER@HOST/DATABASE or memory:".to_owned()),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(rest: &str) -> Result<StoreUrl, String> {
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    if path.is_empty() || path == ":memory:" {
+        return Err("names no file: sqlite:PATH keeps sessions in one, memory: in none".to_owned());
+    }
+    if path.contains('?') {
+        return Err("has parameters, and sqlite:PATH takes none".to_owned());
+    }
+    Ok(StoreUrl::Sqlite(path.into()))
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(url: &str) -> Result<StoreUrl, String> {
+    let options = url.parse::<sqlx::postgres::PgConnectOptions>();
+    let options = options.map_err(|_| {
+        "is not a URL like postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in a part of it are \
+         written with %"
+            .to_owned()
+    })?;
+    Ok(StoreUrl::Postgres(Box::new(options)))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &str) -> Result<StoreUrl, String> {
+    Err(missing("sqlite"))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &str) -> Result<StoreUrl, String> {
+    Err(missing("postgres"))
+}
+
+#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+fn missing(feature: &str) -> String {
+    format!(
+        "needs the feature `{feature}` of agentgen-runtime, which this program was built without"
+    )
+}
