@@ -34,6 +34,7 @@ mod accept;
 mod auth;
 #[doc(hidden)]
 pub mod codegen;
+mod command;
 mod context;
 mod echo;
 mod endpoint;
@@ -42,6 +43,7 @@ mod error;
 mod event;
 mod formats;
 mod idempotency;
+mod jwks;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -62,6 +64,8 @@ mod service;
 mod session;
 mod settings;
 mod settings_file;
+mod settings_load;
+mod settings_report;
 mod sink;
 mod spec;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -75,11 +79,14 @@ mod start;
 mod store;
 mod store_url;
 mod system;
+mod token_routes;
+mod tokens;
 mod validate;
 
 pub use axum;
 
-pub use auth::Auth;
+pub use auth::{Auth, AuthError};
+pub use command::{serve, serve_args};
 pub use context::RunContext;
 pub use echo::Echo;
 pub use endpoint::{EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation};
@@ -93,7 +100,7 @@ pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken}
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
-pub use serve::{serve, serve_on};
+pub use serve::{serve_on, serve_with};
 pub use service::Service;
 pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL, SessionKey, SessionStore, Stored};
 pub use settings::{

@@ -25,7 +25,10 @@ use crate::session::{SessionStore, Sessions};
 use crate::settings::Settings;
 use crate::spec::Rate;
 use crate::start::StartError;
+use crate::store::Store;
 use crate::system::{self, System};
+use crate::token_routes;
+use crate::tokens::Issuer;
 
 /// All agents of a service.
 pub struct Registry {
@@ -68,6 +71,11 @@ impl Registry {
         self
     }
 
+    /// What it says of itself: its document.
+    pub(crate) fn openapi(&self) -> &'static str {
+        self.openapi
+    }
+
     /// Everything the service answers, without a socket.
     ///
     /// # Errors
@@ -90,6 +98,12 @@ impl Registry {
             .collect::<BTreeSet<_>>();
         let slugs = Arc::new(slugs);
         let drain = Drain::new();
+        let kept = Store::memory().refresh_tokens();
+        let issuer = settings
+            .tokens
+            .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), kept))
+            .transpose()?;
+        let own = system::routes(system).merge(token_routes::routes(issuer));
         let shared = Shared {
             provider: self.provider,
             sessions: Arc::new(Sessions::new(self.sessions)),
@@ -99,7 +113,7 @@ impl Registry {
             timeout: settings.timeout,
             drain: drain.clone(),
         };
-        let router = mount(system::routes(system), self.services, Arc::new(shared))?
+        let router = mount(own, self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(axum::middleware::from_fn_with_state(hosts, frame));
         Ok((router, drain))

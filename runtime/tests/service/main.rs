@@ -13,5 +13,6 @@ mod requests;
 mod runs;
 mod server;
 mod sessions;
+mod settings;
 mod stores;
 mod support;
