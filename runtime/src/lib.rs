@@ -34,6 +34,7 @@ mod accept;
 mod auth;
 #[doc(hidden)]
 pub mod codegen;
+mod command;
 mod context;
 mod echo;
 mod endpoint;
@@ -42,6 +43,7 @@ mod error;
 mod event;
 mod formats;
 mod idempotency;
+mod jwks;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -64,6 +66,8 @@ mod session_store;
 mod sessions_api;
 mod settings;
 mod settings_file;
+mod settings_load;
+mod settings_report;
 mod sink;
 mod spec;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -79,11 +83,14 @@ mod start;
 mod store;
 mod store_url;
 mod system;
+mod token_routes;
+mod tokens;
 mod validate;
 
 pub use axum;
 
-pub use auth::Auth;
+pub use auth::{Auth, AuthError};
+pub use command::{serve, serve_args};
 pub use context::RunContext;
 pub use echo::Echo;
 pub use endpoint::{EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation};
@@ -97,7 +104,7 @@ pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken}
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
-pub use serve::{serve, serve_on};
+pub use serve::{serve_on, serve_with};
 pub use service::Service;
 pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
 pub use session_store::{

@@ -22,6 +22,9 @@ pub struct Problem {
     /// Everything that is wrong with the request's content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Violation>,
+    /// For the endpoints that issue tokens: the code of RFC 6749, section 5.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The request's id, as in `X-Request-Id`.
     #[serde(default, rename = "requestId")]
     pub request_id: String,
@@ -45,6 +48,7 @@ impl Problem {
             detail: detail.into(),
             instance: String::new(),
             errors: Vec::new(),
+            error: None,
             request_id: String::new(),
             retry_after: None,
         }

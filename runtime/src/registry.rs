@@ -29,6 +29,8 @@ use crate::start::StartError;
 use crate::store::Store;
 use crate::store_url::{SETTING, StoreUrl};
 use crate::system::{self, System};
+use crate::token_routes;
+use crate::tokens::Issuer;
 
 /// All agents of a service.
 pub struct Registry {
@@ -89,6 +91,11 @@ impl Registry {
     pub fn store(mut self, store: Store) -> Self {
         self.store = Some(store);
         self
+    }
+
+    /// What it says of itself: its document.
+    pub(crate) fn openapi(&self) -> &'static str {
+        self.openapi
     }
 
     /// Everything the service answers, without a socket. It opens no store, and keeps everything in memory unless
@@ -166,6 +173,13 @@ impl Registry {
             auth: settings.auth.clone(),
             sessions: Arc::clone(&sessions),
         });
+        let issuer = settings
+            .tokens
+            .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
+            .transpose()?;
+        let own = system::routes(system)
+            .merge(sessions_api)
+            .merge(token_routes::routes(issuer));
         let shared = Shared {
             provider: self.provider,
             sessions,
@@ -175,7 +189,6 @@ impl Registry {
             timeout: settings.timeout,
             drain: drain.clone(),
         };
-        let own = system::routes(system).merge(sessions_api);
         let router = mount(own, self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(axum::middleware::from_fn_with_state(hosts, frame));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
@@ -98,16 +98,6 @@ fn pointer(path: &Path) -> String {
 }
 
 async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Value, Box<Problem>> {
-    let too_large = || refused(413, format!("the body is larger than {limit} bytes"));
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if length
-        .and_then(|length| length.parse::<usize>().ok())
-        .is_some_and(|length| length > limit)
-    {
-        return Err(too_large());
-    }
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refused(415, "the body must not be encoded"));
     }
@@ -116,14 +106,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Valu
     if content_type.is_some() && !is_json {
         return Err(refused(415, "the body must be application/json"));
     }
-    let reading = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await;
-    let Ok(read) = reading else {
-        return Err(refused(408, "the body took too long to arrive"));
-    };
-    let bytes = read.map_err(|error| match is_over_limit(&error) {
-        true => too_large(),
-        false => refused(400, "the body broke off"),
-    })?;
+    let bytes = read_bytes(headers, body, limit).await?;
     if !is_json {
         // Without a body there is nothing to name the type of.
         return match bytes.is_empty() {
@@ -135,7 +118,34 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Valu
         .map_err(|error| refused(400, format!("the body is not valid JSON: {error}")))
 }
 
-fn is_json(content_type: &str) -> bool {
+/// A body of `limit` bytes at most.
+pub(crate) async fn read_bytes(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Box<Problem>> {
+    let too_large = || refused(413, format!("the body is larger than {limit} bytes"));
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    if length
+        .and_then(|length| length.parse::<usize>().ok())
+        .is_some_and(|length| length > limit)
+    {
+        return Err(too_large());
+    }
+    let reading = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await;
+    let Ok(read) = reading else {
+        return Err(refused(408, "the body took too long to arrive"));
+    };
+    read.map_err(|error| match is_over_limit(&error) {
+        true => too_large(),
+        false => refused(400, "the body broke off"),
+    })
+}
+
+/// Whether this is JSON's type, in the one encoding that JSON has.
+pub(crate) fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     essence.eq_ignore_ascii_case("application/json")

@@ -8,12 +8,12 @@ use std::time::Duration;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{ConnectInfo, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
 use crate::accept::{Wanted, wanted};
-use crate::auth::{Auth, Caller};
+use crate::auth::{Auth, Caller, Refusal};
 use crate::context::{Run, RunContext};
 use crate::endpoint::Method;
 use crate::error::AgentError;
@@ -85,7 +85,9 @@ pub(crate) async fn answer(
         shared.auth.as_ref(),
         request.headers(),
         live.mounted.spec.roles,
-    ) {
+    )
+    .await
+    {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
@@ -108,7 +110,7 @@ pub(crate) async fn answer(
 }
 
 /// Lets a caller in who is who they have to be.
-pub(crate) fn admit(
+pub(crate) async fn admit(
     auth: Option<&Auth>,
     headers: &HeaderMap,
     roles: &[&str],
@@ -116,9 +118,8 @@ pub(crate) fn admit(
     let Some(auth) = auth else {
         return Ok(Caller::anonymous());
     };
-    let caller = auth
-        .caller(headers)
-        .map_err(|reason| Box::new(unauthorized(reason)))?;
+    let caller = auth.caller(headers).await;
+    let caller = caller.map_err(|refusal| Box::new(unauthorized(refusal)))?;
     if roles.is_empty()
         || caller
             .roles
@@ -185,13 +186,17 @@ fn pick<'a>(methods: &'a Methods, method: &axum::http::Method) -> Result<&'a Liv
     }))
 }
 
-fn unauthorized(reason: Option<&'static str>) -> Response {
-    let (detail, challenge) = match reason {
-        None => ("a bearer token is needed", "Bearer".to_owned()),
-        Some(reason) => (
+fn unauthorized(refusal: Refusal) -> Response {
+    let (detail, challenge) = match refusal {
+        Refusal::NoToken => ("a bearer token is needed", "Bearer".to_owned()),
+        Refusal::Token(reason) => (
             reason,
             format!("Bearer error=\"invalid_token\", error_description=\"{reason}\""),
         ),
+        Refusal::NoKeys => {
+            let error = AgentError::unavailable("the keys to check tokens with are not there yet");
+            return problem(error.to_problem());
+        }
     };
     let mut response = problem(Problem::new(401, detail));
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
@@ -202,13 +207,17 @@ fn unauthorized(reason: Option<&'static str>) -> Response {
     response
 }
 
-/// Whom a rate limit counts: the token's subject, or the address. An IPv6 caller owns its whole /64.
+/// Whom a rate limit counts: the token's subject, or the address.
 fn identity(shared: &Shared, caller: &Caller, parts: &Parts) -> String {
     if shared.auth.is_some() {
         return format!("subject {}", caller.subject);
     }
-    match parts
-        .extensions
+    peer(&parts.extensions)
+}
+
+/// The address that a request comes from, as far as it is known. An IPv6 caller owns its whole /64.
+pub(crate) fn peer(extensions: &Extensions) -> String {
+    match extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|peer| peer.ip().to_canonical())
     {

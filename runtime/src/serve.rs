@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::registry::Registry;
 use crate::respond::Hosts;
 use crate::run::Drain;
-use crate::settings::{ADDRESS, SECRET, Settings};
+use crate::settings::{ADDRESS, Settings, WAYS};
 use crate::start::StartError;
 use crate::store::Store;
 
@@ -23,26 +24,40 @@ const PORTS_TRIED: u16 = 100;
 /// How long a run that was told to end may take to say so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Serves `registry` as the environment says, until SIGINT or SIGTERM: a whole program. The exit code is 2 for a
-/// wrong setting, and 1 for everything else that keeps the service from running.
-pub fn serve(registry: Registry) -> ExitCode {
+/// Serves `registry` as `settings` say, until SIGINT or SIGTERM. The exit code is 2 for a wrong setting, and 1 for
+/// everything else that keeps the service from running, which is told on the standard error.
+pub fn serve_with(registry: Registry, settings: Settings) -> ExitCode {
     // A program that has set up its own log keeps it.
     let _ = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .with_max_level(LevelFilter::INFO)
         .try_init();
-    match run(registry) {
+    match run(registry, settings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::from(if matches!(error, StartError::Setting { .. }) {
-                2
-            } else {
-                1
-            })
-        }
+        Err(error) => failed(&error),
     }
+}
+
+/// Tells why a service can't start.
+pub(crate) fn failed(error: &StartError) -> ExitCode {
+    // Without anybody who reads it there is still the exit code.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::from(match error {
+        StartError::Setting { .. } => 2,
+        _ => 1,
+    })
+}
+
+/// Whether `registry` could be served as `settings` say. Nothing is listened to.
+pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
+    runtime.block_on(async {
+        if let Some(address) = &settings.address {
+            resolved(address, settings).await?;
+        }
+        build(registry, settings.clone(), &Store::memory()).map(|_| ())
+    })
 }
 
 /// Serves `registry` at `listener` until `shutdown` is ready; what is running then has `settings.drain` to end.
@@ -60,6 +75,7 @@ pub async fn serve_on(
     let address = listener.local_addr().map_err(StartError::Io)?;
     refuse_strangers(&[address], &settings)?;
     let patience = settings.drain;
+    let _watch = watch(&settings);
     let store = registry.open_store(&settings).await?;
     let (router, drain) = build(registry, settings, &store)?;
     serve_router(listener, router, store, drain, patience, shutdown).await
@@ -93,8 +109,16 @@ async fn serve_router(
     }
 }
 
-fn run(registry: Registry) -> Result<(), StartError> {
-    let settings = Settings::load()?;
+/// Keeps the keys that tokens are checked with fresh, until it is dropped.
+fn watch(settings: &Settings) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(auth) = settings.auth.clone() {
+        tasks.spawn(auth.watch());
+    }
+    tasks
+}
+
+fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
         let store = registry.open_store(&settings).await?;
@@ -102,8 +126,9 @@ fn run(registry: Registry) -> Result<(), StartError> {
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
         if settings.auth.is_none() {
-            tracing::warn!("no authentication: every caller on this machine is `anonymous`, roles are not enforced ({SECRET} sets it up)");
+            tracing::warn!("no authentication: every caller on this machine is `anonymous`, roles are not enforced ({WAYS} sets it up)");
         }
+        let _watch = watch(&settings);
         let signals = signals()?;
         // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
@@ -128,14 +153,22 @@ async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let Some(address) = &settings.address else {
         return listen_nearby().await;
     };
-    let wrong =
-        |error: std::io::Error| StartError::setting(ADDRESS, format!("`{address}`: {error}"));
-    let addresses = tokio::net::lookup_host(address)
-        .await
-        .map_err(wrong)?
-        .collect::<Vec<_>>();
+    let addresses = resolved(address, settings).await?;
+    let listener = TcpListener::bind(&*addresses).await;
+    listener.map_err(|error| unusable(address, &error))
+}
+
+/// What `address` stands for, if the service may listen there.
+async fn resolved(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, StartError> {
+    let addresses = tokio::net::lookup_host(address).await;
+    let addresses = addresses.map_err(|error| unusable(address, &error))?;
+    let addresses = addresses.collect::<Vec<_>>();
     refuse_strangers(&addresses, settings)?;
-    TcpListener::bind(&*addresses).await.map_err(wrong)
+    Ok(addresses)
+}
+
+fn unusable(address: &str, error: &std::io::Error) -> StartError {
+    StartError::setting(ADDRESS, format!("`{address}`: {error}"))
 }
 
 async fn listen_nearby() -> Result<TcpListener, StartError> {
@@ -162,7 +195,7 @@ fn refuse_strangers(addresses: &[SocketAddr], settings: &Settings) -> Result<(),
         Some(address) if settings.auth.is_none() => Err(StartError::setting(
             ADDRESS,
             format!(
-                "{address} can be reached from other machines, which needs authentication: set {SECRET}"
+                "{address} can be reached from other machines, which needs authentication: set {WAYS}"
             ),
         )),
         _ => Ok(()),

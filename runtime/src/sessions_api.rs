@@ -130,7 +130,7 @@ async fn answer(served: &Served, method: Method, asked: &Asked) -> Response {
     if !deletes && method != Method::GET && method != Method::HEAD {
         return not_allowed(allow);
     }
-    let caller = match admit(served.auth.as_ref(), &asked.headers, &[]) {
+    let caller = match admit(served.auth.as_ref(), &asked.headers, &[]).await {
         Ok(caller) => caller,
         Err(response) => return *response,
     };

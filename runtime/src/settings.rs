@@ -1,27 +1,17 @@
 //! What an operator may set.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
-use crate::auth::{Auth, SHORTEST_SECRET};
+use crate::auth::Auth;
 use crate::secret::Secret;
-use crate::settings_file::{self, Loaded};
 use crate::spec::Rate;
-use crate::start::StartError;
-use crate::store_url::{self, StoreUrl};
 
 /// `host:port` to listen at.
 pub(crate) const ADDRESS: &str = "AGENTGEN_ADDRESS";
-/// The secret that tokens are signed with.
-pub(crate) const SECRET: &str = "AGENTGEN_AUTH_HS256_SECRET";
-/// The variable that names the file.
-const CONFIG: &str = "AGENTGEN_CONFIG";
-/// The file that is read if no other one is named.
-const FILE: &str = "service.toml";
-
-/// Where a service keeps sessions that is told nothing about it.
-const STORE: &str = "sqlite:agentgen.db";
+/// The ways in which tokens can be checked, in words.
+pub(crate) const WAYS: &str =
+    "AGENTGEN_AUTH_HS256_SECRET, or auth.jwks_file or auth.jwks_url in service.toml";
 
 /// How a service is run. The default listens at 127.0.0.1:8080, asks nobody who they are, keeps sessions in memory and
 /// answers with [`Echo`](crate::Echo).
@@ -130,11 +120,6 @@ pub enum LogFormat {
     Text,
 }
 
-/// The longest silence of a provider that says nothing of its own.
-const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
-const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
-const REFRESH_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -158,205 +143,4 @@ impl Default for Settings {
             metrics: true,
         }
     }
-}
-
-impl Settings {
-    /// The settings in the file that `AGENTGEN_CONFIG` names, or else in `service.toml` if there is one, and in the
-    /// environment: every key has a variable, `AGENTGEN_` and the key's path in upper case with `_`. If they don't say
-    /// where sessions are kept, that is the file `agentgen.db`.
-    ///
-    /// # Errors
-    /// The first setting that is wrong, and what is wrong with it; never its value, if that is a secret.
-    pub fn load() -> Result<Self, StartError> {
-        let named = environment(CONFIG).map_err(|detail| StartError::setting(CONFIG, detail))?;
-        let path = match &named {
-            Some(path) => path.as_str(),
-            None if Path::new(FILE).exists() => FILE,
-            None => return persistent(&settings_file::read(None, environment)?),
-        };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| StartError::setting(path, format!("can't be read: {error}")))?;
-        persistent(&settings_file::read(Some((path, &text)), environment)?)
-    }
-
-    /// The settings in the environment alone.
-    ///
-    /// # Errors
-    /// As [`Settings::load`].
-    pub fn from_env() -> Result<Self, StartError> {
-        Self::from_variables(environment)
-    }
-
-    /// The settings in variables that `get` reads: what is said under a name, if anything.
-    ///
-    /// # Errors
-    /// As [`Settings::load`]; what `get` says against a variable is said of it.
-    pub fn from_variables(
-        get: impl Fn(&str) -> Result<Option<String>, String>,
-    ) -> Result<Self, StartError> {
-        resolve(&settings_file::read(None, get)?)
-    }
-
-    /// The settings in `text`, which errors say is at `path`, and in variables that `get` reads.
-    ///
-    /// # Errors
-    /// As [`Settings::load`].
-    pub fn from_text(
-        path: &str,
-        text: &str,
-        get: impl Fn(&str) -> Result<Option<String>, String>,
-    ) -> Result<Self, StartError> {
-        resolve(&settings_file::read(Some((path, text)), get)?)
-    }
-}
-
-fn environment(name: &str) -> Result<Option<String>, String> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err("is not valid UTF-8".to_owned()),
-    }
-}
-
-/// The settings of a service that is to go on where it stopped.
-fn persistent(loaded: &Loaded) -> Result<Settings, StartError> {
-    let mut settings = resolve(loaded)?;
-    if cfg!(feature = "sqlite") && loaded.file.store.url.is_none() {
-        settings.store = Secret::new(STORE);
-    }
-    Ok(settings)
-}
-
-fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
-    let file = &loaded.file;
-    let usual = Settings::default();
-    if let Some(address) = &file.address {
-        check_address(loaded, address)?;
-    }
-    if let Some(url) = &file.store.url {
-        let read = StoreUrl::parse(url.expose());
-        read.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
-    }
-    Ok(Settings {
-        address: file.address.clone(),
-        auth: auth(loaded)?,
-        tokens: tokens(loaded)?,
-        body_limit: file.limits.body_bytes.unwrap_or(usual.body_limit),
-        concurrency: file.limits.concurrency.unwrap_or(usual.concurrency),
-        timeout: file.limits.timeout.unwrap_or(usual.timeout),
-        drain: file.limits.drain.unwrap_or(usual.drain),
-        cors_origins: file.cors.origins.clone(),
-        rates: Rates {
-            subject: file.rate.subject,
-            address: file.rate.address,
-            agent: file.rate.agent,
-        },
-        store: file.store.url.clone().unwrap_or(usual.store),
-        models: file.models.clone(),
-        providers: providers(loaded)?,
-        log: log(loaded, usual.log)?,
-        docs: file.docs.enabled.unwrap_or(usual.docs),
-        metrics: file.metrics.enabled.unwrap_or(usual.metrics),
-    })
-}
-
-fn check_address(loaded: &Loaded, address: &str) -> Result<(), StartError> {
-    let port = address
-        .rsplit_once(':')
-        .filter(|(host, _)| !host.is_empty())
-        .map(|(_, port)| port);
-    match port.map(str::parse::<u16>) {
-        Some(Ok(_)) => Ok(()),
-        _ => Err(loaded.wrong(
-            "address",
-            format!("`{address}` is not host:port, as in 127.0.0.1:8080"),
-        )),
-    }
-}
-
-fn auth(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
-    let file = &loaded.file.auth;
-    let Some(secret) = &file.hs256_secret else {
-        let alone = [("issuer", &file.issuer), ("audience", &file.audience)];
-        return match alone.iter().find(|(_, value)| value.is_some()) {
-            Some((key, _)) => Err(loaded.wrong(
-                &format!("auth.{key}"),
-                format!("is set, but {SECRET} is not: no token can be checked"),
-            )),
-            None => Ok(None),
-        };
-    };
-    let Some(mut auth) = Auth::hs256(secret.expose().as_bytes()) else {
-        let length = secret.expose().len();
-        let detail = format!("has {length} bytes, and must have at least {SHORTEST_SECRET}");
-        return Err(loaded.wrong("auth.hs256_secret", detail));
-    };
-    if let Some(issuer) = &file.issuer {
-        auth = auth.issuer(issuer);
-    }
-    if let Some(audience) = &file.audience {
-        auth = auth.audience(audience);
-    }
-    Ok(Some(auth))
-}
-
-fn tokens(loaded: &Loaded) -> Result<Option<Tokens>, StartError> {
-    let Some(file) = &loaded.file.tokens else {
-        return Ok(None);
-    };
-    let mut clients = BTreeMap::new();
-    for (name, client) in &file.clients {
-        let Some(secret) = client.secret.clone() else {
-            let key = format!("tokens.clients.{name}.secret");
-            return Err(loaded.wrong(&key, "is not set: the client could not prove who it is"));
-        };
-        let roles = client.roles.clone();
-        clients.insert(name.clone(), TokenClient { secret, roles });
-    }
-    Ok(Some(Tokens {
-        access_ttl: file.access_ttl.unwrap_or(ACCESS_TTL),
-        refresh_ttl: file.refresh_ttl.unwrap_or(REFRESH_TTL),
-        clients,
-    }))
-}
-
-fn providers(loaded: &Loaded) -> Result<BTreeMap<String, ProviderSettings>, StartError> {
-    let mut providers = BTreeMap::new();
-    for (name, file) in &loaded.file.providers {
-        let kind = match file.kind.as_deref().unwrap_or(name) {
-            "anthropic" => ProviderKind::Anthropic,
-            "openai" => ProviderKind::OpenAi,
-            _ => {
-                let key = format!("providers.{name}.kind");
-                return Err(loaded.wrong(&key, "must be `anthropic` or `openai`"));
-            }
-        };
-        let settings = ProviderSettings {
-            kind,
-            base_url: file.base_url.clone(),
-            api_key: file.api_key.clone(),
-            timeout: file.timeout.unwrap_or(PROVIDER_TIMEOUT),
-        };
-        providers.insert(name.clone(), settings);
-    }
-    Ok(providers)
-}
-
-fn log(loaded: &Loaded, usual: Log) -> Result<Log, StartError> {
-    let file = &loaded.file.log;
-    let format = match file.format.as_deref() {
-        None => usual.format,
-        Some("json") => LogFormat::Json,
-        Some("text") => LogFormat::Text,
-        Some(_) => return Err(loaded.wrong("log.format", "must be `json` or `text`")),
-    };
-    let level = match file.level.as_deref().map(str::parse) {
-        None => usual.level,
-        Some(Ok(level)) => level,
-        Some(Err(_)) => {
-            let detail = "must be `error`, `warn`, `info`, `debug` or `trace`";
-            return Err(loaded.wrong("log.level", detail));
-        }
-    };
-    Ok(Log { format, level })
 }

@@ -13,6 +13,8 @@ use crate::start::StartError;
 
 /// What stands before the names of all variables.
 const PREFIX: &str = "AGENTGEN_";
+/// What is wrong with a variable that says nothing.
+pub(crate) const EMPTY: &str = "is set, and empty; unset it or give it a value";
 /// Providers that need not be named in the file to get a key from the environment.
 const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
 /// Aliases that agent files use.
@@ -192,8 +194,7 @@ pub(crate) fn read(
         let value = match get(&variable) {
             Ok(None) => continue,
             Ok(Some(value)) if value.trim().is_empty() => {
-                let detail = "is set, and empty; unset it or give it a value";
-                return Err(StartError::setting(variable, detail));
+                return Err(StartError::setting(variable, EMPTY));
             }
             Ok(Some(value)) => value,
             Err(detail) => return Err(StartError::setting(variable, detail)),
@@ -204,7 +205,7 @@ pub(crate) fn read(
     let file = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         let place = place(path.as_deref(), &overridden, &key);
-        StartError::setting(place, error.inner().message().trim())
+        StartError::setting(place, explain(error.inner().message()))
     })?;
     Ok(Loaded {
         file,
@@ -288,7 +289,7 @@ fn parse(path: &str, text: &str) -> Result<Table, StartError> {
             "" | "." => format!("{path}:{line}:{column}"),
             key => format!("{path}:{line}:{column}: {key}"),
         };
-        StartError::setting(place, error.message().trim())
+        StartError::setting(place, explain(error.message()))
     };
     let reader = toml::Deserializer::parse(text).map_err(|error| wrong(error, ""))?;
     serde_path_to_error::deserialize::<_, File>(reader).map_err(|error| {
@@ -296,6 +297,49 @@ fn parse(path: &str, text: &str) -> Result<Table, StartError> {
         wrong(error.into_inner(), &key)
     })?;
     text.parse::<Table>().map_err(|error| wrong(error, ""))
+}
+
+/// What a parser says, in words for operators. They say what was found, which may be a secret, and that is left out.
+fn explain(message: &str) -> String {
+    let message = message.trim();
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        let mut names = rest.split('`').step_by(2);
+        let wrong = names.next().unwrap_or_default();
+        return unknown(wrong, &names.collect::<Vec<_>>());
+    }
+    let is_mismatch = message.starts_with("invalid type") || message.starts_with("invalid value");
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) if is_mismatch => {
+            let expected = match expected {
+                "a string" => "a text in quotes",
+                "a boolean" => "true or false",
+                "a sequence" => "a list of texts",
+                "usize" | "u32" => "a whole number",
+                _ => "a table of keys and values",
+            };
+            format!("must be {expected}")
+        }
+        _ if is_mismatch => "is of another kind than it has to be".to_owned(),
+        _ => message.to_owned(),
+    }
+}
+
+/// There is no key `wrong`; what there is instead: the one most like it, or the same one in another table.
+fn unknown(wrong: &str, known: &[&str]) -> String {
+    let distance = |name: &str| strsim::damerau_levenshtein(wrong, name);
+    let nearest = known.iter().min_by_key(|name| distance(name));
+    let nearest = nearest.filter(|name| distance(name) <= (wrong.chars().count() / 3).max(1));
+    let last = |key: &&&&str| key.rsplit('.').next() == Some(wrong);
+    let mut elsewhere = [TEXTS, VALUES, LISTS].into_iter().flatten();
+    let meant = nearest.or_else(|| elsewhere.find(|key| last(&key)));
+    match meant {
+        Some(meant) => format!("there is no key `{wrong}`; did you mean `{meant}`?"),
+        None => {
+            let known = known.iter().map(|name| format!("`{name}`"));
+            let known = known.collect::<Vec<_>>().join(", ");
+            format!("there is no key `{wrong}`; there are {known}")
+        }
+    }
 }
 
 fn place(path: Option<&str>, overridden: &BTreeSet<String>, key: &str) -> String {

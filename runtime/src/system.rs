@@ -15,12 +15,13 @@ use crate::respond;
 use crate::router::{admit, not_allowed, options};
 use crate::service::Service;
 use crate::start::StartError;
+use crate::token_routes::{REFRESH, TOKEN};
 
 const AGENTS: &str = "/v1/agents";
 const HEALTH: &str = "/healthz";
 const OPENAPI: &str = "/openapi.json";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 3] = [AGENTS, HEALTH, OPENAPI];
+pub(crate) const PATHS: [&str; 5] = [AGENTS, HEALTH, OPENAPI, REFRESH, TOKEN];
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// What there is to say about a service.
@@ -62,32 +63,41 @@ impl System {
 /// The routes of a service itself.
 pub(crate) fn routes(system: System) -> Router {
     let system = Arc::new(system);
-    let route = |answer: fn(&System, &HeaderMap) -> Response| {
+    let route = |who: Who, answer: fn(&System) -> Response| {
         let system = Arc::clone(&system);
         any(move |method: Method, headers: HeaderMap| async move {
             match method {
-                Method::GET | Method::HEAD => answer(&system, &headers),
+                Method::GET | Method::HEAD => match system.lets_in(who, &headers).await {
+                    Ok(()) => answer(&system),
+                    Err(response) => *response,
+                },
                 Method::OPTIONS => options(ALLOW),
                 _ => not_allowed(ALLOW),
             }
         })
     };
+    let healthy = |_: &System| respond::json(&json!({ "status": "ok" }));
+    let document = |system: &System| respond::written_json(system.openapi);
+    // Who the agents are is for those to know who may call them.
+    let agents = |system: &System| respond::json(&system.agents);
     Router::new()
-        .route(
-            HEALTH,
-            route(|_, _| respond::json(&json!({ "status": "ok" }))),
-        )
-        .route(
-            OPENAPI,
-            route(|system, _| respond::written_json(system.openapi)),
-        )
-        .route(AGENTS, route(agents))
+        .route(HEALTH, route(Who::Anybody, healthy))
+        .route(OPENAPI, route(Who::Anybody, document))
+        .route(AGENTS, route(Who::Callers, agents))
 }
 
-/// Who the agents are is for those to know who may call them.
-fn agents(system: &System, headers: &HeaderMap) -> Response {
-    match admit(system.auth.as_ref(), headers, &[]) {
-        Ok(_) => respond::json(&system.agents),
-        Err(response) => *response,
+/// Who is told.
+#[derive(Clone, Copy)]
+enum Who {
+    Anybody,
+    Callers,
+}
+
+impl System {
+    async fn lets_in(&self, who: Who, headers: &HeaderMap) -> Result<(), Box<Response>> {
+        match who {
+            Who::Anybody => Ok(()),
+            Who::Callers => admit(self.auth.as_ref(), headers, &[]).await.map(|_| ()),
+        }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod access_keys;
 mod agents {
     agentgen_runtime::include_agents!("generated");
 }
@@ -16,5 +17,7 @@ mod server;
 mod session_endpoints;
 mod session_stores;
 mod sessions;
+mod settings;
 mod stores;
 mod support;
+mod tokens;

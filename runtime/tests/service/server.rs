@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use agentgen_runtime::{Settings, StartError, serve, serve_on};
+use agentgen_runtime::{Settings, StartError, serve_args, serve_on};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -141,6 +141,7 @@ async fn without_authentication_it_listens_to_nobody_else() {
         assert!(
             text.starts_with("AGENTGEN_ADDRESS: ") && text.contains("AGENTGEN_AUTH_HS256_SECRET")
         );
+        assert!(text.contains("auth.jwks_file") && text.contains("auth.jwks_url"));
     }
     let auth = agentgen_runtime::Auth::hs256(&[b'x'; 32]);
     let (listener, _) = listener("0.0.0.0:0").await;
@@ -153,56 +154,108 @@ async fn without_authentication_it_listens_to_nobody_else() {
         .unwrap();
 }
 
-fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
-    let get = |name: &str| {
-        let found = variables.iter().find(|(known, _)| *known == name);
-        Ok(found.map(|(_, value)| (*value).to_owned()))
-    };
-    Settings::from_variables(get).map_err(|error| error.to_string())
+/// The variable that makes this test program a service.
+const SERVE: &str = "TEST_SERVE";
+/// The arguments it is called with.
+const ARGUMENTS: &str = "TEST_ARGUMENTS";
+
+fn program(variables: &[(&str, &str)]) -> std::process::Child {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["server::a_whole_program", "--exact", "--nocapture"])
+        .env(SERVE, "1")
+        .env("AGENTGEN_STORE_URL", "memory:");
+    command
+        .envs(variables.iter().copied())
+        .stdout(std::process::Stdio::piped());
+    command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The exit code of a program that ends by itself, and what it says on its two outputs.
+fn ended(variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = program(variables).wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 #[test]
-fn a_wrong_setting_is_named_and_a_secret_is_not_told() {
-    let secret = "AGENTGEN_AUTH_HS256_SECRET";
-    let short = settings(&[(secret, "too-short-and-secret")]).unwrap_err();
-    assert_eq!(
-        short,
-        "AGENTGEN_AUTH_HS256_SECRET: has 20 bytes, and must have at least 32"
-    );
-    for bad in [
-        "8080",
-        ":8080",
-        "localhost",
-        "localhost:http",
-        "localhost:70000",
-        " ",
+fn settings_can_be_checked_without_serving() {
+    let secret = "hunter2-hunter2-hunter2-hunter2-";
+    let check =
+        |variables: &[(&str, &str)]| ended(&[&[(ARGUMENTS, "--check-config")], variables].concat());
+    let (code, told, complaint) = check(&[]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(told.contains("the settings are fine") && told.contains("authentication none"));
+    assert!(!told.contains("listening"));
+    let (code, told, complaint) = check(&[
+        ("AGENTGEN_AUTH_HS256_SECRET", secret),
+        ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
+        ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", secret),
+    ]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(told.contains("0.0.0.0:80") && told.contains("HS256"));
+    assert!(told.contains("anthropic (with a key)"), "{told}");
+    assert!(!told.contains("hunter2") && !complaint.contains("hunter2"));
+
+    for (wrong, part) in [
+        (
+            ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
+            "AGENTGEN_AUTH_HS256_SECRET",
+        ),
+        (("AGENTGEN_AUTH_HS256_SECRET", "hunter2"), "has 7 bytes"),
+        (
+            ("AGENTGEN_AUTH_JWKS_FILE", "/nowhere/keys"),
+            "/nowhere/keys",
+        ),
+        (
+            ("AGENTGEN_CONFIG", "/nowhere/service.toml"),
+            "can't be read",
+        ),
+        (("AGENTGEN_CONFIG", ""), "is set, and empty"),
     ] {
-        let error = settings(&[("AGENTGEN_ADDRESS", bad)]).unwrap_err();
-        assert!(error.starts_with("AGENTGEN_ADDRESS: "), "{error}");
+        let (code, told, complaint) = check(&[wrong]);
+        assert_eq!(code, Some(2), "{wrong:?}");
+        assert!(!told.contains("fine"), "{told}");
+        let begin = format!("error: {}: ", wrong.0);
+        assert!(complaint.starts_with(&begin), "{complaint}");
+        assert!(complaint.contains(part), "{complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
     }
-    for alone in ["AGENTGEN_AUTH_ISSUER", "AGENTGEN_AUTH_AUDIENCE"] {
-        let error = settings(&[(alone, "x")]).unwrap_err();
-        assert!(
-            error.starts_with(alone) && error.contains(secret),
-            "{error}"
-        );
-    }
-    let fine = settings(&[
-        (secret, &"x".repeat(32)),
-        ("AGENTGEN_ADDRESS", "[::1]:9000"),
-    ])
-    .unwrap();
-    assert_eq!(fine.address.as_deref(), Some("[::1]:9000"));
-    assert!(fine.auth.is_some() && settings(&[]).unwrap().auth.is_none());
 }
 
-/// The variable that makes this test program a service.
-const SERVE: &str = "TEST_SERVE";
+#[test]
+fn a_program_says_what_it_takes_and_refuses_the_rest() {
+    let (code, told, _) = ended(&[(ARGUMENTS, "--help")]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("--check-config") && told.contains("AGENTGEN_CONFIG"));
+    let (code, told, _) = ended(&[(ARGUMENTS, "--version")]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("(agentgen-runtime "), "{told}");
+    for wrong in ["--chek-config", "serve", "--check-config twice"] {
+        let (code, _, complaint) = ended(&[(ARGUMENTS, wrong)]);
+        assert_eq!(code, Some(2));
+        let last = wrong.split(' ').next_back().unwrap();
+        assert!(
+            complaint.starts_with(&format!("error: `{last}` ")),
+            "{complaint}"
+        );
+    }
+}
 
 #[test]
 fn a_whole_program() {
     if std::env::var_os(SERVE).is_some() {
-        let code = serve(registry());
+        let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
+        let arguments = arguments.split_whitespace().map(str::to_owned);
+        let code = serve_args(registry(), arguments);
         std::process::exit(if code == ExitCode::SUCCESS {
             0
         } else if code == ExitCode::from(2) {
@@ -211,20 +264,6 @@ fn a_whole_program() {
             1
         });
     }
-    let program = |variables: &[(&str, &str)]| {
-        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["server::a_whole_program", "--exact", "--nocapture"])
-            .env(SERVE, "1")
-            .env("AGENTGEN_STORE_URL", "memory:");
-        command
-            .envs(variables.iter().copied())
-            .stdout(std::process::Stdio::piped());
-        command
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
     let wide = program(&[("AGENTGEN_ADDRESS", "0.0.0.0:0")])
         .wait_with_output()
         .unwrap();
