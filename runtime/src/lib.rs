@@ -31,6 +31,7 @@
 //! machine only, unless callers prove who they are ([`Settings`]).
 
 mod accept;
+mod anthropic;
 mod auth;
 #[doc(hidden)]
 pub mod codegen;
@@ -40,9 +41,12 @@ mod endpoint;
 mod engine;
 mod error;
 mod event;
+mod fault;
 mod formats;
 mod idempotency;
 mod memory;
+mod models;
+mod openai;
 mod problem;
 mod provider;
 mod rate;
@@ -62,11 +66,17 @@ mod settings_file;
 mod sink;
 mod spec;
 mod sse;
+mod sse_reader;
 mod start;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tool;
+mod upstream;
 mod validate;
 
 pub use axum;
+pub use schemars;
 
 pub use auth::Auth;
 pub use context::RunContext;
@@ -74,10 +84,15 @@ pub use echo::Echo;
 pub use endpoint::{EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation};
 pub use error::AgentError;
 pub use event::{Event, StopReason, Usage};
+pub use fault::{ProviderError, ProviderFault};
 pub use formats::{Date, DateTime, Format, FormatError, Uuid};
 pub use memory::MemorySessions;
+pub use models::Models;
 pub use problem::Problem;
-pub use provider::{Chunk, ChunkStream, Message, ModelRequest, Provider, Role, estimated_tokens};
+pub use provider::{
+    Chunk, ChunkStream, Message, ModelRequest, Provider, Role, Step, ToolCall, ToolDefinition,
+    ToolResult, estimated_tokens,
+};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
@@ -89,6 +104,7 @@ pub use settings::{
 };
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
+pub use tool::{Calling, Tool, ToolContext, ToolError, tool};
 pub use validate::{IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check};
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::accept::{Wanted, wanted};
 use crate::auth::{Auth, Caller};
@@ -32,11 +33,14 @@ use crate::session::Sessions;
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
 use crate::sse;
+use crate::tool::Tools;
 
 /// What all endpoints of a service share.
 pub(crate) struct Shared {
     /// Who answers for the agents.
     pub(crate) provider: Arc<dyn Provider>,
+    /// What their models may have called.
+    pub(crate) tools: Tools,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// The answers to requests that may be sent again.
@@ -267,6 +271,8 @@ async fn begin(
             Claim::Again(answer) => return Ok(Begun::Again(answer)),
         }
     }
+    let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
+    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
     let (events, reader) = mpsc::channel(EVENTS_AHEAD);
     let facts = parts.extensions.get::<RequestFacts>();
     let id = Uuid::new_v7();
@@ -278,13 +284,13 @@ async fn begin(
         endpoint,
         caller,
         provider: Arc::clone(&shared.provider),
+        tools: shared.tools.clone(),
+        deadline: Instant::now() + timeout,
         sessions: Arc::clone(&shared.sessions),
         sink: Sink::new(id, live.agent.slug, events),
     }));
     let handler =
         (live.mounted.call)(cx.clone(), request).map_err(|error| Box::new(error.to_problem()))?;
-    let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
-    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
     let run = start(cx, handler, timeout, shared.drain.clone(), reader);
     Ok(match wanted {
         Wanted::Json => Begun::Whole(run, claimed),
@@ -305,7 +311,10 @@ async fn whole(mut run: Running, claimed: Option<Claimed>) -> Response {
             Event::Failed {
                 problem: document, ..
             } => return problem(document),
-            Event::Started { .. } | Event::Delta { .. } => {}
+            Event::Started { .. }
+            | Event::Delta { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolCompleted { .. } => {}
         }
     }
     problem(Problem::new(500, "the run ended without an answer"))
