@@ -89,11 +89,7 @@ impl std::error::Error for ToolError {}
 /// });
 /// # let _ = agentgen_runtime::Registry::new("{}").tool(books);
 /// ```
-pub fn tool<I, O, F, C>(
-    name: impl Into<String>,
-    description: impl Into<String>,
-    call: F,
-) -> impl Tool
+pub fn tool<I, O, F, C>(name: &str, description: &str, call: F) -> impl Tool + use<I, O, F, C>
 where
     I: DeserializeOwned + JsonSchema + Send + 'static,
     O: Serialize,
@@ -101,8 +97,8 @@ where
     C: Future<Output = Result<O, ToolError>> + Send + 'static,
 {
     Function {
-        name: name.into(),
-        description: description.into(),
+        name: name.to_owned(),
+        description: description.to_owned(),
         call,
         input: PhantomData::<fn(I)>,
     }

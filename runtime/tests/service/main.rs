@@ -8,8 +8,13 @@ mod agents {
 mod contract;
 mod formats;
 mod idempotency;
+mod models;
+mod providers;
 mod requests;
 mod runs;
 mod server;
 mod sessions;
+mod stage;
+mod structured;
 mod support;
+mod tools;
