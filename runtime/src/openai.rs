@@ -114,7 +114,10 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
                     json!({ "role": "assistant", "content": content, "tool_calls": written }),
                 );
                 messages.extend(calls.iter().zip(results).map(|(call, result)| {
-                    json!({ "role": "tool", "tool_call_id": call.id, "content": result.text })
+                    // The format has no other place for it.
+                    let error = if result.is_error { "error: " } else { "" };
+                    let content = format!("{error}{}", result.text);
+                    json!({ "role": "tool", "tool_call_id": call.id, "content": content })
                 }));
             }
             Step::Refused { text, objection } => {
@@ -170,7 +173,9 @@ impl Events {
                 chunks.push_back(Chunk::Text(text.to_owned()));
             }
         }
-        let refused = said["refusal"].is_string();
+        let refused = said["refusal"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty());
         let calls = said["tool_calls"].as_array();
         for (position, call) in calls.into_iter().flatten().enumerate() {
             self.call(position as u64, call);

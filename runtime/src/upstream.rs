@@ -20,6 +20,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 /// How much of a provider's own words is logged, in characters.
 const LONGEST_MESSAGE: usize = 300;
+/// The longest name of an error that is taken for one, in bytes.
+const LONGEST_KIND: usize = 64;
 
 /// An operation of a provider.
 pub(crate) struct Upstream {
@@ -274,6 +276,7 @@ impl Upstream {
                 "the provider does not accept the key: look at providers.{provider}.api_key"
             );
         } else if !message.is_empty() {
+            let message = self.without_key(message);
             let message = message.chars().take(LONGEST_MESSAGE).collect::<String>();
             tracing::debug!(provider, message, "the provider's own words");
         }
@@ -283,6 +286,21 @@ impl Upstream {
             retry_after: retry_after(headers, SystemTime::now()),
         }
     }
+
+    fn without_key(&self, text: &str) -> String {
+        let shown = self.headers.values().filter(|value| value.is_sensitive());
+        let keys = shown.filter_map(|value| value.to_str().ok());
+        keys.fold(text.to_owned(), |text, key| {
+            text.replace(key.trim_start_matches("Bearer "), "[redacted]")
+        })
+    }
+}
+
+/// A name that a provider has for an error; anything else under that key is left out.
+fn named(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let is_name = text.len() <= LONGEST_KIND && text.chars().all(is_plain);
+    if is_name { text } else { "" }.to_owned()
 }
 
 /// What a provider says in a document that holds an `error`; several servers have just a text there.
@@ -291,7 +309,7 @@ pub(crate) fn complaint(document: Value) -> Complaint {
     let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
     let message = text("message").or_else(|| error.as_str().map(str::to_owned));
     Complaint {
-        kind: text("code").or_else(|| text("type")).unwrap_or_default(),
+        kind: named(&text("code").or_else(|| text("type")).unwrap_or_default()),
         message: message.unwrap_or_default(),
     }
 }

@@ -6,8 +6,10 @@ mod agents {
     agentgen_runtime::include_agents!("generated");
 }
 mod contract;
+mod exchanges;
 mod formats;
 mod idempotency;
+mod logged;
 mod models;
 mod providers;
 mod requests;
