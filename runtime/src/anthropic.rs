@@ -6,11 +6,12 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
+use crate::complaint::{Complaint, Failure, complaint};
 use crate::event::{StopReason, Usage};
 use crate::fault::ProviderFault;
 use crate::provider::{ANSWER, Chunk, ModelRequest, Role, Step, ToolCall};
 use crate::secret::Secret;
-use crate::upstream::{Complaint, Decoder, Failure, complaint, sensitive};
+use crate::upstream::{Decoder, sensitive};
 
 /// Where Anthropic is.
 pub(crate) const BASE_URL: &str = "https://api.anthropic.com";

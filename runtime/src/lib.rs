@@ -35,6 +35,7 @@ mod anthropic;
 mod auth;
 #[doc(hidden)]
 pub mod codegen;
+mod complaint;
 mod context;
 mod echo;
 mod endpoint;
@@ -49,6 +50,7 @@ mod models;
 mod openai;
 mod problem;
 mod provider;
+mod provider_settings;
 mod rate;
 mod registry;
 mod reply;
@@ -93,15 +95,14 @@ pub use provider::{
     Chunk, ChunkStream, Message, ModelRequest, Provider, Role, Step, ToolCall, ToolDefinition,
     ToolResult, estimated_tokens,
 };
+pub use provider_settings::{ProviderKind, ProviderSettings};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
 pub use serve::{serve, serve_on};
 pub use service::Service;
 pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL, SessionKey, SessionStore, Stored};
-pub use settings::{
-    Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens,
-};
+pub use settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens};
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
 pub use tool::{Calling, Tool, ToolContext, ToolError, tool};

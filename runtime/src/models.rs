@@ -12,7 +12,8 @@ use reqwest::{Client, Url};
 use crate::echo::Echo;
 use crate::error::AgentError;
 use crate::provider::{ChunkStream, ModelRequest, Provider};
-use crate::settings::{ProviderKind, ProviderSettings, Settings};
+use crate::provider_settings::{ProviderKind, ProviderSettings, is_vendor};
+use crate::settings::Settings;
 use crate::spec::AgentSpec;
 use crate::start::StartError;
 use crate::upstream::{self, Upstream};
@@ -210,12 +211,12 @@ impl Server {
             ProviderKind::Anthropic => (anthropic::BASE_URL, anthropic::url, anthropic::headers),
             ProviderKind::OpenAi => (openai::BASE_URL, openai::url, openai::headers),
         };
-        if settings.base_url.is_none() && !crate::settings::is_vendor(name) {
+        if settings.base_url.is_none() && !is_vendor(name) {
             return Err(wrong("base_url", "is not set: where is this provider?"));
         }
         let base = settings.base_url.as_deref().unwrap_or(usual);
         let (url, vendors_own): (Option<Url>, _) = (url(base), url(usual));
-        let is_vendor = url == vendors_own;
+        let vendors_own = url == vendors_own;
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or_else(|| {
             wrong(
@@ -226,7 +227,7 @@ impl Server {
         let headers: Option<HeaderMap> = headers(settings.api_key.as_ref());
         Ok(Self {
             kind: settings.kind,
-            is_vendor,
+            is_vendor: vendors_own,
             client: client.clone(),
             url,
             headers: headers.ok_or_else(|| wrong("api_key", "holds what no HTTP header can"))?,

@@ -7,11 +7,12 @@ use reqwest::header::{self, HeaderMap};
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
+use crate::complaint::{Failure, complaint, fault};
 use crate::event::{StopReason, Usage};
 use crate::fault::ProviderFault;
 use crate::provider::{Chunk, ModelRequest, Role, Step, ToolCall};
 use crate::secret::Secret;
-use crate::upstream::{Decoder, Failure, complaint, fault, sensitive};
+use crate::upstream::{Decoder, sensitive};
 
 /// Where OpenAI is.
 pub(crate) const BASE_URL: &str = "https://api.openai.com/v1";

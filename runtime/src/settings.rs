@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::{Auth, SHORTEST_SECRET};
+use crate::provider_settings::{PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys};
 use crate::secret::Secret;
 use crate::settings_file::{self, Loaded};
 use crate::spec::Rate;
@@ -86,28 +87,6 @@ pub struct Rates {
     pub agent: Option<Rate>,
 }
 
-/// A server that models are asked from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderSettings {
-    /// What it speaks.
-    pub kind: ProviderKind,
-    /// Where it is, without the path of an operation; `None` is the vendor's own.
-    pub base_url: Option<String>,
-    /// What it wants to be shown.
-    pub api_key: Option<Secret>,
-    /// How long it may be silent.
-    pub timeout: Duration,
-}
-
-/// What a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// The Messages API of Anthropic.
-    Anthropic,
-    /// The Chat Completions API of OpenAI, which many servers offer.
-    OpenAi,
-}
-
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
@@ -126,13 +105,6 @@ pub enum LogFormat {
     Text,
 }
 
-/// The longest silence of a provider that says nothing of its own.
-const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
-/// The providers that need no settings, and the variables that their vendors have for a key.
-const VENDORS: [(&str, ProviderKind, &str); 2] = [
-    ("anthropic", ProviderKind::Anthropic, "ANTHROPIC_API_KEY"),
-    ("openai", ProviderKind::OpenAi, "OPENAI_API_KEY"),
-];
 const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 const REFRESH_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -194,8 +166,9 @@ impl Settings {
     pub fn from_variables(
         get: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, StartError> {
-        let settings = resolve(&settings_file::read(None, &get)?)?;
-        with_vendor_keys(settings, &get)
+        let mut settings = resolve(&settings_file::read(None, &get)?)?;
+        add_vendor_keys(&settings.models, &mut settings.providers, &get)?;
+        Ok(settings)
     }
 
     /// The settings in `text`, which errors say is at `path`, and in variables that `get` reads.
@@ -207,8 +180,9 @@ impl Settings {
         text: &str,
         get: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, StartError> {
-        let settings = resolve(&settings_file::read(Some((path, text)), &get)?)?;
-        with_vendor_keys(settings, &get)
+        let mut settings = resolve(&settings_file::read(Some((path, text)), &get)?)?;
+        add_vendor_keys(&settings.models, &mut settings.providers, &get)?;
+        Ok(settings)
     }
 }
 
@@ -329,37 +303,6 @@ fn providers(loaded: &Loaded) -> Result<BTreeMap<String, ProviderSettings>, Star
         providers.insert(name.clone(), settings);
     }
     Ok(providers)
-}
-
-/// Whether it is known without settings where the provider is.
-pub(crate) fn is_vendor(provider: &str) -> bool {
-    VENDORS.iter().any(|(name, ..)| *name == provider)
-}
-
-/// The vendors' own variables give a key to the providers of their names, if a model is asked from them.
-fn with_vendor_keys(
-    mut settings: Settings,
-    get: &impl Fn(&str) -> Result<Option<String>, String>,
-) -> Result<Settings, StartError> {
-    for (name, kind, variable) in VENDORS {
-        let of_vendor = |target: &String| target.starts_with(&format!("{name}:"));
-        if !settings.models.values().any(of_vendor) {
-            continue;
-        }
-        let usual = ProviderSettings {
-            kind,
-            base_url: None,
-            api_key: None,
-            timeout: PROVIDER_TIMEOUT,
-        };
-        let provider = settings.providers.entry(name.to_owned()).or_insert(usual);
-        if provider.api_key.is_none() && provider.kind == kind {
-            let key = get(variable).map_err(|detail| StartError::setting(variable, detail))?;
-            let key = key.filter(|key| !key.trim().is_empty());
-            provider.api_key = key.map(|key| Secret::new(key.trim()));
-        }
-    }
-    Ok(settings)
 }
 
 fn log(loaded: &Loaded, usual: Log) -> Result<Log, StartError> {

@@ -78,7 +78,7 @@ mod tests {
     fn read(pieces: &[&[u8]]) -> Vec<String> {
         let mut reader = EventReader::default();
         for piece in pieces {
-            reader.feed(piece).unwrap();
+            assert_eq!(reader.feed(piece), Ok(()));
         }
         std::iter::from_fn(|| reader.next()).collect()
     }

@@ -187,12 +187,13 @@ impl Tools {
             .0
             .values()
             .filter(|tool| is_allowed(tool.name(), allowed));
-        let definition = |tool: &Box<dyn Tool>| ToolDefinition {
-            name: tool.name().to_owned(),
-            description: tool.description().to_owned(),
-            input_schema: tool.input_schema(),
-        };
-        allowed.map(definition).collect()
+        allowed
+            .map(|tool| ToolDefinition {
+                name: tool.name().to_owned(),
+                description: tool.description().to_owned(),
+                input_schema: tool.input_schema(),
+            })
+            .collect()
     }
 
     /// Has the tool `name` called, if it is there and `allowed` lists it.

@@ -9,6 +9,7 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
 
+use crate::complaint::{Complaint, Failure, complaint, fault, retry_after};
 use crate::error::AgentError;
 use crate::fault::{ProviderError, ProviderFault};
 use crate::provider::{Chunk, ChunkStream};
@@ -20,8 +21,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 /// How much of a provider's own words is logged, in characters.
 const LONGEST_MESSAGE: usize = 300;
-/// The longest name of an error that is taken for one, in bytes.
-const LONGEST_KIND: usize = 64;
 
 /// An operation of a provider.
 pub(crate) struct Upstream {
@@ -35,15 +34,6 @@ pub(crate) struct Upstream {
     pub(crate) headers: HeaderMap,
     /// How long the provider may be silent.
     pub(crate) patience: Duration,
-}
-
-/// What a provider says against a request, in an answer of its own or in a stream.
-#[derive(Debug, Default)]
-pub(crate) struct Complaint {
-    /// The name that the provider has for it.
-    pub(crate) kind: String,
-    /// The provider's own words.
-    pub(crate) message: String,
 }
 
 /// Turns the provider's words into chunks.
@@ -62,28 +52,6 @@ pub(crate) trait Decoder: Send + 'static {
 
     /// Takes the end of the stream; whether the answer is complete.
     fn end(&mut self, chunks: &mut VecDeque<Chunk>) -> bool;
-}
-
-/// Why an answer can't be used.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    /// What kind of failure it is.
-    pub(crate) fault: ProviderFault,
-    /// What the provider says.
-    pub(crate) complaint: Complaint,
-}
-
-impl Failure {
-    /// An answer that does not follow its own format: `why` is for the log.
-    pub(crate) fn broken(why: impl ToString) -> Self {
-        Self {
-            fault: ProviderFault::Broken,
-            complaint: Complaint {
-                kind: why.to_string(),
-                message: String::new(),
-            },
-        }
-    }
 }
 
 /// A client that all providers of a service share. It follows no redirect: the key is for one address.
@@ -296,90 +264,8 @@ impl Upstream {
     }
 }
 
-/// A name that a provider has for an error; anything else under that key is left out.
-fn named(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    let is_name = text.len() <= LONGEST_KIND && text.chars().all(is_plain);
-    if is_name { text } else { "" }.to_owned()
-}
-
-/// What a provider says in a document that holds an `error`; several servers have just a text there.
-pub(crate) fn complaint(document: Value) -> Complaint {
-    let error = document.get("error").unwrap_or(&document);
-    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
-    let message = text("message").or_else(|| error.as_str().map(str::to_owned));
-    Complaint {
-        kind: named(&text("code").or_else(|| text("type")).unwrap_or_default()),
-        message: message.unwrap_or_default(),
-    }
-}
-
-/// What a status means; a spent account looks like a rate limit to some.
-pub(crate) fn fault(status: StatusCode, kind: &str) -> ProviderFault {
-    match status.as_u16() {
-        _ if kind == "insufficient_quota" => ProviderFault::Denied,
-        401..=403 => ProviderFault::Denied,
-        408 | 504 => ProviderFault::TimedOut,
-        429 => ProviderFault::RateLimited,
-        500.. => ProviderFault::Overloaded,
-        _ => ProviderFault::Rejected,
-    }
-}
-
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     kind.and_then(|kind| kind.to_str().ok())
         .is_some_and(|kind| kind.trim_start().starts_with("application/json"))
-}
-
-/// `Retry-After` of RFC 9110, in seconds or as a date, and the finer `retry-after-ms` that some send beside it.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok());
-    if let Some(milliseconds) = milliseconds {
-        return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
-    }
-    let told = text("retry-after")?;
-    if let Ok(seconds) = told.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let then = chrono::DateTime::parse_from_rfc2822(told).ok()?.timestamp();
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let then = Duration::from_secs(u64::try_from(then).ok()?);
-    Some(then.saturating_sub(now))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-
-    use super::retry_after;
-
-    #[test]
-    fn retry_after_is_read_in_all_its_forms() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
-        let read = |headers: &[(&'static str, &'static str)]| {
-            let header = |&(name, value)| {
-                (
-                    HeaderName::from_static(name),
-                    HeaderValue::from_static(value),
-                )
-            };
-            let headers = headers.iter().map(header).collect::<HeaderMap>();
-            retry_after(&headers, now).map(|duration| duration.as_millis())
-        };
-        assert_eq!(read(&[("retry-after", "3")]), Some(3000));
-        assert_eq!(read(&[("retry-after", "0.5")]), Some(500));
-        let both = [("retry-after", "1"), ("retry-after-ms", "250")];
-        assert_eq!(read(&both), Some(250));
-        let date = |text| read(&[("retry-after", text)]);
-        assert_eq!(date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7000));
-        assert_eq!(date("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
-        for nonsense in ["soon", "-1", "inf", ""] {
-            assert_eq!(date(nonsense), None, "{nonsense}");
-        }
-        assert_eq!(read(&[]), None);
-    }
 }

@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 
 use super::script::{Content, Script};
 use super::wire::{self, Part, Wire};
-use crate::settings::{ProviderKind, ProviderSettings, Settings};
+use crate::provider_settings::{ProviderKind, ProviderSettings};
+use crate::settings::Settings;
 
 /// The names that agents have for models; the server answers for all of them.
 const NAMES: [&str; 4] = ["default", "sonnet", "opus", "haiku"];
