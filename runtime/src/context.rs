@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::auth::Caller;
 use crate::endpoint::EndpointSpec;
-use crate::engine;
+use crate::engine::{self, Means};
 use crate::error::AgentError;
 use crate::event::Event;
 use crate::formats::Uuid;
@@ -19,6 +20,7 @@ use crate::session::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
 use crate::session_store::SessionKey;
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
+use crate::tool::{ToolContext, Tools};
 use crate::validate::Validate;
 
 /// One request under way. A handler's future is dropped when the caller goes away or time is up.
@@ -41,6 +43,10 @@ pub(crate) struct Run {
     pub(crate) caller: Caller,
     /// Who answers for the agents.
     pub(crate) provider: Arc<dyn Provider>,
+    /// What the agents' models may have called.
+    pub(crate) tools: Tools,
+    /// When the run ends in any case.
+    pub(crate) deadline: Instant,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// Where the events go.
@@ -101,9 +107,8 @@ impl RunContext {
             };
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
-            let turn = self
-                .ask(agent, None, &request.input, Some(&session), called)
-                .await?;
+            let mut asked = asked(agent, None, &request.input, Some(&session));
+            let turn = engine::turn(&self.means(agent, called), &mut asked).await?;
             session
                 .commit(request.input, turn.text.clone(), &agent.policy)
                 .await?;
@@ -149,10 +154,9 @@ impl RunContext {
                 None => None,
             };
             let called = self.0.endpoint.operation_id == endpoint.operation_id;
-            let turn = self
-                .ask(agent, Some(endpoint), &text, session.as_ref(), called)
-                .await?;
-            let value = engine::typed(endpoint, &turn.text)?;
+            let request = asked(agent, Some(endpoint), &text, session.as_ref());
+            let (value, turn) =
+                engine::typed_turn(&self.means(agent, called), endpoint, request).await?;
             if let Some(session) = session {
                 session.commit(text, turn.text, &agent.policy).await?;
             }
@@ -166,27 +170,21 @@ impl RunContext {
     }
 
     /// Only the text of the endpoint that was called goes to the caller: what a handler asks other agents stays inside.
-    async fn ask(
-        &self,
-        agent: &'static AgentSpec,
-        endpoint: Option<&'static EndpointSpec>,
-        text: &str,
-        session: Option<&SessionTurn>,
-        called: bool,
-    ) -> Result<engine::Turn, AgentError> {
-        let mut messages = session
-            .map(|session| session.history.clone())
-            .unwrap_or_default();
-        messages.push(Message {
-            role: Role::User,
-            text: text.to_owned(),
-        });
-        let request = ModelRequest {
-            agent,
-            endpoint,
-            messages,
-        };
-        engine::turn(&*self.0.provider, request, called.then_some(&self.0.sink)).await
+    fn means(&self, agent: &'static AgentSpec, called: bool) -> Means<'_> {
+        let run = &*self.0;
+        Means {
+            provider: &*run.provider,
+            tools: &run.tools,
+            worker: ToolContext {
+                run_id: run.id,
+                request_id: run.request_id.clone(),
+                agent: agent.slug,
+                subject: run.caller.subject.clone(),
+                roles: run.caller.roles.clone(),
+            },
+            deadline: run.deadline,
+            sink: called.then_some(&run.sink),
+        }
     }
 
     async fn open(
@@ -216,6 +214,27 @@ impl fmt::Debug for RunContext {
             .field("request_id", &self.0.request_id)
             .field("subject", &self.0.caller.subject)
             .finish_non_exhaustive()
+    }
+}
+
+/// What a model is asked: the text, after what was said before.
+fn asked(
+    agent: &'static AgentSpec,
+    endpoint: Option<&'static EndpointSpec>,
+    text: &str,
+    session: Option<&SessionTurn>,
+) -> ModelRequest {
+    let mut messages = session
+        .map(|session| session.history.clone())
+        .unwrap_or_default();
+    messages.push(Message {
+        role: Role::User,
+        text: text.to_owned(),
+    });
+    ModelRequest {
+        endpoint,
+        system: engine::instructed(agent, endpoint),
+        ..ModelRequest::new(agent, messages)
     }
 }
 

@@ -1,15 +1,45 @@
-//! Runs one turn of a conversation on a provider.
+//! Runs one turn of a conversation on a provider: tries again, has tools called, sees to it that the answer fits.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
 use crate::event::{Event, StopReason, Usage};
-use crate::provider::{Chunk, ModelRequest, Provider};
+use crate::provider::{Chunk, ModelRequest, Provider, Step, ToolCall, ToolResult};
 use crate::sink::Sink;
+use crate::spec::AgentSpec;
+use crate::tool::{ToolContext, Tools};
 use crate::validate::{Validate, check};
+
+/// How often a model is asked within a turn where the policy says nothing.
+const MOST_TURNS: u32 = 16;
+/// The longest pause between two attempts, unless the provider wants a longer one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What stands between two texts of one answer, where a tool was called in between.
+const GAP: &str = "\n\n";
+
+/// What a turn runs on.
+#[derive(Clone)]
+pub(crate) struct Means<'a> {
+    /// Who answers.
+    pub(crate) provider: &'a dyn Provider,
+    /// The tools of the service.
+    pub(crate) tools: &'a Tools,
+    /// For whom they work.
+    pub(crate) worker: ToolContext,
+    /// When the run ends in any case.
+    pub(crate) deadline: Instant,
+    /// Where text and tool calls go as they come, if anywhere.
+    pub(crate) sink: Option<&'a Sink>,
+}
 
 /// A model's whole answer.
 #[derive(Debug, Clone)]
@@ -24,35 +54,204 @@ pub(crate) struct Turn {
     pub(crate) stop_reason: StopReason,
 }
 
-/// Has `provider` answer; the text goes to `sink` as it comes, if there is one.
+/// What came of one call of the provider.
+#[derive(Debug, Default)]
+struct Said {
+    text: String,
+    calls: Vec<ToolCall>,
+    usage: Usage,
+    stop_reason: StopReason,
+}
+
+/// The system message of an agent: its prompt, and what an endpoint's answer must look like.
+pub(crate) fn instructed(
+    agent: &'static AgentSpec,
+    endpoint: Option<&'static EndpointSpec>,
+) -> Cow<'static, str> {
+    let Some(endpoint) = endpoint else {
+        return Cow::Borrowed(agent.prompt);
+    };
+    let (prompt, schema) = (agent.prompt, endpoint.output_schema);
+    Cow::Owned(format!(
+        "{prompt}\n\n# The form of the answer\n\nThe answer is one JSON value that is valid under this JSON Schema, \
+         with nothing before or after it:\n\n{schema}\n"
+    ))
+}
+
+/// Has the model answer, calling tools until it has nothing more to ask of them.
 /// A failure before the first chunk leaves no event behind.
 pub(crate) async fn turn(
-    provider: &dyn Provider,
-    request: ModelRequest,
-    sink: Option<&Sink>,
+    means: &Means<'_>,
+    request: &mut ModelRequest,
 ) -> Result<Turn, AgentError> {
-    let model = provider.model(request.agent.model);
-    let mut chunks = provider.answer(request);
+    let policy = &request.agent.policy;
+    let most = policy.budget_turns.unwrap_or(MOST_TURNS).max(1);
+    request.tools = means.tools.definitions(request.agent.tools);
     let mut text = String::new();
+    let mut usage = Usage::default();
+    for _ in 0..most {
+        if let Some(budget) = policy.budget_tokens {
+            let used = usage.input_tokens.saturating_add(usage.output_tokens);
+            let left = budget.saturating_sub(used);
+            if left == 0 {
+                let detail = format!("the run used up its {budget} tokens before it had an answer");
+                return Err(AgentError::BadAnswer(detail));
+            }
+            request.max_tokens = Some(left);
+        }
+        // Where a schema is to be met, only the last text is the answer.
+        let gap = if request.endpoint.is_some() {
+            text.clear();
+            ""
+        } else if text.is_empty() {
+            ""
+        } else {
+            GAP
+        };
+        let said = call(means, request, gap).await?;
+        usage = usage.plus(said.usage);
+        if !said.text.is_empty() {
+            text.push_str(gap);
+            text.push_str(&said.text);
+        }
+        // What was cut off may be half a call.
+        if said.calls.is_empty() || said.stop_reason == StopReason::MaxTokens {
+            return Ok(Turn {
+                text,
+                model: means.provider.model(request.model),
+                usage,
+                stop_reason: said.stop_reason,
+            });
+        }
+        let results = said
+            .calls
+            .iter()
+            .map(|call| run(means, request.agent, call));
+        let results = join_all(results).await;
+        request.steps.push(Step::Called {
+            text: said.text,
+            calls: said.calls,
+            results,
+        });
+    }
+    let detail = format!("the model was asked {most} times, and had tools called each time");
+    Err(AgentError::BadAnswer(detail))
+}
+
+/// As [`turn`], for an answer that has to fit the output schema of `endpoint`. The model is told once what is wrong with
+/// its answer; what it then says is not streamed, since the pieces before were of another answer.
+pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
+    means: &Means<'_>,
+    endpoint: &EndpointSpec,
+    mut request: ModelRequest,
+) -> Result<(T, Turn), AgentError> {
+    let first = turn(means, &mut request).await?;
+    let objection = match typed(endpoint, &first.text) {
+        Ok(value) => return Ok((value, first)),
+        Err(objection) => objection,
+    };
+    let bad = |detail: &str| Err(AgentError::BadAnswer(detail.to_owned()));
+    match first.stop_reason {
+        StopReason::EndTurn => {}
+        StopReason::MaxTokens => return bad("the model's answer was cut off at its most tokens"),
+        StopReason::Refusal => return bad("the model declined to answer"),
+    }
+    tracing::info!(
+        endpoint = endpoint.operation_id,
+        "the model's answer does not fit the output schema; it is asked once more"
+    );
+    let objection = format!(
+        "This answer does not fit the JSON Schema: {objection}. Give the whole answer again, as JSON that fits it."
+    );
+    request.steps.push(Step::Refused {
+        text: first.text,
+        objection,
+    });
+    let quiet = Means {
+        sink: None,
+        ..means.clone()
+    };
+    let mut second = turn(&quiet, &mut request).await?;
+    second.usage = second.usage.plus(first.usage);
+    match typed(endpoint, &second.text) {
+        Ok(value) => Ok((value, second)),
+        Err(objection) => {
+            let endpoint = endpoint.operation_id;
+            tracing::warn!(
+                endpoint,
+                "the model's answer does not fit the output schema"
+            );
+            // What is wrong may repeat what was said.
+            tracing::debug!(endpoint, objection, "why it does not fit");
+            bad("the model's answer does not fit the output schema")
+        }
+    }
+}
+
+/// Calls the provider, as often as the policy allows while it fails before its first chunk.
+async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Said, AgentError> {
+    let policy = &request.agent.policy;
+    let mut pauses = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(policy.retry_backoff_ms))
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(policy.retry_attempts as usize)
+        .with_jitter()
+        .build();
+    loop {
+        let mut began = false;
+        let error = match attempt(means, request.clone(), gap, &mut began).await {
+            Err(error) if !began && error.is_transient() => error,
+            said => return said,
+        };
+        let Some(pause) = pauses.next() else {
+            return Err(error);
+        };
+        let pause = error.retry_after().unwrap_or(pause);
+        if Instant::now() + pause >= means.deadline {
+            return Err(error);
+        }
+        tracing::info!(
+            agent = request.agent.slug,
+            pause_ms = pause.as_millis(),
+            "the provider is asked again"
+        );
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn attempt(
+    means: &Means<'_>,
+    request: ModelRequest,
+    gap: &str,
+    began: &mut bool,
+) -> Result<Said, AgentError> {
+    let model = means.provider.model(request.model);
+    let mut chunks = means.provider.answer(request);
+    let mut said = Said::default();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
-        if let Some(sink) = sink {
+        *began = true;
+        if let Some(sink) = means.sink {
             sink.started(&model).await;
         }
         match chunk {
             Chunk::Text(delta) => {
-                text.push_str(&delta);
-                if let Some(sink) = sink {
-                    sink.send(Event::Delta { text: delta }).await;
+                if let Some(sink) = means.sink {
+                    let is_first = said.text.is_empty() && !gap.is_empty();
+                    let text = if is_first {
+                        format!("{gap}{delta}")
+                    } else {
+                        delta.clone()
+                    };
+                    sink.send(Event::Delta { text }).await;
                 }
+                said.text.push_str(&delta);
             }
+            Chunk::ToolCall(call) => said.calls.push(call),
             Chunk::Done { stop_reason, usage } => {
-                return Ok(Turn {
-                    text,
-                    model,
-                    usage,
-                    stop_reason,
-                });
+                said.stop_reason = stop_reason;
+                said.usage = usage;
+                return Ok(said);
             }
         }
     }
@@ -61,31 +260,63 @@ pub(crate) async fn turn(
     ))
 }
 
-/// Reads a model's answer as what the endpoint's output schema promises.
-pub(crate) fn typed<T: DeserializeOwned + Validate>(
-    endpoint: &EndpointSpec,
-    text: &str,
-) -> Result<T, AgentError> {
-    let wrong = |why: String| {
-        let endpoint = endpoint.operation_id;
-        tracing::warn!(
-            endpoint,
-            why,
-            "the model's answer does not fit the output schema"
-        );
-        AgentError::BadAnswer("the model's answer does not fit the output schema".to_owned())
+/// Has one tool called, and tells of it.
+async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResult {
+    let ToolCall {
+        id,
+        name,
+        arguments,
+    } = call;
+    if let Some(sink) = means.sink {
+        sink.send(Event::ToolStarted {
+            call_id: id.clone(),
+            tool: name.clone(),
+            arguments: arguments.clone(),
+        })
+        .await;
+    }
+    let called = means
+        .tools
+        .call(name, agent.tools, means.worker.clone(), arguments.clone());
+    let (text, is_error) = match called.await {
+        Ok(Value::String(text)) => (text, false),
+        Ok(value) => (value.to_string(), false),
+        Err(error) => (error.to_string(), true),
     };
-    let value = match serde_json::from_str(text) {
-        Ok(value) => value,
+    if let Some(sink) = means.sink {
+        sink.send(Event::ToolCompleted {
+            call_id: id.clone(),
+            tool: name.clone(),
+            is_error,
+        })
+        .await;
+    }
+    ToolResult { text, is_error }
+}
+
+/// Reads a model's answer as what the endpoint's output schema promises; the error is for the model.
+fn typed<T: DeserializeOwned + Validate>(endpoint: &EndpointSpec, text: &str) -> Result<T, String> {
+    let json = match serde_json::from_str(unfenced(text)) {
+        Ok(json) => json,
         // A model that is to answer with a text may leave out the quotation marks.
-        Err(error) if error.is_data() || !is_text(endpoint) => {
-            return Err(wrong(error.to_string()));
-        }
-        Err(_) => serde_json::from_value(Value::String(text.to_owned()))
-            .map_err(|error| wrong(error.to_string()))?,
+        Err(_) if is_text(endpoint) => Value::String(text.to_owned()),
+        Err(error) => return Err(format!("it is not JSON: {error}")),
     };
-    check(&value).map_err(|violations| wrong(AgentError::Invalid(violations).to_string()))?;
+    let value = serde_path_to_error::deserialize(json).map_err(|error| error.to_string())?;
+    check(&value).map_err(|violations| AgentError::Invalid(violations).to_string())?;
     Ok(value)
+}
+
+/// Without the fence of a Markdown code block, if the whole text stands in one.
+fn unfenced(text: &str) -> &str {
+    let trimmed = text.trim();
+    let inner = trimmed
+        .strip_prefix("```")
+        .and_then(|rest| rest.strip_suffix("```"));
+    match inner.and_then(|inner| inner.split_once('\n')) {
+        Some((_, inside)) => inside,
+        None => trimmed,
+    }
 }
 
 fn is_text(endpoint: &EndpointSpec) -> bool {

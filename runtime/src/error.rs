@@ -1,7 +1,9 @@
 //! What can go wrong while an agent runs, each with its meaning in HTTP.
 
 use std::fmt;
+use std::time::Duration;
 
+use crate::fault::{ProviderError, ProviderFault};
 use crate::problem::Problem;
 use crate::validate::Violation;
 
@@ -31,6 +33,8 @@ pub enum AgentError {
     Unavailable(String),
     /// 504: it took longer than it may.
     TimedOut(String),
+    /// 502, 503 or 504: the provider of the model failed, and this is how.
+    Provider(ProviderError),
 }
 
 /// After how many seconds another try makes sense when something is not there.
@@ -95,6 +99,34 @@ impl AgentError {
             Self::BadAnswer(_) => 502,
             Self::Unavailable(_) => 503,
             Self::TimedOut(_) => 504,
+            Self::Provider(error) => error.fault.status(),
+        }
+    }
+
+    /// The kind of failure, if the provider of the model failed.
+    #[must_use]
+    pub const fn provider_fault(&self) -> Option<ProviderFault> {
+        match self {
+            Self::Provider(error) => Some(error.fault),
+            _ => None,
+        }
+    }
+
+    /// Whether a provider that fails so may well answer a little later.
+    pub(crate) const fn is_transient(&self) -> bool {
+        match self {
+            Self::Provider(error) => error.fault.is_transient(),
+            Self::RateLimited(_) | Self::Unavailable(_) => true,
+            _ => false,
+        }
+    }
+
+    /// After how long whoever failed wants to be asked again, if that is known.
+    pub(crate) const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Provider(error) => error.retry_after,
+            Self::RateLimited(seconds) => Some(Duration::from_secs(*seconds)),
+            _ => None,
         }
     }
 
@@ -106,6 +138,10 @@ impl AgentError {
             Self::Invalid(violations) => problem.errors.clone_from(violations),
             Self::RateLimited(seconds) => problem.retry_after = Some(*seconds),
             Self::Unavailable(_) => problem.retry_after = Some(RETRY_UNAVAILABLE),
+            Self::Provider(error) if error.fault.status() == 503 => {
+                let told = error.retry_after.map(whole_seconds);
+                problem.retry_after = Some(told.unwrap_or(RETRY_UNAVAILABLE));
+            }
             _ => {}
         }
         problem
@@ -121,12 +157,25 @@ impl AgentError {
             | Self::BadAnswer(detail)
             | Self::Unavailable(detail)
             | Self::TimedOut(detail) => detail.clone(),
+            Self::Provider(error) => error.to_string(),
             Self::Invalid(_) => "the request breaks the rules of its schema".to_owned(),
             Self::RateLimited(seconds) => {
                 format!("too many requests; try again in {seconds} s")
             }
             Self::Internal(_) => "the service failed; its log says why".to_owned(),
         }
+    }
+}
+
+/// At least one second, and never less than `duration`.
+fn whole_seconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    seconds.max(1)
+}
+
+impl From<ProviderError> for AgentError {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(error)
     }
 }
 

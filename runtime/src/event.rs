@@ -1,4 +1,4 @@
-//! What happens during a run, in order: started, text, and completed or failed.
+//! What happens during a run, in order: started, text and tools, and completed or failed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,6 +25,26 @@ pub enum Event {
     Delta {
         /// The text to append.
         text: String,
+    },
+    /// The model has a tool called.
+    #[serde(rename = "tool.started")]
+    ToolStarted {
+        /// The call, unique among those under way.
+        call_id: String,
+        /// The tool's name, as the model wrote it.
+        tool: String,
+        /// Its input, as the model wrote it.
+        arguments: Value,
+    },
+    /// The call is over; what came out is for the model alone.
+    #[serde(rename = "tool.completed")]
+    ToolCompleted {
+        /// The call.
+        call_id: String,
+        /// The tool's name.
+        tool: String,
+        /// Whether it failed or was denied.
+        is_error: bool,
     },
     /// The run is over, and this is its answer.
     #[serde(rename = "run.completed")]
@@ -55,6 +75,8 @@ impl Event {
         match self {
             Self::Started { .. } => "run.started",
             Self::Delta { .. } => "output.delta",
+            Self::ToolStarted { .. } => "tool.started",
+            Self::ToolCompleted { .. } => "tool.completed",
             Self::Completed { .. } => "run.completed",
             Self::Failed { .. } => "run.failed",
         }

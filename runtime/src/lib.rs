@@ -31,24 +31,30 @@
 //! machine only, unless callers prove who they are ([`Settings`]).
 
 mod accept;
+mod anthropic;
 mod auth;
 #[doc(hidden)]
 pub mod codegen;
 mod command;
+mod complaint;
 mod context;
 mod echo;
 mod endpoint;
 mod engine;
 mod error;
 mod event;
+mod fault;
 mod formats;
 mod idempotency;
 mod jwks;
 mod memory;
+mod models;
+mod openai;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod problem;
 mod provider;
+mod provider_settings;
 mod rate;
 mod refresh_store;
 mod registry;
@@ -79,15 +85,21 @@ mod sql_sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sse;
+mod sse_reader;
 mod start;
 mod store;
 mod store_url;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod token_routes;
 mod tokens;
+mod tool;
+mod upstream;
 mod validate;
 
 pub use axum;
+pub use schemars;
 
 pub use auth::{Auth, AuthError};
 pub use command::{serve, serve_args};
@@ -96,10 +108,16 @@ pub use echo::Echo;
 pub use endpoint::{EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation};
 pub use error::AgentError;
 pub use event::{Event, StopReason, Usage};
+pub use fault::{ProviderError, ProviderFault};
 pub use formats::{Date, DateTime, Format, FormatError, Uuid};
 pub use memory::MemorySessions;
+pub use models::Models;
 pub use problem::Problem;
-pub use provider::{Chunk, ChunkStream, Message, ModelRequest, Provider, Role, estimated_tokens};
+pub use provider::{
+    Chunk, ChunkStream, Message, ModelRequest, Provider, Role, Step, ToolCall, ToolDefinition,
+    ToolResult, estimated_tokens,
+};
+pub use provider_settings::{ProviderKind, ProviderSettings};
 pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
@@ -110,12 +128,11 @@ pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
 pub use session_store::{
     Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
 };
-pub use settings::{
-    Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens,
-};
+pub use settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens};
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
 pub use store::Store;
+pub use tool::{Calling, Tool, ToolContext, ToolError, tool};
 pub use validate::{IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check};
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)

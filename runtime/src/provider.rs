@@ -1,13 +1,16 @@
-//! What stands between the engine and a model: text in, a stream of text out.
+//! What stands between the engine and a model: a conversation in, a stream of text and tool calls out.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
 use crate::event::{StopReason, Usage};
+use crate::schema::resolved;
 use crate::spec::AgentSpec;
 
 /// Something that answers in place of an agent.
@@ -16,7 +19,8 @@ pub trait Provider: Send + Sync + 'static {
     fn model(&self, model: Option<&str>) -> String;
 
     /// Answers `request` piece by piece. The last chunk is [`Chunk::Done`]; an error ends the stream.
-    /// Dropping the stream stops the model.
+    /// Dropping the stream stops the model. The engine tries a call that fails before its first chunk again, and has
+    /// the tools called: a provider does neither.
     fn answer(&self, request: ModelRequest) -> ChunkStream;
 }
 
@@ -26,29 +30,45 @@ pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk, AgentError>> + Se
 /// Everything a provider needs to answer.
 #[derive(Debug, Clone)]
 pub struct ModelRequest {
-    /// The agent: its prompt is the system message.
+    /// The agent that answers.
     pub agent: &'static AgentSpec,
     /// The endpoint whose output schema the answer must fit; `None` asks for free text.
     pub endpoint: Option<&'static EndpointSpec>,
+    /// The model asked for, as [`AgentSpec::model`] has it.
+    pub model: Option<&'static str>,
+    /// The system message: the agent's prompt, and what an answer must look like.
+    pub system: Cow<'static, str>,
     /// The conversation; its last message is the one to answer.
     pub messages: Vec<Message>,
+    /// What the model did about that message so far, in order.
+    pub steps: Vec<Step>,
+    /// The tools it may have called.
+    pub tools: Vec<ToolDefinition>,
+    /// The most tokens the answer may have; `None` leaves it to the provider.
+    pub max_tokens: Option<u64>,
 }
+
+/// The name of the tool whose input is the answer, where a provider has no other way to impose a schema.
+pub(crate) const ANSWER: &str = "final_answer";
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chunk {
     /// Some more text.
     Text(String),
+    /// The model wants a tool called, once it has ended.
+    ToolCall(ToolCall),
     /// The end.
     Done {
-        /// Why it ends.
+        /// Why it ends. Tool calls before it show that it ends for their results.
         stop_reason: StopReason,
-        /// What it took.
+        /// What it took; zeros where the provider does not say.
         usage: Usage,
     },
 }
 
-/// What one side said in a conversation.
+/// What one side said in a conversation. This is also what a session keeps: the tools that were called on the way to
+/// an answer are forgotten with the turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who said it.
@@ -65,6 +85,90 @@ pub enum Role {
     User,
     /// The agent.
     Assistant,
+}
+
+/// One thing a model did before it came to its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It had tools called.
+    Called {
+        /// What it said before; may be empty.
+        text: String,
+        /// The calls, at least one.
+        calls: Vec<ToolCall>,
+        /// What came out: one result for each call, in the same order.
+        results: Vec<ToolResult>,
+    },
+    /// It gave an answer that does not fit the output schema.
+    Refused {
+        /// The answer.
+        text: String,
+        /// What it is told of it.
+        objection: String,
+    },
+}
+
+/// A tool as a model is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolDefinition {
+    /// Its name.
+    pub name: String,
+    /// What it does, and when to use it.
+    pub description: String,
+    /// JSON Schema of its input: an object.
+    pub input_schema: Value,
+}
+
+/// A model's wish to have a tool called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// What the result is matched with; unique within an answer.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The input. A text where the model wrote something that is not JSON.
+    pub arguments: Value,
+}
+
+/// What came out of a tool call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolResult {
+    /// What the model is told: JSON, or the text of an error.
+    pub text: String,
+    /// Whether the tool failed or was denied.
+    pub is_error: bool,
+}
+
+impl ModelRequest {
+    /// What `agent` is asked by `messages`, with its prompt as the system message and without tools.
+    #[must_use]
+    pub fn new(agent: &'static AgentSpec, messages: Vec<Message>) -> Self {
+        Self {
+            agent,
+            endpoint: None,
+            model: agent.model,
+            system: Cow::Borrowed(agent.prompt),
+            messages,
+            steps: Vec::new(),
+            tools: Vec::new(),
+            max_tokens: None,
+        }
+    }
+
+    /// The output schema, if there is one and it describes an object: only those can be imposed on a model.
+    /// Its root is no reference.
+    pub(crate) fn object_schema(&self) -> Option<Value> {
+        let schema = serde_json::from_str::<Value>(self.endpoint?.output_schema).ok()?;
+        let root = resolved(&schema, &schema);
+        let mut object = root.as_object()?.clone();
+        if object.get("type").and_then(Value::as_str) != Some("object") {
+            return None;
+        }
+        if let Some(definitions) = schema.get("$defs") {
+            object.insert("$defs".to_owned(), definitions.clone());
+        }
+        Some(Value::Object(object))
+    }
 }
 
 /// How many tokens a text of so many bytes is taken for: a quarter, rounded up. No tokenizer is asked.

@@ -10,9 +10,9 @@ use axum::extract::{RawPathParams, Request};
 use axum::http::Uri;
 use axum::routing::any;
 
-use crate::echo::Echo;
 use crate::endpoint::{EndpointSpec, ParameterLocation};
 use crate::idempotency::Answers;
+use crate::models::Models;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::rate::Limiter;
@@ -31,12 +31,14 @@ use crate::store_url::{SETTING, StoreUrl};
 use crate::system::{self, System};
 use crate::token_routes;
 use crate::tokens::Issuer;
+use crate::tool::{Tool, Tools};
 
 /// All agents of a service.
 pub struct Registry {
     openapi: &'static str,
     services: Vec<Service>,
-    provider: Arc<dyn Provider>,
+    provider: Option<Arc<dyn Provider>>,
+    tools: Vec<Box<dyn Tool>>,
     sessions: Option<Arc<dyn SessionStore>>,
     store: Option<Store>,
 }
@@ -48,7 +50,8 @@ impl Registry {
         Self {
             openapi,
             services: Vec::new(),
-            provider: Arc::new(Echo),
+            provider: None,
+            tools: Vec::new(),
             sessions: None,
             store: None,
         }
@@ -61,10 +64,17 @@ impl Registry {
         self
     }
 
-    /// With another provider than [`Echo`].
+    /// With this provider for all agents, whatever the settings say of models.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider) -> Self {
-        self.provider = Arc::new(provider);
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// With one more tool, for the models of all agents that do not list others.
+    #[must_use]
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.tools.push(Box::new(tool));
         self
     }
 
@@ -102,8 +112,9 @@ impl Registry {
     /// [`Registry::store`] was given one. What has expired is not shown; removing it is up to [`SessionStore::purge`].
     ///
     /// # Errors
-    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, and settings
-    /// that name a store while none was given.
+    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, a tool that
+    /// can't be offered, an agent whose model the settings do not explain, and settings that name a store while none
+    /// was given.
     pub fn into_router(self, settings: Settings) -> Result<Router, StartError> {
         let store = match &self.store {
             Some(store) => store.clone(),
@@ -175,13 +186,18 @@ impl Registry {
         });
         let issuer = settings
             .tokens
+            .clone()
             .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
             .transpose()?;
         let own = system::routes(system)
             .merge(sessions_api)
             .merge(token_routes::routes(issuer));
         let shared = Shared {
-            provider: self.provider,
+            provider: match self.provider {
+                Some(provider) => provider,
+                None => Arc::new(models(&settings, &self.services)?),
+            },
+            tools: Tools::new(self.tools)?,
             sessions,
             answers: Answers::default(),
             auth: settings.auth,
@@ -197,13 +213,14 @@ impl Registry {
 }
 
 impl Service {
-    /// The agent's endpoints alone, to be merged into a router of your own; `provider`, sessions and settings are the
-    /// defaults, and callers are asked for a token if the environment says so. What listens, and to whom, is yours
-    /// to decide. If the service can't start, that is logged, and the router answers nothing.
+    /// The agent's endpoints alone, to be merged into a router of your own: with the settings of the environment, with
+    /// sessions in memory and without tools. Callers are asked for a token if the environment says so. What listens,
+    /// and to whom, is yours to decide. If the service can't start, that is logged, and the router answers nothing.
     pub fn into_router(self) -> Router {
         let built = Settings::from_env().and_then(|settings| {
             let shared = Shared {
-                provider: Arc::new(Echo),
+                provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
+                tools: Tools::default(),
                 sessions: Arc::new(Sessions::new(Store::memory().sessions())),
                 answers: Answers::default(),
                 auth: settings.auth,
@@ -219,6 +236,20 @@ impl Service {
         });
         router.layer(axum::middleware::from_fn_with_state(Hosts::Any, frame))
     }
+}
+
+/// The models in the settings, which must explain those of all agents.
+fn models(settings: &Settings, services: &[Service]) -> Result<Models, StartError> {
+    let models = Models::new(settings)?;
+    for service in services {
+        models.check(service.agent, settings)?;
+    }
+    if models.is_echo() {
+        tracing::warn!(
+            "no provider is set: every agent is answered for by `echo`, which is no model ([models] in service.toml sets one)"
+        );
+    }
+    Ok(models)
 }
 
 /// Adds the endpoints of `services` to `router`. axum panics on a path it can't take, so everything is tried before.

@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::accept::{Wanted, wanted};
 use crate::auth::{Auth, Caller, Refusal};
@@ -31,11 +32,14 @@ use crate::session::Sessions;
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
 use crate::sse;
+use crate::tool::Tools;
 
 /// What all endpoints of a service share.
 pub(crate) struct Shared {
     /// Who answers for the agents.
     pub(crate) provider: Arc<dyn Provider>,
+    /// What their models may have called.
+    pub(crate) tools: Tools,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// The answers to requests that may be sent again.
@@ -264,6 +268,8 @@ async fn run_of(
             Claim::Again(answer) => return Ok(json(&answer)),
         }
     }
+    let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
+    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
     let (events, reader) = match wanted {
         Wanted::Json => (None, None),
         Wanted::Events => {
@@ -281,13 +287,13 @@ async fn run_of(
         endpoint,
         caller,
         provider: Arc::clone(&shared.provider),
+        tools: shared.tools.clone(),
+        deadline: Instant::now() + timeout,
         sessions: Arc::clone(&shared.sessions),
         sink: Sink::new(id, live.agent.slug, events),
     }));
     let handler =
         (live.mounted.call)(cx.clone(), request).map_err(|error| Box::new(error.to_problem()))?;
-    let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
-    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
     Ok(match reader {
         Some(reader) => {
             let drain = shared.drain.clone();
@@ -309,7 +315,10 @@ fn whole(last: Event, claimed: Option<Claimed>) -> Response {
         Event::Failed {
             problem: document, ..
         } => problem(document),
-        Event::Started { .. } | Event::Delta { .. } => {
+        Event::Started { .. }
+        | Event::Delta { .. }
+        | Event::ToolStarted { .. }
+        | Event::ToolCompleted { .. } => {
             problem(Problem::new(500, "the run ended without an answer"))
         }
     }

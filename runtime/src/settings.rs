@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::auth::Auth;
+use crate::provider_settings::ProviderSettings;
 use crate::secret::Secret;
 use crate::spec::Rate;
 
@@ -78,28 +79,6 @@ pub struct Rates {
     pub address: Option<Rate>,
     /// For one agent, whoever asks.
     pub agent: Option<Rate>,
-}
-
-/// A server that models are asked from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderSettings {
-    /// What it speaks.
-    pub kind: ProviderKind,
-    /// Where it is, without the path of an operation; `None` is the vendor's own.
-    pub base_url: Option<String>,
-    /// What it wants to be shown.
-    pub api_key: Option<Secret>,
-    /// How long it may be silent.
-    pub timeout: Duration,
-}
-
-/// What a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// The Messages API of Anthropic.
-    Anthropic,
-    /// The Chat Completions API of OpenAI, which many servers offer.
-    OpenAi,
 }
 
 /// What is logged, and how.

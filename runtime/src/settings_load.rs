@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
+use crate::provider_settings::{PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys};
 use crate::secret::Secret;
-use crate::settings::{
-    Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens, WAYS,
-};
+use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS};
 use crate::settings_file::{self, EMPTY, Loaded};
 use crate::start::StartError;
 use crate::store_url::{self, StoreUrl};
@@ -19,8 +18,6 @@ const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
 
-/// The longest silence of a provider that says nothing of its own.
-const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
 const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 /// Where a service keeps sessions that is told nothing about it.
 const STORE: &str = "sqlite:agentgen.db";
@@ -35,7 +32,7 @@ impl Settings {
     /// The first setting that is wrong, and what is wrong with it; never its value, if that is a secret.
     pub fn load() -> Result<Self, StartError> {
         let Some(path) = file()? else {
-            return persistent(&settings_file::read(None, environment)?);
+            return persistent(&settings_file::read(None, environment)?, environment);
         };
         let text = std::fs::read_to_string(&path).map_err(|error| {
             let place = match path == FILE {
@@ -44,7 +41,10 @@ impl Settings {
             };
             StartError::setting(place, format!("can't be read: {error}"))
         })?;
-        persistent(&settings_file::read(Some((&path, &text)), environment)?)
+        persistent(
+            &settings_file::read(Some((&path, &text)), environment)?,
+            environment,
+        )
     }
 
     /// The settings in the environment alone.
@@ -62,7 +62,7 @@ impl Settings {
     pub fn from_variables(
         get: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, StartError> {
-        resolve(&settings_file::read(None, get)?)
+        resolve(&settings_file::read(None, &get)?, get)
     }
 
     /// The settings in `text`, which errors say is at `path`, and in variables that `get` reads.
@@ -74,7 +74,7 @@ impl Settings {
         text: &str,
         get: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, StartError> {
-        resolve(&settings_file::read(Some((path, text)), get)?)
+        resolve(&settings_file::read(Some((path, text)), &get)?, get)
     }
 }
 
@@ -97,15 +97,21 @@ fn environment(name: &str) -> Result<Option<String>, String> {
 }
 
 /// The settings of a service that is to go on where it stopped.
-fn persistent(loaded: &Loaded) -> Result<Settings, StartError> {
-    let mut settings = resolve(loaded)?;
+fn persistent(
+    loaded: &Loaded,
+    get: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Settings, StartError> {
+    let mut settings = resolve(loaded, get)?;
     if cfg!(feature = "sqlite") && loaded.file.store.url.is_none() {
         settings.store = Secret::new(STORE);
     }
     Ok(settings)
 }
 
-fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
+fn resolve(
+    loaded: &Loaded,
+    get: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Settings, StartError> {
     let file = &loaded.file;
     let usual = Settings::default();
     if let Some(address) = &file.address {
@@ -118,6 +124,8 @@ fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
     }
     let auth = auth(loaded)?;
     let tokens = tokens(loaded, auth.as_ref())?;
+    let mut providers = providers(loaded)?;
+    add_vendor_keys(&file.models, &mut providers, &get)?;
     Ok(Settings {
         address: file.address.clone(),
         auth,
@@ -134,7 +142,7 @@ fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
         },
         store: file.store.url.clone().unwrap_or(usual.store),
         models: file.models.clone(),
-        providers: providers(loaded)?,
+        providers,
         log: log(loaded, usual.log)?,
         docs: file.docs.enabled.unwrap_or(usual.docs),
         metrics: file.metrics.enabled.unwrap_or(usual.metrics),

@@ -24,6 +24,13 @@ pub enum StartError {
     },
     /// Two agents have the same name.
     Agent(&'static str),
+    /// A tool can't be offered.
+    Tool {
+        /// Its name.
+        name: String,
+        /// Why not.
+        detail: String,
+    },
     /// The operating system refuses.
     Io(std::io::Error),
 }
@@ -49,6 +56,7 @@ impl fmt::Display for StartError {
                 write!(f, "endpoint `{operation_id}`: {detail}")
             }
             Self::Agent(slug) => write!(f, "agent `{slug}` is registered twice"),
+            Self::Tool { name, detail } => write!(f, "tool `{name}`: {detail}"),
             Self::Io(error) => write!(f, "the service can't listen: {error}"),
         }
     }

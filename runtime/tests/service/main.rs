@@ -3,13 +3,14 @@
 
 mod access;
 mod access_keys;
-mod agents {
-    agentgen_runtime::include_agents!("generated");
-}
 mod contract;
 mod durability;
+mod exchanges;
 mod formats;
 mod idempotency;
+mod logged;
+mod models;
+mod providers;
 mod refresh_tokens;
 mod requests;
 mod runs;
@@ -18,6 +19,13 @@ mod session_endpoints;
 mod session_stores;
 mod sessions;
 mod settings;
+mod stage;
 mod stores;
+mod structured;
 mod support;
 mod tokens;
+mod tools;
+
+mod agents {
+    agentgen_runtime::include_agents!("generated");
+}

@@ -1,0 +1,69 @@
+//! Where a provider is and what it speaks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::secret::Secret;
+use crate::start::StartError;
+
+/// The longest silence of a provider that says nothing of its own.
+pub(crate) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
+/// The providers that need no settings, and the variables that their vendors have for a key.
+const VENDORS: [(&str, ProviderKind, &str); 2] = [
+    ("anthropic", ProviderKind::Anthropic, "ANTHROPIC_API_KEY"),
+    ("openai", ProviderKind::OpenAi, "OPENAI_API_KEY"),
+];
+
+/// A server that models are asked from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderSettings {
+    /// What it speaks.
+    pub kind: ProviderKind,
+    /// Where it is, without the path of an operation; `None` is the vendor's own.
+    pub base_url: Option<String>,
+    /// What it wants to be shown.
+    pub api_key: Option<Secret>,
+    /// How long it may be silent.
+    pub timeout: Duration,
+}
+
+/// What a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// The Messages API of Anthropic.
+    Anthropic,
+    /// The Chat Completions API of OpenAI, which many servers offer.
+    OpenAi,
+}
+
+/// Whether it is known without settings where the provider is.
+pub(crate) fn is_vendor(provider: &str) -> bool {
+    VENDORS.iter().any(|(name, ..)| *name == provider)
+}
+
+/// The vendors' own variables give a key to the providers of their names, if a model is asked from them.
+pub(crate) fn add_vendor_keys(
+    models: &BTreeMap<String, String>,
+    providers: &mut BTreeMap<String, ProviderSettings>,
+    get: &impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<(), StartError> {
+    for (name, kind, variable) in VENDORS {
+        let of_vendor = |target: &String| target.starts_with(&format!("{name}:"));
+        if !models.values().any(of_vendor) {
+            continue;
+        }
+        let usual = ProviderSettings {
+            kind,
+            base_url: None,
+            api_key: None,
+            timeout: PROVIDER_TIMEOUT,
+        };
+        let provider = providers.entry(name.to_owned()).or_insert(usual);
+        if provider.api_key.is_none() && provider.kind == kind {
+            let key = get(variable).map_err(|detail| StartError::setting(variable, detail))?;
+            let key = key.filter(|key| !key.trim().is_empty());
+            provider.api_key = key.map(|key| Secret::new(key.trim()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! A server that plays the part of a model, for tests of a service: it answers as a [`Script`] says, piece by piece and
+//! in the format of whichever provider is asked for, and keeps what it was sent. Behind the feature `testing`.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use agentgen_runtime::ProviderKind;
+//! use agentgen_runtime::testing::{MockServer, Script};
+//!
+//! let server = MockServer::start().await.unwrap();
+//! server.push(Script::text("The maps are on shelf 4.").usage(12, 9));
+//! let settings = server.settings(ProviderKind::Anthropic);
+//! // registry().into_router(settings), a request to it, and then:
+//! assert!(server.requests().is_empty());
+//! # let _ = settings;
+//! # });
+//! ```
+
+mod script;
+mod server;
+mod wire;
+
+pub use script::Script;
+pub use server::{MockServer, Received};

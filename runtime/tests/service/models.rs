@@ -1,0 +1,158 @@
+//! What the names of models stand for, and the settings they come from.
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::testing::Script;
+use agentgen_runtime::{AgentSpec, Models, Provider, ProviderKind, Settings, StartError};
+
+use crate::stage::{agent, invoke, mock, played_by, registry_of};
+
+fn settings(toml: &str, variables: &'static [(&str, &str)]) -> Result<Settings, StartError> {
+    Settings::from_text("service.toml", toml, |name| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        Ok(found.map(|(_, value)| (*value).to_owned()))
+    })
+}
+
+fn asking(model: Option<&'static str>) -> &'static AgentSpec {
+    agent(|agent| agent.model = model)
+}
+
+fn router(model: Option<&'static str>, settings: Settings) -> Result<Router, String> {
+    let built = registry_of(asking(model)).into_router(settings);
+    built.map_err(|error| error.to_string())
+}
+
+const THREE: &str = r#"
+[models]
+default = "sonnet"
+sonnet = "anthropic:claude-sonnet-4-5"
+haiku = "local:llama3:8b"
+quiet = "echo"
+[providers.local]
+kind = "openai"
+base_url = "http://127.0.0.1:11434"
+"#;
+const KEY: &[(&str, &str)] = &[("ANTHROPIC_API_KEY", "sk-ant")];
+
+#[test]
+fn names_lead_to_providers_by_way_of_the_settings() {
+    let models = Models::new(&settings(THREE, KEY).unwrap()).unwrap();
+    for (name, model) in [
+        (Some("sonnet"), "anthropic:claude-sonnet-4-5"),
+        (Some("haiku"), "local:llama3:8b"),
+        (Some("inherit"), "anthropic:claude-sonnet-4-5"),
+        (None, "anthropic:claude-sonnet-4-5"),
+        (Some("quiet"), "echo"),
+        (Some("echo"), "echo"),
+        (Some("local:qwen3"), "local:qwen3"),
+        (Some("claude-opus-4-5"), "anthropic:claude-opus-4-5"),
+    ] {
+        assert_eq!(models.model(name), model, "{name:?}");
+    }
+    assert!(!models.is_echo());
+    assert!(!format!("{models:?}").contains("sk-ant"));
+}
+
+#[tokio::test]
+async fn without_any_provider_everything_is_echo() {
+    for toml in ["", "[models]\ndefault = \"echo\""] {
+        for model in [
+            None,
+            Some("sonnet"),
+            Some("inherit"),
+            Some("claude-opus-4-5"),
+        ] {
+            let loaded = settings(toml, &[("ANTHROPIC_API_KEY", "sk-ant")]).unwrap();
+            let app = router(model, loaded).unwrap();
+            assert_eq!(invoke(&app, "hi").await.json()["model"], "echo");
+        }
+    }
+}
+
+#[test]
+fn a_model_that_nothing_explains_is_an_error_that_names_the_agent_and_the_key() {
+    let loaded = || settings(THREE, KEY).unwrap();
+    let error = router(Some("opus"), loaded()).unwrap_err();
+    assert!(error.starts_with("models.opus: is not set"), "{error}");
+    assert!(error.contains("agent `desk`"), "{error}");
+    assert!(router(Some("haiku"), loaded()).is_ok());
+    let only = "[models]\nsonnet = \"anthropic:claude-sonnet-4-5\"";
+    let error = router(None, settings(only, KEY).unwrap()).unwrap_err();
+    assert!(error.starts_with("models.default: is not set"), "{error}");
+    let error = router(Some("sonnet"), settings(only, &[]).unwrap()).unwrap_err();
+    assert!(
+        error.starts_with("providers.anthropic.api_key: is not set"),
+        "{error}"
+    );
+    assert!(error.contains("agent `desk`"), "{error}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_named() {
+    for (toml, wanted) in [
+        (
+            "[models]\nsonnet = \"nowhere:x\"",
+            "models.sonnet: there is no provider `nowhere`",
+        ),
+        ("[models]\na = \"b\"\nb = \"a\"", "models.a: must be"),
+        ("[models]\na = \"b\"", "models.a: must be"),
+        ("[models]\na = \"openai:\"", "models.a: "),
+        (
+            "[providers.mine]\nkind = \"openai\"",
+            "providers.mine.base_url: is not set",
+        ),
+        (
+            "[providers.openai]\nbase_url = \"models.example\"",
+            "providers.openai.base_url: is no address",
+        ),
+        (
+            "[providers.openai]\nbase_url = \"file:///etc\"",
+            "providers.openai.base_url: is no address",
+        ),
+        (
+            "[providers.openai]\napi_key = \"a\\nb\"",
+            "providers.openai.api_key: holds what",
+        ),
+    ] {
+        let error = Models::new(&settings(toml, &[]).unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_vendors_own_variable_gives_the_key_of_a_provider_that_is_referred_to() {
+    let key = |toml: &str, variables| {
+        let loaded = settings(toml, variables).unwrap();
+        let provider = loaded.providers.get("anthropic").cloned();
+        provider
+            .and_then(|provider| provider.api_key)
+            .map(|key| key.expose().to_owned())
+    };
+    let referred = "[models]\nsonnet = \"anthropic:claude-sonnet-4-5\"";
+    assert_eq!(key(referred, KEY).unwrap(), "sk-ant");
+    assert_eq!(key(referred, &[("ANTHROPIC_API_KEY", " ")]), None);
+    assert_eq!(key("", KEY), None);
+    const BOTH: &[(&str, &str)] = &[
+        ("ANTHROPIC_API_KEY", "sk-ant"),
+        ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", "sk-own"),
+    ];
+    assert_eq!(key(referred, BOTH).unwrap(), "sk-own");
+}
+
+#[tokio::test]
+async fn the_model_that_a_name_stands_for_is_the_one_that_is_asked() {
+    let server = mock([Script::text("one"), Script::text("two")]).await;
+    let mut settings = server.settings(ProviderKind::OpenAi);
+    settings
+        .models
+        .insert("sonnet".to_owned(), "mock:meta/llama3:8b".to_owned());
+    for model in [Some("sonnet"), Some("inherit")] {
+        let app = played_by(asking(model), settings.clone());
+        assert_eq!(invoke(&app, "hi").await.status, 200);
+    }
+    let asked = server.requests();
+    assert_eq!(asked[0].body["model"], "meta/llama3:8b");
+    assert_eq!(asked[1].body["model"], "model");
+}

@@ -1,0 +1,433 @@
+//! How models are asked: what is sent, what comes back, and what every failure comes to.
+
+use std::time::{Duration, Instant};
+
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::{
+    AgentError, Policy, ProviderError, ProviderFault, ProviderKind, Secret, Settings, StopReason,
+};
+use serde_json::json;
+use tower::ServiceExt;
+
+use crate::stage::{KINDS, desk_with, invoke, mock, played, played_by, text_of, told};
+use crate::support::{eventually, post, request, send};
+
+const INVOKE: &str = "/v1/agents/desk/invoke";
+
+fn patient(server: &MockServer, kind: ProviderKind, timeout: Duration) -> Settings {
+    let mut settings = server.settings(kind);
+    settings.providers.get_mut("mock").unwrap().timeout = timeout;
+    settings
+}
+
+#[tokio::test]
+async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
+    for kind in KINDS {
+        let script = Script::pieces(["The maps ", "are on ", "shelf 4."]).usage(31, 9);
+        let server = mock([script.clone(), script.stop_reason(StopReason::MaxTokens)]).await;
+        let app = played(&server, kind);
+        let events = told(&app, INVOKE, r#"{"input":"Where are the maps?"}"#).await;
+        let names = events.iter().map(|(name, _)| &**name).collect::<Vec<_>>();
+        let wanted = [
+            "run.started",
+            "output.delta",
+            "output.delta",
+            "output.delta",
+            "run.completed",
+        ];
+        assert_eq!(names, wanted);
+        assert_eq!(events[0].1["model"], "mock:model");
+        assert_eq!(text_of(&events), "The maps are on shelf 4.");
+        let completed = &events[4].1;
+        assert_eq!(
+            completed["usage"],
+            json!({"input_tokens": 31, "output_tokens": 9})
+        );
+        assert_eq!(completed["stop_reason"], "end_turn");
+        assert_eq!(completed["output"]["output"], "The maps are on shelf 4.");
+        let cut = invoke(&app, "Again.").await.json();
+        assert_eq!(cut["stop_reason"], "max_tokens");
+    }
+}
+
+#[tokio::test]
+async fn pieces_are_passed_on_before_the_next_one_is_there() {
+    for kind in KINDS {
+        let server = mock([Script::text("at once").hang()]).await;
+        let app = played(&server, kind);
+        let headers = [
+            ("content-type", "application/json"),
+            ("accept", "text/event-stream"),
+        ];
+        let asked = request("POST", INVOKE, &headers, r#"{"input":"hi"}"#);
+        let response = app.oneshot(asked).await.unwrap();
+        let mut body = response.into_body().into_data_stream();
+        let mut seen = String::new();
+        while !seen.contains("at once") {
+            let piece = futures_util::StreamExt::next(&mut body)
+                .await
+                .unwrap()
+                .unwrap();
+            seen.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        assert_eq!(server.under_way(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_ends_the_call_of_the_provider() {
+    for kind in KINDS {
+        for script in [Script::text("word").hang(), Script::silence()] {
+            let server = mock([script]).await;
+            let app = played(&server, kind);
+            let json = [("content-type", "application/json")];
+            let asked = request("POST", INVOKE, &json, r#"{"input":"hi"}"#);
+            let waiting = tokio::spawn(async move { send(&app, asked).await });
+            assert!(eventually(|| server.under_way() == 1).await);
+            waiting.abort();
+            assert!(eventually(|| server.under_way() == 0).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_conversation_and_the_prompt_are_sent_in_each_format() {
+    for kind in KINDS {
+        let server = mock([Script::text("On shelf 4."), Script::text("Yes.")]).await;
+        let app = played(&server, kind);
+        let first = invoke(&app, "Where are the maps?").await.json();
+        let body = json!({"input": "Sure?", "session_id": first["session_id"]});
+        assert_eq!(post(&app, INVOKE, &body.to_string()).await.status, 200);
+        let asked = &server.requests()[1];
+        let system = "You work at the desk of a library.\n";
+        let conversation = [
+            json!({"role": "user", "content": "Where are the maps?"}),
+            json!({"role": "assistant", "content": "On shelf 4."}),
+            json!({"role": "user", "content": "Sure?"}),
+        ];
+        match kind {
+            ProviderKind::Anthropic => {
+                assert_eq!(asked.path, "/v1/messages");
+                assert_eq!(asked.header("anthropic-version"), "2023-06-01");
+                assert_eq!(asked.body["system"], system);
+                assert_eq!(asked.body["messages"], json!(conversation));
+                assert!(asked.body["max_tokens"].as_u64().unwrap() > 0);
+            }
+            ProviderKind::OpenAi => {
+                assert_eq!(asked.path, "/v1/chat/completions");
+                let messages = asked.body["messages"].as_array().unwrap();
+                assert_eq!(messages[0], json!({"role": "system", "content": system}));
+                assert_eq!(messages[1..], conversation);
+                assert_eq!(asked.body["stream_options"], json!({"include_usage": true}));
+                assert!(asked.body.get("max_tokens").is_none());
+            }
+        }
+        assert_eq!(asked.body["model"], "model");
+        assert_eq!(asked.body["stream"], true);
+        assert!(asked.body.get("tools").is_none() && asked.body.get("response_format").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_sent_as_each_vendor_wants_it_and_shown_nowhere() {
+    for kind in KINDS {
+        let server = mock([Script::error(401, "the key sk-hidden is wrong")]).await;
+        let mut settings = server.settings(kind);
+        let provider = settings.providers.get_mut("mock").unwrap();
+        provider.api_key = Some(Secret::new("sk-hidden"));
+        assert!(!format!("{settings:?}").contains("sk-hidden"));
+        let app = played_by(desk_with(Policy::DEFAULT), settings);
+        let answer = invoke(&app, "hi").await;
+        let problem = answer.problem(502);
+        assert_eq!(
+            problem["detail"],
+            "the model's provider does not accept the service"
+        );
+        assert!(!answer.text.contains("sk-"));
+        let asked = &server.requests()[0];
+        match kind {
+            ProviderKind::Anthropic => assert_eq!(asked.header("x-api-key"), "sk-hidden"),
+            ProviderKind::OpenAi => {
+                assert_eq!(asked.header("authorization"), "Bearer sk-hidden");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_provider_answers_with_has_its_status_here() {
+    let cases = [
+        (400, 502, ""),
+        (401, 502, ""),
+        (403, 502, ""),
+        (404, 502, ""),
+        (408, 504, ""),
+        (413, 502, ""),
+        (429, 503, "7"),
+        (500, 503, "7"),
+        (503, 503, "7"),
+        (529, 503, "7"),
+        (302, 502, ""),
+    ];
+    for kind in KINDS {
+        for (theirs, ours, retry_after) in cases {
+            let server = mock([Script::error(theirs, "no").retry_after(7)]).await;
+            let answer = invoke(&played(&server, kind), "hi").await;
+            answer.problem(ours);
+            assert_eq!(answer.header("retry-after"), retry_after, "{theirs}");
+            assert_eq!(server.requests().len(), 1);
+        }
+        let server = mock([Script::error(429, "no")]).await;
+        let answer = invoke(&played(&server, kind), "hi").await;
+        assert_eq!(answer.header("retry-after"), "5");
+    }
+    let spent =
+        r#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    let server = mock([Script::replay(429, "application/json", spent)]).await;
+    invoke(&played(&server, ProviderKind::OpenAi), "hi")
+        .await
+        .problem(502);
+}
+
+#[tokio::test]
+async fn answers_that_break_have_their_status() {
+    let word = || Script::text("word");
+    for kind in KINDS {
+        let cases = [
+            (word().cut(), 502),
+            (word().end_early(), 502),
+            (word().malformed(), 502),
+            (word().overloaded(), 503),
+            (word().hang(), 504),
+            (Script::silence(), 504),
+            (Script::replay(200, "application/json", "{"), 502),
+            (Script::replay(200, "application/json", "{}"), 502),
+            (Script::replay(200, "text/event-stream", ""), 502),
+            (Script::replay(200, "text/html", "<p>hello</p>"), 502),
+        ];
+        for (script, status) in cases {
+            let server = mock([script.clone()]).await;
+            let settings = patient(&server, kind, Duration::from_millis(300));
+            let app = played_by(desk_with(Policy::DEFAULT), settings);
+            let answer = invoke(&app, "hi").await;
+            assert_eq!(
+                answer.status.as_u16(),
+                status,
+                "{kind:?} {script:?} {}",
+                answer.text
+            );
+        }
+        let gone = MockServer::start().await.unwrap().settings(kind);
+        let app = played_by(desk_with(Policy::DEFAULT), gone);
+        let problem = invoke(&app, "hi").await.problem(503);
+        assert_eq!(problem["detail"], "the model's provider can't be reached");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_later_ends_with_the_failure() {
+    for kind in KINDS {
+        let policy = Policy {
+            retry_attempts: 3,
+            ..Policy::DEFAULT
+        };
+        let server = mock([Script::pieces(["one ", "two"]).cut()]).await;
+        let app = played_by(desk_with(policy), server.settings(kind));
+        let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
+        assert_eq!(text_of(&events), "one two");
+        let (name, last) = events.last().unwrap();
+        assert_eq!(
+            (&**name, &last["problem"]["status"]),
+            ("run.failed", &json!(502))
+        );
+        assert_eq!(server.requests().len(), 1, "what began is not tried again");
+    }
+}
+
+#[tokio::test]
+async fn a_silence_that_is_short_enough_is_waited_for() {
+    for kind in KINDS {
+        let pause = Duration::from_millis(250);
+        let script = Script::text("slow")
+            .pause(pause)
+            .then_text(" but ")
+            .pause(pause)
+            .then_text("sure");
+        let server = mock([script]).await;
+        let app = played_by(
+            desk_with(Policy::DEFAULT),
+            patient(&server, kind, Duration::from_millis(450)),
+        );
+        assert_eq!(invoke(&app, "hi").await.json()["output"], "slow but sure");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_before_the_first_chunk_is_tried_again_as_often_as_the_policy_says() {
+    let policy = Policy {
+        retry_attempts: 2,
+        retry_backoff_ms: 1,
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        let server = mock([
+            Script::error(529, "busy"),
+            Script::text("").overloaded(),
+            Script::text("at last"),
+        ])
+        .await;
+        let app = played_by(desk_with(policy), server.settings(kind));
+        assert_eq!(invoke(&app, "hi").await.json()["output"], "at last");
+        assert_eq!(server.requests().len(), 3);
+
+        server.always(Script::error(503, "busy"));
+        invoke(&app, "hi").await.problem(503);
+        assert_eq!(server.requests().len(), 6, "one call and two more");
+
+        server.always(Script::error(400, "no"));
+        invoke(&app, "hi").await.problem(502);
+        assert_eq!(
+            server.requests().len(),
+            7,
+            "what is refused is not tried again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed_if_there_is_time_and_passed_on_if_not() {
+    for kind in KINDS {
+        let policy = Policy {
+            retry_attempts: 1,
+            retry_backoff_ms: 1,
+            timeout_ms: Some(5_000),
+            ..Policy::DEFAULT
+        };
+        let server = mock([
+            Script::error(429, "busy").retry_after(1),
+            Script::text("now"),
+        ])
+        .await;
+        let app = played_by(desk_with(policy), server.settings(kind));
+        let began = Instant::now();
+        assert_eq!(invoke(&app, "hi").await.json()["output"], "now");
+        assert!(began.elapsed() >= Duration::from_secs(1));
+
+        server.push(Script::error(429, "busy").retry_after(60));
+        let began = Instant::now();
+        let answer = invoke(&app, "hi").await;
+        answer.problem(503);
+        assert_eq!(answer.header("retry-after"), "60");
+        assert!(began.elapsed() < Duration::from_secs(4));
+        assert_eq!(server.requests().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn servers_that_are_not_quite_alike_are_understood() {
+    let chunk = |delta: &str, rest: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}{rest}}}]}}\r\n\r\n")
+    };
+    let unmarked = chunk(r#"{"content":"no [DONE], no usage"}"#, "")
+        + &chunk("{}", r#","finish_reason":"stop""#);
+    let declined = chunk(r#"{"refusal":"I can't."}"#, "")
+        + &chunk("{}", r#","finish_reason":"stop""#)
+        + "data: [DONE]\n\n";
+    let whole = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"all at once"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
+    let reasoning = chunk(r#"{"reasoning_content":"hm","content":null}"#, "")
+        + &chunk(r#"{"content":"thought"}"#, r#","finish_reason":"length""#)
+        + "data: [DONE]\n\n";
+    let cases = [
+        (
+            "text/event-stream",
+            unmarked,
+            "no [DONE], no usage",
+            "end_turn",
+            0,
+        ),
+        ("text/event-stream", declined, "I can't.", "refusal", 0),
+        (
+            "application/json",
+            whole.to_owned(),
+            "all at once",
+            "end_turn",
+            4,
+        ),
+        ("text/event-stream", reasoning, "thought", "max_tokens", 0),
+    ];
+    for (kind, body, text, reason, written) in cases {
+        let server = mock([Script::replay(200, kind, body)]).await;
+        let answer = invoke(&played(&server, ProviderKind::OpenAi), "hi")
+            .await
+            .json();
+        assert_eq!(answer["output"], text);
+        assert_eq!(answer["stop_reason"], reason);
+        assert_eq!(answer["usage"]["output_tokens"], written);
+    }
+    let whole = r#"{"type":"message","content":[{"type":"text","text":"all at once"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":4}}"#;
+    let server = mock([Script::replay(200, "application/json", whole)]).await;
+    let answer = invoke(&played(&server, ProviderKind::Anthropic), "hi")
+        .await
+        .json();
+    assert_eq!(
+        (&answer["output"], &answer["usage"]["input_tokens"]),
+        (&json!("all at once"), &json!(3))
+    );
+    for error in [
+        r#"{"error":{"message":"no such model","code":404}}"#,
+        r#"{"error":"nothing here"}"#,
+    ] {
+        for (kind, body) in [
+            ("application/json", error.to_owned()),
+            ("text/event-stream", format!("data: {error}\n\n")),
+        ] {
+            let server = mock([Script::replay(200, kind, body)]).await;
+            let answer = invoke(&played(&server, ProviderKind::OpenAi), "hi").await;
+            answer.problem(502);
+        }
+    }
+}
+
+#[tokio::test]
+async fn base_urls_are_taken_with_and_without_a_version() {
+    for kind in KINDS {
+        for tail in ["", "/", "/v1", "/v1/"] {
+            let server = mock([Script::text("here")]).await;
+            let mut settings = server.settings(kind);
+            let provider = settings.providers.get_mut("mock").unwrap();
+            provider.base_url = Some(format!("{}{tail}", server.base_url()));
+            let app = played_by(desk_with(Policy::DEFAULT), settings);
+            assert_eq!(invoke(&app, "hi").await.json()["output"], "here", "{tail}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_budget_of_tokens_bounds_the_answer() {
+    for kind in KINDS {
+        let policy = Policy {
+            budget_tokens: Some(500),
+            ..Policy::DEFAULT
+        };
+        let server = mock([Script::text("short")]).await;
+        let app = played_by(desk_with(policy), server.settings(kind));
+        assert_eq!(invoke(&app, "hi").await.status, 200);
+        assert_eq!(server.requests()[0].body["max_tokens"], 500);
+    }
+}
+
+#[test]
+fn kinds_of_failures_can_be_told_apart() {
+    let names = ProviderFault::ALL.map(ProviderFault::as_str);
+    assert_eq!(names.len(), std::collections::BTreeSet::from(names).len());
+    for fault in ProviderFault::ALL {
+        let error = AgentError::from(ProviderError::new("anthropic", fault));
+        assert_eq!(error.provider_fault(), Some(fault));
+        assert_eq!(error.status(), fault.status());
+        assert_eq!(
+            error.to_problem().retry_after.is_some(),
+            fault.status() == 503
+        );
+    }
+    assert_eq!(AgentError::unavailable("x").provider_fault(), None);
+}
