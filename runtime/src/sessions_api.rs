@@ -264,7 +264,9 @@ fn session_cursor(facts: &SessionFacts) -> String {
 }
 
 fn session_place(cursor: &str) -> Result<(SystemTime, String), Box<Problem>> {
-    let (moment, id) = cursor.split_at_checked(MOMENT_DIGITS).ok_or_else(wrong)?;
+    let place = cursor.split_at_checked(MOMENT_DIGITS);
+    let fits = |(_, id): &(&str, &str)| id.len() <= 2 * LONGEST_SESSION_ID;
+    let (moment, id) = place.filter(fits).ok_or_else(wrong)?;
     let moment = UNIX_EPOCH + Duration::from_millis(hexadecimal(moment)?);
     let id = id.as_bytes().chunks(2).map(|digits| match digits {
         [_, _] => std::str::from_utf8(digits)

@@ -143,6 +143,7 @@ async fn a_page_that_can_not_be_is_a_422() {
         ("cursor=0123456789abc", "/cursor"),
         ("cursor=0123456789ag", "/cursor"),
         ("cursor=0123456789%C3%A4x", "/cursor"),
+        (&format!("cursor={}", "0".repeat(270)), "/cursor"),
     ] {
         let answer = get(&app, &format!("{SESSIONS}?{query}")).await;
         assert_eq!(answer.pointers(), [pointer], "{query}");
