@@ -15,13 +15,11 @@ use crate::event::Event;
 use crate::formats::Uuid;
 use crate::provider::{Message, ModelRequest, Provider, Role};
 use crate::reply::{InvokeRequest, InvokeResponse, Reply};
-use crate::session::{Open, SessionKey, SessionTurn, Sessions};
+use crate::session::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
+use crate::session_store::SessionKey;
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
 use crate::validate::Validate;
-
-/// The longest id that a caller may choose for a session.
-const LONGEST_SESSION_ID: usize = 128;
 
 /// One request under way. A handler's future is dropped when the caller goes away or time is up.
 #[derive(Clone)]
@@ -97,7 +95,7 @@ impl RunContext {
             let session = match request.session_id {
                 Some(id) => self.open(agent, id, Open::Known).await?,
                 None => {
-                    self.open(agent, Uuid::new_v4().to_string(), Open::KnownOrNew)
+                    self.open(agent, Uuid::new_v4().to_string(), Open::New)
                         .await?
                 }
             };
@@ -207,7 +205,7 @@ impl RunContext {
             agent: agent.slug.to_owned(),
             id,
         };
-        self.0.sessions.open(key, open).await
+        self.0.sessions.open(key, open, &agent.policy).await
     }
 }
 

@@ -62,6 +62,8 @@ mod secret;
 mod serve;
 mod service;
 mod session;
+mod session_store;
+mod sessions_api;
 mod settings;
 mod settings_file;
 mod settings_load;
@@ -72,6 +74,8 @@ mod spec;
 mod sql;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_refresh;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_sessions;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sse;
@@ -102,7 +106,10 @@ pub use reply::{InvokeRequest, InvokeResponse, Reply};
 pub use secret::Secret;
 pub use serve::{serve_on, serve_with};
 pub use service::Service;
-pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL, SessionKey, SessionStore, Stored};
+pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
+pub use session_store::{
+    Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
+};
 pub use settings::{
     Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens,
 };

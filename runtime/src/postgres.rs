@@ -1,18 +1,28 @@
 //! A store in a PostgreSQL database.
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Postgres, Transaction};
+use std::pin::Pin;
+
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
 use crate::sql::{PATIENCE, migrator};
 
 /// How many connections a service opens at most.
 const CONNECTIONS: u32 = 10;
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "refresh tokens",
-    include_str!("../migrations/postgres/0001_refresh_tokens.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "refresh tokens",
+        include_str!("../migrations/postgres/0001_refresh_tokens.sql"),
+    ),
+    (
+        2,
+        "sessions",
+        include_str!("../migrations/postgres/0002_sessions.sql"),
+    ),
+];
 
 /// A PostgreSQL database. The tables are in the first schema of the connection's `search_path`.
 #[derive(Debug)]
@@ -29,12 +39,17 @@ impl PostgresStore {
     /// # Errors
     /// What the network or PostgreSQL says.
     pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let options = options.disable_statement_logging();
+        // A pool would try again and again, and then not say why it failed.
+        let first = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options));
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        first.await.map_err(late)??.close().await?;
         let write = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(PATIENCE)
-            .connect_with(options.disable_statement_logging())
+            .connect_with(options)
             .await?;
-        migrator(MIGRATIONS).run(&write).await?;
+        migrate(write.clone()).await?;
         let read = write.clone();
         Ok(Self { read, write })
     }
@@ -43,4 +58,9 @@ impl PostgresStore {
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         self.write.begin().await
     }
+}
+
+/// Boxed, because the compiler can't see otherwise that it may be sent to another thread.
+fn migrate(pool: PgPool) -> Pin<Box<dyn Future<Output = Result<(), MigrateError>> + Send>> {
+    Box::pin(async move { migrator(MIGRATIONS).run(&pool).await })
 }

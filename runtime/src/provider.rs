@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use futures_util::Stream;
+use serde::{Deserialize, Serialize};
 
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
@@ -48,7 +49,7 @@ pub enum Chunk {
 }
 
 /// What one side said in a conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Who said it.
     pub role: Role,
@@ -57,7 +58,8 @@ pub struct Message {
 }
 
 /// A side of a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The caller.
     User,

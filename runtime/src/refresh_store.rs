@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::session::Stored;
+use crate::session_store::Stored;
 
 /// Keeps refresh tokens. A token is known by a hash of it, so that whoever reads the store can't use what stands there.
 pub trait RefreshTokens: Send + Sync + 'static {

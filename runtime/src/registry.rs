@@ -13,7 +13,6 @@ use axum::routing::any;
 use crate::echo::Echo;
 use crate::endpoint::{EndpointSpec, ParameterLocation};
 use crate::idempotency::Answers;
-use crate::memory::MemorySessions;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::rate::Limiter;
@@ -21,11 +20,14 @@ use crate::respond::{Hosts, frame, problem};
 use crate::router::{Live, Methods, Shared, answer};
 use crate::run::Drain;
 use crate::service::Service;
-use crate::session::{SessionStore, Sessions};
+use crate::session::Sessions;
+use crate::session_store::SessionStore;
+use crate::sessions_api::{self, Served};
 use crate::settings::Settings;
 use crate::spec::Rate;
 use crate::start::StartError;
 use crate::store::Store;
+use crate::store_url::{SETTING, StoreUrl};
 use crate::system::{self, System};
 use crate::token_routes;
 use crate::tokens::Issuer;
@@ -35,7 +37,8 @@ pub struct Registry {
     openapi: &'static str,
     services: Vec<Service>,
     provider: Arc<dyn Provider>,
-    sessions: Arc<dyn SessionStore>,
+    sessions: Option<Arc<dyn SessionStore>>,
+    store: Option<Store>,
 }
 
 impl Registry {
@@ -46,7 +49,8 @@ impl Registry {
             openapi,
             services: Vec::new(),
             provider: Arc::new(Echo),
-            sessions: Arc::new(MemorySessions::default()),
+            sessions: None,
+            store: None,
         }
     }
 
@@ -64,10 +68,10 @@ impl Registry {
         self
     }
 
-    /// With the sessions kept somewhere else than in memory.
+    /// With the sessions kept in `store`, whatever the settings say.
     #[must_use]
     pub fn sessions(mut self, store: impl SessionStore) -> Self {
-        self.sessions = Arc::new(store);
+        self.sessions = Some(Arc::new(store));
         self
     }
 
@@ -76,12 +80,64 @@ impl Registry {
         self.openapi
     }
 
-    /// Everything the service answers, without a socket.
+    /// With everything kept in `store`, whatever the settings say.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Everything the service answers, without a socket. It opens no store, and keeps everything in memory unless
+    /// [`Registry::store`] was given one. What has expired is not shown; removing it is up to [`SessionStore::purge`].
     ///
     /// # Errors
-    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken.
+    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, and settings
+    /// that name a store while none was given.
     pub fn into_router(self, settings: Settings) -> Result<Router, StartError> {
-        self.build(settings, Hosts::Any).map(|(router, _)| router)
+        let store = match &self.store {
+            Some(store) => store.clone(),
+            None if matches!(
+                StoreUrl::parse(settings.store.expose()),
+                Ok(StoreUrl::Memory)
+            ) =>
+            {
+                Store::memory()
+            }
+            None => {
+                let detail = "a router opens no store: give it one by Registry::store";
+                return Err(StartError::setting(SETTING, detail));
+            }
+        };
+        self.build(settings, Hosts::Any, &store)
+            .map(|(router, _)| router)
+    }
+
+    /// The store that `settings` name, unless the program has chosen another one.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub(crate) fn open_store(
+        &self,
+        settings: &Settings,
+    ) -> impl Future<Output = Result<Store, StartError>> + Send + use<> {
+        let sessions = self.sessions.clone();
+        let chosen = match &self.store {
+            Some(store) => Some(store.clone()),
+            // Nothing else would be kept there.
+            None if sessions.is_some() && settings.tokens.is_none() => Some(Store::memory()),
+            None => None,
+        };
+        let opening = Store::open(&settings.store);
+        async move {
+            let store = match chosen {
+                Some(store) => store,
+                None => opening.await?,
+            };
+            Ok(match sessions {
+                Some(sessions) => store.with_sessions(sessions),
+                None => store,
+            })
+        }
     }
 
     /// As [`Registry::into_router`], and the means to end what is running.
@@ -89,6 +145,7 @@ impl Registry {
         self,
         settings: Settings,
         hosts: Hosts,
+        store: &Store,
     ) -> Result<(Router, Drain), StartError> {
         let system = System::new(self.openapi, &self.services, settings.auth.clone())?;
         let slugs = self
@@ -98,21 +155,30 @@ impl Registry {
             .collect::<BTreeSet<_>>();
         let slugs = Arc::new(slugs);
         let drain = Drain::new();
-        let kept = Store::memory().refresh_tokens();
+        let kept = self.sessions.unwrap_or_else(|| store.sessions());
+        let sessions = Arc::new(Sessions::new(kept));
+        let sessions_api = sessions_api::routes(Served {
+            agents: Arc::clone(&slugs),
+            auth: settings.auth.clone(),
+            sessions: Arc::clone(&sessions),
+        });
+        let kept = store.refresh_tokens();
         let issuer = settings
             .tokens
             .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), kept))
             .transpose()?;
-        let own = system::routes(system).merge(token_routes::routes(issuer));
         let shared = Shared {
             provider: self.provider,
-            sessions: Arc::new(Sessions::new(self.sessions)),
+            sessions,
             answers: Answers::default(),
             auth: settings.auth,
             body_limit: settings.body_limit,
             timeout: settings.timeout,
             drain: drain.clone(),
         };
+        let own = system::routes(system)
+            .merge(sessions_api)
+            .merge(token_routes::routes(issuer));
         let router = mount(own, self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(axum::middleware::from_fn_with_state(hosts, frame));
@@ -128,7 +194,7 @@ impl Service {
         let built = Settings::from_env().and_then(|settings| {
             let shared = Shared {
                 provider: Arc::new(Echo),
-                sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
+                sessions: Arc::new(Sessions::new(Store::memory().sessions())),
                 answers: Answers::default(),
                 auth: settings.auth,
                 body_limit: settings.body_limit,
@@ -152,7 +218,7 @@ fn mount(
     shared: Arc<Shared>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
-    for path in system::PATHS {
+    for path in system::PATHS.into_iter().chain(sessions_api::PATHS) {
         probe.insert(path, ()).map_err(|error| wrong(path, error))?;
     }
     let mut slugs = BTreeSet::new();

@@ -47,6 +47,19 @@ pub(crate) async fn read(
     }
 }
 
+/// Reads parameters that stand in the query of `uri`.
+pub(crate) fn read_query(
+    parameters: &[Parameter],
+    uri: &Uri,
+) -> Result<Map<String, Value>, Box<Problem>> {
+    let mut fields = Map::new();
+    let violations = read_parameters(parameters, &[], &query(uri)?, &mut fields);
+    match violations.is_empty() {
+        true => Ok(fields),
+        false => Err(Box::new(AgentError::Invalid(violations).to_problem())),
+    }
+}
+
 /// Reads `request` as a `T` that breaks no rule.
 pub(crate) fn typed<T: DeserializeOwned + Validate>(
     endpoint: &EndpointSpec,

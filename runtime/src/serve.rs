@@ -15,6 +15,7 @@ use crate::respond::Hosts;
 use crate::run::Drain;
 use crate::settings::{ADDRESS, Settings, WAYS};
 use crate::start::StartError;
+use crate::store::Store;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8080;
@@ -48,14 +49,15 @@ pub(crate) fn failed(error: &StartError) -> ExitCode {
     })
 }
 
-/// Whether `registry` could be served as `settings` say. Nothing is listened to.
+/// Whether `registry` could be served as `settings` say. Nothing is listened to, and no store is opened.
 pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
         if let Some(address) = &settings.address {
             resolved(address, settings).await?;
         }
-        build(registry, settings.clone()).map(|_| ())
+        // Opening the real one would make the file, or change its tables.
+        build(registry, settings.clone(), &Store::memory()).map(|_| ())
     })
 }
 
@@ -63,7 +65,7 @@ pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), Start
 /// What `settings` say about the address is not looked at.
 ///
 /// # Errors
-/// What [`Registry::into_router`] says, a listener that is not at a loopback address while there is no
+/// What [`Registry::into_router`] says, a store that can't be opened, a listener that is not at a loopback address while there is no
 /// authentication, and what the operating system says.
 pub async fn serve_on(
     listener: TcpListener,
@@ -75,13 +77,15 @@ pub async fn serve_on(
     refuse_strangers(&[address], &settings)?;
     let patience = settings.drain;
     let _watch = watch(&settings);
-    let (router, drain) = build(registry, settings)?;
-    serve_router(listener, router, drain, patience, shutdown).await
+    let store = registry.open_store(&settings).await?;
+    let (router, drain) = build(registry, settings, &store)?;
+    serve_router(listener, router, store, drain, patience, shutdown).await
 }
 
 async fn serve_router(
     listener: TcpListener,
     router: Router,
+    store: Store,
     drain: Drain,
     patience: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -102,6 +106,7 @@ async fn serve_router(
     tokio::select! {
         served = server.into_future() => served.map_err(StartError::Io),
         () = deadline => Ok(()),
+        never = store.stay_clean() => match never {},
     }
 }
 
@@ -115,9 +120,10 @@ fn watch(settings: &Settings) -> JoinSet<()> {
 }
 
 fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
-    let (router, drain) = build(registry, settings.clone())?;
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
+        let store = registry.open_store(&settings).await?;
+        let (router, drain) = build(registry, settings.clone(), &store)?;
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
         if settings.auth.is_none() {
@@ -127,17 +133,21 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
         let signals = signals()?;
         // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        serve_router(listener, router, drain, settings.drain, signals).await
+        serve_router(listener, router, store, drain, settings.drain, signals).await
     })
 }
 
-fn build(registry: Registry, settings: Settings) -> Result<(Router, Drain), StartError> {
+fn build(
+    registry: Registry,
+    settings: Settings,
+    store: &Store,
+) -> Result<(Router, Drain), StartError> {
     let hosts = if settings.auth.is_some() {
         Hosts::Any
     } else {
         Hosts::Loopback
     };
-    registry.build(settings, hosts)
+    registry.build(settings, hosts, store)
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {

@@ -5,17 +5,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
+use crate::secret::Secret;
 use crate::settings::{
     Log, LogFormat, ProviderKind, ProviderSettings, Rates, Settings, TokenClient, Tokens, WAYS,
 };
 use crate::settings_file::{self, EMPTY, Loaded};
 use crate::start::StartError;
+use crate::store_url::{self, StoreUrl};
 use crate::tokens;
 
 /// The variable that names the file.
 const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
+/// Where a service keeps sessions that is told nothing about it.
+const STORE: &str = "sqlite:agentgen.db";
 
 /// The longest silence of a provider that says nothing of its own.
 const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,13 +28,14 @@ const REFRESH_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Settings {
     /// The settings in the file that `AGENTGEN_CONFIG` names, or else in `service.toml` if there is one, and in the
-    /// environment: every key has a variable, `AGENTGEN_` and the key's path in upper case with `_`.
+    /// environment: every key has a variable, `AGENTGEN_` and the key's path in upper case with `_`. If they don't say
+    /// where sessions are kept, that is the file `agentgen.db`.
     ///
     /// # Errors
     /// The first setting that is wrong, and what is wrong with it; never its value, if that is a secret.
     pub fn load() -> Result<Self, StartError> {
         let Some(path) = file()? else {
-            return Self::from_variables(environment);
+            return persistent(&settings_file::read(None, environment)?);
         };
         let text = std::fs::read_to_string(&path).map_err(|error| {
             let place = match path == FILE {
@@ -39,7 +44,7 @@ impl Settings {
             };
             StartError::setting(place, format!("can't be read: {error}"))
         })?;
-        Self::from_text(&path, &text, environment)
+        persistent(&settings_file::read(Some((&path, &text)), environment)?)
     }
 
     /// The settings in the environment alone.
@@ -91,11 +96,24 @@ fn environment(name: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// The settings of a service that is to go on where it stopped.
+fn persistent(loaded: &Loaded) -> Result<Settings, StartError> {
+    let mut settings = resolve(loaded)?;
+    if cfg!(feature = "sqlite") && loaded.file.store.url.is_none() {
+        settings.store = Secret::new(STORE);
+    }
+    Ok(settings)
+}
+
 fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
     let file = &loaded.file;
     let usual = Settings::default();
     if let Some(address) = &file.address {
         check_address(loaded, address)?;
+    }
+    if let Some(url) = &file.store.url {
+        let read = StoreUrl::parse(url.expose());
+        read.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
     }
     check_limits(loaded)?;
     let auth = auth(loaded)?;

@@ -1,5 +1,6 @@
 //! What SQLite and PostgreSQL have in common: moments, migrations, and what an error means to a caller.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::SqlSafeStr;
@@ -24,6 +25,19 @@ pub(crate) fn moment(millis: i64) -> SystemTime {
 /// This moment.
 pub(crate) fn now() -> i64 {
     millis(SystemTime::now())
+}
+
+/// `text` as PostgreSQL takes it, which knows no U+0000.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    match text.contains(['\0', '%']) {
+        true => Cow::Owned(text.replace('%', "%25").replace('\0', "%00")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The text that was made [`plain`].
+pub(crate) fn unplain(text: &str) -> String {
+    text.replace("%00", "\0").replace("%25", "%")
 }
 
 /// What brings a database up to date: `(version, name, statements)` in order. A program may be older than its

@@ -4,7 +4,7 @@ use crate::error::AgentError;
 #[cfg(feature = "postgres")]
 use crate::postgres::PostgresStore;
 use crate::refresh_store::{RefreshToken, RefreshTokens, Taken};
-use crate::session::Stored;
+use crate::session_store::Stored;
 use crate::sql::{failed, millis, moment, now};
 #[cfg(feature = "sqlite")]
 use crate::sqlite::SqliteStore;

@@ -1,8 +1,10 @@
 //! A store in one file.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -16,11 +18,18 @@ const READERS: u32 = 4;
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "refresh tokens",
-    include_str!("../migrations/sqlite/0001_refresh_tokens.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "refresh tokens",
+        include_str!("../migrations/sqlite/0001_refresh_tokens.sql"),
+    ),
+    (
+        2,
+        "sessions",
+        include_str!("../migrations/sqlite/0002_sessions.sql"),
+    ),
+];
 
 /// A SQLite file. Its writers stand in line here instead of at the file, where they would have to poll.
 #[derive(Debug)]
@@ -54,8 +63,7 @@ impl SqliteStore {
         let mut tries = 0;
         let write = loop {
             match set_up(pool(1), options.clone()).await {
-                // SQLite doesn't wait where it suspects a deadlock, as when two processes turn the log on.
-                Err(error) if is_locked(&error) && tries < TRIES => {
+                Err(error) if may_pass(&error) && tries < TRIES => {
                     tries += 1;
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -77,19 +85,27 @@ async fn set_up(
     options: SqliteConnectOptions,
 ) -> Result<SqlitePool, sqlx::Error> {
     let pool = pool.connect_with(options).await?;
-    // Of two processes one migrates, and the other one finds it done.
-    let mut change = pool.begin_with("BEGIN IMMEDIATE").await?;
-    migrator(MIGRATIONS).run(&mut *change).await?;
-    change.commit().await?;
+    migrate(pool.clone()).await?;
     Ok(pool)
 }
 
-fn is_locked(error: &sqlx::Error) -> bool {
-    let sqlx::Error::Database(error) = error else {
-        return false;
-    };
-    let code = error.code().and_then(|code| code.parse::<u32>().ok());
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+/// Boxed, because the compiler can't see otherwise that it may be sent to another thread.
+fn migrate(pool: SqlitePool) -> Pin<Box<dyn Future<Output = Result<(), MigrateError>> + Send>> {
+    Box::pin(async move { migrator(MIGRATIONS).run(&pool).await })
+}
+
+/// Whether another process may be setting the file up: it is locked (5, 6), or a step that was missing is done when
+/// it is this one's turn (1, 19).
+fn may_pass(error: &sqlx::Error) -> bool {
+    let mut cause = Some(error as &(dyn std::error::Error + 'static));
+    while let Some(error) = cause {
+        if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
+            let code = error.code().and_then(|code| code.parse::<u32>().ok());
+            return code.is_some_and(|code| matches!(code & 0xff, 1 | 5 | 6 | 19));
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Makes the file before SQLite does, for its owner alone; SQLite gives its log the same permissions.

@@ -1,22 +1,30 @@
 //! What a service keeps beyond a request, opened by its URL.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::error::AgentError;
+use crate::memory::MemorySessions;
 #[cfg(feature = "postgres")]
 use crate::postgres::PostgresStore;
 use crate::refresh_store::{MemoryRefreshTokens, RefreshTokens};
 use crate::secret::Secret;
+use crate::session_store::SessionStore;
 #[cfg(feature = "sqlite")]
 use crate::sqlite::SqliteStore;
 use crate::start::StartError;
-use crate::store_url::StoreUrl;
+use crate::store_url::{SETTING, StoreUrl};
 
-/// The setting that names the store.
-const SETTING: &str = "store.url";
+/// How long after a round of cleaning the next one comes.
+const CLEANS_EVERY: Duration = Duration::from_secs(60);
+/// How much a statement of a round removes at most, and how many of them a round has.
+const AT_ONCE: u32 = 500;
+const ROUNDS: usize = 20;
 
-/// What a service keeps beyond a request.
+/// What a service keeps beyond a request: conversations, and the refresh tokens that it issued.
 #[derive(Clone)]
 pub struct Store {
+    sessions: Arc<dyn SessionStore>,
     refresh_tokens: Arc<dyn RefreshTokens>,
 }
 
@@ -25,6 +33,7 @@ impl Store {
     #[must_use]
     pub fn memory() -> Self {
         Self {
+            sessions: Arc::new(MemorySessions::default()),
             refresh_tokens: Arc::new(MemoryRefreshTokens::default()),
         }
     }
@@ -35,36 +44,56 @@ impl Store {
     /// # Errors
     /// A [`StartError::Setting`] for `store.url`, if it says none of these or the store can't be opened; a password in
     /// it is not told.
-    pub async fn open(url: &Secret) -> Result<Self, StartError> {
+    pub fn open(url: &Secret) -> impl Future<Output = Result<Self, StartError>> + Send + use<> {
+        Self::open_at(StoreUrl::parse(url.expose()))
+    }
+
+    async fn open_at(url: Result<StoreUrl, String>) -> Result<Self, StartError> {
         let wrong = |detail: String| StartError::setting(SETTING, detail);
-        match StoreUrl::parse(url.expose()).map_err(wrong)? {
+        match url.map_err(wrong)? {
             StoreUrl::Memory => Ok(Self::memory()),
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
                 let opened = SqliteStore::open(&path).await;
-                let place = path.display();
-                let store = opened
-                    .map_err(|error| wrong(format!("the file `{place}` can't be used: {error}")))?;
+                let place = || format!("the file `{}`", path.display());
+                let store = opened.map_err(|error| wrong(unusable(&place(), &error)))?;
                 Ok(Self::of(store))
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(options) => {
-                let place = format!("{}:{}", options.get_host(), options.get_port());
+                let place = format!(
+                    "the database at {}:{}",
+                    options.get_host(),
+                    options.get_port()
+                );
                 let opened = PostgresStore::open(*options).await;
-                let store = opened.map_err(|error| {
-                    wrong(format!("the database at {place} can't be used: {error}"))
-                })?;
+                let store = opened.map_err(|error| wrong(unusable(&place, &error)))?;
                 Ok(Self::of(store))
             }
         }
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    fn of(store: impl RefreshTokens) -> Self {
+    fn of(store: impl SessionStore + RefreshTokens) -> Self {
         let store = Arc::new(store);
+        let sessions: Arc<dyn SessionStore> = store.clone();
         Self {
+            sessions,
             refresh_tokens: store,
         }
+    }
+
+    /// With the sessions kept elsewhere.
+    #[must_use]
+    pub fn with_sessions(mut self, sessions: Arc<dyn SessionStore>) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// Its sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Arc<dyn SessionStore> {
+        Arc::clone(&self.sessions)
     }
 
     /// Its refresh tokens.
@@ -72,4 +101,36 @@ impl Store {
     pub fn refresh_tokens(&self) -> Arc<dyn RefreshTokens> {
         Arc::clone(&self.refresh_tokens)
     }
+
+    /// Removes what has expired, from time to time, for as long as the future is polled.
+    pub(crate) async fn stay_clean(self) -> std::convert::Infallible {
+        loop {
+            tokio::time::sleep(CLEANS_EVERY).await;
+            if let Err(error) = self.clean().await {
+                tracing::warn!(%error, "what has expired can't be removed from the store");
+            }
+        }
+    }
+
+    async fn clean(&self) -> Result<(), AgentError> {
+        for _ in 0..ROUNDS {
+            let sessions = self.sessions.purge(AT_ONCE).await?;
+            let tokens = self.refresh_tokens.purge_tokens(AT_ONCE).await?;
+            if sessions.max(tokens) < u64::from(AT_ONCE) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the operating system or the database says, without what sqlx says before it.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+fn unusable(place: &str, error: &sqlx::Error) -> String {
+    let why = match error {
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        error => error.to_string(),
+    };
+    format!("{place} can't be used: {why}")
 }

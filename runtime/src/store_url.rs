@@ -1,5 +1,8 @@
 //! What `store.url` may say.
 
+/// The setting.
+pub(crate) const SETTING: &str = "store.url";
+
 /// Where sessions are kept. It has no `Debug`: it may hold a password.
 #[derive(Clone)]
 pub(crate) enum StoreUrl {

@@ -195,6 +195,11 @@ fn service_context(agents: &[Agent], openapi: &Openapi) -> Json {
     let description = format!("The agents {}.", shorten(&names.join(", "), 400));
     context.insert("description".to_owned(), json!(description));
     context.insert("agent_list".to_owned(), json!({ "agents": list }));
+    let first = agents.first().map(|agent| agent.spec.slug.as_str());
+    context.insert(
+        "example_agent".to_owned(),
+        json!(first.unwrap_or("librarian")),
+    );
     Json::Object(context)
 }
 

@@ -7,12 +7,15 @@ mod agents {
     agentgen_runtime::include_agents!("generated");
 }
 mod contract;
+mod durability;
 mod formats;
 mod idempotency;
 mod refresh_tokens;
 mod requests;
 mod runs;
 mod server;
+mod session_endpoints;
+mod session_stores;
 mod sessions;
 mod settings;
 mod stores;

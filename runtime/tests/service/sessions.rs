@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{MemorySessions, SessionKey, SessionStore};
 use serde_json::{Value, json};
 
 use crate::support::{Hangs, Recalls, Says, app_on, eventually, post};
@@ -113,32 +112,4 @@ async fn a_session_has_one_turn_at_a_time() {
             .is_err(),
         "it is free again"
     );
-}
-
-#[tokio::test]
-async fn memory_forgets_what_is_over_and_what_is_too_much() {
-    let store = MemorySessions::default();
-    let key = |id: usize| SessionKey {
-        subject: "ada".to_owned(),
-        agent: "desk".to_owned(),
-        id: id.to_string(),
-    };
-    store
-        .save(&key(0), Vec::new(), Duration::ZERO)
-        .await
-        .unwrap();
-    assert_eq!(store.load(&key(0)).await.unwrap(), None);
-    for id in 0..=10_000 {
-        store
-            .save(&key(id), Vec::new(), Duration::from_secs(60))
-            .await
-            .unwrap();
-    }
-    assert_eq!(
-        store.load(&key(0)).await.unwrap(),
-        None,
-        "the one longest unused makes room"
-    );
-    assert_eq!(store.load(&key(1)).await.unwrap(), Some(Vec::new()));
-    assert_eq!(store.load(&key(10_000)).await.unwrap(), Some(Vec::new()));
 }

@@ -56,9 +56,8 @@ fn postgres() -> Option<String> {
 /// A store in a schema of PostgreSQL that nobody else uses.
 pub async fn database() -> Option<Fresh> {
     let Some(url) = postgres() else {
-        let told =
-            "not run: the tests of a store on PostgreSQL (AGENTGEN_TEST_POSTGRES names none)";
-        writeln!(std::io::stdout(), "{told}").unwrap();
+        let told = "not run: tests on PostgreSQL, as AGENTGEN_TEST_POSTGRES names none\n";
+        std::io::stdout().write_all(told.as_bytes()).unwrap();
         return None;
     };
     let schema = format!("test_{}", Uuid::new_v4().to_string().replace('-', ""));

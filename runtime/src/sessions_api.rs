@@ -1,0 +1,326 @@
+//! The sessions of a caller over HTTP: which there are, what was said in them, and away with them.
+//!
+//! A session belongs to an agent, whose invocations name it by an id that another agent's session may have too. So the
+//! agent is part of the path.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::accept::wanted;
+use crate::auth::Auth;
+use crate::endpoint::{Parameter, ParameterKind, ParameterLocation};
+use crate::error::AgentError;
+use crate::formats::DateTime;
+use crate::problem::Problem;
+use crate::provider::Message;
+use crate::request::read_query;
+use crate::respond::{self, problem};
+use crate::router::{admit, not_allowed, options};
+use crate::session::{LONGEST_SESSION_ID, Sessions, no_such_session};
+use crate::session_store::{PastMessage, SessionFacts, SessionKey};
+
+const LIST: &str = "/v1/agents/{agent}/sessions";
+const ONE: &str = "/v1/agents/{agent}/sessions/{session_id}";
+const MESSAGES: &str = "/v1/agents/{agent}/sessions/{session_id}/messages";
+/// The paths that no endpoint may have.
+pub(crate) const PATHS: [&str; 3] = [LIST, ONE, MESSAGES];
+
+const PAGE: &[Parameter] = &[
+    Parameter {
+        name: "cursor",
+        location: ParameterLocation::Query,
+        kind: ParameterKind::String,
+    },
+    Parameter {
+        name: "limit",
+        location: ParameterLocation::Query,
+        kind: ParameterKind::Integer,
+    },
+];
+/// How many entries a page has if nobody says, and at most.
+const USUAL_LIMIT: u32 = 20;
+const HIGHEST_LIMIT: u32 = 100;
+
+/// What the routes need to know of the service.
+pub(crate) struct Served {
+    /// The slugs of the agents.
+    pub(crate) agents: Arc<BTreeSet<&'static str>>,
+    /// How callers prove who they are.
+    pub(crate) auth: Option<Auth>,
+    /// The sessions.
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    id: String,
+    agent: String,
+    message_count: u64,
+    created_at: String,
+    updated_at: String,
+    expires_at: String,
+}
+
+#[derive(Serialize)]
+struct ToldMessage {
+    #[serde(flatten)]
+    message: Message,
+    created_at: String,
+}
+
+/// The routes of the sessions.
+pub(crate) fn routes(served: Served) -> Router {
+    let served = Arc::new(served);
+    let mut router = Router::new();
+    for path in PATHS {
+        let served = Arc::clone(&served);
+        let handler = move |parameters: Result<RawPathParams, RawPathParamsRejection>,
+                            request: Request| {
+            let (parts, _) = request.into_parts();
+            let served = Arc::clone(&served);
+            async move {
+                let Ok(parameters) = parameters else {
+                    return problem(Problem::new(400, "the path is not valid UTF-8"));
+                };
+                let parameters = parameters
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+                let parameters = parameters.collect::<BTreeMap<_, _>>();
+                let asked = Asked {
+                    path,
+                    parameters,
+                    uri: parts.uri,
+                    headers: parts.headers,
+                };
+                answer(&served, parts.method, &asked).await
+            }
+        };
+        router = router.route(path, any(handler));
+    }
+    router
+}
+
+/// A request, without its body.
+struct Asked {
+    path: &'static str,
+    parameters: BTreeMap<String, String>,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+async fn answer(served: &Served, method: Method, asked: &Asked) -> Response {
+    let allow = match asked.path {
+        ONE => "GET, HEAD, DELETE, OPTIONS",
+        _ => "GET, HEAD, OPTIONS",
+    };
+    let deletes = method == Method::DELETE && asked.path == ONE;
+    if method == Method::OPTIONS {
+        return options(allow);
+    }
+    if !deletes && method != Method::GET && method != Method::HEAD {
+        return not_allowed(allow);
+    }
+    let caller = match admit(served.auth.as_ref(), &asked.headers, &[]).await {
+        Ok(caller) => caller,
+        Err(response) => return *response,
+    };
+    if !deletes && wanted(&asked.headers, false).is_none() {
+        let detail = "this can be answered as application/json only";
+        return problem(Problem::new(406, detail));
+    }
+    let told = match asked.path {
+        LIST => list(served, caller.subject, asked).await,
+        MESSAGES => messages(served, caller.subject, asked).await,
+        _ if deletes => delete(served, caller.subject, asked).await,
+        _ => one(served, caller.subject, asked).await,
+    };
+    told.unwrap_or_else(|document| problem(*document))
+}
+
+type Answered = Result<Response, Box<Problem>>;
+
+async fn list(served: &Served, subject: String, asked: &Asked) -> Answered {
+    let key = key(served, subject, asked)?;
+    let page = Page::read(&asked.uri)?;
+    let after = page.cursor.as_deref().map(session_place).transpose()?;
+    let store = served.sessions.store();
+    let after = after.as_ref().map(|(moment, id)| (*moment, id.as_str()));
+    let listed = store.list(&key.subject, &key.agent, after, page.limit + 1);
+    let (listed, next) = page.cut(listed.await.map_err(told)?, session_cursor);
+    let listed = listed.into_iter().map(Told::from).collect::<Vec<_>>();
+    Ok(respond::json(
+        &json!({ "sessions": listed, "next_cursor": next }),
+    ))
+}
+
+async fn one(served: &Served, subject: String, asked: &Asked) -> Answered {
+    let key = key(served, subject, asked)?;
+    let facts = served.sessions.store().facts(&key).await.map_err(told)?;
+    let facts = facts.ok_or_else(|| told(no_such_session()))?;
+    Ok(respond::json(&Told::from(facts)))
+}
+
+async fn messages(served: &Served, subject: String, asked: &Asked) -> Answered {
+    let key = key(served, subject, asked)?;
+    let page = Page::read(&asked.uri)?;
+    let after = page.cursor.as_deref().map(message_place).transpose()?;
+    let store = served.sessions.store();
+    let found = store.messages(&key, after.unwrap_or(0), page.limit + 1);
+    let found = found.await.map_err(told)?;
+    let found = found.ok_or_else(|| told(no_such_session()))?;
+    let (found, next) = page.cut(found, |last| format!("{:016x}", last.number));
+    let found = found.into_iter().map(ToldMessage::from).collect::<Vec<_>>();
+    Ok(respond::json(
+        &json!({ "messages": found, "next_cursor": next }),
+    ))
+}
+
+async fn delete(served: &Served, subject: String, asked: &Asked) -> Answered {
+    let key = key(served, subject, asked)?;
+    served.sessions.delete(key).await.map_err(told)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The session, or where it would be in a list. Another caller's session has another key, and so is never met.
+fn key(served: &Served, subject: String, asked: &Asked) -> Result<SessionKey, Box<Problem>> {
+    let of_path = |name| asked.parameters.get(name).cloned().unwrap_or_default();
+    let (agent, id) = (of_path("agent"), of_path("session_id"));
+    if !served.agents.contains(agent.as_str()) {
+        let detail = format!("there is no agent `{agent}`");
+        return Err(Box::new(Problem::new(404, detail)));
+    }
+    if id.len() > LONGEST_SESSION_ID {
+        return Err(told(no_such_session()));
+    }
+    Ok(SessionKey { subject, agent, id })
+}
+
+fn told(error: AgentError) -> Box<Problem> {
+    if let AgentError::Internal(cause) = &error {
+        tracing::error!(cause, "a request about sessions failed");
+    }
+    Box::new(error.to_problem())
+}
+
+/// Which part of a list is asked for.
+struct Page {
+    cursor: Option<String>,
+    limit: u32,
+}
+
+impl Page {
+    fn read(uri: &Uri) -> Result<Self, Box<Problem>> {
+        let asked: Map<String, Value> = read_query(PAGE, uri)?;
+        let limit = match asked.get("limit").and_then(Value::as_i64) {
+            None => USUAL_LIMIT,
+            Some(limit) => u32::try_from(limit)
+                .ok()
+                .filter(|limit| (1..=HIGHEST_LIMIT).contains(limit))
+                .ok_or_else(|| {
+                    let detail = format!("must be between 1 and {HIGHEST_LIMIT}");
+                    told(AgentError::invalid("/limit", detail))
+                })?,
+        };
+        let cursor = asked.get("cursor").and_then(Value::as_str);
+        let cursor = cursor.map(str::to_owned);
+        Ok(Self { cursor, limit })
+    }
+
+    /// The page, and the cursor of the next one. One entry more was asked for than fits.
+    fn cut<T>(
+        &self,
+        mut entries: Vec<T>,
+        cursor: impl Fn(&T) -> String,
+    ) -> (Vec<T>, Option<String>) {
+        let limit = self.limit as usize;
+        let is_more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| is_more).map(cursor);
+        (entries, next)
+    }
+}
+
+/// How many digits of a cursor tell a moment: milliseconds, up to the year 10889.
+const MOMENT_DIGITS: usize = 12;
+
+/// When a session began, and its id, in hexadecimal digits.
+fn session_cursor(facts: &SessionFacts) -> String {
+    let since = facts.created_at.duration_since(UNIX_EPOCH);
+    let mut cursor = format!("{:012x}", since.unwrap_or_default().as_millis());
+    for byte in facts.id.bytes() {
+        cursor.push_str(&format!("{byte:02x}"));
+    }
+    cursor
+}
+
+fn session_place(cursor: &str) -> Result<(SystemTime, String), Box<Problem>> {
+    let place = cursor.split_at_checked(MOMENT_DIGITS);
+    let fits = |(_, id): &(&str, &str)| id.len() <= 2 * LONGEST_SESSION_ID;
+    let (moment, id) = place.filter(fits).ok_or_else(wrong)?;
+    let moment = UNIX_EPOCH + Duration::from_millis(hexadecimal(moment)?);
+    let id = id.as_bytes().chunks(2).map(|digits| match digits {
+        [_, _] => std::str::from_utf8(digits)
+            .map_err(|_| wrong())
+            .and_then(hexadecimal)
+            .map(|byte| byte as u8),
+        _ => Err(wrong()),
+    });
+    let id = id.collect::<Result<Vec<_>, _>>()?;
+    Ok((moment, String::from_utf8_lossy(&id).into_owned()))
+}
+
+fn message_place(cursor: &str) -> Result<u64, Box<Problem>> {
+    match cursor.len() {
+        16 => hexadecimal(cursor),
+        _ => Err(wrong()),
+    }
+}
+
+fn hexadecimal(digits: &str) -> Result<u64, Box<Problem>> {
+    if !digits
+        .bytes()
+        .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return Err(wrong());
+    }
+    u64::from_str_radix(digits, 16).map_err(|_| wrong())
+}
+
+fn wrong() -> Box<Problem> {
+    told(AgentError::invalid(
+        "/cursor",
+        "must be the next_cursor of an earlier answer",
+    ))
+}
+
+impl From<SessionFacts> for Told {
+    fn from(facts: SessionFacts) -> Self {
+        Self {
+            id: facts.id,
+            agent: facts.agent,
+            message_count: facts.messages,
+            created_at: DateTime::from(facts.created_at).to_string(),
+            updated_at: DateTime::from(facts.updated_at).to_string(),
+            expires_at: DateTime::from(facts.expires_at).to_string(),
+        }
+    }
+}
+
+impl From<PastMessage> for ToldMessage {
+    fn from(past: PastMessage) -> Self {
+        Self {
+            message: past.message,
+            created_at: DateTime::from(past.created_at).to_string(),
+        }
+    }
+}

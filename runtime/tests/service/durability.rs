@@ -1,0 +1,275 @@
+//! What outlives the process, and what keeps it from starting.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use agentgen_runtime::{Secret, Settings, StartError, Store, serve_args};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::stores::{Fresh, database, file};
+use crate::support::registry;
+
+/// The variable that makes this test program a service.
+const SERVE: &str = "TEST_DURABLE";
+
+#[test]
+fn program() {
+    if std::env::var_os(SERVE).is_some() {
+        let code = serve_args(registry(), []);
+        std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
+    }
+}
+
+fn start(folder: &Path, url: Option<&str>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["durability::program", "--exact", "--nocapture"])
+        .env(SERVE, "1")
+        .env("AGENTGEN_ADDRESS", "127.0.0.1:0")
+        .env_remove("AGENTGEN_STORE_URL")
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if let Some(url) = url {
+        command.env("AGENTGEN_STORE_URL", url);
+    }
+    command.spawn().unwrap()
+}
+
+fn listening(child: &mut Child) -> SocketAddr {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.find_map(|line| {
+        let line = line.unwrap();
+        line.split_once("listening on http://")
+            .map(|(_, address)| address.trim().parse().unwrap())
+    });
+    line.expect("it never listened")
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_default())
+}
+
+async fn a_killed_service_goes_on(fresh: Fresh) {
+    let folder = std::env::temp_dir();
+    let mut child = start(&folder, Some(&fresh.url));
+    let address = listening(&mut child);
+    let invoke = "/v1/agents/desk/invoke";
+    let (status, first) = ask(address, "POST", invoke, r#"{"input":"before"}"#).await;
+    assert_eq!(status, 200, "{first}");
+    let id = first["session_id"].as_str().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+
+    let mut child = start(&folder, Some(&fresh.url));
+    let address = listening(&mut child);
+    let body = json!({"input": "after", "session_id": id}).to_string();
+    let (status, second) = ask(address, "POST", invoke, &body).await;
+    assert_eq!(status, 200, "{second}");
+    assert_eq!(second["session_id"], id);
+    let path = format!("/v1/agents/desk/sessions/{id}/messages");
+    let (_, said) = ask(address, "GET", &path, "").await;
+    let said = said["messages"].as_array().unwrap().iter();
+    let said = said.map(|message| message["text"].as_str().unwrap());
+    let said = said.collect::<Vec<_>>();
+    let expected = [
+        "before",
+        "[echo] desk received 6 characters: before",
+        "after",
+        "[echo] desk received 5 characters: after",
+    ];
+    assert_eq!(said, expected);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fresh.remove().await;
+}
+
+#[tokio::test]
+async fn a_service_that_was_killed_goes_on_with_its_conversations() {
+    a_killed_service_goes_on(file()).await;
+    if let Some(fresh) = database().await {
+        a_killed_service_goes_on(fresh).await;
+    }
+}
+
+#[tokio::test]
+async fn several_that_start_at_once_share_a_new_store() {
+    for fresh in [Some(file()), database().await].into_iter().flatten() {
+        let folder = std::env::temp_dir();
+        let mut children = (0..4)
+            .map(|_| start(&folder, Some(&fresh.url)))
+            .collect::<Vec<_>>();
+        let mut ids = Vec::new();
+        for child in &mut children {
+            let address = listening(child);
+            let body = r#"{"input":"hello"}"#;
+            let (status, answer) = ask(address, "POST", "/v1/agents/desk/invoke", body).await;
+            assert_eq!(status, 200, "{answer}");
+            ids.push((address, answer["session_id"].as_str().unwrap().to_owned()));
+        }
+        // What one has kept, all others know.
+        for (address, _) in &ids {
+            for (_, id) in &ids {
+                let path = format!("/v1/agents/desk/sessions/{id}");
+                assert_eq!(ask(*address, "GET", &path, "").await.0, 200);
+            }
+        }
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        fresh.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_word_about_it_sessions_are_kept_in_a_file_for_its_owner() {
+    let folder =
+        std::env::temp_dir().join(format!("agentgen-{}", agentgen_runtime::Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let mut child = start(&folder, None);
+    let address = listening(&mut child);
+    let (status, _) = ask(
+        address,
+        "POST",
+        "/v1/agents/desk/invoke",
+        r#"{"input":"hi"}"#,
+    )
+    .await;
+    assert_eq!(status, 200);
+    let names = std::fs::read_dir(&folder).unwrap();
+    let mut names = names.map(|entry| entry.unwrap()).collect::<Vec<_>>();
+    names.sort_by_key(std::fs::DirEntry::file_name);
+    assert_eq!(names[0].file_name(), "agentgen.db");
+    #[cfg(unix)]
+    for entry in &names {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{:?}", entry.file_name());
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+async fn refused(url: &str) -> String {
+    match Store::open(&Secret::new(url)).await {
+        Err(error @ StartError::Setting { .. }) => error.to_string(),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("{url} was opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
+    for url in [
+        "",
+        "sqlite",
+        "sqlite:",
+        "sqlite://",
+        "sqlite::memory:",
+        "sqlite:a.db?mode=ro",
+        "memory:x",
+        "mysql://root:hunter2@localhost/x",
+        "postgres://u:hunter2@host:port/x",
+        "postgres://u:hunter2@localhost/x?sslmode=hunter2",
+        "hunter2",
+        "postgres://u:hunter2@127.0.0.1:1/x",
+        "sqlite:/dev/null/hunter2/a.db",
+    ] {
+        let told = refused(url).await;
+        assert!(
+            told.starts_with("store.url: ") && !told.contains('\n'),
+            "{told}"
+        );
+        assert!(
+            !told.contains("hunter2") || url.starts_with("sqlite"),
+            "{told}"
+        );
+    }
+    let closed = refused("postgres://u:hunter2@127.0.0.1:1/x").await;
+    assert!(
+        closed.contains("127.0.0.1:1 can't be used: Connection refused"),
+        "{closed}"
+    );
+    // A file that is something else.
+    let folder =
+        std::env::temp_dir().join(format!("agentgen-{}", agentgen_runtime::Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let path = folder.join("notes.txt");
+    std::fs::write(&path, "notes ".repeat(100)).unwrap();
+    let told = refused(&format!("sqlite:{}", path.display())).await;
+    assert!(
+        told.contains("notes.txt") && told.contains("not a database"),
+        "{told}"
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("notes notes"), "it is left as it was");
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    // In the settings the place is named, too.
+    let variables = |name: &str| {
+        let url = "mysql://root:hunter2@localhost/x".to_owned();
+        Ok((name == "AGENTGEN_STORE_URL").then_some(url))
+    };
+    let told = Settings::from_variables(variables).unwrap_err().to_string();
+    assert!(told.starts_with("AGENTGEN_STORE_URL: "), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    let file = "[store]\nurl = \"sqlite:\"\n";
+    let told = Settings::from_text("service.toml", file, |_| Ok(None));
+    let told = told.unwrap_err().to_string();
+    assert!(
+        told.starts_with("service.toml") && told.contains("store.url"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_can_not_open_its_store_says_so_and_stops() {
+    let child = start(
+        &std::env::temp_dir(),
+        Some("postgres://u:hunter2@127.0.0.1:1/x"),
+    );
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    assert!(!status.success());
+    let told = String::from_utf8_lossy(&stderr);
+    assert!(told.contains("store.url: "), "{told}");
+    assert!(!told.contains("hunter2"));
+    assert!(!String::from_utf8_lossy(&stdout).contains("listening"));
+}
+
+#[test]
+fn a_router_says_that_it_opens_no_store() {
+    let settings = || Settings {
+        store: Secret::new("sqlite:never.db"),
+        ..Settings::default()
+    };
+    let error = registry().into_router(settings()).unwrap_err().to_string();
+    assert!(
+        error.contains("store.url") && error.contains("Registry::store"),
+        "{error}"
+    );
+    let given = registry().store(Store::memory());
+    assert!(given.into_router(settings()).is_ok());
+    assert!(!Path::new("never.db").exists());
+}
