@@ -49,13 +49,14 @@ pub(crate) fn failed(error: &StartError) -> ExitCode {
     })
 }
 
-/// Whether `registry` could be served as `settings` say. Nothing is listened to.
+/// Whether `registry` could be served as `settings` say. Nothing is listened to, and no store is opened.
 pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
         if let Some(address) = &settings.address {
             resolved(address, settings).await?;
         }
+        // Opening the real one would make the file, or change its tables.
         build(registry, settings.clone(), &Store::memory()).map(|_| ())
     })
 }

@@ -17,10 +17,10 @@ use crate::tokens;
 const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
-
-const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 /// Where a service keeps sessions that is told nothing about it.
 const STORE: &str = "sqlite:agentgen.db";
+
+const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 const REFRESH_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Settings {
@@ -117,11 +117,11 @@ fn resolve(
     if let Some(address) = &file.address {
         check_address(loaded, address)?;
     }
-    check_limits(loaded)?;
     if let Some(url) = &file.store.url {
         let read = StoreUrl::parse(url.expose());
         read.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
     }
+    check_limits(loaded)?;
     let auth = auth(loaded)?;
     let tokens = tokens(loaded, auth.as_ref())?;
     let mut providers = providers(loaded)?;

@@ -35,10 +35,14 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
             None => "none are issued".to_owned(),
         },
     );
-    // The rest of it may hold a password.
     let store = settings.store.expose();
-    let kind = store.split_once(':').map_or("unknown", |(kind, _)| kind);
-    line("store", kind.to_owned());
+    let store = match store.split_once(':') {
+        Some(("sqlite", _)) => store,
+        // The rest of it may hold a password.
+        Some((kind, _)) => kind,
+        None => "unknown",
+    };
+    line("store", store.to_owned());
     let models = settings.models.iter();
     let models = models.map(|(name, model)| format!("{name} = {model}"));
     line("models", listed(models));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use agentgen_runtime::{Secret, Settings, StartError, Store, serve};
+use agentgen_runtime::{Secret, Settings, StartError, Store, serve_args};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +19,7 @@ const SERVE: &str = "TEST_DURABLE";
 #[test]
 fn program() {
     if std::env::var_os(SERVE).is_some() {
-        let code = serve(registry());
+        let code = serve_args(registry(), []);
         std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
     }
 }

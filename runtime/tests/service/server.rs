@@ -198,11 +198,20 @@ fn settings_can_be_checked_without_serving() {
         ("AGENTGEN_AUTH_HS256_SECRET", secret),
         ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
         ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", secret),
+        ("AGENTGEN_STORE_URL", "postgres://me:hunter2@127.0.0.1:1/db"),
     ]);
     assert_eq!(code, Some(0), "{complaint}");
     assert!(told.contains("0.0.0.0:80") && told.contains("HS256"));
     assert!(told.contains("anthropic (with a key)"), "{told}");
+    assert!(told.contains("store          postgres\n"), "{told}");
     assert!(!told.contains("hunter2") && !complaint.contains("hunter2"));
+
+    // The file of a store is not made by looking.
+    let folder = std::env::temp_dir().join(format!("agentgen-checked-{}", std::process::id()));
+    let url = format!("sqlite:{}/agentgen.db", folder.display());
+    let (code, told, _) = check(&[("AGENTGEN_STORE_URL", url.as_str())]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains(&url) && !folder.exists(), "{told}");
 
     for (wrong, part) in [
         (

@@ -255,6 +255,11 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_and_never_shown() {
             ": providers.mine.kind",
             "`openai`",
         ),
+        (
+            "[store]\nurl = \"s3cret\"",
+            ": store.url",
+            "must be sqlite:PATH",
+        ),
         // What is no TOML.
         ("[auth]\nhs256_secret = s3cret", ":2:16: ", ""),
         ("[auth]\nhs256_secret = \"s3cret", ":2:", ""),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Auth, Secret, Settings, StartError, TokenClient, Tokens};
+use agentgen_runtime::{Auth, Secret, Settings, StartError, Store, TokenClient, Tokens};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -321,6 +321,29 @@ async fn a_refresh_token_ends_with_its_time() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let late = refresh(&app, &granted["refresh_token"]).await;
     refused(&late, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn refresh_tokens_outlive_the_service_and_its_clients_do_not() {
+    let store = Store::memory();
+    let service = |settings| {
+        let registry = registry().store(store.clone());
+        registry.into_router(settings).unwrap()
+    };
+    let first = login(&service(settings())).await;
+    let mut changed = settings();
+    let tokens = changed.tokens.as_mut().unwrap();
+    tokens.clients.get_mut("web").unwrap().roles.clear();
+    // The next service knows the token, and gives the client what it may do today.
+    let app = service(changed);
+    let second = refresh(&app, &first["refresh_token"]).await.json();
+    chat(&app, &second["access_token"]).await.problem(403);
+
+    let mut without = settings();
+    without.tokens.as_mut().unwrap().clients.remove("web");
+    let app = service(without);
+    let refused_now = refresh(&app, &second["refresh_token"]).await;
+    refused(&refused_now, 400, "invalid_grant");
 }
 
 #[tokio::test]
