@@ -54,6 +54,17 @@ impl Registry {
         self
     }
 
+    /// Every endpoint with its agent, in the order in which they were added.
+    pub fn endpoints(
+        &self,
+    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
+        let services = self.services.iter();
+        services.flat_map(|service| {
+            let endpoints = service.endpoints.iter();
+            endpoints.map(|mounted| (service.agent, mounted.spec))
+        })
+    }
+
     /// With another provider than [`Echo`].
     #[must_use]
     pub fn provider(mut self, provider: impl Provider) -> Self {
@@ -66,17 +77,6 @@ impl Registry {
     pub fn sessions(mut self, store: impl SessionStore) -> Self {
         self.sessions = Arc::new(store);
         self
-    }
-
-    /// Every endpoint with its agent, in the order in which they were added.
-    pub fn endpoints(
-        &self,
-    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
-        let services = self.services.iter();
-        services.flat_map(|service| {
-            let endpoints = service.endpoints.iter();
-            endpoints.map(|mounted| (service.agent, mounted.spec))
-        })
     }
 
     /// Everything the service answers, without a socket.
