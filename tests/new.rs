@@ -96,8 +96,13 @@ impl Folder {
 
     /// What cargo says of the package in `name`, without a network and without a change of its lock file.
     fn metadata(&self, name: &str) -> Value {
+        // Crates of other platforms need not be on this machine.
+        let version = Command::new("rustc").arg("-vV").output().unwrap();
+        let version = String::from_utf8(version.stdout).unwrap();
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
         let output = Command::new(env!("CARGO"))
             .args(["metadata", "--offline", "--locked", "--format-version", "1"])
+            .args(["--filter-platform", host.unwrap()])
             .current_dir(self.path(name))
             .output()
             .unwrap();

@@ -85,17 +85,6 @@ impl Registry {
         self
     }
 
-    /// Every endpoint with its agent, in the order in which they were added.
-    pub fn endpoints(
-        &self,
-    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
-        let services = self.services.iter();
-        services.flat_map(|service| {
-            let endpoints = service.endpoints.iter();
-            endpoints.map(|mounted| (service.agent, mounted.spec))
-        })
-    }
-
     /// With everything kept in `store`, whatever the settings say.
     #[must_use]
     pub fn store(mut self, store: Store) -> Self {
@@ -312,6 +301,19 @@ fn mount(
         router = router.route(path, any(handler));
     }
     Ok(router)
+}
+
+impl Registry {
+    /// Every endpoint with its agent, in the order in which they were added.
+    pub fn endpoints(
+        &self,
+    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
+        let services = self.services.iter();
+        services.flat_map(|service| {
+            let endpoints = service.endpoints.iter();
+            endpoints.map(|mounted| (service.agent, mounted.spec))
+        })
+    }
 }
 
 fn missing(slugs: &BTreeSet<&str>, path: &str) -> Problem {

@@ -20,7 +20,7 @@ enum Document {
     Bundle,
     /// The file agentgen.toml
     Config,
-    /// The service block: the file <agent>.service.yaml, and the key `service` of an agent's frontmatter
+    /// The service block: a file AGENT.service.yaml, and the key `service` of an agent's frontmatter
     Service,
 }
 
