@@ -28,7 +28,7 @@
 //!
 //! Until a [`Provider`] is given, [`Echo`] answers. What a run does is a stream of [`Event`]s; a JSON answer is the
 //! last of them, `text/event-stream` is all of them. Every error is a [`Problem`]. A service listens to its own
-//! machine only, unless callers prove who they are ([`Settings`]).
+//! machine only, unless callers prove who they are ([`Settings`]). Conversations are kept in a [`Store`].
 
 mod accept;
 mod anthropic;

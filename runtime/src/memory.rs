@@ -208,6 +208,12 @@ impl SessionStore for MemorySessions {
         at_once(Ok(()))
     }
 
+    fn release_all<'a>(&'a self, holder: &'a str) -> Stored<'a, ()> {
+        let mut kept = self.lock();
+        kept.leases.retain(|_, (lease, _)| lease.holder != holder);
+        at_once(Ok(()))
+    }
+
     fn commit<'a>(&'a self, key: &'a SessionKey, turn: Turn) -> Stored<'a, ()> {
         at_once(self.lock().commit(key, turn))
     }

@@ -43,6 +43,16 @@ pub struct Registry {
     store: Option<Store>,
 }
 
+/// What a registry becomes.
+pub(crate) struct Built {
+    /// Everything the service answers.
+    pub(crate) router: Router,
+    /// The means to end what is running.
+    pub(crate) drain: Drain,
+    /// The conversations, to be ended when nothing runs any more.
+    pub(crate) sessions: Arc<Sessions>,
+}
+
 impl Registry {
     /// A registry without agents; `openapi` is the JSON document that describes them.
     #[must_use]
@@ -120,7 +130,7 @@ impl Registry {
             }
         };
         self.build(settings, Hosts::Any, &store)
-            .map(|(router, _)| router)
+            .map(|built| built.router)
     }
 
     /// The store that `settings` name, unless the program has chosen another one.
@@ -151,13 +161,13 @@ impl Registry {
         }
     }
 
-    /// As [`Registry::into_router`], and the means to end what is running.
+    /// As [`Registry::into_router`], with `store` as [`Registry::open_store`] gave it.
     pub(crate) fn build(
         self,
         settings: Settings,
         hosts: Hosts,
         store: &Store,
-    ) -> Result<(Router, Drain), StartError> {
+    ) -> Result<Built, StartError> {
         let system = System::new(self.openapi, &self.services, settings.auth.clone())?;
         let slugs = self
             .services
@@ -187,7 +197,7 @@ impl Registry {
                 None => Arc::new(models(&settings, &self.services)?),
             },
             tools: Tools::new(self.tools)?,
-            sessions,
+            sessions: Arc::clone(&sessions),
             answers: Answers::default(),
             auth: settings.auth,
             body_limit: settings.body_limit,
@@ -197,7 +207,11 @@ impl Registry {
         let router = mount(own, self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(axum::middleware::from_fn_with_state(hosts, frame));
-        Ok((router, drain))
+        Ok(Built {
+            router,
+            drain,
+            sessions,
+        })
     }
 }
 

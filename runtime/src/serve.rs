@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::registry::Registry;
+use crate::registry::{Built, Registry};
 use crate::respond::Hosts;
-use crate::run::Drain;
 use crate::settings::{ADDRESS, Settings, WAYS};
 use crate::start::StartError;
 use crate::store::Store;
@@ -78,18 +76,22 @@ pub async fn serve_on(
     let patience = settings.drain;
     let _watch = watch(&settings);
     let store = registry.open_store(&settings).await?;
-    let (router, drain) = build(registry, settings, &store)?;
-    serve_router(listener, router, store, drain, patience, shutdown).await
+    let built = build(registry, settings, &store)?;
+    serve_router(listener, built, store, patience, shutdown).await
 }
 
 async fn serve_router(
     listener: TcpListener,
-    router: Router,
+    built: Built,
     store: Store,
-    drain: Drain,
     patience: Duration,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
+    let Built {
+        router,
+        drain,
+        sessions,
+    } = built;
     let app = router.into_make_service_with_connect_info::<SocketAddr>();
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
@@ -103,11 +105,13 @@ async fn serve_router(
         drain.end();
         tokio::time::sleep(LAST_WORDS).await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = server.into_future() => served.map_err(StartError::Io),
         () = deadline => Ok(()),
         never = store.stay_clean() => match never {},
-    }
+    };
+    sessions.end().await;
+    served
 }
 
 /// Keeps the keys that tokens are checked with fresh, until it is dropped.
@@ -123,7 +127,7 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
         let store = registry.open_store(&settings).await?;
-        let (router, drain) = build(registry, settings.clone(), &store)?;
+        let built = build(registry, settings.clone(), &store)?;
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
         if settings.auth.is_none() {
@@ -133,15 +137,11 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
         let signals = signals()?;
         // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        serve_router(listener, router, store, drain, settings.drain, signals).await
+        serve_router(listener, built, store, settings.drain, signals).await
     })
 }
 
-fn build(
-    registry: Registry,
-    settings: Settings,
-    store: &Store,
-) -> Result<(Router, Drain), StartError> {
+fn build(registry: Registry, settings: Settings, store: &Store) -> Result<Built, StartError> {
     let hosts = if settings.auth.is_some() {
         Hosts::Any
     } else {

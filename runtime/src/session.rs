@@ -113,6 +113,13 @@ impl Sessions {
         }
     }
 
+    /// Gives all sessions back when the process ends: the next one need not wait until their leases do.
+    pub(crate) async fn end(&self) {
+        if let Err(error) = self.store.release_all(&self.holder).await {
+            tracing::warn!(%error, "the leases of sessions can't be given back");
+        }
+    }
+
     fn lease(&self) -> Lease {
         Lease {
             holder: self.holder.clone(),

@@ -28,6 +28,9 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Ends `lease`, if it is still the one of `key`.
     fn release<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, ()>;
 
+    /// Ends all leases of a holder that goes away.
+    fn release_all<'a>(&'a self, holder: &'a str) -> Stored<'a, ()>;
+
     /// Adds a turn to the conversation under `key`, all of it or nothing, and ends its lease.
     ///
     /// # Errors

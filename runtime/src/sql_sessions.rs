@@ -25,6 +25,7 @@ const RENEW: &str = "UPDATE session_leases SET expires_at = $5 \
      WHERE subject = $1 AND agent = $2 AND id = $3 AND turn = $4";
 const RELEASE: &str = "DELETE FROM session_leases \
      WHERE subject = $1 AND agent = $2 AND id = $3 AND turn = $4";
+const RELEASE_ALL: &str = "DELETE FROM session_leases WHERE holder = $1";
 const FIND: &str = "SELECT number, version FROM sessions \
      WHERE subject = $1 AND agent = $2 AND id = $3 AND expires_at > $4";
 /// The latest messages that together have at most so many tokens.
@@ -156,6 +157,17 @@ macro_rules! sessions {
                 Box::pin(async move {
                     of!(sqlx::query(RELEASE), key)
                         .bind(&lease.turn)
+                        .execute(&self.write)
+                        .await
+                        .map_err(failed)?;
+                    Ok(())
+                })
+            }
+
+            fn release_all<'a>(&'a self, holder: &'a str) -> Stored<'a, ()> {
+                Box::pin(async move {
+                    sqlx::query(RELEASE_ALL)
+                        .bind(holder)
                         .execute(&self.write)
                         .await
                         .map_err(failed)?;

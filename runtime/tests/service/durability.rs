@@ -4,14 +4,16 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
-use agentgen_runtime::{Secret, Settings, StartError, Store, serve_args};
+use agentgen_runtime::{Secret, Settings, StartError, Store, serve_args, serve_on};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use crate::stores::{Fresh, database, file};
-use crate::support::registry;
+use crate::support::{Hangs, eventually, registry};
 
 /// The variable that makes this test program a service.
 const SERVE: &str = "TEST_DURABLE";
@@ -106,6 +108,41 @@ async fn a_service_that_was_killed_goes_on_with_its_conversations() {
     if let Some(fresh) = database().await {
         a_killed_service_goes_on(fresh).await;
     }
+}
+
+#[tokio::test]
+async fn a_service_that_stops_amid_a_turn_gives_the_session_back() {
+    let fresh = file();
+    let provider = Hangs::default();
+    let serve = async |registry: agentgen_runtime::Registry| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let settings = Settings {
+            store: Secret::new(fresh.url.clone()),
+            drain: Duration::from_millis(50),
+            ..Settings::default()
+        };
+        let stopped = async {
+            let _ = stopped.await;
+        };
+        let served = tokio::spawn(serve_on(listener, registry, settings, stopped));
+        (address, stop, served)
+    };
+    let (address, stop, served) = serve(registry().provider(provider.clone())).await;
+    let body = r#"{"message":"a","session_id":"mine"}"#;
+    let turn = tokio::spawn(async move { ask(address, "POST", "/chat", body).await });
+    assert!(eventually(|| provider.under_way() == 1).await);
+    stop.send(()).unwrap();
+    assert_eq!(turn.await.unwrap().0, 503);
+    served.await.unwrap().unwrap();
+
+    let (address, stop, served) = serve(registry()).await;
+    let (status, answer) = ask(address, "POST", "/chat", body).await;
+    assert_eq!(status, 200, "{answer}");
+    stop.send(()).unwrap();
+    served.await.unwrap().unwrap();
+    fresh.remove().await;
 }
 
 #[tokio::test]

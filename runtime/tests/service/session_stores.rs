@@ -137,6 +137,14 @@ async fn a_lease_keeps_others_out_until_it_ends() {
         store.begin(&key, &mine, 1000).await.unwrap();
         store.release(&key, &mine).await.unwrap();
 
+        store.begin(&key, &mine, 1000).await.unwrap();
+        store.release_all("nobody").await.unwrap();
+        let third = lease("third", MINUTE);
+        assert_eq!(store.begin(&key, &third, 9).await.map_err(status), Err(409));
+        store.release_all("mine").await.unwrap();
+        store.begin(&key, &third, 1000).await.unwrap();
+        store.release_all("third").await.unwrap();
+
         // A process that is gone renews nothing.
         let brief = lease("killed", Duration::from_millis(300));
         store.begin(&key, &brief, 1000).await.unwrap();
