@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::auth::Caller;
+use crate::claims::Caller;
 use crate::endpoint::EndpointSpec;
 use crate::engine;
 use crate::error::AgentError;

@@ -32,6 +32,7 @@
 
 mod accept;
 mod auth;
+mod claims;
 #[doc(hidden)]
 pub mod codegen;
 mod command;
@@ -65,6 +66,7 @@ mod session;
 mod session_store;
 mod sessions_api;
 mod settings;
+mod settings_error;
 mod settings_file;
 mod settings_load;
 mod settings_report;
