@@ -6,12 +6,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use jsonwebtoken::crypto::aws_lc;
-use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::claims::{ALGORITHM, Caller, Refusal, SIGNATURE, admitted, bearer};
 use crate::error::AgentError;
 use crate::jwks::{Jwks, Missing};
 
@@ -25,9 +25,6 @@ const LEEWAY: Duration = Duration::from_secs(30);
 const USUAL: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 /// The longest token that is looked at, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
-/// The longest `sub`, in bytes.
-const LONGEST_SUBJECT: usize = 255;
-
 /// How bearer tokens are checked: with a secret, or with the public keys of an issuer. A token needs `sub` and `exp`,
 /// `nbf` is obeyed, and the claim `roles`, a list of texts, says what the caller may do (`scope` is not read).
 #[derive(Clone)]
@@ -56,43 +53,6 @@ struct Pair {
 /// Why tokens can't be checked this way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthError(pub(crate) String);
-
-/// Who makes a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Caller {
-    /// The token's `sub`.
-    pub(crate) subject: String,
-    /// The token's `roles`.
-    pub(crate) roles: Vec<String>,
-}
-
-/// Why nobody is let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// There is no token.
-    NoToken,
-    /// The token is not good, for this reason.
-    Token(&'static str),
-    /// The keys to check it with are not there.
-    NoKeys,
-}
-
-impl Caller {
-    /// Everybody, where nobody says who they are.
-    pub(crate) fn anonymous() -> Self {
-        Self {
-            subject: "anonymous".to_owned(),
-            roles: Vec::new(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    #[serde(default)]
-    roles: Vec<String>,
-}
 
 impl Auth {
     /// Tokens signed with `secret` by HS256. It has to be at least 32 bytes long; `None` if it is shorter.
@@ -333,48 +293,3 @@ impl fmt::Display for AuthError {
 }
 
 impl std::error::Error for AuthError {}
-
-/// The token in the one `Authorization` header there may be.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
-}
-
-fn admitted(token: &str, key: &DecodingKey, check: &Validation) -> Result<Caller, Refusal> {
-    let decoded = jsonwebtoken::decode::<Claims>(token, key, check);
-    let claims = decoded
-        .map_err(|error| Refusal::Token(reason(error.kind())))?
-        .claims;
-    if !(1..=LONGEST_SUBJECT).contains(&claims.sub.len()) {
-        let detail = "the token's `sub` is empty or longer than 255 bytes";
-        return Err(Refusal::Token(detail));
-    }
-    Ok(Caller {
-        subject: claims.sub,
-        roles: claims.roles,
-    })
-}
-
-const SIGNATURE: &str = "the token's signature is wrong";
-const ALGORITHM: &str = "the token is signed with an algorithm that is not allowed";
-
-fn reason(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::ExpiredSignature => "the token has expired",
-        ErrorKind::ImmatureSignature => "the token is not valid yet",
-        ErrorKind::InvalidSignature => SIGNATURE,
-        ErrorKind::InvalidIssuer => "the token comes from another issuer",
-        ErrorKind::InvalidAudience => "the token is for another audience",
-        ErrorKind::InvalidAlgorithm
-        | ErrorKind::InvalidAlgorithmName
-        | ErrorKind::UnsupportedAlgorithm => ALGORITHM,
-        ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim that is needed",
-        _ => "the token can't be read",
-    }
-}

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::auth::Caller;
+use crate::claims::Caller;
 use crate::endpoint::EndpointSpec;
 use crate::engine::{self, Means};
 use crate::error::AgentError;

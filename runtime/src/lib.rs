@@ -33,6 +33,7 @@
 mod accept;
 mod anthropic;
 mod auth;
+mod claims;
 #[doc(hidden)]
 pub mod codegen;
 mod command;
@@ -71,6 +72,7 @@ mod session;
 mod session_store;
 mod sessions_api;
 mod settings;
+mod settings_error;
 mod settings_file;
 mod settings_load;
 mod settings_report;

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::accept::{Wanted, wanted};
-use crate::auth::{Auth, Caller, Refusal};
+use crate::auth::Auth;
+use crate::claims::{Caller, Refusal};
 use crate::context::{Run, RunContext};
 use crate::endpoint::Method;
 use crate::error::AgentError;

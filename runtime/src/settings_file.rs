@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 use crate::secret::Secret;
+use crate::settings_error::explain;
 use crate::spec::Rate;
 use crate::start::StartError;
 
@@ -48,6 +49,9 @@ const VALUES: &[&str] = &[
 ];
 /// Lists stand in a variable with commas between their entries.
 const LISTS: &[&str] = &["auth.algorithms", "cors.origins"];
+
+/// All of them.
+const KEYS: &[&[&str]] = &[TEXTS, VALUES, LISTS];
 
 /// `service.toml`, key by key.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -205,7 +209,7 @@ pub(crate) fn read(
     let file = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         let place = place(path.as_deref(), &overridden, &key);
-        StartError::setting(place, explain(error.inner().message()))
+        StartError::setting(place, explain(error.inner().message(), KEYS))
     })?;
     Ok(Loaded {
         file,
@@ -289,7 +293,7 @@ fn parse(path: &str, text: &str) -> Result<Table, StartError> {
             "" | "." => format!("{path}:{line}:{column}"),
             key => format!("{path}:{line}:{column}: {key}"),
         };
-        StartError::setting(place, explain(error.message()))
+        StartError::setting(place, explain(error.message(), KEYS))
     };
     let reader = toml::Deserializer::parse(text).map_err(|error| wrong(error, ""))?;
     serde_path_to_error::deserialize::<_, File>(reader).map_err(|error| {
@@ -297,49 +301,6 @@ fn parse(path: &str, text: &str) -> Result<Table, StartError> {
         wrong(error.into_inner(), &key)
     })?;
     text.parse::<Table>().map_err(|error| wrong(error, ""))
-}
-
-/// What a parser says, in words for operators. They say what was found, which may be a secret, and that is left out.
-fn explain(message: &str) -> String {
-    let message = message.trim();
-    if let Some(rest) = message.strip_prefix("unknown field `") {
-        let mut names = rest.split('`').step_by(2);
-        let wrong = names.next().unwrap_or_default();
-        return unknown(wrong, &names.collect::<Vec<_>>());
-    }
-    let is_mismatch = message.starts_with("invalid type") || message.starts_with("invalid value");
-    match message.rsplit_once(", expected ") {
-        Some((_, expected)) if is_mismatch => {
-            let expected = match expected {
-                "a string" => "a text in quotes",
-                "a boolean" => "true or false",
-                "a sequence" => "a list of texts",
-                "usize" | "u32" => "a whole number",
-                _ => "a table of keys and values",
-            };
-            format!("must be {expected}")
-        }
-        _ if is_mismatch => "is of another kind than it has to be".to_owned(),
-        _ => message.to_owned(),
-    }
-}
-
-/// There is no key `wrong`; what there is instead: the one most like it, or the same one in another table.
-fn unknown(wrong: &str, known: &[&str]) -> String {
-    let distance = |name: &str| strsim::damerau_levenshtein(wrong, name);
-    let nearest = known.iter().min_by_key(|name| distance(name));
-    let nearest = nearest.filter(|name| distance(name) <= (wrong.chars().count() / 3).max(1));
-    let last = |key: &&&&str| key.rsplit('.').next() == Some(wrong);
-    let mut elsewhere = [TEXTS, VALUES, LISTS].into_iter().flatten();
-    let meant = nearest.or_else(|| elsewhere.find(|key| last(&key)));
-    match meant {
-        Some(meant) => format!("there is no key `{wrong}`; did you mean `{meant}`?"),
-        None => {
-            let known = known.iter().map(|name| format!("`{name}`"));
-            let known = known.collect::<Vec<_>>().join(", ");
-            format!("there is no key `{wrong}`; there are {known}")
-        }
-    }
 }
 
 fn place(path: Option<&str>, overridden: &BTreeSet<String>, key: &str) -> String {

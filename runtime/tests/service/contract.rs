@@ -175,6 +175,8 @@ fn what_can_not_be_served_is_refused_at_the_start() {
         "/*rest",
         "/{shelf}{more}",
         "/healthz",
+        "/auth/token",
+        "/auth/refresh",
         "/shelves/{other}/search",
         "",
     ] {
