@@ -198,7 +198,14 @@ fn stream_item() -> Json {
             "event": {
                 "type": "string",
                 "description": "The type of the document in data.",
-                "enum": ["run.started", "output.delta", "run.completed", "run.failed"],
+                "enum": [
+                    "run.started",
+                    "output.delta",
+                    "tool.started",
+                    "tool.completed",
+                    "run.completed",
+                    "run.failed",
+                ],
             },
             "data": {
                 "type": "string",

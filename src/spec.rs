@@ -274,7 +274,10 @@ fn tools(frontmatter: &Node, report: &mut Report) -> Option<Vec<Tool>> {
         .find_map(|key| frontmatter.get(key))
         .filter(|node| node.value != Value::Null)?;
     match tools::parse(node) {
-        Some(tools) => Some(tools.into_iter().map(|(tool, _)| tool).collect()),
+        Some(tools) => {
+            note_built_in(&tools, report);
+            Some(tools.into_iter().map(|(tool, _)| tool).collect())
+        }
         None => {
             // A restriction that can't be read must not be lost: the agent would get every tool.
             let message = format!("`tools` holds {}", node.kind());
@@ -284,6 +287,25 @@ fn tools(frontmatter: &Node, report: &mut Report) -> Option<Vec<Tool>> {
             None
         }
     }
+}
+
+/// Says once which of the tools a service has not.
+fn note_built_in(tools: &[(Tool, Span)], report: &mut Report) {
+    let built_in = tools.iter().filter(|(tool, _)| tool.is_built_in());
+    let Some((_, first)) = built_in.clone().next() else {
+        return;
+    };
+    let mut names = Vec::new();
+    for (tool, _) in built_in {
+        let name = format!("`{}`", tool.name);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let message = format!("a service can't run {}", names.join(", "));
+    report.note(Code::ToolNotExecutable, *first, message).advise(
+        "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
+    );
 }
 
 fn check_hidden(report: &mut Report) {

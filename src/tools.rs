@@ -23,6 +23,57 @@ pub struct Tool {
     pub mcp_tool: Option<String>,
 }
 
+/// The tools that Claude Code brings along: they work on a developer's machine, with files, a shell and a terminal. In
+/// order; a service has none of them.
+/// See <https://code.claude.com/docs/en/settings#tools-available-to-claude>.
+const BUILT_IN: [&str; 38] = [
+    "Agent",
+    "AskUserQuestion",
+    "Bash",
+    "BashOutput",
+    "Edit",
+    "EnterPlanMode",
+    "EnterWorktree",
+    "ExitPlanMode",
+    "ExitWorktree",
+    "Glob",
+    "Grep",
+    "KillBash",
+    "KillShell",
+    "LS",
+    "LSP",
+    "ListMcpResourcesTool",
+    "MultiEdit",
+    "NotebookEdit",
+    "NotebookRead",
+    "PowerShell",
+    "Read",
+    "ReadMcpResourceTool",
+    "Skill",
+    "SlashCommand",
+    "Task",
+    "TaskCreate",
+    "TaskGet",
+    "TaskList",
+    "TaskOutput",
+    "TaskStop",
+    "TaskUpdate",
+    "TodoRead",
+    "TodoWrite",
+    "ToolSearch",
+    "View",
+    "WebFetch",
+    "WebSearch",
+    "Write",
+];
+
+impl Tool {
+    /// Whether the tool is one of Claude Code's own, which no service has unless it brings one of that name.
+    pub fn is_built_in(&self) -> bool {
+        BUILT_IN.binary_search(&self.name.as_str()).is_ok()
+    }
+}
+
 /// The tools in `node`: a list, a text with commas between them, or a mapping of names to `true` and
 /// `false`. `None` where it is something else.
 ///

@@ -241,6 +241,22 @@ fn check_says_and_writes_nothing() {
 }
 
 #[test]
+fn tools_that_no_service_has_are_noted_and_nothing_more() {
+    let text = "---\nname: first\ndescription: Does it.\ntools: Read, find_book, Bash(ls), Bash(cat)\n---\nPrompt.\n";
+    let folder = Folder::new(&[("agents/first.md", text)]);
+    for arguments in [&["check", "--strict"][..], &["build", "--strict"][..]] {
+        let run = folder.run(arguments).expect(0);
+        let said = "note[AG028]: a service can't run `Read`, `Bash`\n";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.stderr.contains("agents/first.md:4:8"), "{}", run.stderr);
+    }
+    let without = text.replace("Read, find_book, Bash(ls), Bash(cat)", "find_book");
+    folder.write("agents/first.md", &without);
+    let run = folder.run(&["check"]).expect(0);
+    assert!(!run.stderr.contains("AG028"), "{}", run.stderr);
+}
+
+#[test]
 fn no_agents() {
     let folder = Folder::new(&[]);
     assert_eq!(

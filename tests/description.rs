@@ -143,4 +143,31 @@ fn tools_in_every_form() {
     assert_eq!(parsed[1].0.mcp_tool.as_deref(), Some("query"));
     assert_eq!(parsed[2].0.mcp_server.as_deref(), Some("all"));
     assert_eq!(parsed[2].0.mcp_tool, None);
+    let built_in = |entry: &str| {
+        let node = Node::from_json(&json!([entry]), Span::default());
+        tools::parse(&node).unwrap_or_default()[0].0.is_built_in()
+    };
+    for entry in [
+        "Agent",
+        "Bash",
+        "Bash(git diff:*)",
+        "Edit",
+        "Glob",
+        "Grep",
+        "LS",
+        "MultiEdit",
+        "NotebookEdit",
+        "Read",
+        "Skill",
+        "Task",
+        "TodoWrite",
+        "WebFetch",
+        "WebSearch",
+        "Write",
+    ] {
+        assert!(built_in(entry), "{entry}");
+    }
+    for entry in ["bash", "Reads", "find_book", "mcp__db__query", "*"] {
+        assert!(!built_in(entry), "{entry}");
+    }
 }

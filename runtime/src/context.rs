@@ -12,7 +12,7 @@ use crate::claims::Caller;
 use crate::endpoint::EndpointSpec;
 use crate::engine::{self, Means};
 use crate::error::AgentError;
-use crate::event::Event;
+use crate::event::{Event, Usage};
 use crate::formats::Uuid;
 use crate::provider::{Message, ModelRequest, Provider, Role};
 use crate::reply::{InvokeRequest, InvokeResponse, Reply};
@@ -108,7 +108,8 @@ impl RunContext {
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
             let mut asked = asked(agent, None, &request.input, Some(&session));
-            let turn = engine::turn(&self.means(agent, called), &mut asked).await?;
+            let turn =
+                engine::turn(&self.means(agent, called), &mut asked, Usage::default()).await?;
             session
                 .commit(request.input, turn.text.clone(), &agent.policy)
                 .await?;

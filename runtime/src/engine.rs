@@ -78,18 +78,18 @@ pub(crate) fn instructed(
     ))
 }
 
-/// Has the model answer, calling tools until it has nothing more to ask of them.
-/// A failure before the first chunk leaves no event behind.
+/// Has the model answer, calling tools until it has nothing more to ask of them. What the steps in `request` took is
+/// `usage`, and goes into the turn's. A failure before the first chunk leaves no event behind.
 pub(crate) async fn turn(
     means: &Means<'_>,
     request: &mut ModelRequest,
+    mut usage: Usage,
 ) -> Result<Turn, AgentError> {
     let policy = &request.agent.policy;
-    let most = policy.budget_turns.unwrap_or(MOST_TURNS).max(1);
+    let most = most_steps(request.agent);
     request.tools = means.tools.definitions(request.agent.tools);
     let mut text = String::new();
-    let mut usage = Usage::default();
-    for _ in 0..most {
+    while request.steps.len() < most {
         if let Some(budget) = policy.budget_tokens {
             let used = usage.input_tokens.saturating_add(usage.output_tokens);
             let left = budget.saturating_sub(used);
@@ -145,14 +145,15 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
     endpoint: &EndpointSpec,
     mut request: ModelRequest,
 ) -> Result<(T, Turn), AgentError> {
-    let first = turn(means, &mut request).await?;
+    let first = turn(means, &mut request, Usage::default()).await?;
     let objection = match typed(endpoint, &first.text) {
         Ok(value) => return Ok((value, first)),
         Err(objection) => objection,
     };
     let bad = |detail: &str| Err(AgentError::BadAnswer(detail.to_owned()));
     match first.stop_reason {
-        StopReason::EndTurn => {}
+        StopReason::EndTurn if request.steps.len() + 1 < most_steps(request.agent) => {}
+        StopReason::EndTurn => return misfit(endpoint, &objection),
         StopReason::MaxTokens => return bad("the model's answer was cut off at its most tokens"),
         StopReason::Refusal => return bad("the model declined to answer"),
     }
@@ -171,21 +172,25 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         sink: None,
         ..means.clone()
     };
-    let mut second = turn(&quiet, &mut request).await?;
-    second.usage = second.usage.plus(first.usage);
+    let second = turn(&quiet, &mut request, first.usage).await?;
     match typed(endpoint, &second.text) {
         Ok(value) => Ok((value, second)),
-        Err(objection) => {
-            let endpoint = endpoint.operation_id;
-            tracing::warn!(
-                endpoint,
-                "the model's answer does not fit the output schema"
-            );
-            // What is wrong may repeat what was said.
-            tracing::debug!(endpoint, objection, "why it does not fit");
-            bad("the model's answer does not fit the output schema")
-        }
+        Err(objection) => misfit(endpoint, &objection),
     }
+}
+
+/// Every step is one call of the model, as the answer is.
+fn most_steps(agent: &AgentSpec) -> usize {
+    agent.policy.budget_turns.unwrap_or(MOST_TURNS).max(1) as usize
+}
+
+fn misfit<T>(endpoint: &EndpointSpec, objection: &str) -> Result<T, AgentError> {
+    let endpoint = endpoint.operation_id;
+    let detail = "the model's answer does not fit the output schema";
+    tracing::warn!(endpoint, detail);
+    // What is wrong may repeat what was said.
+    tracing::debug!(endpoint, objection, "why it does not fit");
+    Err(AgentError::BadAnswer(detail.to_owned()))
 }
 
 /// Calls the provider, as often as the policy allows while it fails before its first chunk.

@@ -26,9 +26,11 @@
 //! }
 //! ```
 //!
-//! Until a [`Provider`] is given, [`Echo`] answers. What a run does is a stream of [`Event`]s; a JSON answer is the
-//! last of them, `text/event-stream` is all of them. Every error is a [`Problem`]. A service listens to its own
-//! machine only, unless callers prove who they are ([`Settings`]). Conversations are kept in a [`Store`].
+//! [`Models`] asks the models that the settings name, and without any [`Echo`] answers; a program can bring another
+//! [`Provider`]. A [`Tool`] is what a model can have called. What a run does is a stream of [`Event`]s; a JSON answer is
+//! the last of them, `text/event-stream` is all of them. Every error is a [`Problem`]. A service listens to its own
+//! machine only, unless callers prove who they are ([`Settings`]). Conversations are kept in a
+//! [`Store`].
 
 mod accept;
 mod anthropic;

@@ -23,13 +23,13 @@ pub struct AgentSpec {
     pub policy: Policy,
 }
 
-/// How an agent is run: what to do when something fails, and where it ends. Fallbacks, retries, breaker and budgets
-/// are for providers that call a model; [`Echo`](crate::Echo) calls none and heeds none of them.
+/// How an agent is run: what to do when something fails, and where it ends. Fallbacks and the breaker are carried along,
+/// and not acted on yet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Models or agents to turn to when the first choice fails, in order.
     pub fallbacks: &'static [&'static str],
-    /// How often a failed call of the provider is tried again.
+    /// How often a call of the provider is tried again that fails before its first chunk, and may succeed later.
     pub retry_attempts: u32,
     /// The first pause between two attempts, in milliseconds.
     pub retry_backoff_ms: u64,
@@ -39,9 +39,10 @@ pub struct Policy {
     pub breaker_cooldown_ms: u64,
     /// The longest a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// The most tokens a run may use.
+    /// The most tokens a turn may use, as far as the provider counts them: a model that has tools called is not asked
+    /// again once they are used up.
     pub budget_tokens: Option<u64>,
-    /// The most turns a run may take.
+    /// How often the model may be asked before it has an answer, having tools called each time before; 16 if not set.
     pub budget_turns: Option<u32>,
     /// How many requests a caller may make; endpoints may state their own.
     pub rate: Option<Rate>,

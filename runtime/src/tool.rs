@@ -211,7 +211,8 @@ impl Tools {
     }
 }
 
-/// An entry may narrow a tool down, as in `Bash(git diff:*)`. Nothing here heeds that, so that such an entry allows nothing.
+/// `*` allows every tool. An entry may narrow a tool down, as in `Bash(git diff:*)`: nothing here can heed that, so that
+/// such an entry allows nothing.
 fn is_allowed(name: &str, allowed: Option<&[&str]>) -> bool {
-    allowed.is_none_or(|allowed| allowed.contains(&name))
+    allowed.is_none_or(|allowed| allowed.iter().any(|entry| *entry == name || *entry == "*"))
 }

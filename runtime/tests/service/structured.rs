@@ -1,11 +1,11 @@
 //! Answers that have to fit a schema.
 
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{ProviderKind, StopReason, ToolContext, schemars, tool};
+use agentgen_runtime::{Policy, ProviderKind, StopReason, ToolContext, schemars, tool};
 use serde_json::{Value, json};
 
 use crate::agents::desk;
-use crate::stage::{KINDS, agent, mock, played, registry_of, text_of, told};
+use crate::stage::{KINDS, agent, desk_with, mock, played, played_by, registry_of, text_of, told};
 use crate::support::post;
 
 const ASK: &str = r#"{"message":"Are you busy?"}"#;
@@ -121,6 +121,47 @@ async fn what_was_cut_off_or_declined_is_not_asked_for_again() {
             );
             assert_eq!(server.requests().len(), 1);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_budget_counts_the_second_try_too() {
+    let bad = || Script::text("busy").usage(40, 20);
+    for (policy, asked) in [
+        (
+            Policy {
+                budget_turns: Some(1),
+                ..Policy::DEFAULT
+            },
+            1,
+        ),
+        (
+            Policy {
+                budget_turns: Some(2),
+                ..Policy::DEFAULT
+            },
+            2,
+        ),
+        (
+            Policy {
+                budget_tokens: Some(60),
+                ..Policy::DEFAULT
+            },
+            1,
+        ),
+        (
+            Policy {
+                budget_tokens: Some(61),
+                ..Policy::DEFAULT
+            },
+            2,
+        ),
+    ] {
+        let server = mock([bad(), Script::text(GOOD)]).await;
+        let settings = server.settings(ProviderKind::OpenAi);
+        let answer = post(&played_by(desk_with(policy), settings), "/chat", ASK).await;
+        assert_eq!(server.requests().len(), asked);
+        assert_eq!(answer.status.as_u16(), if asked == 2 { 200 } else { 502 });
     }
 }
 

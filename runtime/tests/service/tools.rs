@@ -201,6 +201,7 @@ async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
     for (allowed, offered) in [
         (None, vec!["books", "who"]),
         (Some(&["books", "Read", "Bash(ls)"][..]), vec!["books"]),
+        (Some(&["*"][..]), vec!["books", "who"]),
         (Some(&["books(4)"][..]), vec![]),
         (Some(&[][..]), vec![]),
     ] {
