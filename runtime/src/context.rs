@@ -13,6 +13,8 @@ use crate::engine;
 use crate::error::AgentError;
 use crate::event::Event;
 use crate::formats::Uuid;
+use crate::metrics::Metrics;
+use crate::outage::Outage;
 use crate::provider::{Message, ModelRequest, Provider, Role};
 use crate::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::session::{Open, SessionKey, SessionTurn, Sessions};
@@ -43,6 +45,10 @@ pub(crate) struct Run {
     pub(crate) caller: Caller,
     /// Who answers for the agents.
     pub(crate) provider: Arc<dyn Provider>,
+    /// Whether who answers is known to be down.
+    pub(crate) outage: Arc<Outage>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// Where the events go.
@@ -188,7 +194,16 @@ impl RunContext {
             endpoint,
             messages,
         };
-        engine::turn(&*self.0.provider, request, called.then_some(&self.0.sink)).await
+        let run = &*self.0;
+        let model = run.provider.model(agent.model);
+        tracing::Span::current().record("model", &model);
+        let outcome = engine::turn(&*run.provider, request, called.then_some(&run.sink)).await;
+        run.outage.turn(&outcome);
+        match &outcome {
+            Ok(turn) => run.metrics.model_answered(agent.slug, &model, turn.usage),
+            Err(error) => run.metrics.model_failed(agent.slug, &model, error.kind()),
+        }
+        outcome
     }
 
     async fn open(

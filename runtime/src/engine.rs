@@ -66,7 +66,8 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
     endpoint: &EndpointSpec,
     text: &str,
 ) -> Result<T, AgentError> {
-    let wrong = |why: String| {
+    // What a model said is not for the log, and a reader's errors repeat it.
+    let wrong = |why: &'static str| {
         let endpoint = endpoint.operation_id;
         tracing::warn!(
             endpoint,
@@ -79,10 +80,10 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
         Ok(json) => json,
         // A model that is to answer with a text may leave out the quotation marks.
         Err(_) if is_text(endpoint) => Value::String(text.to_owned()),
-        Err(error) => return Err(wrong(error.to_string())),
+        Err(_) => return Err(wrong("it is not JSON")),
     };
-    let value = serde_json::from_value(json).map_err(|error| wrong(error.to_string()))?;
-    check(&value).map_err(|violations| wrong(AgentError::Invalid(violations).to_string()))?;
+    let value = serde_json::from_value(json).map_err(|_| wrong("its types are others"))?;
+    check(&value).map_err(|_| wrong("it breaks a rule"))?;
     Ok(value)
 }
 

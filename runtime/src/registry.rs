@@ -10,15 +10,20 @@ use axum::extract::{RawPathParams, Request};
 use axum::http::Uri;
 use axum::routing::any;
 
+use crate::cors::{self, Origins};
 use crate::echo::Echo;
 use crate::endpoint::{EndpointSpec, ParameterLocation};
+use crate::gate::{self, Gate};
+use crate::health::Readiness;
 use crate::idempotency::Answers;
 use crate::memory::MemorySessions;
+use crate::metrics::Metrics;
+use crate::outage::Outage;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::rate::Limiter;
 use crate::respond::{Hosts, frame, problem};
-use crate::router::{Live, Methods, Shared, answer};
+use crate::router::{Limits, Live, Methods, Shared, answer};
 use crate::run::Drain;
 use crate::service::Service;
 use crate::session::{SessionStore, Sessions};
@@ -82,7 +87,8 @@ impl Registry {
         settings: Settings,
         hosts: Hosts,
     ) -> Result<(Router, Drain), StartError> {
-        let system = System::new(self.openapi, &self.services, settings.auth.clone())?;
+        let origins = Origins::new(&settings.cors_origins)
+            .map_err(|detail| StartError::setting("cors.origins", detail))?;
         let slugs = self
             .services
             .iter()
@@ -90,8 +96,32 @@ impl Registry {
             .collect::<BTreeSet<_>>();
         let slugs = Arc::new(slugs);
         let drain = Drain::new();
+        let outage = Arc::new(Outage::default());
+        let metrics = Arc::new(Metrics::new());
+        let system = System::new(
+            self.openapi,
+            &self.services,
+            settings.auth.clone(),
+            Readiness::new(
+                Arc::clone(&self.sessions),
+                Arc::clone(&outage),
+                drain.clone(),
+            ),
+            settings.metrics.then(|| Arc::clone(&metrics)),
+            settings.docs,
+        )?;
+        let gate = Gate::new(
+            settings.concurrency,
+            common("address", settings.rates.address)?,
+            settings.trusted_proxies,
+            Arc::clone(&metrics),
+            drain.clone(),
+        );
         let shared = Shared {
             provider: self.provider,
+            outage,
+            metrics,
+            limits: limits(&settings)?,
             sessions: Arc::new(Sessions::new(self.sessions)),
             answers: Answers::default(),
             auth: settings.auth,
@@ -99,9 +129,19 @@ impl Registry {
             timeout: settings.timeout,
             drain: drain.clone(),
         };
-        let router = mount(system::routes(system), self.services, Arc::new(shared))?
+        let mut router = mount(system::routes(system), self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
-            .layer(axum::middleware::from_fn_with_state(hosts, frame));
+            .layer(axum::middleware::from_fn_with_state(
+                Arc::new(gate),
+                gate::pass,
+            ));
+        if !origins.is_empty() {
+            router = router.layer(axum::middleware::from_fn_with_state(
+                Arc::new(origins),
+                cors::allow,
+            ));
+        }
+        let router = router.layer(axum::middleware::from_fn_with_state(hosts, frame));
         Ok((router, drain))
     }
 }
@@ -114,6 +154,9 @@ impl Service {
         let built = Settings::from_env().and_then(|settings| {
             let shared = Shared {
                 provider: Arc::new(Echo),
+                outage: Arc::default(),
+                metrics: Arc::new(Metrics::new()),
+                limits: limits(&settings)?,
                 sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
                 answers: Answers::default(),
                 auth: settings.auth,
@@ -203,8 +246,25 @@ fn missing(slugs: &BTreeSet<&str>, path: &str) -> Problem {
     }
 }
 
+/// The limits that the operator sets for all endpoints.
+fn limits(settings: &Settings) -> Result<Limits, StartError> {
+    Ok(Limits {
+        subject: common("subject", settings.rates.subject)?,
+        agent: common("agent", settings.rates.agent)?,
+        proxies: settings.trusted_proxies,
+    })
+}
+
+fn common(name: &'static str, rate: Option<Rate>) -> Result<Option<Limiter>, StartError> {
+    let limiter = |rate| {
+        Limiter::new(name, rate)
+            .ok_or_else(|| StartError::setting(format!("rate.{name}"), "admits nothing"))
+    };
+    rate.map(limiter).transpose()
+}
+
 fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
-    let limiter = Limiter::new(rate).ok_or_else(|| {
+    let limiter = Limiter::new("default", rate).ok_or_else(|| {
         let Rate { requests, seconds } = rate;
         wrong(
             name,

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tracing_subscriber::filter::LevelFilter;
 
+use crate::listen::listen as accept;
+use crate::log;
 use crate::registry::Registry;
 use crate::respond::Hosts;
 use crate::run::Drain;
-use crate::settings::{ADDRESS, SECRET, Settings};
+use crate::settings::{ADDRESS, Log, LogFormat, SECRET, Settings};
 use crate::start::StartError;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -25,13 +26,16 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Serves `registry` as the environment says, until SIGINT or SIGTERM: a whole program. The exit code is 2 for a
 /// wrong setting, and 1 for everything else that keeps the service from running.
 pub fn serve(registry: Registry) -> ExitCode {
-    // A program that has set up its own log keeps it.
-    let _ = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::INFO)
-        .try_init();
-    match run(registry) {
+    let settings = Settings::load();
+    // What is wrong with the settings is for people to read.
+    log::start(settings.as_ref().map_or(
+        Log {
+            format: LogFormat::Text,
+            level: tracing::Level::INFO,
+        },
+        |settings| settings.log,
+    ));
+    match settings.and_then(|settings| run(registry, settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -58,39 +62,39 @@ pub async fn serve_on(
 ) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::Io)?;
     refuse_strangers(&[address], &settings)?;
-    let patience = settings.drain;
-    let (router, drain) = build(registry, settings)?;
-    serve_router(listener, router, drain, patience, shutdown).await
+    let (router, drain) = build(registry, settings.clone())?;
+    serve_router(listener, router, drain, &settings, shutdown).await;
+    Ok(())
 }
 
 async fn serve_router(
     listener: TcpListener,
     router: Router,
     drain: Drain,
-    patience: Duration,
+    settings: &Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), StartError> {
-    let app = router.into_make_service_with_connect_info::<SocketAddr>();
+) {
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let draining = drain.clone();
+    let server = accept(listener, router, settings.idle, async move {
         shutdown.await;
         tracing::info!("stopping");
+        draining.begin();
         stop.send_replace(true);
     });
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
-        tokio::time::sleep(patience).await;
+        tokio::time::sleep(settings.drain).await;
         drain.end();
         tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {
-        served = server.into_future() => served.map_err(StartError::Io),
-        () = deadline => Ok(()),
+        () = server => {}
+        () = deadline => {}
     }
 }
 
-fn run(registry: Registry) -> Result<(), StartError> {
-    let settings = Settings::load()?;
+fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
     let (router, drain) = build(registry, settings.clone())?;
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
@@ -102,7 +106,8 @@ fn run(registry: Registry) -> Result<(), StartError> {
         let signals = signals()?;
         // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        serve_router(listener, router, drain, settings.drain, signals).await
+        serve_router(listener, router, drain, &settings, signals).await;
+        Ok(())
     })
 }
 

@@ -26,6 +26,11 @@ pub trait SessionStore: Send + Sync + 'static {
         messages: Vec<Message>,
         ttl: Duration,
     ) -> Stored<'a, ()>;
+
+    /// Whether the store can be reached; asked for `/readyz`.
+    fn check(&self) -> Stored<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// What a store's method returns.

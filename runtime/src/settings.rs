@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::{Auth, SHORTEST_SECRET};
+use crate::cors::Origins;
 use crate::secret::Secret;
 use crate::settings_file::{self, Loaded};
 use crate::spec::Rate;
@@ -33,6 +34,11 @@ pub struct Settings {
     pub body_limit: usize,
     /// How many requests may be answered at a time; the next one is told to come later.
     pub concurrency: usize,
+    /// How many proxies stand before the service, and add the address that called them to `X-Forwarded-For`; with none,
+    /// what that header says is not heeded.
+    pub trusted_proxies: usize,
+    /// How long a connection may be idle, or take to send the head of a request.
+    pub idle: Duration,
     /// How long a run may take where neither the endpoint nor the agent says.
     pub timeout: Duration,
     /// How long a service that is to stop waits for what is still running.
@@ -139,6 +145,8 @@ impl Default for Settings {
             tokens: None,
             body_limit: 1024 * 1024,
             concurrency: 256,
+            trusted_proxies: 0,
+            idle: Duration::from_secs(75),
             timeout: Duration::from_secs(300),
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),
@@ -219,12 +227,18 @@ fn resolve(loaded: &Loaded) -> Result<Settings, StartError> {
     if let Some(address) = &file.address {
         check_address(loaded, address)?;
     }
+    if file.limits.concurrency == Some(0) {
+        return Err(loaded.wrong("limits.concurrency", "must be at least 1"));
+    }
+    Origins::new(&file.cors.origins).map_err(|detail| loaded.wrong("cors.origins", detail))?;
     Ok(Settings {
         address: file.address.clone(),
         auth: auth(loaded)?,
         tokens: tokens(loaded)?,
         body_limit: file.limits.body_bytes.unwrap_or(usual.body_limit),
         concurrency: file.limits.concurrency.unwrap_or(usual.concurrency),
+        trusted_proxies: file.limits.trusted_proxies.unwrap_or(usual.trusted_proxies),
+        idle: file.limits.idle.unwrap_or(usual.idle),
         timeout: file.limits.timeout.unwrap_or(usual.timeout),
         drain: file.limits.drain.unwrap_or(usual.drain),
         cors_origins: file.cors.origins.clone(),

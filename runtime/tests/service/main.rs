@@ -6,8 +6,12 @@ mod agents {
     agentgen_runtime::include_agents!("generated");
 }
 mod contract;
+mod cors;
 mod formats;
 mod idempotency;
+mod limits;
+mod log;
+mod operation;
 mod requests;
 mod runs;
 mod server;
