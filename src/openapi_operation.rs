@@ -38,8 +38,7 @@ pub fn operation_context(
         "request": content.request,
         "response": content.response,
         "stream": operation.stream,
-        "rate": rate(agent, operation),
-        "errors": errors(agent, operation),
+        "errors": errors(operation),
     })
 }
 
@@ -241,19 +240,14 @@ fn description(operation: &Operation<'_>) -> String {
     text
 }
 
-fn rate(agent: &Agent, operation: &Operation<'_>) -> bool {
-    operation
-        .endpoint
-        .and_then(|endpoint| endpoint.rate)
-        .is_some()
-        || agent.service.policy.rate.is_some()
-}
-
 /// The problems that can really happen, by status.
-fn errors(agent: &Agent, operation: &Operation<'_>) -> Vec<Json> {
+fn errors(operation: &Operation<'_>) -> Vec<Json> {
     let mut errors: BTreeMap<u16, &str> = BTreeMap::new();
     errors.insert(401, "Unauthorized");
     errors.insert(406, "NotAcceptable");
+    errors.insert(421, "MisdirectedRequest");
+    // Where neither the endpoint nor the agent has a rate, the operator may have set one.
+    errors.insert(429, "TooManyRequests");
     errors.insert(500, "InternalServerError");
     errors.insert(503, "ServiceUnavailable");
     errors.insert(504, "GatewayTimeout");
@@ -293,9 +287,6 @@ fn errors(agent: &Agent, operation: &Operation<'_>) -> Vec<Json> {
         .is_some_and(|endpoint| endpoint.handler == Handler::Code)
     {
         errors.insert(501, "NotImplemented");
-    }
-    if rate(agent, operation) {
-        errors.insert(429, "TooManyRequests");
     }
     errors
         .into_iter()

@@ -14,6 +14,8 @@ use crate::engine::{self, Means};
 use crate::error::AgentError;
 use crate::event::{Event, Usage};
 use crate::formats::Uuid;
+use crate::metrics::Metrics;
+use crate::outage::Outage;
 use crate::provider::{Message, ModelRequest, Provider, Role};
 use crate::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::session::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
@@ -47,6 +49,10 @@ pub(crate) struct Run {
     pub(crate) tools: Tools,
     /// When the run ends in any case.
     pub(crate) deadline: Instant,
+    /// Whether who answers is known to be down.
+    pub(crate) outage: Arc<Outage>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// Where the events go.
@@ -184,6 +190,8 @@ impl RunContext {
                 roles: run.caller.roles.clone(),
             },
             deadline: run.deadline,
+            outage: &run.outage,
+            metrics: &run.metrics,
             sink: called.then_some(&run.sink),
         }
     }

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
 use crate::event::{Event, StopReason, Usage};
+use crate::metrics::Metrics;
+use crate::outage::Outage;
 use crate::provider::{Chunk, ModelRequest, Provider, Step, ToolCall, ToolResult};
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
@@ -37,6 +39,10 @@ pub(crate) struct Means<'a> {
     pub(crate) worker: ToolContext,
     /// When the run ends in any case.
     pub(crate) deadline: Instant,
+    /// Whether who answers is known to be down.
+    pub(crate) outage: &'a Outage,
+    /// What is counted.
+    pub(crate) metrics: &'a Metrics,
     /// Where text and tool calls go as they come, if anywhere.
     pub(crate) sink: Option<&'a Sink>,
 }
@@ -204,7 +210,10 @@ async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Sa
         .build();
     loop {
         let mut began = false;
-        let error = match attempt(means, request.clone(), gap, &mut began).await {
+        let model = means.provider.model(request.model);
+        let said = attempt(means, &model, request.clone(), gap, &mut began).await;
+        account(means, request.agent, &model, &said);
+        let error = match said {
             Err(error) if !began && error.is_transient() => error,
             said => return said,
         };
@@ -224,20 +233,29 @@ async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Sa
     }
 }
 
+/// What is known and counted of a call that is over.
+fn account(means: &Means<'_>, agent: &AgentSpec, model: &str, said: &Result<Said, AgentError>) {
+    means.outage.turn(said);
+    match said {
+        Ok(said) => means.metrics.model_answered(agent.slug, model, said.usage),
+        Err(error) => means.metrics.model_failed(agent.slug, model, error.kind()),
+    }
+}
+
 async fn attempt(
     means: &Means<'_>,
+    model: &str,
     request: ModelRequest,
     gap: &str,
     began: &mut bool,
 ) -> Result<Said, AgentError> {
-    let model = means.provider.model(request.model);
     let mut chunks = means.provider.answer(request);
     let mut said = Said::default();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         *began = true;
         if let Some(sink) = means.sink {
-            sink.started(&model).await;
+            sink.started(model).await;
         }
         match chunk {
             Chunk::Text(delta) => {

@@ -130,6 +130,24 @@ impl AgentError {
         }
     }
 
+    /// What kind of error this is, in one word for counters.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Forbidden(_) => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::Invalid(_) => "invalid",
+            Self::RateLimited(_) => "rate_limited",
+            Self::Internal(_) => "internal",
+            Self::NotImplemented(_) => "not_implemented",
+            Self::BadAnswer(_) => "bad_answer",
+            Self::Unavailable(_) => "unavailable",
+            Self::TimedOut(_) => "timed_out",
+            Self::Provider(error) => error.fault.as_str(),
+        }
+    }
+
     /// What the caller is told of it.
     #[must_use]
     pub fn to_problem(&self) -> Problem {

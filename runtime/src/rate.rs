@@ -1,4 +1,4 @@
-//! Limits how many requests one caller may make.
+//! Limits how many requests one caller may make, and tells the caller as in draft-ietf-httpapi-ratelimit-headers.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +17,7 @@ const SWEEP: u32 = 1024;
 
 /// A rate, and who has used how much of it.
 pub(crate) struct Limiter {
+    name: &'static str,
     rate: Rate,
     limiter: RateLimiter<
         String,
@@ -30,6 +31,8 @@ pub(crate) struct Limiter {
 /// Where a caller stands after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
+    /// What the limit is called.
+    pub(crate) name: &'static str,
     rate: Rate,
     remaining: u32,
     reset: u64,
@@ -38,13 +41,14 @@ pub(crate) struct Standing {
 }
 
 impl Limiter {
-    /// A limiter; `None` for a rate that admits nothing or has no length.
-    pub(crate) fn new(rate: Rate) -> Option<Self> {
+    /// A limiter that callers are told of as `name`; `None` for a rate that admits nothing or has no length.
+    pub(crate) fn new(name: &'static str, rate: Rate) -> Option<Self> {
         let requests = NonZeroU32::new(rate.requests)?;
         let period = Duration::from_secs(rate.seconds.into()) / rate.requests;
         let quota = Quota::with_period(period)?.allow_burst(requests);
         let limiter = RateLimiter::keyed(quota).with_middleware();
         Some(Self {
+            name,
             rate,
             limiter,
             checks: AtomicU32::new(0),
@@ -61,6 +65,7 @@ impl Limiter {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
                 Standing {
+                    name: self.name,
                     rate: self.rate,
                     remaining,
                     reset: self.seconds_for(self.rate.requests.saturating_sub(remaining)),
@@ -71,6 +76,7 @@ impl Limiter {
                 let wait = until.wait_time_from(DefaultClock::default().now());
                 let wait = (wait.as_secs_f64().ceil() as u64).max(1);
                 Standing {
+                    name: self.name,
                     rate: self.rate,
                     remaining: 0,
                     reset: wait,
@@ -87,12 +93,39 @@ impl Limiter {
     }
 }
 
+/// Counts a request against limits in their order, each with the caller it knows, up to the first that refuses;
+/// what comes after that one is not used up. The strictest is what the caller is told.
+pub(crate) fn check<'a>(
+    limits: impl IntoIterator<Item = (&'a Limiter, &'a str)>,
+) -> Option<Standing> {
+    let mut strictest = None;
+    for (limiter, caller) in limits {
+        let standing = limiter.check(caller);
+        if standing.retry_after.is_some() {
+            return Some(standing);
+        }
+        strictest = Some(strictest.map_or(standing, |other: Standing| other.stricter(standing)));
+    }
+    strictest
+}
+
 impl Standing {
+    /// The one of two that ends first.
+    pub(crate) fn stricter(self, other: Self) -> Self {
+        let left = |standing: &Self| (standing.retry_after.is_none(), standing.remaining);
+        if left(&other) < left(&self) {
+            other
+        } else {
+            self
+        }
+    }
+
     /// Tells the caller.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let Rate { requests, seconds } = self.rate;
-        let policy = format!("\"default\";q={requests};w={seconds}");
-        let state = format!("\"default\";r={};t={}", self.remaining, self.reset);
+        let name = self.name;
+        let policy = format!("\"{name}\";q={requests};w={seconds}");
+        let state = format!("\"{name}\";r={};t={}", self.remaining, self.reset);
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 headers.insert(name, value);

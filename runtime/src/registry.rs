@@ -10,14 +10,19 @@ use axum::extract::{RawPathParams, Request};
 use axum::http::Uri;
 use axum::routing::any;
 
+use crate::cors::{self, Origins};
 use crate::endpoint::{EndpointSpec, ParameterLocation};
+use crate::gate::{self, Gate};
+use crate::health::Readiness;
 use crate::idempotency::Answers;
+use crate::metrics::Metrics;
 use crate::models::Models;
+use crate::outage::Outage;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::rate::Limiter;
 use crate::respond::{Hosts, frame, problem};
-use crate::router::{Live, Methods, Shared, answer};
+use crate::router::{Limits, Live, Methods, Shared, answer};
 use crate::run::Drain;
 use crate::service::Service;
 use crate::session::Sessions;
@@ -168,7 +173,8 @@ impl Registry {
         hosts: Hosts,
         store: &Store,
     ) -> Result<Built, StartError> {
-        let system = System::new(self.openapi, &self.services, settings.auth.clone())?;
+        let origins = Origins::new(&settings.cors_origins)
+            .map_err(|detail| StartError::setting("cors.origins", detail))?;
         let slugs = self
             .services
             .iter()
@@ -177,6 +183,28 @@ impl Registry {
         let slugs = Arc::new(slugs);
         let drain = Drain::new();
         let kept = self.sessions.unwrap_or_else(|| store.sessions());
+        let outage = Arc::new(Outage::default());
+        let metrics = Arc::new(Metrics::new());
+        let system = System::new(
+            self.openapi,
+            &self.services,
+            settings.auth.clone(),
+            Readiness::new(
+                Arc::clone(&kept),
+                Arc::clone(&outage),
+                settings.auth.clone(),
+                drain.clone(),
+            ),
+            settings.metrics.then(|| Arc::clone(&metrics)),
+            settings.docs,
+        )?;
+        let gate = Gate::new(
+            settings.concurrency,
+            common("address", settings.rates.address)?,
+            settings.trusted_proxies,
+            Arc::clone(&metrics),
+            drain.clone(),
+        );
         let sessions = Arc::new(Sessions::new(kept));
         let sessions_api = sessions_api::routes(Served {
             agents: Arc::clone(&slugs),
@@ -190,12 +218,15 @@ impl Registry {
             .transpose()?;
         let own = system::routes(system)
             .merge(sessions_api)
-            .merge(token_routes::routes(issuer));
+            .merge(token_routes::routes(issuer, settings.trusted_proxies));
         let shared = Shared {
             provider: match self.provider {
                 Some(provider) => provider,
                 None => Arc::new(models(&settings, &self.services)?),
             },
+            outage,
+            metrics,
+            limits: limits(&settings)?,
             tools: Tools::new(self.tools)?,
             sessions: Arc::clone(&sessions),
             answers: Answers::default(),
@@ -204,9 +235,19 @@ impl Registry {
             timeout: settings.timeout,
             drain: drain.clone(),
         };
-        let router = mount(own, self.services, Arc::new(shared))?
+        let mut router = mount(own, self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
-            .layer(axum::middleware::from_fn_with_state(hosts, frame));
+            .layer(axum::middleware::from_fn_with_state(
+                Arc::new(gate),
+                gate::pass,
+            ));
+        if !origins.is_empty() {
+            router = router.layer(axum::middleware::from_fn_with_state(
+                Arc::new(origins),
+                cors::allow,
+            ));
+        }
+        let router = router.layer(axum::middleware::from_fn_with_state(hosts, frame));
         Ok(Built {
             router,
             drain,
@@ -223,6 +264,9 @@ impl Service {
         let built = Settings::from_env().and_then(|settings| {
             let shared = Shared {
                 provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
+                outage: Arc::default(),
+                metrics: Arc::new(Metrics::new()),
+                limits: limits(&settings)?,
                 tools: Tools::default(),
                 sessions: Arc::new(Sessions::new(Store::memory().sessions())),
                 answers: Answers::default(),
@@ -340,8 +384,25 @@ fn missing(slugs: &BTreeSet<&str>, path: &str) -> Problem {
     }
 }
 
+/// The limits that the operator sets for all endpoints.
+fn limits(settings: &Settings) -> Result<Limits, StartError> {
+    Ok(Limits {
+        subject: common("subject", settings.rates.subject)?,
+        agent: common("agent", settings.rates.agent)?,
+        proxies: settings.trusted_proxies,
+    })
+}
+
+fn common(name: &'static str, rate: Option<Rate>) -> Result<Option<Limiter>, StartError> {
+    let limiter = |rate| {
+        Limiter::new(name, rate)
+            .ok_or_else(|| StartError::setting(format!("rate.{name}"), "admits nothing"))
+    };
+    rate.map(limiter).transpose()
+}
+
 fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
-    let limiter = Limiter::new(rate).ok_or_else(|| {
+    let limiter = Limiter::new("default", rate).ok_or_else(|| {
         let Rate { requests, seconds } = rate;
         wrong(
             name,

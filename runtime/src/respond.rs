@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
@@ -18,6 +18,7 @@ use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 /// The longest id of a request that is taken over.
 const LONGEST_REQUEST_ID: usize = 128;
 
@@ -29,6 +30,10 @@ pub(crate) struct RequestFacts {
     /// Its path.
     pub(crate) path: String,
 }
+
+/// Marks an answer that is complete although its status is an error's; an extension of answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finished;
 
 /// Which names of its own a service listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,8 @@ pub(crate) async fn frame(
     let id = request_id(request.headers());
     let path = request.uri().path().to_owned();
     let method = request.method().clone();
+    // The parts of a path that callers fill in are theirs, and not for the log.
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let facts = RequestFacts {
         id: id.clone(),
         path,
@@ -98,7 +105,8 @@ pub(crate) async fn frame(
         problem(Problem::new(500, "the service failed; its log says why"))
     });
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && response.extensions().get::<Finished>().is_none() {
         response = written(response, &facts);
     }
     let headers = response.headers_mut();
@@ -111,18 +119,19 @@ pub(crate) async fn frame(
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
         (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-        (
             HeaderName::from_static("cross-origin-resource-policy"),
             "same-origin",
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    // A page that is served says itself what it may do.
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(NOTHING);
     let ms = began.elapsed().as_millis();
-    tracing::info!(request_id = facts.id, %method, path = facts.path, status = status.as_u16(), ms, "answered");
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    tracing::info!(request_id = facts.id, %method, route, status = status.as_u16(), ms, "answered");
     response
 }
 

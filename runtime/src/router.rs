@@ -1,14 +1,13 @@
 //! From an HTTP request to a run and back: who may, how often, in which form.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{ConnectInfo, RawPathParams, Request};
+use axum::extract::{RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -21,10 +20,14 @@ use crate::endpoint::Method;
 use crate::error::AgentError;
 use crate::event::Event;
 use crate::formats::Uuid;
+use crate::gate::Answered;
 use crate::idempotency::{Answers, Claim, Claimed};
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::peer;
 use crate::problem::Problem;
 use crate::provider::Provider;
-use crate::rate::Limiter;
+use crate::rate::{self, Limiter};
 use crate::request;
 use crate::respond::{RequestFacts, json, problem};
 use crate::run::{Drain, EVENTS_AHEAD, run, start};
@@ -41,6 +44,12 @@ pub(crate) struct Shared {
     pub(crate) provider: Arc<dyn Provider>,
     /// What their models may have called.
     pub(crate) tools: Tools,
+    /// Whether who answers is known to be down.
+    pub(crate) outage: Arc<Outage>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// How often one subject may call, and how often one agent may be called.
+    pub(crate) limits: Limits,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// The answers to requests that may be sent again.
@@ -53,6 +62,16 @@ pub(crate) struct Shared {
     pub(crate) timeout: Duration,
     /// When everything has to end.
     pub(crate) drain: Drain,
+}
+
+/// The rates that hold for all endpoints.
+pub(crate) struct Limits {
+    /// Of one subject.
+    pub(crate) subject: Option<Limiter>,
+    /// Of one agent.
+    pub(crate) agent: Option<Limiter>,
+    /// How many proxies are believed what they say of a caller's address.
+    pub(crate) proxies: usize,
 }
 
 /// An endpoint as it is served.
@@ -79,6 +98,20 @@ pub(crate) async fn answer(
         Ok(live) => live,
         Err(response) => return *response,
     };
+    let mut response = answer_at(&shared, live, path, request).await;
+    response.extensions_mut().insert(Answered {
+        agent: live.agent.slug,
+        endpoint: live.mounted.spec.name,
+    });
+    response
+}
+
+async fn answer_at(
+    shared: &Shared,
+    live: &Live,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+) -> Response {
     let path = match path {
         Ok(path) => path
             .iter()
@@ -97,19 +130,33 @@ pub(crate) async fn answer(
         Err(response) => return *response,
     };
     let (parts, body) = request.into_parts();
-    let standing = live
-        .limiter
-        .as_ref()
-        .map(|limiter| limiter.check(&identity(&shared, &caller, &parts)));
+    let limits = &shared.limits;
+    let standing = if limits.subject.is_some() || live.limiter.is_some() || limits.agent.is_some() {
+        let caller = identity(shared, &caller, &parts);
+        let own = [limits.subject.as_ref(), live.limiter.as_deref()];
+        let own = own.into_iter().flatten().map(|limiter| (limiter, &*caller));
+        let agent = limits
+            .agent
+            .iter()
+            .map(|limiter| (limiter, live.agent.slug));
+        rate::check(own.chain(agent))
+    } else {
+        None
+    };
     let mut response = match standing.and_then(|standing| standing.retry_after) {
-        Some(seconds) => problem(AgentError::RateLimited(seconds).to_problem()),
-        None => match run_of(&shared, live, caller, &parts, &path, body).await {
+        Some(seconds) => {
+            let name = standing.map_or("", |standing| standing.name);
+            shared.metrics.rate_limited(name);
+            problem(AgentError::RateLimited(seconds).to_problem())
+        }
+        None => match run_of(shared, live, caller, &parts, &path, body).await {
             Ok(response) => response,
             Err(document) => problem(*document),
         },
     };
     if let Some(standing) = standing {
         standing.write(response.headers_mut());
+        response.extensions_mut().insert(standing);
     }
     response
 }
@@ -217,22 +264,11 @@ fn identity(shared: &Shared, caller: &Caller, parts: &Parts) -> String {
     if shared.auth.is_some() {
         return format!("subject {}", caller.subject);
     }
-    peer(&parts.extensions)
-}
-
-/// The address that a request comes from, as far as it is known. An IPv6 caller owns its whole /64.
-pub(crate) fn peer(extensions: &Extensions) -> String {
-    match extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|peer| peer.ip().to_canonical())
-    {
-        Some(IpAddr::V4(address)) => address.to_string(),
-        Some(IpAddr::V6(address)) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-        None => String::new(),
-    }
+    peer::counted(peer::address(
+        &parts.headers,
+        &parts.extensions,
+        shared.limits.proxies,
+    ))
 }
 
 /// Answers a request that may be made: as a whole, or event by event.
@@ -290,6 +326,8 @@ async fn run_of(
         provider: Arc::clone(&shared.provider),
         tools: shared.tools.clone(),
         deadline: Instant::now() + timeout,
+        outage: Arc::clone(&shared.outage),
+        metrics: Arc::clone(&shared.metrics),
         sessions: Arc::clone(&shared.sessions),
         sink: Sink::new(id, live.agent.slug, events),
     }));

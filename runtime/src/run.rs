@@ -3,16 +3,17 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::context::RunContext;
 use crate::error::AgentError;
-use crate::event::Event;
+use crate::event::{Event, Usage};
 use crate::reply::Reply;
 
 /// How many events may wait for a slow reader before the run waits too.
@@ -24,23 +25,44 @@ pub(crate) struct Running {
     task: JoinHandle<()>,
 }
 
-/// The moment at which what is still running has to end.
+/// How far a service is on its way to its end.
 #[derive(Debug, Clone)]
-pub(crate) struct Drain(Arc<watch::Sender<bool>>);
+pub(crate) struct Drain(Arc<watch::Sender<Phase>>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Draining,
+    Over,
+}
 
 impl Drain {
-    /// A moment that has not come.
+    /// The end is not in sight.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(false)))
+        Self(Arc::new(watch::Sender::new(Phase::Serving)))
     }
 
-    /// It has come.
+    /// From now on nothing new begins.
+    pub(crate) fn begin(&self) {
+        self.0.send_replace(Phase::Draining);
+    }
+
+    /// What is still running has to end now.
     pub(crate) fn end(&self) {
-        self.0.send_replace(true);
+        self.0.send_replace(Phase::Over);
+    }
+
+    /// Whether nothing new may begin.
+    pub(crate) fn begun(&self) -> bool {
+        *self.0.borrow() != Phase::Serving
     }
 
     async fn ended(&self) {
-        let _ = self.0.subscribe().wait_for(|ended| *ended).await;
+        let _ = self
+            .0
+            .subscribe()
+            .wait_for(|phase| *phase == Phase::Over)
+            .await;
     }
 }
 
@@ -67,6 +89,25 @@ pub(crate) async fn run(
     timeout: Duration,
     drain: &Drain,
 ) -> Event {
+    let run = &cx.0;
+    let span = tracing::error_span!(
+        "run",
+        run_id = %run.id,
+        request_id = run.request_id,
+        agent = run.agent.slug,
+        endpoint = run.endpoint.name,
+        model = tracing::field::Empty,
+    );
+    watched(cx, handler, timeout, drain).instrument(span).await
+}
+
+async fn watched(
+    cx: &RunContext,
+    handler: impl Future<Output = Result<Reply<Value>, AgentError>> + Send,
+    timeout: Duration,
+    drain: &Drain,
+) -> Event {
+    let mut account = Account::open(cx);
     let outcome = tokio::select! {
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
@@ -77,6 +118,8 @@ pub(crate) async fn run(
     };
     match outcome {
         Ok(reply) => {
+            account.outcome = "completed";
+            account.usage = reply.usage;
             let run = &cx.0;
             run.sink
                 .started(reply.model.as_deref().unwrap_or("code"))
@@ -88,7 +131,10 @@ pub(crate) async fn run(
                 output: reply.value,
             }
         }
-        Err(error) => failed(cx, &error),
+        Err(error) => {
+            account.outcome = "failed";
+            failed(cx, &error)
+        }
     }
 }
 
@@ -105,10 +151,50 @@ impl Drop for Running {
     }
 }
 
+/// What is counted and logged of a run when it is over, also when it ends because its caller went away.
+struct Account<'a> {
+    cx: &'a RunContext,
+    began: Instant,
+    outcome: &'static str,
+    usage: Usage,
+}
+
+impl<'a> Account<'a> {
+    fn open(cx: &'a RunContext) -> Self {
+        cx.0.metrics.run_began(cx.0.agent.slug);
+        Self {
+            cx,
+            began: Instant::now(),
+            outcome: "cancelled",
+            usage: Usage::default(),
+        }
+    }
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        let run = &self.cx.0;
+        run.metrics
+            .run_ended(run.agent.slug, run.endpoint.name, self.outcome);
+        let Usage {
+            input_tokens,
+            output_tokens,
+        } = self.usage;
+        let ms = self.began.elapsed().as_millis();
+        tracing::info!(
+            outcome = self.outcome,
+            ms,
+            input_tokens,
+            output_tokens,
+            "run ended"
+        );
+    }
+}
+
 fn failed(cx: &RunContext, error: &AgentError) -> Event {
     let run = &cx.0;
     if matches!(error, AgentError::Internal(_)) {
-        tracing::error!(request_id = run.request_id, endpoint = run.endpoint.operation_id, %error, "run failed");
+        tracing::error!(%error, "run failed");
     }
     let mut problem = error.to_problem();
     problem.instance.clone_from(&run.instance);

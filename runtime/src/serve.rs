@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tracing_subscriber::filter::LevelFilter;
 
+use crate::listen::listen as accept;
+use crate::log;
 use crate::registry::{Built, Registry};
 use crate::respond::Hosts;
 use crate::settings::{ADDRESS, Settings, WAYS};
@@ -25,12 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Serves `registry` as `settings` say, until SIGINT or SIGTERM. The exit code is 2 for a wrong setting, and 1 for
 /// everything else that keeps the service from running, which is told on the standard error.
 pub fn serve_with(registry: Registry, settings: Settings) -> ExitCode {
-    // A program that has set up its own log keeps it.
-    let _ = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::INFO)
-        .try_init();
+    log::start(settings.log);
     match run(registry, settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
@@ -73,45 +69,45 @@ pub async fn serve_on(
 ) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::Io)?;
     refuse_strangers(&[address], &settings)?;
-    let patience = settings.drain;
     let _watch = watch(&settings);
     let store = registry.open_store(&settings).await?;
-    let built = build(registry, settings, &store)?;
-    serve_router(listener, built, store, patience, shutdown).await
+    let built = build(registry, settings.clone(), &store)?;
+    serve_router(listener, built, store, &settings, shutdown).await;
+    Ok(())
 }
 
 async fn serve_router(
     listener: TcpListener,
     built: Built,
     store: Store,
-    patience: Duration,
+    settings: &Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), StartError> {
+) {
     let Built {
         router,
         drain,
         sessions,
     } = built;
-    let app = router.into_make_service_with_connect_info::<SocketAddr>();
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let draining = drain.clone();
+    let server = accept(listener, router, settings.idle, async move {
         shutdown.await;
         tracing::info!("stopping");
+        draining.begin();
         stop.send_replace(true);
     });
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
-        tokio::time::sleep(patience).await;
+        tokio::time::sleep(settings.drain).await;
         drain.end();
         tokio::time::sleep(LAST_WORDS).await;
     };
-    let served = tokio::select! {
-        served = server.into_future() => served.map_err(StartError::Io),
-        () = deadline => Ok(()),
+    tokio::select! {
+        () = server => {}
+        () = deadline => {}
         never = store.stay_clean() => match never {},
-    };
+    }
     sessions.end().await;
-    served
 }
 
 /// Keeps the keys that tokens are checked with fresh, until it is dropped.
@@ -137,7 +133,8 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
         let signals = signals()?;
         // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        serve_router(listener, built, store, settings.drain, signals).await
+        serve_router(listener, built, store, &settings, signals).await;
+        Ok(())
     })
 }
 

@@ -28,6 +28,11 @@ pub struct Settings {
     pub body_limit: usize,
     /// How many requests may be answered at a time; the next one is told to come later.
     pub concurrency: usize,
+    /// How many proxies stand before the service, and add the address that called them to `X-Forwarded-For`; with none,
+    /// what that header says is not heeded.
+    pub trusted_proxies: usize,
+    /// How long a connection may be idle, or take to send the head of a request.
+    pub idle: Duration,
     /// How long a run may take where neither the endpoint nor the agent says.
     pub timeout: Duration,
     /// How long a service that is to stop waits for what is still running.
@@ -107,6 +112,8 @@ impl Default for Settings {
             tokens: None,
             body_limit: 1024 * 1024,
             concurrency: 256,
+            trusted_proxies: 0,
+            idle: Duration::from_secs(75),
             timeout: Duration::from_secs(300),
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),

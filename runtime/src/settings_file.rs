@@ -24,6 +24,7 @@ const ALIASES: [&str; 4] = ["default", "sonnet", "opus", "haiku"];
 /// The keys that a variable can set, by the kind of their values.
 const TEXTS: &[&str] = &[
     "address",
+    "limits.idle",
     "limits.timeout",
     "limits.drain",
     "auth.hs256_secret",
@@ -44,6 +45,7 @@ const TEXTS: &[&str] = &[
 const VALUES: &[&str] = &[
     "limits.body_bytes",
     "limits.concurrency",
+    "limits.trusted_proxies",
     "docs.enabled",
     "metrics.enabled",
 ];
@@ -76,6 +78,9 @@ pub(crate) struct File {
 pub(crate) struct LimitsFile {
     pub(crate) body_bytes: Option<usize>,
     pub(crate) concurrency: Option<usize>,
+    pub(crate) trusted_proxies: Option<usize>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) idle: Option<Duration>,
     #[serde(deserialize_with = "span")]
     pub(crate) timeout: Option<Duration>,
     #[serde(deserialize_with = "span")]

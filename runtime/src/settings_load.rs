@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
+use crate::cors::Origins;
 use crate::provider_settings::{PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys};
 use crate::secret::Secret;
 use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS};
@@ -122,6 +123,7 @@ fn resolve(
         read.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
     }
     check_limits(loaded)?;
+    Origins::new(&file.cors.origins).map_err(|detail| loaded.wrong("cors.origins", detail))?;
     let auth = auth(loaded)?;
     let tokens = tokens(loaded, auth.as_ref())?;
     let mut providers = providers(loaded)?;
@@ -132,6 +134,8 @@ fn resolve(
         tokens,
         body_limit: file.limits.body_bytes.unwrap_or(usual.body_limit),
         concurrency: file.limits.concurrency.unwrap_or(usual.concurrency),
+        trusted_proxies: file.limits.trusted_proxies.unwrap_or(usual.trusted_proxies),
+        idle: file.limits.idle.unwrap_or(usual.idle),
         timeout: file.limits.timeout.unwrap_or(usual.timeout),
         drain: file.limits.drain.unwrap_or(usual.drain),
         cors_origins: file.cors.origins.clone(),

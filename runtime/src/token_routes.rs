@@ -13,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::accept::wanted;
 use crate::error::AgentError;
+use crate::peer;
 use crate::problem::Problem;
 use crate::rate::Limiter;
 use crate::request::{is_json, read_bytes};
 use crate::respond::{json, problem};
-use crate::router::{not_allowed, options, peer};
+use crate::router::{not_allowed, options};
 use crate::spec::Rate;
 use crate::tokens::{Denied, Granted, Issuer};
 
@@ -46,13 +47,15 @@ enum Asked {
 struct Desk {
     issuer: Issuer,
     limiter: Option<Limiter>,
+    proxies: usize,
 }
 
 /// The routes, which answer 404 if the service issues no tokens.
-pub(crate) fn routes(issuer: Option<Issuer>) -> Router {
+pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize) -> Router {
     let desk = issuer.map(|issuer| Desk {
         issuer,
-        limiter: Limiter::new(RATE),
+        limiter: Limiter::new("address", RATE),
+        proxies,
     });
     let desk = Arc::new(desk);
     let route = |asked| {
@@ -77,7 +80,8 @@ pub(crate) fn routes(issuer: Option<Issuer>) -> Router {
 }
 
 async fn limited(desk: &Desk, asked: Asked, request: Request) -> Response {
-    let address = peer(request.extensions());
+    let address = peer::address(request.headers(), request.extensions(), desk.proxies);
+    let address = peer::counted(address);
     let standing = desk.limiter.as_ref().map(|limiter| limiter.check(&address));
     let mut response = match standing.and_then(|standing| standing.retry_after) {
         Some(seconds) => problem(AgentError::RateLimited(seconds).to_problem()),

@@ -4,12 +4,16 @@
 mod access;
 mod access_keys;
 mod contract;
+mod cors;
 mod durability;
 mod exchanges;
 mod formats;
 mod idempotency;
+mod limits;
+mod log;
 mod logged;
 mod models;
+mod operation;
 mod providers;
 mod refresh_tokens;
 mod requests;

@@ -98,6 +98,110 @@ async fn it_answers_ends_runs_with_their_callers_and_stops() {
 }
 
 #[tokio::test]
+async fn a_caller_who_leaves_takes_the_model_along_within_a_second() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let provider = Hangs::default();
+    tokio::spawn(serve_on(
+        listener,
+        registry().provider(provider.clone()),
+        Settings::default(),
+        std::future::pending(),
+    ));
+    for accept in ["application/json", "text/event-stream"] {
+        let head = format!("{CHAT}\r\nAccept: {accept}");
+        let caller = ask(address, &head, r#"{"message":"hi"}"#).await;
+        assert!(eventually(|| provider.under_way() == 1).await);
+        let began = Instant::now();
+        drop(caller);
+        assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let provider = Hangs::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let settings = Settings {
+        drain: Duration::from_millis(500),
+        ..Settings::default()
+    };
+    let served = tokio::spawn(serve_on(
+        listener,
+        registry().provider(provider.clone()),
+        settings,
+        async {
+            let _ = stopped.await;
+        },
+    ));
+    let streaming = ask(
+        address,
+        &format!("{CHAT}\r\nAccept: text/event-stream"),
+        r#"{"message":"hi"}"#,
+    )
+    .await;
+    assert!(eventually(|| provider.under_way() == 1).await);
+    // A connection that was there before, and on which no request comes, does not keep the service.
+    let silent = TcpStream::connect(address).await.unwrap();
+    let began = Instant::now();
+    stop.send(()).unwrap();
+    let close = "HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+    let ask_for =
+        async |head: &str| rest(ask(address, &format!("{head} {close}"), "{}").await).await;
+    // A connection that is as old as the signal may be closed before it has asked anything.
+    let mut ready = String::new();
+    while !ready.starts_with("HTTP/1.1 503") && began.elapsed() < Duration::from_millis(200) {
+        ready = ask_for("GET /readyz").await;
+    }
+    let chat = ask_for("POST /chat").await;
+    let live = ask_for("GET /livez").await;
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(ready.contains("the service is stopping"), "{ready}");
+    assert!(chat.starts_with("HTTP/1.1 503"), "{chat}");
+    assert!(chat.contains("shutting down"), "{chat}");
+    assert!(live.starts_with("HTTP/1.1 200"), "{live}");
+    let streamed = rest(streaming).await;
+    assert!(
+        streamed.contains("event: run.failed") && streamed.contains("\"status\":503"),
+        "{streamed}"
+    );
+    assert_eq!(rest(silent).await, "");
+    served.await.unwrap().unwrap();
+    assert!((500..2_000).contains(&began.elapsed().as_millis()));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_not_waited_for() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let settings = Settings {
+        idle: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    tokio::spawn(serve_on(
+        listener,
+        registry(),
+        settings,
+        std::future::pending(),
+    ));
+    let began = Instant::now();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: loc")
+        .await
+        .unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    for stream in [&mut slow, &mut silent] {
+        let mut text = String::new();
+        // It is closed, perhaps with a word, and never with an answer.
+        let _ = stream.read_to_string(&mut text).await;
+        assert!(!text.contains(" 200 "), "{text}");
+    }
+    let took = began.elapsed().as_millis();
+    assert!((200..2_000).contains(&took), "{took}");
+}
+
+#[tokio::test]
 async fn without_authentication_it_listens_to_its_own_names_only() {
     let (listener, address) = listener("127.0.0.1:0").await;
     tokio::spawn(serve_on(

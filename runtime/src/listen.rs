@@ -1,0 +1,109 @@
+//! Takes connections and answers what comes over them in HTTP/1.1, until it is told to stop.
+
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower_service::Service;
+
+/// How long to wait when the machine has no more connections to give.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Answers with `router` what comes in at `listener`, until `stop` is ready; then ends when the last request that was
+/// there has its answer. Who comes in the meantime is still heard, so that the router can say that it is over.
+/// A connection on which no whole head of a request comes within `idle` is closed.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    router: Router,
+    idle: Duration,
+    stop: impl Future<Output = ()>,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(idle);
+    let connections = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener) => accepted,
+        };
+        let connection = http.serve_connection(TokioIo::new(stream), answers(&router, peer));
+        tokio::spawn(ended(connections.watch(connection)));
+    }
+    http.keep_alive(false);
+    let mut last = pin!(connections.shutdown());
+    // Whoever is not through by the end is cut off.
+    let mut late = JoinSet::new();
+    loop {
+        let (stream, peer) = tokio::select! {
+            () = &mut last => break,
+            Some(_) = late.join_next() => continue,
+            accepted = accept(&listener) => accepted,
+        };
+        let connection = http.serve_connection(TokioIo::new(stream), answers(&router, peer));
+        late.spawn(ended(connection));
+    }
+}
+
+async fn ended(connection: impl Future<Output = hyper::Result<()>>) {
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// What answers the requests of one connection.
+fn answers(
+    router: &Router,
+    peer: SocketAddr,
+) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<> {
+    let router = router.clone();
+    service_fn(move |request| answer(router.clone(), peer, request))
+}
+
+async fn answer(
+    mut router: Router,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    request.extensions_mut().insert(ConnectInfo(peer));
+    router.call(request).await
+}
+
+/// The next connection. One that broke before it was taken is nobody's loss; when there are too many, others must
+/// end first.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // The pieces of an answer are small, and somebody reads along.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            Err(error) => {
+                let is_theirs = matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionAborted
+                        | ErrorKind::ConnectionRefused
+                        | ErrorKind::ConnectionReset
+                );
+                if !is_theirs {
+                    tracing::error!(%error, "no connection can be taken");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Where the log goes, and how it looks. What callers and models say is never logged.
+
+use crate::settings::{Log, LogFormat};
+
+/// Sends the log to stderr, as `log` says. A program that has set up its own log keeps it.
+pub(crate) fn start(log: Log) {
+    let lines = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_max_level(log.level);
+    let _ = match log.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
+    };
+}

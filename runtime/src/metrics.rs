@@ -1,0 +1,176 @@
+//! What a service counts of itself, in the text format of Prometheus. No label holds what a caller chose.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::event::Usage;
+
+/// The content type of the text format, version 0.0.4.
+const CONTENT_TYPE: HeaderValue =
+    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+/// The upper bounds of the durations that are counted together, in seconds: from an answer out of memory to the
+/// longest run.
+const SECONDS: [f64; 15] = [
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 120.0, 300.0,
+];
+
+/// The counters of one service.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    runs: IntCounterVec,
+    in_flight: IntGaugeVec,
+    tokens: IntCounterVec,
+    provider_errors: IntCounterVec,
+    rate_limited: IntCounterVec,
+    rejected: IntCounterVec,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    ///
+    /// # Panics
+    /// Never: two counters of one name are what it panics at, and the names are these.
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels).expect("a good name");
+            registry.register(Box::new(counter.clone())).expect("one");
+            counter
+        };
+        let requests = counter(
+            "agentgen_requests_total",
+            "Requests that were answered; the service's own have no agent.",
+            &["agent", "endpoint", "status"],
+        );
+        let runs = counter(
+            "agentgen_runs_total",
+            "Runs that are over: completed, failed, or cancelled because the caller went away.",
+            &["agent", "endpoint", "outcome"],
+        );
+        let tokens = counter(
+            "agentgen_tokens_total",
+            "Tokens that models read (input) and wrote (output).",
+            &["agent", "model", "kind"],
+        );
+        let provider_errors = counter(
+            "agentgen_provider_errors_total",
+            "Turns that a model did not finish, by what went wrong.",
+            &["agent", "model", "kind"],
+        );
+        let rate_limited = counter(
+            "agentgen_rate_limited_total",
+            "Requests that were over a rate, by the limit that refused them.",
+            &["limit"],
+        );
+        let rejected = counter(
+            "agentgen_rejected_total",
+            "Requests that were turned away unread, because of concurrency or shutdown.",
+            &["reason"],
+        );
+        let seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "agentgen_request_duration_seconds",
+                "How long a request took to the last byte of its answer.",
+            )
+            .buckets(SECONDS.to_vec()),
+            &["agent", "endpoint"],
+        )
+        .expect("a good name");
+        registry.register(Box::new(seconds.clone())).expect("one");
+        let in_flight = IntGaugeVec::new(
+            Opts::new("agentgen_runs_in_flight", "Runs that are under way."),
+            &["agent"],
+        )
+        .expect("a good name");
+        registry.register(Box::new(in_flight.clone())).expect("one");
+        Self {
+            registry,
+            requests,
+            seconds,
+            runs,
+            in_flight,
+            tokens,
+            provider_errors,
+            rate_limited,
+            rejected,
+        }
+    }
+
+    /// A request was answered: `agent` and `endpoint` are names of the registry, or empty and a route.
+    pub(crate) fn answered(&self, agent: &str, endpoint: &str, status: u16, took: Duration) {
+        let labels = [agent, endpoint];
+        self.seconds
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64());
+        let mut buffer = [0; 3];
+        self.requests
+            .with_label_values(&[agent, endpoint, digits(status, &mut buffer)])
+            .inc();
+    }
+
+    /// A run began.
+    pub(crate) fn run_began(&self, agent: &str) {
+        self.in_flight.with_label_values(&[agent]).inc();
+    }
+
+    /// A run is over: `completed`, `failed` or `cancelled`.
+    pub(crate) fn run_ended(&self, agent: &str, endpoint: &str, outcome: &str) {
+        self.in_flight.with_label_values(&[agent]).dec();
+        self.runs
+            .with_label_values(&[agent, endpoint, outcome])
+            .inc();
+    }
+
+    /// A model answered for an agent.
+    pub(crate) fn model_answered(&self, agent: &str, model: &str, usage: Usage) {
+        for (kind, tokens) in [
+            ("input", usage.input_tokens),
+            ("output", usage.output_tokens),
+        ] {
+            self.tokens
+                .with_label_values(&[agent, model, kind])
+                .inc_by(tokens);
+        }
+    }
+
+    /// A model did not finish its turn for an agent.
+    pub(crate) fn model_failed(&self, agent: &str, model: &str, kind: &str) {
+        self.provider_errors
+            .with_label_values(&[agent, model, kind])
+            .inc();
+    }
+
+    /// A request was over the rate that is called `limit`.
+    pub(crate) fn rate_limited(&self, limit: &str) {
+        self.rate_limited.with_label_values(&[limit]).inc();
+    }
+
+    /// A request was turned away: `concurrency` or `shutdown`.
+    pub(crate) fn rejected(&self, reason: &str) {
+        self.rejected.with_label_values(&[reason]).inc();
+    }
+
+    /// All of it.
+    pub(crate) fn respond(&self) -> Response {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics can't be written");
+        }
+        ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+    }
+}
+
+/// The three digits of a status, without an allocation for each request.
+fn digits(status: u16, buffer: &mut [u8; 3]) -> &str {
+    for (place, unit) in buffer.iter_mut().zip([100, 10, 1]) {
+        *place = b'0' + (status / unit % 10) as u8;
+    }
+    std::str::from_utf8(buffer).unwrap_or_default()
+}

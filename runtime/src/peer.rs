@@ -1,0 +1,52 @@
+//! Which address a request comes from.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The address that the outermost of `proxies` trusted proxies was called from. Each of them adds a caller to the end
+/// of `X-Forwarded-For`; what stands before that anybody can have written. `None` without a socket.
+pub(crate) fn address(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    proxies: usize,
+) -> Option<IpAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>()?;
+    let told = proxies.checked_sub(1).and_then(|nth| {
+        let values = headers.get_all(FORWARDED_FOR).iter().rev();
+        let mut entries = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.rsplit(','));
+        read(entries.nth(nth)?.trim())
+    });
+    Some(told.unwrap_or_else(|| peer.ip()).to_canonical())
+}
+
+/// Whether a request comes from this machine, and not through a proxy on it.
+pub(crate) fn is_local(headers: &HeaderMap, extensions: &Extensions) -> bool {
+    !headers.contains_key(FORWARDED_FOR)
+        && !headers.contains_key(header::FORWARDED)
+        && address(headers, extensions, 0).is_some_and(|address| address.is_loopback())
+}
+
+/// What a rate counts an address as: an IPv6 caller owns its whole /64.
+pub(crate) fn counted(address: Option<IpAddr>) -> String {
+    match address {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        None => String::new(),
+    }
+}
+
+/// An address as proxies write it, some of them with the port.
+fn read(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
