@@ -97,6 +97,23 @@ macro_rules! of {
     };
 }
 
+/// Takes a lease, or ends with what the second one is told.
+macro_rules! take {
+    ($key:expr, $lease:expr, $database:expr) => {
+        let taken = of!(sqlx::query(LEASE), $key)
+            .bind(&$lease.holder)
+            .bind(&$lease.turn)
+            .bind(now().saturating_add(signed($lease.lasts.as_millis())))
+            .bind(now())
+            .execute($database)
+            .await
+            .map_err(failed)?;
+        if taken.rows_affected() == 0 {
+            return Err(busy());
+        }
+    };
+}
+
 macro_rules! sessions {
     ($store:ty) => {
         impl SessionStore for $store {
@@ -107,17 +124,7 @@ macro_rules! sessions {
                 history_tokens: u64,
             ) -> Stored<'a, Option<Conversation>> {
                 Box::pin(async move {
-                    let taken = of!(sqlx::query(LEASE), key)
-                        .bind(&lease.holder)
-                        .bind(&lease.turn)
-                        .bind(now().saturating_add(signed(lease.lasts.as_millis())))
-                        .bind(now())
-                        .execute(&self.write)
-                        .await
-                        .map_err(failed)?;
-                    if taken.rows_affected() == 0 {
-                        return Err(busy());
-                    }
+                    take!(key, lease, &self.write);
                     let found = of!(sqlx::query_as::<_, (i64, i64)>(FIND), key)
                         .bind(now())
                         .fetch_optional(&self.read)
@@ -293,17 +300,7 @@ macro_rules! sessions {
             fn delete<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, bool> {
                 Box::pin(async move {
                     let mut change = self.begin().await.map_err(failed)?;
-                    let taken = of!(sqlx::query(LEASE), key)
-                        .bind(&lease.holder)
-                        .bind(&lease.turn)
-                        .bind(now().saturating_add(signed(lease.lasts.as_millis())))
-                        .bind(now())
-                        .execute(&mut *change)
-                        .await
-                        .map_err(failed)?;
-                    if taken.rows_affected() == 0 {
-                        return Err(busy());
-                    }
+                    take!(key, lease, &mut *change);
                     let end = of!(sqlx::query_scalar::<_, i64>(DELETE), key)
                         .fetch_optional(&mut *change)
                         .await

@@ -268,3 +268,34 @@ fn a_secret_is_long_and_stays_one() {
     );
     assert!(told.contains("[redacted]") && !told.contains(SECRET) && !told.contains("48, 49"));
 }
+
+#[tokio::test]
+async fn nobody_meets_another_ones_session() {
+    let app = guarded();
+    let path = "/v1/agents/desk/sessions";
+    let as_subject = async |subject: &str, method: &str, path: &str, body: &str| {
+        let bearer = format!("Bearer {}", token(json!({"sub": subject})));
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+        ];
+        send(&app, request(method, path, &headers, body)).await
+    };
+    let hello = r#"{"input":"hello"}"#;
+    let made = as_subject("ada", "POST", "/v1/agents/desk/invoke", hello).await;
+    let id = made.json()["session_id"].as_str().unwrap().to_owned();
+    let own = format!("{path}/{id}");
+    let messages = format!("{own}/messages");
+    for (method, path) in [("GET", &own), ("GET", &messages), ("DELETE", &own)] {
+        as_subject("eve", method, path, "").await.problem(404);
+        send(&app, request(method, path, &[], ""))
+            .await
+            .problem(401);
+    }
+    get(&app, path).await.problem(401);
+    let listed = as_subject("eve", "GET", path, "").await.json();
+    assert_eq!(listed["sessions"], json!([]));
+    assert_eq!(as_subject("ada", "GET", &messages, "").await.status, 200);
+    let listed = as_subject("ada", "GET", path, "").await.json();
+    assert_eq!(listed["sessions"][0]["id"], id.as_str());
+}
