@@ -389,6 +389,22 @@ async fn servers_that_are_not_quite_alike_are_understood() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_not_followed_with_the_key() {
+    for kind in KINDS {
+        let elsewhere = mock([]).await;
+        let server = mock([]).await;
+        let path = match kind {
+            ProviderKind::Anthropic => "/v1/messages",
+            ProviderKind::OpenAi => "/v1/chat/completions",
+        };
+        let there = format!("{}{path}", elsewhere.base_url());
+        server.push(Script::error(307, "over there").header("location", &there));
+        invoke(&played(&server, kind), "hi").await.problem(502);
+        assert!(elsewhere.requests().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn base_urls_are_taken_with_and_without_a_version() {
     for kind in KINDS {
         for tail in ["", "/", "/v1", "/v1/"] {

@@ -197,6 +197,30 @@ async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
 }
 
 #[tokio::test]
+async fn calls_that_a_server_numbers_alike_are_told_apart() {
+    let call = |id: &str, number: u32| {
+        let function = json!({"name": "books", "arguments": json!({"number": number}).to_string()});
+        let call = json!({"index": 0, "id": id, "type": "function", "function": function});
+        let data = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+        format!("data: {data}\n\n")
+    };
+    let body = call("a", 4) + &call("b", 5) + "data: [DONE]\n\n";
+    let server = mock([
+        Script::replay(200, "text/event-stream", body),
+        Script::text("Done."),
+    ])
+    .await;
+    let registry = with_tools(registry_of(agent(|_| {})));
+    let app = registry
+        .into_router(server.settings(ProviderKind::OpenAi))
+        .unwrap();
+    assert_eq!(invoke(&app, "hi").await.json()["output"], "Done.");
+    let asked = &server.requests()[1].body["messages"];
+    assert_eq!(asked[3]["content"], r#"{"books":["Maps","Tides"]}"#);
+    assert_eq!(asked[4]["content"], "error: there is no shelf 5");
+}
+
+#[tokio::test]
 async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
     for (allowed, offered) in [
         (None, vec!["books", "who"]),
