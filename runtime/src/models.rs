@@ -12,7 +12,7 @@ use reqwest::{Client, Url};
 use crate::echo::Echo;
 use crate::error::AgentError;
 use crate::provider::{ChunkStream, ModelRequest, Provider};
-use crate::provider_settings::{ProviderKind, ProviderSettings, is_vendor};
+use crate::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
 use crate::settings::Settings;
 use crate::spec::AgentSpec;
 use crate::start::StartError;
@@ -169,7 +169,12 @@ impl Models {
         if is_vendor && key.is_none() {
             return Err(Wrong {
                 key: format!("providers.{provider}.api_key"),
-                detail: format!("is not set: `{model}` can't be asked without it"),
+                detail: match vendor_variable(provider) {
+                    Some(variable) => {
+                        format!("is not set, nor is {variable}: `{model}` needs a key")
+                    }
+                    None => format!("is not set: `{model}` needs a key"),
+                },
             });
         }
         Ok(())
@@ -211,7 +216,7 @@ impl Server {
             ProviderKind::Anthropic => (anthropic::BASE_URL, anthropic::url, anthropic::headers),
             ProviderKind::OpenAi => (openai::BASE_URL, openai::url, openai::headers),
         };
-        if settings.base_url.is_none() && !is_vendor(name) {
+        if settings.base_url.is_none() && vendor_variable(name).is_none() {
             return Err(wrong("base_url", "is not set: where is this provider?"));
         }
         let base = settings.base_url.as_deref().unwrap_or(usual);

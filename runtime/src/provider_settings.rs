@@ -36,9 +36,10 @@ pub enum ProviderKind {
     OpenAi,
 }
 
-/// Whether it is known without settings where the provider is.
-pub(crate) fn is_vendor(provider: &str) -> bool {
-    VENDORS.iter().any(|(name, ..)| *name == provider)
+/// The variable that the vendor of the provider has for a key; `None` if settings have to say where the provider is.
+pub(crate) fn vendor_variable(provider: &str) -> Option<&'static str> {
+    let vendor = VENDORS.iter().find(|(name, ..)| *name == provider);
+    vendor.map(|(.., variable)| *variable)
 }
 
 /// The vendors' own variables give a key to the providers of their names, if a model is asked from them.

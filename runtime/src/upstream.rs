@@ -203,16 +203,16 @@ impl Upstream {
         &self,
         answer: impl Future<Output = Result<T, reqwest::Error>>,
     ) -> Result<T, ProviderError> {
-        let fault = match tokio::time::timeout(self.patience, answer).await {
+        let (fault, why) = match tokio::time::timeout(self.patience, answer).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) if error.is_connect() => ProviderFault::Unreachable,
-            Ok(Err(error)) if error.is_timeout() => ProviderFault::TimedOut,
-            Ok(Err(_)) => ProviderFault::Broken,
-            Err(_) => ProviderFault::TimedOut,
+            Ok(Err(error)) if error.is_connect() => (ProviderFault::Unreachable, cause(&error)),
+            Ok(Err(error)) if error.is_timeout() => (ProviderFault::TimedOut, cause(&error)),
+            Ok(Err(error)) => (ProviderFault::Broken, cause(&error)),
+            Err(silence) => (ProviderFault::TimedOut, silence.to_string()),
         };
         let failure = Failure {
             fault,
-            complaint: Complaint::default(),
+            ..Failure::broken(why)
         };
         Err(self.failed(&failure, None, &HeaderMap::new()))
     }
@@ -262,6 +262,15 @@ impl Upstream {
             text.replace(key.trim_start_matches("Bearer "), "[redacted]")
         })
     }
+}
+
+/// What is at the bottom of an error: the outer ones repeat the address.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

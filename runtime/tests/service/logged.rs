@@ -81,6 +81,23 @@ async fn failures_are_logged_without_the_key_at_any_level() {
 }
 
 #[tokio::test]
+async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
+    for kind in KINDS {
+        let log = Log::default();
+        let _guard = log.keep(tracing::Level::INFO);
+        let gone = mock([]).await.settings(kind);
+        invoke(&played_by(desk_with(Policy::DEFAULT), gone), "hi")
+            .await
+            .problem(503);
+        let text = log.text();
+        assert!(
+            text.contains("unreachable") && text.contains("refused"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_word_of_a_conversation_is_logged_by_default() {
     for kind in KINDS {
         let log = Log::default();

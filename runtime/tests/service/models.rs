@@ -81,7 +81,7 @@ fn a_model_that_nothing_explains_is_an_error_that_names_the_agent_and_the_key() 
     assert!(error.starts_with("models.default: is not set"), "{error}");
     let error = router(Some("sonnet"), settings(only, &[]).unwrap()).unwrap_err();
     assert!(
-        error.starts_with("providers.anthropic.api_key: is not set"),
+        error.starts_with("providers.anthropic.api_key: is not set, nor is ANTHROPIC_API_KEY"),
         "{error}"
     );
     assert!(error.contains("agent `desk`"), "{error}");

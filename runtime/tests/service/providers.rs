@@ -207,7 +207,8 @@ async fn answers_that_break_have_their_status() {
         ];
         for (script, status) in cases {
             let server = mock([script.clone()]).await;
-            let settings = patient(&server, kind, Duration::from_millis(300));
+            let patience = if status == 504 { 300 } else { 10_000 };
+            let settings = patient(&server, kind, Duration::from_millis(patience));
             let app = played_by(desk_with(Policy::DEFAULT), settings);
             let answer = invoke(&app, "hi").await;
             assert_eq!(
@@ -247,7 +248,7 @@ async fn a_stream_that_breaks_later_ends_with_the_failure() {
 #[tokio::test]
 async fn a_silence_that_is_short_enough_is_waited_for() {
     for kind in KINDS {
-        let pause = Duration::from_millis(250);
+        let pause = Duration::from_millis(600);
         let script = Script::text("slow")
             .pause(pause)
             .then_text(" but ")
@@ -256,7 +257,7 @@ async fn a_silence_that_is_short_enough_is_waited_for() {
         let server = mock([script]).await;
         let app = played_by(
             desk_with(Policy::DEFAULT),
-            patient(&server, kind, Duration::from_millis(450)),
+            patient(&server, kind, Duration::from_millis(1100)),
         );
         assert_eq!(invoke(&app, "hi").await.json()["output"], "slow but sure");
     }
@@ -385,6 +386,22 @@ async fn servers_that_are_not_quite_alike_are_understood() {
             let answer = invoke(&played(&server, ProviderKind::OpenAi), "hi").await;
             answer.problem(502);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_with_the_key() {
+    for kind in KINDS {
+        let elsewhere = mock([]).await;
+        let server = mock([]).await;
+        let path = match kind {
+            ProviderKind::Anthropic => "/v1/messages",
+            ProviderKind::OpenAi => "/v1/chat/completions",
+        };
+        let there = format!("{}{path}", elsewhere.base_url());
+        server.push(Script::error(307, "over there").header("location", &there));
+        invoke(&played(&server, kind), "hi").await.problem(502);
+        assert!(elsewhere.requests().is_empty());
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{
     Policy, ProviderKind, Registry, Settings, StopReason, ToolContext, ToolError, schemars, tool,
 };
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use crate::stage::{KINDS, agent, desk_with, invoke, mock, registry_of, text_of, told};
 use crate::support::{eventually, post};
@@ -197,6 +197,30 @@ async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
 }
 
 #[tokio::test]
+async fn calls_that_a_server_numbers_alike_are_told_apart() {
+    let call = |id: &str, number: u32| {
+        let function = json!({"name": "books", "arguments": json!({"number": number}).to_string()});
+        let call = json!({"index": 0, "id": id, "type": "function", "function": function});
+        let data = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+        format!("data: {data}\n\n")
+    };
+    let body = call("a", 4) + &call("b", 5) + "data: [DONE]\n\n";
+    let server = mock([
+        Script::replay(200, "text/event-stream", body),
+        Script::text("Done."),
+    ])
+    .await;
+    let registry = with_tools(registry_of(agent(|_| {})));
+    let app = registry
+        .into_router(server.settings(ProviderKind::OpenAi))
+        .unwrap();
+    assert_eq!(invoke(&app, "hi").await.json()["output"], "Done.");
+    let asked = &server.requests()[1].body["messages"];
+    assert_eq!(asked[3]["content"], r#"{"books":["Maps","Tides"]}"#);
+    assert_eq!(asked[4]["content"], "error: there is no shelf 5");
+}
+
+#[tokio::test]
 async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
     for (allowed, offered) in [
         (None, vec!["books", "who"]),
@@ -317,19 +341,25 @@ impl Drop for Guard {
 
 #[tokio::test]
 async fn tools_of_one_answer_run_side_by_side() {
-    let nap = tool("nap", "Sleeps.", |_: ToolContext, _: Empty| async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        Ok("awake")
-    });
+    let together = Arc::new(Barrier::new(3));
+    let nap = tool(
+        "nap",
+        "Waits for two others.",
+        move |_: ToolContext, _: Empty| {
+            let together = Arc::clone(&together);
+            async move {
+                together.wait().await;
+                Ok("awake")
+            }
+        },
+    );
     let call = |script: Script| script.then_tool_call("nap", &json!({}));
     let server = mock([call(call(call(Script::text("")))), Script::text("rested")]).await;
     let app = registry_of(agent(|_| {}))
         .tool(nap)
         .into_router(server.settings(ProviderKind::Anthropic))
         .unwrap();
-    let began = std::time::Instant::now();
     assert_eq!(invoke(&app, "hi").await.json()["output"], "rested");
-    assert!(began.elapsed() < Duration::from_millis(850));
 }
 
 #[tokio::test]
