@@ -12,7 +12,7 @@ function el(tag, attributes = {}, ...children) {
     if (typeof value === "function") node.addEventListener(name, value);
     else if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
   return node;
 }
 
@@ -25,10 +25,13 @@ function resolve(node) {
   return node ?? {};
 }
 
-/** Text with `code` in it, in paragraphs. */
+/** Text with `code` in it, in paragraphs and fenced blocks. */
 function prose(text, leave = "") {
-  return (text ?? "").split(/\n{2,}/).filter((part) => part && part !== leave).map((part) =>
-    el("p", {}, part.split("`").map((piece, n) => (n % 2 ? el("code", {}, piece) : piece))));
+  return (text ?? "").split("```").flatMap((part, n) => {
+    if (n % 2) return [code(part.replace(/^\w*\n/, "").trimEnd(), "Code")];
+    const paragraphs = part.split(/\n{2,}/).map((one) => one.trim()).filter((one) => one && one !== leave);
+    return paragraphs.map((one) => el("p", {}, one.split("`").map((piece, m) => (m % 2 ? el("code", {}, piece) : piece))));
+  });
 }
 
 const json = (value) => JSON.stringify(value, null, 2);

@@ -6,6 +6,9 @@ use crate::event::{StopReason, Usage};
 use crate::formats::Uuid;
 use crate::validate::{Validate, Validator};
 
+/// The most characters of an input, as the document says too.
+const LONGEST_INPUT: u64 = 100_000;
+
 /// A handler's answer, and what is known about how it came about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply<T> {
@@ -70,7 +73,9 @@ impl InvokeRequest {
 
 impl Validate for InvokeRequest {
     fn validate(&self, v: &mut Validator) {
-        v.at("input", |v| v.length(&self.input, Some(1), None));
+        v.at("input", |v| {
+            v.length(&self.input, Some(1), Some(LONGEST_INPUT))
+        });
     }
 }
 

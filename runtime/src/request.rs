@@ -16,6 +16,8 @@ use crate::problem::Problem;
 use crate::schema::misshapen;
 use crate::validate::{Validate, Violation, check, push_key};
 
+/// The largest number up to which every whole number is a number of JSON in all of its readers.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -67,6 +69,14 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
 ) -> Result<T, AgentError> {
     // Keeping track of the place costs something, and is needed for what is wrong only.
     let value = T::deserialize(request).or_else(|_| located(endpoint, request))?;
+    // What serde reads as an object may be an array: its entries are taken for the members in their order.
+    if holds_array(request) {
+        let schema = serde_json::from_str(endpoint.input_schema).unwrap_or_default();
+        let violations = misshapen(&schema, request);
+        if !violations.is_empty() {
+            return Err(AgentError::Invalid(violations));
+        }
+    }
     check(&value).map_err(AgentError::Invalid)?;
     Ok(value)
 }
@@ -82,6 +92,31 @@ fn located<T: DeserializeOwned>(endpoint: &EndpointSpec, request: &Value) -> Res
             false => AgentError::Invalid(violations),
         }
     })
+}
+
+fn holds_array(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(fields) => fields.values().any(holds_array),
+        _ => false,
+    }
+}
+
+/// Writes whole numbers without a fraction: to JSON Schema `16.0` is an integer, to serde it is none.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) if !number.is_i64() && !number.is_u64() => {
+            let whole = number
+                .as_f64()
+                .filter(|number| number.fract() == 0.0 && number.abs() <= LARGEST_EXACT);
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(whole),
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        _ => {}
+    }
 }
 
 fn pointer(path: &Path) -> String {
@@ -114,8 +149,10 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Valu
             false => Err(refused(415, "the body must be application/json")),
         };
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| refused(400, format!("the body is not valid JSON: {error}")))
+    let mut value = serde_json::from_slice(&bytes)
+        .map_err(|error| refused(400, format!("the body is not valid JSON: {error}")))?;
+    whole(&mut value);
+    Ok(value)
 }
 
 /// A body of `limit` bytes at most.

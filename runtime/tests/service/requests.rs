@@ -239,3 +239,12 @@ async fn what_is_accepted_decides_the_form() {
         .await
         .problem(406);
 }
+
+#[tokio::test]
+async fn an_input_has_a_longest_length() {
+    let said = |length: usize| format!(r#"{{"input":"{}"}}"#, "é".repeat(length));
+    let fits = post(&app(), "/v1/agents/desk/invoke", &said(100_000)).await;
+    assert_eq!(fits.status, 200);
+    let longer = post(&app(), "/v1/agents/desk/invoke", &said(100_001)).await;
+    assert_eq!(longer.pointers(), ["/input"]);
+}
