@@ -1,10 +1,11 @@
 //! What the log says of models, and what it never says.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{Policy, Secret, Settings};
+use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stage::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of};
@@ -36,6 +37,14 @@ impl<'a> MakeWriter<'a> for Log {
 impl Log {
     /// Keeps what this thread logs, at `level` and above, until the guard is dropped.
     fn keep(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+        // While there is but one subscriber, the first thread to come to a line of the log decides for all of them
+        // whether it is wanted. With two more that want everything, each thread decides for itself.
+        static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+        let all = || {
+            let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+            Dispatch::new(all.with_writer(std::io::sink).finish())
+        };
+        OTHERS.get_or_init(|| [all(), all()]);
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
             .with_max_level(level)
