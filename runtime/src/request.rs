@@ -16,8 +16,8 @@ use crate::problem::Problem;
 use crate::schema::misshapen;
 use crate::validate::{Validate, Violation, check, push_key};
 
-/// The largest number up to which every whole number is a number of JSON in all of its readers.
-const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+/// The smallest number that is too large for an integer: 2 to the power of 63.
+const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -108,7 +108,7 @@ fn whole(value: &mut Value) {
         Value::Number(number) if !number.is_i64() && !number.is_u64() => {
             let whole = number
                 .as_f64()
-                .filter(|number| number.fract() == 0.0 && number.abs() <= LARGEST_EXACT);
+                .filter(|number| number.fract() == 0.0 && number.abs() < TOO_LARGE);
             if let Some(whole) = whole {
                 *value = Value::from(whole as i64);
             }
