@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use agentgen_runtime::serve;
+use agentgen_runtime::serve_args;
 use serde_json::Value;
 
 use crate::support::registry;
@@ -23,6 +23,7 @@ fn service(variables: &[(&str, &str)]) -> (Child, String) {
             "--nocapture",
         ])
         .env(SERVE, "1")
+        .env("AGENTGEN_STORE_URL", "memory:")
         .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -97,7 +98,7 @@ fn logged(variables: &[(&str, &str)]) -> String {
 #[test]
 fn the_log_says_what_happened_and_not_what_was_said() {
     if std::env::var_os(SERVE).is_some() {
-        let is_fine = serve(registry()) == ExitCode::SUCCESS;
+        let is_fine = serve_args(registry(), []) == ExitCode::SUCCESS;
         std::process::exit(i32::from(!is_fine));
     }
     let log = logged(&[("AGENTGEN_LOG_LEVEL", "trace")]);

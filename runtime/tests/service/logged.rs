@@ -100,7 +100,7 @@ async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
             .problem(503);
         let text = log.text();
         assert!(
-            text.contains("unreachable") && text.contains("refused"),
+            text.contains("unreachable") && text.contains("Connection re"),
             "{text}"
         );
     }
