@@ -59,6 +59,7 @@ mod log;
 mod memory;
 mod metrics;
 mod models;
+mod mount;
 mod openai;
 mod outage;
 mod peer;

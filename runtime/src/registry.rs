@@ -1,28 +1,25 @@
 //! All agents of a service, and the routes they make.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request};
 use axum::http::Uri;
-use axum::routing::any;
 
 use crate::cors::{self, Origins};
-use crate::endpoint::{EndpointSpec, ParameterLocation};
+use crate::endpoint::EndpointSpec;
 use crate::gate::{self, Gate};
 use crate::health::Readiness;
 use crate::idempotency::Answers;
 use crate::metrics::Metrics;
 use crate::models::Models;
+use crate::mount::{missing, mount};
 use crate::outage::Outage;
-use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::rate::Limiter;
 use crate::respond::{Hosts, frame, problem};
-use crate::router::{Limits, Live, Methods, Shared, answer};
+use crate::router::{Limits, Shared};
 use crate::run::Drain;
 use crate::service::Service;
 use crate::session::Sessions;
@@ -105,6 +102,17 @@ impl Registry {
     pub fn store(mut self, store: Store) -> Self {
         self.store = Some(store);
         self
+    }
+
+    /// Every endpoint with its agent, in the order in which they were added.
+    pub fn endpoints(
+        &self,
+    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
+        let services = self.services.iter();
+        services.flat_map(|service| {
+            let endpoints = service.endpoints.iter();
+            endpoints.map(|mounted| (service.agent, mounted.spec))
+        })
     }
 
     /// What it says of itself: its document.
@@ -299,91 +307,6 @@ fn models(settings: &Settings, services: &[Service]) -> Result<Models, StartErro
     Ok(models)
 }
 
-/// Adds the endpoints of `services` to `router`. axum panics on a path it can't take, so everything is tried before.
-fn mount(
-    mut router: Router,
-    services: Vec<Service>,
-    shared: Arc<Shared>,
-) -> Result<Router, StartError> {
-    let mut probe = matchit::Router::new();
-    for path in system::PATHS.into_iter().chain(sessions_api::PATHS) {
-        probe.insert(path, ()).map_err(|error| wrong(path, error))?;
-    }
-    let mut slugs = BTreeSet::new();
-    let mut paths = BTreeMap::<&'static str, Methods>::new();
-    for service in services {
-        let agent = service.agent;
-        if !slugs.insert(agent.slug) {
-            return Err(StartError::Agent(agent.slug));
-        }
-        let common = agent
-            .policy
-            .rate
-            .map(|rate| limiter(agent.slug, rate))
-            .transpose()?;
-        for mounted in service.endpoints {
-            let spec = mounted.spec;
-            check_path(spec)?;
-            if !paths.contains_key(spec.path) {
-                probe
-                    .insert(spec.path, ())
-                    .map_err(|error| wrong(spec.operation_id, error))?;
-            }
-            let own = spec
-                .rate
-                .map(|rate| limiter(spec.operation_id, rate))
-                .transpose()?;
-            let limiter = own.or_else(|| common.clone());
-            let live = Live {
-                agent,
-                mounted,
-                limiter,
-            };
-            if paths
-                .entry(spec.path)
-                .or_default()
-                .insert(spec.method, live)
-                .is_some()
-            {
-                let detail = format!("{} {} is taken", spec.method.as_str(), spec.path);
-                return Err(wrong(spec.operation_id, detail));
-            }
-        }
-    }
-    for (path, methods) in paths {
-        let (shared, methods) = (Arc::clone(&shared), Arc::new(methods));
-        let handler = move |path: Result<RawPathParams, RawPathParamsRejection>,
-                            request: Request| {
-            answer(Arc::clone(&shared), Arc::clone(&methods), path, request)
-        };
-        router = router.route(path, any(handler));
-    }
-    Ok(router)
-}
-
-impl Registry {
-    /// Every endpoint with its agent, in the order in which they were added.
-    pub fn endpoints(
-        &self,
-    ) -> impl Iterator<Item = (&'static AgentSpec, &'static EndpointSpec)> + use<'_> {
-        let services = self.services.iter();
-        services.flat_map(|service| {
-            let endpoints = service.endpoints.iter();
-            endpoints.map(|mounted| (service.agent, mounted.spec))
-        })
-    }
-}
-
-fn missing(slugs: &BTreeSet<&str>, path: &str) -> Problem {
-    let rest = path.strip_prefix("/v1/agents/").unwrap_or_default();
-    match rest.split('/').next() {
-        Some(slug) if !slug.is_empty() && !slugs.contains(slug) => {
-            Problem::new(404, format!("there is no agent `{slug}`"))
-        }
-        _ => Problem::new(404, "there is nothing here"),
-    }
-}
-
 /// The limits that the operator sets for all endpoints.
 fn limits(settings: &Settings) -> Result<Limits, StartError> {
     Ok(Limits {
@@ -399,50 +322,4 @@ fn common(name: &'static str, rate: Option<Rate>) -> Result<Option<Limiter>, Sta
             .ok_or_else(|| StartError::setting(format!("rate.{name}"), "admits nothing"))
     };
     rate.map(limiter).transpose()
-}
-
-fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
-    let limiter = Limiter::new("default", rate).ok_or_else(|| {
-        let Rate { requests, seconds } = rate;
-        wrong(
-            name,
-            format!("a rate of {requests} requests in {seconds} seconds admits nothing"),
-        )
-    })?;
-    Ok(Arc::new(limiter))
-}
-
-fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
-    let path = spec.path;
-    if !path.starts_with('/') {
-        return Err(wrong(
-            spec.operation_id,
-            format!("the path `{path}` does not begin with /"),
-        ));
-    }
-    if path
-        .split('/')
-        .any(|segment| segment.starts_with([':', '*']))
-    {
-        let detail = format!("a segment of the path `{path}` begins with : or *");
-        return Err(wrong(spec.operation_id, detail));
-    }
-    let of_path = |location| location == ParameterLocation::Path;
-    let missing = spec.parameters.iter().find(|parameter| {
-        of_path(parameter.location) && !path.contains(&format!("{{{}}}", parameter.name))
-    });
-    match missing {
-        Some(parameter) => {
-            let detail = format!("the path `{path}` has no parameter {{{}}}", parameter.name);
-            Err(wrong(spec.operation_id, detail))
-        }
-        None => Ok(()),
-    }
-}
-
-fn wrong(operation_id: &'static str, detail: impl ToString) -> StartError {
-    StartError::Endpoint {
-        operation_id,
-        detail: detail.to_string(),
-    }
 }
