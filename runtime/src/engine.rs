@@ -211,7 +211,6 @@ async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Sa
     loop {
         let mut began = false;
         let model = means.provider.model(request.model);
-        tracing::Span::current().record("model", &model);
         let said = attempt(means, &model, request.clone(), gap, &mut began).await;
         account(means, request.agent, &model, &said);
         let error = match said {

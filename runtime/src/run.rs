@@ -16,6 +16,8 @@ use crate::error::AgentError;
 use crate::event::{Event, Usage};
 use crate::reply::Reply;
 
+/// What stands for the model where none was asked.
+const NO_MODEL: &str = "code";
 /// How many events may wait for a slow reader before the run waits too.
 pub(crate) const EVENTS_AHEAD: usize = 64;
 
@@ -90,13 +92,12 @@ pub(crate) async fn run(
     drain: &Drain,
 ) -> Event {
     let run = &cx.0;
-    let span = tracing::error_span!(
+    let span = tracing::info_span!(
         "run",
         run_id = %run.id,
         request_id = run.request_id,
         agent = run.agent.slug,
         endpoint = run.endpoint.name,
-        model = tracing::field::Empty,
     );
     watched(cx, handler, timeout, drain).instrument(span).await
 }
@@ -120,9 +121,10 @@ async fn watched(
         Ok(reply) => {
             account.outcome = "completed";
             account.usage = reply.usage;
+            account.model = reply.model;
             let run = &cx.0;
             run.sink
-                .started(reply.model.as_deref().unwrap_or("code"))
+                .started(account.model.as_deref().unwrap_or(NO_MODEL))
                 .await;
             Event::Completed {
                 run_id: run.id,
@@ -156,6 +158,7 @@ struct Account<'a> {
     cx: &'a RunContext,
     began: Instant,
     outcome: &'static str,
+    model: Option<String>,
     usage: Usage,
 }
 
@@ -166,6 +169,7 @@ impl<'a> Account<'a> {
             cx,
             began: Instant::now(),
             outcome: "cancelled",
+            model: None,
             usage: Usage::default(),
         }
     }
@@ -183,6 +187,7 @@ impl Drop for Account<'_> {
         let ms = self.began.elapsed().as_millis();
         tracing::info!(
             outcome = self.outcome,
+            model = self.model.as_deref().unwrap_or(NO_MODEL),
             ms,
             input_tokens,
             output_tokens,
@@ -193,10 +198,17 @@ impl Drop for Account<'_> {
 
 fn failed(cx: &RunContext, error: &AgentError) -> Event {
     let run = &cx.0;
-    if matches!(error, AgentError::Internal(_)) {
-        tracing::error!(%error, "run failed");
-    }
     let mut problem = error.to_problem();
+    if problem.status >= 500 {
+        // The span says this too, where the level lets it.
+        let (run_id, request_id) = (run.id, &run.request_id);
+        let (agent, endpoint) = (run.agent.slug, run.endpoint.name);
+        if matches!(error, AgentError::Internal(_)) {
+            tracing::error!(%run_id, request_id, agent, endpoint, %error, "run failed");
+        } else {
+            tracing::warn!(%run_id, request_id, agent, endpoint, %error, "run failed");
+        }
+    }
     problem.instance.clone_from(&run.instance);
     problem.request_id.clone_from(&run.request_id);
     Event::Failed {

@@ -63,12 +63,12 @@ pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize) -> Router {
         any(move |request: Request| {
             let desk = Arc::clone(&desk);
             async move {
-                let Some(desk) = desk.as_ref() else {
-                    return problem(Problem::new(404, "this service issues no tokens"));
-                };
-                match *request.method() {
-                    Method::POST => limited(desk, asked, request).await,
-                    Method::OPTIONS => options(ALLOW),
+                match (request.method(), desk.as_ref()) {
+                    (&Method::POST, Some(desk)) => limited(desk, asked, request).await,
+                    (&Method::POST, None) => {
+                        problem(Problem::new(404, "this service issues no tokens"))
+                    }
+                    (&Method::OPTIONS, _) => options(ALLOW),
                     _ => not_allowed(ALLOW),
                 }
             }
@@ -153,10 +153,22 @@ async fn answer(issuer: &Issuer, asked: Asked, request: Request) -> Result<Grant
     })
 }
 
+fn is_bearer(value: &HeaderValue) -> bool {
+    let scheme = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split(' ').next());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer"))
+}
+
 /// The name and the secret of a client: in the header `Authorization` or in the body, and not in both (RFC 6749,
 /// section 2.3.1).
 fn credentials(headers: &HeaderMap, fields: &Fields) -> Result<(String, String), Box<Problem>> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    // A token that comes along is for other paths, and says nothing here.
+    let mut values = headers
+        .get_all(header::AUTHORIZATION)
+        .iter()
+        .filter(|value| !is_bearer(value));
     let (client, secret) = (fields.get("client_id"), fields.get("client_secret"));
     let nobody = || wrong(401, "invalid_client", "the client does not say who it is");
     match (values.next(), values.next(), secret) {

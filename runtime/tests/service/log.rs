@@ -112,6 +112,7 @@ fn the_log_says_what_happened_and_not_what_was_said() {
         .find(|line| line["message"] == "run ended")
         .unwrap();
     assert_eq!(ended["outcome"], "completed");
+    assert_eq!(ended["model"], "echo");
     assert!(ended["input_tokens"].as_u64().unwrap() > 0);
     let span = &ended["span"];
     for (key, value) in [
@@ -119,7 +120,6 @@ fn the_log_says_what_happened_and_not_what_was_said() {
         ("request_id", "request-7"),
         ("agent", "desk"),
         ("endpoint", "invoke"),
-        ("model", "echo"),
     ] {
         assert_eq!(span[key], value, "{span}");
     }
@@ -138,9 +138,9 @@ fn the_log_says_what_happened_and_not_what_was_said() {
     // An error of the service itself is told, with the run it happened in.
     let failed = lines
         .iter()
-        .find(|line| line["message"] == "run failed")
+        .find(|line| line["message"] == "run failed" && line["level"] == "ERROR")
         .unwrap();
-    assert_eq!(failed["level"], "ERROR");
+    assert_eq!(failed["request_id"], "request-7");
     assert_eq!(failed["error"], "password=hunter2");
     assert_eq!(failed["span"]["endpoint"], "search");
 

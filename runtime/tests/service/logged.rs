@@ -8,7 +8,7 @@ use agentgen_runtime::{Policy, Secret, Settings};
 use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::stage::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of};
+use crate::stage::{KINDS, agent, desk_with, invoke, mock, nowhere, played_by, registry_of};
 use crate::support::post;
 
 /// A log that is kept.
@@ -94,13 +94,13 @@ async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
     for kind in KINDS {
         let log = Log::default();
         let _guard = log.keep(tracing::Level::INFO);
-        let gone = mock([]).await.settings(kind);
+        let gone = nowhere(kind).await;
         invoke(&played_by(desk_with(Policy::DEFAULT), gone), "hi")
             .await
             .problem(503);
         let text = log.text();
         assert!(
-            text.contains("unreachable") && text.contains("Connection re"),
+            text.contains("unreachable") && text.contains("refused"),
             "{text}"
         );
     }

@@ -9,7 +9,7 @@ use agentgen_runtime::{
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::stage::{KINDS, desk_with, invoke, mock, played, played_by, text_of, told};
+use crate::stage::{KINDS, desk_with, invoke, mock, nowhere, played, played_by, text_of, told};
 use crate::support::{eventually, post, request, send};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -218,7 +218,7 @@ async fn answers_that_break_have_their_status() {
                 answer.text
             );
         }
-        let gone = MockServer::start().await.unwrap().settings(kind);
+        let gone = nowhere(kind).await;
         let app = played_by(desk_with(Policy::DEFAULT), gone);
         let problem = invoke(&app, "hi").await.problem(503);
         assert_eq!(problem["detail"], "the model's provider can't be reached");

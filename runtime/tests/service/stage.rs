@@ -26,6 +26,15 @@ pub fn desk_with(policy: Policy) -> &'static AgentSpec {
     agent(|agent| agent.policy = policy)
 }
 
+/// Settings whose provider is at a port that was bound and is not any more.
+pub async fn nowhere(kind: ProviderKind) -> Settings {
+    let mut settings = MockServer::start().await.unwrap().settings(kind);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let provider = settings.providers.get_mut("mock").unwrap();
+    provider.base_url = Some(format!("http://{}", free.local_addr().unwrap()));
+    settings
+}
+
 /// A registry of `agent`: `/chat` is typed, invoke is not.
 pub fn registry_of(agent: &'static AgentSpec) -> Registry {
     let invoke = move |cx: RunContext, request| async move { cx.invoke(agent, request).await };
