@@ -57,14 +57,6 @@ impl Manifest {
     }
 }
 
-/// The SHA-256 of `bytes` in lower-case hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hmac_sha256::Hash::hash(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 /// Whether `path` stays below the folder it is relative to, on every system.
 pub fn is_safe(path: &str) -> bool {
     path.split('/').all(|name| {
@@ -81,18 +73,19 @@ pub fn is_safe(path: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Manifest, is_safe, sha256};
+    use super::{Manifest, is_safe};
+    use crate::sha256;
 
     #[test]
     fn reads_what_it_writes() {
         let mut manifest = Manifest::default();
-        manifest.files.insert("b/c".to_owned(), sha256(b""));
-        manifest.files.insert("a".to_owned(), sha256(b"a"));
+        manifest.files.insert("b/c".to_owned(), sha256::hex(b""));
+        manifest.files.insert("a".to_owned(), sha256::hex(b"a"));
         let text = manifest.to_json();
         assert!(text.find("\"a\"") < text.find("\"b/c\""));
         assert_eq!(Manifest::parse(&text), Ok(manifest));
         assert_eq!(
-            sha256(b""),
+            sha256::hex(b""),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
     }

@@ -9,8 +9,9 @@ use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::discover::{reason, relative};
-use crate::manifest::{self, Manifest, is_safe, sha256};
+use crate::manifest::{self, Manifest, is_safe};
 use crate::record::{Found, Record};
+use crate::sha256;
 
 /// What has to happen in the output folder.
 #[derive(Debug)]
@@ -180,7 +181,7 @@ pub fn plan<'a>(
         .map(|artifact| (artifact.path.to_lowercase(), artifact))
         .collect();
     for artifact in artifacts {
-        let hash = sha256(&artifact.bytes);
+        let hash = sha256::hex(&artifact.bytes);
         match plan.compare(artifact, &hash, &ours, options) {
             Ok(kind) => plan.changes.push(Change {
                 path: artifact.path.clone(),

@@ -8,7 +8,8 @@ use std::path::Path;
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::discover::reason;
-use crate::manifest::{self, Manifest, sha256};
+use crate::manifest::{self, Manifest};
+use crate::sha256;
 
 /// The manifest, and that of a run that was cut off.
 pub(crate) struct Record {
@@ -75,7 +76,7 @@ impl Record {
 
     /// Whether we wrote `bytes` at `path`; their hash is computed where it is not known yet. A checkout that only changed the line ends is not an edit.
     pub(crate) fn judge(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Found {
-        let hash = hash.map_or_else(|| sha256(bytes), str::to_owned);
+        let hash = hash.map_or_else(|| sha256::hex(bytes), str::to_owned);
         let hashes = || {
             self.lower
                 .get(&path.to_lowercase())
@@ -87,7 +88,7 @@ impl Record {
             return Found::Ours(hash);
         }
         if bytes.contains(&b'\r') && hashes().next().is_some() {
-            let unix = sha256(&without_carriage_returns(bytes));
+            let unix = sha256::hex(&without_carriage_returns(bytes));
             if hashes().any(|hashes| hashes.contains(&unix)) {
                 return Found::Ours(hash);
             }

@@ -10,8 +10,9 @@ use agentgen_build::apply::apply;
 use agentgen_build::artifact::Artifact;
 use agentgen_build::code::Code;
 use agentgen_build::diagnostic::Diagnostic;
-use agentgen_build::manifest::{Manifest, sha256};
+use agentgen_build::manifest::Manifest;
 use agentgen_build::plan::{Options, plan};
+use agentgen_build::sha256::hex as sha256;
 use tempfile::TempDir;
 
 const FORCE: Options = Options {
