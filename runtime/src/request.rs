@@ -62,17 +62,16 @@ pub(crate) fn read_query(
     }
 }
 
-/// Reads `request` as a `T` that breaks no rule.
+/// Reads `request`, which is to be valid under `schema`, as a `T` that breaks no rule.
 pub(crate) fn typed<T: DeserializeOwned + Validate>(
-    endpoint: &EndpointSpec,
+    schema: &Value,
     request: &Value,
 ) -> Result<T, AgentError> {
     // Keeping track of the place costs something, and is needed for what is wrong only.
-    let value = T::deserialize(request).or_else(|_| located(endpoint, request))?;
+    let value = T::deserialize(request).or_else(|_| located(schema, request))?;
     // What serde reads as an object may be an array: its entries are taken for the members in their order.
     if holds_array(request) {
-        let schema = serde_json::from_str(endpoint.input_schema).unwrap_or_default();
-        let violations = misshapen(&schema, request);
+        let violations = misshapen(schema, request);
         if !violations.is_empty() {
             return Err(AgentError::Invalid(violations));
         }
@@ -82,11 +81,10 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(
 }
 
 /// Reads `request` once more, to say where it is wrong.
-fn located<T: DeserializeOwned>(endpoint: &EndpointSpec, request: &Value) -> Result<T, AgentError> {
+fn located<T: DeserializeOwned>(schema: &Value, request: &Value) -> Result<T, AgentError> {
     serde_path_to_error::deserialize(request).map_err(|error| {
         // Reading stops at the first fault; the schema knows them all.
-        let schema = serde_json::from_str(endpoint.input_schema).unwrap_or_default();
-        let violations = misshapen(&schema, request);
+        let violations = misshapen(schema, request);
         match violations.is_empty() {
             true => AgentError::invalid(pointer(error.path()), plain(&error.inner().to_string())),
             false => AgentError::Invalid(violations),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,9 +58,11 @@ impl Service {
         Req: DeserializeOwned + Validate + 'static,
         Res: Serialize + 'static,
     {
+        // The document is read when the first request needs it, and not for every one.
+        let schema = LazyLock::new(|| serde_json::from_str(spec.input_schema).unwrap_or_default());
         let call = Arc::new(
             move |cx: RunContext, request: Value| -> Result<Answering, AgentError> {
-                let answer = handler(cx, request::typed::<Req>(spec, &request)?);
+                let answer = handler(cx, request::typed::<Req>(&schema, &request)?);
                 Ok(Box::pin(async move { json(answer.await?) }))
             },
         );
