@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::complaint::{Complaint, Failure, complaint};
 use crate::event::{StopReason, Usage};
 use crate::fault::ProviderFault;
-use crate::provider::{ANSWER, Chunk, ModelRequest, Role, Step, ToolCall};
+use crate::provider::{ANSWER, Chunk, ModelRequest, Step, ToolCall};
 use crate::secret::Secret;
 use crate::upstream::{Decoder, sensitive};
 
@@ -85,11 +85,7 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
     };
     let mut messages = Vec::new();
     for message in &request.messages {
-        let role = match message.role {
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
-        messages.push(said(role, &message.text));
+        messages.push(said(message.role.as_str(), &message.text));
     }
     for step in &request.steps {
         match step {

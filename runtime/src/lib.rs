@@ -147,7 +147,9 @@ pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
 pub use store::Store;
 pub use tool::{Calling, Tool, ToolContext, ToolError, tool};
-pub use validate::{IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check};
+pub use validate::{
+    Bounds, IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check,
+};
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)
 /// those that are checked in there.

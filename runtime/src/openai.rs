@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::complaint::{Failure, complaint, fault};
 use crate::event::{StopReason, Usage};
 use crate::fault::ProviderFault;
-use crate::provider::{Chunk, ModelRequest, Role, Step, ToolCall};
+use crate::provider::{Chunk, ModelRequest, Step, ToolCall};
 use crate::secret::Secret;
 use crate::upstream::{Decoder, sensitive};
 
@@ -88,11 +88,7 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
         messages.push(said("system", &request.system));
     }
     for message in &request.messages {
-        let role = match message.role {
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
-        messages.push(said(role, &message.text));
+        messages.push(said(message.role.as_str(), &message.text));
     }
     for step in &request.steps {
         match step {

@@ -87,6 +87,16 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// The name that providers and stored conversations have for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 /// One thing a model did before it came to its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {

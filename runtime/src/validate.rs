@@ -53,48 +53,27 @@ pub struct Validator {
     violations: Vec<Violation>,
 }
 
-/// Limits of a whole number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct IntegerBounds {
-    /// The least it may be.
-    pub minimum: Option<i64>,
-    /// The most it may be.
-    pub maximum: Option<i64>,
-    /// What it must be more than.
-    pub exclusive_minimum: Option<i64>,
-    /// What it must be less than.
-    pub exclusive_maximum: Option<i64>,
-    /// What it must be a multiple of.
-    pub multiple_of: Option<i64>,
-}
-
-impl IntegerBounds {
-    /// No limits.
-    pub const NONE: Self = Self {
-        minimum: None,
-        maximum: None,
-        exclusive_minimum: None,
-        exclusive_maximum: None,
-        multiple_of: None,
-    };
-}
-
 /// Limits of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct NumberBounds {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bounds<T> {
     /// The least it may be.
-    pub minimum: Option<f64>,
+    pub minimum: Option<T>,
     /// The most it may be.
-    pub maximum: Option<f64>,
+    pub maximum: Option<T>,
     /// What it must be more than.
-    pub exclusive_minimum: Option<f64>,
+    pub exclusive_minimum: Option<T>,
     /// What it must be less than.
-    pub exclusive_maximum: Option<f64>,
+    pub exclusive_maximum: Option<T>,
     /// What it must be a multiple of.
-    pub multiple_of: Option<f64>,
+    pub multiple_of: Option<T>,
 }
 
-impl NumberBounds {
+/// Limits of a whole number.
+pub type IntegerBounds = Bounds<i64>;
+/// Limits of a number that may have a fraction.
+pub type NumberBounds = Bounds<f64>;
+
+impl<T> Bounds<T> {
     /// No limits.
     pub const NONE: Self = Self {
         minimum: None,
