@@ -226,7 +226,7 @@ async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Sa
         }
         tracing::info!(
             agent = request.agent.slug,
-            pause_ms = pause.as_millis(),
+            pause_ms = crate::log::millis(pause),
             "the provider is asked again"
         );
         tokio::time::sleep(pause).await;

@@ -1,5 +1,7 @@
 //! Where the log goes, and how it looks. What callers and models say is never logged.
 
+use std::time::Duration;
+
 use crate::settings::{Log, LogFormat};
 
 /// Sends the log to stderr, as `log` says. A program that has set up its own log keeps it.
@@ -17,4 +19,9 @@ pub(crate) fn start(log: Log) {
             .with_span_list(false)
             .try_init(),
     };
+}
+
+/// A duration as a field of the log. The 128 bits of `as_millis` would be written as text in JSON.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

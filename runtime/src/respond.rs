@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use serde::Serialize;
 
 use crate::formats::Uuid;
+use crate::log;
 use crate::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -129,7 +130,7 @@ pub(crate) async fn frame(
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(NOTHING);
-    let ms = began.elapsed().as_millis();
+    let ms = log::millis(began.elapsed());
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     tracing::info!(request_id = facts.id, %method, route, status = status.as_u16(), ms, "answered");
     response

@@ -184,7 +184,7 @@ impl Drop for Account<'_> {
             input_tokens,
             output_tokens,
         } = self.usage;
-        let ms = self.began.elapsed().as_millis();
+        let ms = crate::log::millis(self.began.elapsed());
         tracing::info!(
             outcome = self.outcome,
             model = self.model.as_deref().unwrap_or(NO_MODEL),

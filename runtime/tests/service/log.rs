@@ -114,6 +114,7 @@ fn the_log_says_what_happened_and_not_what_was_said() {
     assert_eq!(ended["outcome"], "completed");
     assert_eq!(ended["model"], "echo");
     assert!(ended["input_tokens"].as_u64().unwrap() > 0);
+    assert!(ended["ms"].is_u64(), "{ended}");
     let span = &ended["span"];
     for (key, value) in [
         ("name", "run"),
@@ -130,6 +131,7 @@ fn the_log_says_what_happened_and_not_what_was_said() {
                 && line["route"] == route
                 && line["status"] == status
                 && line["request_id"] == "request-7"
+                && line["ms"].is_u64()
         })
     };
     assert!(answered("/v1/agents/desk/invoke", 200));
