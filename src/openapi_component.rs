@@ -146,6 +146,10 @@ fn rewrite(
         };
         rewritten.insert(key.clone(), value);
     }
+    // Where the author names no format, the service reads 64 bits.
+    if is_integer(map) {
+        rewritten.entry("format").or_insert(json!("int64"));
+    }
     if let Some(tag) = tag {
         let mapping = mapping(&rewritten, tag, definitions, components);
         rewritten.insert(
@@ -175,6 +179,13 @@ fn without_null(map: &Map<String, Json>) -> Option<Json> {
     let choice = json!({ "oneOf": rest, "discriminator": discriminator });
     outer.insert("anyOf".to_owned(), json!([choice, { "type": "null" }]));
     Some(Json::Object(outer))
+}
+
+fn is_integer(map: &Map<String, Json>) -> bool {
+    match map.get("type") {
+        Some(Json::Array(types)) => types.iter().any(|kind| kind == "integer"),
+        kind => kind.is_some_and(|kind| kind == "integer"),
+    }
 }
 
 fn component_of<'a>(target: &str, definitions: &'a Definitions) -> Option<&'a str> {

@@ -232,6 +232,65 @@ fn the_merged_document_has_every_operation_once() {
 }
 
 #[test]
+fn every_integer_says_how_wide_it_is() {
+    for (version, _) in VERSIONS {
+        for (path, document) in documents(version) {
+            let mut formats = BTreeSet::new();
+            walk(&document, &mut |map| {
+                if map.get("type").is_some_and(|kind| kind == "integer") {
+                    formats.insert(map.get("format").and_then(Value::as_str).map(str::to_owned));
+                }
+            });
+            let known = ["int32", "int64"].map(|format| Some(format.to_owned()));
+            assert!(formats.is_subset(&known.into()), "{path}: {formats:?}");
+        }
+    }
+}
+
+#[test]
+fn an_integer_without_a_format_has_64_bits() {
+    let agent = r#"---
+name: counter
+description: Counts.
+service:
+  endpoints:
+    count:
+      path: /count/{from}
+      input:
+        type: object
+        required: [from]
+        properties:
+          from: { type: integer }
+          steps: { type: array, items: { type: integer, minimum: 1 } }
+          until: { type: [integer, "null"] }
+          narrow: { type: integer, format: int32 }
+          ratio: { type: number }
+      output: { type: integer }
+---
+Count.
+"#;
+    for (version, _) in VERSIONS {
+        let generation = build(
+            &[("agents/counter.md", agent)],
+            version,
+            OpenapiFormat::Json,
+        );
+        let mut artifacts = generation.artifacts.into_iter();
+        let document = artifacts.find(|artifact| artifact.path == "openapi.json");
+        let document = serde_json::from_slice::<Value>(&document.unwrap().bytes).unwrap();
+        let operation = &document["paths"]["/count/{from}"]["post"];
+        assert_eq!(operation["parameters"][0]["schema"]["format"], "int64");
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["CounterCountResponse"]["format"], "int64");
+        let properties = &schemas["CounterCountRequest"]["properties"];
+        assert_eq!(properties["steps"]["items"]["format"], "int64");
+        assert_eq!(properties["until"]["format"], "int64");
+        assert_eq!(properties["narrow"]["format"], "int32");
+        assert_eq!(properties["ratio"]["format"], Value::Null);
+    }
+}
+
+#[test]
 fn every_parameter_and_request_shows_an_example() {
     let documents = documents(OpenapiVersion::V3_1);
     let operations_of = |document| operations(document).into_iter().map(move |o| (document, o));
