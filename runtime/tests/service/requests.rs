@@ -1,8 +1,12 @@
 //! What is read from a request, and what is said against one that can't be.
 
-use serde_json::json;
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::{EndpointSpec, Reply, Service, Settings, Validate, Validator};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::support::{app, get, post, request, send};
+use crate::agents::desk;
+use crate::support::{app, get, post, registry, request, send};
 
 #[tokio::test]
 async fn a_path_and_a_query_are_read_by_their_types() {
@@ -247,4 +251,91 @@ async fn an_input_has_a_longest_length() {
     assert_eq!(fits.status, 200);
     let longer = post(&app(), "/v1/agents/desk/invoke", &said(100_001)).await;
     assert_eq!(longer.pointers(), ["/input"]);
+}
+
+/// What is asked of `/order`, as it would be generated.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    copies: i64,
+    #[serde(default)]
+    parts: Vec<Part>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    page: i64,
+}
+
+impl Validate for Order {
+    fn validate(&self, _: &mut Validator) {}
+}
+
+/// A service that answers with the order that it has read.
+fn orders() -> Router {
+    static SPEC: agentgen_runtime::AgentSpec = agentgen_runtime::AgentSpec {
+        slug: "press",
+        ..desk::SPEC
+    };
+    static ORDER: EndpointSpec = EndpointSpec {
+        operation_id: "orderPress",
+        path: "/order",
+        roles: &[],
+        input_schema: r##"{"type":"object","properties":{"copies":{"type":"integer"},"parts":{"type":"array","items":{"$ref":"#/$defs/Part"}}},"required":["copies"],"additionalProperties":false,"$defs":{"Part":{"type":"object","properties":{"page":{"type":"integer"}},"required":["page"],"additionalProperties":false}}}"##,
+        ..desk::CHAT
+    };
+    let press =
+        Service::new(&SPEC).endpoint(&ORDER, |_, order: Order| async { Ok(Reply::from(order)) });
+    let registry = registry().service(press);
+    registry.into_router(Settings::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
+    let app = orders();
+    let read = post(
+        &app,
+        "/order",
+        r#"{"copies":16.0,"parts":[{"page":1e3},{"page":-0.0}]}"#,
+    )
+    .await;
+    assert_eq!(read.status, 200, "{}", read.text);
+    let order = json!({"copies": 16, "parts": [{"page": 1000}, {"page": 0}]});
+    assert_eq!(read.json(), order);
+    for (body, pointer) in [
+        (r#"{"copies":16.5}"#, "/copies"),
+        (r#"{"copies":9223372036854775808}"#, "/copies"),
+        (r#"{"copies":1e19}"#, "/copies"),
+        (
+            r#"{"copies":1,"parts":[{"page":1},{"page":0.1}]}"#,
+            "/parts/1/page",
+        ),
+    ] {
+        assert_eq!(
+            post(&app, "/order", body).await.pointers(),
+            [pointer],
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_array_is_no_object_even_if_its_entries_are_what_the_members_would_be() {
+    let app = orders();
+    for (body, pointers) in [
+        ("[16,[]]", &[""][..]),
+        (r#"{"copies":16,"parts":[[1]]}"#, &["/parts/0"]),
+        (
+            r#"{"copies":16,"parts":[{"page":1},[2],[3]]}"#,
+            &["/parts/1", "/parts/2"],
+        ),
+    ] {
+        let answer = post(&app, "/order", body).await;
+        assert_eq!(answer.pointers(), pointers, "{body}");
+        let problem = answer.json();
+        let errors = problem["errors"].as_array().unwrap();
+        let is_object = |error: &Value| error["detail"] == "must be an object";
+        assert!(errors.iter().all(is_object), "{problem}");
+    }
 }
