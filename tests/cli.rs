@@ -2,96 +2,26 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
+use common::{FIRST, Folder, Run, collect, finish};
 use serde_json::Value;
-use tempfile::TempDir;
 
-struct Folder {
-    root: TempDir,
-}
-
-struct Run {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
+const SECOND: &str = "---\nname: second\ndescription: Answers second.\n---\nYou answer second.\n";
 
 impl Run {
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
-
-    fn expect(self, status: i32) -> Self {
-        assert_eq!(
-            self.status, status,
-            "\nstdout:\n{}\nstderr:\n{}",
-            self.stdout, self.stderr
-        );
-        self
-    }
 }
 
-const FIRST: &str = "---\nname: first\ndescription: Answers first.\n---\nYou answer first.\n";
-const SECOND: &str = "---\nname: second\ndescription: Answers second.\n---\nYou answer second.\n";
-
 impl Folder {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let folder = Self {
-            root: tempfile::tempdir().unwrap(),
-        };
-        for (name, text) in files {
-            folder.write(name, text);
-        }
-        folder
-    }
-
     fn two_agents() -> Self {
         Self::new(&[("agents/first.md", FIRST), ("agents/second.md", SECOND)])
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agentgen"));
-        command
-            .args(arguments)
-            .current_dir(self.root.path())
-            .env_remove("NO_COLOR")
-            .env_remove("CLICOLOR_FORCE");
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        finish(self.command(arguments))
-    }
-
-    fn run_in(&self, folder: &str, arguments: &[&str]) -> Run {
-        let mut command = self.command(arguments);
-        command.current_dir(self.path(folder));
-        finish(command)
-    }
-
-    /// Every file below `name` with its content, sorted.
-    fn files(&self, name: &str) -> Vec<(String, Vec<u8>)> {
-        let mut found = Vec::new();
-        collect(&self.path(name), "", &mut found);
-        found.sort();
-        found
-    }
-
-    fn names(&self, name: &str) -> Vec<String> {
-        self.files(name).into_iter().map(|(name, _)| name).collect()
     }
 
     /// The path of a generated file of the agent `first`.
@@ -101,30 +31,6 @@ impl Folder {
             .iter()
             .find(|name| name.starts_with("prompts/first") && name.ends_with(".md"));
         format!("generated/{}", name.unwrap())
-    }
-}
-
-fn finish(mut command: Command) -> Run {
-    let output = command.output().unwrap();
-    Run {
-        status: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-fn collect(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return;
-    };
-    for entry in entries {
-        let entry = entry.unwrap();
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type().unwrap().is_dir() {
-            collect(&entry.path(), &format!("{name}/"), found);
-        } else {
-            found.push((name, fs::read(entry.path()).unwrap()));
-        }
     }
 }
 
@@ -551,10 +457,10 @@ fn long_lines_are_cut() {
 fn colours_follow_the_terminal() {
     let folder = Folder::new(&[]);
     assert!(!folder.run(&["check"]).stderr.contains('\u{1b}'));
-    let mut command = folder.command(&["check"]);
+    let mut command = folder.command_in("", &["check"]);
     command.env("CLICOLOR_FORCE", "1");
     assert!(finish(command).stderr.contains("\u{1b}["));
-    let mut command = folder.command(&["check"]);
+    let mut command = folder.command_in("", &["check"]);
     command.env("NO_COLOR", "1");
     assert!(!finish(command).stderr.contains('\u{1b}'));
 }
@@ -676,7 +582,7 @@ fn a_machine_that_fails_is_status_3() {
 #[test]
 fn a_full_stdout_is_status_3() {
     let folder = Folder::two_agents();
-    let mut command = folder.command(&["list"]);
+    let mut command = folder.command_in("", &["list"]);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let output = command
         .stdout(Stdio::from(full))
@@ -695,7 +601,7 @@ fn a_closed_pipe_is_quiet() {
     let folder = Folder::two_agents();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = folder.command(&["list"]);
+    let mut command = folder.command_in("", &["list"]);
     let output = command
         .stdout(Stdio::from(writer))
         .stderr(Stdio::piped())

@@ -2,34 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use agentgen_build::artifact::Artifact;
 use agentgen_build::place::place;
+use common::{FIRST, Folder, Run, collect};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A folder to run the command in.
-struct Folder {
-    root: TempDir,
-}
-
-struct Run {
-    status: i32,
-    stdout: String,
-    stderr: String,
-}
+const CODE: &str = "---\nname: clerk\ndescription: Files things.\nservice:\n  endpoints:\n    file:\n      path: /file\n      input: { thing: string }\n      output: { place: string }\n      handler: code\n---\nYou file.\n";
 
 impl Run {
-    #[track_caller]
-    fn expect(self, status: i32) -> Self {
-        let (stdout, stderr) = (&self.stdout, &self.stderr);
-        assert_eq!(self.status, status, "\n{stdout}\n{stderr}");
-        self
-    }
-
     #[track_caller]
     fn says(self, words: &str) -> Self {
         assert!(self.stderr.contains(words), "{words}:\n{}", self.stderr);
@@ -37,61 +23,14 @@ impl Run {
     }
 }
 
-const FIRST: &str = "---\nname: first\ndescription: Answers first.\n---\nYou answer first.\n";
-const CODE: &str = "---\nname: clerk\ndescription: Files things.\nservice:\n  endpoints:\n    file:\n      path: /file\n      input: { thing: string }\n      output: { place: string }\n      handler: code\n---\nYou file.\n";
-
 impl Folder {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let root = tempfile::tempdir().unwrap();
-        let folder = Self { root };
-        for (name, text) in files {
-            folder.write(name, text);
-        }
-        folder
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
     fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn run_in(&self, folder: &str, arguments: &[&str]) -> Run {
-        let output = Command::new(env!("CARGO_BIN_EXE_agentgen"))
-            .args(arguments)
-            .current_dir(self.path(folder))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Run {
-            status: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Run {
-        self.run_in("", arguments)
-    }
-
-    /// Every file below `name`, sorted, with what is in it.
-    fn files(&self, name: &str) -> Vec<(String, Vec<u8>)> {
-        let mut found = Vec::new();
-        collect(&self.path(name), "", &mut found);
-        found.sort();
-        found
-    }
-
-    fn names(&self, name: &str) -> Vec<String> {
-        self.files(name).into_iter().map(|(name, _)| name).collect()
+    /// The names of everything below `name`, folders too.
+    fn entries(&self, name: &str) -> Vec<String> {
+        self.tree(name).into_iter().map(|(name, _)| name).collect()
     }
 
     /// What cargo says of the package in `name`, without a network and without a change of its lock file.
@@ -115,28 +54,13 @@ impl Folder {
     }
 }
 
-fn collect(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type().unwrap().is_dir() {
-            found.push((format!("{name}/"), Vec::new()));
-            collect(&entry.path(), &format!("{name}/"), found);
-        } else {
-            found.push((name, fs::read(entry.path()).unwrap()));
-        }
-    }
-}
-
 #[test]
 fn a_project_made_of_nothing_has_all_that_a_service_needs() {
     let folder = Folder::new(&[]);
     let run = folder.run(&["new", "support-desk"]).expect(0);
     assert_eq!(run.stdout, "cd support-desk\ncargo test\ncargo run\n");
-    let mut names = folder.names("support-desk");
-    names.retain(|name| !name.ends_with('/'));
     assert_eq!(
-        names,
+        folder.names("support-desk"),
         [
             ".dockerignore",
             ".github/workflows/ci.yml",
@@ -281,13 +205,7 @@ fn agents_are_carried_over_byte_for_byte() {
         .expect(0)
         .says("README.md");
     let names = folder.names("desk/agents");
-    let expected = [
-        "clerk.md",
-        "deep/",
-        "deep/odd.md",
-        "lone.md",
-        "lone.service.yaml",
-    ];
+    let expected = ["clerk.md", "deep/odd.md", "lone.md", "lone.service.yaml"];
     assert_eq!(names, expected);
     assert_eq!(folder.read("desk/agents/deep/odd.md"), odd);
     assert!(
@@ -313,7 +231,7 @@ fn what_a_build_would_refuse_is_refused_and_nothing_is_written() {
         ),
         ("empty/notes.md", "# Notes\n"),
     ]);
-    let before = folder.files("");
+    let before = folder.tree("");
     let twice = ["new", "a/b/desk", "--from", "one", "--from", "two"];
     folder
         .run(&twice)
@@ -336,13 +254,13 @@ fn what_a_build_would_refuse_is_refused_and_nothing_is_written() {
         let document: Value = serde_json::from_str(&json.expect(1).stdout).unwrap();
         assert_eq!(document["summary"]["status"], "refused");
     }
-    assert_eq!(folder.files(""), before);
+    assert_eq!(folder.tree(""), before);
 }
 
 #[test]
 fn nothing_that_is_there_is_touched() {
     let folder = Folder::new(&[("full/notes.txt", "mine"), ("file", "mine")]);
-    let before = folder.files("");
+    let before = folder.tree("");
     folder
         .run(&["new", "full"])
         .expect(1)
@@ -350,7 +268,7 @@ fn nothing_that_is_there_is_touched() {
     folder.run(&["new", "file"]).expect(1).says("not a folder");
     folder.run(&["new", "file/below"]).expect(3);
     folder.run(&["new", "."]).expect(1).says("not empty");
-    assert_eq!(folder.files(""), before);
+    assert_eq!(folder.tree(""), before);
     fs::create_dir(folder.path("empty")).unwrap();
     folder.run_in("empty", &["new", "."]).expect(0);
     assert!(folder.read("empty/Cargo.toml").contains("name = \"empty\""));
@@ -365,12 +283,12 @@ fn a_failure_midway_leaves_nothing() {
     };
     let files = [file("a"), file("b/c"), file("a/below-a-file")];
     assert!(place(&folder.path("x/y/project"), &files).is_err());
-    assert_eq!(folder.names(""), [""; 0]);
+    assert_eq!(folder.entries(""), [""; 0]);
     fs::create_dir(folder.path("empty")).unwrap();
     assert!(place(&folder.path("empty"), &files).is_err());
-    assert_eq!(folder.names(""), ["empty/"]);
+    assert_eq!(folder.entries(""), ["empty/"]);
     place(&folder.path("empty"), &files[..2]).unwrap();
-    assert_eq!(folder.names("empty"), ["a", "b/", "b/c"]);
+    assert_eq!(folder.entries("empty"), ["a", "b/", "b/c"]);
 }
 
 #[test]
@@ -391,7 +309,7 @@ fn the_package_has_a_name_that_cargo_takes() {
         let packages = metadata["packages"].as_array().unwrap();
         assert!(packages.iter().any(|package| package["name"] == name));
     }
-    let before = folder.names("");
+    let before = folder.entries("");
     for arguments in [
         &["new", "\u{65e5}\u{672c}"][..],
         &["new", "x", "--name", "2fast"],
@@ -402,7 +320,7 @@ fn the_package_has_a_name_that_cargo_takes() {
         let run = folder.run(arguments).expect(2);
         assert!(run.stderr.contains("name"), "{}", run.stderr);
     }
-    assert_eq!(folder.names(""), before);
+    assert_eq!(folder.entries(""), before);
     let spoken = folder.run(&["new", "a'b c", "--name", "My_Desk"]).expect(0);
     assert!(spoken.stdout.starts_with(r"cd 'a'\''b c'"));
     folder.metadata("a'b c");
@@ -450,11 +368,11 @@ fn an_agent_is_added_with_its_stub_and_the_others_stay() {
     assert!(modules.contains(expected), "{modules}");
     assert!(modules.contains("impl crate::generated::night_clerk::NightClerk {"));
 
-    let before = folder.files("desk");
+    let before = folder.tree("desk");
     let again = folder.run_in("desk", &["add", "night clerk"]).expect(1);
     again.says("there is such a file already");
     folder.run_in("desk", &["add", "\u{1f980}"]).expect(1);
-    assert_eq!(folder.files("desk"), before);
+    assert_eq!(folder.tree("desk"), before);
     folder.run(&["add", "lost"]).expect(1);
 }
 
