@@ -75,7 +75,10 @@ pub fn integer(part: &mut Part<'_, '_>) -> Option<Type> {
             false
         }
     };
-    let mut bound = |part: &mut Part<'_, '_>, keyword| whole(part, keyword, &mut good);
+    let mut bound = |part: &mut Part<'_, '_>, keyword| {
+        let advice = "write a whole number, or make the type `number`";
+        whole(part, keyword, "of 64 bits", advice, &mut good)
+    };
     let bounds = Bounds {
         minimum: bound(part, "minimum"),
         maximum: bound(part, "maximum"),
@@ -140,25 +143,7 @@ pub fn number(part: &mut Part<'_, '_>) -> Option<Type> {
 
 /// The whole number from 0 under `keyword`; `good` becomes false where it is something else.
 pub fn count(part: &mut Part<'_, '_>, keyword: &str, good: &mut bool) -> Option<u64> {
-    let node = part.node.get(keyword)?;
-    let value = match &node.value {
-        Value::Number(number) => number.as_u64().or_else(|| match number.as_f64() {
-            Some(float) if float >= 0.0 && float.fract() == 0.0 && float < 9e15 => {
-                Some(float as u64)
-            }
-            _ => None,
-        }),
-        _ => None,
-    };
-    if value.is_none() {
-        let message = format!("`{keyword}` is not a whole number from 0");
-        part.reader
-            .report
-            .error(Code::BadSchema, node.span, message)
-            .advise("write a number such as 1");
-        *good = false;
-    }
-    value
+    whole(part, keyword, "from 0", "write a number such as 1", good)
 }
 
 /// Whether the count under `min` is not above the one under `max`; if it is, that is reported.
@@ -203,21 +188,31 @@ fn unchecked(part: &mut Part<'_, '_>, name: &str) {
         .advise("it is kept as documentation");
 }
 
-fn whole(part: &mut Part<'_, '_>, keyword: &str, good: &mut bool) -> Option<i64> {
+/// The whole number under `keyword`; `good` becomes false where it is something else, or outside the `range` of a `T`.
+fn whole<T: TryFrom<i128>>(
+    part: &mut Part<'_, '_>,
+    keyword: &str,
+    range: &str,
+    advice: &str,
+    good: &mut bool,
+) -> Option<T> {
     let node = part.node.get(keyword)?;
     let value = match &node.value {
-        Value::Number(number) => number.as_i64().or_else(|| match number.as_f64() {
-            Some(float) if float.fract() == 0.0 && float.abs() < 9e15 => Some(float as i64),
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(signed), ..) => Some(i128::from(signed)),
+            (_, Some(unsigned), _) => Some(i128::from(unsigned)),
+            (.., Some(float)) if float.fract() == 0.0 && float.abs() < 9e15 => Some(float as i128),
             _ => None,
-        }),
+        },
         _ => None,
     };
+    let value = value.and_then(|value| T::try_from(value).ok());
     if value.is_none() {
-        let message = format!("`{keyword}` is not a whole number of 64 bits");
+        let message = format!("`{keyword}` is not a whole number {range}");
         part.reader
             .report
             .error(Code::BadSchema, node.span, message)
-            .advise("write a whole number, or make the type `number`");
+            .advise(advice);
         *good = false;
     }
     value
