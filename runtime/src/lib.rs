@@ -54,6 +54,7 @@ mod gate;
 mod health;
 mod idempotency;
 mod jwks;
+mod limits;
 mod listen;
 mod log;
 mod memory;

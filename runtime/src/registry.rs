@@ -12,21 +12,21 @@ use crate::endpoint::EndpointSpec;
 use crate::gate::{self, Gate};
 use crate::health::Readiness;
 use crate::idempotency::Answers;
+use crate::limits::{Limits, limiter};
 use crate::metrics::Metrics;
 use crate::models::Models;
 use crate::mount::{missing, mount};
 use crate::outage::Outage;
 use crate::provider::Provider;
-use crate::rate::Limiter;
 use crate::respond::{Hosts, frame, problem};
-use crate::router::{Limits, Shared};
+use crate::router::Shared;
 use crate::run::Drain;
 use crate::service::Service;
 use crate::session::Sessions;
 use crate::session_store::SessionStore;
 use crate::sessions_api::{self, Served};
 use crate::settings::Settings;
-use crate::spec::{AgentSpec, Rate};
+use crate::spec::AgentSpec;
 use crate::start::StartError;
 use crate::store::Store;
 use crate::store_url::{SETTING, StoreUrl};
@@ -208,15 +208,18 @@ impl Registry {
         )?;
         let gate = Gate::new(
             settings.concurrency,
-            common("address", settings.rates.address)?,
+            limiter("address", settings.rates.address)?,
             settings.trusted_proxies,
             Arc::clone(&metrics),
             drain.clone(),
         );
+        let limits = Arc::new(Limits::new(&settings)?);
         let sessions = Arc::new(Sessions::new(kept));
         let sessions_api = sessions_api::routes(Served {
             agents: Arc::clone(&slugs),
             auth: settings.auth.clone(),
+            limits: Arc::clone(&limits),
+            metrics: Arc::clone(&metrics),
             sessions: Arc::clone(&sessions),
         });
         let issuer = settings
@@ -226,7 +229,11 @@ impl Registry {
             .transpose()?;
         let own = system::routes(system)
             .merge(sessions_api)
-            .merge(token_routes::routes(issuer, settings.trusted_proxies));
+            .merge(token_routes::routes(
+                issuer,
+                settings.trusted_proxies,
+                Arc::clone(&metrics),
+            ));
         let shared = Shared {
             provider: match self.provider {
                 Some(provider) => provider,
@@ -234,7 +241,7 @@ impl Registry {
             },
             outage,
             metrics,
-            limits: limits(&settings)?,
+            limits,
             tools: Tools::new(self.tools)?,
             sessions: Arc::clone(&sessions),
             answers: Answers::default(),
@@ -274,7 +281,7 @@ impl Service {
                 provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
                 outage: Arc::default(),
                 metrics: Arc::new(Metrics::new()),
-                limits: limits(&settings)?,
+                limits: Arc::new(Limits::new(&settings)?),
                 tools: Tools::default(),
                 sessions: Arc::new(Sessions::new(Store::memory().sessions())),
                 answers: Answers::default(),
@@ -305,21 +312,4 @@ fn models(settings: &Settings, services: &[Service]) -> Result<Models, StartErro
         );
     }
     Ok(models)
-}
-
-/// The limits that the operator sets for all endpoints.
-fn limits(settings: &Settings) -> Result<Limits, StartError> {
-    Ok(Limits {
-        subject: common("subject", settings.rates.subject)?,
-        agent: common("agent", settings.rates.agent)?,
-        proxies: settings.trusted_proxies,
-    })
-}
-
-fn common(name: &'static str, rate: Option<Rate>) -> Result<Option<Limiter>, StartError> {
-    let limiter = |rate| {
-        Limiter::new(name, rate)
-            .ok_or_else(|| StartError::setting(format!("rate.{name}"), "admits nothing"))
-    };
-    rate.map(limiter).transpose()
 }

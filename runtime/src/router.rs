@@ -22,12 +22,12 @@ use crate::event::Event;
 use crate::formats::Uuid;
 use crate::gate::Answered;
 use crate::idempotency::{Answers, Claim, Claimed};
+use crate::limits::{Limits, within};
 use crate::metrics::Metrics;
 use crate::outage::Outage;
-use crate::peer;
 use crate::problem::Problem;
 use crate::provider::Provider;
-use crate::rate::{self, Limiter};
+use crate::rate::Limiter;
 use crate::request;
 use crate::respond::{RequestFacts, json, problem};
 use crate::run::{Drain, EVENTS_AHEAD, run, start};
@@ -49,7 +49,7 @@ pub(crate) struct Shared {
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// How often one subject may call, and how often one agent may be called.
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// The answers to requests that may be sent again.
@@ -62,16 +62,6 @@ pub(crate) struct Shared {
     pub(crate) timeout: Duration,
     /// When everything has to end.
     pub(crate) drain: Drain,
-}
-
-/// The rates that hold for all endpoints.
-pub(crate) struct Limits {
-    /// Of one subject.
-    pub(crate) subject: Option<Limiter>,
-    /// Of one agent.
-    pub(crate) agent: Option<Limiter>,
-    /// How many proxies are believed what they say of a caller's address.
-    pub(crate) proxies: usize,
 }
 
 /// An endpoint as it is served.
@@ -130,35 +120,15 @@ async fn answer_at(
         Err(response) => return *response,
     };
     let (parts, body) = request.into_parts();
-    let limits = &shared.limits;
-    let standing = if limits.subject.is_some() || live.limiter.is_some() || limits.agent.is_some() {
-        let caller = identity(shared, &caller, &parts);
-        let own = [limits.subject.as_ref(), live.limiter.as_deref()];
-        let own = own.into_iter().flatten().map(|limiter| (limiter, &*caller));
-        let agent = limits
-            .agent
-            .iter()
-            .map(|limiter| (limiter, live.agent.slug));
-        rate::check(own.chain(agent))
-    } else {
-        None
-    };
-    let mut response = match standing.and_then(|standing| standing.retry_after) {
-        Some(seconds) => {
-            let name = standing.map_or("", |standing| standing.name);
-            shared.metrics.rate_limited(name);
-            problem(AgentError::RateLimited(seconds).to_problem())
-        }
-        None => match run_of(shared, live, caller, &parts, &path, body).await {
-            Ok(response) => response,
-            Err(document) => problem(*document),
-        },
-    };
-    if let Some(standing) = standing {
-        standing.write(response.headers_mut());
-        response.extensions_mut().insert(standing);
-    }
-    response
+    let standing =
+        shared
+            .limits
+            .check_endpoint(&caller, &parts, live.limiter.as_deref(), live.agent.slug);
+    within(standing, &shared.metrics, async {
+        let response = run_of(shared, live, caller, &parts, &path, body).await;
+        response.unwrap_or_else(|document| problem(*document))
+    })
+    .await
 }
 
 /// Lets a caller in who is who they have to be.
@@ -257,18 +227,6 @@ fn unauthorized(refusal: Refusal) -> Response {
             .insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
-}
-
-/// Whom a rate limit counts: the token's subject, or the address.
-fn identity(shared: &Shared, caller: &Caller, parts: &Parts) -> String {
-    if shared.auth.is_some() {
-        return format!("subject {}", caller.subject);
-    }
-    peer::counted(peer::address(
-        &parts.headers,
-        &parts.extensions,
-        shared.limits.proxies,
-    ))
 }
 
 /// Answers a request that may be made: as a whole, or event by event.

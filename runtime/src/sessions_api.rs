@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde::Serialize;
@@ -21,6 +22,8 @@ use crate::auth::Auth;
 use crate::endpoint::{Parameter, ParameterKind, ParameterLocation};
 use crate::error::AgentError;
 use crate::formats::DateTime;
+use crate::limits::{Limits, within};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::provider::Message;
 use crate::request::read_query;
@@ -57,6 +60,10 @@ pub(crate) struct Served {
     pub(crate) agents: Arc<BTreeSet<&'static str>>,
     /// How callers prove who they are.
     pub(crate) auth: Option<Auth>,
+    /// How often one subject may call.
+    pub(crate) limits: Arc<Limits>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
     /// The sessions.
     pub(crate) sessions: Arc<Sessions>,
 }
@@ -99,10 +106,9 @@ pub(crate) fn routes(served: Served) -> Router {
                 let asked = Asked {
                     path,
                     parameters,
-                    uri: parts.uri,
-                    headers: parts.headers,
+                    parts,
                 };
-                answer(&served, parts.method, &asked).await
+                answer(&served, &asked).await
             }
         };
         router = router.route(path, any(handler));
@@ -114,44 +120,48 @@ pub(crate) fn routes(served: Served) -> Router {
 struct Asked {
     path: &'static str,
     parameters: BTreeMap<String, String>,
-    uri: Uri,
-    headers: HeaderMap,
+    parts: Parts,
 }
 
-async fn answer(served: &Served, method: Method, asked: &Asked) -> Response {
+async fn answer(served: &Served, asked: &Asked) -> Response {
+    let (method, headers) = (&asked.parts.method, &asked.parts.headers);
     let allow = match asked.path {
         ONE => "GET, HEAD, DELETE, OPTIONS",
         _ => "GET, HEAD, OPTIONS",
     };
-    let deletes = method == Method::DELETE && asked.path == ONE;
-    if method == Method::OPTIONS {
+    let deletes = *method == Method::DELETE && asked.path == ONE;
+    if *method == Method::OPTIONS {
         return options(allow);
     }
-    if !deletes && method != Method::GET && method != Method::HEAD {
+    if !deletes && *method != Method::GET && *method != Method::HEAD {
         return not_allowed(allow);
     }
-    let caller = match admit(served.auth.as_ref(), &asked.headers, &[]).await {
+    let caller = match admit(served.auth.as_ref(), headers, &[]).await {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
-    if !deletes && wanted(&asked.headers, false).is_none() {
-        let detail = "this can be answered as application/json only";
-        return problem(Problem::new(406, detail));
-    }
-    let told = match asked.path {
-        LIST => list(served, caller.subject, asked).await,
-        MESSAGES => messages(served, caller.subject, asked).await,
-        _ if deletes => delete(served, caller.subject, asked).await,
-        _ => one(served, caller.subject, asked).await,
-    };
-    told.unwrap_or_else(|document| problem(*document))
+    let standing = served.limits.check(&caller, &asked.parts);
+    within(standing, &served.metrics, async {
+        if !deletes && wanted(headers, false).is_none() {
+            let detail = "this can be answered as application/json only";
+            return problem(Problem::new(406, detail));
+        }
+        let told = match asked.path {
+            LIST => list(served, caller.subject, asked).await,
+            MESSAGES => messages(served, caller.subject, asked).await,
+            _ if deletes => delete(served, caller.subject, asked).await,
+            _ => one(served, caller.subject, asked).await,
+        };
+        told.unwrap_or_else(|document| problem(*document))
+    })
+    .await
 }
 
 type Answered = Result<Response, Box<Problem>>;
 
 async fn list(served: &Served, subject: String, asked: &Asked) -> Answered {
     let key = key(served, subject, asked)?;
-    let page = Page::read(&asked.uri)?;
+    let page = Page::read(&asked.parts.uri)?;
     let after = page.cursor.as_deref().map(session_place).transpose()?;
     let store = served.sessions.store();
     let after = after.as_ref().map(|(moment, id)| (*moment, id.as_str()));
@@ -172,7 +182,7 @@ async fn one(served: &Served, subject: String, asked: &Asked) -> Answered {
 
 async fn messages(served: &Served, subject: String, asked: &Asked) -> Answered {
     let key = key(served, subject, asked)?;
-    let page = Page::read(&asked.uri)?;
+    let page = Page::read(&asked.parts.uri)?;
     let after = page.cursor.as_deref().map(message_place).transpose()?;
     let store = served.sessions.store();
     let found = store.messages(&key, after.unwrap_or(0), page.limit + 1);

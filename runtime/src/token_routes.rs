@@ -12,7 +12,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::accept::wanted;
-use crate::error::AgentError;
+use crate::limits::within;
+use crate::metrics::Metrics;
 use crate::peer;
 use crate::problem::Problem;
 use crate::rate::Limiter;
@@ -48,14 +49,16 @@ struct Desk {
     issuer: Issuer,
     limiter: Option<Limiter>,
     proxies: usize,
+    metrics: Arc<Metrics>,
 }
 
 /// The routes, which answer 404 if the service issues no tokens.
-pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize) -> Router {
+pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize, metrics: Arc<Metrics>) -> Router {
     let desk = issuer.map(|issuer| Desk {
         issuer,
         limiter: Limiter::new("address", RATE),
         proxies,
+        metrics,
     });
     let desk = Arc::new(desk);
     let route = |asked| {
@@ -83,17 +86,13 @@ async fn limited(desk: &Desk, asked: Asked, request: Request) -> Response {
     let address = peer::address(request.headers(), request.extensions(), desk.proxies);
     let address = peer::counted(address);
     let standing = desk.limiter.as_ref().map(|limiter| limiter.check(&address));
-    let mut response = match standing.and_then(|standing| standing.retry_after) {
-        Some(seconds) => problem(AgentError::RateLimited(seconds).to_problem()),
-        None => match answer(&desk.issuer, asked, request).await {
+    within(standing, &desk.metrics, async {
+        match answer(&desk.issuer, asked, request).await {
             Ok(granted) => json(&granted),
             Err(document) => refused(*document),
-        },
-    };
-    if let Some(standing) = standing {
-        standing.write(response.headers_mut());
-    }
-    response
+        }
+    })
+    .await
 }
 
 async fn answer(issuer: &Issuer, asked: Asked, request: Request) -> Result<Granted, Box<Problem>> {

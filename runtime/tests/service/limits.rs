@@ -92,6 +92,52 @@ async fn a_subject_is_limited_wherever_it_calls_from() {
 }
 
 #[tokio::test]
+async fn what_a_subject_asks_of_its_conversations_counts_too() {
+    const SESSIONS: &str = "/v1/agents/desk/sessions";
+    let rates = Rates {
+        subject: FEW,
+        address: MANY,
+        agent: None,
+    };
+    let app = service(rates, guard);
+    let ask = async |method: &str, path: &str, subject: &str| {
+        let bearer = bearer(subject);
+        let headers = [("authorization", bearer.as_str())];
+        send(
+            &app,
+            from(request(method, path, &headers, ""), "192.0.2.1:1"),
+        )
+        .await
+    };
+    assert_eq!(send(&app, chat("ada", "192.0.2.1:1")).await.status, 200);
+    let listed = ask("GET", SESSIONS, "ada").await;
+    assert_eq!(listed.status, 200);
+    assert!(
+        listed.header("ratelimit").starts_with("\"subject\";r=0;"),
+        "{}",
+        listed.header("ratelimit")
+    );
+    let one = format!("{SESSIONS}/1");
+    let said = format!("{one}/messages");
+    for (method, path) in [
+        ("GET", SESSIONS),
+        ("GET", &one),
+        ("DELETE", &one),
+        ("GET", &said),
+    ] {
+        refused(&ask(method, path, "ada").await, "subject");
+    }
+    refused(&send(&app, chat("ada", "192.0.2.1:1")).await, "subject");
+    assert_eq!(ask("OPTIONS", &one, "ada").await.status, 204);
+    ask("GET", &one, "bob").await.problem(404);
+    let counted = ask("GET", "/metrics", "bob").await.text;
+    assert!(
+        counted.contains("agentgen_rate_limited_total{limit=\"subject\"} 5"),
+        "{counted}"
+    );
+}
+
+#[tokio::test]
 async fn an_address_is_limited_whoever_calls_and_whatever_they_call() {
     let rates = Rates {
         address: FEW,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Auth, Secret, Settings, StartError, Store, TokenClient, Tokens};
+use agentgen_runtime::{Auth, Rate, Secret, Settings, StartError, Store, TokenClient, Tokens};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -348,15 +348,33 @@ async fn refresh_tokens_outlive_the_service_and_its_clients_do_not() {
 
 #[tokio::test]
 async fn guessing_is_limited() {
-    let app = issuing();
+    let mut settings = settings();
+    // What every address may ask of the service is more, and is not what is told.
+    settings.rates.address = Some(Rate {
+        requests: 1000,
+        seconds: 60,
+    });
+    let app = registry().into_router(settings).unwrap();
+    let token = login(&app).await["access_token"].clone();
     let guess = format!("{GRANT}&client_id=web&client_secret=guess");
-    for _ in 0..60 {
-        ask(&app, "/auth/token", &[], &guess).await.problem(401);
+    for left in (0..59).rev() {
+        let answer = ask(&app, "/auth/token", &[], &guess).await;
+        answer.problem(401);
+        let told = format!("\"address\";r={left};");
+        assert!(answer.header("ratelimit").starts_with(&told), "{told}");
     }
     let limited = ask(&app, "/auth/token", &[], &guess).await;
     limited.problem(429);
     assert!(limited.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(limited.header("ratelimit-policy"), "\"address\";q=60;w=60");
     refresh(&app, &json!("x")).await.problem(429);
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let metrics = request("GET", "/metrics", &[("authorization", &bearer)], "");
+    let counted = send(&app, metrics).await.text;
+    assert!(
+        counted.contains("agentgen_rate_limited_total{limit=\"address\"} 2"),
+        "{counted}"
+    );
 }
 
 #[tokio::test]
