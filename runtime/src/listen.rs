@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -16,52 +17,60 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tower_service::Service;
 
 /// How long to wait when the machine has no more connections to give.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The place of a connection among those there may be. There is always one: nobody closes the semaphore.
+type Slot = Option<OwnedSemaphorePermit>;
+
 /// Answers with `router` what comes in at `listener`, until `stop` is ready; then ends when the last request that was
 /// there has its answer. Who comes in the meantime is still heard, so that the router can say that it is over.
-/// A connection on which no whole head of a request comes within `idle` is closed.
+/// A connection on which no whole head of a request comes within `idle` is closed. While there are `most` connections,
+/// the next one waits in the queue of the operating system until one ends.
 pub(crate) async fn listen(
     listener: TcpListener,
     router: Router,
     idle: Duration,
+    most: usize,
     stop: impl Future<Output = ()>,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle);
     let connections = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
     let mut stop = pin!(stop);
     loop {
-        let (stream, peer) = tokio::select! {
+        let (stream, peer, slot) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
         let connection = http.serve_connection(TokioIo::new(stream), answers(&router, peer));
-        tokio::spawn(ended(connections.watch(connection)));
+        tokio::spawn(ended(connections.watch(connection), slot));
     }
     http.keep_alive(false);
     let mut last = pin!(connections.shutdown());
     // Whoever is not through by the end is cut off.
     let mut late = JoinSet::new();
     loop {
-        let (stream, peer) = tokio::select! {
+        let (stream, peer, slot) = tokio::select! {
             () = &mut last => break,
             Some(_) = late.join_next() => continue,
-            accepted = accept(&listener) => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
         let connection = http.serve_connection(TokioIo::new(stream), answers(&router, peer));
-        late.spawn(ended(connection));
+        late.spawn(ended(connection, slot));
     }
 }
 
-async fn ended(connection: impl Future<Output = hyper::Result<()>>) {
+async fn ended(connection: impl Future<Output = hyper::Result<()>>, slot: Slot) {
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection broke off");
     }
+    drop(slot);
 }
 
 /// What answers the requests of one connection.
@@ -82,15 +91,16 @@ async fn answer(
     router.call(request).await
 }
 
-/// The next connection. One that broke before it was taken is nobody's loss; when there are too many, others must
-/// end first.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+/// The next connection, when there is a place for it. One that broke before it was taken is nobody's loss; when the
+/// machine has too many, others must end first.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Slot) {
+    let slot = Arc::clone(slots).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // The pieces of an answer are small, and somebody reads along.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer);
+                return (stream, peer, slot);
             }
             Err(error) => {
                 let is_theirs = matches!(

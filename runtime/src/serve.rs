@@ -90,7 +90,8 @@ async fn serve_router(
     } = built;
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = drain.clone();
-    let server = accept(listener, router, settings.idle, async move {
+    let (idle, most) = (settings.idle, settings.connections);
+    let server = accept(listener, router, idle, most, async move {
         shutdown.await;
         tracing::info!("stopping");
         draining.begin();

@@ -28,6 +28,8 @@ pub struct Settings {
     pub body_limit: usize,
     /// How many requests may be answered at a time; the next one is told to come later.
     pub concurrency: usize,
+    /// How many connections may be open at a time; the next one is not taken until one ends.
+    pub connections: usize,
     /// How many proxies stand before the service, and add the address that called them to `X-Forwarded-For`; with none,
     /// what that header says is not heeded.
     pub trusted_proxies: usize,
@@ -112,6 +114,7 @@ impl Default for Settings {
             tokens: None,
             body_limit: 1024 * 1024,
             concurrency: 256,
+            connections: 10_000,
             trusted_proxies: 0,
             idle: Duration::from_secs(75),
             timeout: Duration::from_secs(300),

@@ -45,6 +45,7 @@ const TEXTS: &[&str] = &[
 const VALUES: &[&str] = &[
     "limits.body_bytes",
     "limits.concurrency",
+    "limits.connections",
     "limits.trusted_proxies",
     "docs.enabled",
     "metrics.enabled",
@@ -78,6 +79,7 @@ pub(crate) struct File {
 pub(crate) struct LimitsFile {
     pub(crate) body_bytes: Option<usize>,
     pub(crate) concurrency: Option<usize>,
+    pub(crate) connections: Option<usize>,
     pub(crate) trusted_proxies: Option<usize>,
     #[serde(deserialize_with = "span")]
     pub(crate) idle: Option<Duration>,

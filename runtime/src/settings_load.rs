@@ -134,6 +134,7 @@ fn resolve(
         tokens,
         body_limit: file.limits.body_bytes.unwrap_or(usual.body_limit),
         concurrency: file.limits.concurrency.unwrap_or(usual.concurrency),
+        connections: file.limits.connections.unwrap_or(usual.connections),
         trusted_proxies: file.limits.trusted_proxies.unwrap_or(usual.trusted_proxies),
         idle: file.limits.idle.unwrap_or(usual.idle),
         timeout: file.limits.timeout.unwrap_or(usual.timeout),
@@ -173,6 +174,7 @@ fn check_limits(loaded: &Loaded) -> Result<(), StartError> {
     for (key, count) in [
         ("limits.body_bytes", limits.body_bytes),
         ("limits.concurrency", limits.concurrency),
+        ("limits.connections", limits.connections),
     ] {
         if count == Some(0) {
             return Err(loaded.wrong(key, "must be 1 at least"));

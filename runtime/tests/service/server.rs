@@ -202,6 +202,43 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn the_connection_over_the_limit_is_heard_when_another_ends() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let settings = Settings {
+        connections: 2,
+        ..Settings::default()
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(serve_on(listener, registry(), settings, async {
+        let _ = stopped.await;
+    }));
+    const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost";
+    let begun = async |stream: &mut TcpStream| {
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+    };
+    // Both stay open when they have their answer.
+    let mut open = [
+        ask(address, HEALTH, "").await,
+        ask(address, HEALTH, "").await,
+    ];
+    for stream in &mut open {
+        begun(stream).await;
+    }
+    let mut waiting = ask(address, HEALTH, "").await;
+    let early = tokio::time::timeout(Duration::from_millis(300), begun(&mut waiting)).await;
+    assert!(early.is_err());
+    let [first, second] = open;
+    drop(first);
+    begun(&mut waiting).await;
+
+    stop.send(()).unwrap();
+    drop((second, waiting));
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn without_authentication_it_listens_to_its_own_names_only() {
     let (listener, address) = listener("127.0.0.1:0").await;
     tokio::spawn(serve_on(

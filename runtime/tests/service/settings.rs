@@ -71,6 +71,7 @@ fn every_key_of_the_file_is_heeded() {
             [limits]
             body_bytes = 10
             concurrency = 2
+            connections = 30
             timeout = "1m 30s"
             drain = "500ms"
             [auth]
@@ -111,6 +112,7 @@ fn every_key_of_the_file_is_heeded() {
     .unwrap();
     assert_eq!(settings.address.as_deref(), Some("127.0.0.1:9000"));
     assert_eq!((settings.body_limit, settings.concurrency), (10, 2));
+    assert_eq!(settings.connections, 30);
     assert_eq!(settings.timeout, Duration::from_secs(90));
     assert_eq!(settings.drain, Duration::from_millis(500));
     let tokens = settings.tokens.unwrap();
@@ -189,6 +191,11 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_and_never_shown() {
         (
             "[limits]\nconcurrency = 0",
             ": limits.concurrency",
+            "1 at least",
+        ),
+        (
+            "[limits]\nconnections = 0",
+            ": limits.connections",
             "1 at least",
         ),
         (
@@ -293,6 +300,7 @@ fn the_environment_counts_for_more_than_the_file() {
         &[
             ("AGENTGEN_ADDRESS", "127.0.0.1:2"),
             ("AGENTGEN_LIMITS_CONCURRENCY", "3"),
+            ("AGENTGEN_LIMITS_CONNECTIONS", "4"),
             (
                 "AGENTGEN_CORS_ORIGINS",
                 "https://a.example, https://b.example",
@@ -304,7 +312,7 @@ fn the_environment_counts_for_more_than_the_file() {
     )
     .unwrap();
     assert_eq!(settings.address.as_deref(), Some("127.0.0.1:2"));
-    assert_eq!(settings.concurrency, 3);
+    assert_eq!((settings.concurrency, settings.connections), (3, 4));
     assert_eq!(
         settings.cors_origins,
         ["https://a.example", "https://b.example"]
