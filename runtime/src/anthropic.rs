@@ -51,8 +51,9 @@ pub(crate) fn body(model: &str, request: &ModelRequest) -> Value {
         "stream": true,
         "messages": messages(request),
     });
-    if !request.system.is_empty() {
-        body["system"] = request.system.as_ref().into();
+    let system = request.system();
+    if !system.is_empty() {
+        body["system"] = system.into();
     }
     let tool = |name: &str, description: &str, schema: &Value| json!({ "name": name, "description": description, "input_schema": schema });
     let mut tools = request

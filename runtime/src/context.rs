@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -14,10 +14,11 @@ use crate::engine::{self, Means};
 use crate::error::AgentError;
 use crate::event::{Event, Usage};
 use crate::formats::Uuid;
-use crate::metrics::Metrics;
+use crate::metrics::{EndpointMetrics, Metrics};
 use crate::outage::Outage;
 use crate::provider::{Message, ModelRequest, Provider, Role};
 use crate::reply::{InvokeRequest, InvokeResponse, Reply};
+use crate::respond::RequestFacts;
 use crate::session::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
 use crate::session_store::SessionKey;
 use crate::sink::Sink;
@@ -34,9 +35,7 @@ pub(crate) struct Run {
     /// The run.
     pub(crate) id: Uuid,
     /// The request it answers.
-    pub(crate) request_id: String,
-    /// The request's path.
-    pub(crate) instance: String,
+    pub(crate) facts: Arc<RequestFacts>,
     /// The agent that was called.
     pub(crate) agent: &'static AgentSpec,
     /// Its endpoint that was called.
@@ -53,6 +52,8 @@ pub(crate) struct Run {
     pub(crate) outage: Arc<Outage>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
+    /// What is counted of the endpoint.
+    pub(crate) counted: Arc<EndpointMetrics>,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
     /// Where the events go.
@@ -69,7 +70,7 @@ impl RunContext {
     /// The request's id, as in `X-Request-Id`.
     #[must_use]
     pub fn request_id(&self) -> &str {
-        &self.0.request_id
+        &self.0.facts.id
     }
 
     /// Who called: the token's subject, or `anonymous`.
@@ -114,8 +115,9 @@ impl RunContext {
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
             let mut asked = asked(agent, None, &request.input, Some(&session));
-            let turn =
-                engine::turn(&self.means(agent, called), &mut asked, Usage::default()).await?;
+            let means = self.means(agent, called);
+            // Boxed, since a handler's future is moved more than once, and this is most of it.
+            let turn = Box::pin(engine::turn(&means, &mut asked, Usage::default())).await?;
             session
                 .commit(request.input, turn.text.clone(), &agent.policy)
                 .await?;
@@ -153,17 +155,18 @@ impl RunContext {
         Req: Serialize,
         Res: DeserializeOwned + Validate + Send,
     {
-        let request = serde_json::to_value(request).map_err(AgentError::internal);
+        let request = serde_json::to_string(&request).map_err(AgentError::internal);
         async move {
-            let (text, session_id) = spoken(request?);
+            let (text, session_id) = spoken(endpoint, request?);
             let session = match session_id {
                 Some(id) => Some(self.open(agent, id, Open::KnownOrNew).await?),
                 None => None,
             };
             let called = self.0.endpoint.operation_id == endpoint.operation_id;
             let request = asked(agent, Some(endpoint), &text, session.as_ref());
-            let (value, turn) =
-                engine::typed_turn(&self.means(agent, called), endpoint, request).await?;
+            let means = self.means(agent, called);
+            // Boxed as above.
+            let (value, turn) = Box::pin(engine::typed_turn(&means, endpoint, request)).await?;
             if let Some(session) = session {
                 session.commit(text, turn.text, &agent.policy).await?;
             }
@@ -184,7 +187,7 @@ impl RunContext {
             tools: &run.tools,
             worker: ToolContext {
                 run_id: run.id,
-                request_id: run.request_id.clone(),
+                request_id: run.facts.id.clone(),
                 agent: agent.slug,
                 subject: run.caller.subject.clone(),
                 roles: run.caller.roles.clone(),
@@ -220,7 +223,7 @@ impl fmt::Debug for RunContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunContext")
             .field("run_id", &self.0.id)
-            .field("request_id", &self.0.request_id)
+            .field("request_id", &self.0.facts.id)
             .field("subject", &self.0.caller.subject)
             .finish_non_exhaustive()
     }
@@ -242,23 +245,55 @@ fn asked(
     });
     ModelRequest {
         endpoint,
-        system: engine::instructed(agent, endpoint),
         ..ModelRequest::new(agent, messages)
     }
 }
 
 /// What of a request is said to the model, and the session it names. A request with one text in it is that text;
 /// any other is its JSON.
-fn spoken(mut request: Value) -> (String, Option<String>) {
-    let mut session_id = None;
-    if let Value::Object(fields) = &mut request {
-        if let Some(Value::String(id)) = fields.get("session_id") {
-            session_id = Some(id.clone());
-            fields.shift_remove("session_id");
-        }
-        if let (1, Some(Value::String(text))) = (fields.len(), fields.values().next()) {
-            return (text.clone(), session_id);
-        }
+fn spoken(endpoint: &EndpointSpec, request: String) -> (String, Option<String>) {
+    let (request, session_id) = match endpoint.input_schema.contains("\"session_id\"") {
+        true => without_session(request),
+        false => (request, None),
+    };
+    match serde_json::from_str(&request) {
+        Ok(LoneText(text)) => (text, session_id),
+        Err(_) => (request, session_id),
     }
-    (request.to_string(), session_id)
+}
+
+/// Takes the session out of a request.
+fn without_session(request: String) -> (String, Option<String>) {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(&request) else {
+        return (request, None);
+    };
+    match fields.shift_remove("session_id") {
+        Some(Value::String(id)) => (Value::Object(fields).to_string(), Some(id)),
+        _ => (request, None),
+    }
+}
+
+/// The text in an object that holds one text and nothing else. Reading stops where that is over.
+struct LoneText(String);
+
+impl<'de> Deserialize<'de> for LoneText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = LoneText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with one text")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoneText, A::Error> {
+                let entry = map.next_entry::<IgnoredAny, String>()?;
+                match (entry, map.next_key::<IgnoredAny>()?) {
+                    (Some((_, text)), None) => Ok(LoneText(text)),
+                    _ => Err(A::Error::custom("there is not one member")),
+                }
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
 }

@@ -2,11 +2,9 @@
 //! cookies are sent along, so that a page can do no more than whoever has the token.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// What a page may send.
@@ -37,9 +35,40 @@ impl Origins {
         checked.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether nobody is named.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Tells the browser of an allowed page that it may go on. Where somebody is named, what is answered differs by
+    /// origin, and says so.
+    pub(crate) async fn allow(
+        &self,
+        request: Request,
+        next: impl AsyncFnOnce(Request) -> Response,
+    ) -> Response {
+        if self.0.is_empty() {
+            return next(request).await;
+        }
+        let allowed = self.allowed(request.headers());
+        let is_preflight = request.method() == Method::OPTIONS
+            && request
+                .headers()
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let mut response = next(request).await;
+        let methods = response.headers().get(header::ALLOW).cloned();
+        let headers = response.headers_mut();
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        let Some(origin) = allowed else {
+            return response;
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if is_preflight {
+            // The routes answer OPTIONS with the methods there are.
+            if let Some(methods) = methods {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            }
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        } else {
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
+        }
+        response
     }
 
     fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
@@ -47,38 +76,6 @@ impl Origins {
         let text = origin.to_str().ok()?;
         self.0.contains(text).then(|| origin.clone())
     }
-}
-
-/// Tells the browser of an allowed page that it may go on. What is answered differs by origin, and says so.
-pub(crate) async fn allow(
-    State(origins): State<Arc<Origins>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let allowed = origins.allowed(request.headers());
-    let is_preflight = request.method() == Method::OPTIONS
-        && request
-            .headers()
-            .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = next.run(request).await;
-    let methods = response.headers().get(header::ALLOW).cloned();
-    let headers = response.headers_mut();
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    let Some(origin) = allowed else {
-        return response;
-    };
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    if is_preflight {
-        // The routes answer OPTIONS with the methods there are.
-        if let Some(methods) = methods {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-        }
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
-        headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    } else {
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
-    }
-    response
 }
 
 /// Browsers compare origins byte by byte, so that one written in another way would never match.

@@ -1,6 +1,5 @@
 //! Runs one turn of a conversation on a provider: tries again, has tools called, sees to it that the answer fits.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -67,21 +66,6 @@ struct Said {
     calls: Vec<ToolCall>,
     usage: Usage,
     stop_reason: StopReason,
-}
-
-/// The system message of an agent: its prompt, and what an endpoint's answer must look like.
-pub(crate) fn instructed(
-    agent: &'static AgentSpec,
-    endpoint: Option<&'static EndpointSpec>,
-) -> Cow<'static, str> {
-    let Some(endpoint) = endpoint else {
-        return Cow::Borrowed(agent.prompt);
-    };
-    let (prompt, schema) = (agent.prompt, endpoint.output_schema);
-    Cow::Owned(format!(
-        "{prompt}\n\n# The form of the answer\n\nThe answer is one JSON value that is valid under this JSON Schema, \
-         with nothing before or after it:\n\n{schema}\n"
-    ))
 }
 
 /// Has the model answer, calling tools until it has nothing more to ask of them. What the steps in `request` took is
@@ -211,7 +195,7 @@ async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Sa
     loop {
         let mut began = false;
         let model = means.provider.model(request.model);
-        let said = attempt(means, &model, request.clone(), gap, &mut began).await;
+        let said = attempt(means, &model, request, gap, &mut began).await;
         account(means, request.agent, &model, &said);
         let error = match said {
             Err(error) if !began && error.is_transient() => error,
@@ -245,7 +229,7 @@ fn account(means: &Means<'_>, agent: &AgentSpec, model: &str, said: &Result<Said
 async fn attempt(
     means: &Means<'_>,
     model: &str,
-    request: ModelRequest,
+    request: &ModelRequest,
     gap: &str,
     began: &mut bool,
 ) -> Result<Said, AgentError> {
@@ -319,7 +303,14 @@ async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResul
 
 /// Reads a model's answer as what the endpoint's output schema promises; the error is for the model.
 fn typed<T: DeserializeOwned + Validate>(endpoint: &EndpointSpec, text: &str) -> Result<T, String> {
-    let json = match serde_json::from_str(unfenced(text)) {
+    let unfenced = unfenced(text);
+    // The detour over untyped JSON knows the place of what is wrong.
+    if let Ok(value) = serde_json::from_str::<T>(unfenced)
+        && check(&value).is_ok()
+    {
+        return Ok(value);
+    }
+    let json = match serde_json::from_str(unfenced) {
         Ok(json) => json,
         // A model that is to answer with a text may leave out the quotation marks.
         Err(_) if is_text(endpoint) => Value::String(text.to_owned()),

@@ -6,15 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
-use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::AgentError;
-use crate::metrics::Metrics;
+use crate::metrics::{EndpointMetrics, Metrics};
 use crate::peer;
 use crate::rate::{Limiter, Standing};
 use crate::respond::problem;
@@ -30,15 +29,6 @@ pub(crate) struct Gate {
     proxies: usize,
     metrics: Arc<Metrics>,
     drain: Drain,
-}
-
-/// Whose endpoint answered; an extension of answers.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Answered {
-    /// The agent's slug.
-    pub(crate) agent: &'static str,
-    /// The endpoint's name.
-    pub(crate) endpoint: &'static str,
 }
 
 impl Gate {
@@ -59,12 +49,52 @@ impl Gate {
         }
     }
 
+    /// Lets a request through, or answers it at once. A place is taken until the last byte of the answer is sent.
+    pub(crate) async fn pass(
+        &self,
+        request: Request,
+        next: impl AsyncFnOnce(Request) -> Response,
+    ) -> Response {
+        let began = Instant::now();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let is_exempt = request.method() == Method::OPTIONS
+            || EXEMPT.contains(&route.as_ref().map_or("", MatchedPath::as_str));
+        let (admitted, standing) = match is_exempt {
+            true => (Ok(None), None),
+            false => self.admit(&request),
+        };
+        let (slot, mut response) = match admitted {
+            Ok(slot) => (slot, next(request).await),
+            Err(response) => (None, *response),
+        };
+        if let Some(standing) = standing {
+            let inner = response.extensions().get::<Standing>().copied();
+            inner
+                .map_or(standing, |inner| inner.stricter(standing))
+                .write(response.headers_mut());
+        }
+        let passage = Passage {
+            answered: response.extensions_mut().remove::<Arc<EndpointMetrics>>(),
+            route,
+            status: response.status().as_u16(),
+            began,
+            metrics: Arc::clone(&self.metrics),
+            _slot: slot,
+        };
+        response.map(|body| {
+            Body::new(Passing {
+                body,
+                passage: Some(passage),
+            })
+        })
+    }
+
     /// Lets a request in or says why not.
     fn admit(
         &self,
         request: &Request,
     ) -> (
-        Result<OwnedSemaphorePermit, Box<Response>>,
+        Result<Option<OwnedSemaphorePermit>, Box<Response>>,
         Option<Standing>,
     ) {
         let refused = |detail| {
@@ -97,49 +127,13 @@ impl Gate {
                 standing,
             );
         };
-        (Ok(slot), standing)
+        (Ok(Some(slot)), standing)
     }
-}
-
-/// Lets a request through, or answers it at once. A place is taken until the last byte of the answer is sent.
-pub(crate) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let is_exempt = request.method() == Method::OPTIONS
-        || EXEMPT.contains(&route.as_ref().map_or("", MatchedPath::as_str));
-    let (slot, mut response, standing) = if is_exempt {
-        (None, next.run(request).await, None)
-    } else {
-        match gate.admit(&request) {
-            (Ok(slot), standing) => (Some(slot), next.run(request).await, standing),
-            (Err(response), standing) => (None, *response, standing),
-        }
-    };
-    if let Some(standing) = standing {
-        let inner = response.extensions().get::<Standing>().copied();
-        inner
-            .map_or(standing, |inner| inner.stricter(standing))
-            .write(response.headers_mut());
-    }
-    let passage = Passage {
-        answered: response.extensions().get::<Answered>().copied(),
-        route,
-        status: response.status().as_u16(),
-        began,
-        metrics: Arc::clone(&gate.metrics),
-        _slot: slot,
-    };
-    response.map(|body| {
-        Body::new(Passing {
-            body,
-            passage: Some(passage),
-        })
-    })
 }
 
 /// A request on its way; what it held is free, and what it took is counted, when this is dropped.
 struct Passage {
-    answered: Option<Answered>,
+    answered: Option<Arc<EndpointMetrics>>,
     route: Option<MatchedPath>,
     status: u16,
     began: Instant,
@@ -149,13 +143,14 @@ struct Passage {
 
 impl Drop for Passage {
     fn drop(&mut self) {
-        let route = self.route.as_ref().map_or("", MatchedPath::as_str);
-        let (agent, endpoint) = match self.answered {
-            Some(answered) => (answered.agent, answered.endpoint),
-            None => ("", route),
-        };
-        self.metrics
-            .answered(agent, endpoint, self.status, self.began.elapsed());
+        let took = self.began.elapsed();
+        match &self.answered {
+            Some(endpoint) => endpoint.answered(self.status, took),
+            None => {
+                let route = self.route.as_ref().map_or("", MatchedPath::as_str);
+                self.metrics.answered("", route, self.status, took);
+            }
+        }
     }
 }
 

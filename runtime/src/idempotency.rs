@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderMap;
 use serde_json::Value;
 
+use crate::input::Input;
 use crate::problem::Problem;
 
 /// How many answers are kept at most.
@@ -29,8 +30,8 @@ type Key = (String, &'static str, String);
 #[derive(Debug)]
 struct Known {
     request: Value,
-    /// The answer; none while the first request is still being answered.
-    answer: Option<Value>,
+    /// The answer's JSON; none while the first request is still being answered.
+    answer: Option<String>,
     since: Instant,
 }
 
@@ -41,7 +42,7 @@ pub(crate) enum Claim {
     /// It is the first with its key; its answer is to be kept.
     First(Claimed),
     /// It was answered before.
-    Again(Value),
+    Again(String),
 }
 
 /// A key that was claimed. Dropped without an answer, it is free again: a failure may be tried again.
@@ -57,7 +58,7 @@ impl Answers {
         headers: &HeaderMap,
         caller: &str,
         operation: &'static str,
-        request: &Value,
+        input: &mut Input,
     ) -> Result<Claim, Box<Problem>> {
         let Some(key) = headers.get("idempotency-key") else {
             return Ok(Claim::Keyless);
@@ -72,6 +73,7 @@ impl Answers {
             )));
         };
         let key = (caller.to_owned(), operation, key.to_owned());
+        let request = &*input.json()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(&key).filter(|known| known.since.elapsed() < KEPT) {
             Some(earlier) if earlier.request != *request => Err(Box::new(Problem::new(
@@ -107,7 +109,7 @@ impl Answers {
 
 impl Claimed {
     /// Keeps the answer.
-    pub(crate) fn keep(mut self, answer: &Value) {
+    pub(crate) fn keep(mut self, answer: &str) {
         let Some(key) = self.key.take() else {
             return;
         };
@@ -117,7 +119,7 @@ impl Claimed {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get_mut(&key) {
-            known.answer = Some(answer.clone());
+            known.answer = Some(answer.to_owned());
         }
     }
 }

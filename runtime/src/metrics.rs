@@ -1,11 +1,13 @@
 //! What a service counts of itself, in the text format of Prometheus. No label holds what a caller chose.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::event::Usage;
@@ -18,6 +20,11 @@ const CONTENT_TYPE: HeaderValue =
 const SECONDS: [f64; 15] = [
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 120.0, 300.0,
 ];
+
+/// The status of most answers.
+const SUCCESS: &str = "200";
+/// The outcome of most runs.
+pub(crate) const COMPLETED: &str = "completed";
 
 /// The counters of one service.
 pub(crate) struct Metrics {
@@ -115,19 +122,6 @@ impl Metrics {
             .inc();
     }
 
-    /// A run began.
-    pub(crate) fn run_began(&self, agent: &str) {
-        self.in_flight.with_label_values(&[agent]).inc();
-    }
-
-    /// A run is over: `completed`, `failed` or `cancelled`.
-    pub(crate) fn run_ended(&self, agent: &str, endpoint: &str, outcome: &str) {
-        self.in_flight.with_label_values(&[agent]).dec();
-        self.runs
-            .with_label_values(&[agent, endpoint, outcome])
-            .inc();
-    }
-
     /// A model answered for an agent.
     pub(crate) fn model_answered(&self, agent: &str, model: &str, usage: Usage) {
         for (kind, tokens) in [
@@ -164,6 +158,64 @@ impl Metrics {
             tracing::error!(%error, "the metrics can't be written");
         }
         ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+    }
+}
+
+/// The counters of one endpoint. Those that count the usual case are at hand, and need not be looked up for each request.
+pub(crate) struct EndpointMetrics {
+    metrics: Arc<Metrics>,
+    agent: &'static str,
+    endpoint: &'static str,
+    seconds: Histogram,
+    succeeded: IntCounter,
+    in_flight: IntGauge,
+    completed: IntCounter,
+}
+
+impl EndpointMetrics {
+    /// The counters of an endpoint in `metrics`.
+    pub(crate) fn new(metrics: &Arc<Metrics>, agent: &'static str, endpoint: &'static str) -> Self {
+        let labels = [agent, endpoint];
+        Self {
+            metrics: Arc::clone(metrics),
+            agent,
+            endpoint,
+            seconds: metrics.seconds.with_label_values(&labels),
+            succeeded: metrics
+                .requests
+                .with_label_values(&[agent, endpoint, SUCCESS]),
+            in_flight: metrics.in_flight.with_label_values(&[agent]),
+            completed: metrics
+                .runs
+                .with_label_values(&[agent, endpoint, COMPLETED]),
+        }
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, status: u16, took: Duration) {
+        if status == 200 {
+            self.seconds.observe(took.as_secs_f64());
+            self.succeeded.inc();
+        } else {
+            self.metrics
+                .answered(self.agent, self.endpoint, status, took);
+        }
+    }
+
+    /// A run began.
+    pub(crate) fn run_began(&self) {
+        self.in_flight.inc();
+    }
+
+    /// A run is over: `completed`, `failed` or `cancelled`.
+    pub(crate) fn run_ended(&self, outcome: &str) {
+        self.in_flight.dec();
+        if outcome == COMPLETED {
+            self.completed.inc();
+        } else {
+            let labels = [self.agent, self.endpoint, outcome];
+            self.metrics.runs.with_label_values(&labels).inc();
+        }
     }
 }
 

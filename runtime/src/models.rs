@@ -190,7 +190,7 @@ impl Provider for Models {
         }
     }
 
-    fn answer(&self, request: ModelRequest) -> ChunkStream {
+    fn answer(&self, request: &ModelRequest) -> ChunkStream {
         let (provider, model) = match self.target(request.model) {
             Ok(Target::Model { provider, model }) => (provider, model),
             Ok(Target::Echo) => return Echo.answer(request),
@@ -200,7 +200,7 @@ impl Provider for Models {
             }
         };
         match self.servers.get(provider) {
-            Some(server) => server.answer(provider, model, &request),
+            Some(server) => server.answer(provider, model, request),
             None => Echo.answer(request),
         }
     }

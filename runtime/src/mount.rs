@@ -9,6 +9,7 @@ use axum::extract::{RawPathParams, Request};
 use axum::routing::any;
 
 use crate::endpoint::{EndpointSpec, ParameterLocation};
+use crate::metrics::EndpointMetrics;
 use crate::problem::Problem;
 use crate::rate::Limiter;
 use crate::router::{Live, Methods, Shared, answer};
@@ -53,10 +54,12 @@ pub(crate) fn mount(
                 .map(|rate| limiter(spec.operation_id, rate))
                 .transpose()?;
             let limiter = own.or_else(|| common.clone());
+            let metrics = EndpointMetrics::new(&shared.metrics, agent.slug, spec.name);
             let live = Live {
                 agent,
                 mounted,
                 limiter,
+                metrics: Arc::new(metrics),
             };
             if paths
                 .entry(spec.path)

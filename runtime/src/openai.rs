@@ -84,8 +84,9 @@ pub(crate) fn body(model: &str, request: &ModelRequest, is_vendor: bool) -> Valu
 fn messages(request: &ModelRequest) -> Vec<Value> {
     let said = |role: &str, text: &str| json!({ "role": role, "content": text });
     let mut messages = Vec::new();
-    if !request.system.is_empty() {
-        messages.push(said("system", &request.system));
+    let system = request.system();
+    if !system.is_empty() {
+        messages.push(said("system", &system));
     }
     for message in &request.messages {
         messages.push(said(message.role.as_str(), &message.text));

@@ -21,7 +21,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Answers `request` piece by piece. The last chunk is [`Chunk::Done`]; an error ends the stream.
     /// Dropping the stream stops the model. The engine tries a call that fails before its first chunk again, and has
     /// the tools called: a provider does neither.
-    fn answer(&self, request: ModelRequest) -> ChunkStream;
+    fn answer(&self, request: &ModelRequest) -> ChunkStream;
 }
 
 /// The chunks of one answer.
@@ -36,8 +36,6 @@ pub struct ModelRequest {
     pub endpoint: Option<&'static EndpointSpec>,
     /// The model asked for, as [`AgentSpec::model`] has it.
     pub model: Option<&'static str>,
-    /// The system message: the agent's prompt, and what an answer must look like.
-    pub system: Cow<'static, str>,
     /// The conversation; its last message is the one to answer.
     pub messages: Vec<Message>,
     /// What the model did about that message so far, in order.
@@ -157,12 +155,25 @@ impl ModelRequest {
             agent,
             endpoint: None,
             model: agent.model,
-            system: Cow::Borrowed(agent.prompt),
             messages,
             steps: Vec::new(),
             tools: Vec::new(),
             max_tokens: None,
         }
+    }
+
+    /// The system message: the agent's prompt, and what an answer must look like.
+    #[must_use]
+    pub fn system(&self) -> Cow<'static, str> {
+        let prompt = self.agent.prompt;
+        let Some(endpoint) = self.endpoint else {
+            return Cow::Borrowed(prompt);
+        };
+        let schema = endpoint.output_schema;
+        Cow::Owned(format!(
+            "{prompt}\n\n# The form of the answer\n\nThe answer is one JSON value that is valid under this JSON Schema, \
+             with nothing before or after it:\n\n{schema}\n"
+        ))
     }
 
     /// The output schema, if there is one and it describes an object: only those can be imposed on a model.

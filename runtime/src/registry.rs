@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Uri;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 
-use crate::cors::{self, Origins};
+use crate::cors::Origins;
 use crate::endpoint::EndpointSpec;
-use crate::gate::{self, Gate};
+use crate::front::{Front, enter};
+use crate::gate::Gate;
 use crate::health::Readiness;
 use crate::idempotency::Answers;
 use crate::limits::{Limits, limiter};
@@ -206,13 +208,17 @@ impl Registry {
             settings.metrics.then(|| Arc::clone(&metrics)),
             settings.docs,
         )?;
-        let gate = Gate::new(
-            settings.concurrency,
-            limiter("address", settings.rates.address)?,
-            settings.trusted_proxies,
-            Arc::clone(&metrics),
-            drain.clone(),
-        );
+        let front = Front {
+            hosts,
+            origins,
+            gate: Gate::new(
+                settings.concurrency,
+                limiter("address", settings.rates.address)?,
+                settings.trusted_proxies,
+                Arc::clone(&metrics),
+                drain.clone(),
+            ),
+        };
         let limits = Arc::new(Limits::new(&settings)?);
         let sessions = Arc::new(Sessions::new(kept));
         let sessions_api = sessions_api::routes(Served {
@@ -250,19 +256,9 @@ impl Registry {
             timeout: settings.timeout,
             drain: drain.clone(),
         };
-        let mut router = mount(own, self.services, Arc::new(shared))?
+        let router = mount(own, self.services, Arc::new(shared))?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
-            .layer(axum::middleware::from_fn_with_state(
-                Arc::new(gate),
-                gate::pass,
-            ));
-        if !origins.is_empty() {
-            router = router.layer(axum::middleware::from_fn_with_state(
-                Arc::new(origins),
-                cors::allow,
-            ));
-        }
-        let router = router.layer(axum::middleware::from_fn_with_state(hosts, frame));
+            .layer(from_fn_with_state(Arc::new(front), enter));
         Ok(Built {
             router,
             drain,
@@ -296,7 +292,9 @@ impl Service {
             tracing::error!(%error, "the agent can't be served");
             Router::new()
         });
-        router.layer(axum::middleware::from_fn_with_state(Hosts::Any, frame))
+        router.layer(from_fn(|request, next: Next| {
+            frame(Hosts::Any, request, async |request| next.run(request).await)
+        }))
     }
 }
 

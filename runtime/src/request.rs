@@ -1,49 +1,47 @@
-//! Reads a request: path, query and body become one JSON value, and that becomes the handler's type.
+//! Reads a request: path, query and body become what an endpoint is asked.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
-use serde::de::DeserializeOwned;
+use futures_util::FutureExt;
 use serde_json::{Map, Value};
-use serde_path_to_error::{Path, Segment};
 
 use crate::endpoint::{EndpointSpec, Parameter, ParameterKind, ParameterLocation};
 use crate::error::AgentError;
+use crate::input::Input;
 use crate::problem::Problem;
-use crate::schema::misshapen;
-use crate::validate::{Validate, Violation, check, push_key};
+use crate::validate::{Violation, push_key};
 
-/// The smallest number that is too large for an integer: 2 to the power of 63.
-const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads what the endpoint is asked, as JSON.
+/// Reads what the endpoint is asked.
 pub(crate) async fn read(
     endpoint: &EndpointSpec,
     parts: &Parts,
     path: &[(String, String)],
     body: Body,
     limit: usize,
-) -> Result<Value, Box<Problem>> {
-    let mut request = match endpoint.method.has_body() {
+) -> Result<Input, Box<Problem>> {
+    let mut input = match endpoint.method.has_body() {
         true => read_body(&parts.headers, body, limit).await?,
-        false => Value::Object(Map::new()),
+        false => Input::empty(),
     };
     if endpoint.parameters.is_empty() {
-        return Ok(request);
+        return Ok(input);
     }
-    let Value::Object(fields) = &mut request else {
+    let Value::Object(fields) = input.json()? else {
         return Err(Box::new(
             AgentError::invalid("", "must be an object").to_problem(),
         ));
     };
     let violations = read_parameters(endpoint.parameters, path, &query(&parts.uri)?, fields);
     if violations.is_empty() {
-        Ok(request)
+        Ok(input)
     } else {
         Err(Box::new(AgentError::Invalid(violations).to_problem()))
     }
@@ -62,75 +60,7 @@ pub(crate) fn read_query(
     }
 }
 
-/// Reads `request`, which is to be valid under `schema`, as a `T` that breaks no rule.
-pub(crate) fn typed<T: DeserializeOwned + Validate>(
-    schema: &Value,
-    request: &Value,
-) -> Result<T, AgentError> {
-    // Keeping track of the place costs something, and is needed for what is wrong only.
-    let value = T::deserialize(request).or_else(|_| located(schema, request))?;
-    // What serde reads as an object may be an array: its entries are taken for the members in their order.
-    if holds_array(request) {
-        let violations = misshapen(schema, request);
-        if !violations.is_empty() {
-            return Err(AgentError::Invalid(violations));
-        }
-    }
-    check(&value).map_err(AgentError::Invalid)?;
-    Ok(value)
-}
-
-/// Reads `request` once more, to say where it is wrong.
-fn located<T: DeserializeOwned>(schema: &Value, request: &Value) -> Result<T, AgentError> {
-    serde_path_to_error::deserialize(request).map_err(|error| {
-        // Reading stops at the first fault; the schema knows them all.
-        let violations = misshapen(schema, request);
-        match violations.is_empty() {
-            true => AgentError::invalid(pointer(error.path()), plain(&error.inner().to_string())),
-            false => AgentError::Invalid(violations),
-        }
-    })
-}
-
-fn holds_array(value: &Value) -> bool {
-    match value {
-        Value::Array(_) => true,
-        Value::Object(fields) => fields.values().any(holds_array),
-        _ => false,
-    }
-}
-
-/// Writes whole numbers without a fraction: to JSON Schema `16.0` is an integer, to serde it is none.
-fn whole(value: &mut Value) {
-    match value {
-        Value::Number(number) if !number.is_i64() && !number.is_u64() => {
-            let whole = number
-                .as_f64()
-                .filter(|number| number.fract() == 0.0 && number.abs() < TOO_LARGE);
-            if let Some(whole) = whole {
-                *value = Value::from(whole as i64);
-            }
-        }
-        Value::Array(entries) => entries.iter_mut().for_each(whole),
-        Value::Object(fields) => fields.values_mut().for_each(whole),
-        _ => {}
-    }
-}
-
-fn pointer(path: &Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => push_key(&mut pointer, &index.to_string()),
-            Segment::Map { key } => push_key(&mut pointer, key),
-            Segment::Enum { variant } => push_key(&mut pointer, variant),
-            Segment::Unknown => {}
-        }
-    }
-    pointer
-}
-
-async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Value, Box<Problem>> {
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Input, Box<Problem>> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refused(415, "the body must not be encoded"));
     }
@@ -143,14 +73,11 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Valu
     if !is_json {
         // Without a body there is nothing to name the type of.
         return match bytes.is_empty() {
-            true => Ok(Value::Object(Map::new())),
+            true => Ok(Input::empty()),
             false => Err(refused(415, "the body must be application/json")),
         };
     }
-    let mut value = serde_json::from_slice(&bytes)
-        .map_err(|error| refused(400, format!("the body is not valid JSON: {error}")))?;
-    whole(&mut value);
-    Ok(value)
+    Ok(Input::text(bytes))
 }
 
 /// A body of `limit` bytes at most.
@@ -169,9 +96,13 @@ pub(crate) async fn read_bytes(
     {
         return Err(too_large());
     }
-    let reading = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, limit)).await;
-    let Ok(read) = reading else {
-        return Err(refused(408, "the body took too long to arrive"));
+    let mut reading = pin!(to_bytes(body, limit));
+    // Most bodies come with the head, and need no clock.
+    let read = match reading.as_mut().now_or_never() {
+        Some(read) => read,
+        None => tokio::time::timeout(BODY_TIMEOUT, reading)
+            .await
+            .map_err(|_| refused(408, "the body took too long to arrive"))?,
     };
     read.map_err(|error| match is_over_limit(&error) {
         true => too_large(),
@@ -283,26 +214,4 @@ fn read_text(kind: ParameterKind, text: &str) -> Result<Value, String> {
 
 fn refused(status: u16, detail: impl Into<String>) -> Box<Problem> {
     Box::new(Problem::new(status, detail))
-}
-
-/// What serde says, without the names that types have in Rust.
-fn plain(message: &str) -> String {
-    let mut words = Vec::new();
-    let mut parts = message.split(' ').peekable();
-    while let Some(word) = parts.next() {
-        match word {
-            "struct" | "enum" | "variant" if words.last() == Some(&"expected") => {
-                parts.next();
-                words.push(if word == "struct" {
-                    "an object"
-                } else {
-                    "one of its variants"
-                });
-            }
-            "i64" | "i32" | "u64" | "u32" => words.push("an integer"),
-            "f64" | "f32" => words.push("a number"),
-            _ => words.push(word),
-        }
-    }
-    words.join(" ")
 }

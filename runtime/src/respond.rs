@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -20,11 +19,13 @@ use crate::problem::Problem;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// How many headers every answer gets here.
+const OWN_HEADERS: usize = 7;
 /// The longest id of a request that is taken over.
 const LONGEST_REQUEST_ID: usize = 128;
 
 /// What is known of a request from its beginning to its end; an extension of every request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub(crate) struct RequestFacts {
     /// Its id: the caller's own, or a new one.
     pub(crate) id: String,
@@ -79,30 +80,28 @@ pub(crate) fn problem(problem: Problem) -> Response {
 
 /// Stands around every request: gives it its id, turns every error into a problem document, and a panic too.
 pub(crate) async fn frame(
-    State(hosts): State<Hosts>,
+    hosts: Hosts,
     mut request: Request,
-    next: Next,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let began = Instant::now();
-    let id = request_id(request.headers());
-    let path = request.uri().path().to_owned();
+    let facts = Arc::new(RequestFacts {
+        id: request_id(request.headers()),
+        path: request.uri().path().to_owned(),
+    });
     let method = request.method().clone();
     // The parts of a path that callers fill in are theirs, and not for the log.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let facts = RequestFacts {
-        id: id.clone(),
-        path,
-    };
-    request.extensions_mut().insert(facts.clone());
+    request.extensions_mut().insert(Arc::clone(&facts));
     let answered = match hosts == Hosts::Loopback && !is_local(request.headers()) {
         true => Ok(problem(Problem::new(
             421,
             "this service listens to the names of its own machine only",
         ))),
-        false => AssertUnwindSafe(next.run(request)).catch_unwind().await,
+        false => AssertUnwindSafe(next(request)).catch_unwind().await,
     };
     let mut response = answered.unwrap_or_else(|_| {
-        tracing::error!(request_id = id, "a panic outside of a run");
+        tracing::error!(request_id = facts.id, "a panic outside of a run");
         problem(Problem::new(500, "the service failed; its log says why"))
     });
     let status = response.status();
@@ -111,6 +110,7 @@ pub(crate) async fn frame(
         response = written(response, &facts);
     }
     let headers = response.headers_mut();
+    headers.reserve(OWN_HEADERS);
     if let Ok(id) = HeaderValue::from_str(&facts.id) {
         headers.insert(REQUEST_ID, id);
     }

@@ -18,18 +18,16 @@ use crate::claims::{Caller, Refusal};
 use crate::context::{Run, RunContext};
 use crate::endpoint::Method;
 use crate::error::AgentError;
-use crate::event::Event;
 use crate::formats::Uuid;
-use crate::gate::Answered;
-use crate::idempotency::{Answers, Claim, Claimed};
+use crate::idempotency::{Answers, Claim};
 use crate::limits::{Limits, within};
-use crate::metrics::Metrics;
+use crate::metrics::{EndpointMetrics, Metrics};
 use crate::outage::Outage;
 use crate::problem::Problem;
 use crate::provider::Provider;
 use crate::rate::Limiter;
 use crate::request;
-use crate::respond::{RequestFacts, json, problem};
+use crate::respond::{RequestFacts, problem, written_json};
 use crate::run::{Drain, EVENTS_AHEAD, run, start};
 use crate::service::Mounted;
 use crate::session::Sessions;
@@ -72,6 +70,8 @@ pub(crate) struct Live {
     pub(crate) mounted: Mounted,
     /// How often it may be called: its own limit, or the one it shares with the agent's other endpoints.
     pub(crate) limiter: Option<Arc<Limiter>>,
+    /// What is counted of it.
+    pub(crate) metrics: Arc<EndpointMetrics>,
 }
 
 /// The endpoints under one path.
@@ -89,10 +89,7 @@ pub(crate) async fn answer(
         Err(response) => return *response,
     };
     let mut response = answer_at(&shared, live, path, request).await;
-    response.extensions_mut().insert(Answered {
-        agent: live.agent.slug,
-        endpoint: live.mounted.spec.name,
-    });
+    response.extensions_mut().insert(Arc::clone(&live.metrics));
     response
 }
 
@@ -250,17 +247,17 @@ async fn run_of(
             format!("this can be answered as application/json{events} only"),
         ))
     })?;
-    let request = request::read(endpoint, parts, path, body, shared.body_limit).await?;
+    let mut input = request::read(endpoint, parts, path, body, shared.body_limit).await?;
     let mut claimed = None;
     if wanted == Wanted::Json && endpoint.method == Method::Post {
         let operation = endpoint.operation_id;
         match shared
             .answers
-            .claim(&parts.headers, &caller.subject, operation, &request)?
+            .claim(&parts.headers, &caller.subject, operation, &mut input)?
         {
             Claim::Keyless => {}
             Claim::First(claim) => claimed = Some(claim),
-            Claim::Again(answer) => return Ok(json(&answer)),
+            Claim::Again(answer) => return Ok(written_json(answer)),
         }
     }
     let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
@@ -272,12 +269,11 @@ async fn run_of(
             (Some(events), Some(reader))
         }
     };
-    let facts = parts.extensions.get::<RequestFacts>();
+    let facts = parts.extensions.get::<Arc<RequestFacts>>();
     let id = Uuid::new_v7();
     let cx = RunContext(Arc::new(Run {
         id,
-        request_id: facts.map(|facts| facts.id.clone()).unwrap_or_default(),
-        instance: parts.uri.path().to_owned(),
+        facts: facts.cloned().unwrap_or_default(),
         agent: live.agent,
         endpoint,
         caller,
@@ -286,37 +282,18 @@ async fn run_of(
         deadline: Instant::now() + timeout,
         outage: Arc::clone(&shared.outage),
         metrics: Arc::clone(&shared.metrics),
+        counted: Arc::clone(&live.metrics),
         sessions: Arc::clone(&shared.sessions),
         sink: Sink::new(id, live.agent.slug, events),
     }));
-    let handler =
-        (live.mounted.call)(cx.clone(), request).map_err(|error| Box::new(error.to_problem()))?;
-    Ok(match reader {
-        Some(reader) => {
-            let drain = shared.drain.clone();
-            sse::respond(start(cx, handler, timeout, drain, reader)).await
-        }
-        None => whole(run(&cx, handler, timeout, &shared.drain).await, claimed),
-    })
-}
-
-/// A run as one JSON answer: its last event, kept where the request has a key.
-fn whole(last: Event, claimed: Option<Claimed>) -> Response {
-    match last {
-        Event::Completed { output, .. } => {
-            if let Some(claimed) = claimed {
-                claimed.keep(&output);
-            }
-            json(&output)
-        }
-        Event::Failed {
-            problem: document, ..
-        } => problem(document),
-        Event::Started { .. }
-        | Event::Delta { .. }
-        | Event::ToolStarted { .. }
-        | Event::ToolCompleted { .. } => {
-            problem(Problem::new(500, "the run ended without an answer"))
-        }
+    let handler = (live.mounted.call)(cx.clone(), input)?;
+    if let Some(reader) = reader {
+        let drain = shared.drain.clone();
+        return Ok(sse::respond(start(cx, handler, timeout, drain, reader)).await);
     }
+    let answer = run(&cx, handler, timeout, &shared.drain).await?.value;
+    if let Some(claimed) = claimed {
+        claimed.keep(&answer);
+    }
+    Ok(written_json(answer))
 }

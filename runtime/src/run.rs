@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
@@ -14,6 +13,8 @@ use tracing::Instrument;
 use crate::context::RunContext;
 use crate::error::AgentError;
 use crate::event::{Event, Usage};
+use crate::metrics::COMPLETED;
+use crate::problem::Problem;
 use crate::reply::Reply;
 
 /// What stands for the model where none was asked.
@@ -71,31 +72,49 @@ impl Drain {
 /// A run that is told event by event; its last one is `Completed` or `Failed`.
 pub(crate) fn start(
     cx: RunContext,
-    handler: impl Future<Output = Result<Reply<Value>, AgentError>> + Send + 'static,
+    handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send + 'static,
     timeout: Duration,
     drain: Drain,
     events: mpsc::Receiver<Event>,
 ) -> Running {
     let task = tokio::spawn(async move {
-        let last = run(&cx, handler, timeout, &drain).await;
-        cx.0.sink.send(last).await;
+        let ended = run(&cx, handler, timeout, &drain).await;
+        let run = &*cx.0;
+        let last = match ended {
+            Ok(reply) => {
+                run.sink
+                    .started(reply.model.as_deref().unwrap_or(NO_MODEL))
+                    .await;
+                Event::Completed {
+                    run_id: run.id,
+                    stop_reason: reply.stop_reason,
+                    usage: reply.usage,
+                    output: serde_json::from_str(&reply.value).unwrap_or_default(),
+                }
+            }
+            Err(problem) => Event::Failed {
+                run_id: run.id,
+                problem: *problem,
+            },
+        };
+        run.sink.send(last).await;
     });
     Running { events, task }
 }
 
-/// Runs `handler` to its end, to `timeout` or to the service's end, whichever is first; gives the last event.
-/// Dropping the future ends the run.
+/// Runs `handler` to its end, to `timeout` or to the service's end, whichever is first; gives its answer as JSON, or
+/// what its caller is told instead. Dropping the future ends the run.
 pub(crate) async fn run(
     cx: &RunContext,
-    handler: impl Future<Output = Result<Reply<Value>, AgentError>> + Send,
+    handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send,
     timeout: Duration,
     drain: &Drain,
-) -> Event {
+) -> Result<Reply<String>, Box<Problem>> {
     let run = &cx.0;
     let span = tracing::info_span!(
         "run",
         run_id = %run.id,
-        request_id = run.request_id,
+        request_id = run.facts.id,
         agent = run.agent.slug,
         endpoint = run.endpoint.name,
     );
@@ -104,38 +123,29 @@ pub(crate) async fn run(
 
 async fn watched(
     cx: &RunContext,
-    handler: impl Future<Output = Result<Reply<Value>, AgentError>> + Send,
+    handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send,
     timeout: Duration,
     drain: &Drain,
-) -> Event {
+) -> Result<Reply<String>, Box<Problem>> {
     let mut account = Account::open(cx);
     let outcome = tokio::select! {
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
-        () = tokio::time::sleep(timeout) => {
+        () = tokio::time::sleep_until(cx.0.deadline) => {
             Err(AgentError::TimedOut(format!("the run took longer than {} ms", timeout.as_millis())))
         }
         () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),
     };
     match outcome {
         Ok(reply) => {
-            account.outcome = "completed";
+            account.outcome = COMPLETED;
             account.usage = reply.usage;
-            account.model = reply.model;
-            let run = &cx.0;
-            run.sink
-                .started(account.model.as_deref().unwrap_or(NO_MODEL))
-                .await;
-            Event::Completed {
-                run_id: run.id,
-                stop_reason: reply.stop_reason,
-                usage: reply.usage,
-                output: reply.value,
-            }
+            account.model.clone_from(&reply.model);
+            Ok(reply)
         }
         Err(error) => {
             account.outcome = "failed";
-            failed(cx, &error)
+            Err(Box::new(failed(cx, &error)))
         }
     }
 }
@@ -164,7 +174,7 @@ struct Account<'a> {
 
 impl<'a> Account<'a> {
     fn open(cx: &'a RunContext) -> Self {
-        cx.0.metrics.run_began(cx.0.agent.slug);
+        cx.0.counted.run_began();
         Self {
             cx,
             began: Instant::now(),
@@ -178,8 +188,7 @@ impl<'a> Account<'a> {
 impl Drop for Account<'_> {
     fn drop(&mut self) {
         let run = &self.cx.0;
-        run.metrics
-            .run_ended(run.agent.slug, run.endpoint.name, self.outcome);
+        run.counted.run_ended(self.outcome);
         let Usage {
             input_tokens,
             output_tokens,
@@ -196,12 +205,12 @@ impl Drop for Account<'_> {
     }
 }
 
-fn failed(cx: &RunContext, error: &AgentError) -> Event {
+fn failed(cx: &RunContext, error: &AgentError) -> Problem {
     let run = &cx.0;
     let mut problem = error.to_problem();
     if problem.status >= 500 {
         // The span says this too, where the level lets it.
-        let (run_id, request_id) = (run.id, &run.request_id);
+        let (run_id, request_id) = (run.id, &run.facts.id);
         let (agent, endpoint) = (run.agent.slug, run.endpoint.name);
         if matches!(error, AgentError::Internal(_)) {
             tracing::error!(%run_id, request_id, agent, endpoint, %error, "run failed");
@@ -209,12 +218,9 @@ fn failed(cx: &RunContext, error: &AgentError) -> Event {
             tracing::warn!(%run_id, request_id, agent, endpoint, %error, "run failed");
         }
     }
-    problem.instance.clone_from(&run.instance);
-    problem.request_id.clone_from(&run.request_id);
-    Event::Failed {
-        run_id: run.id,
-        problem,
-    }
+    problem.instance.clone_from(&run.facts.path);
+    problem.request_id.clone_from(&run.facts.id);
+    problem
 }
 
 fn panicked<T>(panic: Box<dyn Any + Send>) -> Result<T, AgentError> {

@@ -6,13 +6,13 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::context::RunContext;
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
+use crate::input::Input;
+use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::request;
 use crate::spec::AgentSpec;
 use crate::validate::Validate;
 
@@ -34,10 +34,10 @@ pub(crate) struct Mounted {
 
 /// A handler whose types are forgotten. It refuses what isn't a request of its endpoint before anything runs.
 pub(crate) type Call =
-    Arc<dyn Fn(RunContext, Value) -> Result<Answering, AgentError> + Send + Sync>;
+    Arc<dyn Fn(RunContext, Input) -> Result<Answering, Box<Problem>> + Send + Sync>;
 
-/// A handler at work.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply<Value>, AgentError>> + Send>>;
+/// A handler at work; its answer is written as JSON.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply<String>, AgentError>> + Send>>;
 
 impl Service {
     /// An agent without endpoints.
@@ -61,8 +61,8 @@ impl Service {
         // The document is read when the first request needs it, and not for every one.
         let schema = LazyLock::new(|| serde_json::from_str(spec.input_schema).unwrap_or_default());
         let call = Arc::new(
-            move |cx: RunContext, request: Value| -> Result<Answering, AgentError> {
-                let answer = handler(cx, request::typed::<Req>(&schema, &request)?);
+            move |cx: RunContext, input: Input| -> Result<Answering, Box<Problem>> {
+                let answer = handler(cx, input.typed::<Req>(&schema)?);
                 Ok(Box::pin(async move { json(answer.await?) }))
             },
         );
@@ -79,7 +79,7 @@ impl fmt::Debug for Mounted {
     }
 }
 
-fn json<T: Serialize>(reply: Reply<T>) -> Result<Reply<Value>, AgentError> {
-    let value = serde_json::to_value(&reply.value).map_err(AgentError::internal)?;
-    Ok(reply.map(|_| value))
+fn json<T: Serialize>(reply: Reply<T>) -> Result<Reply<String>, AgentError> {
+    let text = serde_json::to_string(&reply.value).map_err(AgentError::internal)?;
+    Ok(reply.map(|_| text))
 }

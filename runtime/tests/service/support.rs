@@ -168,7 +168,7 @@ impl Provider for Says {
         "says".to_owned()
     }
 
-    fn answer(&self, _: ModelRequest) -> ChunkStream {
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
         let done = Chunk::Done {
             stop_reason: StopReason::EndTurn,
             usage: Usage::default(),
@@ -186,7 +186,7 @@ impl Provider for Recalls {
         "recalls".to_owned()
     }
 
-    fn answer(&self, request: ModelRequest) -> ChunkStream {
+    fn answer(&self, request: &ModelRequest) -> ChunkStream {
         let said = |message: &Message| format!("{:?}={}", message.role, message.text);
         let text = request
             .messages
@@ -210,7 +210,7 @@ impl Provider for Fails {
         "fails".to_owned()
     }
 
-    fn answer(&self, _: ModelRequest) -> ChunkStream {
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
         let texts = self
             .0
             .iter()
@@ -243,7 +243,7 @@ impl Provider for Hangs {
         "hangs".to_owned()
     }
 
-    fn answer(&self, _: ModelRequest) -> ChunkStream {
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
         self.0.fetch_add(1, Ordering::SeqCst);
         let under_way = UnderWay(Arc::clone(&self.0));
         let word = stream::iter([Ok(Chunk::Text("hold ".to_owned()))]);
