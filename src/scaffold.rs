@@ -23,8 +23,8 @@ use crate::vendor::{self, BUILD_CRATE, RUNTIME_CRATE, VERSION};
 
 /// The Rust that images and CI take; it is not older than any crate asks for.
 const RUST_IMAGE: &str = "1.95.0";
-/// What the tests of a project need.
-const DEV_CRATES: [&str; 4] = ["futures-util", "jsonwebtoken", "serde_json", "tokio"];
+/// What a project names besides agentgen's own crates.
+const CRATES: [&str; 5] = ["futures-util", "jsonwebtoken", "mimalloc", "serde_json", "tokio"];
 
 /// The files that are made of a template of another name.
 const RENAMED: [(&str, &str); 5] = [
@@ -195,7 +195,7 @@ fn context<'a>(scaffold: &'a Scaffold, agents: &'a [Agent]) -> Context<'a> {
             .find(|operation| operation.endpoint.is_none());
         plain.map(|operation| operation.path)
     });
-    let versions = DEV_CRATES.map(|name| {
+    let versions = CRATES.map(|name| {
         let version = lockfile::version(name).unwrap_or_default();
         (name.replace('-', "_"), Json::from(version))
     });
