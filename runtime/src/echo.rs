@@ -15,7 +15,7 @@ use crate::schema::resolved;
 /// How much of a text is said back, in characters.
 const LONGEST_ECHO: usize = 200;
 /// How long a chunk is at least, in bytes.
-const CHUNK: usize = 64;
+const CHUNK: usize = 32;
 
 /// Answers without a model, always in the same way, and says so. Where an output schema is to be met, it answers
 /// with the endpoint's example and puts its text into the first property that takes any text. Its token counts are

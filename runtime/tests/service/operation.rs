@@ -79,7 +79,7 @@ async fn every_service_counts_for_itself() {
     post(&one, INVOKE, r#"{"input":"hi"}"#).await;
     let series = "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"completed\"}";
     assert_eq!(metric(&one, series).await, Some(1.0));
-    assert_eq!(metric(&other, series).await, None);
+    assert_eq!(metric(&other, series).await, Some(0.0));
 }
 
 #[tokio::test]

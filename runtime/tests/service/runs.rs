@@ -61,7 +61,7 @@ async fn a_stream_starts_tells_and_completes() {
         first.2,
         json!({"type": "run.started", "run_id": run, "agent": "desk", "model": "echo"})
     );
-    assert!(deltas.len() > 3 && deltas.iter().all(|(_, name, _)| name == "output.delta"));
+    assert!(deltas.len() > 1 && deltas.iter().all(|(_, name, _)| name == "output.delta"));
     let told = deltas
         .iter()
         .map(|(_, _, data)| data["text"].as_str().unwrap())
