@@ -134,7 +134,7 @@ pub fn invoke_output() -> Json {
             "stop_reason": {
                 "type": "string",
                 "description": "Why the agent stopped.",
-                "enum": ["end_turn", "max_tokens", "refusal"],
+                "enum": ["end_turn", "max_tokens", "max_turns", "refusal"],
             },
             "usage": {
                 "type": "object",

@@ -1,5 +1,6 @@
 //! What a handler is given besides its request: whom it works for, and the agent's model.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::breaker::Breakers;
 use crate::claims::Caller;
 use crate::endpoint::EndpointSpec;
-use crate::engine::{self, Means};
+use crate::engine;
 use crate::error::AgentError;
 use crate::event::{Event, Usage};
 use crate::formats::Uuid;
+use crate::means::Means;
 use crate::metrics::{EndpointMetrics, Metrics};
 use crate::outage::Outage;
 use crate::provider::{Message, ModelRequest, Provider, Role};
@@ -50,6 +53,10 @@ pub(crate) struct Run {
     pub(crate) deadline: Instant,
     /// Whether who answers is known to be down.
     pub(crate) outage: Arc<Outage>,
+    /// Which models are left alone for a while.
+    pub(crate) breakers: Arc<Breakers>,
+    /// The agents of the service, by slug.
+    pub(crate) agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// What is counted of the endpoint.
@@ -194,6 +201,8 @@ impl RunContext {
             },
             deadline: run.deadline,
             outage: &run.outage,
+            breakers: &run.breakers,
+            agents: &run.agents,
             metrics: &run.metrics,
             sink: called.then_some(&run.sink),
         }

@@ -1,50 +1,22 @@
-//! Runs one turn of a conversation on a provider: tries again, has tools called, sees to it that the answer fits.
+//! Runs one turn of a conversation on a provider: has tools called, keeps to the budget, sees to it that the answer fits.
 
-use std::time::Duration;
-
-use backon::{BackoffBuilder, ExponentialBuilder};
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::Instant;
 
+use crate::call::call;
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
-use crate::event::{Event, StopReason, Usage};
-use crate::metrics::Metrics;
-use crate::outage::Outage;
-use crate::provider::{Chunk, ModelRequest, Provider, Step, ToolCall, ToolResult};
-use crate::sink::Sink;
+use crate::event::{Event, PolicyKind, StopReason, Usage};
+use crate::means::Means;
+use crate::provider::{ModelRequest, Step, ToolCall, ToolResult};
 use crate::spec::AgentSpec;
-use crate::tool::{ToolContext, Tools};
 use crate::validate::{Validate, check};
 
 /// How often a model is asked within a turn where the policy says nothing.
 const MOST_TURNS: u32 = 16;
-/// The longest pause between two attempts, unless the provider wants a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What stands between two texts of one answer, where a tool was called in between.
 const GAP: &str = "\n\n";
-
-/// What a turn runs on.
-#[derive(Clone)]
-pub(crate) struct Means<'a> {
-    /// Who answers.
-    pub(crate) provider: &'a dyn Provider,
-    /// The tools of the service.
-    pub(crate) tools: &'a Tools,
-    /// For whom they work.
-    pub(crate) worker: ToolContext,
-    /// When the run ends in any case.
-    pub(crate) deadline: Instant,
-    /// Whether who answers is known to be down.
-    pub(crate) outage: &'a Outage,
-    /// What is counted.
-    pub(crate) metrics: &'a Metrics,
-    /// Where text and tool calls go as they come, if anywhere.
-    pub(crate) sink: Option<&'a Sink>,
-}
 
 /// A model's whole answer.
 #[derive(Debug, Clone)]
@@ -59,15 +31,6 @@ pub(crate) struct Turn {
     pub(crate) stop_reason: StopReason,
 }
 
-/// What came of one call of the provider.
-#[derive(Debug, Default)]
-struct Said {
-    text: String,
-    calls: Vec<ToolCall>,
-    usage: Usage,
-    stop_reason: StopReason,
-}
-
 /// Has the model answer, calling tools until it has nothing more to ask of them. What the steps in `request` took is
 /// `usage`, and goes into the turn's. A failure before the first chunk leaves no event behind.
 pub(crate) async fn turn(
@@ -79,13 +42,20 @@ pub(crate) async fn turn(
     let most = most_steps(request.agent);
     request.tools = means.tools.definitions(request.agent.tools);
     let mut text = String::new();
+    let mut model = String::new();
     while request.steps.len() < most {
         if let Some(budget) = policy.budget_tokens {
             let used = usage.input_tokens.saturating_add(usage.output_tokens);
             let left = budget.saturating_sub(used);
             if left == 0 {
                 let detail = format!("the run used up its {budget} tokens before it had an answer");
-                return Err(AgentError::BadAnswer(detail));
+                return spent(
+                    means,
+                    request,
+                    so_far(text, usage, StopReason::MaxTokens, model),
+                    detail,
+                )
+                .await;
             }
             request.max_tokens = Some(left);
         }
@@ -100,6 +70,7 @@ pub(crate) async fn turn(
         };
         let said = call(means, request, gap).await?;
         usage = usage.plus(said.usage);
+        model.clone_from(&said.model);
         if !said.text.is_empty() {
             text.push_str(gap);
             text.push_str(&said.text);
@@ -108,7 +79,7 @@ pub(crate) async fn turn(
         if said.calls.is_empty() || said.stop_reason == StopReason::MaxTokens {
             return Ok(Turn {
                 text,
-                model: means.provider.model(request.model),
+                model: said.model,
                 usage,
                 stop_reason: said.stop_reason,
             });
@@ -125,7 +96,43 @@ pub(crate) async fn turn(
         });
     }
     let detail = format!("the model was asked {most} times, and had tools called each time");
-    Err(AgentError::BadAnswer(detail))
+    spent(
+        means,
+        request,
+        so_far(text, usage, StopReason::MaxTurns, model),
+        detail,
+    )
+    .await
+}
+
+const fn so_far(text: String, usage: Usage, stop_reason: StopReason, model: String) -> Turn {
+    Turn {
+        text,
+        model,
+        usage,
+        stop_reason,
+    }
+}
+
+/// Ends a run whose budget is used up: with the text there is, unless it has to fit a schema.
+async fn spent(
+    means: &Means<'_>,
+    request: &ModelRequest,
+    turn: Turn,
+    detail: String,
+) -> Result<Turn, AgentError> {
+    means
+        .decided(
+            request.agent,
+            PolicyKind::Budget,
+            &turn.model,
+            detail.clone(),
+        )
+        .await;
+    match request.endpoint {
+        None if !turn.text.is_empty() => Ok(turn),
+        _ => Err(AgentError::BadAnswer(detail)),
+    }
 }
 
 /// As [`turn`], for an answer that has to fit the output schema of `endpoint`. The model is told once what is wrong with
@@ -145,6 +152,7 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         StopReason::EndTurn if request.steps.len() + 1 < most_steps(request.agent) => {}
         StopReason::EndTurn => return misfit(endpoint, &objection),
         StopReason::MaxTokens => return bad("the model's answer was cut off at its most tokens"),
+        StopReason::MaxTurns => return bad("the model was asked too often"),
         StopReason::Refusal => return bad("the model declined to answer"),
     }
     tracing::info!(
@@ -181,90 +189,6 @@ fn misfit<T>(endpoint: &EndpointSpec, objection: &str) -> Result<T, AgentError> 
     // What is wrong may repeat what was said.
     tracing::debug!(endpoint, objection, "why it does not fit");
     Err(AgentError::BadAnswer(detail.to_owned()))
-}
-
-/// Calls the provider, as often as the policy allows while it fails before its first chunk.
-async fn call(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result<Said, AgentError> {
-    let policy = &request.agent.policy;
-    let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(policy.retry_backoff_ms))
-        .with_max_delay(LONGEST_PAUSE)
-        .with_max_times(policy.retry_attempts as usize)
-        .with_jitter()
-        .build();
-    loop {
-        let mut began = false;
-        let model = means.provider.model(request.model);
-        let said = attempt(means, &model, request, gap, &mut began).await;
-        account(means, request.agent, &model, &said);
-        let error = match said {
-            Err(error) if !began && error.is_transient() => error,
-            said => return said,
-        };
-        let Some(pause) = pauses.next() else {
-            return Err(error);
-        };
-        let pause = error.retry_after().unwrap_or(pause);
-        if Instant::now() + pause >= means.deadline {
-            return Err(error);
-        }
-        tracing::info!(
-            agent = request.agent.slug,
-            pause_ms = crate::log::millis(pause),
-            "the provider is asked again"
-        );
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// What is known and counted of a call that is over.
-fn account(means: &Means<'_>, agent: &AgentSpec, model: &str, said: &Result<Said, AgentError>) {
-    means.outage.turn(said);
-    match said {
-        Ok(said) => means.metrics.model_answered(agent.slug, model, said.usage),
-        Err(error) => means.metrics.model_failed(agent.slug, model, error.kind()),
-    }
-}
-
-async fn attempt(
-    means: &Means<'_>,
-    model: &str,
-    request: &ModelRequest,
-    gap: &str,
-    began: &mut bool,
-) -> Result<Said, AgentError> {
-    let mut chunks = means.provider.answer(request);
-    let mut said = Said::default();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
-        *began = true;
-        if let Some(sink) = means.sink {
-            sink.started(model).await;
-        }
-        match chunk {
-            Chunk::Text(delta) => {
-                if let Some(sink) = means.sink {
-                    let is_first = said.text.is_empty() && !gap.is_empty();
-                    let text = if is_first {
-                        format!("{gap}{delta}")
-                    } else {
-                        delta.clone()
-                    };
-                    sink.send(Event::Delta { text }).await;
-                }
-                said.text.push_str(&delta);
-            }
-            Chunk::ToolCall(call) => said.calls.push(call),
-            Chunk::Done { stop_reason, usage } => {
-                said.stop_reason = stop_reason;
-                said.usage = usage;
-                return Ok(said);
-            }
-        }
-    }
-    Err(AgentError::BadAnswer(
-        "the model's answer ends too early".to_owned(),
-    ))
 }
 
 /// Has one tool called, and tells of it.

@@ -46,6 +46,16 @@ pub enum Event {
         /// Whether it failed or was denied.
         is_error: bool,
     },
+    /// A policy of the agent decided how the run goes on.
+    #[serde(rename = "policy.applied")]
+    PolicyApplied {
+        /// Which one.
+        policy: PolicyKind,
+        /// The model it is about.
+        model: String,
+        /// What was decided, and why.
+        detail: String,
+    },
     /// The run is over, and this is its answer.
     #[serde(rename = "run.completed")]
     Completed {
@@ -77,8 +87,36 @@ impl Event {
             Self::Delta { .. } => "output.delta",
             Self::ToolStarted { .. } => "tool.started",
             Self::ToolCompleted { .. } => "tool.completed",
+            Self::PolicyApplied { .. } => "policy.applied",
             Self::Completed { .. } => "run.completed",
             Self::Failed { .. } => "run.failed",
+        }
+    }
+}
+
+/// A policy that decides how a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyKind {
+    /// A call that failed is made again.
+    Retry,
+    /// Another model or agent is asked.
+    Fallback,
+    /// A model is left alone, or tried again after that.
+    Breaker,
+    /// The tokens or turns of the run are used up.
+    Budget,
+}
+
+impl PolicyKind {
+    /// The name of the policy in events and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Fallback => "fallback",
+            Self::Breaker => "breaker",
+            Self::Budget => "budget",
         }
     }
 }
@@ -92,6 +130,8 @@ pub enum StopReason {
     EndTurn,
     /// It came to the most tokens it may write.
     MaxTokens,
+    /// It was asked as often as the agent's budget allows.
+    MaxTurns,
     /// It declined.
     Refusal,
 }

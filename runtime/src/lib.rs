@@ -35,6 +35,8 @@
 mod accept;
 mod anthropic;
 mod auth;
+mod breaker;
+mod call;
 mod claims;
 #[doc(hidden)]
 pub mod codegen;
@@ -59,6 +61,7 @@ mod jwks;
 mod limits;
 mod listen;
 mod log;
+mod means;
 mod memory;
 mod metrics;
 mod models;

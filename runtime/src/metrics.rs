@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     provider_errors: IntCounterVec,
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
+    policies: IntCounterVec,
 }
 
 impl Metrics {
@@ -81,6 +82,11 @@ impl Metrics {
             "Requests that were turned away unread, because of concurrency or shutdown.",
             &["reason"],
         );
+        let policies = counter(
+            "agentgen_policies_applied_total",
+            "Decisions of agents' policies: retry, fallback, breaker, budget, deadline.",
+            &["agent", "policy"],
+        );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
@@ -107,6 +113,7 @@ impl Metrics {
             provider_errors,
             rate_limited,
             rejected,
+            policies,
         }
     }
 
@@ -144,6 +151,11 @@ impl Metrics {
     /// A request was over the rate that is called `limit`.
     pub(crate) fn rate_limited(&self, limit: &str) {
         self.rate_limited.with_label_values(&[limit]).inc();
+    }
+
+    /// A policy of an agent decided how a run goes on.
+    pub(crate) fn policy_applied(&self, agent: &str, policy: &str) {
+        self.policies.with_label_values(&[agent, policy]).inc();
     }
 
     /// A request was turned away: `concurrency` or `shutdown`.

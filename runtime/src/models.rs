@@ -91,12 +91,17 @@ impl Models {
         self.servers.is_empty()
     }
 
-    /// Checks that `agent` can be answered for.
+    /// Checks that `agent` can be answered for by `model`: its own, or one that it falls back to.
     ///
     /// # Errors
-    /// The setting that says what the agent's model stands for is missing, or a key for it.
-    pub fn check(&self, agent: &AgentSpec, settings: &Settings) -> Result<(), StartError> {
-        let found = self.target(agent.model);
+    /// The setting that says what the model stands for is missing, or a key for it.
+    pub fn check(
+        &self,
+        agent: &AgentSpec,
+        model: Option<&str>,
+        settings: &Settings,
+    ) -> Result<(), StartError> {
+        let found = self.target(model);
         let checked = found.and_then(|target| self.check_key(&target, settings));
         checked.map_err(|Wrong { key, detail }| {
             let detail = format!("{detail} (agent `{}`)", agent.name);

@@ -1,6 +1,6 @@
 //! All agents of a service, and the routes they make.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::ready;
 use std::sync::Arc;
 
@@ -246,6 +246,8 @@ impl Registry {
                 None => Arc::new(models(&settings, &self.services)?),
             },
             outage,
+            breakers: Arc::default(),
+            agents: Arc::new(roster(&self.services)),
             metrics,
             limits,
             tools: Tools::new(self.tools)?,
@@ -276,6 +278,8 @@ impl Service {
             let shared = Shared {
                 provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
                 outage: Arc::default(),
+                breakers: Arc::default(),
+                agents: Arc::new(roster(std::slice::from_ref(&self))),
                 metrics: Arc::new(Metrics::new()),
                 limits: Arc::new(Limits::new(&settings)?),
                 tools: Tools::default(),
@@ -298,11 +302,22 @@ impl Service {
     }
 }
 
+fn roster(services: &[Service]) -> BTreeMap<&'static str, &'static AgentSpec> {
+    let agents = services.iter().map(|service| service.agent);
+    agents.map(|agent| (agent.slug, agent)).collect()
+}
+
 /// The models in the settings, which must explain those of all agents.
 fn models(settings: &Settings, services: &[Service]) -> Result<Models, StartError> {
     let models = Models::new(settings)?;
+    let agents = roster(services);
     for service in services {
-        models.check(service.agent, settings)?;
+        models.check(service.agent, service.agent.model, settings)?;
+        for fallback in service.agent.policy.fallbacks {
+            if !agents.contains_key(fallback) {
+                models.check(service.agent, Some(fallback), settings)?;
+            }
+        }
     }
     if models.is_echo() {
         tracing::warn!(

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::accept::{Wanted, wanted};
 use crate::auth::Auth;
+use crate::breaker::Breakers;
 use crate::claims::{Caller, Refusal};
 use crate::context::{Run, RunContext};
 use crate::endpoint::Method;
@@ -44,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) tools: Tools,
     /// Whether who answers is known to be down.
     pub(crate) outage: Arc<Outage>,
+    /// Which models are left alone for a while.
+    pub(crate) breakers: Arc<Breakers>,
+    /// The agents, by slug.
+    pub(crate) agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// How often one subject may call, and how often one agent may be called.
@@ -281,6 +286,8 @@ async fn run_of(
         tools: shared.tools.clone(),
         deadline: Instant::now() + timeout,
         outage: Arc::clone(&shared.outage),
+        breakers: Arc::clone(&shared.breakers),
+        agents: Arc::clone(&shared.agents),
         metrics: Arc::clone(&shared.metrics),
         counted: Arc::clone(&live.metrics),
         sessions: Arc::clone(&shared.sessions),

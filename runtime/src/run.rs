@@ -132,6 +132,7 @@ async fn watched(
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
         () = tokio::time::sleep_until(cx.0.deadline) => {
+            cx.0.metrics.policy_applied(cx.0.agent.slug, "deadline");
             Err(AgentError::TimedOut(format!("the run took longer than {} ms", timeout.as_millis())))
         }
         () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),

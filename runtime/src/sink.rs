@@ -1,6 +1,7 @@
 //! Where a run's events go: to whoever answers the request.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -13,6 +14,7 @@ pub(crate) struct Sink {
     run_id: Uuid,
     agent: &'static str,
     started: AtomicBool,
+    waiting: Mutex<Vec<Event>>,
     events: Option<mpsc::Sender<Event>>,
 }
 
@@ -27,6 +29,7 @@ impl Sink {
             run_id,
             agent,
             started: AtomicBool::new(false),
+            waiting: Mutex::default(),
             events,
         }
     }
@@ -40,7 +43,33 @@ impl Sink {
                 model: model.to_owned(),
             })
             .await;
+            let waiting = std::mem::take(&mut *self.waiting());
+            for event in waiting {
+                self.send(event).await;
+            }
         }
+    }
+
+    /// Whether somebody reads along.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// Sends an event that does not begin the run: until it has begun, the event waits. Of a run that never begins
+    /// there is an error to tell and nothing else.
+    pub(crate) async fn aside(&self, event: Event) {
+        if self.events.is_none() {
+            return;
+        }
+        if self.started.load(Ordering::Relaxed) {
+            self.send(event).await;
+        } else {
+            self.waiting().push(event);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.

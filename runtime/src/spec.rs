@@ -23,19 +23,19 @@ pub struct AgentSpec {
     pub policy: Policy,
 }
 
-/// How an agent is run: what to do when something fails, and where it ends. Fallbacks and the breaker are carried along,
-/// and not acted on yet.
+/// How an agent is run: what to do when something fails, and where it ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
     /// Models or agents to turn to when the first choice fails, in order.
     pub fallbacks: &'static [&'static str],
-    /// How often a call of the provider is tried again that fails before its first chunk, and may succeed later.
+    /// How often a call of the provider is tried again that fails before anybody has seen something of the answer, and
+    /// may succeed later.
     pub retry_attempts: u32,
     /// The first pause between two attempts, in milliseconds.
     pub retry_backoff_ms: u64,
-    /// After how many failures in a row the provider is left alone; 0 never.
+    /// After how many failures in a row a model is left alone; 0 never. Agents of one model share its failures.
     pub breaker_failures: u32,
-    /// For how long it is then left alone, in milliseconds.
+    /// For how long it is then left alone, in milliseconds; then one call tries whether it answers again.
     pub breaker_cooldown_ms: u64,
     /// The longest a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,

@@ -146,7 +146,7 @@ fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
     let stop = match answer.stop_reason {
         StopReason::EndTurn if calls(answer) || imposed => "tool_use",
         StopReason::EndTurn => "end_turn",
-        StopReason::MaxTokens => "max_tokens",
+        StopReason::MaxTokens | StopReason::MaxTurns => "max_tokens",
         StopReason::Refusal => "refusal",
     };
     parts.push(event(&json!({
@@ -194,7 +194,7 @@ fn openai(answer: &Answer) -> Vec<Part> {
     let finish = match answer.stop_reason {
         StopReason::EndTurn if calls(answer) => "tool_calls",
         StopReason::EndTurn => "stop",
-        StopReason::MaxTokens => "length",
+        StopReason::MaxTokens | StopReason::MaxTurns => "length",
         StopReason::Refusal => "content_filter",
     };
     parts.push(chunk(json!({}), Some(finish)));

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{ProviderKind, Secret, ToolContext, ToolError, schemars, tool};
+use agentgen_runtime::{Policy, ProviderKind, Secret, ToolContext, ToolError, schemars, tool};
 use serde_json::{Value, json};
 
-use crate::stage::{agent, mock, registry_of, text_of, told};
+use crate::stage::{desk_with, mock, registry_of, text_of, told};
 use crate::support::post;
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -65,7 +65,7 @@ async fn replayed(kind: ProviderKind, answers: &[&str]) -> (Router, MockServer) 
         .insert("sonnet".to_owned(), model.to_owned());
     let provider = settings.providers.get_mut("mock").unwrap();
     provider.api_key = Some(Secret::new(key));
-    let app = registry_of(agent(|_| {}))
+    let app = registry_of(desk_with(Policy::DEFAULT))
         .tool(books)
         .into_router(settings)
         .unwrap();

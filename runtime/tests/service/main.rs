@@ -14,6 +14,7 @@ mod log;
 mod logged;
 mod models;
 mod operation;
+mod policies;
 mod providers;
 mod refresh_tokens;
 mod requests;

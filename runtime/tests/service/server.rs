@@ -340,6 +340,7 @@ fn settings_can_be_checked_without_serving() {
         ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
         ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", secret),
         ("AGENTGEN_MODELS_SONNET", "anthropic:claude-sonnet-4-5"),
+        ("AGENTGEN_MODELS_HAIKU", "anthropic:claude-haiku-4-5"),
         ("AGENTGEN_STORE_URL", "postgres://me:hunter2@127.0.0.1:1/db"),
     ]);
     assert_eq!(code, Some(0), "{complaint}");

@@ -1,0 +1,88 @@
+//! Circuit breakers, one for each model of each provider: after several failures in a row a model is left alone for a
+//! while, and then one call tries whether it answers again.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::spec::Policy;
+
+/// The breakers of a service, by the name that the provider has for a model.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers(Mutex<BTreeMap<String, Breaker>>);
+
+/// What a call may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is made as any other.
+    Closed,
+    /// It is the one that tries whether the model answers again.
+    Probe,
+    /// It is not made; after so long another may be.
+    Refused(Duration),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Breaker {
+    /// Calls are made; so many failed in a row.
+    Closed(u32),
+    /// No calls are made until then.
+    Open(Instant),
+    /// One call is under way, and no others are made. If nothing is heard of it until then, the next one tries.
+    HalfOpen(Instant),
+}
+
+impl Breakers {
+    /// Whether `model` may be called by an agent of this policy.
+    pub(crate) fn admit(&self, model: &str, policy: &Policy) -> Admission {
+        if policy.breaker_failures == 0 {
+            return Admission::Closed;
+        }
+        let now = Instant::now();
+        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match breakers.get_mut(model) {
+            None | Some(Breaker::Closed(_)) => Admission::Closed,
+            Some(Breaker::Open(until) | Breaker::HalfOpen(until)) if *until > now => {
+                Admission::Refused(*until - now)
+            }
+            Some(breaker) => {
+                *breaker = Breaker::HalfOpen(now + cooldown(policy));
+                Admission::Probe
+            }
+        }
+    }
+
+    /// `model` answered.
+    pub(crate) fn succeeded(&self, model: &str) {
+        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.remove(model);
+    }
+
+    /// `model` failed; whether this opened its breaker.
+    pub(crate) fn failed(&self, model: &str, policy: &Policy) -> bool {
+        if policy.breaker_failures == 0 {
+            return false;
+        }
+        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = match breakers.get(model) {
+            None => 1,
+            Some(Breaker::Closed(failures)) => failures.saturating_add(1),
+            // A call from before it opened says nothing new.
+            Some(Breaker::Open(_)) => return false,
+            Some(Breaker::HalfOpen(_)) => policy.breaker_failures,
+        };
+        let opens = failures >= policy.breaker_failures;
+        let breaker = match opens {
+            true => Breaker::Open(Instant::now() + cooldown(policy)),
+            false => Breaker::Closed(failures),
+        };
+        breakers.insert(model.to_owned(), breaker);
+        opens
+    }
+}
+
+fn cooldown(policy: &Policy) -> Duration {
+    Duration::from_millis(policy.breaker_cooldown_ms)
+}

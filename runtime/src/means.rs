@@ -1,0 +1,71 @@
+//! What a turn of a conversation runs on.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use crate::breaker::Breakers;
+use crate::event::{Event, PolicyKind};
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::provider::Provider;
+use crate::sink::Sink;
+use crate::spec::AgentSpec;
+use crate::tool::{ToolContext, Tools};
+
+/// What a turn runs on.
+#[derive(Clone)]
+pub(crate) struct Means<'a> {
+    /// Who answers.
+    pub(crate) provider: &'a dyn Provider,
+    /// The tools of the service.
+    pub(crate) tools: &'a Tools,
+    /// For whom they work.
+    pub(crate) worker: ToolContext,
+    /// When the run ends in any case.
+    pub(crate) deadline: Instant,
+    /// Whether who answers is known to be down.
+    pub(crate) outage: &'a Outage,
+    /// Which models are left alone for a while.
+    pub(crate) breakers: &'a Breakers,
+    /// The agents of the service, by slug: whoever an agent names as a fallback may be one of them.
+    pub(crate) agents: &'a BTreeMap<&'static str, &'static AgentSpec>,
+    /// What is counted.
+    pub(crate) metrics: &'a Metrics,
+    /// Where text and tool calls go as they come, if anywhere.
+    pub(crate) sink: Option<&'a Sink>,
+}
+
+impl Means<'_> {
+    /// Tells and counts what a policy of `agent` decided. `detail` repeats nothing that was said.
+    pub(crate) async fn decided(
+        &self,
+        agent: &AgentSpec,
+        policy: PolicyKind,
+        model: &str,
+        detail: String,
+    ) {
+        tracing::info!(
+            agent = agent.slug,
+            policy = policy.as_str(),
+            model,
+            detail,
+            "a policy was applied"
+        );
+        self.metrics.policy_applied(agent.slug, policy.as_str());
+        if let Some(sink) = self.sink {
+            let model = model.to_owned();
+            sink.aside(Event::PolicyApplied {
+                policy,
+                model,
+                detail,
+            })
+            .await;
+        }
+    }
+
+    /// Whether somebody sees the pieces of the answer as they come: what was seen can't be taken back.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.sink.is_some_and(Sink::is_watched)
+    }
+}

@@ -1,0 +1,282 @@
+//! What agents' policies decide when models fail.
+
+use std::time::Duration;
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::{Policy, ProviderKind, Service, Settings};
+use serde_json::{Value, json};
+
+use crate::stage::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of, told};
+use crate::support::get;
+
+const INVOKE: &str = "/v1/agents/desk/invoke";
+const HI: &str = r#"{"input":"hi"}"#;
+const COOLDOWN: Duration = Duration::from_millis(300);
+
+/// The decisions among events.
+fn decisions(events: &[(String, Value)]) -> Vec<&str> {
+    let applied = events.iter().filter(|(name, _)| name == "policy.applied");
+    applied
+        .map(|(_, data)| data["policy"].as_str().unwrap())
+        .collect()
+}
+
+async fn counted(app: &Router, policy: &str) -> bool {
+    let text = get(app, "/metrics").await.text;
+    text.contains(&format!(
+        "agentgen_policies_applied_total{{agent=\"desk\",policy=\"{policy}\"}}"
+    ))
+}
+
+/// Settings in which `haiku` is a second model of the mock server.
+fn with_haiku(server: &MockServer, kind: ProviderKind) -> Settings {
+    let mut settings = server.settings(kind);
+    settings
+        .models
+        .insert("haiku".to_owned(), "mock:small".to_owned());
+    settings
+}
+
+#[tokio::test]
+async fn a_retry_is_told_behind_the_beginning_and_counted() {
+    for kind in KINDS {
+        let policy = Policy {
+            retry_attempts: 1,
+            retry_backoff_ms: 1,
+            ..Policy::DEFAULT
+        };
+        let server = mock([Script::error(529, "busy"), Script::text("now")]).await;
+        let app = played_by(desk_with(policy), server.settings(kind));
+        let events = told(&app, INVOKE, HI).await;
+        let names = events.iter().map(|(name, _)| &**name).collect::<Vec<_>>();
+        assert_eq!(
+            names,
+            [
+                "run.started",
+                "policy.applied",
+                "output.delta",
+                "run.completed"
+            ]
+        );
+        assert_eq!(events[1].1["policy"], "retry");
+        let detail = events[1].1["detail"].as_str().unwrap();
+        assert!(detail.contains("overloaded"), "{detail}");
+        assert!(!detail.contains("busy"), "the provider's words stay inside");
+        assert!(counted(&app, "retry").await);
+    }
+}
+
+#[tokio::test]
+async fn what_never_began_is_an_ordinary_error_whatever_was_decided() {
+    let policy = Policy {
+        retry_attempts: 1,
+        retry_backoff_ms: 1,
+        ..Policy::DEFAULT
+    };
+    let server = mock([]).await;
+    server.always(Script::error(503, "busy"));
+    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "text/event-stream"),
+    ];
+    let request = crate::support::request("POST", INVOKE, &headers, HI);
+    crate::support::send(&app, request).await.problem(503);
+    assert!(counted(&app, "retry").await);
+}
+
+#[tokio::test]
+async fn another_model_is_asked_when_the_first_one_fails() {
+    let policy = Policy {
+        fallbacks: &["haiku"],
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        for failure in [
+            Script::error(529, "busy"),
+            Script::error(401, "no"),
+            Script::text(""),
+            Script::text("half").malformed(),
+        ] {
+            let server = mock([failure, Script::text("small talk")]).await;
+            let app = played_by(desk_with(policy), with_haiku(&server, kind));
+            let answer = invoke(&app, "hi").await.json();
+            assert_eq!(answer["output"], "small talk");
+            assert_eq!(answer["model"], "mock:small");
+            assert_eq!(server.requests()[1].body["model"], "small");
+            assert!(counted(&app, "fallback").await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_hangs_is_given_up_for_another() {
+    let policy = Policy {
+        fallbacks: &["haiku"],
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        let server = mock([Script::silence(), Script::text("small talk")]).await;
+        let mut settings = with_haiku(&server, kind);
+        settings.providers.get_mut("mock").unwrap().timeout = Duration::from_millis(200);
+        let app = played_by(desk_with(policy), settings);
+        let events = told(&app, INVOKE, HI).await;
+        assert_eq!(decisions(&events), ["fallback"]);
+        assert_eq!(events[0].1["model"], "mock:small");
+    }
+}
+
+#[tokio::test]
+async fn another_agent_is_asked_with_its_own_prompt() {
+    let policy = Policy {
+        fallbacks: &["clerk"],
+        ..Policy::DEFAULT
+    };
+    let clerk = agent(|agent| {
+        agent.slug = "clerk";
+        agent.prompt = "You are the clerk.";
+    });
+    let server = mock([Script::error(503, "busy"), Script::text("The clerk, yes?")]).await;
+    let app = registry_of(desk_with(policy))
+        .service(Service::new(clerk))
+        .into_router(server.settings(ProviderKind::Anthropic))
+        .unwrap();
+    assert_eq!(invoke(&app, "hi").await.json()["output"], "The clerk, yes?");
+    assert_eq!(server.requests()[1].body["system"], "You are the clerk.");
+}
+
+#[tokio::test]
+async fn a_fallback_that_the_settings_do_not_explain_keeps_the_service_from_starting() {
+    let policy = Policy {
+        fallbacks: &["spare"],
+        ..Policy::DEFAULT
+    };
+    let server = mock([]).await;
+    let error = registry_of(desk_with(policy))
+        .into_router(server.settings(ProviderKind::Anthropic))
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("models.spare"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_asked_for_again_unless_it_was_seen() {
+    let policy = Policy {
+        retry_attempts: 1,
+        retry_backoff_ms: 1,
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        for broken in [
+            Script::pieces(["one ", "two"]).cut(),
+            Script::text("one ").end_early(),
+            Script::text("one ").malformed(),
+        ] {
+            let server = mock([broken.clone(), Script::text("whole"), broken]).await;
+            let app = played_by(desk_with(policy), server.settings(kind));
+            assert_eq!(invoke(&app, "hi").await.json()["output"], "whole");
+            let events = told(&app, INVOKE, HI).await;
+            assert_eq!(events.last().unwrap().0, "run.failed");
+            assert_eq!(server.requests().len(), 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_opens_tries_once_and_closes() {
+    let policy = Policy {
+        breaker_failures: 2,
+        breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        let server = mock([]).await;
+        server.always(Script::error(503, "busy"));
+        let app = played_by(desk_with(policy), server.settings(kind));
+        for _ in 0..4 {
+            invoke(&app, "hi").await.problem(503);
+        }
+        assert_eq!(server.requests().len(), 2, "the others were not made");
+        assert!(counted(&app, "breaker").await);
+
+        tokio::time::sleep(COOLDOWN).await;
+        invoke(&app, "hi").await.problem(503);
+        invoke(&app, "hi").await.problem(503);
+        assert_eq!(server.requests().len(), 3, "one tried, and failed");
+
+        tokio::time::sleep(COOLDOWN).await;
+        server.always(Script::text("back"));
+        for _ in 0..3 {
+            assert_eq!(invoke(&app, "hi").await.json()["output"], "back");
+        }
+        assert_eq!(server.requests().len(), 6);
+    }
+}
+
+#[tokio::test]
+async fn of_many_calls_behind_an_open_breaker_one_tries() {
+    let policy = Policy {
+        breaker_failures: 1,
+        breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
+        ..Policy::DEFAULT
+    };
+    let server = mock([Script::error(503, "busy")]).await;
+    server.always(Script::text("back").pause(Duration::from_millis(100)));
+    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    invoke(&app, "hi").await.problem(503);
+    tokio::time::sleep(COOLDOWN).await;
+    let asked = (0..8).map(|_| invoke(&app, "hi"));
+    let answers = futures_util::future::join_all(asked).await;
+    let through = answers.iter().filter(|answer| answer.status == 200);
+    assert_eq!(through.count(), 1);
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_opens_no_breaker() {
+    let policy = Policy {
+        breaker_failures: 1,
+        breaker_cooldown_ms: 60_000,
+        ..Policy::DEFAULT
+    };
+    let server = mock([Script::error(400, "no"), Script::text("fine")]).await;
+    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    invoke(&app, "hi").await.problem(502);
+    assert_eq!(invoke(&app, "hi").await.json()["output"], "fine");
+}
+
+#[tokio::test]
+async fn a_budget_ends_a_run_with_what_it_has() {
+    let turns = Policy {
+        budget_turns: Some(2),
+        ..Policy::DEFAULT
+    };
+    let tokens = Policy {
+        budget_tokens: Some(100),
+        ..Policy::DEFAULT
+    };
+    for (policy, reason) in [(turns, "max_turns"), (tokens, "max_tokens")] {
+        let server = mock([]).await;
+        let looks = Script::text("Let me look.").then_tool_call("nothing", &json!({}));
+        server.always(looks.usage(30, 20));
+        let app = played_by(desk_with(policy), server.settings(ProviderKind::Anthropic));
+        let answer = invoke(&app, "hi").await.json();
+        assert_eq!(answer["output"], "Let me look.\n\nLet me look.");
+        assert_eq!(answer["stop_reason"], reason);
+        assert_eq!(server.requests().len(), 2);
+        assert!(counted(&app, "budget").await);
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_is_counted() {
+    let policy = Policy {
+        timeout_ms: Some(100),
+        ..Policy::DEFAULT
+    };
+    let server = mock([Script::silence()]).await;
+    let app = played_by(desk_with(policy), server.settings(ProviderKind::Anthropic));
+    invoke(&app, "hi").await.problem(504);
+    assert!(counted(&app, "deadline").await);
+}
