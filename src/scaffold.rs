@@ -24,7 +24,13 @@ use crate::vendor::{self, BUILD_CRATE, RUNTIME_CRATE, VERSION};
 /// The Rust that images and CI take; it is not older than any crate asks for.
 const RUST_IMAGE: &str = "1.95.0";
 /// What a project names besides agentgen's own crates.
-const CRATES: [&str; 5] = ["futures-util", "jsonwebtoken", "mimalloc", "serde_json", "tokio"];
+const CRATES: [&str; 5] = [
+    "futures-util",
+    "jsonwebtoken",
+    "mimalloc",
+    "serde_json",
+    "tokio",
+];
 
 /// The files that are made of a template of another name.
 const RENAMED: [(&str, &str); 5] = [

@@ -114,6 +114,7 @@ mod tokens;
 mod tool;
 mod upstream;
 mod validate;
+pub mod workflow;
 
 pub use axum;
 pub use schemars;
