@@ -30,7 +30,7 @@
 //! [`Provider`]. A [`Tool`] is what a model can have called. What a run does is a stream of [`Event`]s; a JSON answer is
 //! the last of them, `text/event-stream` is all of them. Every error is a [`Problem`]. A service listens to its own
 //! machine only, unless callers prove who they are ([`Settings`]). Conversations are kept in a
-//! [`Store`].
+//! [`Store`], and so are the runs of a [`workflow`], step by step: they outlive the process.
 
 mod accept;
 mod anthropic;
@@ -48,6 +48,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod event;
+mod expression;
 mod fault;
 mod formats;
 mod front;
@@ -55,11 +56,13 @@ mod gate;
 mod health;
 mod idempotency;
 mod input;
+mod journal;
 mod jwks;
 mod limits;
 mod listen;
 mod log;
 mod memory;
+mod memory_journal;
 mod metrics;
 mod models;
 mod mount;
@@ -79,6 +82,8 @@ mod request;
 mod respond;
 mod router;
 mod run;
+mod run_report;
+mod schedule;
 mod schema;
 mod secret;
 mod serve;
@@ -95,6 +100,8 @@ mod sink;
 mod spec;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_journal;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_refresh;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -115,6 +122,13 @@ mod tool;
 mod upstream;
 mod validate;
 pub mod workflow;
+mod workflow_events;
+mod workflow_keeper;
+mod workflow_routes;
+mod workflow_run;
+mod workflow_runs;
+mod workflow_step;
+mod workflows;
 
 pub use axum;
 pub use schemars;
@@ -128,7 +142,9 @@ pub use error::AgentError;
 pub use event::{Event, StopReason, Usage};
 pub use fault::{ProviderError, ProviderFault};
 pub use formats::{Date, DateTime, Format, FormatError, Uuid};
+pub use journal::{Change, Hold, Journal, JournaledRun};
 pub use memory::MemorySessions;
+pub use memory_journal::MemoryJournal;
 pub use models::Models;
 pub use problem::Problem;
 pub use provider::{
@@ -139,6 +155,9 @@ pub use provider_settings::{ProviderKind, ProviderSettings};
 pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
+pub use run_report::{
+    RunEvent, RunReport, RunStatus, SkipReason, StepError, StepReport, StepStatus,
+};
 pub use secret::Secret;
 pub use serve::{serve_on, serve_with};
 pub use service::Service;
@@ -146,7 +165,7 @@ pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
 pub use session_store::{
     Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
 };
-pub use settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens};
+pub use settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WorkflowLimits};
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
 pub use store::Store;
@@ -154,6 +173,7 @@ pub use tool::{Calling, Tool, ToolContext, ToolError, tool};
 pub use validate::{
     Bounds, IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check,
 };
+pub use workflows::Workflows;
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)
 /// those that are checked in there.

@@ -37,6 +37,9 @@ pub(crate) struct Metrics {
     provider_errors: IntCounterVec,
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
+    workflow_runs: IntCounterVec,
+    workflow_steps: IntCounterVec,
+    workflow_decisions: IntCounterVec,
 }
 
 impl Metrics {
@@ -81,6 +84,21 @@ impl Metrics {
             "Requests that were turned away unread, because of concurrency or shutdown.",
             &["reason"],
         );
+        let workflow_runs = counter(
+            "agentgen_workflow_runs_total",
+            "Runs of workflows that are over, by how they ended.",
+            &["workflow", "status"],
+        );
+        let workflow_steps = counter(
+            "agentgen_workflow_steps_total",
+            "Steps of runs that are over, by how they ended.",
+            &["workflow", "step", "status"],
+        );
+        let workflow_decisions = counter(
+            "agentgen_workflow_decisions_total",
+            "What was done about steps that failed: retry or fallback.",
+            &["workflow", "step", "decision"],
+        );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
@@ -107,6 +125,9 @@ impl Metrics {
             provider_errors,
             rate_limited,
             rejected,
+            workflow_runs,
+            workflow_steps,
+            workflow_decisions,
         }
     }
 
@@ -149,6 +170,27 @@ impl Metrics {
     /// A request was turned away: `concurrency` or `shutdown`.
     pub(crate) fn rejected(&self, reason: &str) {
         self.rejected.with_label_values(&[reason]).inc();
+    }
+
+    /// A run of a workflow is over.
+    pub(crate) fn workflow_ended(&self, workflow: &str, status: &str) {
+        self.workflow_runs
+            .with_label_values(&[workflow, status])
+            .inc();
+    }
+
+    /// A step of a run is over.
+    pub(crate) fn step_ended(&self, workflow: &str, step: &str, status: &str) {
+        self.workflow_steps
+            .with_label_values(&[workflow, step, status])
+            .inc();
+    }
+
+    /// A step that failed goes on: `retry` or `fallback`.
+    pub(crate) fn step_decided(&self, workflow: &str, step: &str, decision: &str) {
+        self.workflow_decisions
+            .with_label_values(&[workflow, step, decision])
+            .inc();
     }
 
     /// All of it.

@@ -14,6 +14,7 @@ mod log;
 mod logged;
 mod models;
 mod operation;
+mod orchestra;
 mod providers;
 mod refresh_tokens;
 mod requests;
@@ -29,6 +30,7 @@ mod structured;
 mod support;
 mod tokens;
 mod tools;
+mod workflows;
 
 mod agents {
     agentgen_runtime::include_agents!("generated");
