@@ -9,6 +9,7 @@ mod durability;
 mod exchanges;
 mod formats;
 mod idempotency;
+mod journals;
 mod limits;
 mod log;
 mod logged;
