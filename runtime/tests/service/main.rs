@@ -10,6 +10,7 @@ mod exchanges;
 mod formats;
 mod idempotency;
 mod journals;
+mod kills;
 mod limits;
 mod log;
 mod logged;
