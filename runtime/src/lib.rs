@@ -30,7 +30,7 @@
 //! [`Provider`]. A [`Tool`] is what a model can have called. What a run does is a stream of [`Event`]s; a JSON answer is
 //! the last of them, `text/event-stream` is all of them. Every error is a [`Problem`]. A service listens to its own
 //! machine only, unless callers prove who they are ([`Settings`]). Conversations are kept in a
-//! [`Store`].
+//! [`Store`], and so are the runs of a [`workflow`], step by step: they outlive the process.
 
 mod accept;
 mod anthropic;
@@ -50,6 +50,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod event;
+mod expression;
 mod fault;
 mod formats;
 mod front;
@@ -57,12 +58,14 @@ mod gate;
 mod health;
 mod idempotency;
 mod input;
+mod journal;
 mod jwks;
 mod limits;
 mod listen;
 mod log;
 mod means;
 mod memory;
+mod memory_journal;
 mod metrics;
 mod models;
 mod mount;
@@ -82,6 +85,8 @@ mod request;
 mod respond;
 mod router;
 mod run;
+mod run_report;
+mod schedule;
 mod schema;
 mod secret;
 mod serve;
@@ -98,6 +103,8 @@ mod sink;
 mod spec;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_journal;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_refresh;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -117,6 +124,14 @@ mod tokens;
 mod tool;
 mod upstream;
 mod validate;
+pub mod workflow;
+mod workflow_events;
+mod workflow_keeper;
+mod workflow_routes;
+mod workflow_run;
+mod workflow_runs;
+mod workflow_step;
+mod workflows;
 
 pub use axum;
 pub use schemars;
@@ -130,7 +145,9 @@ pub use error::AgentError;
 pub use event::{Event, StopReason, Usage};
 pub use fault::{ProviderError, ProviderFault};
 pub use formats::{Date, DateTime, Format, FormatError, Uuid};
+pub use journal::{Change, Hold, Journal, JournaledRun};
 pub use memory::MemorySessions;
+pub use memory_journal::MemoryJournal;
 pub use models::Models;
 pub use problem::Problem;
 pub use provider::{
@@ -141,6 +158,9 @@ pub use provider_settings::{ProviderKind, ProviderSettings};
 pub use refresh_store::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
 pub use registry::Registry;
 pub use reply::{InvokeRequest, InvokeResponse, Reply};
+pub use run_report::{
+    RunEvent, RunReport, RunStatus, SkipReason, StepError, StepReport, StepStatus,
+};
 pub use secret::Secret;
 pub use serve::{serve_on, serve_with};
 pub use service::Service;
@@ -148,7 +168,7 @@ pub use session::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
 pub use session_store::{
     Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
 };
-pub use settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens};
+pub use settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WorkflowLimits};
 pub use spec::{AgentSpec, Policy, Rate};
 pub use start::StartError;
 pub use store::Store;
@@ -156,6 +176,7 @@ pub use tool::{Calling, Tool, ToolContext, ToolError, tool};
 pub use validate::{
     Bounds, IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check,
 };
+pub use workflows::Workflows;
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)
 /// those that are checked in there.

@@ -38,6 +38,9 @@ pub(crate) struct Metrics {
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
     policies: IntCounterVec,
+    workflow_runs: IntCounterVec,
+    workflow_steps: IntCounterVec,
+    workflow_decisions: IntCounterVec,
 }
 
 impl Metrics {
@@ -87,6 +90,21 @@ impl Metrics {
             "Decisions of agents' policies: retry, fallback, breaker, budget, deadline.",
             &["agent", "policy"],
         );
+        let workflow_runs = counter(
+            "agentgen_workflow_runs_total",
+            "Runs of workflows that are over, by how they ended.",
+            &["workflow", "status"],
+        );
+        let workflow_steps = counter(
+            "agentgen_workflow_steps_total",
+            "Steps of runs that are over, by how they ended.",
+            &["workflow", "step", "status"],
+        );
+        let workflow_decisions = counter(
+            "agentgen_workflow_decisions_total",
+            "What was done about steps that failed: retry or fallback.",
+            &["workflow", "step", "decision"],
+        );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
@@ -114,6 +132,9 @@ impl Metrics {
             rate_limited,
             rejected,
             policies,
+            workflow_runs,
+            workflow_steps,
+            workflow_decisions,
         }
     }
 
@@ -161,6 +182,27 @@ impl Metrics {
     /// A request was turned away: `concurrency` or `shutdown`.
     pub(crate) fn rejected(&self, reason: &str) {
         self.rejected.with_label_values(&[reason]).inc();
+    }
+
+    /// A run of a workflow is over.
+    pub(crate) fn workflow_ended(&self, workflow: &str, status: &str) {
+        self.workflow_runs
+            .with_label_values(&[workflow, status])
+            .inc();
+    }
+
+    /// A step of a run is over.
+    pub(crate) fn step_ended(&self, workflow: &str, step: &str, status: &str) {
+        self.workflow_steps
+            .with_label_values(&[workflow, step, status])
+            .inc();
+    }
+
+    /// A step that failed goes on: `retry` or `fallback`.
+    pub(crate) fn step_decided(&self, workflow: &str, step: &str, decision: &str) {
+        self.workflow_decisions
+            .with_label_values(&[workflow, step, decision])
+            .inc();
     }
 
     /// All of it.

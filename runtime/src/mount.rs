@@ -18,6 +18,7 @@ use crate::sessions_api;
 use crate::spec::Rate;
 use crate::start::StartError;
 use crate::system;
+use crate::workflow_routes;
 
 /// Adds the endpoints of `services` to `router`. axum panics on a path it can't take, so everything is tried before.
 pub(crate) fn mount(
@@ -26,7 +27,8 @@ pub(crate) fn mount(
     shared: Arc<Shared>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
-    for path in system::PATHS.into_iter().chain(sessions_api::PATHS) {
+    let own = system::PATHS.into_iter().chain(sessions_api::PATHS);
+    for path in own.chain(workflow_routes::PATHS) {
         probe.insert(path, ()).map_err(|error| wrong(path, error))?;
     }
     let mut slugs = BTreeSet::new();

@@ -22,6 +22,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "sessions",
         include_str!("../migrations/postgres/0002_sessions.sql"),
     ),
+    (
+        3,
+        "workflow runs",
+        include_str!("../migrations/postgres/0003_workflow_runs.sql"),
+    ),
 ];
 
 /// A PostgreSQL database. The tables are in the first schema of the connection's `search_path`.

@@ -36,6 +36,10 @@ use crate::system::{self, System};
 use crate::token_routes;
 use crate::tokens::Issuer;
 use crate::tool::{Tool, Tools};
+use crate::workflow::WorkflowSpec;
+use crate::workflow_routes;
+use crate::workflow_runs::{Runs, places};
+use crate::workflows::{Workflows, runs};
 
 /// All agents of a service.
 pub struct Registry {
@@ -45,6 +49,8 @@ pub struct Registry {
     tools: Vec<Box<dyn Tool>>,
     sessions: Option<Arc<dyn SessionStore>>,
     store: Option<Store>,
+    workflows: Vec<&'static WorkflowSpec>,
+    handles: Vec<Workflows>,
 }
 
 /// What a registry becomes.
@@ -55,6 +61,8 @@ pub(crate) struct Built {
     pub(crate) drain: Drain,
     /// The conversations, to be ended when nothing runs any more.
     pub(crate) sessions: Arc<Sessions>,
+    /// The runs of workflows.
+    pub(crate) runs: Arc<Runs>,
 }
 
 impl Registry {
@@ -68,6 +76,8 @@ impl Registry {
             tools: Vec::new(),
             sessions: None,
             store: None,
+            workflows: Vec::new(),
+            handles: Vec::new(),
         }
     }
 
@@ -75,6 +85,20 @@ impl Registry {
     #[must_use]
     pub fn service(mut self, service: Service) -> Self {
         self.services.push(service);
+        self
+    }
+
+    /// With one more workflow over its agents.
+    #[must_use]
+    pub fn workflow(mut self, workflow: &'static WorkflowSpec) -> Self {
+        self.workflows.push(workflow);
+        self
+    }
+
+    /// With its workflows to be run through `handle` too.
+    #[must_use]
+    pub fn workflows(mut self, handle: &Workflows) -> Self {
+        self.handles.push(handle.clone());
         self
     }
 
@@ -126,8 +150,8 @@ impl Registry {
     /// [`Registry::store`] was given one. What has expired is not shown; removing it is up to [`SessionStore::purge`].
     ///
     /// # Errors
-    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, a tool that
-    /// can't be offered, an agent whose model the settings do not explain, and settings that name a store while none
+    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, a workflow
+    /// whose steps can't be run, a tool that can't be offered, an agent whose model the settings do not explain, and settings that name a store while none
     /// was given.
     pub fn into_router(self, settings: Settings) -> Result<Router, StartError> {
         let store = match &self.store {
@@ -233,14 +257,7 @@ impl Registry {
             .clone()
             .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
             .transpose()?;
-        let own = system::routes(system)
-            .merge(sessions_api)
-            .merge(token_routes::routes(
-                issuer,
-                settings.trusted_proxies,
-                Arc::clone(&metrics),
-            ));
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             provider: match self.provider {
                 Some(provider) => provider,
                 None => Arc::new(models(&settings, &self.services)?),
@@ -248,7 +265,7 @@ impl Registry {
             outage,
             breakers: Arc::default(),
             agents: Arc::new(roster(&self.services)),
-            metrics,
+            metrics: Arc::clone(&metrics),
             limits,
             tools: Tools::new(self.tools)?,
             sessions: Arc::clone(&sessions),
@@ -257,14 +274,33 @@ impl Registry {
             body_limit: settings.body_limit,
             timeout: settings.timeout,
             drain: drain.clone(),
-        };
-        let router = mount(own, self.services, Arc::new(shared))?
+        });
+        let runs = runs(
+            &self.workflows,
+            places(&self.services, &shared),
+            Arc::clone(&shared),
+            store.journal(),
+            settings.workflows,
+        )?;
+        let own = system::routes(system)
+            .merge(sessions_api)
+            .merge(token_routes::routes(
+                issuer,
+                settings.trusted_proxies,
+                metrics,
+            ))
+            .merge(workflow_routes::routes(&runs));
+        for handle in &self.handles {
+            handle.bind(&runs);
+        }
+        let router = mount(own, self.services, shared)?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(from_fn_with_state(Arc::new(front), enter));
         Ok(Built {
             router,
             drain,
             sessions,
+            runs,
         })
     }
 }

@@ -60,7 +60,12 @@ pub(crate) fn read_query(
     }
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Input, Box<Problem>> {
+/// Reads a body of JSON; without a body it is an object without members.
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Input, Box<Problem>> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(refused(415, "the body must not be encoded"));
     }

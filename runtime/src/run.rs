@@ -60,7 +60,14 @@ impl Drain {
         *self.0.borrow() != Phase::Serving
     }
 
-    async fn ended(&self) {
+    /// Waits until nothing new may begin.
+    pub(crate) async fn drains(&self) {
+        let mut phase = self.0.subscribe();
+        let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
+    }
+
+    /// Waits until what is still running has to end.
+    pub(crate) async fn ended(&self) {
         let _ = self
             .0
             .subscribe()

@@ -15,6 +15,7 @@ use crate::respond::Hosts;
 use crate::settings::{ADDRESS, Settings, WAYS};
 use crate::start::StartError;
 use crate::store::Store;
+use crate::workflow_keeper::start;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8080;
@@ -87,7 +88,9 @@ async fn serve_router(
         router,
         drain,
         sessions,
+        runs,
     } = built;
+    start(&runs);
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = drain.clone();
     let (idle, most) = (settings.idle, settings.connections);
@@ -103,8 +106,13 @@ async fn serve_router(
         drain.end();
         tokio::time::sleep(LAST_WORDS).await;
     };
+    let served = async {
+        server.await;
+        // Steps that are under way may end; what comes after them is left to the next start.
+        runs.idle().await;
+    };
     tokio::select! {
-        () = server => {}
+        () = served => {}
         () = deadline => {}
         never = store.stay_clean() => match never {},
     }

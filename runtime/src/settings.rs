@@ -43,6 +43,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// How many requests are answered besides what endpoints and agents say.
     pub rates: Rates,
+    /// How runs of workflows are gone on with.
+    pub workflows: WorkflowLimits,
     /// Where sessions are kept: `sqlite:PATH`, `postgres://…` or `memory:`. It may hold a password.
     pub store: Secret,
     /// What the names of models stand for: `provider:model`, or `echo`. `default` is for agents that name none.
@@ -88,6 +90,27 @@ pub struct Rates {
     pub agent: Option<Rate>,
 }
 
+/// How runs of workflows are gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkflowLimits {
+    /// How many runs may be under way at a time in this process; the next one waits its turn.
+    pub runs: u32,
+    /// How long after a process was killed others go on with its runs.
+    pub lease: Duration,
+    /// How long a run is kept that is over.
+    pub keep: Duration,
+}
+
+impl Default for WorkflowLimits {
+    fn default() -> Self {
+        Self {
+            runs: 64,
+            lease: Duration::from_secs(10),
+            keep: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
@@ -121,6 +144,7 @@ impl Default for Settings {
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),
             rates: Rates::default(),
+            workflows: WorkflowLimits::default(),
             store: Secret::new("memory:"),
             models: BTreeMap::new(),
             providers: BTreeMap::new(),

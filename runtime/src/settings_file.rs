@@ -38,6 +38,8 @@ const TEXTS: &[&str] = &[
     "rate.subject",
     "rate.address",
     "rate.agent",
+    "workflows.lease",
+    "workflows.keep",
     "store.url",
     "log.format",
     "log.level",
@@ -47,6 +49,7 @@ const VALUES: &[&str] = &[
     "limits.concurrency",
     "limits.connections",
     "limits.trusted_proxies",
+    "workflows.runs",
     "docs.enabled",
     "metrics.enabled",
 ];
@@ -66,6 +69,7 @@ pub(crate) struct File {
     pub(crate) tokens: Option<TokensFile>,
     pub(crate) cors: CorsFile,
     pub(crate) rate: RateFile,
+    pub(crate) workflows: WorkflowsFile,
     pub(crate) store: StoreFile,
     pub(crate) models: BTreeMap<String, String>,
     pub(crate) providers: BTreeMap<String, ProviderFile>,
@@ -134,6 +138,16 @@ pub(crate) struct RateFile {
     pub(crate) address: Option<Rate>,
     #[serde(deserialize_with = "rate")]
     pub(crate) agent: Option<Rate>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WorkflowsFile {
+    pub(crate) runs: Option<u32>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) lease: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) keep: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -8,7 +8,7 @@ use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
 use crate::cors::Origins;
 use crate::provider_settings::{PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys};
 use crate::secret::Secret;
-use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS};
+use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS, WorkflowLimits};
 use crate::settings_file::{self, EMPTY, Loaded};
 use crate::start::StartError;
 use crate::store_url::{self, StoreUrl};
@@ -21,6 +21,8 @@ const FILE: &str = "service.toml";
 /// Where a service keeps sessions that is told nothing about it.
 const STORE: &str = "sqlite:agentgen.db";
 
+/// The shortest lease of a run: it is renewed three times as often.
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
 const REFRESH_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -145,6 +147,7 @@ fn resolve(
             address: file.rate.address,
             agent: file.rate.agent,
         },
+        workflows: workflows(loaded)?,
         store: file.store.url.clone().unwrap_or(usual.store),
         models: file.models.clone(),
         providers,
@@ -184,6 +187,22 @@ fn check_limits(loaded: &Loaded) -> Result<(), StartError> {
         return Err(loaded.wrong("limits.timeout", "must be longer than nothing"));
     }
     Ok(())
+}
+
+/// A lease that ends before it can be renewed would have every run be begun again and again.
+fn workflows(loaded: &Loaded) -> Result<WorkflowLimits, StartError> {
+    let (file, usual) = (&loaded.file.workflows, WorkflowLimits::default());
+    if file.runs == Some(0) {
+        return Err(loaded.wrong("workflows.runs", "must be 1 at least"));
+    }
+    if file.lease.is_some_and(|lease| lease < SHORTEST_LEASE) {
+        return Err(loaded.wrong("workflows.lease", "must be 100ms at least"));
+    }
+    Ok(WorkflowLimits {
+        runs: file.runs.unwrap_or(usual.runs),
+        lease: file.lease.unwrap_or(usual.lease),
+        keep: file.keep.unwrap_or(usual.keep),
+    })
 }
 
 fn auth(loaded: &Loaded) -> Result<Option<Auth>, StartError> {

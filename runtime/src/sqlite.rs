@@ -29,6 +29,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "sessions",
         include_str!("../migrations/sqlite/0002_sessions.sql"),
     ),
+    (
+        3,
+        "workflow runs",
+        include_str!("../migrations/sqlite/0003_workflow_runs.sql"),
+    ),
 ];
 
 /// A SQLite file. Its writers stand in line here instead of at the file, where they would have to poll.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::AgentError;
+use crate::journal::Journal;
 use crate::memory::MemorySessions;
+use crate::memory_journal::MemoryJournal;
 #[cfg(feature = "postgres")]
 use crate::postgres::PostgresStore;
 use crate::refresh_store::{MemoryRefreshTokens, RefreshTokens};
@@ -21,11 +23,12 @@ const CLEANS_EVERY: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 500;
 const ROUNDS: usize = 20;
 
-/// What a service keeps beyond a request: conversations, and the refresh tokens that it issued.
+/// What a service keeps beyond a request: conversations, the refresh tokens that it issued, and the runs of workflows.
 #[derive(Clone)]
 pub struct Store {
     sessions: Arc<dyn SessionStore>,
     refresh_tokens: Arc<dyn RefreshTokens>,
+    journal: Arc<dyn Journal>,
 }
 
 impl Store {
@@ -35,6 +38,7 @@ impl Store {
         Self {
             sessions: Arc::new(MemorySessions::default()),
             refresh_tokens: Arc::new(MemoryRefreshTokens::default()),
+            journal: Arc::new(MemoryJournal::default()),
         }
     }
 
@@ -74,12 +78,13 @@ impl Store {
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    fn of(store: impl SessionStore + RefreshTokens) -> Self {
+    fn of(store: impl SessionStore + RefreshTokens + Journal) -> Self {
         let store = Arc::new(store);
         let sessions: Arc<dyn SessionStore> = store.clone();
         Self {
             sessions,
-            refresh_tokens: store,
+            refresh_tokens: store.clone(),
+            journal: store,
         }
     }
 
@@ -102,6 +107,12 @@ impl Store {
         Arc::clone(&self.refresh_tokens)
     }
 
+    /// Its runs of workflows.
+    #[must_use]
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        Arc::clone(&self.journal)
+    }
+
     /// Removes what has expired, from time to time, for as long as the future is polled.
     pub(crate) async fn stay_clean(self) -> std::convert::Infallible {
         loop {
@@ -116,7 +127,8 @@ impl Store {
         for _ in 0..ROUNDS {
             let sessions = self.sessions.purge(AT_ONCE).await?;
             let tokens = self.refresh_tokens.purge_tokens(AT_ONCE).await?;
-            if sessions.max(tokens) < u64::from(AT_ONCE) {
+            let runs = self.journal.purge_runs(AT_ONCE).await?;
+            if sessions.max(tokens).max(runs) < u64::from(AT_ONCE) {
                 break;
             }
         }

@@ -42,7 +42,8 @@ fn start(folder: &Path, url: Option<&str>) -> Child {
     command.spawn().unwrap()
 }
 
-fn listening(child: &mut Child) -> SocketAddr {
+/// Waits until the program listens, and says where.
+pub fn listening(child: &mut Child) -> SocketAddr {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.find_map(|line| {
         let line = line.unwrap();
@@ -52,7 +53,8 @@ fn listening(child: &mut Child) -> SocketAddr {
     line.expect("it never listened")
 }
 
-async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
+/// Sends a request, and gives the status and the JSON of the answer.
+pub async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let text = format!(

@@ -9,11 +9,14 @@ mod durability;
 mod exchanges;
 mod formats;
 mod idempotency;
+mod journals;
+mod kills;
 mod limits;
 mod log;
 mod logged;
 mod models;
 mod operation;
+mod orchestra;
 mod policies;
 mod providers;
 mod refresh_tokens;
@@ -30,6 +33,7 @@ mod structured;
 mod support;
 mod tokens;
 mod tools;
+mod workflows;
 
 mod agents {
     agentgen_runtime::include_agents!("generated");

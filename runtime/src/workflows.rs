@@ -1,0 +1,145 @@
+//! The workflows of a service: what can be run, and the means to run it from its own code.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::claims::Caller;
+use crate::error::AgentError;
+use crate::formats::Uuid;
+use crate::journal::{Hold, Journal};
+use crate::router::Shared;
+use crate::run_report::RunReport;
+use crate::settings::WorkflowLimits;
+use crate::start::StartError;
+use crate::workflow::{OnFailure, WorkflowSpec};
+use crate::workflow_keeper::{begin, ended};
+use crate::workflow_runs::{Place, Runs};
+use crate::workflow_step::INVOKE;
+
+/// The workflows of a service, to be run from its own code. A handler can hold one from the beginning; there is
+/// something to run as soon as the registry that it was given to ([`Registry::workflows`](crate::Registry::workflows))
+/// is served, or has become a router.
+#[derive(Clone, Default)]
+pub struct Workflows(Arc<OnceLock<Weak<Runs>>>);
+
+impl Workflows {
+    /// Runs a workflow to its end for `subject`, whose run it is then, and gives its report, however it ended. The run
+    /// goes on if the future is dropped, and after the end of the process as any other.
+    ///
+    /// # Errors
+    /// 422 for an input that does not fit the workflow's schema, 503 if the service does not run, stops before the run is
+    /// over or can't reach its journal, and 500 for a workflow that the registry was not given.
+    pub async fn run(
+        &self,
+        spec: &'static WorkflowSpec,
+        input: Value,
+        subject: &str,
+    ) -> Result<RunReport, AgentError> {
+        let roles = Vec::new();
+        let caller = Caller {
+            subject: subject.to_owned(),
+            roles,
+        };
+        let runs = self.0.get().and_then(Weak::upgrade);
+        let runs = runs.ok_or_else(|| AgentError::unavailable("the service does not run"))?;
+        let run = begin(&runs, spec, input, caller).await?;
+        ended(&runs, run.id, subject).await
+    }
+
+    /// Has it run the workflows of `runs`, if it has none yet.
+    pub(crate) fn bind(&self, runs: &Arc<Runs>) {
+        let _ = self.0.set(Arc::downgrade(runs));
+    }
+}
+
+/// The workflows `specs`, whose steps ask `places`.
+///
+/// # Errors
+/// A name that is there twice, and a step that could never be run.
+pub(crate) fn runs(
+    specs: &[&'static WorkflowSpec],
+    places: BTreeMap<(&'static str, &'static str), Place>,
+    shared: Arc<Shared>,
+    journal: Arc<dyn Journal>,
+    limits: WorkflowLimits,
+) -> Result<Arc<Runs>, StartError> {
+    let mut known = BTreeMap::new();
+    for spec in specs {
+        check(spec, &places).map_err(|detail| wrong(spec, detail))?;
+        if known.insert(spec.name, *spec).is_some() {
+            return Err(wrong(
+                spec,
+                format!("there are two workflows `{}`", spec.name),
+            ));
+        }
+    }
+    let most = limits.runs.clamp(1, 100_000);
+    Ok(Arc::new(Runs {
+        specs: known,
+        places,
+        shared,
+        journal,
+        hold: Hold {
+            holder: Uuid::new_v4().to_string(),
+            lasts: limits.lease,
+        },
+        keep: limits.keep,
+        slots: Arc::new(Semaphore::new(most as usize)),
+        most,
+        active: Mutex::default(),
+        queued: AtomicBool::new(false),
+        freed: Arc::default(),
+        is_kept: AtomicBool::new(false),
+    }))
+}
+
+/// Whether the workflow can be run: what the generator promises, and the scheduler relies on.
+fn check(
+    spec: &WorkflowSpec,
+    places: &BTreeMap<(&'static str, &'static str), Place>,
+) -> Result<(), String> {
+    if spec.concurrency == Some(0) {
+        return Err("none of its steps may be under way".to_owned());
+    }
+    serde_json::from_str::<Value>(spec.input_schema)
+        .map_err(|error| format!("its input schema is not JSON: {error}"))?;
+    let mut before = BTreeSet::new();
+    for step in spec.steps {
+        let id = step.id;
+        if let Some(need) = step.needs.iter().find(|need| !before.contains(*need)) {
+            return Err(format!(
+                "the step `{id}` needs `{need}`, which is no step before it"
+            ));
+        }
+        if !before.insert(id) {
+            return Err(format!("there are two steps `{id}`"));
+        }
+        let fallback = match step.on_failure {
+            OnFailure::Fallback(agent) => Some((agent, INVOKE)),
+            _ => None,
+        };
+        for place in [Some((step.agent, step.endpoint)), fallback]
+            .into_iter()
+            .flatten()
+        {
+            if !places.contains_key(&place) {
+                let (agent, endpoint) = place;
+                return Err(format!(
+                    "the step `{id}` asks the endpoint `{endpoint}` of the agent `{agent}`, which is not there"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wrong(spec: &WorkflowSpec, detail: String) -> StartError {
+    StartError::Endpoint {
+        operation_id: spec.operation_id,
+        detail,
+    }
+}

@@ -1,0 +1,225 @@
+//! What every journal of runs has to do: one holder at a time, and nothing that is over changes.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use agentgen_runtime::{
+    Change, Hold, Journal, JournaledRun, RunEvent, RunStatus, Settings, StepReport, StepStatus,
+    Usage, Uuid,
+};
+use serde_json::{Value, json};
+
+use crate::stores::on_each;
+
+fn run() -> JournaledRun {
+    JournaledRun {
+        id: Uuid::new_v7(),
+        workflow: "play".to_owned(),
+        subject: "ann\0 100%".to_owned(),
+        roles: vec!["planner".to_owned()],
+        input: json!({"topic": "a\u{0}b"}),
+        status: RunStatus::Queued,
+        error: None,
+        created_at: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
+        ended_at: None,
+        cancelled: false,
+        steps: Vec::new(),
+    }
+}
+
+fn hold(holder: &str, lasts: Duration) -> Hold {
+    Hold {
+        holder: holder.to_owned(),
+        lasts,
+    }
+}
+
+fn step(status: StepStatus, output: &str) -> StepReport {
+    StepReport {
+        step: "a".to_owned(),
+        agent: "worker".to_owned(),
+        endpoint: "invoke".to_owned(),
+        status,
+        skipped: None,
+        output: Value::from(output),
+        error: None,
+        fallback: None,
+        model: None,
+        attempts: 1,
+        began_at: None,
+        ended_at: None,
+        usage: Usage::default(),
+    }
+}
+
+fn change(run: &JournaledRun, holder: &str, step: StepReport) -> Change {
+    Change {
+        run: run.id,
+        holder: holder.to_owned(),
+        events: vec![RunEvent::StepFinished {
+            report: step.clone(),
+        }],
+        steps: vec![step],
+        status: RunStatus::Running,
+        error: None,
+        ended: None,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+/// Long enough for a busy machine to ask a few times.
+const SHORT: Duration = Duration::from_secs(1);
+
+async fn written(journal: &dyn Journal, change: &Change) -> bool {
+    journal.write(change).await.unwrap()
+}
+
+async fn claimed(journal: &dyn Journal, hold: &Hold) -> Vec<Uuid> {
+    let claimed = journal.claim("play", hold, 10).await.unwrap();
+    claimed.iter().map(|run| run.id).collect()
+}
+
+#[tokio::test]
+async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
+    on_each(async |fresh| {
+        let store = fresh.open().await;
+        let journal = &*store.journal();
+        let (ann, bob) = (hold("ann", SHORT), hold("bob", LONG));
+        let run = run();
+        journal.begin(&run, Some(&ann)).await.unwrap();
+        assert_eq!(
+            journal.run(run.id, &run.subject).await.unwrap(),
+            Some(run.clone())
+        );
+        assert_eq!(journal.run(run.id, "bob").await.unwrap(), None);
+        assert_eq!(claimed(journal, &bob).await, []);
+        assert!(written(journal, &change(&run, "ann", step(StepStatus::Running, ""))).await);
+        assert!(!written(journal, &change(&run, "bob", step(StepStatus::Running, ""))).await);
+        assert_eq!(journal.renew(run.id, &bob).await.unwrap(), None);
+
+        // The hold ends by itself; who had it has been overtaken then.
+        tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
+        assert_eq!(claimed(journal, &bob).await, [run.id]);
+        assert_eq!(claimed(journal, &hold("cat", LONG)).await, []);
+        assert_eq!(journal.renew(run.id, &ann).await.unwrap(), None);
+        let late = change(&run, "ann", step(StepStatus::Succeeded, "late"));
+        assert!(!written(journal, &late).await);
+        let done = change(&run, "bob", step(StepStatus::Succeeded, "in time"));
+        assert!(written(journal, &done).await);
+
+        // What is over stays as it is, and what is refused leaves no event.
+        assert!(!written(journal, &done).await);
+        let kept = journal.run(run.id, &run.subject).await.unwrap().unwrap();
+        assert_eq!(kept.steps, [step(StepStatus::Succeeded, "in time")]);
+        let events = journal.events(run.id, 0, 10).await.unwrap();
+        let numbers = events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        assert_eq!(numbers, [1, 2]);
+        assert_eq!(journal.events(run.id, 1, 10).await.unwrap(), events[1..]);
+
+        // Given back, it is anybody's.
+        journal.release(run.id, "ann").await.unwrap();
+        assert_eq!(claimed(journal, &hold("cat", LONG)).await, []);
+        journal.release(run.id, "bob").await.unwrap();
+        assert_eq!(claimed(journal, &hold("cat", LONG)).await, [run.id]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_is_kept_until_it_expires() {
+    on_each(async |fresh| {
+        let store = fresh.open().await;
+        let journal = &*store.journal();
+        let ann = hold("ann", LONG);
+        let (run, other) = (run(), run());
+        for run in [&run, &other] {
+            journal.begin(run, Some(&ann)).await.unwrap();
+        }
+        assert!(journal.cancel(run.id).await.unwrap());
+        assert_eq!(journal.renew(run.id, &ann).await.unwrap(), Some(true));
+        assert_eq!(journal.renew(other.id, &ann).await.unwrap(), Some(false));
+        let now = SystemTime::now();
+        for (run, expires_at) in [(&run, now), (&other, now + LONG)] {
+            let end = Change {
+                status: RunStatus::Failed,
+                error: Some("so it is".to_owned()),
+                ended: Some((now, expires_at)),
+                steps: Vec::new(),
+                ..change(run, "ann", step(StepStatus::Failed, ""))
+            };
+            assert!(written(journal, &end).await);
+            assert!(!written(journal, &end).await, "it is over");
+        }
+        assert!(!journal.cancel(run.id).await.unwrap());
+        assert_eq!(claimed(journal, &hold("bob", LONG)).await, []);
+        assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
+        assert_eq!(journal.run(run.id, &run.subject).await.unwrap(), None);
+        assert_eq!(journal.events(run.id, 0, 10).await.unwrap(), []);
+        let kept = journal
+            .run(other.id, &other.subject)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (kept.status, kept.error.as_deref()),
+            (RunStatus::Failed, Some("so it is"))
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_that_claim_at_once_get_every_run_once() {
+    on_each(async |fresh| {
+        if !fresh.is_shared() {
+            return;
+        }
+        let first = fresh.open().await;
+        let mut begun = Vec::new();
+        for _ in 0..20 {
+            let run = run();
+            first.journal().begin(&run, None).await.unwrap();
+            begun.push(run.id);
+        }
+        let mut tasks = Vec::new();
+        for name in ["a", "b", "c", "d"] {
+            let journal = fresh.open().await.journal();
+            tasks.push(tokio::spawn(async move {
+                let mut got = Vec::new();
+                loop {
+                    let runs = journal.claim("play", &hold(name, LONG), 2).await.unwrap();
+                    if runs.is_empty() {
+                        return got;
+                    }
+                    got.extend(runs.iter().map(|run| run.id));
+                }
+            }));
+        }
+        let mut got = Vec::new();
+        for task in tasks {
+            got.extend(task.await.unwrap());
+        }
+        // One that was passed over while another one was at it is there for the next one.
+        got.extend(claimed(&*first.journal(), &hold("e", LONG)).await);
+        got.sort_unstable();
+        begun.sort_unstable();
+        assert_eq!(got, begun);
+    })
+    .await;
+}
+
+#[test]
+fn the_limits_of_runs_are_settings() {
+    let file = "[workflows]\nruns = 3\nlease = \"2s\"\nkeep = \"1d\"\n";
+    let settings = Settings::from_text("service.toml", file, |_| Ok(None)).unwrap();
+    let limits = settings.workflows;
+    assert_eq!(limits.runs, 3);
+    assert_eq!(limits.lease, Duration::from_secs(2));
+    assert_eq!(limits.keep, Duration::from_secs(24 * 60 * 60));
+    for (file, told) in [
+        ("[workflows]\nruns = 0\n", "workflows.runs"),
+        ("[workflows]\nlease = \"1ms\"\n", "workflows.lease"),
+    ] {
+        let error = Settings::from_text("service.toml", file, |_| Ok(None)).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
