@@ -50,11 +50,15 @@ pub mod diagnostic;
 pub mod discover;
 pub mod endpoint;
 pub mod example;
+pub mod expression;
+pub mod expression_parse;
+pub mod expression_type;
 pub mod fix;
 pub mod frontmatter;
 pub mod generate;
 mod glob;
 pub mod ident;
+mod invoke;
 pub mod json_schema;
 pub mod key;
 #[cfg(feature = "cli")]
@@ -93,6 +97,7 @@ pub mod rust_type;
 pub mod rust_types;
 #[cfg(feature = "cli")]
 pub mod scaffold;
+pub mod scalar;
 pub mod schema;
 pub mod schema_canonical;
 pub mod schema_choice;
@@ -100,6 +105,7 @@ pub mod schema_example;
 pub mod schema_example_scalar;
 pub mod schema_keywords;
 pub mod schema_object;
+pub mod schema_overlap;
 pub mod schema_part;
 pub mod schema_recursion;
 pub mod schema_scalar;
@@ -114,6 +120,8 @@ pub mod source;
 pub mod span;
 pub mod spec;
 pub mod split;
+pub mod step_input;
+pub mod step_input_check;
 #[cfg(feature = "cli")]
 pub mod stub;
 pub mod target;
@@ -123,6 +131,9 @@ pub mod tools;
 #[cfg(feature = "cli")]
 pub mod vendor;
 pub mod workflow;
+pub mod workflow_check;
+pub mod workflow_order;
+pub mod workflow_step;
 pub mod yaml;
 
 pub use artifact::Artifact;

@@ -1,21 +1,16 @@
 //! Agents and their contracts as the Rust target takes them.
 
-use std::sync::{Arc, LazyLock};
-
 use crate::agent::{Agent, resolve};
 use crate::artifact::Artifact;
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::Diagnostic;
 use crate::endpoint::Handler;
 use crate::ident::Ident;
-use crate::node::Node;
+use crate::invoke::INVOKE;
 use crate::operation::{self, Operation};
 use crate::parameter::{Kind, Location};
 use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate};
-use crate::schema::{self, Role, Schema};
 use crate::setting::Rate;
 use crate::sha256;
-use crate::source::Source;
-use crate::span::Span;
 use crate::target::rust::{self, RenderError};
 use crate::template::Templates;
 
@@ -211,17 +206,3 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Booleans => "Booleans",
     }
 }
-
-/// The schemas of the built-in `invoke`.
-static INVOKE: LazyLock<(Option<Schema>, Option<Schema>)> = LazyLock::new(|| {
-    let source = Arc::new(Source::new("invoke", String::new()));
-    let mut report = Report::new(&source);
-    let mut read = |json, role| {
-        let node = Node::from_json(&json, Span::default());
-        schema::read(&node, &mut report, role)
-    };
-    (
-        read(operation::invoke_input(), Role::Input),
-        read(operation::invoke_output(), Role::Output),
-    )
-});
