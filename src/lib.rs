@@ -95,6 +95,7 @@ pub mod rust_source;
 pub mod rust_text;
 pub mod rust_type;
 pub mod rust_types;
+pub mod rust_workflow;
 #[cfg(feature = "cli")]
 pub mod scaffold;
 pub mod scalar;

@@ -9,6 +9,7 @@ use crate::invoke::INVOKE;
 use crate::operation::{self, Operation};
 use crate::parameter::{Kind, Location};
 use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate};
+use crate::rust_workflow::{RustWorkflow, workflows};
 use crate::setting::Rate;
 use crate::sha256;
 use crate::target::rust::{self, RenderError};
@@ -37,7 +38,10 @@ pub fn module(
 ///
 /// What was wrong with the template or with what it made.
 pub fn registry(agents: &[Agent], templates: &Templates) -> Result<Artifact, Diagnostic> {
-    let owned: Vec<Owned<'_>> = agents.iter().map(|agent| Owned::new(agent, &[])).collect();
+    let owned: Vec<Owned<'_>> = agents
+        .iter()
+        .map(|agent| Owned::new(agent, agents))
+        .collect();
     let views: Vec<RustAgent<'_>> = owned.iter().map(Owned::view).collect();
     rust::registry(&views, |name, context| templates.render(name, context))
         .map_err(|error| diagnostic(error, templates))
@@ -82,6 +86,7 @@ struct Owned<'a> {
     handover: Vec<String>,
     fallbacks: Option<Vec<String>>,
     operations: Vec<Operation<'a>>,
+    workflows: Vec<RustWorkflow>,
 }
 
 impl<'a> Owned<'a> {
@@ -114,6 +119,7 @@ impl<'a> Owned<'a> {
                 .collect(),
             fallbacks: (!fallbacks.is_empty()).then_some(fallbacks),
             operations: operation::all(agent),
+            workflows: workflows(agent, agents),
         }
     }
 
@@ -146,6 +152,7 @@ impl<'a> Owned<'a> {
                 session_ttl_seconds: policy.session_ttl_ms.map(|ttl| ttl.div_ceil(1000)),
             },
             endpoints: self.operations.iter().filter_map(endpoint).collect(),
+            workflows: &self.workflows,
         }
     }
 }

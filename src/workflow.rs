@@ -62,9 +62,14 @@ pub fn read_all(node: &Node, report: &mut Report) -> Vec<Workflow> {
         let Some(workflow) = read(entry, report) else {
             continue;
         };
-        let same = |other: &&Workflow| other.slug == workflow.slug;
+        let same = |other: &&Workflow| other.operation_id() == workflow.operation_id();
         if let Some(twin) = workflows.iter().find(same) {
-            let message = format!("`{}` and `{}` share one route", twin.name, workflow.name);
+            let what = if twin.slug == workflow.slug {
+                "share one route".to_owned()
+            } else {
+                format!("are both started by `{}`", workflow.operation_id())
+            };
+            let message = format!("`{}` and `{}` {what}", twin.name, workflow.name);
             report
                 .error(Code::BadWorkflow, workflow.span, message)
                 .advise("rename one of them");

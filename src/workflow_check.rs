@@ -23,11 +23,11 @@ use crate::workflow::{Join, OnFailure, Step, Workflow};
 
 /// Checks the workflows of all `agents`; what is wrong with them is added to `diagnostics`.
 pub fn check(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
-    let mut names: BTreeMap<&str, &Agent> = BTreeMap::new();
+    let mut names: BTreeMap<String, &Agent> = BTreeMap::new();
     for agent in agents {
         let mut report = Report::new(&agent.service.source);
         for workflow in &agent.service.workflows {
-            let twin = names.insert(workflow.slug.as_str(), agent);
+            let twin = names.insert(workflow.operation_id(), agent);
             if let Some(twin) = twin.filter(|twin| twin.spec.slug != agent.spec.slug) {
                 let message = format!(
                     "`{}` is the name of a workflow of `{}` too",

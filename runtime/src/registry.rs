@@ -36,11 +36,13 @@ use crate::system::{self, System};
 use crate::token_routes;
 use crate::tokens::Issuer;
 use crate::tool::{Tool, Tools};
+use crate::workflow::{OnFailure, WorkflowSpec};
 
 /// All agents of a service.
 pub struct Registry {
     openapi: &'static str,
     services: Vec<Service>,
+    workflows: Vec<&'static WorkflowSpec>,
     provider: Option<Arc<dyn Provider>>,
     tools: Vec<Box<dyn Tool>>,
     sessions: Option<Arc<dyn SessionStore>>,
@@ -64,6 +66,7 @@ impl Registry {
         Self {
             openapi,
             services: Vec::new(),
+            workflows: Vec::new(),
             provider: None,
             tools: Vec::new(),
             sessions: None,
@@ -75,6 +78,13 @@ impl Registry {
     #[must_use]
     pub fn service(mut self, service: Service) -> Self {
         self.services.push(service);
+        self
+    }
+
+    /// With one more workflow over the agents.
+    #[must_use]
+    pub fn workflow(mut self, spec: &'static WorkflowSpec) -> Self {
+        self.workflows.push(spec);
         self
     }
 
@@ -185,6 +195,9 @@ impl Registry {
     ) -> Result<Built, StartError> {
         let origins = Origins::new(&settings.cors_origins)
             .map_err(|detail| StartError::setting("cors.origins", detail))?;
+        for spec in &self.workflows {
+            known(spec, &self.services)?;
+        }
         let slugs = self
             .services
             .iter()
@@ -296,6 +309,28 @@ impl Service {
             frame(Hosts::Any, request, async |request| next.run(request).await)
         }))
     }
+}
+
+/// Whether the endpoints that the steps of `workflow` ask are there.
+fn known(workflow: &'static WorkflowSpec, services: &[Service]) -> Result<(), StartError> {
+    let check = |step: &str, agent: &str, endpoint: &str| {
+        let service = services.iter().find(|service| service.agent.slug == agent);
+        let mut endpoints = service.iter().flat_map(|service| &service.endpoints);
+        if endpoints.any(|mounted| mounted.spec.name == endpoint) {
+            return Ok(());
+        }
+        Err(StartError::Endpoint {
+            operation_id: workflow.operation_id,
+            detail: format!("its step `{step}` asks `{endpoint}` of `{agent}`, which is not there"),
+        })
+    };
+    for step in workflow.steps {
+        check(step.id, step.agent, step.endpoint)?;
+        if let OnFailure::Fallback(agent) = step.on_failure {
+            check(step.id, agent, "invoke")?;
+        }
+    }
+    Ok(())
 }
 
 /// The models in the settings, which must explain those of all agents.
