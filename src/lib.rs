@@ -72,6 +72,7 @@ pub mod openapi_document;
 mod openapi_operation;
 pub mod openapi_text;
 pub mod openapi_version;
+mod openapi_workflow;
 pub mod operation;
 pub mod outline;
 #[cfg(feature = "cli")]
