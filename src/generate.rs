@@ -12,6 +12,7 @@ use crate::project::Project;
 use crate::rust_source;
 use crate::target::{openapi, prompts};
 use crate::template::Templates;
+use crate::workflow_check;
 
 /// What came of a project.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,7 @@ pub struct Generation {
 pub fn check(project: &Project) -> Generation {
     let mut diagnostics = project.diagnostics.clone();
     let agents = agent::read_all(&project.sources, &project.config, &mut diagnostics);
+    workflow_check::check(&agents, &mut diagnostics);
     if agents.is_empty() && !has_errors(&diagnostics) {
         let folders = project.config.agents.join(", ");
         diagnostics.push(

@@ -50,11 +50,15 @@ pub mod diagnostic;
 pub mod discover;
 pub mod endpoint;
 pub mod example;
+pub mod expression;
+pub mod expression_parse;
+pub mod expression_type;
 pub mod fix;
 pub mod frontmatter;
 pub mod generate;
 mod glob;
 pub mod ident;
+mod invoke;
 pub mod json_schema;
 pub mod key;
 #[cfg(feature = "cli")]
@@ -68,6 +72,7 @@ pub mod openapi_document;
 mod openapi_operation;
 pub mod openapi_text;
 pub mod openapi_version;
+mod openapi_workflow;
 pub mod operation;
 pub mod outline;
 #[cfg(feature = "cli")]
@@ -91,8 +96,10 @@ pub mod rust_source;
 pub mod rust_text;
 pub mod rust_type;
 pub mod rust_types;
+pub mod rust_workflow;
 #[cfg(feature = "cli")]
 pub mod scaffold;
+pub mod scalar;
 pub mod schema;
 pub mod schema_canonical;
 pub mod schema_choice;
@@ -100,6 +107,7 @@ pub mod schema_example;
 pub mod schema_example_scalar;
 pub mod schema_keywords;
 pub mod schema_object;
+pub mod schema_overlap;
 pub mod schema_part;
 pub mod schema_recursion;
 pub mod schema_scalar;
@@ -114,6 +122,8 @@ pub mod source;
 pub mod span;
 pub mod spec;
 pub mod split;
+pub mod step_input;
+pub mod step_input_check;
 #[cfg(feature = "cli")]
 pub mod stub;
 pub mod target;
@@ -123,6 +133,9 @@ pub mod tools;
 #[cfg(feature = "cli")]
 pub mod vendor;
 pub mod workflow;
+pub mod workflow_check;
+pub mod workflow_order;
+pub mod workflow_step;
 pub mod yaml;
 
 pub use artifact::Artifact;

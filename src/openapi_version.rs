@@ -1,5 +1,7 @@
 //! One document in the versions of the OpenAPI Specification.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::config::OpenapiVersion;
@@ -158,18 +160,66 @@ fn nullable_alternative(mut map: Map<String, Json>) -> Json {
 fn to_3_2(document: &Json) -> Json {
     let mut document = document.clone();
     document["openapi"] = json!("3.2.0");
-    if stream_items(&mut document)
-        && let Some(schemas) = document["components"]["schemas"].as_object_mut()
-    {
-        schemas.insert("AgentStreamItem".to_owned(), stream_item());
-        schemas.sort_keys();
+    for kind in stream_items(&mut document) {
+        if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+            schemas.insert(kind.item_name().to_owned(), kind.item());
+            schemas.sort_keys();
+        }
     }
     document
 }
 
-/// Changes the streams among the answers of every operation; whether there is one.
-fn stream_items(document: &mut Json) -> bool {
-    let mut found = false;
+/// What a stream is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stream {
+    /// The events of an agent's run.
+    Agent,
+    /// The events of a workflow's run.
+    Workflow,
+}
+
+impl Stream {
+    fn item_name(self) -> &'static str {
+        match self {
+            Self::Agent => "AgentStreamItem",
+            Self::Workflow => "WorkflowStreamItem",
+        }
+    }
+
+    fn item(self) -> Json {
+        match self {
+            Self::Agent => stream_item(
+                "AgentEvent",
+                &[
+                    "run.started",
+                    "output.delta",
+                    "tool.started",
+                    "tool.completed",
+                    "run.completed",
+                    "run.failed",
+                ],
+                &json!({ "type": "output.delta", "text": "Done" }),
+            ),
+            Self::Workflow => stream_item(
+                "WorkflowEvent",
+                &[
+                    "run.started",
+                    "run.resumed",
+                    "step.started",
+                    "step.retried",
+                    "step.fallback",
+                    "step.finished",
+                    "run.finished",
+                ],
+                &json!({ "type": "step.started", "step": "plan", "agent": "architect", "endpoint": "invoke" }),
+            ),
+        }
+    }
+}
+
+/// Changes the streams among the answers of every operation, and says which kinds there are.
+fn stream_items(document: &mut Json) -> BTreeSet<Stream> {
+    let mut found = BTreeSet::new();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten());
     for (_, operation) in operations {
@@ -179,16 +229,23 @@ fn stream_items(document: &mut Json) -> bool {
                 .get_mut("content")
                 .and_then(|content| content.get_mut("text/event-stream"))
             {
-                *stream =
-                    json!({ "itemSchema": { "$ref": "#/components/schemas/AgentStreamItem" } });
-                found = true;
+                let workflow = stream["schema"]["$ref"] == "#/components/schemas/WorkflowEvent";
+                let kind = if workflow {
+                    Stream::Workflow
+                } else {
+                    Stream::Agent
+                };
+                let item = format!("#/components/schemas/{}", kind.item_name());
+                *stream = json!({ "itemSchema": { "$ref": item } });
+                found.insert(kind);
             }
         }
     }
     found
 }
 
-fn stream_item() -> Json {
+/// One event of a stream whose documents are `schema`, of one of the types `events`; `sample` is one.
+fn stream_item(schema: &str, events: &[&str], sample: &Json) -> Json {
     json!({
         "type": "object",
         "description": "One server-sent event of a run.",
@@ -198,26 +255,19 @@ fn stream_item() -> Json {
             "event": {
                 "type": "string",
                 "description": "The type of the document in data.",
-                "enum": [
-                    "run.started",
-                    "output.delta",
-                    "tool.started",
-                    "tool.completed",
-                    "run.completed",
-                    "run.failed",
-                ],
+                "enum": events,
             },
             "data": {
                 "type": "string",
                 "description": "One JSON document.",
                 "contentMediaType": "application/json",
-                "contentSchema": { "$ref": "#/components/schemas/AgentEvent" },
+                "contentSchema": { "$ref": format!("#/components/schemas/{schema}") },
             },
         },
         "examples": [{
             "id": "2",
-            "event": "output.delta",
-            "data": "{\"type\":\"output.delta\",\"text\":\"Done\"}",
+            "event": sample["type"],
+            "data": sample.to_string(),
         }],
     })
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::ident::Ident;
+use crate::rust_workflow::RustWorkflow;
 use crate::schema::Schema;
 
 /// An agent, as far as its Rust module needs to know it.
@@ -34,6 +35,8 @@ pub struct RustAgent<'a> {
     pub policy: RustPolicy<'a>,
     /// Its endpoints, in the order of the source.
     pub endpoints: Vec<RustEndpoint<'a>>,
+    /// Its workflows, in the order of the source.
+    pub workflows: &'a [RustWorkflow],
 }
 
 /// The limits of an agent; what is none is left to the runtime.

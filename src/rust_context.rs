@@ -9,6 +9,7 @@ use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, Rust
 use crate::rust_text::{code_span, doc, literal};
 use crate::rust_type::{Names, RustType};
 use crate::rust_types::types;
+use crate::rust_workflow::RustWorkflow;
 use crate::schema::Schema;
 use crate::schema_example::example;
 
@@ -34,6 +35,8 @@ pub struct RegistryEntry<'a> {
     pub prompted: String,
     /// Whether the agent must be given a handler.
     pub code: bool,
+    /// The statics of its workflows.
+    pub workflows: Vec<&'a Ident>,
     /// One sentence of Markdown about the handler.
     pub doc: String,
     /// One sentence of Markdown about the module.
@@ -50,6 +53,11 @@ pub fn registry<'a>(agents: &'a [RustAgent<'_>]) -> Registry<'a> {
             type_name: &agent.type_name,
             prompted: prompted(agent),
             code: has_code(agent),
+            workflows: agent
+                .workflows
+                .iter()
+                .map(|workflow| &workflow.constant)
+                .collect(),
             doc: format!("The handler of {}.", code_span(agent.name)),
             module_doc: format!("The agent {}.", code_span(agent.name)),
         })
@@ -98,6 +106,8 @@ pub struct Module<'a> {
     pub policy_complete: bool,
     /// The endpoints.
     pub endpoints: Vec<Endpoint<'a>>,
+    /// The workflows.
+    pub workflows: &'a [RustWorkflow],
     /// The types of requests and answers.
     pub types: Vec<RustType>,
 }
@@ -192,6 +202,7 @@ pub fn module<'a>(agent: &'a RustAgent<'_>) -> Module<'a> {
         policy_complete: policy.len() == LIMITS,
         policy,
         endpoints,
+        workflows: agent.workflows,
         types,
     }
 }

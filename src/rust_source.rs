@@ -1,21 +1,17 @@
 //! Agents and their contracts as the Rust target takes them.
 
-use std::sync::{Arc, LazyLock};
-
 use crate::agent::{Agent, resolve};
 use crate::artifact::Artifact;
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::Diagnostic;
 use crate::endpoint::Handler;
 use crate::ident::Ident;
-use crate::node::Node;
+use crate::invoke::INVOKE;
 use crate::operation::{self, Operation};
 use crate::parameter::{Kind, Location};
 use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate};
-use crate::schema::{self, Role, Schema};
+use crate::rust_workflow::{RustWorkflow, workflows};
 use crate::setting::Rate;
 use crate::sha256;
-use crate::source::Source;
-use crate::span::Span;
 use crate::target::rust::{self, RenderError};
 use crate::template::Templates;
 
@@ -42,7 +38,10 @@ pub fn module(
 ///
 /// What was wrong with the template or with what it made.
 pub fn registry(agents: &[Agent], templates: &Templates) -> Result<Artifact, Diagnostic> {
-    let owned: Vec<Owned<'_>> = agents.iter().map(|agent| Owned::new(agent, &[])).collect();
+    let owned: Vec<Owned<'_>> = agents
+        .iter()
+        .map(|agent| Owned::new(agent, agents))
+        .collect();
     let views: Vec<RustAgent<'_>> = owned.iter().map(Owned::view).collect();
     rust::registry(&views, |name, context| templates.render(name, context))
         .map_err(|error| diagnostic(error, templates))
@@ -87,6 +86,7 @@ struct Owned<'a> {
     handover: Vec<String>,
     fallbacks: Option<Vec<String>>,
     operations: Vec<Operation<'a>>,
+    workflows: Vec<RustWorkflow>,
 }
 
 impl<'a> Owned<'a> {
@@ -119,6 +119,7 @@ impl<'a> Owned<'a> {
                 .collect(),
             fallbacks: (!fallbacks.is_empty()).then_some(fallbacks),
             operations: operation::all(agent),
+            workflows: workflows(agent, agents),
         }
     }
 
@@ -151,6 +152,7 @@ impl<'a> Owned<'a> {
                 session_ttl_seconds: policy.session_ttl_ms.map(|ttl| ttl.div_ceil(1000)),
             },
             endpoints: self.operations.iter().filter_map(endpoint).collect(),
+            workflows: &self.workflows,
         }
     }
 }
@@ -211,17 +213,3 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Booleans => "Booleans",
     }
 }
-
-/// The schemas of the built-in `invoke`.
-static INVOKE: LazyLock<(Option<Schema>, Option<Schema>)> = LazyLock::new(|| {
-    let source = Arc::new(Source::new("invoke", String::new()));
-    let mut report = Report::new(&source);
-    let mut read = |json, role| {
-        let node = Node::from_json(&json, Span::default());
-        schema::read(&node, &mut report, role)
-    };
-    (
-        read(operation::invoke_input(), Role::Input),
-        read(operation::invoke_output(), Role::Output),
-    )
-});

@@ -456,6 +456,18 @@ fn the_schema_of_the_service_block_agrees_with_the_reader() {
             "{ workflows: { w: [ a: { agent: first, on_failure: { fallback: first }, retry: 2 } ] } }",
             true,
         ),
+        (
+            "{ workflows: { w: { input: { x: string }, roles: [a], concurrency: 2, timeout: 10m, steps: [ a: { agent: first, with: { input: '{{ input.x }}' } } ] } } }",
+            true,
+        ),
+        (
+            "{ workflows: { w: [ a: first, b: { agent: first, endpoint: invoke, join: any, when: a.output contains 'x', retry: { backoff: 1s } } ] } }",
+            true,
+        ),
+        (
+            "{ workflows: { w: [ a: first, b: { agent: first, join: quorum 1 }, c: { agent: first, join: { quorum: 1 } } ] } }",
+            true,
+        ),
         ("{ rates: 60/minute }", false),
         ("{ rate: often }", false),
         ("{ rate: 0/minute }", false),
@@ -470,6 +482,19 @@ fn the_schema_of_the_service_block_agrees_with_the_reader() {
         ("{ endpoints: { a: { roles: x } } }", false),
         ("{ endpoints: [] }", false),
         ("{ workflows: { w: [] } }", false),
+        ("{ workflows: { w: { concurrency: 1 } } }", false),
+        (
+            "{ workflows: { w: { concurrency: 0, steps: [ a: first ] } } }",
+            false,
+        ),
+        (
+            "{ workflows: { w: [ a: first, b: { agent: first, join: most } ] } }",
+            false,
+        ),
+        (
+            "{ workflows: { w: [ a: { agent: first, retry: { backoff: 1 } } ] } }",
+            false,
+        ),
         (
             "{ workflows: { w: [ a: { agent: first, on_failure: explode } ] } }",
             false,

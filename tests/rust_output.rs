@@ -11,9 +11,13 @@ use std::process::Command;
 
 use agentgen_build::artifact::Artifact;
 use agentgen_build::diagnostic::Report;
+use agentgen_build::generate::check;
 use agentgen_build::ident::Ident;
+use agentgen_build::project::Project;
 use agentgen_build::rust_text::{doc, literal};
+use agentgen_build::rust_workflow::{RustWorkflow, workflows};
 use agentgen_build::schema::{Role, Schema, read};
+use agentgen_build::source::Source;
 use agentgen_build::target::rust::{
     RenderError, RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate, module, registry,
 };
@@ -154,6 +158,7 @@ minItems: 1
 struct Fixture {
     name: &'static str,
     endpoints: Vec<FixtureEndpoint>,
+    workflows: Vec<RustWorkflow>,
 }
 
 struct FixtureEndpoint {
@@ -176,6 +181,7 @@ fn fixtures() -> Vec<Fixture> {
         .map(|name| Fixture {
             name,
             endpoints: Vec::new(),
+            workflows: Vec::new(),
         })
         .collect();
     let endpoint = |name, code, input: Option<&str>, output: Option<&str>| FixtureEndpoint {
@@ -195,6 +201,7 @@ fn fixtures() -> Vec<Fixture> {
     fixtures.push(Fixture {
         name: "chat-request",
         endpoints: endpoints.collect(),
+        workflows: Vec::new(),
     });
     let order = vec![
         endpoint("order", true, Some(ORDER_INPUT), Some(ORDER_OUTPUT)),
@@ -222,8 +229,52 @@ fn fixtures() -> Vec<Fixture> {
     fixtures.push(Fixture {
         name: "shop",
         endpoints: order,
+        workflows: awkward_workflows(),
     });
     fixtures
+}
+
+/// The workflows of an agent like the `shop` of the fixtures, with names and texts that need care in Rust.
+fn awkward_workflows() -> Vec<RustWorkflow> {
+    let text = r###"---
+name: shop
+description: Sells.
+service:
+  endpoints:
+    prompt:
+      input: { text: string, more?: any }
+      output: { type: object, properties: { a b: { type: number } } }
+  workflows:
+    match: [self: shop]
+    1st Try:
+      input: { kind: string, n?: number }
+      roles: ["a\"b"]
+      concurrency: 2
+      timeout: 1m
+      steps:
+      - "in \"##\n": { agent: shop, timeout: 1s }
+      - x: { agent: shop, when: input.n > 3.14 and input.n != -1e300 or not ('"\' in input.kind), on_failure: skip }
+      - y:
+          agent: shop
+          endpoint: prompt
+          join: quorum 1
+          retry: { attempts: 2, backoff: 1s }
+          on_failure: { fallback: shop }
+          with: { text: 'a "{{ x.output }}" {% raw %}', more: [1, { b: "{{ input.n }}" }, "{{ input.kind == null }}!"] }
+---
+Sell.
+"###;
+    let project = Project {
+        sources: vec![Source::from_bytes("agents/shop.md", text.into()).unwrap()],
+        ..Project::default()
+    };
+    let generation = check(&project);
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:?}",
+        generation.diagnostics
+    );
+    workflows(&generation.agents[0], &generation.agents)
 }
 
 /// The built-in templates, and `own` instead of those of the same names.
@@ -359,6 +410,7 @@ fn agent<'a>(fixture: &'a Fixture, tools: &'a [String], models: &'a [String]) ->
         agents: models,
         policy,
         endpoints: std::iter::once(invoke).chain(declared).collect(),
+        workflows: &fixture.workflows,
     }
 }
 
@@ -453,6 +505,7 @@ fn small() -> Vec<Fixture> {
         .map(|name| Fixture {
             name,
             endpoints: Vec::new(),
+            workflows: Vec::new(),
         })
         .into()
 }

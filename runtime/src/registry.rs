@@ -45,11 +45,11 @@ use crate::workflows::{Workflows, runs};
 pub struct Registry {
     openapi: &'static str,
     services: Vec<Service>,
+    workflows: Vec<&'static WorkflowSpec>,
     provider: Option<Arc<dyn Provider>>,
     tools: Vec<Box<dyn Tool>>,
     sessions: Option<Arc<dyn SessionStore>>,
     store: Option<Store>,
-    workflows: Vec<&'static WorkflowSpec>,
     handles: Vec<Workflows>,
 }
 
@@ -72,11 +72,11 @@ impl Registry {
         Self {
             openapi,
             services: Vec::new(),
+            workflows: Vec::new(),
             provider: None,
             tools: Vec::new(),
             sessions: None,
             store: None,
-            workflows: Vec::new(),
             handles: Vec::new(),
         }
     }

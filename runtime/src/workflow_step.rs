@@ -223,6 +223,8 @@ async fn attempt(
         tools: shared.tools.clone(),
         deadline: going.deadline.map_or(end, |deadline| deadline.min(end)),
         outage: Arc::clone(&shared.outage),
+        breakers: Arc::clone(&shared.breakers),
+        agents: Arc::clone(&shared.agents),
         metrics: Arc::clone(&shared.metrics),
         counted: Arc::clone(&place.metrics),
         sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),

@@ -12,6 +12,7 @@ use crate::openapi_document::{canonical, merge, prune};
 use crate::openapi_operation::{named_examples, operation_context};
 use crate::openapi_text;
 use crate::openapi_version::convert;
+use crate::openapi_workflow::workflows_context;
 use crate::operation;
 use crate::parallel::in_parallel;
 use crate::template::Templates;
@@ -200,7 +201,19 @@ fn service_context(agents: &[Agent], openapi: &Openapi) -> Json {
         "example_agent".to_owned(),
         json!(first.unwrap_or("librarian")),
     );
+    let mut components = Vec::new();
+    let workflows = workflows_context(agents, &mut components);
+    context.insert("workflows".to_owned(), json!(workflows));
+    context.insert("schemas".to_owned(), schemas(components));
     Json::Object(context)
+}
+
+/// Components, as the templates write them.
+fn schemas(components: Vec<(String, Json)>) -> Json {
+    components
+        .into_iter()
+        .map(|(name, schema)| json!({ "name": name, "schema": schema }))
+        .collect()
 }
 
 fn context(agent: &Agent, openapi: &Openapi) -> Json {
@@ -232,13 +245,7 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
             .map(|(path, operations)| json!({ "path": path, "operations": operations }))
             .collect(),
     );
-    context.insert(
-        "schemas".to_owned(),
-        components
-            .into_iter()
-            .map(|(name, schema)| json!({ "name": name, "schema": schema }))
-            .collect(),
-    );
+    context.insert("schemas".to_owned(), schemas(components));
     context.insert(
         "examples".to_owned(),
         named_examples(agent)

@@ -6,6 +6,8 @@ use generated_crate::agents::shop::{
     MaybeResponse, ORDER, OrderRequest, OrderRequestCircle, OrderRequestColour, OrderRequestPayment,
     OrderRequestShape, OrderResponse, PickResponse, PickResponseValue, WordRequest, WordResponse,
 };
+use agentgen_runtime::workflow::{Comparison, Expression, Join, OnFailure, Template};
+use generated_crate::agents::shop::workflows::{_1ST_TRY, MATCH};
 use serde_json::{Value, from_value, json, to_value};
 
 fn order() -> Value {
@@ -176,4 +178,42 @@ fn the_example_is_an_answer() {
     let example: OrderResponse = serde_json::from_str(ORDER.output_example).unwrap();
     assert_eq!(check(&example), Ok(()));
     assert!(serde_json::from_str::<Value>(ORDER.input_schema).unwrap()["$defs"]["Node"].is_object());
+}
+
+#[test]
+fn workflows_say_what_the_file_says() {
+    assert_eq!((MATCH.name, MATCH.operation_id, MATCH.agent), ("match", "startMatch", "shop"));
+    assert_eq!(MATCH.roles, [""; 0]);
+    assert_eq!((MATCH.concurrency, MATCH.timeout_ms), (None, None));
+    let [step] = MATCH.steps else { panic!("one step") };
+    assert_eq!((step.id, step.agent, step.endpoint, step.needs), ("self", "shop", "invoke", &[][..]));
+    assert_eq!((step.join, step.when, step.with), (Join::All, None, None));
+    assert_eq!((step.attempts, step.backoff_ms, step.on_failure), (1, 500, OnFailure::Stop));
+
+    assert_eq!((_1ST_TRY.name, _1ST_TRY.roles), ("1st-try", &["a\"b"][..]));
+    assert_eq!((_1ST_TRY.concurrency, _1ST_TRY.timeout_ms), (Some(2), Some(60_000)));
+    let input: Value = serde_json::from_str(_1ST_TRY.input_schema).unwrap();
+    assert_eq!(input["required"], json!(["kind"]));
+    let [first, x, y] = _1ST_TRY.steps else { panic!("three steps") };
+    assert_eq!((first.id, first.timeout_ms), ("in \"##\n", Some(1_000)));
+    assert_eq!(x.needs, ["in \"##\n"]);
+    let Some(Expression::Any([Expression::All([more, unlike]), Expression::Not(within)])) = x.when else {
+        panic!("{:?}", x.when);
+    };
+    const N: Expression = Expression::Path(&["input", "n"]);
+    const KIND: Expression = Expression::Path(&["input", "kind"]);
+    assert_eq!(*more, Expression::Compare(Comparison::More, &N, &Expression::Number(314.0 / 100.0)));
+    assert_eq!(*unlike, Expression::Compare(Comparison::NotEqual, &N, &Expression::Number(-1e300)));
+    assert_eq!(**within, Expression::Compare(Comparison::In, &Expression::Text("\"\\"), &KIND));
+    assert_eq!((x.on_failure, y.on_failure), (OnFailure::Skip, OnFailure::Fallback("shop")));
+    assert_eq!((y.join, y.attempts, y.backoff_ms, y.endpoint), (Join::Quorum(1), 2, 1_000, "prompt"));
+    let Some(Template::Object([("text", Template::Text(pieces)), ("more", Template::List(more))])) = y.with else {
+        panic!("{:?}", y.with);
+    };
+    let output = Template::Value(Expression::Path(&["steps", "x", "output"]));
+    assert_eq!(*pieces, [Template::Json("\"a \\\"\""), output, Template::Json("\"\\\" {% raw %}\"")]);
+    assert_eq!(more[0], Template::Json("1"));
+    assert_eq!(more[1], Template::Object(&[("b", Template::Value(N))]));
+    let missing = Expression::Compare(Comparison::Equal, &KIND, &Expression::Null);
+    assert!(matches!(more[2], Template::Text([Template::Value(found), Template::Json("\"!\"")]) if *found == missing));
 }

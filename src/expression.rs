@@ -1,0 +1,81 @@
+//! Expressions over the input of a workflow and the outputs of its steps.
+//!
+//! The language is total: every expression has a value, and finding it takes no more steps than the expression has
+//! parts. From the loosest to the tightest:
+//!
+//! ```text
+//! a or b, a || b          not a
+//! a and b, a && b         a == b, !=, <, <=, >, >=, a in b, b contains a
+//! !a, (a)                 input.goal, plan.output.risk, steps.plan.status
+//! "text", 'text', 1.5, true, false, null
+//! ```
+
+use crate::setting::Name;
+use crate::span::Span;
+
+/// An expression that was understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    /// What it says.
+    pub kind: Kind,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// What an expression says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Boolean(bool),
+    /// A finite number.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// A place: `input` or `steps`, and the names of members from there. What is written `plan.output` is
+    /// `steps.plan.output` here.
+    Path(Vec<Name>),
+    /// Is false or null or empty.
+    Not(Box<Expression>),
+    /// All are true.
+    All(Vec<Expression>),
+    /// One is true.
+    Any(Vec<Expression>),
+    /// Two values compared.
+    Compare(Comparison, Box<[Expression; 2]>),
+}
+
+/// How two values are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `>`
+    More,
+    /// `>=`
+    AtLeast,
+    /// `in`: the left one stands in the right one, a list or a text.
+    In,
+}
+
+impl Comparison {
+    /// The name of the variant, which is the runtime's too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "Equal",
+            Self::NotEqual => "NotEqual",
+            Self::Less => "Less",
+            Self::AtMost => "AtMost",
+            Self::More => "More",
+            Self::AtLeast => "AtLeast",
+            Self::In => "In",
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! Reads expressions.
+
+use std::ops::Range;
+
+use crate::code::Code;
+use crate::diagnostic::Report;
+use crate::expression::{Comparison, Expression, Kind};
+use crate::scalar::Scalar;
+use crate::setting::Name;
+use crate::span::Span;
+
+/// How deep parentheses and negations may stand in each other.
+const MAX_DEPTH: usize = 32;
+
+/// The expression that all of `scalar` is. None where it is none; the report then says where and why.
+pub fn parse(scalar: &Scalar<'_>, report: &mut Report) -> Option<Expression> {
+    let mut parser = Parser::new(scalar, 0);
+    let read = parser.any().and_then(|expression| {
+        let (token, range) = parser.next()?;
+        match token {
+            Token::End => Ok(expression),
+            _ => Err(parser.unexpected(range, "and", "join two conditions with `and` or `or`")),
+        }
+    });
+    read.map_err(|wrong| wrong.tell(report)).ok()
+}
+
+/// The expression of a hole: what stands in `scalar` from the byte `start` on until `}}`, and the byte behind that.
+/// None where there is none; the report then says where and why.
+pub fn parse_hole(
+    scalar: &Scalar<'_>,
+    start: usize,
+    report: &mut Report,
+) -> Option<(Expression, usize)> {
+    let mut parser = Parser::new(scalar, start);
+    let read = parser.any().and_then(|expression| {
+        let (token, range) = parser.next()?;
+        match token {
+            Token::Symbol("}}") => Ok((expression, range.end)),
+            _ => Err(parser.unexpected(range, "}}", "close the hole with `}}`")),
+        }
+    });
+    read.map_err(|wrong| wrong.tell(report)).ok()
+}
+
+/// What is wrong with an expression, and where.
+struct Wrong {
+    span: Span,
+    message: String,
+    advice: String,
+}
+
+impl Wrong {
+    fn tell(self, report: &mut Report) {
+        report
+            .error(Code::BadWorkflow, self.span, self.message)
+            .advise(self.advice);
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    /// A keyword, or the names of a path with their places.
+    Path(Vec<(String, Range<usize>)>),
+    Number(f64),
+    Text(String),
+    Symbol(&'static str),
+    End,
+}
+
+/// Longer symbols stand before those they start with.
+const SYMBOLS: &[&str] = &[
+    "==", "!=", "<=", ">=", "&&", "||", "}}", "<", ">", "!", "(", ")",
+];
+
+struct Parser<'s> {
+    scalar: &'s Scalar<'s>,
+    at: usize,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, Wrong>;
+
+impl<'s> Parser<'s> {
+    fn new(scalar: &'s Scalar<'s>, at: usize) -> Self {
+        Self {
+            scalar,
+            at,
+            depth: 0,
+        }
+    }
+
+    fn any(&mut self) -> Parsed<Expression> {
+        self.joined(&["or", "||"], Self::all, Kind::Any)
+    }
+
+    fn all(&mut self) -> Parsed<Expression> {
+        self.joined(&["and", "&&"], Self::negated, Kind::All)
+    }
+
+    fn joined(
+        &mut self,
+        words: &[&str],
+        operand: fn(&mut Self) -> Parsed<Expression>,
+        kind: fn(Vec<Expression>) -> Kind,
+    ) -> Parsed<Expression> {
+        let first = operand(self)?;
+        let mut operands = vec![first];
+        while self.take(words)?.is_some() {
+            operands.push(operand(self)?);
+        }
+        if operands.len() == 1 {
+            return Ok(operands.remove(0));
+        }
+        let span = Span::new(
+            operands[0].span.start,
+            operands[operands.len() - 1].span.end,
+        );
+        let kind = kind(operands);
+        Ok(Expression { kind, span })
+    }
+
+    fn negated(&mut self) -> Parsed<Expression> {
+        match self.take(&["not"])? {
+            Some(range) => self.not(range, Self::negated),
+            None => self.comparison(),
+        }
+    }
+
+    fn not(
+        &mut self,
+        range: Range<usize>,
+        operand: fn(&mut Self) -> Parsed<Expression>,
+    ) -> Parsed<Expression> {
+        let start = self.scalar.span(range.clone()).start;
+        let inner = self.deeper(range, operand)?;
+        Ok(Expression {
+            span: Span::new(start, inner.span.end),
+            kind: Kind::Not(Box::new(inner)),
+        })
+    }
+
+    fn comparison(&mut self) -> Parsed<Expression> {
+        let left = self.operand()?;
+        let Some((comparison, turned)) = self.operator()? else {
+            return Ok(left);
+        };
+        let right = self.operand()?;
+        let before = self.at;
+        if self.operator()?.is_some() {
+            let start = before + blank(&self.scalar.text()[before..]);
+            let message = "two comparisons stand in a row".to_owned();
+            return Err(self.wrong(start..self.at, message, "join them with `and`"));
+        }
+        let span = Span::new(left.span.start, right.span.end);
+        let sides = if turned { [right, left] } else { [left, right] };
+        Ok(Expression {
+            kind: Kind::Compare(comparison, Box::new(sides)),
+            span,
+        })
+    }
+
+    /// The comparison that comes next, and whether its sides are to be turned.
+    fn operator(&mut self) -> Parsed<Option<(Comparison, bool)>> {
+        const OPERATORS: &[(&str, Comparison, bool)] = &[
+            ("==", Comparison::Equal, false),
+            ("!=", Comparison::NotEqual, false),
+            ("<=", Comparison::AtMost, false),
+            (">=", Comparison::AtLeast, false),
+            ("<", Comparison::Less, false),
+            (">", Comparison::More, false),
+            ("in", Comparison::In, false),
+            ("contains", Comparison::In, true),
+        ];
+        for (word, comparison, turned) in OPERATORS {
+            if self.take(&[word])?.is_some() {
+                return Ok(Some((*comparison, *turned)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn operand(&mut self) -> Parsed<Expression> {
+        if let Some(range) = self.take(&["!"])? {
+            return self.not(range, Self::operand);
+        }
+        let (token, range) = self.next()?;
+        let span = self.scalar.span(range.clone());
+        let kind = match token {
+            Token::Number(number) => Kind::Number(number),
+            Token::Text(text) => Kind::Text(text),
+            Token::Symbol("(") => {
+                let inner = self.deeper(range, Self::any)?;
+                let (token, range) = self.next()?;
+                if token != Token::Symbol(")") {
+                    return Err(self.unexpected(range, ")", "close the parenthesis"));
+                }
+                return Ok(inner);
+            }
+            Token::Path(names) => match names.as_slice() {
+                [(word, _)] if word == "null" => Kind::Null,
+                [(word, _)] if word == "true" => Kind::Boolean(true),
+                [(word, _)] if word == "false" => Kind::Boolean(false),
+                [(word, _)] if KEYWORDS.contains(&word.as_str()) => {
+                    return Err(self.unexpected(range, "a value", VALUES));
+                }
+                names => Kind::Path(self.path(names)),
+            },
+            _ => return Err(self.unexpected(range, "a value", VALUES)),
+        };
+        Ok(Expression { kind, span })
+    }
+
+    fn path(&self, names: &[(String, Range<usize>)]) -> Vec<Name> {
+        let mut path: Vec<Name> = names
+            .iter()
+            .map(|(text, range)| Name {
+                text: text.clone(),
+                span: self.scalar.span(range.clone()),
+            })
+            .collect();
+        if !matches!(path[0].text.as_str(), "input" | "steps") {
+            let span = path[0].span;
+            let text = "steps".to_owned();
+            path.insert(0, Name { text, span });
+        }
+        path
+    }
+
+    fn deeper(
+        &mut self,
+        range: Range<usize>,
+        read: fn(&mut Self) -> Parsed<Expression>,
+    ) -> Parsed<Expression> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            let message = "the expression is nested too deeply".to_owned();
+            let advice = format!("{MAX_DEPTH} levels are allowed; decide a part of it in a step");
+            return Err(self.wrong(range, message, advice));
+        }
+        let inner = read(self)?;
+        self.depth -= 1;
+        Ok(inner)
+    }
+
+    /// Takes the next token if it is one of `words`.
+    fn take(&mut self, words: &[&str]) -> Parsed<Option<Range<usize>>> {
+        let before = self.at;
+        let (token, range) = self.next()?;
+        let taken = match &token {
+            Token::Symbol(symbol) => words.contains(symbol),
+            Token::Path(names) => names.len() == 1 && words.contains(&names[0].0.as_str()),
+            _ => false,
+        };
+        if !taken {
+            self.at = before;
+        }
+        Ok(taken.then_some(range))
+    }
+
+    fn next(&mut self) -> Parsed<(Token, Range<usize>)> {
+        let text = self.scalar.text();
+        self.at += blank(&text[self.at..]);
+        let start = self.at;
+        let rest = &text[start..];
+        let Some(first) = rest.chars().next() else {
+            return Ok((Token::End, start..start));
+        };
+        let token = if let Some(symbol) = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
+            self.at += symbol.len();
+            Token::Symbol(symbol)
+        } else if matches!(first, '"' | '\'') {
+            let Some(length) = rest[1..].find(first) else {
+                let message = "the text has no end".to_owned();
+                let advice = format!("close it with {first}");
+                return Err(self.wrong(start..start + 1, message, advice));
+            };
+            self.at += length + 2;
+            Token::Text(rest[1..=length].to_owned())
+        } else if first.is_ascii_digit() || first == '-' {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
+            let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+            self.at += length;
+            let number = serde_json::from_str::<f64>(&rest[..length]).ok();
+            let Some(number) = number.filter(|number| number.is_finite()) else {
+                let message = format!("`{}` is no number", &rest[..length]);
+                return Err(self.wrong(start..self.at, message, "put text in quotes"));
+            };
+            Token::Number(number)
+        } else if first.is_alphabetic() || first == '_' {
+            Token::Path(self.names()?)
+        } else {
+            let range = start..start + first.len_utf8();
+            let advice = match first {
+                '=' => "write `==`",
+                '&' => "write `and`",
+                '|' => "write `or`",
+                '{' => "write the expression without braces",
+                _ => VALUES,
+            };
+            return Err(self.wrong(range, format!("`{first}` has no meaning here"), advice));
+        };
+        Ok((token, start..self.at))
+    }
+
+    fn names(&mut self) -> Parsed<Vec<(String, Range<usize>)>> {
+        let text = self.scalar.text();
+        let mut names = Vec::new();
+        loop {
+            let start = self.at;
+            let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+            let rest = &text[start..];
+            let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+            if length == 0 {
+                let message = "a dot without a name behind it".to_owned();
+                let advice = "write `step.output.member`";
+                return Err(self.wrong(start - 1..start, message, advice));
+            }
+            self.at += length;
+            names.push((rest[..length].to_owned(), start..self.at));
+            if !text[self.at..].starts_with('.') {
+                return Ok(names);
+            }
+            self.at += 1;
+        }
+    }
+
+    fn unexpected(&self, range: Range<usize>, expected: &str, advice: &str) -> Wrong {
+        let found = match &self.scalar.text()[range.clone()] {
+            "" => "the end".to_owned(),
+            found => format!("`{found}`"),
+        };
+        let expected = match expected {
+            "a value" => expected.to_owned(),
+            expected => format!("`{expected}`"),
+        };
+        self.wrong(
+            range,
+            format!("{found} stands where {expected} is expected"),
+            advice,
+        )
+    }
+
+    fn wrong(&self, range: Range<usize>, message: String, advice: impl Into<String>) -> Wrong {
+        Wrong {
+            span: self.scalar.span(range),
+            message,
+            advice: advice.into(),
+        }
+    }
+}
+
+const KEYWORDS: &[&str] = &["and", "or", "not", "in", "contains"];
+const VALUES: &str = "values are `input.member`, `step.output`, `step.status`, texts in quotes, numbers, true, false and null";
+
+fn blank(text: &str) -> usize {
+    text.len() - text.trim_start().len()
+}

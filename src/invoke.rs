@@ -1,0 +1,24 @@
+//! The endpoint that every agent has: text in, text out.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::diagnostic::Report;
+use crate::node::Node;
+use crate::operation;
+use crate::schema::{self, Role, Schema};
+use crate::source::Source;
+use crate::span::Span;
+
+/// The schemas of the built-in `invoke`: what it takes and what it answers.
+pub static INVOKE: LazyLock<(Option<Schema>, Option<Schema>)> = LazyLock::new(|| {
+    let source = Arc::new(Source::new("invoke", String::new()));
+    let mut report = Report::new(&source);
+    let mut read = |json, role| {
+        let node = Node::from_json(&json, Span::default());
+        schema::read(&node, &mut report, role)
+    };
+    (
+        read(operation::invoke_input(), Role::Input),
+        read(operation::invoke_output(), Role::Output),
+    )
+});

@@ -1,0 +1,205 @@
+//! Workflows as the templates of Rust code are given them: their expressions are Rust already.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::agent::Agent;
+use crate::expression::{Expression, Kind};
+use crate::ident::Ident;
+use crate::rust_text::{code_span, literal};
+use crate::step_input::{Piece, Template, TemplateKind};
+use crate::workflow::{Join, OnFailure, Step, Workflow};
+
+/// A workflow in the context of a template.
+#[derive(Debug, Clone, Serialize)]
+pub struct RustWorkflow {
+    /// The name in its path.
+    pub name: String,
+    /// The static that describes it, unique in its agent.
+    pub constant: Ident,
+    /// The name of its operation in the OpenAPI document.
+    pub operation_id: String,
+    /// One sentence of Markdown.
+    pub doc: String,
+    /// The slug of the agent in whose file it stands.
+    pub agent: String,
+    /// JSON Schema of what a run is given.
+    pub input_schema: String,
+    /// The roles of which a caller needs one.
+    pub roles: Vec<String>,
+    /// How many steps may be under way at once.
+    pub concurrency: Option<u32>,
+    /// The longest a run may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// The steps, each behind those it needs.
+    pub steps: Vec<RustStep>,
+}
+
+/// A step in the context of a template.
+#[derive(Debug, Clone, Serialize)]
+pub struct RustStep {
+    /// Its id.
+    pub id: String,
+    /// The slug of the agent.
+    pub agent: String,
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// The ids of the steps that come first.
+    pub needs: Vec<String>,
+    /// A variant of the runtime's `Join`, as Rust.
+    pub join: String,
+    /// The runtime's `Expression`, as Rust.
+    pub when: Option<String>,
+    /// The runtime's `Template`, as Rust.
+    pub with: Option<String>,
+    /// The longest one attempt may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How often it is tried at the most.
+    pub attempts: u32,
+    /// The pause before the second attempt, in milliseconds.
+    pub backoff_ms: u64,
+    /// A variant of the runtime's `OnFailure`, as Rust.
+    pub on_failure: String,
+}
+
+/// The workflows of `agent` over `agents`, whose names they use.
+pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
+    let all = agent.service.workflows.iter();
+    all.filter_map(|workflow| rust(workflow, agent, agents))
+        .collect()
+}
+
+fn rust(workflow: &Workflow, agent: &Agent, agents: &[Agent]) -> Option<RustWorkflow> {
+    let steps = workflow.steps.iter().map(|step| rust_step(step, agents));
+    Some(RustWorkflow {
+        name: workflow.slug.to_string(),
+        constant: Ident::constant(workflow.slug.as_str())?,
+        operation_id: workflow.operation_id(),
+        doc: format!("The workflow {}.", code_span(&workflow.name)),
+        agent: agent.spec.slug.to_string(),
+        input_schema: workflow.input.json.to_string(),
+        roles: workflow.roles.clone(),
+        concurrency: workflow.concurrency,
+        timeout_ms: workflow.timeout_ms,
+        steps: steps.collect::<Option<_>>()?,
+    })
+}
+
+/// None where an agent is not there, which is an error before anything is generated.
+fn rust_step(step: &Step, agents: &[Agent]) -> Option<RustStep> {
+    let find = |name: &str| {
+        agents
+            .iter()
+            .find(|agent| agent.spec.slug.as_str() == name || agent.spec.name == name)
+    };
+    let agent = find(&step.agent.text)?;
+    let endpoint = step.endpoint.as_ref().map_or("invoke", |name| &name.text);
+    let declared = agent.service.endpoints.iter().find(|declared| {
+        declared.name == endpoint
+            || (endpoint == "invoke" && declared.method_name.as_str() == endpoint)
+    });
+    let on_failure = match &step.on_failure {
+        OnFailure::Stop | OnFailure::Retry => "Stop".to_owned(),
+        OnFailure::Skip => "Skip".to_owned(),
+        OnFailure::Escalate => "Escalate".to_owned(),
+        OnFailure::Fallback(name) => {
+            let slug = find(&name.text)?.spec.slug.as_str();
+            format!("Fallback({})", literal(slug))
+        }
+    };
+    let join = match step.join {
+        Join::All => "All".to_owned(),
+        Join::Any => "Any".to_owned(),
+        Join::Quorum(count) => format!("Quorum({count})"),
+    };
+    Some(RustStep {
+        id: step.id.clone(),
+        agent: agent.spec.slug.to_string(),
+        endpoint: declared
+            .map_or(endpoint, |declared| &declared.name)
+            .to_owned(),
+        needs: step.needs.clone(),
+        join: format!("{RUNTIME}Join::{join}"),
+        when: step.condition.as_ref().map(expression),
+        with: step.inputs.as_ref().map(template),
+        timeout_ms: step.timeout_ms,
+        attempts: step.attempts(),
+        backoff_ms: step.backoff_ms(),
+        on_failure: format!("{RUNTIME}OnFailure::{on_failure}"),
+    })
+}
+
+const RUNTIME: &str = "::agentgen_runtime::workflow::";
+
+fn expression(expression: &Expression) -> String {
+    let many = |parts: &[Expression]| {
+        let parts: Vec<String> = parts.iter().map(self::expression).collect();
+        parts.join(", ")
+    };
+    let text = match &expression.kind {
+        Kind::Null => "Null".to_owned(),
+        Kind::Boolean(boolean) => format!("Boolean({boolean})"),
+        // The shortest digits that mean this number, always with a point or an exponent.
+        Kind::Number(number) => format!("Number({number:?})"),
+        Kind::Text(text) => format!("Text({})", literal(text)),
+        Kind::Path(path) => {
+            let names: Vec<String> = path.iter().map(|name| literal(&name.text)).collect();
+            format!("Path(&[{}])", names.join(", "))
+        }
+        Kind::Not(inner) => format!("Not(&{})", self::expression(inner)),
+        Kind::All(parts) => format!("All(&[{}])", many(parts)),
+        Kind::Any(parts) => format!("Any(&[{}])", many(parts)),
+        Kind::Compare(comparison, sides) => {
+            let [left, right] = &**sides;
+            format!(
+                "Compare({RUNTIME}Comparison::{}, &{}, &{})",
+                comparison.name(),
+                self::expression(left),
+                self::expression(right)
+            )
+        }
+    };
+    format!("{RUNTIME}Expression::{text}")
+}
+
+fn template(template: &Template) -> String {
+    if let Some(json) = template.to_json() {
+        return json_template(&json);
+    }
+    let text = match &template.kind {
+        TemplateKind::Json(json) => return json_template(json),
+        TemplateKind::Value(value) => return value_template(value),
+        TemplateKind::Text(pieces) => {
+            let pieces: Vec<String> = pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => json_template(&Json::from(text.as_str())),
+                    Piece::Value(value) => value_template(value),
+                })
+                .collect();
+            format!("Text(&[{}])", pieces.join(", "))
+        }
+        TemplateKind::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| {
+                    format!("({}, {})", literal(&name.text), self::template(value))
+                })
+                .collect();
+            format!("Object(&[{}])", members.join(", "))
+        }
+        TemplateKind::List(items) => {
+            let items: Vec<String> = items.iter().map(self::template).collect();
+            format!("List(&[{}])", items.join(", "))
+        }
+    };
+    format!("{RUNTIME}Template::{text}")
+}
+
+fn json_template(json: &Json) -> String {
+    format!("{RUNTIME}Template::Json({})", literal(&json.to_string()))
+}
+
+fn value_template(value: &Expression) -> String {
+    format!("{RUNTIME}Template::Value({})", expression(value))
+}

@@ -1,0 +1,218 @@
+//! Checks workflows against the agents they ask: endpoints, what their steps speak of, and types.
+//!
+//! Of types only that is refused which can never be valid: a number where text is asked for, a member that a closed
+//! object doesn't have, a required input that is not there. An output is checked as what it is where it is there; that a
+//! step may be skipped, or needn't succeed (`when`, `on_failure: skip`, `join`), adds that it may be null, and null is
+//! what a place may always be compared with.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use crate::agent::Agent;
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Report};
+use crate::expression_type::{Known, Scope, TEXT, given, plain};
+use crate::invoke::INVOKE;
+use crate::nearest::nearest;
+use crate::schema::Schema;
+use crate::schema_overlap::{Typed, clash};
+use crate::schema_type::{Field, Object, Type};
+use crate::span::Span;
+use crate::step_input_check::check_value;
+use crate::workflow::{Join, OnFailure, Step, Workflow};
+
+/// Checks the workflows of all `agents`; what is wrong with them is added to `diagnostics`.
+pub fn check(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
+    let mut names: BTreeMap<String, &Agent> = BTreeMap::new();
+    for agent in agents {
+        let mut report = Report::new(&agent.service.source);
+        for workflow in &agent.service.workflows {
+            let twin = names.insert(workflow.operation_id(), agent);
+            if let Some(twin) = twin.filter(|twin| twin.spec.slug != agent.spec.slug) {
+                let message = format!(
+                    "`{}` is the name of a workflow of `{}` too",
+                    workflow.name, twin.spec.name
+                );
+                report
+                    .error(Code::BadWorkflow, workflow.span, message)
+                    .advise("rename one of them");
+            }
+            check_workflow(workflow, agents, &mut report);
+        }
+        diagnostics.extend(report.into_diagnostics());
+    }
+}
+
+/// What a step asks: the types of what it takes and of what comes out; none and empty where that is not known.
+struct Asked<'a> {
+    input: Option<Typed<'a>>,
+    outputs: Vec<Typed<'a>>,
+}
+
+fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
+    let asked: Vec<Asked<'_>> = workflow
+        .steps
+        .iter()
+        .map(|step| asked(step, agents, report))
+        .collect();
+    for (step, own) in workflow.steps.iter().zip(&asked) {
+        let before = before(step, workflow);
+        let missing = may_be_missing(step, &before, workflow);
+        let steps = workflow.steps.iter().zip(&asked).map(|(other, asked)| {
+            let mut outputs = asked.outputs.clone();
+            if missing && !outputs.is_empty() {
+                outputs.push(plain(&NULL));
+            }
+            Known {
+                id: &other.id,
+                before: before.contains(other.id.as_str()),
+                outputs,
+            }
+        });
+        let scope = Scope {
+            input: &workflow.input,
+            step: &step.id,
+            steps: steps.collect(),
+        };
+        if let Some(condition) = &step.condition {
+            given(condition, &scope, report);
+        }
+        match (&step.inputs, own.input) {
+            (Some(template), input) => check_value(template, input, "", &scope, report),
+            (None, Some(input)) if step.with.is_none() => check_prose(input, step, report),
+            (None, _) => {}
+        }
+    }
+}
+
+static NULL: Type = Type::Null;
+
+/// What `step` asks. An endpoint that is not there is told.
+fn asked<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> Asked<'a> {
+    let name = step.endpoint.as_ref();
+    let text = name.map_or("invoke", |name| &name.text);
+    let span = name.unwrap_or(&step.agent).span;
+    let mut asked = endpoint(&step.agent.text, text, span, agents, report);
+    if let OnFailure::Fallback(other) = &step.on_failure {
+        let fallback = endpoint(&other.text, "invoke", other.span, agents, report);
+        if !asked.outputs.is_empty() {
+            asked.outputs.extend(fallback.outputs);
+        }
+    }
+    asked
+}
+
+/// The types of the endpoint `name` of `agent`; `span` is where it is asked for.
+fn endpoint<'a>(
+    agent: &str,
+    name: &str,
+    span: Span,
+    agents: &'a [Agent],
+    report: &mut Report,
+) -> Asked<'a> {
+    let typed = |schema: &'a Schema| Typed {
+        schema,
+        ty: &schema.ty,
+    };
+    let mut asked = Asked {
+        input: None,
+        outputs: Vec::new(),
+    };
+    let meant = |other: &&Agent| other.spec.slug.as_str() == agent || other.spec.name == agent;
+    // An agent that is not there was told already.
+    let Some(agent) = agents.iter().find(meant) else {
+        return asked;
+    };
+    let service = &agent.service;
+    let declared = service.endpoints.iter().find(|endpoint| {
+        endpoint.name == name || (name == "invoke" && endpoint.method_name.as_str() == name)
+    });
+    match declared {
+        Some(endpoint) => {
+            asked.input = Some(typed(&endpoint.input));
+            asked.outputs.push(typed(&endpoint.output));
+        }
+        None if name == "invoke" && service.invoke => {
+            asked.input = INVOKE.0.as_ref().map(typed);
+        }
+        None => {
+            let message = format!("the agent `{}` has no endpoint `{name}`", agent.spec.name);
+            let mut known: Vec<&str> = service
+                .endpoints
+                .iter()
+                .map(|endpoint| endpoint.name.as_str())
+                .collect();
+            known.extend(service.invoke.then_some("invoke"));
+            let diagnostic = report.error(Code::BadWorkflow, span, message);
+            match nearest(name, known.iter().copied()) {
+                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
+                None => diagnostic.advise(format!("it has {}", known.join(", "))),
+            }
+            return asked;
+        }
+    }
+    // Of `invoke`, the output of a step is the text alone.
+    if name == "invoke" {
+        asked.outputs.push(plain(&TEXT));
+    }
+    asked
+}
+
+/// The ids of the steps that are over when `step` begins.
+fn before<'a>(step: &'a Step, workflow: &'a Workflow) -> BTreeSet<&'a str> {
+    let mut before = BTreeSet::new();
+    let mut waiting: Vec<&str> = step.needs.iter().map(String::as_str).collect();
+    while let Some(id) = waiting.pop() {
+        if before.insert(id)
+            && let Some(step) = workflow.steps.iter().find(|step| step.id == id)
+        {
+            waiting.extend(step.needs.iter().map(String::as_str));
+        }
+    }
+    before
+}
+
+/// Whether a step before `step` may have no output when `step` begins.
+fn may_be_missing(step: &Step, before: &BTreeSet<&str>, workflow: &Workflow) -> bool {
+    let skips = |step: &Step| {
+        step.when.is_some() || step.join != Join::All || step.on_failure == OnFailure::Skip
+    };
+    let steps = workflow.steps.iter();
+    step.join != Join::All
+        || steps
+            .filter(|step| before.contains(step.id.as_str()))
+            .any(skips)
+}
+
+/// What a step without `with` is given: one text, under `input`.
+static PROSE: LazyLock<Type> = LazyLock::new(|| {
+    Type::Object(Object {
+        description: None,
+        fields: vec![Field {
+            name: "input".to_owned(),
+            required: true,
+            description: None,
+            ty: TEXT.clone(),
+            span: Span::default(),
+        }],
+        closed: true,
+        extra: None,
+    })
+});
+
+/// Checks that what is taken can be one text under `input`.
+fn check_prose(input: Typed<'_>, step: &Step, report: &mut Report) {
+    if clash(plain(&PROSE), input).is_none() {
+        return;
+    }
+    let endpoint = step.endpoint.as_ref();
+    let message = format!(
+        "the step `{}` has no `with`, and `{}` of `{}` doesn't take one text as its `input`",
+        step.id,
+        endpoint.map_or("invoke", |name| &name.text),
+        step.agent.text,
+    );
+    report
+        .error(Code::BadWorkflow, step.span, message)
+        .advise("say under `with` what it is given");
+}
