@@ -54,6 +54,14 @@ pub mod fix;
 pub mod frontmatter;
 pub mod generate;
 mod glob;
+#[cfg(feature = "cli")]
+pub mod graph;
+#[cfg(feature = "cli")]
+pub mod graph_dot;
+#[cfg(feature = "cli")]
+pub mod graph_mermaid;
+#[cfg(feature = "cli")]
+pub mod graph_svg;
 pub mod ident;
 pub mod json_schema;
 pub mod key;
