@@ -38,6 +38,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod arazzo;
 pub mod artifact;
 #[cfg(feature = "cli")]
 pub mod carry;
