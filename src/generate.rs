@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::agent::{self, Agent};
+use crate::arazzo;
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::config::Target;
@@ -109,6 +110,8 @@ fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diag
     let documents = openapi::render(agents, &fragments, config, &shared, &templates)?;
     if wants(Target::Openapi) {
         artifacts.extend(documents.artifacts);
+        let arazzo = arazzo::render(agents, config, &templates);
+        artifacts.extend(arazzo.map_err(|diagnostic| vec![diagnostic])?);
     }
     if wants(Target::Rust) {
         let registry = rust_source::registry(agents, &templates);

@@ -38,6 +38,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod arazzo;
 pub mod artifact;
 #[cfg(feature = "cli")]
 pub mod carry;
@@ -57,6 +58,14 @@ pub mod fix;
 pub mod frontmatter;
 pub mod generate;
 mod glob;
+#[cfg(feature = "cli")]
+pub mod graph;
+#[cfg(feature = "cli")]
+pub mod graph_dot;
+#[cfg(feature = "cli")]
+pub mod graph_mermaid;
+#[cfg(feature = "cli")]
+pub mod graph_svg;
 pub mod ident;
 mod invoke;
 pub mod json_schema;

@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod counts;
 mod diff;
+mod graph;
 mod inputs;
 mod json;
 mod list;
@@ -55,6 +56,8 @@ enum Command {
     List(list::Arguments),
     /// Show what one agent comes to: an agent of the project by name, or any file
     Show(show::Arguments),
+    /// Draw the agents, whom they hand over to, and their workflows: Mermaid, DOT or SVG
+    Graph(graph::Arguments),
     /// Work with the templates behind the outputs
     #[command(subcommand, arg_required_else_help = true)]
     Templates(templates::Command),
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Graph(arguments) => graph::run(&arguments),
         Command::Templates(command) => templates::run(&command),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -110,7 +110,8 @@ pub fn render(
     })
 }
 
-fn text(document: &Json, format: OpenapiFormat) -> String {
+/// `document` in the syntax the project asks for.
+pub fn text(document: &Json, format: OpenapiFormat) -> String {
     match format {
         OpenapiFormat::Yaml => openapi_text::write(document),
         OpenapiFormat::Json => format!("{document:#}\n"),
@@ -131,7 +132,12 @@ fn document(name: &str, context: &Json, templates: &Templates) -> Result<Json, D
     Ok(document)
 }
 
-fn parse(text: &str, name: &str, templates: &Templates) -> Result<Json, Diagnostic> {
+/// Reads what the template `name` made.
+///
+/// # Errors
+///
+/// What is not YAML in it.
+pub fn parse(text: &str, name: &str, templates: &Templates) -> Result<Json, Diagnostic> {
     openapi_text::read(text).map_err(|error| {
         templates
             .bad_output(

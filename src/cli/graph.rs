@@ -1,0 +1,82 @@
+//! `agentgen graph`
+
+use agentgen_build::agent::Agent;
+use agentgen_build::code::Code;
+use agentgen_build::diagnostic::{Diagnostic, has_errors};
+use agentgen_build::generate::check;
+use agentgen_build::graph::{self, Graph};
+use agentgen_build::nearest::nearest;
+use agentgen_build::{graph_dot, graph_mermaid, graph_svg};
+use clap::{Args, ValueEnum};
+
+use super::inputs::{Inputs, Settings};
+use super::only::find;
+use super::output::{Status, print};
+use super::report::{self, Format};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// An agent or a workflow [default: the whole project]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// The language of the picture
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Language,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Language {
+    /// A flowchart that GitHub and many editors draw.
+    #[default]
+    Mermaid,
+    /// For Graphviz.
+    Dot,
+    /// A picture as it is.
+    Svg,
+}
+
+/// Prints the picture.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
+    let mut generation = check(&settings.load());
+    if has_errors(&generation.diagnostics) {
+        report::deduplicate(&mut generation.diagnostics);
+        report::draw(&generation.diagnostics);
+        return Err(Status::of(&generation.diagnostics));
+    }
+    let agents = &generation.agents;
+    let graph = match &arguments.name {
+        None => graph::of_project(agents),
+        Some(name) => of_name(name, agents).map_err(|diagnostic| {
+            report::draw(&[diagnostic]);
+            Status::Refused
+        })?,
+    };
+    let text = match arguments.format {
+        Language::Mermaid => graph_mermaid::write(&graph),
+        Language::Dot => graph_dot::write(&graph),
+        Language::Svg => graph_svg::write(&graph),
+    };
+    print(&text)?;
+    Ok(Status::Fine)
+}
+
+fn of_name(name: &str, agents: &[Agent]) -> Result<Graph, Diagnostic> {
+    if let Some(agent) = find(agents, name) {
+        return Ok(graph::of_agent(agent, agents));
+    }
+    let workflows = agents.iter().flat_map(|agent| &agent.service.workflows);
+    if let Some(workflow) = workflows.clone().find(|workflow| workflow.name == name) {
+        return Ok(graph::of_workflow(workflow));
+    }
+    let slugs = agents.iter().map(|agent| agent.spec.slug.as_str());
+    let names = workflows.map(|workflow| workflow.name.as_str());
+    let help = match nearest(name, names.chain(slugs)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`agentgen graph` draws all there are".to_owned(),
+    };
+    let message = "there is no such agent or workflow";
+    Err(Diagnostic::error(Code::UnknownAgent, name, message).help(help))
+}
