@@ -19,6 +19,7 @@ mod report;
 mod schema;
 mod show;
 mod stubs;
+mod suggest;
 mod templates;
 
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     List(list::Arguments),
     /// Show what one agent comes to: an agent of the project by name, or any file
     Show(show::Arguments),
+    /// Propose a service block from what an agent's prompt says, as a diff
+    Suggest(suggest::Arguments),
     /// Work with the templates behind the outputs
     #[command(subcommand, arg_required_else_help = true)]
     Templates(templates::Command),
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Suggest(arguments) => suggest::run(&arguments),
         Command::Templates(command) => templates::run(&command),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
