@@ -91,6 +91,9 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
     }
 }
 
+/// How many findings of a kind are read; a body with more is no description of one service.
+pub(crate) const MAX_FINDINGS: usize = 200;
+
 /// Whether `text` is written as agents are: `code-reviewer`.
 pub(crate) fn is_name(text: &str) -> bool {
     text.contains('-')

@@ -6,29 +6,54 @@ use crate::agent::Agent;
 use crate::endpoint::Endpoint;
 use crate::ident::Ident;
 use crate::route;
-use crate::suggest::{Output, Property, Route};
+use crate::suggest::{Findings, Output, Property, Route};
 use crate::suggest_branch::{Branch, scalar};
 use crate::suggest_proposal::Proposal;
 use crate::suggest_skeleton::Shape;
 
+/// Adds an endpoint for each route that `agent`, one of `agents`, does not serve yet, and one that answers in the
+/// form that the body asks for.
+pub fn add_endpoints(
+    findings: &Findings,
+    agent: &Agent,
+    agents: &[Agent],
+    proposal: &mut Proposal,
+) {
+    let mut taken = Taken::new(agent, agents);
+    for route in &findings.routes {
+        add_route(route, &mut taken, proposal);
+    }
+    if !taken.code.is_empty() {
+        proposal.notes.push(format!(
+            "{} with `handler: code`: you write what answers.",
+            taken.code.join(", ")
+        ));
+    }
+    if let Some(output) = &findings.output {
+        add_output(output, &taken, proposal);
+    }
+}
+
 /// What endpoints there are already.
-pub struct Taken<'a> {
+struct Taken<'a> {
     agent: &'a Agent,
     agents: &'a [Agent],
     /// The methods and paths of those that are proposed.
     proposed: Vec<(&'static str, String)>,
     names: Vec<Ident>,
+    /// The names of those that are proposed and that code answers.
+    code: Vec<String>,
 }
 
 impl<'a> Taken<'a> {
-    /// Those of `agent` and of all `agents`.
-    pub fn new(agent: &'a Agent, agents: &'a [Agent]) -> Self {
+    fn new(agent: &'a Agent, agents: &'a [Agent]) -> Self {
         let endpoints = agent.service.endpoints.iter();
         Self {
             agent,
             agents,
             proposed: Vec::new(),
             names: endpoints.map(|own| own.method_name.clone()).collect(),
+            code: Vec::new(),
         }
     }
 
@@ -76,8 +101,7 @@ const STATE: [&str; 6] = [
     "version",
 ];
 
-/// Adds an endpoint for the route `found`, unless it is there already.
-pub fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
+fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
     let Route { path, line, .. } = found;
     if let Some(complaint) = route::complaint(path) {
         let note = format!(
@@ -114,11 +138,13 @@ pub fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) 
         return;
     }
     let shape = route::shape(path);
-    let twin = taken
-        .proposed
-        .iter()
-        .any(|(other, at)| route::shape(at) == shape && (*other == method || at != path));
-    if twin {
+    let mut proposed = taken.proposed.iter();
+    let twin =
+        proposed.find(|(other, at)| route::shape(at) == shape && (*other == method || at != path));
+    if let Some((other, at)) = twin {
+        proposal.notes.push(format!(
+            "{path} (line {line}) is left out: it can't be told from {other} {at}."
+        ));
         return;
     }
     let verb = method.to_ascii_lowercase();
@@ -160,9 +186,7 @@ pub fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) 
     }
     if is_code {
         below.push(Branch::leaf("handler: code"));
-        proposal.notes.push(format!(
-            "{method} {path} is proposed with `handler: code`: you write what answers it."
-        ));
+        taken.code.push(format!("`{name}`"));
     }
     taken.proposed.push((method, path.clone()));
     taken.names.push(ident);
@@ -171,8 +195,7 @@ pub fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) 
         .push(Branch::new(format!("{}:", scalar(&name)), below));
 }
 
-/// Adds an endpoint that answers in the form `output`.
-pub fn add_output(output: &Output, taken: &Taken<'_>, proposal: &mut Proposal) {
+fn add_output(output: &Output, taken: &Taken<'_>, proposal: &mut Proposal) {
     let endpoints = &taken.agent.service.endpoints;
     if endpoints
         .iter()

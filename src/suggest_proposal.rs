@@ -4,7 +4,7 @@ use crate::agent::{self, Agent};
 use crate::slug::Slug;
 use crate::suggest::Findings;
 use crate::suggest_branch::{Branch, scalar};
-use crate::suggest_endpoint::{Taken, add_output, add_route};
+use crate::suggest_endpoint::add_endpoints;
 use crate::suggest_steps::add_workflow;
 
 /// What could stand in a service block and does not yet.
@@ -62,13 +62,7 @@ pub fn propose(findings: &Findings, agent: &Agent, agents: &[Agent]) -> Proposal
     for workflow in &findings.workflows {
         add_workflow(workflow, agent, agents, &mut proposal);
     }
-    let mut taken = Taken::new(agent, agents);
-    for route in &findings.routes {
-        add_route(route, &mut taken, &mut proposal);
-    }
-    if let Some(output) = &findings.output {
-        add_output(output, &taken, &mut proposal);
-    }
+    add_endpoints(findings, agent, agents, &mut proposal);
     proposal
 }
 

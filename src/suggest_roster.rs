@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::markdown::{Block, Kind, section};
 use crate::slug::Slug;
-use crate::suggest::{is_name, one_line};
+use crate::suggest::{MAX_FINDINGS, is_name, one_line};
 
 /// An agent of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
                 continue;
             };
             let same = |other: &Specialist| Slug::new(&other.name) == Slug::new(&name);
-            if !found.iter().any(same) {
+            if found.len() < MAX_FINDINGS && !found.iter().any(same) {
                 found.push(Specialist {
                     name,
                     line: block.line,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::markdown::{Block, Kind};
 use crate::method::Method;
+use crate::suggest::MAX_FINDINGS;
 
 /// A path that is spoken of as a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,10 +39,9 @@ pub fn read(blocks: &[Block]) -> Vec<Route> {
         let announced = speaks_of_routes(&context) && !speaks_of_commands(&context);
         let mut add = |method: Option<Method>, path: &str| {
             let method = method.map(Method::name);
-            if found
-                .iter()
-                .any(|route| route.path == path && (route.method == method || method.is_none()))
-            {
+            let mut same = found.iter().filter(|route| route.path == path);
+            let known = same.any(|route| route.method == method || method.is_none());
+            if known || found.len() == MAX_FINDINGS {
                 return;
             }
             found.retain(|route| !(route.path == path && route.method.is_none()));

@@ -260,14 +260,23 @@ fn label(block: &Block) -> Option<Property> {
 /// The property that a list item under "Output Format" names: its bold text, what stands before the colon, or all.
 fn item(block: &Block) -> Option<Property> {
     let whole = block.text.trim();
-    let label = match (&block.lead, whole.split_once(':')) {
+    // A colon in parentheses is part of what they say.
+    let colon = whole
+        .split_once(':')
+        .filter(|(label, _)| label.matches('(').count() == label.matches(')').count());
+    let label = match (&block.lead, colon) {
         (Some(lead), _) => lead.as_str(),
         (None, Some((label, _))) => label,
         (None, None) => whole,
     };
     let rest = whole.get(label.len()..).unwrap_or_default();
     let rest = rest.trim_start_matches([':', '-', '\u{2013}', '\u{2014}', ' ']);
-    text(label.trim_matches([':', ' ']), rest)
+    let label = label.trim_matches([':', ' ']);
+    text(label, rest).or_else(|| {
+        // A sentence is called by its first words.
+        let words: Vec<&str> = label.split_whitespace().take(4).collect();
+        text(&words.join(" "), label)
+    })
 }
 
 /// A text called `label`.

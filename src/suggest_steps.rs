@@ -138,6 +138,9 @@ fn step_ids(workflow: &Workflow) -> Vec<String> {
     ids
 }
 
+/// Words that tell no step from another.
+const ARTICLES: [&str; 5] = ["a", "all", "an", "any", "the"];
+
 /// The words that a step's id can be made of, one at least.
 fn id_words(step: &Step) -> Vec<String> {
     let task = match step.task.starts_with('(') {
@@ -153,7 +156,7 @@ fn id_words(step: &Step) -> Vec<String> {
         let text = text.replace(['\'', '\u{2019}'], "").to_lowercase();
         let words: Vec<String> = text
             .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty() && word.len() <= 30)
+            .filter(|word| !word.is_empty() && word.len() <= 30 && !ARTICLES.contains(word))
             .take(2)
             .map(str::to_owned)
             .collect();

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::markdown::{Block, Kind, section};
 use crate::split;
-use crate::suggest::{is_name, one_line};
+use crate::suggest::{MAX_FINDINGS, is_name, one_line};
 
 /// A list of steps under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +46,9 @@ pub fn read(body: &str, blocks: &[Block], names: &[&str]) -> Vec<Workflow> {
         let Some(title) = block.level().and_then(|_| title(&block.text)) else {
             continue;
         };
+        if found.len() == MAX_FINDINGS {
+            break;
+        }
         let lines = written(body, section(blocks, index));
         let groups = groups(&items(&lines), names);
         if !groups.is_empty() {

@@ -6,12 +6,10 @@ use std::path::Path;
 use agentgen_build::agent::Agent;
 use agentgen_build::apply::write_file;
 use agentgen_build::code::Code;
-use agentgen_build::config::Config;
 use agentgen_build::diagnostic::{Diagnostic, Severity};
 use agentgen_build::discover::{self, reason};
 use agentgen_build::generate::check;
 use agentgen_build::printable::printable;
-use agentgen_build::project::Project;
 use agentgen_build::suggest::{self, Findings};
 use agentgen_build::suggest_edit::{Change, Edit, edit};
 use agentgen_build::suggest_proposal::{Proposal, propose};
@@ -52,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         let current = std::env::current_dir().unwrap_or_default();
         let name = discover::relative(&root, &current.join(path));
         if !project.sources.iter().any(|source| source.path() == name) {
-            project = alone(&current, path, &settings.config);
+            project = settings.load_alone(&current, path);
             root = current.clone();
             generation = check(&project);
         }
@@ -116,21 +114,6 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         _ => {}
     }
     Ok(Status::Fine)
-}
-
-/// The project that is one file, with the contract that may lie beside it.
-fn alone(root: &Path, path: &Path, config: &Config) -> Project {
-    let sidecar = path.with_extension("service.yaml");
-    let files = [path, sidecar.as_path()].into_iter();
-    let files = files.filter(|file| file.is_file());
-    let agents = files
-        .map(|file| discover::relative(root, &root.join(file)))
-        .collect();
-    let config = Config {
-        agents,
-        ..config.clone()
-    };
-    discover::load(root, config)
 }
 
 /// The errors in the agent's files.
