@@ -78,6 +78,7 @@ impl Findings {
 /// Reads the Markdown text `body`. `agents` are the names and slugs of the agents there are: they are known
 /// as names where other words are not.
 pub fn read(body: &str, agents: &[&str]) -> Findings {
+    let body = &with_line_feeds(body);
     let blocks = markdown::blocks(body);
     let specialists = suggest_roster::read(&blocks, agents);
     let named = specialists.iter().map(|found| found.name.as_str());
@@ -93,6 +94,19 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
 
 /// How many findings of a kind are read; a body with more is no description of one service.
 pub(crate) const MAX_FINDINGS: usize = 200;
+
+/// `text` of the same length in which a line that ends with CR alone ends with LF, as Markdown is read here.
+fn with_line_feeds(text: &str) -> String {
+    let next = text.chars().skip(1).map(Some).chain([None]);
+    let pairs = text.chars().zip(next);
+    pairs
+        .map(|(c, next)| match (c, next) {
+            ('\r', Some('\n')) => '\r',
+            ('\r', _) => '\n',
+            _ => c,
+        })
+        .collect()
+}
 
 /// Whether `text` is written as agents are: `code-reviewer`.
 pub(crate) fn is_name(text: &str) -> bool {

@@ -4,6 +4,7 @@
 //! `AGENTGEN_CORPUS` name the folders of the reference agents and of public agent files; without them the tests
 //! over these say that they were not run.
 
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::print_stderr, reason = "a test says what it left out")]
 
@@ -320,7 +321,8 @@ fn an_agent_written_in_yaml_gets_a_contract_beside_it() {
 fn write_does_what_the_diff_says_byte_for_byte() {
     let marked = format!("\u{feff}{}", CONDUCTOR.replace('\n', "\r\n"));
     let unended = DESK.trim_end().to_owned();
-    for text in [CONDUCTOR, DESK, &marked, &unended] {
+    let returns = DESK.replace('\n', "\r");
+    for text in [CONDUCTOR, DESK, &marked, &unended, &returns] {
         let patched = Folder::with_staff("agents/a.md", text);
         patched.apply(&patched.run(&["suggest", "agents/a.md"]).expect(0).stdout);
         let written = Folder::with_staff("agents/a.md", text);
@@ -337,6 +339,24 @@ fn write_does_what_the_diff_says_byte_for_byte() {
         let new = fs::read_to_string(written.path("agents/a.md")).unwrap();
         assert!(new.len() > text.len() && new.starts_with(&text[..10]));
         assert!(new.ends_with(&text[text.len() - 500..]));
+    }
+}
+
+#[test]
+fn a_file_without_a_last_line_end_is_diffed_as_such() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text =
+            "---\nname: x\ndescription: y\n---\nThe endpoint `POST /ask`.".replace('\n', end);
+        let folder = Folder::new(&[("agents/x.md", &text)]);
+        let diff = folder.run(&["suggest", "x"]).expect(0).stdout;
+        assert!(diff.contains("\n\\ No newline at end of file\n"), "{diff}");
+        folder.apply(&diff);
+        let new = fs::read_to_string(folder.path("agents/x.md")).unwrap();
+        let block = "service:\n  endpoints:\n    ask:\n      path: /ask\n---\n".replace('\n', end);
+        assert_eq!(
+            new,
+            text.replacen(&format!("{end}---{end}"), &format!("{end}{block}"), 1)
+        );
     }
 }
 

@@ -215,12 +215,20 @@ fn unified(root: &Path, change: &Change) -> String {
         Some(_) => format!("a/{}{end}", change.path),
         None => "/dev/null".to_owned(),
     };
-    TextDiff::configure()
+    let diff = TextDiff::configure()
         .newline_terminated(true)
-        .diff_slices(&before, &after)
-        .unified_diff()
-        .header(&from, &format!("b/{}{end}", change.path))
-        .to_string()
+        .diff_slices(&before, &after);
+    let mut text = format!("--- {from}\n+++ b/{}{end}\n", change.path);
+    for hunk in diff.unified_diff().iter_hunks() {
+        text.push_str(&format!("{}\n", hunk.header()));
+        for line in hunk.iter_changes() {
+            text.push_str(&format!("{}{}", line.tag(), line.value()));
+            if !line.value().ends_with('\n') {
+                text.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+    }
+    text
 }
 
 fn write(root: &Path, change: &Change) -> Result<(), Diagnostic> {
