@@ -57,15 +57,17 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// The endpoint, and its agent, whose path can't be told apart from `path`.
-    fn same_path(&self, path: &str) -> Option<(&'a Agent, &'a Endpoint)> {
+    /// The endpoint, and its agent, that a route `path` can't stand beside: one of the same method (any, where the
+    /// route names none), or one whose path differs only in the names of parameters.
+    fn clash(&self, method: Option<&str>, path: &str) -> Option<(&'a Agent, &'a Endpoint)> {
         let shape = route::shape(path);
-        let all = self
-            .agents
+        self.agents
             .iter()
-            .flat_map(|agent| agent.service.endpoints.iter().map(move |own| (agent, own)));
-        all.into_iter()
-            .find(|(_, own)| route::shape(&own.path) == shape)
+            .flat_map(|agent| agent.service.endpoints.iter().map(move |own| (agent, own)))
+            .filter(|(_, own)| route::shape(&own.path) == shape)
+            .find(|(_, own)| {
+                own.path != path || method.is_none_or(|method| method == own.method.name())
+            })
     }
 }
 
@@ -120,13 +122,8 @@ fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
     let is_state = STATE.contains(&last);
     let default = if is_state { "GET" } else { "POST" };
     let method = found.method.unwrap_or(default);
-    if let Some((owner, endpoint)) = taken.same_path(path) {
-        let own = owner.spec.slug == taken.agent.spec.slug;
-        if !own
-            || (found
-                .method
-                .is_some_and(|method| method != endpoint.method.name()))
-        {
+    if let Some((owner, endpoint)) = taken.clash(found.method, path) {
+        if owner.spec.slug != taken.agent.spec.slug || endpoint.path != *path {
             proposal.notes.push(format!(
                 "{path} (line {line}) is left out: `{}` of `{}` is served at {} {}.",
                 endpoint.name,

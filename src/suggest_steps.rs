@@ -183,9 +183,7 @@ fn step_branch(id: &str, agent: &str, step: &Step, before: &[String]) -> Branch 
     );
     text.push("The request: {{ input.input }}".to_owned());
     for id in before {
-        text.push(format!(
-            "The result of {id}: {{{{ steps.{id}.output.output }}}}"
-        ));
+        text.push(format!("The result of {id}: {{{{ steps.{id}.output }}}}"));
     }
     let text = text.into_iter().map(Branch::leaf).collect();
     let input = Branch::new("with:", vec![Branch::new("input: |-", text)]);
