@@ -732,6 +732,19 @@ fn the_reference_agents_are_read_whole() {
     alone.apply(&diff);
     alone.run(&["check"]).expect(0);
 
+    let whole = Folder::new(&[("agents/orchestrator.md", &text)]);
+    for name in findings.specialists.iter().map(|one| &one.name) {
+        whole.write(&format!("agents/{name}.md"), &agent(name));
+    }
+    whole.apply(&whole.run(&["suggest", "orchestrator"]).expect(0).stdout);
+    let checked = whole
+        .run(&["show", "orchestrator", "--format", "json"])
+        .expect(0);
+    let shown: Value = serde_json::from_str(&checked.stdout).unwrap();
+    let workflows = shown["workflows"].as_array().map(Vec::len);
+    assert_eq!(workflows, Some(8));
+    whole.run(&["check"]).expect(0);
+
     let text = read("fastapi-orchestrator.md");
     let alone = Folder::new(&[("agents/fastapi-orchestrator.md", &text)]);
     let run = alone.run(&["suggest", "fastapi-orchestrator"]).expect(0);
