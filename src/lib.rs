@@ -73,6 +73,8 @@ pub mod key;
 #[cfg(feature = "cli")]
 pub mod lockfile;
 pub mod manifest;
+#[cfg(feature = "cli")]
+pub mod markdown;
 pub mod method;
 pub mod nearest;
 pub mod node;
@@ -135,6 +137,30 @@ pub mod step_input;
 pub mod step_input_check;
 #[cfg(feature = "cli")]
 pub mod stub;
+#[cfg(feature = "cli")]
+pub mod suggest;
+#[cfg(feature = "cli")]
+pub mod suggest_branch;
+#[cfg(feature = "cli")]
+pub mod suggest_edit;
+#[cfg(feature = "cli")]
+mod suggest_endpoint;
+#[cfg(feature = "cli")]
+mod suggest_insert;
+#[cfg(feature = "cli")]
+mod suggest_output;
+#[cfg(feature = "cli")]
+pub mod suggest_proposal;
+#[cfg(feature = "cli")]
+mod suggest_roster;
+#[cfg(feature = "cli")]
+mod suggest_route;
+#[cfg(feature = "cli")]
+mod suggest_skeleton;
+#[cfg(feature = "cli")]
+mod suggest_steps;
+#[cfg(feature = "cli")]
+mod suggest_workflow;
 pub mod target;
 pub mod template;
 pub mod tokens;

@@ -71,7 +71,8 @@ pub fn segment(name: &str) -> String {
     }
 }
 
-fn complaint(path: &str) -> Option<(String, String)> {
+/// What is wrong with `path`, and what to do about it.
+pub(crate) fn complaint(path: &str) -> Option<(String, String)> {
     let Some(rest) = path.strip_prefix('/') else {
         return Some((
             format!("the path `{path}` does not start with `/`"),

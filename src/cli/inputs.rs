@@ -107,6 +107,20 @@ impl Settings {
         discover::load(&self.root, self.config.clone())
     }
 
+    /// Reads the project that is the file at `path` alone, with the contract that may lie beside it. Its paths are
+    /// relative to `root`.
+    pub fn load_alone(&self, root: &Path, path: &Path) -> Project {
+        let sidecar = path.with_extension("service.yaml");
+        let files = [path, sidecar.as_path()].into_iter();
+        let files = files.filter(|file| file.is_file());
+        let agents = files.map(|file| relative(root, &root.join(file))).collect();
+        let config = Config {
+            agents,
+            ..self.config.clone()
+        };
+        discover::load(root, config)
+    }
+
     /// Arguments are relative to the current folder, settings to the project.
     fn overrule(&mut self, inputs: &Inputs, out: Option<&Path>, current: &Path) {
         let root = self.root.clone();

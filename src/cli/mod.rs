@@ -20,6 +20,7 @@ mod report;
 mod schema;
 mod show;
 mod stubs;
+mod suggest;
 mod templates;
 
 use std::process::ExitCode;
@@ -58,6 +59,8 @@ enum Command {
     Show(show::Arguments),
     /// Draw the agents, whom they hand over to, and their workflows: Mermaid, DOT or SVG
     Graph(graph::Arguments),
+    /// Propose a service block from what an agent's prompt says, as a diff
+    Suggest(suggest::Arguments),
     /// Work with the templates behind the outputs
     #[command(subcommand, arg_required_else_help = true)]
     Templates(templates::Command),
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::List(arguments) => list::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
+        Command::Suggest(arguments) => suggest::run(&arguments),
         Command::Templates(command) => templates::run(&command),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use agentgen_build::agent::Agent;
-use agentgen_build::config::Config;
 use agentgen_build::diagnostic::Severity;
-use agentgen_build::discover;
 use agentgen_build::generate::check;
 use agentgen_build::target::prompts::bundle;
 use clap::Args;
@@ -35,16 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let is_path = path.is_file();
     let project = if is_path {
         let root = std::env::current_dir().unwrap_or_default();
-        let sidecar = path.with_extension("service.yaml");
-        let files = [path, sidecar.as_path()].into_iter();
-        let files = files.filter(|file| file.is_file());
-        discover::load(
-            &root,
-            Config {
-                agents: files.map(|file| discover::relative(&root, file)).collect(),
-                ..settings.config.clone()
-            },
-        )
+        settings.load_alone(&root, path)
     } else {
         settings.load()
     };

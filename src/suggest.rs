@@ -1,0 +1,153 @@
+//! What the body of an agent says of a service: routes, specialists, workflows, the form of its answers.
+//!
+//! Reading is guessing: what is found is proposed to a person ([`crate::suggest_proposal`]), never acted on.
+
+use serde::Serialize;
+
+use crate::markdown::{self, Block, Kind};
+use crate::slug::Slug;
+use crate::{suggest_output, suggest_roster, suggest_route, suggest_workflow};
+
+pub use crate::suggest_output::Output;
+pub use crate::suggest_roster::Specialist;
+pub use crate::suggest_route::Route;
+pub use crate::suggest_skeleton::Property;
+pub use crate::suggest_workflow::{Group, Step, Workflow};
+
+/// What was found in a body, everything in its order. Lines count from 1 in the body, until
+/// [`Findings::below`] moves them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// The agents of a roster, such as one under "Available Agents".
+    pub specialists: Vec<Specialist>,
+    /// The lists under headings such as "Pattern 1: Release".
+    pub workflows: Vec<Workflow>,
+    /// Paths that are spoken of as routes.
+    pub routes: Vec<Route>,
+    /// What stands under a heading such as "Output Format".
+    pub output: Option<Output>,
+    /// Lists with boxes to tick. Nothing of a service block stands for them: they stay in the prompt.
+    pub checklists: Vec<Checklist>,
+}
+
+/// A list with boxes to tick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checklist {
+    /// The heading it stands under.
+    pub title: String,
+    /// The line of its first item.
+    pub line: usize,
+    /// Its items.
+    pub items: Vec<String>,
+}
+
+impl Findings {
+    /// Whether there is nothing a service block could say.
+    pub fn is_empty(&self) -> bool {
+        self.specialists.is_empty()
+            && self.workflows.is_empty()
+            && self.routes.is_empty()
+            && self.output.is_none()
+    }
+
+    /// The same findings of a body that starts below `lines` lines of its file.
+    pub fn below(mut self, lines: usize) -> Self {
+        for specialist in &mut self.specialists {
+            specialist.line += lines;
+        }
+        for workflow in &mut self.workflows {
+            workflow.line += lines;
+            let groups = workflow.groups.iter_mut();
+            for step in groups.flat_map(|group| &mut group.steps) {
+                step.line += lines;
+            }
+        }
+        for route in &mut self.routes {
+            route.line += lines;
+        }
+        for checklist in &mut self.checklists {
+            checklist.line += lines;
+        }
+        if let Some(output) = &mut self.output {
+            output.line += lines;
+        }
+        self
+    }
+}
+
+/// Reads the Markdown text `body`. `agents` are the names and slugs of the agents there are: they are known
+/// as names where other words are not.
+pub fn read(body: &str, agents: &[&str]) -> Findings {
+    let body = &with_line_feeds(body);
+    let blocks = markdown::blocks(body);
+    let specialists = suggest_roster::read(&blocks, agents);
+    let named = specialists.iter().map(|found| found.name.as_str());
+    let names: Vec<&str> = agents.iter().copied().chain(named).collect();
+    Findings {
+        workflows: suggest_workflow::read(body, &blocks, &names),
+        routes: suggest_route::read(&blocks),
+        output: suggest_output::read(&blocks),
+        checklists: checklists(&blocks),
+        specialists,
+    }
+}
+
+/// How many findings of a kind are read; a body with more is no description of one service.
+pub(crate) const MAX_FINDINGS: usize = 200;
+
+/// `text` of the same length in which a line that ends with CR alone ends with LF, as Markdown is read here.
+fn with_line_feeds(text: &str) -> String {
+    let next = text.chars().skip(1).map(Some).chain([None]);
+    let pairs = text.chars().zip(next);
+    pairs
+        .map(|(c, next)| match (c, next) {
+            ('\r', Some('\n')) => '\r',
+            ('\r', _) => '\n',
+            _ => c,
+        })
+        .collect()
+}
+
+/// Whether `text` is written as agents are: `code-reviewer`.
+pub(crate) fn is_name(text: &str) -> bool {
+    text.contains('-')
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && Slug::new(text).is_ok_and(|slug| slug.as_str() == text)
+}
+
+/// `text` on one line of at most `limit` characters, without what can't be seen.
+pub(crate) fn one_line(text: &str, limit: usize) -> String {
+    let seen: String = text
+        .chars()
+        .map(|c| if c.is_whitespace() { ' ' } else { c })
+        .filter(|c| !crate::printable::is_hidden(*c))
+        .collect();
+    let line = seen.split(' ').filter(|word| !word.is_empty());
+    crate::example::shorten(&line.collect::<Vec<_>>().join(" "), limit)
+}
+
+fn checklists(blocks: &[Block]) -> Vec<Checklist> {
+    let mut found: Vec<Checklist> = Vec::new();
+    let mut title = "";
+    let mut open = false;
+    for block in blocks {
+        if !matches!(block.kind, Kind::Task(_)) {
+            open = false;
+            if block.is_title() {
+                title = &block.text;
+            }
+            continue;
+        }
+        let item = one_line(&block.text, 200);
+        match found.last_mut().filter(|_| open) {
+            Some(checklist) => checklist.items.push(item),
+            None => found.push(Checklist {
+                title: one_line(title.trim_end().trim_end_matches(':'), 80),
+                line: block.line,
+                items: vec![item],
+            }),
+        }
+        open = true;
+    }
+    found
+}

@@ -1,0 +1,242 @@
+//! The endpoints of a service block that a body's routes and the form of its answers come to.
+
+use heck::ToSnakeCase;
+
+use crate::agent::Agent;
+use crate::endpoint::Endpoint;
+use crate::ident::Ident;
+use crate::route;
+use crate::suggest::{Findings, Output, Property, Route};
+use crate::suggest_branch::{Branch, scalar};
+use crate::suggest_proposal::Proposal;
+use crate::suggest_skeleton::Shape;
+
+/// Adds an endpoint for each route that `agent`, one of `agents`, does not serve yet, and one that answers in the
+/// form that the body asks for.
+pub fn add_endpoints(
+    findings: &Findings,
+    agent: &Agent,
+    agents: &[Agent],
+    proposal: &mut Proposal,
+) {
+    let mut taken = Taken::new(agent, agents);
+    for route in &findings.routes {
+        add_route(route, &mut taken, proposal);
+    }
+    if !taken.code.is_empty() {
+        proposal.notes.push(format!(
+            "{} with `handler: code`: you write what answers.",
+            taken.code.join(", ")
+        ));
+    }
+    if let Some(output) = &findings.output {
+        add_output(output, &taken, proposal);
+    }
+}
+
+/// What endpoints there are already.
+struct Taken<'a> {
+    agent: &'a Agent,
+    agents: &'a [Agent],
+    /// The methods and paths of those that are proposed.
+    proposed: Vec<(&'static str, String)>,
+    names: Vec<Ident>,
+    /// The names of those that are proposed and that code answers.
+    code: Vec<String>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(agent: &'a Agent, agents: &'a [Agent]) -> Self {
+        let endpoints = agent.service.endpoints.iter();
+        Self {
+            agent,
+            agents,
+            proposed: Vec::new(),
+            names: endpoints.map(|own| own.method_name.clone()).collect(),
+            code: Vec::new(),
+        }
+    }
+
+    /// The endpoint, and its agent, that a route `path` can't stand beside: one of the same method (any, where the
+    /// route names none), or one whose path differs only in the names of parameters.
+    fn clash(&self, method: Option<&str>, path: &str) -> Option<(&'a Agent, &'a Endpoint)> {
+        let shape = route::shape(path);
+        self.agents
+            .iter()
+            .flat_map(|agent| agent.service.endpoints.iter().map(move |own| (agent, own)))
+            .filter(|(_, own)| route::shape(&own.path) == shape)
+            .find(|(_, own)| {
+                own.path != path || method.is_none_or(|method| method == own.method.name())
+            })
+    }
+}
+
+/// The last words of paths behind which no model stands.
+const CODE: [&str; 18] = [
+    "auth",
+    "embed",
+    "embeddings",
+    "health",
+    "healthcheck",
+    "healthz",
+    "login",
+    "logout",
+    "metrics",
+    "ping",
+    "refresh",
+    "register",
+    "search",
+    "status",
+    "token",
+    "upload",
+    "version",
+    "webhook",
+];
+
+/// Those of [`CODE`] that are asked by GET and tell how the service is.
+const STATE: [&str; 6] = [
+    "health",
+    "healthcheck",
+    "healthz",
+    "ping",
+    "status",
+    "version",
+];
+
+fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
+    let Route { path, line, .. } = found;
+    if let Some(complaint) = route::complaint(path) {
+        let note = format!(
+            "{path} (line {line}) can't be an endpoint: {}.",
+            complaint.0
+        );
+        proposal.notes.push(note);
+        return;
+    }
+    let literal: Vec<String> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty() && !segment.starts_with('{'))
+        .map(str::to_snake_case)
+        .collect();
+    let last = literal.last().map_or("", String::as_str);
+    let is_state = STATE.contains(&last);
+    let default = if is_state { "GET" } else { "POST" };
+    let method = found.method.unwrap_or(default);
+    if let Some((owner, endpoint)) = taken.clash(found.method, path) {
+        if owner.spec.slug != taken.agent.spec.slug || endpoint.path != *path {
+            proposal.notes.push(format!(
+                "{path} (line {line}) is left out: `{}` of `{}` is served at {} {}.",
+                endpoint.name,
+                owner.spec.name,
+                endpoint.method.name(),
+                endpoint.path
+            ));
+        }
+        return;
+    }
+    let shape = route::shape(path);
+    let mut proposed = taken.proposed.iter();
+    let twin =
+        proposed.find(|(other, at)| route::shape(at) == shape && (*other == method || at != path));
+    if let Some((other, at)) = twin {
+        proposal.notes.push(format!(
+            "{path} (line {line}) is left out: it can't be told from {other} {at}."
+        ));
+        return;
+    }
+    let verb = method.to_ascii_lowercase();
+    let names = [
+        last.to_owned(),
+        format!("{verb}_{last}"),
+        format!("{verb}_{}", literal.join("_")),
+    ];
+    let named = names.into_iter().find_map(|name| {
+        let ident = Ident::snake(&name)?;
+        let free = !taken.names.contains(&ident) && name != "invoke" && !name.starts_with('_');
+        free.then_some((name, ident))
+    });
+    let Some((name, ident)) = named else {
+        let note = format!("{path} (line {line}) is left out: there is no name left for it.");
+        proposal.notes.push(note);
+        return;
+    };
+    let mut below = vec![Branch::leaf(format!("path: {path}"))];
+    if method != "POST" {
+        below.push(Branch::leaf(format!("method: {verb}")));
+    }
+    let is_code = CODE.contains(&last);
+    let mut input: Vec<Branch> = route::parameters(path)
+        .map(|name| Branch::leaf(format!("{}: string, from the path", scalar(name))))
+        .collect();
+    let has_body = !matches!(method, "GET" | "DELETE");
+    if is_state && input.is_empty() {
+        below.push(Branch::leaf("input: {}"));
+    } else if !input.is_empty() {
+        if has_body && !route::parameters(path).any(|name| name == "input") {
+            input.push(Branch::leaf("input: string, what the agent is asked"));
+        }
+        below.push(Branch::new("input:", input));
+    }
+    if is_state {
+        let output = Branch::leaf("status: string, how the service is");
+        below.push(Branch::new("output:", vec![output]));
+    }
+    if is_code {
+        below.push(Branch::leaf("handler: code"));
+        taken.code.push(format!("`{name}`"));
+    }
+    taken.proposed.push((method, path.clone()));
+    taken.names.push(ident);
+    proposal
+        .endpoints
+        .push(Branch::new(format!("{}:", scalar(&name)), below));
+}
+
+fn add_output(output: &Output, taken: &Taken<'_>, proposal: &mut Proposal) {
+    let endpoints = &taken.agent.service.endpoints;
+    if endpoints
+        .iter()
+        .any(|endpoint| endpoint.method_name.as_str() == "report")
+    {
+        return;
+    }
+    let free = |name: &&&str| Ident::snake(name).is_some_and(|name| !taken.names.contains(&name));
+    let Some(name) = ["report", "structured_report"].iter().find(free) else {
+        return;
+    };
+    let line = output.line;
+    let description = format!(
+        "Answers in the form that the prompt asks for under {:?}.",
+        output.title
+    );
+    let below = vec![
+        Branch::leaf(format!("description: {}", scalar(&description))),
+        Branch::new("output:", properties(&output.properties)),
+    ];
+    proposal.notes.push(format!(
+        "the answer of `{name}` has the form on line {line}; a model fills it in as JSON, so see whether the prompt should say so."
+    ));
+    proposal
+        .endpoints
+        .push(Branch::new(format!("{name}:"), below));
+}
+
+/// `properties` in Picoschema.
+fn properties(properties: &[Property]) -> Vec<Branch> {
+    properties
+        .iter()
+        .map(|property| match &property.shape {
+            Shape::Scalar(kind) => {
+                let suffix = if property.many { "(array)" } else { "" };
+                let key = scalar(&format!("{}{suffix}", property.name));
+                let value = scalar(&format!("{kind}, {}", property.description));
+                Branch::leaf(format!("{key}: {value}"))
+            }
+            Shape::Object(below) => {
+                let suffix = if property.many { "(array)" } else { "(object)" };
+                let key = scalar(&format!("{}{suffix}", property.name));
+                Branch::new(format!("{key}:"), self::properties(below))
+            }
+        })
+        .collect()
+}
