@@ -1,7 +1,7 @@
 //! The command line: arguments in, exit status out.
 //!
 //! Data goes to stdout, everything else to stderr. The exit status is 0 when all is well, 1 when the specs or
-//! the drift check say no, 2 when the command or `agentgen.toml` is wrong, 3 when the machine fails.
+//! the drift check say no or no agent fits a request, 2 when the command or `agentgen.toml` is wrong, 3 when the machine fails.
 
 mod add;
 mod build;
@@ -16,6 +16,7 @@ mod new;
 mod only;
 mod output;
 mod report;
+mod route;
 mod schema;
 mod show;
 mod stubs;
@@ -34,7 +35,7 @@ use self::output::Status;
     version,
     arg_required_else_help = true,
     after_help = "Settings are read from the nearest agentgen.toml; its paths are relative to it.\n\
-        Exit status: 0 fine, 1 the specs or the drift check say no, 2 wrong usage or settings, 3 I/O failure."
+        Exit status: 0 fine, 1 the specs or the drift check say no, or no agent fits, 2 wrong usage or settings, 3 I/O failure."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -55,6 +56,8 @@ enum Command {
     List(list::Arguments),
     /// Show what one agent comes to: an agent of the project by name, or any file
     Show(show::Arguments),
+    /// Say which agents a request is for, best first; exits with 1 if it is for none
+    Route(route::Arguments),
     /// Work with the templates behind the outputs
     #[command(subcommand, arg_required_else_help = true)]
     Templates(templates::Command),
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Show(arguments) => show::run(&arguments),
+        Command::Route(arguments) => route::run(&arguments),
         Command::Templates(command) => templates::run(&command),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
