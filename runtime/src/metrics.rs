@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     provider_errors: IntCounterVec,
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
+    routed: IntCounterVec,
 }
 
 impl Metrics {
@@ -81,6 +82,11 @@ impl Metrics {
             "Requests that were turned away unread, because of concurrency or shutdown.",
             &["reason"],
         );
+        let routed = counter(
+            "agentgen_routed_total",
+            "Requests for which agents were chosen, by what chose: model or ranking.",
+            &["by"],
+        );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
@@ -107,6 +113,7 @@ impl Metrics {
             provider_errors,
             rate_limited,
             rejected,
+            routed,
         }
     }
 
@@ -149,6 +156,11 @@ impl Metrics {
     /// A request was turned away: `concurrency` or `shutdown`.
     pub(crate) fn rejected(&self, reason: &str) {
         self.rejected.with_label_values(&[reason]).inc();
+    }
+
+    /// Agents were chosen: by `model` or by `ranking`.
+    pub(crate) fn routed(&self, by: &str) {
+        self.routed.with_label_values(&[by]).inc();
     }
 
     /// All of it.

@@ -12,6 +12,7 @@ use crate::endpoint::{EndpointSpec, ParameterLocation};
 use crate::metrics::EndpointMetrics;
 use crate::problem::Problem;
 use crate::rate::Limiter;
+use crate::route_api;
 use crate::router::{Live, Methods, Shared, answer};
 use crate::service::Service;
 use crate::sessions_api;
@@ -26,7 +27,11 @@ pub(crate) fn mount(
     shared: Arc<Shared>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
-    for path in system::PATHS.into_iter().chain(sessions_api::PATHS) {
+    for path in system::PATHS
+        .into_iter()
+        .chain(sessions_api::PATHS)
+        .chain([route_api::PATH])
+    {
         probe.insert(path, ()).map_err(|error| wrong(path, error))?;
     }
     let mut slugs = BTreeSet::new();

@@ -16,11 +16,12 @@ use crate::health::Readiness;
 use crate::idempotency::Answers;
 use crate::limits::{Limits, limiter};
 use crate::metrics::Metrics;
-use crate::models::Models;
+use crate::models::{ECHO, Models};
 use crate::mount::{missing, mount};
 use crate::outage::Outage;
 use crate::provider::Provider;
 use crate::respond::{Hosts, frame, problem};
+use crate::route_api::{self, Agents};
 use crate::router::Shared;
 use crate::run::Drain;
 use crate::service::Service;
@@ -240,11 +241,19 @@ impl Registry {
                 settings.trusted_proxies,
                 Arc::clone(&metrics),
             ));
+        let (provider, by_model): (Arc<dyn Provider>, bool) = match self.provider {
+            Some(provider) => {
+                let by_model = provider.model(None) != ECHO;
+                (provider, by_model)
+            }
+            None => {
+                let models = models(&settings, &self.services)?;
+                let by_model = models.has_default();
+                (Arc::new(models), by_model)
+            }
+        };
         let shared = Shared {
-            provider: match self.provider {
-                Some(provider) => provider,
-                None => Arc::new(models(&settings, &self.services)?),
-            },
+            provider,
             outage,
             metrics,
             limits,
@@ -256,7 +265,10 @@ impl Registry {
             timeout: settings.timeout,
             drain: drain.clone(),
         };
-        let router = mount(own, self.services, Arc::new(shared))?
+        let shared = Arc::new(shared);
+        let agents = Agents::new(&self.services);
+        let own = own.merge(route_api::routes(agents, Arc::clone(&shared), by_model));
+        let router = mount(own, self.services, shared)?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(from_fn_with_state(Arc::new(front), enter));
         Ok(Built {

@@ -17,6 +17,7 @@ mod operation;
 mod providers;
 mod refresh_tokens;
 mod requests;
+mod routing;
 mod runs;
 mod server;
 mod session_endpoints;
