@@ -203,6 +203,8 @@ fn stream_item() -> Json {
                     "output.delta",
                     "tool.started",
                     "tool.completed",
+                    "handoff.started",
+                    "handoff.completed",
                     "run.completed",
                     "run.failed",
                 ],

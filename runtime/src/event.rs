@@ -1,4 +1,4 @@
-//! What happens during a run, in order: started, text and tools, and completed or failed.
+//! What happens during a run, in order: started, text, tools and hand-overs, and completed or failed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -46,6 +46,28 @@ pub enum Event {
         /// Whether it failed or was denied.
         is_error: bool,
     },
+    /// The model hands a task over to another agent.
+    #[serde(rename = "handoff.started")]
+    HandoffStarted {
+        /// The call, unique among those under way.
+        call_id: String,
+        /// The slug of the agent that hands it over.
+        from: String,
+        /// The slug of the agent that takes it.
+        to: String,
+    },
+    /// The task came back; what came of it is for the model alone.
+    #[serde(rename = "handoff.completed")]
+    HandoffCompleted {
+        /// The call.
+        call_id: String,
+        /// The slug of the agent that handed it over.
+        from: String,
+        /// The slug of the agent that took it.
+        to: String,
+        /// Whether it failed.
+        is_error: bool,
+    },
     /// The run is over, and this is its answer.
     #[serde(rename = "run.completed")]
     Completed {
@@ -77,9 +99,21 @@ impl Event {
             Self::Delta { .. } => "output.delta",
             Self::ToolStarted { .. } => "tool.started",
             Self::ToolCompleted { .. } => "tool.completed",
+            Self::HandoffStarted { .. } => "handoff.started",
+            Self::HandoffCompleted { .. } => "handoff.completed",
             Self::Completed { .. } => "run.completed",
             Self::Failed { .. } => "run.failed",
         }
+    }
+}
+
+impl Event {
+    /// Whether it tells of a task that goes to another agent or comes back.
+    pub(crate) const fn is_handoff(&self) -> bool {
+        matches!(
+            self,
+            Self::HandoffStarted { .. } | Self::HandoffCompleted { .. }
+        )
     }
 }
 

@@ -52,6 +52,7 @@ mod fault;
 mod formats;
 mod front;
 mod gate;
+mod handover;
 mod health;
 mod idempotency;
 mod input;

@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
     routed: IntCounterVec,
+    handoffs: IntCounterVec,
 }
 
 impl Metrics {
@@ -87,6 +88,11 @@ impl Metrics {
             "Requests for which agents were chosen, by what chose: model or ranking.",
             &["by"],
         );
+        let handoffs = counter(
+            "agentgen_handoffs_total",
+            "Tasks that one agent handed over to another: completed or failed.",
+            &["from", "to", "outcome"],
+        );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
@@ -114,6 +120,7 @@ impl Metrics {
             rate_limited,
             rejected,
             routed,
+            handoffs,
         }
     }
 
@@ -161,6 +168,12 @@ impl Metrics {
     /// Agents were chosen: by `model` or by `ranking`.
     pub(crate) fn routed(&self, by: &str) {
         self.routed.with_label_values(&[by]).inc();
+    }
+
+    /// A task that an agent handed over came back.
+    pub(crate) fn handed_over(&self, from: &str, to: &str, is_error: bool) {
+        let outcome = if is_error { "failed" } else { COMPLETED };
+        self.handoffs.with_label_values(&[from, to, outcome]).inc();
     }
 
     /// All of it.

@@ -12,6 +12,7 @@ use crate::cors::Origins;
 use crate::endpoint::EndpointSpec;
 use crate::front::{Front, enter};
 use crate::gate::Gate;
+use crate::handover::Team;
 use crate::health::Readiness;
 use crate::idempotency::Answers;
 use crate::limits::{Limits, limiter};
@@ -241,6 +242,7 @@ impl Registry {
                 settings.trusted_proxies,
                 Arc::clone(&metrics),
             ));
+        let team = Team::new(self.services.iter().map(|service| service.agent));
         let (provider, by_model): (Arc<dyn Provider>, bool) = match self.provider {
             Some(provider) => {
                 let by_model = provider.model(None) != ECHO;
@@ -257,7 +259,7 @@ impl Registry {
             outage,
             metrics,
             limits,
-            tools: Tools::new(self.tools)?,
+            tools: Tools::new(self.tools)?.with_team(team),
             sessions: Arc::clone(&sessions),
             answers: Answers::default(),
             auth: settings.auth,

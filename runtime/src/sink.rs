@@ -14,6 +14,8 @@ pub(crate) struct Sink {
     agent: &'static str,
     started: AtomicBool,
     events: Option<mpsc::Sender<Event>>,
+    /// Whether only hand-overs are told.
+    quiet: bool,
 }
 
 impl Sink {
@@ -28,6 +30,19 @@ impl Sink {
             agent,
             started: AtomicBool::new(false),
             events,
+            quiet: false,
+        }
+    }
+
+    /// The same way, for what an agent does that was handed a task: what it says is for the model that asked it, and
+    /// only further hand-overs are told.
+    pub(crate) fn quiet(&self) -> Self {
+        Self {
+            run_id: self.run_id,
+            agent: self.agent,
+            started: AtomicBool::new(true),
+            events: self.events.clone(),
+            quiet: true,
         }
     }
 
@@ -45,7 +60,9 @@ impl Sink {
 
     /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
     pub(crate) async fn send(&self, event: Event) {
-        if let Some(events) = &self.events {
+        if let Some(events) = &self.events
+            && (!self.quiet || event.is_handoff())
+        {
             let _ = events.send(event).await;
         }
     }

@@ -8,6 +8,7 @@ mod cors;
 mod durability;
 mod exchanges;
 mod formats;
+mod handover;
 mod idempotency;
 mod limits;
 mod log;
