@@ -19,6 +19,14 @@ pub struct Example {
     pub commentary: Option<String>,
 }
 
+impl Example {
+    /// What the agent is the right one for: the situation and what the user says in it; empty where neither is told.
+    pub fn situation(&self) -> String {
+        let told = [&self.context, &self.user].into_iter().flatten();
+        told.map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// What a description holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {

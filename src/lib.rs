@@ -96,6 +96,8 @@ pub mod place;
 pub mod plan;
 pub mod printable;
 pub mod project;
+#[cfg(feature = "cli")]
+pub mod ranking;
 mod record;
 pub mod repair;
 mod repair_value;

@@ -228,7 +228,8 @@ fn description(operation: &Operation<'_>) -> String {
     if operation.stream {
         text.push_str(
             "\n\nUnder `Accept: text/event-stream` the run is answered as server-sent events: \
-             `run.started`, any number of `output.delta`, `tool.started`, `tool.completed` and `policy.applied`, and at the end \
+             `run.started`, any number of `output.delta`, `tool.started`, `tool.completed`, `policy.applied`, \
+             `handoff.started` and `handoff.completed`, and at the end \
              `run.completed` with the whole answer, or `run.failed` with a problem document.\n\n\
              ```text\nid: 1\nevent: run.started\n\
              data: {\"type\":\"run.started\",\"run_id\":\"01936f2e-7b1c-7000-8000-000000000001\",\"agent\":\"…\",\"model\":\"…\"}\n\n\

@@ -19,6 +19,8 @@ pub struct RustAgent<'a> {
     pub type_name: Ident,
     /// What the agent is for, in one line.
     pub summary: &'a str,
+    /// The situations of its examples.
+    pub examples: &'a [String],
     /// The path of the spec, relative to the project.
     pub spec_path: &'a str,
     /// The path of the prompt, relative to the folder of the module.

@@ -86,6 +86,8 @@ pub struct Module<'a> {
     pub code: bool,
     /// What the agent is for, in one line.
     pub summary: &'a str,
+    /// The situations of its examples.
+    pub examples: &'a [String],
     /// The name as Markdown.
     pub name_doc: String,
     /// One sentence of Markdown.
@@ -188,6 +190,7 @@ pub fn module<'a>(agent: &'a RustAgent<'_>) -> Module<'a> {
         prompted,
         code: has_code(agent),
         summary: agent.summary,
+        examples: agent.examples,
         name_doc: code_span(agent.name),
         doc: if summary.is_empty() {
             code_span(agent.name)

@@ -4,6 +4,7 @@ use crate::agent::{Agent, resolve};
 use crate::artifact::Artifact;
 use crate::diagnostic::Diagnostic;
 use crate::endpoint::Handler;
+use crate::example::Example;
 use crate::ident::Ident;
 use crate::invoke::INVOKE;
 use crate::operation::{self, Operation};
@@ -82,6 +83,7 @@ struct Owned<'a> {
     agent: &'a Agent,
     prompt_path: String,
     prompt_sha256: String,
+    examples: Vec<String>,
     tools: Option<Vec<String>>,
     handover: Vec<String>,
     fallbacks: Option<Vec<String>>,
@@ -106,6 +108,12 @@ impl<'a> Owned<'a> {
             agent,
             prompt_path: format!("../prompts/{}/prompt.md", spec.slug),
             prompt_sha256: sha256::hex(spec.prompt().as_bytes()),
+            examples: spec
+                .examples
+                .iter()
+                .map(Example::situation)
+                .filter(|situation| !situation.is_empty())
+                .collect(),
             tools: spec
                 .tools
                 .as_ref()
@@ -132,6 +140,7 @@ impl<'a> Owned<'a> {
             module: self.agent.module.clone(),
             type_name: self.agent.type_name.clone(),
             summary: &spec.summary,
+            examples: &self.examples,
             spec_path: spec.source.path(),
             prompt_path: &self.prompt_path,
             prompt_sha256: &self.prompt_sha256,

@@ -506,6 +506,62 @@ fn lists_and_shows() {
 }
 
 #[test]
+fn routes_to_the_agent_that_fits() {
+    let agent = |name: &str, description: &str, prompt: &str| {
+        format!("---\nname: {name}\ndescription: {description}\n---\n{prompt}\n")
+    };
+    let sailor = "Sets sails. <example>Context: A storm comes. user: Must I reef?</example>";
+    let folder = Folder::new(&[
+        ("agents/sailor.md", &agent("sailor", sailor, "You sail.")),
+        (
+            "agents/cook.md",
+            &agent("cook", "Cooks meals on ships.", "You cook."),
+        ),
+        (
+            "agents/baker.md",
+            &agent("baker", "Bakes bread.", "You bake."),
+        ),
+        (
+            "agents/miller.md",
+            &agent("miller", "Grinds bread grain.", "You bake."),
+        ),
+    ]);
+    let run = folder.run(&["route", "Which sail in storms?"]).expect(0);
+    assert!(run.stdout.starts_with("sailor  "), "{}", run.stdout);
+    assert_eq!(run.stdout.lines().count(), 1);
+    // The word stands in an example alone, and with another ending.
+    let run = folder.run(&["route", "reefing"]).expect(0);
+    assert!(run.stdout.starts_with("sailor  "), "{}", run.stdout);
+
+    let asked = ["route", "bread for a meal on the ship", "--format", "json"];
+    let ranked = folder.run(&asked).expect(0).json();
+    let agents = |ranked: &Value| -> Vec<String> {
+        let ranked = ranked.as_array().unwrap().iter();
+        let agents = ranked.map(|ranked| ranked["agent"].as_str().unwrap().to_owned());
+        agents.collect()
+    };
+    assert_eq!(agents(&ranked)[0], "cook");
+    let scores: Vec<f64> = (0..3)
+        .map(|place| ranked[place]["score"].as_f64().unwrap())
+        .collect();
+    assert!(scores.is_sorted_by(|one, next| one >= next) && scores[2] > 0.0);
+    let limited = [&asked[..], &["--limit", "1"]].concat();
+    assert_eq!(agents(&folder.run(&limited).expect(0).json()), ["cook"]);
+    // Equals stand in the order of their names.
+    let baking = folder.run(&["route", "bake", "--format", "json"]).expect(0);
+    assert_eq!(agents(&baking.json())[0], "baker");
+
+    let run = folder.run(&["route", "the quantum"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("no agent fits"), "{}", run.stderr);
+    let run = folder
+        .run(&["route", "quantum", "--format", "json"])
+        .expect(1);
+    assert_eq!(run.json(), Value::Array(Vec::new()));
+    folder.run(&["route", "bread", "--limit", "0"]).expect(2);
+}
+
+#[test]
 fn exports_the_built_in_templates() {
     let folder = Folder::new(&[]);
     folder.run(&["templates", "export", "mine"]).expect(0);

@@ -402,6 +402,7 @@ fn agent<'a>(fixture: &'a Fixture, tools: &'a [String], models: &'a [String]) ->
         module: Ident::snake(fixture.name).unwrap(),
         type_name: Ident::camel(fixture.name).unwrap(),
         summary: "Knows [things] \"well\" \\ */ {{ x }}.\r\nMore.\u{202e}",
+        examples: models,
         spec_path: "agents/a\nb.md",
         prompt_path: "../prompt.md",
         prompt_sha256: "0",

@@ -1,16 +1,23 @@
 //! Runs one turn of a conversation on a provider: has tools called, keeps to the budget, sees to it that the answer fits.
 
+use std::pin::Pin;
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::call::call;
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
 use crate::event::{Event, PolicyKind, StopReason, Usage};
+use crate::handover;
 use crate::means::Means;
-use crate::provider::{ModelRequest, Step, ToolCall, ToolResult};
+use crate::provider::{Message, ModelRequest, Role, Step, ToolCall, ToolResult};
+use crate::sink::Sink;
 use crate::spec::AgentSpec;
+use crate::tool::ToolContext;
 use crate::validate::{Validate, check};
 
 /// How often a model is asked within a turn where the policy says nothing.
@@ -41,6 +48,8 @@ pub(crate) async fn turn(
     let policy = &request.agent.policy;
     let most = most_steps(request.agent);
     request.tools = means.tools.definitions(request.agent.tools);
+    let handovers = means.tools.team.definitions(request.agent);
+    request.tools.extend(handovers);
     let mut text = String::new();
     let mut model = String::new();
     while request.steps.len() < most {
@@ -88,7 +97,9 @@ pub(crate) async fn turn(
             .calls
             .iter()
             .map(|call| run(means, request.agent, call));
-        let results = join_all(results).await;
+        let (results, took): (Vec<_>, Vec<_>) = join_all(results).await.into_iter().unzip();
+        // What the agents took that were handed a task counts into the run that handed it over.
+        usage = took.into_iter().fold(usage, Usage::plus);
         request.steps.push(Step::Called {
             text: said.text,
             calls: said.calls,
@@ -191,13 +202,16 @@ fn misfit<T>(endpoint: &EndpointSpec, objection: &str) -> Result<T, AgentError> 
     Err(AgentError::BadAnswer(detail.to_owned()))
 }
 
-/// Has one tool called, and tells of it.
-async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResult {
+/// Has one tool called, and tells of it; also gives what the models behind it took.
+async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> (ToolResult, Usage) {
     let ToolCall {
         id,
         name,
         arguments,
     } = call;
+    if let Some(target) = means.tools.team.target(agent, name) {
+        return hand_over(means, agent, target, call).await;
+    }
     if let Some(sink) = means.sink {
         sink.send(Event::ToolStarted {
             call_id: id.clone(),
@@ -222,7 +236,79 @@ async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResul
         })
         .await;
     }
-    ToolResult { text, is_error }
+    (ToolResult { text, is_error }, Usage::default())
+}
+
+/// Has `target` work on a task, and tells of it. The future is boxed, since it holds one like itself.
+fn hand_over<'a>(
+    means: &'a Means<'_>,
+    agent: &'a AgentSpec,
+    target: &'static AgentSpec,
+    call: &'a ToolCall,
+) -> Pin<Box<dyn Future<Output = (ToolResult, Usage)> + Send + 'a>> {
+    Box::pin(async move {
+        let (from, to) = (agent.slug, target.slug);
+        if let Some(sink) = means.sink {
+            sink.send(Event::HandoffStarted {
+                call_id: call.id.clone(),
+                from: from.to_owned(),
+                to: to.to_owned(),
+            })
+            .await;
+        }
+        let (text, is_error, usage) = match work(means, agent, target, &call.arguments).await {
+            Ok(turn) => (turn.text, false, turn.usage),
+            Err(error) => (error.to_string(), true, Usage::default()),
+        };
+        means.metrics.handed_over(from, to, is_error);
+        if let Some(sink) = means.sink {
+            sink.send(Event::HandoffCompleted {
+                call_id: call.id.clone(),
+                from: from.to_owned(),
+                to: to.to_owned(),
+                is_error,
+            })
+            .await;
+        }
+        (ToolResult { text, is_error }, usage)
+    })
+}
+
+/// What `target` answers to the task that the model of `agent` wrote down, in a conversation of its own.
+async fn work(
+    means: &Means<'_>,
+    agent: &AgentSpec,
+    target: &'static AgentSpec,
+    arguments: &Value,
+) -> Result<Turn, AgentError> {
+    let task = handover::task(arguments)
+        .ok_or_else(|| AgentError::invalid("/task", "must be a text that is not empty"))?;
+    let tools = means.tools.clone().with_team(means.tools.team.after(agent));
+    let timeout = target.policy.timeout_ms.map(Duration::from_millis);
+    let own_deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = own_deadline.map_or(means.deadline, |own| own.min(means.deadline));
+    let sink = means.sink.map(Sink::quiet);
+    let means = Means {
+        tools: &tools,
+        worker: ToolContext {
+            agent: target.slug,
+            ..means.worker.clone()
+        },
+        deadline,
+        sink: sink.as_ref(),
+        ..means.clone()
+    };
+    let message = Message {
+        role: Role::User,
+        text: task.to_owned(),
+    };
+    let mut request = ModelRequest::new(target, vec![message]);
+    let turn = turn(&means, &mut request, Usage::default());
+    let turn = tokio::time::timeout_at(deadline, turn).await;
+    turn.unwrap_or_else(|_| {
+        let detail = format!("the agent `{}` took too long", target.slug);
+        Err(AgentError::TimedOut(detail))
+    })
 }
 
 /// Reads a model's answer as what the endpoint's output schema promises; the error is for the model.

@@ -1,4 +1,4 @@
-//! What happens during a run, in order: started, text and tools, and completed or failed.
+//! What happens during a run, in order: started, text, tools and hand-overs, and completed or failed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +56,28 @@ pub enum Event {
         /// What was decided, and why.
         detail: String,
     },
+    /// The model hands a task over to another agent.
+    #[serde(rename = "handoff.started")]
+    HandoffStarted {
+        /// The call, unique among those under way.
+        call_id: String,
+        /// The slug of the agent that hands it over.
+        from: String,
+        /// The slug of the agent that takes it.
+        to: String,
+    },
+    /// The task came back; what came of it is for the model alone.
+    #[serde(rename = "handoff.completed")]
+    HandoffCompleted {
+        /// The call.
+        call_id: String,
+        /// The slug of the agent that handed it over.
+        from: String,
+        /// The slug of the agent that took it.
+        to: String,
+        /// Whether it failed.
+        is_error: bool,
+    },
     /// The run is over, and this is its answer.
     #[serde(rename = "run.completed")]
     Completed {
@@ -88,6 +110,8 @@ impl Event {
             Self::ToolStarted { .. } => "tool.started",
             Self::ToolCompleted { .. } => "tool.completed",
             Self::PolicyApplied { .. } => "policy.applied",
+            Self::HandoffStarted { .. } => "handoff.started",
+            Self::HandoffCompleted { .. } => "handoff.completed",
             Self::Completed { .. } => "run.completed",
             Self::Failed { .. } => "run.failed",
         }
@@ -118,6 +142,18 @@ impl PolicyKind {
             Self::Breaker => "breaker",
             Self::Budget => "budget",
         }
+    }
+}
+
+impl Event {
+    /// Whether it tells how the run goes on: who works on it, and what a policy decided.
+    pub(crate) const fn is_decision(&self) -> bool {
+        matches!(
+            self,
+            Self::HandoffStarted { .. }
+                | Self::HandoffCompleted { .. }
+                | Self::PolicyApplied { .. }
+        )
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     workflow_runs: IntCounterVec,
     workflow_steps: IntCounterVec,
     workflow_decisions: IntCounterVec,
+    routed: IntCounterVec,
+    handoffs: IntCounterVec,
 }
 
 impl Metrics {
@@ -105,6 +107,16 @@ impl Metrics {
             "What was done about steps that failed: retry or fallback.",
             &["workflow", "step", "decision"],
         );
+        let routed = counter(
+            "agentgen_routed_total",
+            "Requests for which agents were chosen, by what chose: model or ranking.",
+            &["by"],
+        );
+        let handoffs = counter(
+            "agentgen_handoffs_total",
+            "Tasks that one agent handed over to another: completed or failed.",
+            &["from", "to", "outcome"],
+        );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
@@ -135,6 +147,8 @@ impl Metrics {
             workflow_runs,
             workflow_steps,
             workflow_decisions,
+            routed,
+            handoffs,
         }
     }
 
@@ -203,6 +217,17 @@ impl Metrics {
         self.workflow_decisions
             .with_label_values(&[workflow, step, decision])
             .inc();
+    }
+
+    /// Agents were chosen: by `model` or by `ranking`.
+    pub(crate) fn routed(&self, by: &str) {
+        self.routed.with_label_values(&[by]).inc();
+    }
+
+    /// A task that an agent handed over came back.
+    pub(crate) fn handed_over(&self, from: &str, to: &str, is_error: bool) {
+        let outcome = if is_error { "failed" } else { COMPLETED };
+        self.handoffs.with_label_values(&[from, to, outcome]).inc();
     }
 
     /// All of it.

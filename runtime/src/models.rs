@@ -23,7 +23,7 @@ use crate::{anthropic, openai};
 const DEFAULT: &str = "default";
 /// What an agent says that wants its caller's model.
 const INHERIT: &str = "inherit";
-const ECHO: &str = "echo";
+pub(crate) const ECHO: &str = "echo";
 /// Providers that answer for the models whose names begin so, without a word in the settings.
 const FAMILIES: [(&str, &str); 2] = [("claude-", "anthropic"), ("gpt-", "openai")];
 /// How many names in a row may stand for each other.
@@ -89,6 +89,11 @@ impl Models {
     #[must_use]
     pub fn is_echo(&self) -> bool {
         self.servers.is_empty()
+    }
+
+    /// Whether a model answers for the agents that name none, and not [`Echo`].
+    pub(crate) fn has_default(&self) -> bool {
+        matches!(self.target(None), Ok(Target::Model { .. }))
     }
 
     /// Checks that `agent` can be answered for by `model`: its own, or one that it falls back to.

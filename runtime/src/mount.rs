@@ -12,6 +12,7 @@ use crate::endpoint::{EndpointSpec, ParameterLocation};
 use crate::metrics::EndpointMetrics;
 use crate::problem::Problem;
 use crate::rate::Limiter;
+use crate::route_api;
 use crate::router::{Live, Methods, Shared, answer};
 use crate::service::Service;
 use crate::sessions_api;
@@ -28,7 +29,7 @@ pub(crate) fn mount(
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
     let own = system::PATHS.into_iter().chain(sessions_api::PATHS);
-    for path in own.chain(workflow_routes::PATHS) {
+    for path in own.chain(workflow_routes::PATHS).chain([route_api::PATH]) {
         probe.insert(path, ()).map_err(|error| wrong(path, error))?;
     }
     let mut slugs = BTreeSet::new();

@@ -12,15 +12,17 @@ use crate::cors::Origins;
 use crate::endpoint::EndpointSpec;
 use crate::front::{Front, enter};
 use crate::gate::Gate;
+use crate::handover::Team;
 use crate::health::Readiness;
 use crate::idempotency::Answers;
 use crate::limits::{Limits, limiter};
 use crate::metrics::Metrics;
-use crate::models::Models;
+use crate::models::{ECHO, Models};
 use crate::mount::{missing, mount};
 use crate::outage::Outage;
 use crate::provider::Provider;
 use crate::respond::{Hosts, frame, problem};
+use crate::route_api::{self, Agents};
 use crate::router::Shared;
 use crate::run::Drain;
 use crate::service::Service;
@@ -257,17 +259,26 @@ impl Registry {
             .clone()
             .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
             .transpose()?;
+        let team = Team::new(self.services.iter().map(|service| service.agent));
+        let (provider, by_model): (Arc<dyn Provider>, bool) = match self.provider {
+            Some(provider) => {
+                let by_model = provider.model(None) != ECHO;
+                (provider, by_model)
+            }
+            None => {
+                let models = models(&settings, &self.services)?;
+                let by_model = models.has_default();
+                (Arc::new(models), by_model)
+            }
+        };
         let shared = Arc::new(Shared {
-            provider: match self.provider {
-                Some(provider) => provider,
-                None => Arc::new(models(&settings, &self.services)?),
-            },
+            provider,
             outage,
             breakers: Arc::default(),
             agents: Arc::new(roster(&self.services)),
             metrics: Arc::clone(&metrics),
             limits,
-            tools: Tools::new(self.tools)?,
+            tools: Tools::new(self.tools)?.with_team(team),
             sessions: Arc::clone(&sessions),
             answers: Answers::default(),
             auth: settings.auth,
@@ -282,6 +293,7 @@ impl Registry {
             store.journal(),
             settings.workflows,
         )?;
+        let agents = Agents::new(&self.services);
         let own = system::routes(system)
             .merge(sessions_api)
             .merge(token_routes::routes(
@@ -289,7 +301,8 @@ impl Registry {
                 settings.trusted_proxies,
                 metrics,
             ))
-            .merge(workflow_routes::routes(&runs));
+            .merge(workflow_routes::routes(&runs))
+            .merge(route_api::routes(agents, Arc::clone(&shared), by_model));
         for handle in &self.handles {
             handle.bind(&runs);
         }

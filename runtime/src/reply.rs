@@ -7,7 +7,7 @@ use crate::formats::Uuid;
 use crate::validate::{Validate, Validator};
 
 /// The most characters of an input, as the document says too.
-const LONGEST_INPUT: u64 = 100_000;
+pub(crate) const LONGEST_INPUT: u64 = 100_000;
 
 /// A handler's answer, and what is known about how it came about.
 #[derive(Debug, Clone, PartialEq)]

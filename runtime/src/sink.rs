@@ -16,6 +16,8 @@ pub(crate) struct Sink {
     started: AtomicBool,
     waiting: Mutex<Vec<Event>>,
     events: Option<mpsc::Sender<Event>>,
+    /// Whether only hand-overs are told.
+    quiet: bool,
 }
 
 impl Sink {
@@ -31,6 +33,20 @@ impl Sink {
             started: AtomicBool::new(false),
             waiting: Mutex::default(),
             events,
+            quiet: false,
+        }
+    }
+
+    /// The same way, for what an agent does that was handed a task: what it says is for the model that asked it, and
+    /// only what is decided on the way is told.
+    pub(crate) fn quiet(&self) -> Self {
+        Self {
+            run_id: self.run_id,
+            agent: self.agent,
+            started: AtomicBool::new(true),
+            waiting: Mutex::default(),
+            events: self.events.clone(),
+            quiet: true,
         }
     }
 
@@ -52,7 +68,7 @@ impl Sink {
 
     /// Whether somebody reads along.
     pub(crate) fn is_watched(&self) -> bool {
-        self.events.is_some()
+        self.events.is_some() && !self.quiet
     }
 
     /// Sends an event that does not begin the run: until it has begun, the event waits. Of a run that never begins
@@ -74,7 +90,9 @@ impl Sink {
 
     /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
     pub(crate) async fn send(&self, event: Event) {
-        if let Some(events) = &self.events {
+        if let Some(events) = &self.events
+            && (!self.quiet || event.is_decision())
+        {
             let _ = events.send(event).await;
         }
     }

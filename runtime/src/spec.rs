@@ -9,6 +9,8 @@ pub struct AgentSpec {
     pub slug: &'static str,
     /// What it is for, in one line.
     pub summary: &'static str,
+    /// The situations of its examples: when it is the one to ask.
+    pub examples: &'static [&'static str],
     /// The whole prompt, byte for byte.
     pub prompt: &'static str,
     /// SHA-256 of the prompt in 64 hexadecimal digits.

@@ -12,11 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::formats::Uuid;
+use crate::handover::{PREFIX, Team};
 use crate::provider::{ANSWER, ToolDefinition};
 use crate::start::StartError;
 
 /// The longest name that all providers take.
-const LONGEST_NAME: usize = 64;
+pub(crate) const LONGEST_NAME: usize = 64;
 
 /// A function that a model can have called.
 pub trait Tool: Send + Sync + 'static {
@@ -148,7 +149,11 @@ where
 
 /// The tools of a service, by name.
 #[derive(Clone, Default)]
-pub(crate) struct Tools(Arc<BTreeMap<String, Box<dyn Tool>>>);
+pub(crate) struct Tools {
+    known: Arc<BTreeMap<String, Box<dyn Tool>>>,
+    /// Whom a task may be handed over to.
+    pub(crate) team: Team,
+}
 
 impl Tools {
     /// These tools.
@@ -167,7 +172,7 @@ impl Tools {
             if !name.chars().all(is_plain) || !(1..=LONGEST_NAME).contains(&name.len()) {
                 return Err(wrong("a name has 1 to 64 letters, digits, _ and -"));
             }
-            if name == ANSWER {
+            if name == ANSWER || name.starts_with(PREFIX) {
                 return Err(wrong("the name is taken by the runtime"));
             }
             if tool.input_schema().get("type").and_then(Value::as_str) != Some("object") {
@@ -178,13 +183,21 @@ impl Tools {
             }
             known.insert(name, tool);
         }
-        Ok(Self(Arc::new(known)))
+        Ok(Self {
+            known: Arc::new(known),
+            team: Team::default(),
+        })
+    }
+
+    /// The same tools, with others to hand tasks over to.
+    pub(crate) fn with_team(self, team: Team) -> Self {
+        Self { team, ..self }
     }
 
     /// What a model is told of the tools that `allowed` lists; `None` allows all.
     pub(crate) fn definitions(&self, allowed: Option<&[&str]>) -> Vec<ToolDefinition> {
         let allowed = self
-            .0
+            .known
             .values()
             .filter(|tool| is_allowed(tool.name(), allowed));
         allowed
@@ -204,7 +217,7 @@ impl Tools {
         cx: ToolContext,
         input: Value,
     ) -> Result<Value, ToolError> {
-        match self.0.get(name).filter(|_| is_allowed(name, allowed)) {
+        match self.known.get(name).filter(|_| is_allowed(name, allowed)) {
             Some(tool) => tool.call(cx, input).await,
             None => Err(ToolError::new("denied: this agent has no such tool")),
         }

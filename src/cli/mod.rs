@@ -1,7 +1,7 @@
 //! The command line: arguments in, exit status out.
 //!
 //! Data goes to stdout, everything else to stderr. The exit status is 0 when all is well, 1 when the specs or
-//! the drift check say no, 2 when the command or `agentgen.toml` is wrong, 3 when the machine fails.
+//! the drift check say no or no agent fits a request, 2 when the command or `agentgen.toml` is wrong, 3 when the machine fails.
 
 mod add;
 mod build;
@@ -17,6 +17,7 @@ mod new;
 mod only;
 mod output;
 mod report;
+mod route;
 mod schema;
 mod show;
 mod stubs;
@@ -36,7 +37,7 @@ use self::output::Status;
     version,
     arg_required_else_help = true,
     after_help = "Settings are read from the nearest agentgen.toml; its paths are relative to it.\n\
-        Exit status: 0 fine, 1 the specs or the drift check say no, 2 wrong usage or settings, 3 I/O failure."
+        Exit status: 0 fine, 1 the specs or the drift check say no, or no agent fits, 2 wrong usage or settings, 3 I/O failure."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -61,6 +62,8 @@ enum Command {
     Graph(graph::Arguments),
     /// Propose a service block from what an agent's prompt says, as a diff
     Suggest(suggest::Arguments),
+    /// Say which agents a request is for, best first; exits with 1 if it is for none
+    Route(route::Arguments),
     /// Work with the templates behind the outputs
     #[command(subcommand, arg_required_else_help = true)]
     Templates(templates::Command),
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Show(arguments) => show::run(&arguments),
         Command::Graph(arguments) => graph::run(&arguments),
         Command::Suggest(arguments) => suggest::run(&arguments),
+        Command::Route(arguments) => route::run(&arguments),
         Command::Templates(command) => templates::run(&command),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

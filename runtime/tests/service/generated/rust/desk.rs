@@ -5,6 +5,7 @@ pub static SPEC: ::agentgen_runtime::AgentSpec = ::agentgen_runtime::AgentSpec {
     name: "desk",
     slug: "desk",
     summary: "Answers the questions of a library's readers.",
+    examples: &["A reader looks for a novel about tides. Where is it?"],
     prompt: "You work at the desk of a library.\n",
     prompt_sha256: "8e0c3f5a5a0f6b1b0d7b7f1f6c0f4d5d3f1c9f8b7a6e5d4c3b2a190807060504",
     model: ::core::option::Option::Some("sonnet"),

@@ -1,0 +1,142 @@
+//! Which agent a request is for: the ranking, and how often it is right.
+//!
+//! The examples in the descriptions are the test set. Each is asked with what its user says, while the index is
+//! without it: the first examples of all agents are left out and asked together, then the second ones, and so on. `AGENTGEN_CORPUS` and `AGENTGEN_SEEDS` name more agents, as for the test `corpus`.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+#![allow(clippy::print_stderr, reason = "a test says what it measured")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use agentgen_build::diagnostic::Report;
+use agentgen_build::ranking::{Document, Ranking};
+use agentgen_build::source::Source;
+use agentgen_build::spec::{self, Spec};
+
+/// The agents in a folder, by slug; of those that share one, the first.
+fn agents(folder: &Path) -> Vec<Spec> {
+    let mut files = Vec::new();
+    markdown(folder, &mut files);
+    files.sort();
+    let mut agents = BTreeMap::new();
+    for file in files {
+        let path = file.display().to_string();
+        let Ok(source) = Source::from_bytes(&path, fs::read(&file).unwrap()) else {
+            continue;
+        };
+        if let Some(spec) = spec::read(&mut Report::new(&source), false) {
+            agents.entry(spec.slug.clone()).or_insert(spec);
+        }
+    }
+    agents.into_values().collect()
+}
+
+fn markdown(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            markdown(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            files.push(path);
+        }
+    }
+}
+
+/// The ranking of `agents`, without the example of that number of each.
+fn ranking(agents: &[Spec], without: usize) -> Ranking {
+    let examples: Vec<String> = agents
+        .iter()
+        .map(|agent| {
+            let examples = (0..).zip(&agent.examples);
+            let examples = examples.filter(|(number, _)| *number != without);
+            let examples = examples.map(|(_, example)| example.situation());
+            examples.collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    let documents = agents
+        .iter()
+        .zip(&examples)
+        .map(|(agent, examples)| Document {
+            name: &agent.name,
+            slug: agent.slug.as_str(),
+            summary: &agent.summary,
+            examples,
+            prompt: agent.prompt(),
+        });
+    Ranking::new(&documents.collect::<Vec<_>>())
+}
+
+/// Asks every example of the agents in `folder`, and wants at least so many hundredths of them to lead to the agent
+/// whose they are: at the first place, and among the first three.
+#[track_caller]
+fn measure(folder: &Path, first_at_least: usize, three_at_least: usize) {
+    let agents = agents(folder);
+    let (mut asked, mut first, mut three) = (0, 0, 0);
+    let most = agents.iter().map(|agent| agent.examples.len()).max();
+    for number in 0..most.unwrap_or(0) {
+        let ranking = ranking(&agents, number);
+        for agent in &agents {
+            let example = agent.examples.get(number);
+            let Some(text) = example.and_then(|example| example.user.as_ref()) else {
+                continue;
+            };
+            let ranked = ranking.rank(text);
+            let place = ranked
+                .iter()
+                .position(|ranked| ranked.slug == agent.slug.as_str());
+            asked += 1;
+            first += usize::from(place == Some(0));
+            three += usize::from(place.is_some_and(|place| place < 3));
+        }
+    }
+    let count = agents.len();
+    assert!(asked > 0, "{count} agents have no examples");
+    let (first_rate, three_rate) = (100 * first / asked, 100 * three / asked);
+    eprintln!(
+        "{count} agents, {asked} examples: top-1 {first} ({first_rate} %), top-3 {three} ({three_rate} %)"
+    );
+    assert!(first_rate >= first_at_least, "top-1 is {first_rate} %");
+    assert!(three_rate >= three_at_least, "top-3 is {three_rate} %");
+}
+
+fn elsewhere(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
+    if folder.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
+        eprintln!("not run: {variable} is not set");
+    }
+    folder
+}
+
+#[test]
+fn own_agents_are_found() {
+    measure(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("agents"),
+        20,
+        48,
+    );
+}
+
+#[test]
+fn the_seeds_are_found() {
+    if let Some(seeds) = elsewhere("AGENTGEN_SEEDS") {
+        measure(&seeds, 54, 90);
+    }
+}
+
+#[test]
+fn agents_of_the_corpus_are_found() {
+    if let Some(corpus) = elsewhere("AGENTGEN_CORPUS") {
+        measure(&corpus.join("agents"), 57, 75);
+    }
+}
+
+/// The two crates can't share it otherwise: one of them is for build scripts, the other one for services.
+#[test]
+fn the_runtime_ranks_alike() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    assert_eq!(read("src/ranking.rs"), read("runtime/src/ranking.rs"));
+}
