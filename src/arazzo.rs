@@ -1,8 +1,8 @@
 //! The workflows of a project as an [Arazzo 1.1](https://spec.openapis.org/arazzo/v1.1.0.html) document: each step
 //! as a call of an operation in the OpenAPI document.
 //!
-//! Arazzo has no conditions for steps; a step's `when` stands in `x-when`, as it is written. Nor can it say that two
-//! calls may overlap: `dependsOn` tells which ones may.
+//! Arazzo has no conditions for steps; a step's `when` stands in `x-when`, as it is written, and a `join` of less than
+//! all in `x-join`. Nor can it say that two calls may overlap: `dependsOn` tells which ones may.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -13,15 +13,14 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::operation;
 use crate::setting::Name;
-use crate::slug::Slug;
 use crate::target::openapi;
 use crate::template::Templates;
-use crate::workflow::{OnFailure, Step, Workflow};
+use crate::workflow::{Join, OnFailure, Step, Workflow};
 
 const TEMPLATE: &str = "openapi/arazzo.yaml.tera";
 
-/// The seconds before a failed step is tried again, where the spec does not say how many.
-const RETRY_AFTER: u32 = 1;
+/// The endpoint of a step that names none.
+const INVOKE: &str = "invoke";
 
 /// The document of all workflows of `agents`, beside the merged OpenAPI document; none where there is no workflow.
 ///
@@ -74,18 +73,24 @@ fn workflow_context(
     let mut steps = Vec::new();
     for (index, step) in workflow.steps.iter().enumerate() {
         let next = workflow.steps.get(index + 1).map(|next| ids.get(&next.id));
-        let call = operation_id(&step.agent, agent, agents)?;
+        let endpoint = step.endpoint.as_ref().map_or(INVOKE, |name| &name.text);
+        let call = operation_id(&step.agent, endpoint, agent, agents)?;
+        let output = match endpoint {
+            INVOKE => "$response.body#/output",
+            _ => "$response.body",
+        };
         let mut context = json!({
             "id": ids.get(&step.id),
             "description": format!("Asks {}.", step.agent.text),
             "operation_id": call,
             "depends_on": step.needs.iter().map(|need| ids.reference(need)).collect::<Vec<_>>(),
-            "payload": payload(step, &ids),
+            "payload": payload(step, workflow, &ids),
             "when": step.when,
+            "join": join(step.join),
             "timeout_ms": step.timeout_ms,
             "on_success": [],
             "on_failure": on_failure(step, next, &ids),
-            "output": "$response.body#/output",
+            "output": output,
         });
         let OnFailure::Fallback(other) = &step.on_failure else {
             steps.push(context);
@@ -94,40 +99,45 @@ fn workflow_context(
         let mut fallback = context.clone();
         fallback["id"] = json!(ids.fallback(&step.id));
         fallback["description"] = json!(format!("Asks {} where {} fails.", other.text, step.id));
-        fallback["operation_id"] = json!(operation_id(other, agent, agents)?);
+        fallback["operation_id"] = json!(operation_id(other, INVOKE, agent, agents)?);
+        fallback["output"] = json!("$response.body#/output");
         fallback["on_failure"] = json!([{ "name": "stop", "type": "end" }]);
         // The fallback stands behind its step, and a success goes past it.
         context["on_success"] = json!([go_on(next)]);
         steps.extend([context, fallback]);
     }
     Ok(json!({
-        "id": Slug::new(&workflow.name).map_or_else(|_| workflow.name.clone(), |slug| slug.to_string()),
+        "id": workflow.slug.as_str(),
         "summary": format!("The workflow {} of {}.", workflow.name, agent.spec.name),
-        "input_schema": input_schema(),
+        "input_schema": workflow.input.json,
         "steps": steps,
         "outputs": outputs(&workflow.steps, &ids),
     }))
 }
 
-/// The JSON Schema of what a workflow is given.
-fn input_schema() -> Json {
-    let mut schema = operation::invoke_input();
-    schema["description"] = json!("What a run is given.");
-    if let Some(properties) = schema["properties"].as_object_mut() {
-        properties.retain(|name, _| name == "input");
+/// How many of the needed steps have to succeed, where that is not all of them.
+fn join(join: Join) -> Option<Json> {
+    match join {
+        Join::All => None,
+        Join::Any => Some(json!("any")),
+        Join::Quorum(steps) => Some(json!({ "quorum": steps })),
     }
-    schema
 }
 
-/// The operation that asks the agent called `name` in plain words.
-fn operation_id(name: &Name, owner: &Agent, agents: &[Agent]) -> Result<String, Diagnostic> {
+/// The operation of `endpoint` of the agent called `name`.
+fn operation_id(
+    name: &Name,
+    endpoint: &str,
+    owner: &Agent,
+    agents: &[Agent],
+) -> Result<String, Diagnostic> {
     let agent = agents
         .iter()
         .find(|agent| agent.spec.slug.as_str() == name.text || agent.spec.name == name.text);
     let operations = agent.map(operation::all).unwrap_or_default();
-    let invoke = operations.iter().find(|call| call.name == "invoke");
-    invoke.map(|call| call.id.clone()).ok_or_else(|| {
-        let message = format!("`{}` can't be asked: it has no `invoke`", name.text);
+    let asked = operations.iter().find(|call| call.name == endpoint);
+    asked.map(|call| call.id.clone()).ok_or_else(|| {
+        let message = format!("`{}` can't be asked: it has no `{endpoint}`", name.text);
         Diagnostic::error(Code::BadWorkflow, "", message)
             .at(&owner.service.source, name.span)
             .help("take `invoke: false` out of its contract")
@@ -135,10 +145,18 @@ fn operation_id(name: &Name, owner: &Agent, agents: &[Agent]) -> Result<String, 
 }
 
 /// What the step's operation is given: the inputs of the step, or else the run's input and what came before.
-fn payload(step: &Step, ids: &Ids<'_>) -> Json {
-    match &step.with {
-        Some(with) => fill(with, ids),
-        None => {
+fn payload(step: &Step, workflow: &Workflow, ids: &Ids<'_>) -> Json {
+    match (&step.with, &step.endpoint) {
+        (Some(with), _) => fill(with, ids),
+        (None, Some(endpoint)) if endpoint.text != INVOKE => {
+            let properties = workflow.input.json.get("properties");
+            let names = properties.and_then(Json::as_object).into_iter().flatten();
+            names
+                .map(|(name, _)| (name.clone(), json!(format!("$inputs.{name}"))))
+                .collect::<Map<_, _>>()
+                .into()
+        }
+        (None, _) => {
             let before = step
                 .needs
                 .iter()
@@ -217,17 +235,13 @@ fn runtime_expression(path: &str, ids: &Ids<'_>) -> Option<String> {
 
 fn on_failure(step: &Step, next: Option<&str>, ids: &Ids<'_>) -> Vec<Json> {
     let mut actions = Vec::new();
-    // Without a number, `on_failure: retry` means one more attempt.
-    let attempts = match (step.attempts, &step.on_failure) {
-        (Some(attempts), _) => attempts,
-        (None, OnFailure::Retry) => 2,
-        (None, _) => 1,
-    };
+    let attempts = step.attempts();
     if attempts > 1 {
         actions.push(json!({
             "name": "retry",
             "type": "retry",
-            "retryAfter": RETRY_AFTER,
+            // In seconds.
+            "retryAfter": step.backoff_ms() as f64 / 1000.0,
             "retryLimit": attempts - 1,
         }));
     }

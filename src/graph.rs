@@ -2,7 +2,7 @@
 
 use crate::agent::Agent;
 use crate::example::shorten;
-use crate::workflow::{OnFailure, Step, Workflow};
+use crate::workflow::{Join, OnFailure, Step, Workflow};
 
 /// The characters of a line in a box; longer texts are wrapped.
 const LINE: usize = 40;
@@ -173,7 +173,15 @@ fn workflow_part(workflow: &Workflow) -> Part {
 
 fn step_node(step: &Step) -> Node {
     let mut lines = wrap(&step.id);
-    lines.extend(wrap(&step.agent.text));
+    lines.extend(wrap(&match &step.endpoint {
+        Some(endpoint) => format!("{} · {}", step.agent.text, endpoint.text),
+        None => step.agent.text.clone(),
+    }));
+    match step.join {
+        Join::All => {}
+        Join::Any => lines.push("after any".to_owned()),
+        Join::Quorum(steps) => lines.push(format!("after {steps} of {}", step.needs.len())),
+    }
     if let Some(condition) = &step.when {
         lines.extend(wrap(&format!("when {}", shorten(condition, 4 * LINE))));
     }

@@ -98,7 +98,12 @@ fn a_project_made_of_nothing_has_all_that_a_service_needs() {
     // The templates are Jinja's, and nothing of it may be left.
     for (name, bytes) in folder.files("support-desk") {
         let text = String::from_utf8(bytes).unwrap();
-        assert!(!text.contains("{{ ") && !text.contains("{%"), "{name}");
+        // The schema of the service block tells of the holes that inputs of steps may have.
+        let is_schema = name.ends_with(".schema.json");
+        assert!(
+            is_schema || !text.contains("{{ ") && !text.contains("{%"),
+            "{name}"
+        );
     }
     folder.run_in("support-desk", &["build"]).expect(0);
     folder

@@ -11,8 +11,11 @@ use clap::{Args, ValueEnum};
 
 use super::inputs::{Inputs, Settings};
 use super::only::find;
-use super::output::{Status, print};
+use super::output::{Status, print, say};
 use super::report::{self, Format};
+
+/// The most lines that one part of an SVG may have: the time to lay them out grows much faster than their number.
+const MOST_LINES: usize = 250;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -57,7 +60,17 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let text = match arguments.format {
         Language::Mermaid => graph_mermaid::write(&graph),
         Language::Dot => graph_dot::write(&graph),
-        Language::Svg => graph_svg::write(&graph),
+        Language::Svg => {
+            let lines = graph.parts.iter().map(|part| part.edges.len()).max();
+            if lines > Some(MOST_LINES) {
+                say(&format!(
+                    "error: more than {MOST_LINES} lines lead from box to box, too many to lay out: name one agent or one workflow, \
+                     or take `--format dot` and Graphviz"
+                ));
+                return Err(Status::Refused);
+            }
+            graph_svg::write(&graph)
+        }
     };
     print(&text)?;
     Ok(Status::Fine)
