@@ -183,6 +183,21 @@ macro_rules! written_as_text {
 written_as_text!(DateTime, Date, Uuid);
 
 impl Format {
+    /// Every format that is checked.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::DateTime,
+        Self::Date,
+        Self::Time,
+        Self::Email,
+        Self::Hostname,
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Uri,
+        Self::UriReference,
+        Self::Uuid,
+        Self::JsonPointer,
+    ];
+
     /// The value of the keyword.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -91,6 +91,7 @@ mod run;
 mod run_report;
 mod schedule;
 mod schema;
+mod schema_bounds;
 mod secret;
 mod serve;
 mod service;

@@ -12,6 +12,7 @@ use crate::formats::Uuid;
 use crate::journal::JournaledRun;
 use crate::run_report::{RunReport, RunStatus};
 use crate::schema::misshapen;
+use crate::schema_bounds::out_of_bounds;
 use crate::workflow::WorkflowSpec;
 use crate::workflow_run::{deadline, drive};
 use crate::workflow_runs::{Active, Runs, now};
@@ -28,7 +29,10 @@ pub(crate) async fn begin(
         return Err(AgentError::internal(format!("no workflow `{}`", spec.name)));
     }
     let schema = serde_json::from_str(spec.input_schema).map_err(AgentError::internal)?;
-    let violations = misshapen(&schema, &input);
+    let mut violations = misshapen(&schema, &input);
+    if violations.is_empty() {
+        violations = out_of_bounds(&schema, &input);
+    }
     if !violations.is_empty() {
         return Err(AgentError::Invalid(violations));
     }

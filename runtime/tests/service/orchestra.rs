@@ -50,7 +50,7 @@ pub fn workflow(steps: Vec<StepSpec>) -> WorkflowSpec {
         name: "play",
         operation_id: "runPlay",
         agent: "worker",
-        input_schema: r#"{"type":"object","properties":{"topic":{"type":"string"}},"required":["topic"],"additionalProperties":false}"#,
+        input_schema: r#"{"type":"object","properties":{"topic":{"type":"string","minLength":1,"maxLength":200}},"required":["topic"],"additionalProperties":false}"#,
         roles: &[],
         concurrency: None,
         timeout_ms: None,

@@ -362,6 +362,10 @@ async fn a_run_is_its_owners_alone() {
 async fn what_is_no_request_for_a_run_is_told_so() {
     let stage = Stage::new(diamond());
     let (app, runs) = (&stage.app, "/v1/workflows/play/runs");
+    for topic in [String::new(), "a".repeat(201)] {
+        let body = json!({ "topic": topic }).to_string();
+        assert_eq!(post(app, runs, &body).await.pointers(), ["/topic"]);
+    }
     let pointers = post(app, runs, r#"{"topic":1,"x":2}"#).await.pointers();
     assert_eq!(pointers, ["/topic", "/x"]);
     post(app, runs, "{").await.problem(400);
