@@ -10,6 +10,7 @@ import json
 import os
 import re
 import time
+import urllib.error
 import urllib.request
 
 import schemathesis
@@ -86,7 +87,12 @@ def before_call(context, case, kwargs):
     may_start = not SECRET or "Authorization" in case.headers
     if may_start and UUID.fullmatch(str(found.get("run_id", ""))):
         headers = {name: case.headers[name] for name in ("Authorization", "X-Forwarded-For") if name in case.headers}
-        found["run_id"] = run(os.environ["BASE"], headers)
+        try:
+            found["run_id"] = run(os.environ["BASE"], headers)
+        except urllib.error.HTTPError as error:
+            # Some tokens are made up, to be refused.
+            if error.code != 401:
+                raise
     if SECRET:
         proven(case, os.environ["BASE"])
     key = case.headers.get("Idempotency-Key")
