@@ -54,10 +54,11 @@ impl Breakers {
         }
     }
 
-    /// `model` answered.
-    pub(crate) fn succeeded(&self, model: &str) {
+    /// `model` answered; whether this closed its breaker.
+    pub(crate) fn succeeded(&self, model: &str) -> bool {
         let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.remove(model);
+        let before = breakers.remove(model);
+        matches!(before, Some(Breaker::Open(_) | Breaker::HalfOpen(_)))
     }
 
     /// `model` failed; whether this opened its breaker.

@@ -66,7 +66,7 @@ pub(crate) async fn call(
             break;
         }
         let mut other = request.clone();
-        match means.agents.get(fallback) {
+        match means.tools.team.agent(fallback) {
             Some(agent) => {
                 other.agent = agent;
                 other.model = agent.model;
@@ -82,7 +82,7 @@ pub(crate) async fn call(
         asked.push(model.clone());
         let detail = format!("`{fallback}` is asked instead: {}", failed.error);
         means
-            .decided(agent, PolicyKind::Fallback, &model, detail)
+            .decided(agent, PolicyKind::Fallback, Some(&model), detail)
             .await;
         match persist(means, &other, gap).await {
             Ok(said) => return Ok(said),
@@ -105,13 +105,13 @@ async fn persist(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result
             Admission::Probe => {
                 let detail = "one call tries whether the model answers again".to_owned();
                 means
-                    .decided(agent, PolicyKind::Breaker, &model, detail)
+                    .decided(agent, PolicyKind::Breaker, Some(&model), detail)
                     .await;
             }
             Admission::Refused(rest) => {
                 let detail = format!("the model is left alone for {} ms more", rest.as_millis());
                 means
-                    .decided(agent, PolicyKind::Breaker, &model, detail)
+                    .decided(agent, PolicyKind::Breaker, Some(&model), detail)
                     .await;
                 let error = AgentError::unavailable("the model failed too often just now");
                 return Err(Failed {
@@ -148,7 +148,7 @@ async fn persist(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result
         }
         let detail = format!("tried again after {} ms: {error}", pause.as_millis());
         means
-            .decided(agent, PolicyKind::Retry, &model, detail)
+            .decided(agent, PolicyKind::Retry, Some(&model), detail)
             .await;
         tokio::time::sleep(pause).await;
     }
@@ -192,8 +192,14 @@ async fn account(
     means.outage.turn(said);
     match said {
         Ok(said) => {
-            means.breakers.succeeded(model);
             means.metrics.model_answered(agent.slug, model, said.usage);
+            means.meter.add(said.usage);
+            if means.breakers.succeeded(model) {
+                let detail = "the model answers again".to_owned();
+                means
+                    .decided(agent, PolicyKind::Breaker, Some(model), detail)
+                    .await;
+            }
         }
         Err(error) => {
             means.metrics.model_failed(agent.slug, model, error.kind());
@@ -205,7 +211,7 @@ async fn account(
                     policy.breaker_cooldown_ms
                 );
                 means
-                    .decided(agent, PolicyKind::Breaker, model, detail)
+                    .decided(agent, PolicyKind::Breaker, Some(model), detail)
                     .await;
             }
         }

@@ -1,31 +1,35 @@
 //! What a handler is given besides its request: whom it works for, and the agent's model.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::breaker::Breakers;
 use crate::claims::Caller;
+use crate::document::Passage;
 use crate::endpoint::EndpointSpec;
+use crate::endpoint_metrics::EndpointMetrics;
 use crate::engine;
 use crate::error::AgentError;
-use crate::event::{Event, Usage};
+use crate::event::{Event, RetrievedPassage};
 use crate::formats::Uuid;
+use crate::library::Library;
 use crate::means::Means;
-use crate::metrics::{EndpointMetrics, Metrics};
+use crate::meter::Meter;
+use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::provider::{Message, ModelRequest, Provider, Role};
 use crate::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::respond::RequestFacts;
+use crate::retrieval::Retrieved;
 use crate::session::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
 use crate::session_store::SessionKey;
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
+use crate::spoken::{query, spoken, tells_session};
 use crate::tool::{ToolContext, Tools};
 use crate::validate::Validate;
 
@@ -55,14 +59,16 @@ pub(crate) struct Run {
     pub(crate) outage: Arc<Outage>,
     /// Which models are left alone for a while.
     pub(crate) breakers: Arc<Breakers>,
-    /// The agents of the service, by slug.
-    pub(crate) agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// What is counted of the endpoint.
     pub(crate) counted: Arc<EndpointMetrics>,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
+    /// The documents.
+    pub(crate) library: Arc<Library>,
+    /// What models took for it so far.
+    pub(crate) meter: Meter,
     /// Where the events go.
     pub(crate) sink: Sink,
 }
@@ -124,7 +130,7 @@ impl RunContext {
             let mut asked = asked(agent, None, &request.input, Some(&session));
             let means = self.means(agent, called);
             // Boxed, since a handler's future is moved more than once, and this is most of it.
-            let turn = Box::pin(engine::turn(&means, &mut asked, Usage::default())).await?;
+            let turn = Box::pin(engine::turn(&means, &mut asked)).await?;
             session
                 .commit(request.input, turn.text.clone(), &agent.policy)
                 .await?;
@@ -147,7 +153,9 @@ impl RunContext {
     }
 
     /// Has the agent answer `request` with what the endpoint's output schema promises. A text under `session_id`
-    /// in the request names the conversation, which begins if it is a new one.
+    /// in the request names the conversation, which begins if it is a new one; an endpoint that also answers with a
+    /// `session_id` begins one where none is named, and tells its id. Where the endpoint says so, the model is
+    /// given passages of the agent's documents to answer from, and can cite no others.
     ///
     /// # Errors
     /// 409 while another turn of the session is under way, 502 for an answer that doesn't fit the schema,
@@ -164,13 +172,33 @@ impl RunContext {
     {
         let request = serde_json::to_string(&request).map_err(AgentError::internal);
         async move {
-            let (text, session_id) = spoken(endpoint, request?);
+            let request = request?;
+            let query = endpoint
+                .retrieve
+                .map(|retrieve| (query(&request, retrieve.query), retrieve.limit));
+            let (text, session_id) = spoken(endpoint, request);
+            let tells = tells_session(endpoint);
             let session = match session_id {
                 Some(id) => Some(self.open(agent, id, Open::KnownOrNew).await?),
+                None if tells => {
+                    let id = Uuid::new_v4().to_string();
+                    Some(self.open(agent, id, Open::New).await?)
+                }
                 None => None,
             };
             let called = self.0.endpoint.operation_id == endpoint.operation_id;
-            let request = asked(agent, Some(endpoint), &text, session.as_ref());
+            let mut request = asked(agent, Some(endpoint), &text, session.as_ref());
+            let session_id = session.as_ref().map(|session| session.id().to_owned());
+            request.session_id = session_id.filter(|_| tells);
+            if let Some((query, limit)) = query {
+                let passages = self.retrieve(agent, &query, limit, called).await?;
+                let retrieved = Retrieved::new(text.clone(), passages, endpoint.output_schema);
+                // The session goes on from the question alone: what is retrieved next time is something else.
+                if let Some(last) = request.messages.last_mut() {
+                    last.text = retrieved.message();
+                }
+                request.retrieved = Some(retrieved);
+            }
             let means = self.means(agent, called);
             // Boxed as above.
             let (value, turn) = Box::pin(engine::typed_turn(&means, endpoint, request)).await?;
@@ -184,6 +212,35 @@ impl RunContext {
                 stop_reason: turn.stop_reason,
             })
         }
+    }
+
+    /// Looks up what the agent's model is to answer from, and tells of it if the caller sees this run.
+    async fn retrieve(
+        &self,
+        agent: &'static AgentSpec,
+        query: &str,
+        limit: u32,
+        called: bool,
+    ) -> Result<Vec<Passage>, AgentError> {
+        let run = &*self.0;
+        let passages = match query.trim().is_empty() {
+            true => Vec::new(),
+            false => run.library.passages(agent, query, limit).await?,
+        };
+        run.metrics.retrieved(agent.slug, passages.len());
+        if called {
+            let retrieved = passages.iter().map(|passage| RetrievedPassage {
+                id: passage.id(),
+                score: passage.score,
+            });
+            run.sink
+                .aside(Event::PassagesRetrieved {
+                    run_id: run.id,
+                    passages: retrieved.collect(),
+                })
+                .await;
+        }
+        Ok(passages)
     }
 
     /// Only the text of the endpoint that was called goes to the caller: what a handler asks other agents stays inside.
@@ -202,8 +259,8 @@ impl RunContext {
             deadline: run.deadline,
             outage: &run.outage,
             breakers: &run.breakers,
-            agents: &run.agents,
             metrics: &run.metrics,
+            meter: run.meter.part(),
             sink: called.then_some(&run.sink),
         }
     }
@@ -255,54 +312,5 @@ fn asked(
     ModelRequest {
         endpoint,
         ..ModelRequest::new(agent, messages)
-    }
-}
-
-/// What of a request is said to the model, and the session it names. A request with one text in it is that text;
-/// any other is its JSON.
-fn spoken(endpoint: &EndpointSpec, request: String) -> (String, Option<String>) {
-    let (request, session_id) = match endpoint.input_schema.contains("\"session_id\"") {
-        true => without_session(request),
-        false => (request, None),
-    };
-    match serde_json::from_str(&request) {
-        Ok(LoneText(text)) => (text, session_id),
-        Err(_) => (request, session_id),
-    }
-}
-
-/// Takes the session out of a request.
-fn without_session(request: String) -> (String, Option<String>) {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&request) else {
-        return (request, None);
-    };
-    match fields.shift_remove("session_id") {
-        Some(Value::String(id)) => (Value::Object(fields).to_string(), Some(id)),
-        _ => (request, None),
-    }
-}
-
-/// The text in an object that holds one text and nothing else. Reading stops where that is over.
-struct LoneText(String);
-
-impl<'de> Deserialize<'de> for LoneText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = LoneText;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object with one text")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoneText, A::Error> {
-                let entry = map.next_entry::<IgnoredAny, String>()?;
-                match (entry, map.next_key::<IgnoredAny>()?) {
-                    (Some((_, text)), None) => Ok(LoneText(text)),
-                    _ => Err(A::Error::custom("there is not one member")),
-                }
-            }
-        }
-        deserializer.deserialize_map(Reader)
     }
 }

@@ -11,6 +11,7 @@ use crate::endpoint::EndpointSpec;
 use crate::event::{StopReason, Usage};
 use crate::provider::{Chunk, ChunkStream, ModelRequest, Provider, estimated_tokens};
 use crate::schema::resolved;
+use crate::spoken::tell_session;
 
 /// How much of a text is said back, in characters.
 const LONGEST_ECHO: usize = 200;
@@ -18,7 +19,8 @@ const LONGEST_ECHO: usize = 200;
 const CHUNK: usize = 32;
 
 /// Answers without a model, always in the same way, and says so. Where an output schema is to be met, it answers
-/// with the endpoint's example and puts its text into the first property that takes any text. Its token counts are
+/// with the endpoint's example, puts its text into the first property that takes any text, and cites the passages it was
+/// given. Its token counts are
 /// estimates: a quarter of the bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
@@ -29,13 +31,14 @@ impl Provider for Echo {
     }
 
     fn answer(&self, request: &ModelRequest) -> ChunkStream {
-        let said = request
-            .messages
-            .last()
-            .map_or("", |message| message.text.as_str());
+        let last = request.messages.last();
+        let said = match &request.retrieved {
+            Some(retrieved) => &retrieved.question,
+            None => last.map_or("", |message| message.text.as_str()),
+        };
         let text = echo(request.agent.slug, said);
         let text = match request.endpoint {
-            Some(endpoint) => fitting(endpoint, &text),
+            Some(endpoint) => completed(request, fitting(endpoint, &text)),
             None => text,
         };
         let read = request
@@ -81,6 +84,25 @@ fn clipped(text: &str, most: usize) -> Cow<'_, str> {
     }
     let kept = text.chars().take(most.saturating_sub(1));
     kept.chain((most > 0).then_some('…')).collect()
+}
+
+/// An answer with the citations of what the request has to be answered from, and the id of its conversation.
+fn completed(request: &ModelRequest, answer: String) -> String {
+    if request.retrieved.is_none() && request.session_id.is_none() {
+        return answer;
+    }
+    match serde_json::from_str(&answer) {
+        Ok(mut json) => {
+            if let Some(retrieved) = &request.retrieved {
+                retrieved.cite(&mut json);
+            }
+            if let Some(id) = &request.session_id {
+                tell_session(&mut json, id);
+            }
+            json.to_string()
+        }
+        Err(_) => answer,
+    }
 }
 
 /// The endpoint's example, with `text` in the first place that takes any text.

@@ -17,6 +17,8 @@ pub struct EndpointSpec {
     pub stream: bool,
     /// What answers it.
     pub handler: Handler,
+    /// Which passages its model is given with a request.
+    pub retrieve: Option<Retrieve>,
     /// The roles of which a caller needs one; empty admits every caller.
     pub roles: &'static [&'static str],
     /// What is read from the path and the query.
@@ -78,6 +80,19 @@ pub enum Handler {
     Model,
     /// Code written by hand.
     Code,
+    /// The agent's passages that are nearest to a query, unless the handler overrides it.
+    Search,
+    /// The embedding of texts, unless the handler overrides it.
+    Embed,
+}
+
+/// Passages of the agent's documents that a model is given to answer from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retrieve {
+    /// The property of the request that they are looked for by.
+    pub query: &'static str,
+    /// How many at most.
+    pub limit: u32,
 }
 
 /// One value read from the path or the query.

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::answer::typed;
 use crate::call::call;
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
@@ -18,7 +19,7 @@ use crate::provider::{Message, ModelRequest, Role, Step, ToolCall, ToolResult};
 use crate::sink::Sink;
 use crate::spec::AgentSpec;
 use crate::tool::ToolContext;
-use crate::validate::{Validate, check};
+use crate::validate::Validate;
 
 /// How often a model is asked within a turn where the policy says nothing.
 const MOST_TURNS: u32 = 16;
@@ -38,12 +39,11 @@ pub(crate) struct Turn {
     pub(crate) stop_reason: StopReason,
 }
 
-/// Has the model answer, calling tools until it has nothing more to ask of them. What the steps in `request` took is
-/// `usage`, and goes into the turn's. A failure before the first chunk leaves no event behind.
+/// Has the model answer, calling tools until it has nothing more to ask of them. What the meter of `means` has counted
+/// before belongs to the turn. A failure before the first chunk leaves no event behind.
 pub(crate) async fn turn(
     means: &Means<'_>,
     request: &mut ModelRequest,
-    mut usage: Usage,
 ) -> Result<Turn, AgentError> {
     let policy = &request.agent.policy;
     let most = most_steps(request.agent);
@@ -54,17 +54,11 @@ pub(crate) async fn turn(
     let mut model = String::new();
     while request.steps.len() < most {
         if let Some(budget) = policy.budget_tokens {
-            let used = usage.input_tokens.saturating_add(usage.output_tokens);
-            let left = budget.saturating_sub(used);
+            let left = budget.saturating_sub(means.meter.usage().total());
             if left == 0 {
                 let detail = format!("the run used up its {budget} tokens before it had an answer");
-                return spent(
-                    means,
-                    request,
-                    so_far(text, usage, StopReason::MaxTokens, model),
-                    detail,
-                )
-                .await;
+                let turn = so_far(means, text, StopReason::MaxTokens, model);
+                return spent(means, request, turn, detail).await;
             }
             request.max_tokens = Some(left);
         }
@@ -78,7 +72,6 @@ pub(crate) async fn turn(
             GAP
         };
         let said = call(means, request, gap).await?;
-        usage = usage.plus(said.usage);
         model.clone_from(&said.model);
         if !said.text.is_empty() {
             text.push_str(gap);
@@ -86,20 +79,13 @@ pub(crate) async fn turn(
         }
         // What was cut off may be half a call.
         if said.calls.is_empty() || said.stop_reason == StopReason::MaxTokens {
-            return Ok(Turn {
-                text,
-                model: said.model,
-                usage,
-                stop_reason: said.stop_reason,
-            });
+            return Ok(so_far(means, text, said.stop_reason, model));
         }
         let results = said
             .calls
             .iter()
             .map(|call| run(means, request.agent, call));
-        let (results, took): (Vec<_>, Vec<_>) = join_all(results).await.into_iter().unzip();
-        // What the agents took that were handed a task counts into the run that handed it over.
-        usage = took.into_iter().fold(usage, Usage::plus);
+        let results = join_all(results).await;
         request.steps.push(Step::Called {
             text: said.text,
             calls: said.calls,
@@ -107,20 +93,15 @@ pub(crate) async fn turn(
         });
     }
     let detail = format!("the model was asked {most} times, and had tools called each time");
-    spent(
-        means,
-        request,
-        so_far(text, usage, StopReason::MaxTurns, model),
-        detail,
-    )
-    .await
+    let turn = so_far(means, text, StopReason::MaxTurns, model);
+    spent(means, request, turn, detail).await
 }
 
-const fn so_far(text: String, usage: Usage, stop_reason: StopReason, model: String) -> Turn {
+fn so_far(means: &Means<'_>, text: String, stop_reason: StopReason, model: String) -> Turn {
     Turn {
         text,
         model,
-        usage,
+        usage: means.meter.usage(),
         stop_reason,
     }
 }
@@ -136,7 +117,7 @@ async fn spent(
         .decided(
             request.agent,
             PolicyKind::Budget,
-            &turn.model,
+            Some(&turn.model),
             detail.clone(),
         )
         .await;
@@ -153,8 +134,8 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
     endpoint: &EndpointSpec,
     mut request: ModelRequest,
 ) -> Result<(T, Turn), AgentError> {
-    let first = turn(means, &mut request, Usage::default()).await?;
-    let objection = match typed(endpoint, &first.text) {
+    let first = turn(means, &mut request).await?;
+    let objection = match typed(endpoint, &request, &first.text) {
         Ok(value) => return Ok((value, first)),
         Err(objection) => objection,
     };
@@ -181,8 +162,8 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         sink: None,
         ..means.clone()
     };
-    let second = turn(&quiet, &mut request, first.usage).await?;
-    match typed(endpoint, &second.text) {
+    let second = turn(&quiet, &mut request).await?;
+    match typed(endpoint, &request, &second.text) {
         Ok(value) => Ok((value, second)),
         Err(objection) => misfit(endpoint, &objection),
     }
@@ -202,8 +183,8 @@ fn misfit<T>(endpoint: &EndpointSpec, objection: &str) -> Result<T, AgentError> 
     Err(AgentError::BadAnswer(detail.to_owned()))
 }
 
-/// Has one tool called, and tells of it; also gives what the models behind it took.
-async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> (ToolResult, Usage) {
+/// Has one tool called, and tells of it.
+async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResult {
     let ToolCall {
         id,
         name,
@@ -236,7 +217,7 @@ async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> (ToolResu
         })
         .await;
     }
-    (ToolResult { text, is_error }, Usage::default())
+    ToolResult { text, is_error }
 }
 
 /// Has `target` work on a task, and tells of it. The future is boxed, since it holds one like itself.
@@ -245,7 +226,7 @@ fn hand_over<'a>(
     agent: &'a AgentSpec,
     target: &'static AgentSpec,
     call: &'a ToolCall,
-) -> Pin<Box<dyn Future<Output = (ToolResult, Usage)> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = ToolResult> + Send + 'a>> {
     Box::pin(async move {
         let (from, to) = (agent.slug, target.slug);
         if let Some(sink) = means.sink {
@@ -256,9 +237,9 @@ fn hand_over<'a>(
             })
             .await;
         }
-        let (text, is_error, usage) = match work(means, agent, target, &call.arguments).await {
-            Ok(turn) => (turn.text, false, turn.usage),
-            Err(error) => (error.to_string(), true, Usage::default()),
+        let (text, is_error) = match work(means, agent, target, &call.arguments).await {
+            Ok(turn) => (turn.text, false),
+            Err(error) => (error.to_string(), true),
         };
         means.metrics.handed_over(from, to, is_error);
         if let Some(sink) = means.sink {
@@ -270,11 +251,12 @@ fn hand_over<'a>(
             })
             .await;
         }
-        (ToolResult { text, is_error }, usage)
+        ToolResult { text, is_error }
     })
 }
 
-/// What `target` answers to the task that the model of `agent` wrote down, in a conversation of its own.
+/// What `target` answers to the task that the model of `agent` wrote down, in a conversation of its own. What that takes
+/// counts into the turn that handed it over, whatever comes of it.
 async fn work(
     means: &Means<'_>,
     agent: &AgentSpec,
@@ -295,6 +277,7 @@ async fn work(
             ..means.worker.clone()
         },
         deadline,
+        meter: means.meter.part(),
         sink: sink.as_ref(),
         ..means.clone()
     };
@@ -303,47 +286,16 @@ async fn work(
         text: task.to_owned(),
     };
     let mut request = ModelRequest::new(target, vec![message]);
-    let turn = turn(&means, &mut request, Usage::default());
-    let turn = tokio::time::timeout_at(deadline, turn).await;
-    turn.unwrap_or_else(|_| {
-        let detail = format!("the agent `{}` took too long", target.slug);
-        Err(AgentError::TimedOut(detail))
-    })
-}
-
-/// Reads a model's answer as what the endpoint's output schema promises; the error is for the model.
-fn typed<T: DeserializeOwned + Validate>(endpoint: &EndpointSpec, text: &str) -> Result<T, String> {
-    let unfenced = unfenced(text);
-    // The detour over untyped JSON knows the place of what is wrong.
-    if let Ok(value) = serde_json::from_str::<T>(unfenced)
-        && check(&value).is_ok()
-    {
-        return Ok(value);
+    let turn = turn(&means, &mut request);
+    match tokio::time::timeout_at(deadline, turn).await {
+        Ok(turn) => turn,
+        Err(_) => {
+            let detail = format!("the agent `{}` took too long", target.slug);
+            if own_deadline == Some(deadline) {
+                let policy = PolicyKind::Deadline;
+                means.decided(target, policy, None, detail.clone()).await;
+            }
+            Err(AgentError::TimedOut(detail))
+        }
     }
-    let json = match serde_json::from_str(unfenced) {
-        Ok(json) => json,
-        // A model that is to answer with a text may leave out the quotation marks.
-        Err(_) if is_text(endpoint) => Value::String(text.to_owned()),
-        Err(error) => return Err(format!("it is not JSON: {error}")),
-    };
-    let value = serde_path_to_error::deserialize(json).map_err(|error| error.to_string())?;
-    check(&value).map_err(|violations| AgentError::Invalid(violations).to_string())?;
-    Ok(value)
-}
-
-/// Without the fence of a Markdown code block, if the whole text stands in one.
-fn unfenced(text: &str) -> &str {
-    let trimmed = text.trim();
-    let inner = trimmed
-        .strip_prefix("```")
-        .and_then(|rest| rest.strip_suffix("```"));
-    match inner.and_then(|inner| inner.split_once('\n')) {
-        Some((_, inside)) => inside,
-        None => trimmed,
-    }
-}
-
-fn is_text(endpoint: &EndpointSpec) -> bool {
-    serde_json::from_str::<Value>(endpoint.output_schema)
-        .is_ok_and(|schema| schema.get("type").and_then(Value::as_str) == Some("string"))
 }

@@ -46,13 +46,22 @@ pub enum Event {
         /// Whether it failed or was denied.
         is_error: bool,
     },
+    /// The model is given passages to answer from.
+    #[serde(rename = "passages.retrieved")]
+    PassagesRetrieved {
+        /// The run.
+        run_id: Uuid,
+        /// The passages, the nearest first.
+        passages: Vec<RetrievedPassage>,
+    },
     /// A policy of the agent decided how the run goes on.
     #[serde(rename = "policy.applied")]
     PolicyApplied {
         /// Which one.
         policy: PolicyKind,
-        /// The model it is about.
-        model: String,
+        /// The model it is about, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
         /// What was decided, and why.
         detail: String,
     },
@@ -95,6 +104,8 @@ pub enum Event {
     Failed {
         /// The run.
         run_id: Uuid,
+        /// What it took all the same, as far as that is known.
+        usage: Usage,
         /// Why.
         problem: Problem,
     },
@@ -109,6 +120,7 @@ impl Event {
             Self::Delta { .. } => "output.delta",
             Self::ToolStarted { .. } => "tool.started",
             Self::ToolCompleted { .. } => "tool.completed",
+            Self::PassagesRetrieved { .. } => "passages.retrieved",
             Self::PolicyApplied { .. } => "policy.applied",
             Self::HandoffStarted { .. } => "handoff.started",
             Self::HandoffCompleted { .. } => "handoff.completed",
@@ -118,7 +130,16 @@ impl Event {
     }
 }
 
-/// A policy that decides how a run goes on.
+/// A passage that a model is given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetrievedPassage {
+    /// Its id, as citations name it.
+    pub id: String,
+    /// How near it is to what was asked, from 0 to 1.
+    pub score: f64,
+}
+
+/// A policy that decides how a run goes on: an agent's, or that of a step of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
@@ -130,6 +151,14 @@ pub enum PolicyKind {
     Breaker,
     /// The tokens or turns of the run are used up.
     Budget,
+    /// Time is up: for the run, or for an agent that was handed a task.
+    Deadline,
+    /// A step failed, and the run of the workflow goes on without its output.
+    Skip,
+    /// A step failed, and so the run of the workflow does.
+    Stop,
+    /// A step failed, and the run of the workflow ends and waits for a person.
+    Escalate,
 }
 
 impl PolicyKind {
@@ -141,6 +170,10 @@ impl PolicyKind {
             Self::Fallback => "fallback",
             Self::Breaker => "breaker",
             Self::Budget => "budget",
+            Self::Deadline => "deadline",
+            Self::Skip => "skip",
+            Self::Stop => "stop",
+            Self::Escalate => "escalate",
         }
     }
 }
@@ -182,6 +215,20 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Tokens read and written.
+    #[must_use]
+    pub const fn total(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// What is more here than in `other`.
+    pub(crate) const fn beyond(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_sub(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_sub(other.output_tokens),
+        }
+    }
+
     /// Both added up.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {

@@ -173,21 +173,10 @@ mod tests {
 
     use super::{Known, filled, holds, value};
     use crate::run_report::StepReport;
-    use crate::workflow::{Comparison, Expression, Join, OnFailure, StepSpec, Template};
+    use crate::workflow::tests::STEP;
+    use crate::workflow::{Comparison, Expression, StepSpec, Template};
 
-    const STEP: StepSpec = StepSpec {
-        id: "plan",
-        agent: "desk",
-        endpoint: "invoke",
-        needs: &[],
-        join: Join::All,
-        when: None,
-        with: None,
-        timeout_ms: None,
-        attempts: 1,
-        backoff_ms: 0,
-        on_failure: OnFailure::Stop,
-    };
+    const PLAN: StepSpec = StepSpec { id: "plan", ..STEP };
     const SCORE: Expression = Expression::Path(&["steps", "plan", "output", "scores", "1"]);
     const STATUS: Expression = Expression::Path(&["steps", "plan", "status"]);
     const NOWHERE: Expression = Expression::Path(&["steps", "other", "output", "x"]);
@@ -195,7 +184,7 @@ mod tests {
     #[test]
     fn every_expression_has_a_value() {
         let input = json!({"tags": ["a", 2.0], "text": "some words"});
-        let mut step = StepReport::pending(&STEP);
+        let mut step = StepReport::pending(&PLAN);
         step.output = json!({"scores": [3, 7]});
         let steps = [step];
         let known = Known {
@@ -261,7 +250,7 @@ mod tests {
     #[test]
     fn a_template_keeps_what_stands_in_it_and_fills_its_holes() {
         let input = json!({"title": "A \"b\""});
-        let steps = [StepReport::pending(&STEP)];
+        let steps = [StepReport::pending(&PLAN)];
         let known = Known {
             input: &input,
             steps: &steps,

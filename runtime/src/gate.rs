@@ -12,8 +12,9 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::endpoint_metrics::EndpointMetrics;
 use crate::error::AgentError;
-use crate::metrics::{EndpointMetrics, Metrics};
+use crate::metrics::Metrics;
 use crate::peer;
 use crate::rate::{Limiter, Standing};
 use crate::respond::problem;

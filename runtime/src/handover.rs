@@ -31,6 +31,11 @@ impl Team {
         }
     }
 
+    /// The agent of this slug.
+    pub(crate) fn agent(&self, slug: &str) -> Option<&'static AgentSpec> {
+        self.agents.get(slug).copied()
+    }
+
     /// The same agents, for one that `agent` hands a task over to.
     pub(crate) fn after(&self, agent: &AgentSpec) -> Self {
         let mut team = self.clone();
@@ -75,7 +80,7 @@ impl Team {
         let is_deep = self.before.len() >= MOST_HANDOVERS;
         let named = (0..).zip(agent.agents).filter(move |_| !is_deep);
         named.filter_map(move |(index, slug)| {
-            let target = *self.agents.get(slug)?;
+            let target = self.agent(slug)?;
             let is_new = target.slug != own && !self.before.contains(&target.slug);
             is_new.then(|| (tool_name(target.slug, index), target))
         })

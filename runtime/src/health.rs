@@ -9,10 +9,12 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::auth::Auth;
+use crate::document_store::DocumentStore;
 use crate::outage::Outage;
+use crate::queue::Queue;
 use crate::respond::{Finished, json};
 use crate::run::Drain;
-use crate::session_store::SessionStore;
+use crate::session_store::{SessionStore, Stored};
 
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,13 +27,17 @@ pub(crate) struct Readiness {
     outage: Arc<Outage>,
     auth: Option<Auth>,
     drain: Drain,
+    queue: Option<Arc<dyn Queue>>,
     asked: Mutex<Option<(Instant, bool)>>,
+    /// A store of documents alone, and whether it answered.
+    documents: Option<Arc<dyn DocumentStore>>,
+    documents_asked: Mutex<Option<(Instant, bool)>>,
 }
 
 #[derive(Serialize)]
 struct Report {
     status: &'static str,
-    checks: [Check; 4],
+    checks: Vec<Check>,
 }
 
 #[derive(Serialize)]
@@ -43,28 +49,38 @@ struct Check {
 }
 
 impl Readiness {
-    /// Readiness of a service that keeps its conversations in `store`.
+    /// Readiness of a service that keeps its conversations in `store`, and has its runs handed out by `queue`, if any.
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
         outage: Arc<Outage>,
         auth: Option<Auth>,
         drain: Drain,
+        queue: Option<Arc<dyn Queue>>,
     ) -> Self {
         Self {
             store,
             outage,
             auth,
             drain,
+            queue,
             asked: Mutex::default(),
+            documents: None,
+            documents_asked: Mutex::default(),
         }
+    }
+
+    /// With a store that keeps the documents and nothing else.
+    pub(crate) fn with_documents(mut self, documents: Option<Arc<dyn DocumentStore>>) -> Self {
+        self.documents = documents;
+        self
     }
 
     /// 200 if everything is well, 503 if not; the body says what was looked at.
     pub(crate) async fn respond(&self) -> Response {
-        let checks = [
+        let mut checks = vec![
             check(
                 "store",
-                self.store_answers().await,
+                answers("the store", &self.asked, self.store.check()).await,
                 "the store does not answer",
             ),
             check(
@@ -79,7 +95,18 @@ impl Readiness {
             ),
             check("shutdown", !self.drain.begun(), "the service is stopping"),
         ];
+        if let Some(documents) = &self.documents {
+            let asked = &self.documents_asked;
+            checks.push(check(
+                "documents",
+                answers("the document store", asked, documents.check()).await,
+                "the document store does not answer",
+            ));
+        }
         let is_ready = checks.iter().all(|check| check.detail.is_none());
+        if let Some(queue) = &self.queue {
+            checks.push(queue_check(queue.is_reachable()));
+        }
         let status = if is_ready { "ready" } else { "unready" };
         let mut response = json(&Report { status, checks });
         if !is_ready {
@@ -88,27 +115,42 @@ impl Readiness {
         }
         response
     }
+}
 
-    async fn store_answers(&self) -> bool {
-        let mut asked = self.asked.lock().await;
-        if let Some((when, answers)) = *asked
-            && when.elapsed() < HOLDS
-        {
-            return answers;
+/// Whether a store answers to `check`, if it was not asked just now.
+async fn answers(
+    name: &'static str,
+    asked: &Mutex<Option<(Instant, bool)>>,
+    check: Stored<'_, ()>,
+) -> bool {
+    let mut asked = asked.lock().await;
+    if let Some((when, answers)) = *asked
+        && when.elapsed() < HOLDS
+    {
+        return answers;
+    }
+    let answers = match tokio::time::timeout(PATIENCE, check).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "{name} does not answer");
+            false
         }
-        let answers = match tokio::time::timeout(PATIENCE, self.store.check()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the store does not answer");
-                false
-            }
-            Err(_) => {
-                tracing::error!("the store does not answer in time");
-                false
-            }
-        };
-        *asked = Some((Instant::now(), answers));
-        answers
+        Err(_) => {
+            tracing::error!("{name} does not answer in time");
+            false
+        }
+    };
+    *asked = Some((Instant::now(), answers));
+    answers
+}
+
+/// Runs go on without the queue, only later: that is no reason to send callers elsewhere.
+fn queue_check(is_reachable: bool) -> Check {
+    let detail = "the queue can't be reached; runs are taken from the store";
+    Check {
+        name: "queue",
+        status: if is_reachable { "ok" } else { "degraded" },
+        detail: (!is_reachable).then_some(detail),
     }
 }
 

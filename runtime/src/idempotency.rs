@@ -1,6 +1,7 @@
 //! Requests that are sent again: one with the `Idempotency-Key` of an earlier one gets the earlier one's
 //! answer, as in draft-ietf-httpapi-idempotency-key-header.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ pub(crate) struct Answers {
 }
 
 /// Whose request it is: the caller, the operation, and the caller's key.
-type Key = (String, &'static str, String);
+type Key = (String, Cow<'static, str>, String);
 
 #[derive(Debug)]
 struct Known {
@@ -51,35 +52,42 @@ pub(crate) struct Claimed {
     key: Option<Key>,
 }
 
+/// The key in `headers`, if there is one.
+pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Box<Problem>> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = key.to_str().ok().filter(|key| {
+        (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+    });
+    let detail = "an Idempotency-Key has 1 to 255 visible ASCII characters";
+    let wrong = || Box::new(Problem::new(400, detail));
+    key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
+}
+
+/// What is said of a key that came with another request before.
+pub(crate) fn used_otherwise() -> Box<Problem> {
+    let detail = "the Idempotency-Key was used with another request";
+    Box::new(Problem::new(422, detail))
+}
+
 impl Answers {
     /// Claims the key in `headers`, if there is one, for the request of `caller` for `operation`.
     pub(crate) fn claim(
         &self,
         headers: &HeaderMap,
         caller: &str,
-        operation: &'static str,
+        operation: impl Into<Cow<'static, str>>,
         input: &mut Input,
     ) -> Result<Claim, Box<Problem>> {
-        let Some(key) = headers.get("idempotency-key") else {
+        let Some(key) = key(headers)? else {
             return Ok(Claim::Keyless);
         };
-        let key = key.to_str().ok().filter(|key| {
-            (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
-        });
-        let Some(key) = key else {
-            return Err(Box::new(Problem::new(
-                400,
-                "an Idempotency-Key has 1 to 255 visible ASCII characters",
-            )));
-        };
-        let key = (caller.to_owned(), operation, key.to_owned());
+        let key = (caller.to_owned(), operation.into(), key);
         let request = &*input.json()?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(&key).filter(|known| known.since.elapsed() < KEPT) {
-            Some(earlier) if earlier.request != *request => Err(Box::new(Problem::new(
-                422,
-                "the Idempotency-Key was used with another request",
-            ))),
+            Some(earlier) if earlier.request != *request => Err(used_otherwise()),
             Some(Known {
                 answer: Some(answer),
                 ..

@@ -6,15 +6,23 @@ use serde_json::Value;
 
 use crate::event::Usage;
 use crate::formats::{DateTime, Uuid};
-use crate::run_report::{RunEvent, RunReport, RunStatus, StepReport};
+use crate::run_event::RunEvent;
+use crate::run_report::{RunReport, RunStatus, StepReport};
 use crate::session_store::Stored;
 
 /// Keeps runs, step by step. A run under way is held by one process at a time; the hold ends by itself, so that others
 /// can go on with the runs of a process that was killed. All methods fail with 503 if the journal can't be reached, and
 /// with 500 for what should not happen.
 pub trait Journal: Send + Sync + 'static {
-    /// Keeps a new run; `hold` is who goes on with it, if anybody does at once.
-    fn begin<'a>(&'a self, run: &'a JournaledRun, hold: Option<&'a Hold>) -> Stored<'a, ()>;
+    /// Keeps a new run; `hold` is who goes on with it, if anybody does at once. `key` is what its owner calls the
+    /// request for it: as long as a run of the same workflow and the same owner with that key is kept, there is no
+    /// other one, and it is given instead.
+    fn begin<'a>(
+        &'a self,
+        run: &'a JournaledRun,
+        hold: Option<&'a Hold>,
+        key: Option<&'a str>,
+    ) -> Stored<'a, Option<JournaledRun>>;
 
     /// Takes at most `most` runs of `workflow` that are not over and that nobody holds, the oldest first.
     fn claim<'a>(
@@ -23,6 +31,9 @@ pub trait Journal: Send + Sync + 'static {
         hold: &'a Hold,
         most: u32,
     ) -> Stored<'a, Vec<JournaledRun>>;
+
+    /// Takes this run, if it is not over and nobody holds it.
+    fn take<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Take>;
 
     /// Holds a run for longer, and says whether it is to be cancelled; `None` if it is not held any more.
     fn renew<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Option<bool>>;
@@ -57,6 +68,19 @@ pub struct Hold {
     pub holder: String,
     /// How long it lasts from now on.
     pub lasts: Duration,
+}
+
+/// What came of taking a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Take {
+    /// Who asked for it holds it now.
+    Taken(Box<JournaledRun>),
+    /// Somebody holds it: until then, if they don't renew that.
+    Held(SystemTime),
+    /// It is over.
+    Over,
+    /// There is no such run.
+    Missing,
 }
 
 /// A run as it is kept.

@@ -1,11 +1,10 @@
 //! What a turn of a conversation runs on.
 
-use std::collections::BTreeMap;
-
 use tokio::time::Instant;
 
 use crate::breaker::Breakers;
 use crate::event::{Event, PolicyKind};
+use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::provider::Provider;
@@ -28,10 +27,10 @@ pub(crate) struct Means<'a> {
     pub(crate) outage: &'a Outage,
     /// Which models are left alone for a while.
     pub(crate) breakers: &'a Breakers,
-    /// The agents of the service, by slug: whoever an agent names as a fallback may be one of them.
-    pub(crate) agents: &'a BTreeMap<&'static str, &'static AgentSpec>,
     /// What is counted.
     pub(crate) metrics: &'a Metrics,
+    /// What the turn took so far.
+    pub(crate) meter: Meter,
     /// Where text and tool calls go as they come, if anywhere.
     pub(crate) sink: Option<&'a Sink>,
 }
@@ -42,7 +41,7 @@ impl Means<'_> {
         &self,
         agent: &AgentSpec,
         policy: PolicyKind,
-        model: &str,
+        model: Option<&str>,
         detail: String,
     ) {
         tracing::info!(
@@ -54,7 +53,7 @@ impl Means<'_> {
         );
         self.metrics.policy_applied(agent.slug, policy.as_str());
         if let Some(sink) = self.sink {
-            let model = model.to_owned();
+            let model = model.map(str::to_owned);
             sink.aside(Event::PolicyApplied {
                 policy,
                 model,

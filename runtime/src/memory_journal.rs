@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::formats::Uuid;
-use crate::journal::{Change, Hold, Journal, JournaledRun};
-use crate::run_report::RunEvent;
+use crate::journal::{Change, Hold, Journal, JournaledRun, Take};
+use crate::run_event::RunEvent;
 use crate::session_store::Stored;
 
 /// How many runs are kept at most.
@@ -22,6 +22,7 @@ pub struct MemoryJournal {
 #[derive(Debug)]
 struct Kept {
     run: JournaledRun,
+    key: Option<String>,
     events: Vec<RunEvent>,
     held: Option<(String, SystemTime)>,
     expires_at: Option<SystemTime>,
@@ -93,17 +94,32 @@ fn until(hold: &Hold) -> (String, SystemTime) {
 }
 
 impl Journal for MemoryJournal {
-    fn begin<'a>(&'a self, run: &'a JournaledRun, hold: Option<&'a Hold>) -> Stored<'a, ()> {
+    fn begin<'a>(
+        &'a self,
+        run: &'a JournaledRun,
+        hold: Option<&'a Hold>,
+        key: Option<&'a str>,
+    ) -> Stored<'a, Option<JournaledRun>> {
         let mut kept = self.kept();
+        let is_same = |kept: &&Kept| {
+            key.is_some()
+                && kept.key.as_deref() == key
+                && kept.run.subject == run.subject
+                && kept.run.workflow == run.workflow
+        };
+        if let Some(earlier) = kept.values().find(is_same) {
+            return Box::pin(ready(Ok(Some(earlier.run.clone()))));
+        }
         make_room(&mut kept);
         let begun = Kept {
             run: run.clone(),
+            key: key.map(str::to_owned),
             events: Vec::new(),
             held: hold.map(until),
             expires_at: None,
         };
         kept.insert(run.id, begun);
-        Box::pin(ready(Ok(())))
+        Box::pin(ready(Ok(None)))
     }
 
     fn claim<'a>(
@@ -122,6 +138,22 @@ impl Journal for MemoryJournal {
             kept.run.clone()
         });
         Box::pin(ready(Ok(claimed.collect())))
+    }
+
+    fn take<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Take> {
+        let mut kept = self.kept();
+        let take = match kept.get_mut(&run) {
+            None => Take::Missing,
+            Some(kept) if kept.run.status.is_over() => Take::Over,
+            Some(kept) => match kept.held.as_ref().filter(|_| !kept.is_free()) {
+                Some((_, until)) => Take::Held(*until),
+                None => {
+                    kept.held = Some(until(hold));
+                    Take::Taken(Box::new(kept.run.clone()))
+                }
+            },
+        };
+        Box::pin(ready(Ok(take)))
     }
 
     fn renew<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Option<bool>> {

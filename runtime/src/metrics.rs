@@ -1,13 +1,12 @@
 //! What a service counts of itself, in the text format of Prometheus. No label holds what a caller chose.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::event::Usage;
@@ -22,27 +21,33 @@ const SECONDS: [f64; 15] = [
 ];
 
 /// The status of most answers.
-const SUCCESS: &str = "200";
+pub(crate) const SUCCESS: &str = "200";
 /// The outcome of most runs.
 pub(crate) const COMPLETED: &str = "completed";
 
 /// The counters of one service.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    seconds: HistogramVec,
-    runs: IntCounterVec,
-    in_flight: IntGaugeVec,
+    pub(crate) requests: IntCounterVec,
+    pub(crate) seconds: HistogramVec,
+    pub(crate) runs: IntCounterVec,
+    pub(crate) in_flight: IntGaugeVec,
     tokens: IntCounterVec,
     provider_errors: IntCounterVec,
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
+    connections_full: IntCounter,
     policies: IntCounterVec,
     workflow_runs: IntCounterVec,
     workflow_steps: IntCounterVec,
     workflow_decisions: IntCounterVec,
+    deliveries: IntCounterVec,
     routed: IntCounterVec,
     handoffs: IntCounterVec,
+    searches: IntCounterVec,
+    retrieved: IntCounterVec,
+    embedded: IntCounterVec,
+    embedding_errors: IntCounterVec,
 }
 
 impl Metrics {
@@ -87,6 +92,11 @@ impl Metrics {
             "Requests that were turned away unread, because of concurrency or shutdown.",
             &["reason"],
         );
+        let connections_full = counter(
+            "agentgen_connections_full_total",
+            "How often there were as many connections as there may be, and the next one had to wait.",
+            &[],
+        );
         let policies = counter(
             "agentgen_policies_applied_total",
             "Decisions of agents' policies: retry, fallback, breaker, budget, deadline.",
@@ -104,8 +114,13 @@ impl Metrics {
         );
         let workflow_decisions = counter(
             "agentgen_workflow_decisions_total",
-            "What was done about steps that failed: retry or fallback.",
+            "What workflows decided about steps that failed (retry, fallback, skip, stop, escalate) and about runs (deadline).",
             &["workflow", "step", "decision"],
+        );
+        let deliveries = counter(
+            "agentgen_workflow_deliveries_total",
+            "Runs that the queue handed out to this process, for the first time (new) or not (again).",
+            &["delivery"],
         );
         let routed = counter(
             "agentgen_routed_total",
@@ -116,6 +131,26 @@ impl Metrics {
             "agentgen_handoffs_total",
             "Tasks that one agent handed over to another: completed or failed.",
             &["from", "to", "outcome"],
+        );
+        let searches = counter(
+            "agentgen_searches_total",
+            "Searches of agents' documents.",
+            &["agent"],
+        );
+        let retrieved = counter(
+            "agentgen_passages_retrieved_total",
+            "Passages that models were given with a request.",
+            &["agent"],
+        );
+        let embedded = counter(
+            "agentgen_embedded_texts_total",
+            "Texts that were embedded.",
+            &["model"],
+        );
+        let embedding_errors = counter(
+            "agentgen_embedding_errors_total",
+            "Embeddings that did not come about, by what went wrong.",
+            &["model", "kind"],
         );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
@@ -143,12 +178,18 @@ impl Metrics {
             provider_errors,
             rate_limited,
             rejected,
+            connections_full: connections_full.with_label_values::<&str>(&[]),
             policies,
             workflow_runs,
             workflow_steps,
             workflow_decisions,
+            deliveries,
             routed,
             handoffs,
+            searches,
+            retrieved,
+            embedded,
+            embedding_errors,
         }
     }
 
@@ -198,6 +239,11 @@ impl Metrics {
         self.rejected.with_label_values(&[reason]).inc();
     }
 
+    /// There is no place for another connection.
+    pub(crate) fn connections_full(&self) {
+        self.connections_full.inc();
+    }
+
     /// A run of a workflow is over.
     pub(crate) fn workflow_ended(&self, workflow: &str, status: &str) {
         self.workflow_runs
@@ -212,11 +258,17 @@ impl Metrics {
             .inc();
     }
 
-    /// A step that failed goes on: `retry` or `fallback`.
+    /// A workflow decided about a step that failed, or about the run, which is the step without a name.
     pub(crate) fn step_decided(&self, workflow: &str, step: &str, decision: &str) {
         self.workflow_decisions
             .with_label_values(&[workflow, step, decision])
             .inc();
+    }
+
+    /// The queue handed out a run.
+    pub(crate) fn run_delivered(&self, is_again: bool) {
+        let delivery = if is_again { "again" } else { "new" };
+        self.deliveries.with_label_values(&[delivery]).inc();
     }
 
     /// Agents were chosen: by `model` or by `ranking`.
@@ -230,6 +282,32 @@ impl Metrics {
         self.handoffs.with_label_values(&[from, to, outcome]).inc();
     }
 
+    /// The documents of an agent were searched.
+    pub(crate) fn searched(&self, agent: &str) {
+        self.searches.with_label_values(&[agent]).inc();
+    }
+
+    /// A model was given so many passages.
+    pub(crate) fn retrieved(&self, agent: &str, passages: usize) {
+        self.retrieved
+            .with_label_values(&[agent])
+            .inc_by(passages as u64);
+    }
+
+    /// So many texts were embedded.
+    pub(crate) fn embedded(&self, model: &str, texts: usize) {
+        self.embedded
+            .with_label_values(&[model])
+            .inc_by(texts as u64);
+    }
+
+    /// An embedding did not come about.
+    pub(crate) fn embedding_failed(&self, model: &str, kind: &str) {
+        self.embedding_errors
+            .with_label_values(&[model, kind])
+            .inc();
+    }
+
     /// All of it.
     pub(crate) fn respond(&self) -> Response {
         let mut text = String::new();
@@ -237,64 +315,6 @@ impl Metrics {
             tracing::error!(%error, "the metrics can't be written");
         }
         ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
-    }
-}
-
-/// The counters of one endpoint. Those that count the usual case are at hand, and need not be looked up for each request.
-pub(crate) struct EndpointMetrics {
-    metrics: Arc<Metrics>,
-    agent: &'static str,
-    endpoint: &'static str,
-    seconds: Histogram,
-    succeeded: IntCounter,
-    in_flight: IntGauge,
-    completed: IntCounter,
-}
-
-impl EndpointMetrics {
-    /// The counters of an endpoint in `metrics`.
-    pub(crate) fn new(metrics: &Arc<Metrics>, agent: &'static str, endpoint: &'static str) -> Self {
-        let labels = [agent, endpoint];
-        Self {
-            metrics: Arc::clone(metrics),
-            agent,
-            endpoint,
-            seconds: metrics.seconds.with_label_values(&labels),
-            succeeded: metrics
-                .requests
-                .with_label_values(&[agent, endpoint, SUCCESS]),
-            in_flight: metrics.in_flight.with_label_values(&[agent]),
-            completed: metrics
-                .runs
-                .with_label_values(&[agent, endpoint, COMPLETED]),
-        }
-    }
-
-    /// A request was answered.
-    pub(crate) fn answered(&self, status: u16, took: Duration) {
-        if status == 200 {
-            self.seconds.observe(took.as_secs_f64());
-            self.succeeded.inc();
-        } else {
-            self.metrics
-                .answered(self.agent, self.endpoint, status, took);
-        }
-    }
-
-    /// A run began.
-    pub(crate) fn run_began(&self) {
-        self.in_flight.inc();
-    }
-
-    /// A run is over: `completed`, `failed` or `cancelled`.
-    pub(crate) fn run_ended(&self, outcome: &str) {
-        self.in_flight.dec();
-        if outcome == COMPLETED {
-            self.completed.inc();
-        } else {
-            let labels = [self.agent, self.endpoint, outcome];
-            self.metrics.runs.with_label_values(&labels).inc();
-        }
     }
 }
 

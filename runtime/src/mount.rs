@@ -8,8 +8,9 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::routing::any;
 
+use crate::documents_api;
 use crate::endpoint::{EndpointSpec, ParameterLocation};
-use crate::metrics::EndpointMetrics;
+use crate::endpoint_metrics::EndpointMetrics;
 use crate::problem::Problem;
 use crate::rate::Limiter;
 use crate::route_api;
@@ -28,7 +29,10 @@ pub(crate) fn mount(
     shared: Arc<Shared>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
-    let own = system::PATHS.into_iter().chain(sessions_api::PATHS);
+    let own = system::PATHS
+        .into_iter()
+        .chain(sessions_api::PATHS)
+        .chain(documents_api::PATHS);
     for path in own.chain(workflow_routes::PATHS).chain([route_api::PATH]) {
         probe.insert(path, ()).map_err(|error| wrong(path, error))?;
     }

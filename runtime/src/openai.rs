@@ -21,10 +21,19 @@ const LONGEST_NAME: usize = 64;
 
 /// Where completions are posted. A base URL without a path means the usual one, `/v1`.
 pub(crate) fn url(base: &str) -> Option<Url> {
+    operation(base, "chat/completions")
+}
+
+/// Where embeddings are asked for, as [`url`].
+pub(crate) fn embeddings_url(base: &str) -> Option<Url> {
+    operation(base, "embeddings")
+}
+
+fn operation(base: &str, path: &str) -> Option<Url> {
     let base = base.trim_end_matches('/');
     let is_bare = Url::parse(base).ok()?.path().trim_matches('/').is_empty();
     let version = if is_bare { "/v1" } else { "" };
-    Url::parse(&format!("{base}{version}/chat/completions")).ok()
+    Url::parse(&format!("{base}{version}/{path}")).ok()
 }
 
 /// What is sent along; `None` for a key that no header can hold.

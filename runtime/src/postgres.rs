@@ -6,6 +6,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
 
+use crate::mirror::Mirrors;
 use crate::sql::{PATIENCE, migrator};
 
 /// How many connections a service opens at most.
@@ -27,6 +28,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "workflow runs",
         include_str!("../migrations/postgres/0003_workflow_runs.sql"),
     ),
+    (
+        4,
+        "documents",
+        include_str!("../migrations/postgres/0004_documents.sql"),
+    ),
+    (
+        5,
+        "workflow run keys",
+        include_str!("../migrations/postgres/0005_workflow_run_keys.sql"),
+    ),
 ];
 
 /// A PostgreSQL database. The tables are in the first schema of the connection's `search_path`.
@@ -36,6 +47,8 @@ pub(crate) struct PostgresStore {
     pub(crate) read: PgPool,
     /// For what writes: the same connections.
     pub(crate) write: PgPool,
+    /// The passages of its documents, as far as somebody searched them.
+    pub(crate) mirrors: Mirrors,
 }
 
 impl PostgresStore {
@@ -56,7 +69,12 @@ impl PostgresStore {
             .await?;
         migrate(write.clone()).await?;
         let read = write.clone();
-        Ok(Self { read, write })
+        let mirrors = Mirrors::default();
+        Ok(Self {
+            read,
+            write,
+            mirrors,
+        })
     }
 
     /// Begins a change: everything up to its commit, or nothing.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::endpoint::EndpointSpec;
 use crate::error::AgentError;
 use crate::event::{StopReason, Usage};
+use crate::retrieval::Retrieved;
 use crate::schema::resolved;
 use crate::spec::AgentSpec;
 
@@ -36,8 +37,12 @@ pub struct ModelRequest {
     pub endpoint: Option<&'static EndpointSpec>,
     /// The model asked for, as [`AgentSpec::model`] has it.
     pub model: Option<&'static str>,
-    /// The conversation; its last message is the one to answer.
+    /// The conversation; its last message is the one to answer, with the passages to answer from.
     pub messages: Vec<Message>,
+    /// Those passages, and what was asked without them; `None` where nothing is looked up.
+    pub retrieved: Option<Retrieved>,
+    /// The id of the conversation, where the answer has a place for it: it stands there, whatever a model says.
+    pub session_id: Option<String>,
     /// What the model did about that message so far, in order.
     pub steps: Vec<Step>,
     /// The tools it may have called.
@@ -156,22 +161,30 @@ impl ModelRequest {
             endpoint: None,
             model: agent.model,
             messages,
+            retrieved: None,
+            session_id: None,
             steps: Vec::new(),
             tools: Vec::new(),
             max_tokens: None,
         }
     }
 
-    /// The system message: the agent's prompt, and what an answer must look like.
+    /// The system message: the agent's prompt, what the passages are, and what an answer must look like.
     #[must_use]
     pub fn system(&self) -> Cow<'static, str> {
         let prompt = self.agent.prompt;
         let Some(endpoint) = self.endpoint else {
             return Cow::Borrowed(prompt);
         };
-        let schema = endpoint.output_schema;
+        let (mut passages, mut schema) = (String::new(), Cow::Borrowed(endpoint.output_schema));
+        if let Some(retrieved) = &self.retrieved {
+            passages = format!("\n\n{}", retrieved.instructions().trim_end());
+            if let Some(narrowed) = retrieved.output_schema() {
+                schema = Cow::Owned(narrowed.to_string());
+            }
+        }
         Cow::Owned(format!(
-            "{prompt}\n\n# The form of the answer\n\nThe answer is one JSON value that is valid under this JSON Schema, \
+            "{prompt}{passages}\n\n# The form of the answer\n\nThe answer is one JSON value that is valid under this JSON Schema, \
              with nothing before or after it:\n\n{schema}\n"
         ))
     }
@@ -179,7 +192,11 @@ impl ModelRequest {
     /// The output schema, if there is one and it describes an object: only those can be imposed on a model.
     /// Its root is no reference.
     pub(crate) fn object_schema(&self) -> Option<Value> {
-        let schema = serde_json::from_str::<Value>(self.endpoint?.output_schema).ok()?;
+        let narrowed = self.retrieved.as_ref().and_then(Retrieved::output_schema);
+        let schema = match narrowed {
+            Some(schema) => Cow::Borrowed(schema),
+            None => Cow::Owned(serde_json::from_str(self.endpoint?.output_schema).ok()?),
+        };
         let root = resolved(&schema, &schema);
         let mut object = root.as_object()?.clone();
         if object.get("type").and_then(Value::as_str) != Some("object") {

@@ -53,18 +53,47 @@ pub(crate) fn add_vendor_keys(
         if !models.values().any(of_vendor) {
             continue;
         }
-        let usual = ProviderSettings {
-            kind,
-            base_url: None,
-            api_key: None,
-            timeout: PROVIDER_TIMEOUT,
-        };
-        let provider = providers.entry(name.to_owned()).or_insert(usual);
+        let provider = providers.entry(name.to_owned()).or_insert(usual(kind));
         if provider.api_key.is_none() && provider.kind == kind {
-            let key = get(variable).map_err(|detail| StartError::setting(variable, detail))?;
-            let key = key.filter(|key| !key.trim().is_empty());
-            provider.api_key = key.map(|key| Secret::new(key.trim()));
+            let key = vendor_key(variable, get);
+            provider.api_key = key.map_err(|(key, detail)| StartError::setting(key, detail))?;
         }
     }
     Ok(())
+}
+
+/// The vendor of this name as a provider, with the key in its own variable.
+///
+/// # Errors
+/// That variable, and why it can't be read.
+pub(crate) fn vendor(
+    provider: &str,
+    get: &impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Option<ProviderSettings>, (&'static str, String)> {
+    let vendor = VENDORS.iter().find(|(name, ..)| *name == provider);
+    let Some((_, kind, variable)) = vendor else {
+        return Ok(None);
+    };
+    Ok(Some(ProviderSettings {
+        api_key: vendor_key(variable, get)?,
+        ..usual(*kind)
+    }))
+}
+
+const fn usual(kind: ProviderKind) -> ProviderSettings {
+    ProviderSettings {
+        kind,
+        base_url: None,
+        api_key: None,
+        timeout: PROVIDER_TIMEOUT,
+    }
+}
+
+fn vendor_key(
+    variable: &'static str,
+    get: &impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Option<Secret>, (&'static str, String)> {
+    let key = get(variable).map_err(|detail| (variable, detail))?;
+    let key = key.filter(|key| !key.trim().is_empty());
+    Ok(key.map(|key| Secret::new(key.trim())))
 }

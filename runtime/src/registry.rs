@@ -1,27 +1,34 @@
 //! All agents of a service, and the routes they make.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Uri;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 
+use crate::backing::{documents, models};
 use crate::cors::Origins;
+use crate::documents_api;
+use crate::embedder::Embedder;
+use crate::embedding_settings::embedder;
 use crate::endpoint::EndpointSpec;
 use crate::front::{Front, enter};
 use crate::gate::Gate;
 use crate::handover::Team;
 use crate::health::Readiness;
 use crate::idempotency::Answers;
+use crate::library::Library;
 use crate::limits::{Limits, limiter};
 use crate::metrics::Metrics;
-use crate::models::{ECHO, Models};
+use crate::models::ECHO;
 use crate::mount::{missing, mount};
 use crate::outage::Outage;
 use crate::provider::Provider;
-use crate::respond::{Hosts, frame, problem};
+use crate::queue::Queue;
+use crate::queue_url;
+use crate::respond::{Hosts, problem};
 use crate::route_api::{self, Agents};
 use crate::router::Shared;
 use crate::run::Drain;
@@ -52,6 +59,7 @@ pub struct Registry {
     tools: Vec<Box<dyn Tool>>,
     sessions: Option<Arc<dyn SessionStore>>,
     store: Option<Store>,
+    embedder: Option<Arc<dyn Embedder>>,
     handles: Vec<Workflows>,
 }
 
@@ -79,6 +87,7 @@ impl Registry {
             tools: Vec::new(),
             sessions: None,
             store: None,
+            embedder: None,
             handles: Vec::new(),
         }
     }
@@ -132,6 +141,13 @@ impl Registry {
         self
     }
 
+    /// With the texts of documents embedded by `embedder`, whatever the settings say.
+    #[must_use]
+    pub fn embedder(mut self, embedder: impl Embedder) -> Self {
+        self.embedder = Some(Arc::new(embedder));
+        self
+    }
+
     /// Every endpoint with its agent, in the order in which they were added.
     pub fn endpoints(
         &self,
@@ -154,7 +170,7 @@ impl Registry {
     /// # Errors
     /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, a workflow
     /// whose steps can't be run, a tool that can't be offered, an agent whose model the settings do not explain, and settings that name a store while none
-    /// was given.
+    /// was given, or a queue.
     pub fn into_router(self, settings: Settings) -> Result<Router, StartError> {
         let store = match &self.store {
             Some(store) => store.clone(),
@@ -170,7 +186,11 @@ impl Registry {
                 return Err(StartError::setting(SETTING, detail));
             }
         };
-        self.build(settings, Hosts::Any, &store)
+        if settings.queue.is_some() {
+            let detail = "a router has no queue: serve the registry, or leave it out";
+            return Err(StartError::setting(queue_url::SETTING, detail));
+        }
+        self.build(settings, Hosts::Any, &store, None)
             .map(|built| built.router)
     }
 
@@ -202,12 +222,13 @@ impl Registry {
         }
     }
 
-    /// As [`Registry::into_router`], with `store` as [`Registry::open_store`] gave it.
+    /// As [`Registry::into_router`], with `store` as [`Registry::open_store`] gave it, and `queue` to hand runs out.
     pub(crate) fn build(
         self,
         settings: Settings,
         hosts: Hosts,
         store: &Store,
+        queue: Option<Arc<dyn Queue>>,
     ) -> Result<Built, StartError> {
         let origins = Origins::new(&settings.cors_origins)
             .map_err(|detail| StartError::setting("cors.origins", detail))?;
@@ -221,6 +242,12 @@ impl Registry {
         let kept = self.sessions.unwrap_or_else(|| store.sessions());
         let outage = Arc::new(Outage::default());
         let metrics = Arc::new(Metrics::new());
+        let documents = documents(&settings, store)?;
+        let embedder = match self.embedder {
+            Some(chosen) => chosen,
+            None => embedder(&settings)?,
+        };
+        let library = Library::new(Arc::clone(&documents), embedder, Arc::clone(&metrics));
         let system = System::new(
             self.openapi,
             &self.services,
@@ -230,7 +257,9 @@ impl Registry {
                 Arc::clone(&outage),
                 settings.auth.clone(),
                 drain.clone(),
-            ),
+                queue.clone(),
+            )
+            .with_documents(settings.documents.is_some().then(|| Arc::clone(&documents))),
             settings.metrics.then(|| Arc::clone(&metrics)),
             settings.docs,
         )?;
@@ -275,11 +304,11 @@ impl Registry {
             provider,
             outage,
             breakers: Arc::default(),
-            agents: Arc::new(roster(&self.services)),
             metrics: Arc::clone(&metrics),
             limits,
             tools: Tools::new(self.tools)?.with_team(team),
             sessions: Arc::clone(&sessions),
+            library: Arc::new(library),
             answers: Answers::default(),
             auth: settings.auth,
             body_limit: settings.body_limit,
@@ -291,9 +320,12 @@ impl Registry {
             places(&self.services, &shared),
             Arc::clone(&shared),
             store.journal(),
+            queue,
             settings.workflows,
         )?;
         let agents = Agents::new(&self.services);
+        let readers = self.services.iter().map(|service| service.agent);
+        let readers = readers.map(|agent| (agent.slug, agent.documents)).collect();
         let own = system::routes(system)
             .merge(sessions_api)
             .merge(token_routes::routes(
@@ -302,6 +334,7 @@ impl Registry {
                 metrics,
             ))
             .merge(workflow_routes::routes(&runs))
+            .merge(documents_api::routes(readers, Arc::clone(&shared)))
             .merge(route_api::routes(agents, Arc::clone(&shared), by_model));
         for handle in &self.handles {
             handle.bind(&runs);
@@ -316,62 +349,4 @@ impl Registry {
             runs,
         })
     }
-}
-
-impl Service {
-    /// The agent's endpoints alone, to be merged into a router of your own: with the settings of the environment, with
-    /// sessions in memory and without tools. Callers are asked for a token if the environment says so. What listens,
-    /// and to whom, is yours to decide. If the service can't start, that is logged, and the router answers nothing.
-    pub fn into_router(self) -> Router {
-        let built = Settings::from_env().and_then(|settings| {
-            let shared = Shared {
-                provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
-                outage: Arc::default(),
-                breakers: Arc::default(),
-                agents: Arc::new(roster(std::slice::from_ref(&self))),
-                metrics: Arc::new(Metrics::new()),
-                limits: Arc::new(Limits::new(&settings)?),
-                tools: Tools::default(),
-                sessions: Arc::new(Sessions::new(Store::memory().sessions())),
-                answers: Answers::default(),
-                auth: settings.auth,
-                body_limit: settings.body_limit,
-                timeout: settings.timeout,
-                drain: Drain::new(),
-            };
-            mount(Router::new(), vec![self], Arc::new(shared))
-        });
-        let router = built.unwrap_or_else(|error| {
-            tracing::error!(%error, "the agent can't be served");
-            Router::new()
-        });
-        router.layer(from_fn(|request, next: Next| {
-            frame(Hosts::Any, request, async |request| next.run(request).await)
-        }))
-    }
-}
-
-fn roster(services: &[Service]) -> BTreeMap<&'static str, &'static AgentSpec> {
-    let agents = services.iter().map(|service| service.agent);
-    agents.map(|agent| (agent.slug, agent)).collect()
-}
-
-/// The models in the settings, which must explain those of all agents.
-fn models(settings: &Settings, services: &[Service]) -> Result<Models, StartError> {
-    let models = Models::new(settings)?;
-    let agents = roster(services);
-    for service in services {
-        models.check(service.agent, service.agent.model, settings)?;
-        for fallback in service.agent.policy.fallbacks {
-            if !agents.contains_key(fallback) {
-                models.check(service.agent, Some(fallback), settings)?;
-            }
-        }
-    }
-    if models.is_echo() {
-        tracing::warn!(
-            "no provider is set: every agent is answered for by `echo`, which is no model ([models] in service.toml sets one)"
-        );
-    }
-    Ok(models)
 }

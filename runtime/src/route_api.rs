@@ -21,6 +21,7 @@ use crate::error::AgentError;
 use crate::formats::Uuid;
 use crate::limits::within;
 use crate::means::Means;
+use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::provider::{Message, ModelRequest, Role};
 use crate::ranking::{Document, Ranked, Ranking};
@@ -57,6 +58,7 @@ pub(crate) static CHOOSER: AgentSpec = AgentSpec {
     model: None,
     tools: Some(&[]),
     agents: &[],
+    documents: None,
     policy: Policy::DEFAULT,
 };
 
@@ -68,6 +70,7 @@ static ROUTE: EndpointSpec = EndpointSpec {
     path: PATH,
     stream: false,
     handler: Handler::Model,
+    retrieve: None,
     roles: &[],
     parameters: &[],
     input_schema: r#"{"type":"object","properties":{"text":{"type":"string"},"limit":{"type":"integer"}}}"#,
@@ -270,8 +273,8 @@ async fn chosen(
         deadline,
         outage: &shared.outage,
         breakers: &shared.breakers,
-        agents: &shared.agents,
         metrics: &shared.metrics,
+        meter: Meter::default(),
         sink: None,
     };
     let text =

@@ -18,11 +18,14 @@ use crate::breaker::Breakers;
 use crate::claims::{Caller, Refusal};
 use crate::context::{Run, RunContext};
 use crate::endpoint::Method;
+use crate::endpoint_metrics::EndpointMetrics;
 use crate::error::AgentError;
 use crate::formats::Uuid;
 use crate::idempotency::{Answers, Claim};
+use crate::library::Library;
 use crate::limits::{Limits, within};
-use crate::metrics::{EndpointMetrics, Metrics};
+use crate::meter::Meter;
+use crate::metrics::Metrics;
 use crate::outage::Outage;
 use crate::problem::Problem;
 use crate::provider::Provider;
@@ -47,14 +50,14 @@ pub(crate) struct Shared {
     pub(crate) outage: Arc<Outage>,
     /// Which models are left alone for a while.
     pub(crate) breakers: Arc<Breakers>,
-    /// The agents, by slug.
-    pub(crate) agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
     /// How often one subject may call, and how often one agent may be called.
     pub(crate) limits: Arc<Limits>,
     /// The conversations.
     pub(crate) sessions: Arc<Sessions>,
+    /// The documents.
+    pub(crate) library: Arc<Library>,
     /// The answers to requests that may be sent again.
     pub(crate) answers: Answers,
     /// How callers prove who they are.
@@ -287,10 +290,11 @@ async fn run_of(
         deadline: Instant::now() + timeout,
         outage: Arc::clone(&shared.outage),
         breakers: Arc::clone(&shared.breakers),
-        agents: Arc::clone(&shared.agents),
         metrics: Arc::clone(&shared.metrics),
         counted: Arc::clone(&live.metrics),
         sessions: Arc::clone(&shared.sessions),
+        library: Arc::clone(&shared.library),
+        meter: Meter::default(),
         sink: Sink::new(id, live.agent.slug, events),
     }));
     let handler = (live.mounted.call)(cx.clone(), input)?;

@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::context::RunContext;
 use crate::error::AgentError;
-use crate::event::{Event, Usage};
+use crate::event::{Event, PolicyKind, Usage};
 use crate::metrics::COMPLETED;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -101,6 +101,7 @@ pub(crate) fn start(
             }
             Err(problem) => Event::Failed {
                 run_id: run.id,
+                usage: run.meter.usage(),
                 problem: *problem,
             },
         };
@@ -135,11 +136,12 @@ async fn watched(
     drain: &Drain,
 ) -> Result<Reply<String>, Box<Problem>> {
     let mut account = Account::open(cx);
+    let mut is_late = false;
     let outcome = tokio::select! {
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
         () = tokio::time::sleep_until(cx.0.deadline) => {
-            cx.0.metrics.policy_applied(cx.0.agent.slug, "deadline");
+            is_late = true;
             Err(AgentError::TimedOut(format!("the run took longer than {} ms", timeout.as_millis())))
         }
         () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),
@@ -147,13 +149,19 @@ async fn watched(
     match outcome {
         Ok(reply) => {
             account.outcome = COMPLETED;
-            account.usage = reply.usage;
+            account.usage = Some(reply.usage);
             account.model.clone_from(&reply.model);
             Ok(reply)
         }
         Err(error) => {
             account.outcome = "failed";
-            Err(Box::new(failed(cx, &error)))
+            let problem = failed(cx, &error);
+            // A reader who is behind keeps nothing from being counted.
+            drop(account);
+            if is_late {
+                late(cx, error.to_string()).await;
+            }
+            Err(Box::new(problem))
         }
     }
 }
@@ -177,7 +185,8 @@ struct Account<'a> {
     began: Instant,
     outcome: &'static str,
     model: Option<String>,
-    usage: Usage,
+    /// What the answer took, once there is one.
+    usage: Option<Usage>,
 }
 
 impl<'a> Account<'a> {
@@ -188,7 +197,7 @@ impl<'a> Account<'a> {
             began: Instant::now(),
             outcome: "cancelled",
             model: None,
-            usage: Usage::default(),
+            usage: None,
         }
     }
 }
@@ -200,7 +209,7 @@ impl Drop for Account<'_> {
         let Usage {
             input_tokens,
             output_tokens,
-        } = self.usage;
+        } = self.usage.unwrap_or_else(|| run.meter.usage());
         let ms = crate::log::millis(self.began.elapsed());
         tracing::info!(
             outcome = self.outcome,
@@ -211,6 +220,21 @@ impl Drop for Account<'_> {
             "run ended"
         );
     }
+}
+
+/// Tells and counts that the time of a run is up.
+async fn late(cx: &RunContext, detail: String) {
+    let run = &cx.0;
+    let policy = PolicyKind::Deadline;
+    run.metrics.policy_applied(run.agent.slug, policy.as_str());
+    let model = None;
+    run.sink
+        .aside(Event::PolicyApplied {
+            policy,
+            model,
+            detail,
+        })
+        .await;
 }
 
 fn failed(cx: &RunContext, error: &AgentError) -> Problem {

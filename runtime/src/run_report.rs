@@ -1,4 +1,4 @@
-//! What is told of a run of a workflow: its report, and the events on the way.
+//! What is told of a run of a workflow when it is asked for: how it stands, and each of its steps.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct RunReport {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime>,
-    /// What all its steps took, as far as they succeeded.
+    /// What all its steps took.
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
     pub steps: Vec<StepReport>,
@@ -86,7 +86,7 @@ pub struct StepReport {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime>,
-    /// What the answer took.
+    /// What it took since it last began, as far as that is known: all attempts and the fallback, whatever came of them.
     pub usage: Usage,
 }
 
@@ -130,75 +130,6 @@ pub struct StepError {
     /// Everything that is wrong with the step's request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Violation>,
-}
-
-/// One thing that happened in a run. They are numbered from 1 on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum RunEvent {
-    /// The run has begun.
-    #[serde(rename = "run.started")]
-    Started {
-        /// The run.
-        run_id: Uuid,
-        /// The workflow's name.
-        workflow: String,
-    },
-    /// The run goes on after the process that it was in has ended.
-    #[serde(rename = "run.resumed")]
-    Resumed {
-        /// The run.
-        run_id: Uuid,
-    },
-    /// A step has begun.
-    #[serde(rename = "step.started")]
-    StepStarted {
-        /// The step.
-        step: String,
-        /// The slug of its agent.
-        agent: String,
-        /// The endpoint's name.
-        endpoint: String,
-    },
-    /// An attempt failed; there will be another one.
-    #[serde(rename = "step.retried")]
-    StepRetried {
-        /// The step.
-        step: String,
-        /// Which attempt it was that failed, from 1 on.
-        attempt: u32,
-        /// The pause before the next one, in milliseconds.
-        pause_ms: u64,
-        /// What it failed of.
-        error: StepError,
-    },
-    /// The last attempt failed; another agent is asked.
-    #[serde(rename = "step.fallback")]
-    StepFallback {
-        /// The step.
-        step: String,
-        /// The slug of the other agent.
-        agent: String,
-        /// What the last attempt failed of.
-        error: StepError,
-    },
-    /// A step is over.
-    #[serde(rename = "step.finished")]
-    StepFinished {
-        /// All there is to say about it.
-        report: StepReport,
-    },
-    /// The run is over; this is the last event.
-    #[serde(rename = "run.finished")]
-    Finished {
-        /// The run.
-        run_id: Uuid,
-        /// How it ended.
-        status: RunStatus,
-        /// Why it did not complete, in words.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<String>,
-    },
 }
 
 impl RunStatus {
@@ -261,22 +192,6 @@ impl StepReport {
             began_at: None,
             ended_at: None,
             usage: Usage::default(),
-        }
-    }
-}
-
-impl RunEvent {
-    /// The event's type as the wire names it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Started { .. } => "run.started",
-            Self::Resumed { .. } => "run.resumed",
-            Self::StepStarted { .. } => "step.started",
-            Self::StepRetried { .. } => "step.retried",
-            Self::StepFallback { .. } => "step.fallback",
-            Self::StepFinished { .. } => "step.finished",
-            Self::Finished { .. } => "run.finished",
         }
     }
 }

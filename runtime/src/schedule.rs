@@ -146,21 +146,8 @@ mod tests {
     use super::{Next, next};
     use crate::expression::Known;
     use crate::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
+    use crate::workflow::tests::STEP;
     use crate::workflow::{Expression, Join, OnFailure, StepSpec, WorkflowSpec};
-
-    const STEP: StepSpec = StepSpec {
-        id: "a",
-        agent: "desk",
-        endpoint: "invoke",
-        needs: &[],
-        join: Join::All,
-        when: None,
-        with: None,
-        timeout_ms: None,
-        attempts: 1,
-        backoff_ms: 0,
-        on_failure: OnFailure::Stop,
-    };
 
     fn workflow(steps: Vec<StepSpec>, concurrency: Option<u32>) -> WorkflowSpec {
         WorkflowSpec {

@@ -15,6 +15,13 @@ pub(crate) fn misshapen(document: &Value, value: &Value) -> Vec<Violation> {
     validator.into_violations()
 }
 
+/// Whether `value` has not the shape that `schema`, which is a part of `document`, gives it.
+pub(crate) fn misfits(document: &Value, schema: &Value, value: &Value) -> bool {
+    let mut validator = Validator::default();
+    walk(document, schema, value, &mut validator);
+    !validator.into_violations().is_empty()
+}
+
 /// What a schema stands for, if it is a reference within `document`.
 pub(crate) fn resolved<'a>(document: &'a Value, mut schema: &'a Value) -> &'a Value {
     for _ in 0..MOST_REFERENCES {

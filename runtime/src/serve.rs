@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -10,6 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::listen::listen as accept;
 use crate::log;
+use crate::queue::Queue;
+use crate::queue_url::{NOT_SHARED, QueueUrl, SETTING};
 use crate::registry::{Built, Registry};
 use crate::respond::Hosts;
 use crate::settings::{ADDRESS, Settings, WAYS};
@@ -52,7 +55,7 @@ pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), Start
             resolved(address, settings).await?;
         }
         // Opening the real one would make the file, or change its tables.
-        build(registry, settings.clone(), &Store::memory()).map(|_| ())
+        build(registry, settings.clone(), &Store::memory(), None).map(|_| ())
     })
 }
 
@@ -60,7 +63,7 @@ pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), Start
 /// What `settings` say about the address is not looked at.
 ///
 /// # Errors
-/// What [`Registry::into_router`] says, a store that can't be opened, a listener that is not at a loopback address while there is no
+/// What [`Registry::into_router`] says, a store that can't be opened, a queue that nobody may use, a listener that is not at a loopback address while there is no
 /// authentication, and what the operating system says.
 pub async fn serve_on(
     listener: TcpListener,
@@ -72,7 +75,8 @@ pub async fn serve_on(
     refuse_strangers(&[address], &settings)?;
     let _watch = watch(&settings);
     let store = registry.open_store(&settings).await?;
-    let built = build(registry, settings.clone(), &store)?;
+    let queue = open_queue(&settings, &store).await?;
+    let built = build(registry, settings.clone(), &store, queue)?;
     serve_router(listener, built, store, &settings, shutdown).await;
     Ok(())
 }
@@ -94,7 +98,8 @@ async fn serve_router(
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = drain.clone();
     let (idle, most) = (settings.idle, settings.connections);
-    let server = accept(listener, router, idle, most, async move {
+    let metrics = Arc::clone(&runs.shared.metrics);
+    let server = accept(listener, router, idle, most, metrics, async move {
         shutdown.await;
         tracing::info!("stopping");
         draining.begin();
@@ -110,6 +115,7 @@ async fn serve_router(
         server.await;
         // Steps that are under way may end; what comes after them is left to the next start.
         runs.idle().await;
+        runs.last_words().await;
     };
     tokio::select! {
         () = served => {}
@@ -132,7 +138,8 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
         let store = registry.open_store(&settings).await?;
-        let built = build(registry, settings.clone(), &store)?;
+        let queue = open_queue(&settings, &store).await?;
+        let built = build(registry, settings.clone(), &store, queue)?;
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
         if settings.auth.is_none() {
@@ -147,13 +154,40 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
     })
 }
 
-fn build(registry: Registry, settings: Settings, store: &Store) -> Result<Built, StartError> {
+/// What hands out the runs of workflows to this process and to others, if the settings name something.
+async fn open_queue(
+    settings: &Settings,
+    store: &Store,
+) -> Result<Option<Arc<dyn Queue>>, StartError> {
+    let Some(url) = &settings.queue else {
+        return Ok(None);
+    };
+    let wrong = |detail: String| StartError::setting(SETTING, detail);
+    let url = QueueUrl::parse(url.expose()).map_err(wrong)?;
+    if !store.is_shared() {
+        return Err(wrong(NOT_SHARED.to_owned()));
+    }
+    #[cfg(feature = "nats")]
+    {
+        let queue = crate::nats::open(url, settings.workflows.lease).await;
+        Ok(Some(Arc::new(queue.map_err(wrong)?)))
+    }
+    #[cfg(not(feature = "nats"))]
+    match url {}
+}
+
+fn build(
+    registry: Registry,
+    settings: Settings,
+    store: &Store,
+    queue: Option<Arc<dyn Queue>>,
+) -> Result<Built, StartError> {
     let hosts = if settings.auth.is_some() {
         Hosts::Any
     } else {
         Hosts::Loopback
     };
-    registry.build(settings, hosts, store)
+    registry.build(settings, hosts, store, queue)
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {

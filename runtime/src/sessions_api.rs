@@ -3,30 +3,26 @@
 //! A session belongs to an agent, whose invocations name it by an id that another agent's session may have too. So the
 //! agent is part of the path.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request};
-use axum::http::request::Parts;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::accept::wanted;
+use crate::asked::{self, Asked};
 use crate::auth::Auth;
-use crate::endpoint::{Parameter, ParameterKind, ParameterLocation};
 use crate::error::AgentError;
 use crate::formats::DateTime;
 use crate::limits::{Limits, within};
 use crate::metrics::Metrics;
+use crate::page::{Page, hexadecimal, spelled, text_of, wrong};
 use crate::problem::Problem;
 use crate::provider::Message;
-use crate::request::read_query;
 use crate::respond::{self, problem};
 use crate::router::{admit, not_allowed, options};
 use crate::session::{LONGEST_SESSION_ID, Sessions, no_such_session};
@@ -37,22 +33,6 @@ const ONE: &str = "/v1/agents/{agent}/sessions/{session_id}";
 const MESSAGES: &str = "/v1/agents/{agent}/sessions/{session_id}/messages";
 /// The paths that no endpoint may have.
 pub(crate) const PATHS: [&str; 3] = [LIST, ONE, MESSAGES];
-
-const PAGE: &[Parameter] = &[
-    Parameter {
-        name: "cursor",
-        location: ParameterLocation::Query,
-        kind: ParameterKind::String,
-    },
-    Parameter {
-        name: "limit",
-        location: ParameterLocation::Query,
-        kind: ParameterKind::Integer,
-    },
-];
-/// How many entries a page has if nobody says, and at most.
-const USUAL_LIMIT: u32 = 20;
-const HIGHEST_LIMIT: u32 = 100;
 
 /// What the routes need to know of the service.
 pub(crate) struct Served {
@@ -88,39 +68,10 @@ struct ToldMessage {
 /// The routes of the sessions.
 pub(crate) fn routes(served: Served) -> Router {
     let served = Arc::new(served);
-    let mut router = Router::new();
-    for path in PATHS {
+    asked::routes(PATHS, move |asked, _| {
         let served = Arc::clone(&served);
-        let handler = move |parameters: Result<RawPathParams, RawPathParamsRejection>,
-                            request: Request| {
-            let (parts, _) = request.into_parts();
-            let served = Arc::clone(&served);
-            async move {
-                let Ok(parameters) = parameters else {
-                    return problem(Problem::new(400, "the path is not valid UTF-8"));
-                };
-                let parameters = parameters
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()));
-                let parameters = parameters.collect::<BTreeMap<_, _>>();
-                let asked = Asked {
-                    path,
-                    parameters,
-                    parts,
-                };
-                answer(&served, &asked).await
-            }
-        };
-        router = router.route(path, any(handler));
-    }
-    router
-}
-
-/// A request, without its body.
-struct Asked {
-    path: &'static str,
-    parameters: BTreeMap<String, String>,
-    parts: Parts,
+        async move { answer(&served, &asked).await }
+    })
 }
 
 async fn answer(served: &Served, asked: &Asked) -> Response {
@@ -216,48 +167,7 @@ fn key(served: &Served, subject: String, asked: &Asked) -> Result<SessionKey, Bo
 }
 
 fn told(error: AgentError) -> Box<Problem> {
-    if let AgentError::Internal(cause) = &error {
-        tracing::error!(cause, "a request about sessions failed");
-    }
-    Box::new(error.to_problem())
-}
-
-/// Which part of a list is asked for.
-struct Page {
-    cursor: Option<String>,
-    limit: u32,
-}
-
-impl Page {
-    fn read(uri: &Uri) -> Result<Self, Box<Problem>> {
-        let asked: Map<String, Value> = read_query(PAGE, uri)?;
-        let limit = match asked.get("limit").and_then(Value::as_i64) {
-            None => USUAL_LIMIT,
-            Some(limit) => u32::try_from(limit)
-                .ok()
-                .filter(|limit| (1..=HIGHEST_LIMIT).contains(limit))
-                .ok_or_else(|| {
-                    let detail = format!("must be between 1 and {HIGHEST_LIMIT}");
-                    told(AgentError::invalid("/limit", detail))
-                })?,
-        };
-        let cursor = asked.get("cursor").and_then(Value::as_str);
-        let cursor = cursor.map(str::to_owned);
-        Ok(Self { cursor, limit })
-    }
-
-    /// The page, and the cursor of the next one. One entry more was asked for than fits.
-    fn cut<T>(
-        &self,
-        mut entries: Vec<T>,
-        cursor: impl Fn(&T) -> String,
-    ) -> (Vec<T>, Option<String>) {
-        let limit = self.limit as usize;
-        let is_more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = entries.last().filter(|_| is_more).map(cursor);
-        (entries, next)
-    }
+    asked::told("sessions", error)
 }
 
 /// How many digits of a cursor tell a moment: milliseconds, up to the year 10889.
@@ -266,11 +176,8 @@ const MOMENT_DIGITS: usize = 12;
 /// When a session began, and its id, in hexadecimal digits.
 fn session_cursor(facts: &SessionFacts) -> String {
     let since = facts.created_at.duration_since(UNIX_EPOCH);
-    let mut cursor = format!("{:012x}", since.unwrap_or_default().as_millis());
-    for byte in facts.id.bytes() {
-        cursor.push_str(&format!("{byte:02x}"));
-    }
-    cursor
+    let moment = format!("{:012x}", since.unwrap_or_default().as_millis());
+    moment + &spelled(&facts.id)
 }
 
 fn session_place(cursor: &str) -> Result<(SystemTime, String), Box<Problem>> {
@@ -278,15 +185,7 @@ fn session_place(cursor: &str) -> Result<(SystemTime, String), Box<Problem>> {
     let fits = |(_, id): &(&str, &str)| id.len() <= 2 * LONGEST_SESSION_ID;
     let (moment, id) = place.filter(fits).ok_or_else(wrong)?;
     let moment = UNIX_EPOCH + Duration::from_millis(hexadecimal(moment)?);
-    let id = id.as_bytes().chunks(2).map(|digits| match digits {
-        [_, _] => std::str::from_utf8(digits)
-            .map_err(|_| wrong())
-            .and_then(hexadecimal)
-            .map(|byte| byte as u8),
-        _ => Err(wrong()),
-    });
-    let id = id.collect::<Result<Vec<_>, _>>()?;
-    Ok((moment, String::from_utf8_lossy(&id).into_owned()))
+    Ok((moment, text_of(id)?))
 }
 
 fn message_place(cursor: &str) -> Result<u64, Box<Problem>> {
@@ -294,23 +193,6 @@ fn message_place(cursor: &str) -> Result<u64, Box<Problem>> {
         16 => hexadecimal(cursor),
         _ => Err(wrong()),
     }
-}
-
-fn hexadecimal(digits: &str) -> Result<u64, Box<Problem>> {
-    if !digits
-        .bytes()
-        .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-    {
-        return Err(wrong());
-    }
-    u64::from_str_radix(digits, 16).map_err(|_| wrong())
-}
-
-fn wrong() -> Box<Problem> {
-    told(AgentError::invalid(
-        "/cursor",
-        "must be the next_cursor of an earlier answer",
-    ))
 }
 
 impl From<SessionFacts> for Told {

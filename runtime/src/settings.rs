@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::auth::Auth;
+use crate::embedding_settings::Embeddings;
 use crate::provider_settings::ProviderSettings;
 use crate::secret::Secret;
 use crate::spec::Rate;
@@ -45,8 +46,15 @@ pub struct Settings {
     pub rates: Rates,
     /// How runs of workflows are gone on with.
     pub workflows: WorkflowLimits,
+    /// What hands out runs of workflows to several processes, `nats://HOST:PORT/STREAM`, with the feature `nats`. It may
+    /// hold a password. The store has to be in PostgreSQL then, and every process has to have the same two.
+    pub queue: Option<Secret>,
     /// Where sessions are kept: `sqlite:PATH`, `postgres://…` or `memory:`. It may hold a password.
     pub store: Secret,
+    /// What makes the texts of documents comparable.
+    pub embeddings: Embeddings,
+    /// Where documents are kept; `None` is [`Settings::store`].
+    pub documents: Option<DocumentsSettings>,
     /// What the names of models stand for: `provider:model`, or `echo`. `default` is for agents that name none.
     pub models: BTreeMap<String, String>,
     /// The providers that models are asked from, by name.
@@ -111,6 +119,15 @@ impl Default for WorkflowLimits {
     }
 }
 
+/// A server that keeps documents: Qdrant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentsSettings {
+    /// Where it is, as in `http://127.0.0.1:6333`.
+    pub url: String,
+    /// What it wants to be shown.
+    pub api_key: Option<Secret>,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
@@ -145,7 +162,10 @@ impl Default for Settings {
             cors_origins: Vec::new(),
             rates: Rates::default(),
             workflows: WorkflowLimits::default(),
+            queue: None,
             store: Secret::new("memory:"),
+            embeddings: Embeddings::default(),
+            documents: None,
             models: BTreeMap::new(),
             providers: BTreeMap::new(),
             log: Log {

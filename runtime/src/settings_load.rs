@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
 use crate::cors::Origins;
 use crate::provider_settings::{PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys};
+use crate::queue_url::{self, QueueUrl};
 use crate::secret::Secret;
 use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS, WorkflowLimits};
-use crate::settings_file::{self, EMPTY, Loaded};
+use crate::settings_documents::{documents, embeddings};
+use crate::settings_read::{self, EMPTY, Loaded};
 use crate::start::StartError;
 use crate::store_url::{self, StoreUrl};
 use crate::tokens;
@@ -35,7 +37,7 @@ impl Settings {
     /// The first setting that is wrong, and what is wrong with it; never its value, if that is a secret.
     pub fn load() -> Result<Self, StartError> {
         let Some(path) = file()? else {
-            return persistent(&settings_file::read(None, environment)?, environment);
+            return persistent(&settings_read::read(None, environment)?, environment);
         };
         let text = std::fs::read_to_string(&path).map_err(|error| {
             let place = match path == FILE {
@@ -45,7 +47,7 @@ impl Settings {
             StartError::setting(place, format!("can't be read: {error}"))
         })?;
         persistent(
-            &settings_file::read(Some((&path, &text)), environment)?,
+            &settings_read::read(Some((&path, &text)), environment)?,
             environment,
         )
     }
@@ -65,7 +67,7 @@ impl Settings {
     pub fn from_variables(
         get: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, StartError> {
-        resolve(&settings_file::read(None, &get)?, get)
+        resolve(&settings_read::read(None, &get)?, get)
     }
 
     /// The settings in `text`, which errors say is at `path`, and in variables that `get` reads.
@@ -77,7 +79,7 @@ impl Settings {
         text: &str,
         get: impl Fn(&str) -> Result<Option<String>, String>,
     ) -> Result<Self, StartError> {
-        resolve(&settings_file::read(Some((path, text)), &get)?, get)
+        resolve(&settings_read::read(Some((path, text)), &get)?, get)
     }
 }
 
@@ -120,9 +122,15 @@ fn resolve(
     if let Some(address) = &file.address {
         check_address(loaded, address)?;
     }
-    if let Some(url) = &file.store.url {
-        let read = StoreUrl::parse(url.expose());
-        read.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
+    let store = file.store.url.as_ref();
+    let store = store.map(|url| StoreUrl::parse(url.expose())).transpose();
+    let store = store.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
+    if let Some(url) = &file.workflows.queue {
+        let wrong = |detail: String| loaded.wrong(queue_url::SETTING, detail);
+        QueueUrl::parse(url.expose()).map_err(wrong)?;
+        if !store.is_some_and(|store| store.is_shared()) {
+            return Err(wrong(queue_url::NOT_SHARED.to_owned()));
+        }
     }
     check_limits(loaded)?;
     Origins::new(&file.cors.origins).map_err(|detail| loaded.wrong("cors.origins", detail))?;
@@ -130,7 +138,10 @@ fn resolve(
     let tokens = tokens(loaded, auth.as_ref())?;
     let mut providers = providers(loaded)?;
     add_vendor_keys(&file.models, &mut providers, &get)?;
+    let wrong = |(key, detail): (&str, String)| loaded.wrong(key, detail);
     Ok(Settings {
+        embeddings: embeddings(&file.embeddings, &providers, &get).map_err(wrong)?,
+        documents: documents(&file.documents).map_err(wrong)?,
         address: file.address.clone(),
         auth,
         tokens,
@@ -148,6 +159,7 @@ fn resolve(
             agent: file.rate.agent,
         },
         workflows: workflows(loaded)?,
+        queue: file.workflows.queue.clone(),
         store: file.store.url.clone().unwrap_or(usual.store),
         models: file.models.clone(),
         providers,

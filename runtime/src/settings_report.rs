@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::embedding_settings::Embeddings;
+use crate::queue_url::QueueUrl;
 use crate::settings::Settings;
 use crate::settings_load::file;
 use crate::start::StartError;
@@ -43,6 +45,22 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
         None => "unknown",
     };
     line("store", store.to_owned());
+    let documents = settings.documents.as_ref();
+    let documents = documents.map_or("in the store", |documents| &*documents.url);
+    line("documents", documents.to_owned());
+    let Embeddings {
+        model, dimensions, ..
+    } = &settings.embeddings;
+    let dimensions = dimensions.map(|dimensions| format!(" ({dimensions} dimensions)"));
+    let dimensions = dimensions.unwrap_or_default();
+    line("embeddings", format!("{model}{dimensions}"));
+    if let Some(url) = &settings.queue {
+        let queue = QueueUrl::parse(url.expose());
+        line(
+            "queue",
+            queue.map_or_else(|_| "unknown".to_owned(), |queue| queue.told()),
+        );
+    }
     let models = settings.models.iter();
     let models = models.map(|(name, model)| format!("{name} = {model}"));
     line("models", listed(models));

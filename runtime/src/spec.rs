@@ -21,8 +21,19 @@ pub struct AgentSpec {
     pub tools: Option<&'static [&'static str]>,
     /// Slugs of the agents it may hand over to.
     pub agents: &'static [&'static str],
+    /// The documents it looks things up in.
+    pub documents: Option<DocumentsSpec>,
     /// Its limits.
     pub policy: Policy,
+}
+
+/// The documents that an agent looks things up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentsSpec {
+    /// The collection they are kept in. Agents that name the same one share it.
+    pub collection: &'static str,
+    /// The roles of which a caller needs one to read, add and remove whole documents; empty admits every caller.
+    pub roles: &'static [&'static str],
 }
 
 /// How an agent is run: what to do when something fails, and where it ends.

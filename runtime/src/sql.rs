@@ -40,6 +40,20 @@ pub(crate) fn unplain(text: &str) -> String {
     text.replace("%00", "\0").replace("%25", "%")
 }
 
+/// A vector as it stands in a table: its numbers one after the other, four bytes each, the lowest byte first.
+pub(crate) fn to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// The vector that stands in a table.
+pub(crate) fn from_bytes(bytes: &[u8]) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers
+        .iter()
+        .map(|four| f32::from_le_bytes(*four))
+        .collect()
+}
+
 /// What brings a database up to date: `(version, name, statements)` in order. A program may be older than its
 /// database, as while a new version takes over: steps that it doesn't know are not its business.
 pub(crate) fn migrator(steps: &[(i64, &'static str, &'static str)]) -> Migrator {
@@ -65,6 +79,21 @@ pub(crate) fn failed(error: sqlx::Error) -> AgentError {
     }
     AgentError::internal(format!("the store: {error}"))
 }
+
+/// Has `statement` remove at most `most` rows that have expired by now, and gives how many it were. A macro, since the
+/// two databases have no type in common.
+macro_rules! purged {
+    ($store:expr, $statement:expr, $most:expr) => {
+        sqlx::query($statement)
+            .bind($crate::sql::now())
+            .bind(i64::from($most))
+            .execute(&$store.write)
+            .await
+            .map(|gone| gone.rows_affected())
+            .map_err($crate::sql::failed)
+    };
+}
+pub(crate) use purged;
 
 /// SQLite's codes for a database that is locked, and PostgreSQL's for one that is short of something, stopping, or
 /// undid the change for another one's sake (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).

@@ -1,31 +1,36 @@
 //! Runs of workflows in a database: the same statements for SQLite and PostgreSQL.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use std::time::SystemTime;
+
 use sqlx::AssertSqlSafe;
 
 use crate::error::AgentError;
 use crate::formats::Uuid;
-use crate::journal::{Change, Hold, Journal, JournaledRun};
+use crate::journal::{Change, Hold, Journal, JournaledRun, Take};
 #[cfg(feature = "postgres")]
 use crate::postgres::PostgresStore;
-use crate::run_report::{RunEvent, StepReport};
+use crate::run_event::RunEvent;
+use crate::run_report::StepReport;
 use crate::session_store::Stored;
-use crate::sql::{failed, millis, moment, now, plain, unplain};
+use crate::sql::{failed, millis, moment, now, plain, purged};
+use crate::sql_run::{COLUMNS, Row, read, run_of, signed, until, written};
 #[cfg(feature = "sqlite")]
 use crate::sqlite::SqliteStore;
 
 const BEGIN: &str = "INSERT INTO workflow_runs \
-     (id, workflow, subject, input, roles, status, error, events, cancelled, created_at, holder, held_until) \
-     VALUES ($1, $2, $3, $4, $5, $6, 'null', 0, 0, $7, $8, $9)";
-/// What a run is read from.
-const COLUMNS: &str =
-    "id, workflow, subject, input, roles, status, error, created_at, ended_at, cancelled";
+     (id, workflow, subject, input, roles, status, error, events, cancelled, created_at, holder, held_until, \
+     idempotency_key) VALUES ($1, $2, $3, $4, $5, $6, 'null', 0, 0, $7, $8, $9, $10) \
+     ON CONFLICT (subject, workflow, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING";
+const EARLIER: &str =
+    "FROM workflow_runs WHERE subject = $1 AND workflow = $2 AND idempotency_key = $3";
 /// Said twice, since PostgreSQL finds the rows before it is their turn, and looks at the outer condition again then.
 const CLAIM: &str = "UPDATE workflow_runs SET holder = $1, held_until = $2 \
      WHERE ended_at IS NULL AND (holder IS NULL OR held_until <= $3) AND id IN \
      (SELECT id FROM workflow_runs WHERE workflow = $4 AND ended_at IS NULL \
      AND (holder IS NULL OR held_until <= $3) ORDER BY created_at, id LIMIT $5) RETURNING ";
+const TAKE: &str = "UPDATE workflow_runs SET holder = $1, held_until = $2 \
+     WHERE id = $4 AND ended_at IS NULL AND (holder IS NULL OR held_until <= $3) RETURNING ";
+const STANDS: &str = "SELECT ended_at, held_until FROM workflow_runs WHERE id = $1";
 const RENEW: &str = "UPDATE workflow_runs SET held_until = $3 \
      WHERE id = $1 AND holder = $2 RETURNING cancelled";
 const RELEASE: &str = "UPDATE workflow_runs SET holder = NULL, held_until = NULL \
@@ -47,53 +52,6 @@ const CANCEL: &str = "UPDATE workflow_runs SET cancelled = 1 WHERE id = $1 AND e
 const PURGE: &str = "DELETE FROM workflow_runs WHERE id IN \
      (SELECT id FROM workflow_runs WHERE expires_at <= $1 LIMIT $2)";
 
-type Row = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    i64,
-    Option<i64>,
-    i64,
-);
-
-fn run_of(row: Row) -> Result<JournaledRun, AgentError> {
-    let (id, workflow, subject, input, roles, status, error, created_at, ended_at, cancelled) = row;
-    Ok(JournaledRun {
-        id: id.parse().map_err(AgentError::internal)?,
-        workflow,
-        subject: unplain(&subject),
-        roles: read(&roles)?,
-        input: read(&input)?,
-        status: read(&status)?,
-        error: read(&error)?,
-        created_at: moment(created_at),
-        ended_at: ended_at.map(moment),
-        cancelled: cancelled != 0,
-        steps: Vec::new(),
-    })
-}
-
-fn read<T: DeserializeOwned>(json: &str) -> Result<T, AgentError> {
-    serde_json::from_str(json).map_err(AgentError::internal)
-}
-
-fn written(value: &impl Serialize) -> Result<String, AgentError> {
-    serde_json::to_string(value).map_err(AgentError::internal)
-}
-
-fn until(hold: &Hold) -> i64 {
-    let lasts = i64::try_from(hold.lasts.as_millis()).unwrap_or(i64::MAX);
-    now().saturating_add(lasts)
-}
-
-fn signed(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
-}
-
 /// Reads the steps of a run into it.
 macro_rules! with_steps {
     ($run:expr, $database:expr) => {
@@ -114,9 +72,10 @@ macro_rules! journal {
                 &'a self,
                 run: &'a JournaledRun,
                 hold: Option<&'a Hold>,
-            ) -> Stored<'a, ()> {
+                key: Option<&'a str>,
+            ) -> Stored<'a, Option<JournaledRun>> {
                 Box::pin(async move {
-                    sqlx::query(BEGIN)
+                    let kept = sqlx::query(BEGIN)
                         .bind(run.id.to_string())
                         .bind(&run.workflow)
                         .bind(plain(&run.subject))
@@ -126,10 +85,26 @@ macro_rules! journal {
                         .bind(millis(run.created_at))
                         .bind(hold.map(|hold| &hold.holder))
                         .bind(hold.map(until))
+                        .bind(key)
                         .execute(&self.write)
                         .await
                         .map_err(failed)?;
-                    Ok(())
+                    if kept.rows_affected() > 0 {
+                        return Ok(None);
+                    }
+                    let statement = AssertSqlSafe(format!("SELECT {COLUMNS} {EARLIER}"));
+                    let earlier = sqlx::query_as::<_, Row>(statement)
+                        .bind(plain(&run.subject))
+                        .bind(&run.workflow)
+                        .bind(key)
+                        .fetch_optional(&self.write)
+                        .await
+                        .map_err(failed)?;
+                    // It may have been forgotten between the two statements.
+                    let gone = || AgentError::unavailable("an earlier run has just expired");
+                    let mut earlier = run_of(earlier.ok_or_else(gone)?)?;
+                    with_steps!(earlier, &self.write);
+                    Ok(Some(earlier))
                 })
             }
 
@@ -159,6 +134,38 @@ macro_rules! journal {
                     }
                     runs.sort_by_key(|run| (run.created_at, run.id));
                     Ok(runs)
+                })
+            }
+
+            fn take<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Take> {
+                Box::pin(async move {
+                    let statement = AssertSqlSafe(format!("{TAKE}{COLUMNS}"));
+                    let row = sqlx::query_as::<_, Row>(statement)
+                        .bind(&hold.holder)
+                        .bind(until(hold))
+                        .bind(now())
+                        .bind(run.to_string())
+                        .fetch_optional(&self.write)
+                        .await
+                        .map_err(failed)?;
+                    if let Some(row) = row {
+                        let mut run = run_of(row)?;
+                        with_steps!(run, &self.write);
+                        return Ok(Take::Taken(Box::new(run)));
+                    }
+                    let stands = sqlx::query_as::<_, (Option<i64>, Option<i64>)>(STANDS)
+                        .bind(run.to_string())
+                        .fetch_optional(&self.write)
+                        .await
+                        .map_err(failed)?;
+                    Ok(match stands {
+                        None => Take::Missing,
+                        Some((Some(_), _)) => Take::Over,
+                        // Given back between the two statements, it is free from now on.
+                        Some((None, until)) => {
+                            Take::Held(until.map_or_else(SystemTime::now, moment))
+                        }
+                    })
                 })
             }
 
@@ -293,15 +300,7 @@ macro_rules! journal {
             }
 
             fn purge_runs(&self, most: u32) -> Stored<'_, u64> {
-                Box::pin(async move {
-                    let gone = sqlx::query(PURGE)
-                        .bind(now())
-                        .bind(i64::from(most))
-                        .execute(&self.write)
-                        .await
-                        .map_err(failed)?;
-                    Ok(gone.rows_affected())
-                })
+                Box::pin(async move { purged!(self, PURGE, most) })
             }
         }
     };

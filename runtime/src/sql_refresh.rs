@@ -5,9 +5,12 @@ use crate::error::AgentError;
 use crate::postgres::PostgresStore;
 use crate::refresh_store::{RefreshToken, RefreshTokens, Taken};
 use crate::session_store::Stored;
-use crate::sql::{failed, millis, moment, now};
+use crate::sql::{failed, millis, moment, now, purged};
 #[cfg(feature = "sqlite")]
 use crate::sqlite::SqliteStore;
+
+const PURGE: &str = "DELETE FROM refresh_families WHERE family IN \
+     (SELECT family FROM refresh_families WHERE expires_at <= $1 LIMIT $2)";
 
 macro_rules! refresh_tokens {
     ($store:ty) => {
@@ -100,18 +103,7 @@ macro_rules! refresh_tokens {
             }
 
             fn purge_tokens(&self, most: u32) -> Stored<'_, u64> {
-                Box::pin(async move {
-                    let gone = sqlx::query(
-                        "DELETE FROM refresh_families WHERE family IN \
-                         (SELECT family FROM refresh_families WHERE expires_at <= $1 LIMIT $2)",
-                    )
-                    .bind(now())
-                    .bind(i64::from(most))
-                    .execute(&self.write)
-                    .await
-                    .map_err(failed)?;
-                    Ok(gone.rows_affected())
-                })
+                Box::pin(async move { purged!(self, PURGE, most) })
             }
         }
     };

@@ -11,7 +11,7 @@ use crate::session_store::{
     Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn, busy,
     fitting, overtaken,
 };
-use crate::sql::{failed, millis, moment, now, plain, unplain};
+use crate::sql::{failed, millis, moment, now, plain, purged, unplain};
 #[cfg(feature = "sqlite")]
 use crate::sqlite::SqliteStore;
 
@@ -317,18 +317,13 @@ macro_rules! sessions {
 
             fn purge(&self, most: u32) -> Stored<'_, u64> {
                 Box::pin(async move {
-                    let gone = sqlx::query(PURGE)
-                        .bind(now())
-                        .bind(i64::from(most))
-                        .execute(&self.write)
-                        .await
-                        .map_err(failed)?;
+                    let gone = purged!(self, PURGE, most)?;
                     sqlx::query(PURGE_LEASES)
                         .bind(now())
                         .execute(&self.write)
                         .await
                         .map_err(failed)?;
-                    Ok(gone.rows_affected())
+                    Ok(gone)
                 })
             }
 

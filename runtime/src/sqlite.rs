@@ -10,6 +10,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Sqlite, Transaction};
 
+use crate::mirror::Mirrors;
 use crate::sql::{PATIENCE, migrator};
 
 /// How many may read at a time.
@@ -34,6 +35,16 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "workflow runs",
         include_str!("../migrations/sqlite/0003_workflow_runs.sql"),
     ),
+    (
+        4,
+        "documents",
+        include_str!("../migrations/sqlite/0004_documents.sql"),
+    ),
+    (
+        5,
+        "workflow run keys",
+        include_str!("../migrations/sqlite/0005_workflow_run_keys.sql"),
+    ),
 ];
 
 /// A SQLite file. Its writers stand in line here instead of at the file, where they would have to poll.
@@ -43,6 +54,8 @@ pub(crate) struct SqliteStore {
     pub(crate) read: SqlitePool,
     /// The one connection that writes.
     pub(crate) write: SqlitePool,
+    /// The passages of its documents, as far as somebody searched them.
+    pub(crate) mirrors: Mirrors,
 }
 
 impl SqliteStore {
@@ -76,7 +89,12 @@ impl SqliteStore {
             }
         };
         let read = pool(READERS).connect_lazy_with(options);
-        Ok(Self { read, write })
+        let mirrors = Mirrors::default();
+        Ok(Self {
+            read,
+            write,
+            mirrors,
+        })
     }
 
     /// Begins a change: everything up to its commit, or nothing.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::document_store::DocumentStore;
 use crate::error::AgentError;
 use crate::journal::Journal;
 use crate::memory::MemorySessions;
+use crate::memory_documents::MemoryDocuments;
 use crate::memory_journal::MemoryJournal;
 #[cfg(feature = "postgres")]
 use crate::postgres::PostgresStore;
@@ -23,12 +25,15 @@ const CLEANS_EVERY: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 500;
 const ROUNDS: usize = 20;
 
-/// What a service keeps beyond a request: conversations, the refresh tokens that it issued, and the runs of workflows.
+/// What a service keeps beyond a request: conversations, the refresh tokens that it issued, the runs of workflows, and
+/// documents.
 #[derive(Clone)]
 pub struct Store {
     sessions: Arc<dyn SessionStore>,
     refresh_tokens: Arc<dyn RefreshTokens>,
     journal: Arc<dyn Journal>,
+    documents: Arc<dyn DocumentStore>,
+    is_shared: bool,
 }
 
 impl Store {
@@ -39,6 +44,8 @@ impl Store {
             sessions: Arc::new(MemorySessions::default()),
             refresh_tokens: Arc::new(MemoryRefreshTokens::default()),
             journal: Arc::new(MemoryJournal::default()),
+            documents: Arc::new(MemoryDocuments::default()),
+            is_shared: false,
         }
     }
 
@@ -72,19 +79,25 @@ impl Store {
                 );
                 let opened = PostgresStore::open(*options).await;
                 let store = opened.map_err(|error| wrong(unusable(&place, &error)))?;
-                Ok(Self::of(store))
+                let is_shared = true;
+                Ok(Self {
+                    is_shared,
+                    ..Self::of(store)
+                })
             }
         }
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    fn of(store: impl SessionStore + RefreshTokens + Journal) -> Self {
+    fn of(store: impl SessionStore + RefreshTokens + Journal + DocumentStore) -> Self {
         let store = Arc::new(store);
         let sessions: Arc<dyn SessionStore> = store.clone();
         Self {
             sessions,
             refresh_tokens: store.clone(),
-            journal: store,
+            journal: store.clone(),
+            documents: store,
+            is_shared: false,
         }
     }
 
@@ -92,6 +105,13 @@ impl Store {
     #[must_use]
     pub fn with_sessions(mut self, sessions: Arc<dyn SessionStore>) -> Self {
         self.sessions = sessions;
+        self
+    }
+
+    /// With the documents kept elsewhere.
+    #[must_use]
+    pub fn with_documents(mut self, documents: Arc<dyn DocumentStore>) -> Self {
+        self.documents = documents;
         self
     }
 
@@ -111,6 +131,17 @@ impl Store {
     #[must_use]
     pub fn journal(&self) -> Arc<dyn Journal> {
         Arc::clone(&self.journal)
+    }
+
+    /// Its documents.
+    #[must_use]
+    pub fn documents(&self) -> Arc<dyn DocumentStore> {
+        Arc::clone(&self.documents)
+    }
+
+    /// Whether processes on several machines can use it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Removes what has expired, from time to time, for as long as the future is polled.

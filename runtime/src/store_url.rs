@@ -30,6 +30,15 @@ impl StoreUrl {
             _ => Err("must be sqlite:PATH, postgres://USER@HOST/DATABASE or memory:".to_owned()),
         }
     }
+
+    /// Whether processes on several machines can use what it names.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+            _ => false,
+        }
+    }
 }
 
 #[cfg(feature = "sqlite")]

@@ -158,6 +158,19 @@ impl<D: Decoder> Asking<D> {
 }
 
 impl Upstream {
+    /// Posts `body`, and reads the one JSON document that comes back.
+    ///
+    /// # Errors
+    /// What the provider says against the request, and an answer that can't be read.
+    pub(crate) async fn post(&self, body: &Value) -> Result<Value, ProviderError> {
+        let response = self.send(body).await?;
+        let bytes = self.body(response).await?;
+        serde_json::from_slice(&bytes).map_err(|_| {
+            let failure = Failure::broken("no JSON");
+            self.failed(&failure, None, &HeaderMap::new())
+        })
+    }
+
     async fn send(&self, body: &Value) -> Result<Response, ProviderError> {
         let request = self
             .client
@@ -219,7 +232,7 @@ impl Upstream {
 
     /// Logs a failure, and makes an error of it. The provider's own words may repeat what it was sent, so that only
     /// those see them who ask for that.
-    fn failed(
+    pub(crate) fn failed(
         &self,
         failure: &Failure,
         status: Option<StatusCode>,

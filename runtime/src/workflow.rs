@@ -36,7 +36,8 @@ pub struct StepSpec {
     pub join: Join,
     /// The condition; where it is false, the step is skipped.
     pub when: Option<Expression>,
-    /// The request; `None`: the run's input and the outputs of the needed steps, as text.
+    /// The request; `None`: for `invoke` the run's input and the outputs of the needed steps, as text, and for any other
+    /// endpoint the run's input.
     pub with: Option<Template>,
     /// The longest one attempt may take, in milliseconds.
     pub timeout_ms: Option<u64>,
@@ -68,7 +69,8 @@ pub enum OnFailure {
     Skip,
     /// The run ends and waits for a person: its status says so.
     Escalate,
-    /// Another agent is asked, through its `invoke`.
+    /// Another agent is asked, through its `invoke`: it is told the text under `input` of the step's request, or where there
+    /// is none the whole request as text.
     Fallback(&'static str),
 }
 
@@ -127,4 +129,24 @@ pub enum Template {
     Object(&'static [(&'static str, Template)]),
     /// A list.
     List(&'static [Template]),
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::{Join, OnFailure, StepSpec};
+
+    /// A step without anything special about it.
+    pub(crate) const STEP: StepSpec = StepSpec {
+        id: "a",
+        agent: "desk",
+        endpoint: "invoke",
+        needs: &[],
+        join: Join::All,
+        when: None,
+        with: None,
+        timeout_ms: None,
+        attempts: 1,
+        backoff_ms: 0,
+        on_failure: OnFailure::Stop,
+    };
 }

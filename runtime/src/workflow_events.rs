@@ -12,7 +12,8 @@ use futures_util::stream;
 
 use crate::formats::Uuid;
 use crate::problem::Problem;
-use crate::run_report::{RunEvent, RunReport};
+use crate::run_event::RunEvent;
+use crate::run_report::RunReport;
 use crate::workflow_routes::told;
 use crate::workflow_runs::Runs;
 
@@ -84,7 +85,7 @@ impl Reader {
     async fn next(&mut self) -> Option<(u64, RunEvent)> {
         while self.read.is_empty() && !self.is_over {
             // Asked for before the journal is read, so that nothing that comes in between is missed.
-            let news = self.runs.told(self.run);
+            let news = self.runs.news(self.run);
             let journal = &self.runs.journal;
             match journal.events(self.run, self.after, AT_ONCE).await {
                 Ok(events) if events.is_empty() => {}
@@ -98,7 +99,7 @@ impl Reader {
                 }
             }
             tokio::select! {
-                () = Runs::news(news) => {}
+                () = news.come() => {}
                 () = self.runs.shared.drain.drains() => return None,
             }
         }

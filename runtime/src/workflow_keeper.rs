@@ -1,29 +1,30 @@
-//! Begins runs, holds those that are under way, and takes those that a process left behind.
+//! Begins runs, and keeps those that are under way and those that were left behind going on.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-
-use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::claims::Caller;
 use crate::error::AgentError;
 use crate::formats::Uuid;
 use crate::journal::JournaledRun;
+use crate::queue::Queue;
 use crate::run_report::{RunReport, RunStatus};
 use crate::schema::misshapen;
 use crate::schema_bounds::out_of_bounds;
 use crate::workflow::WorkflowSpec;
-use crate::workflow_run::{deadline, drive};
-use crate::workflow_runs::{Active, Runs, now};
-use crate::workflow_step::Going;
+use crate::workflow_hold::{claim, go_on, renew};
+use crate::workflow_runs::{Runs, now};
+use crate::workflow_worker::{listen, work};
+use serde_json::Value;
+use tokio::sync::Notify;
 
-/// Begins a run.
+/// Begins a run, or gives the one that was begun before with the same `key`, whatever that was given.
 pub(crate) async fn begin(
     runs: &Arc<Runs>,
     spec: &'static WorkflowSpec,
     input: Value,
     caller: Caller,
+    key: Option<String>,
 ) -> Result<JournaledRun, AgentError> {
     if !runs.specs.contains_key(spec.name) {
         return Err(AgentError::internal(format!("no workflow `{}`", spec.name)));
@@ -53,11 +54,22 @@ pub(crate) async fn begin(
             cancelled: false,
             steps: Vec::new(),
         };
+        let key = key.as_deref();
+        if let Some(queue) = runs.queue.clone() {
+            if let Some(earlier) = runs.journal.begin(&run, None, key).await? {
+                return Ok(earlier);
+            }
+            // Whoever asked for the run need not wait until somebody is given it.
+            tokio::spawn(hand_out(runs, queue, run.id));
+            return Ok(run);
+        }
         let slot = Arc::clone(&runs.slots).try_acquire_owned().ok();
         let hold = slot.is_some().then_some(&runs.hold);
-        runs.journal.begin(&run, hold).await?;
+        if let Some(earlier) = runs.journal.begin(&run, hold, key).await? {
+            return Ok(earlier);
+        }
         match slot {
-            Some(slot) => go_on(&runs, run.clone(), spec, slot),
+            Some(slot) => go_on(&runs, run.clone(), spec, slot, None),
             None => runs.queued.store(true, Ordering::Release),
         }
         Ok(run)
@@ -65,17 +77,25 @@ pub(crate) async fn begin(
     beginning.await.map_err(AgentError::internal)?
 }
 
+/// Has the queue give a run to somebody. A run that it doesn't get is looked for in the journal.
+async fn hand_out(runs: Arc<Runs>, queue: Arc<dyn Queue>, run: Uuid) {
+    if let Err(detail) = queue.hand_out(run).await {
+        tracing::warn!(run_id = %run, detail, "the queue does not get a run; it goes on without it");
+        runs.freed.notify_one();
+    }
+}
+
 /// The report of a run when it is over.
 pub(crate) async fn ended(runs: &Runs, run: Uuid, subject: &str) -> Result<RunReport, AgentError> {
     let gone = || AgentError::internal("a run is gone from the journal");
     loop {
-        let told = runs.told(run);
+        let news = runs.news(run);
         let report = runs.report(run, subject).await?.ok_or_else(gone)?;
         if report.status.is_over() {
             return Ok(report);
         }
         tokio::select! {
-            () = Runs::news(told) => {}
+            () = news.come() => {}
             () = runs.shared.drain.ended() => {
                 return Err(AgentError::unavailable("the service is shutting down"));
             }
@@ -87,95 +107,41 @@ pub(crate) async fn ended(runs: &Runs, run: Uuid, subject: &str) -> Result<RunRe
 pub(crate) fn start(runs: &Arc<Runs>) {
     if !runs.is_kept.swap(true, Ordering::AcqRel) {
         tokio::spawn(keep(Arc::downgrade(runs)));
+        if let Some(queue) = &runs.queue {
+            tokio::spawn(work(Arc::downgrade(runs), Arc::clone(queue)));
+            tokio::spawn(listen(Arc::downgrade(runs), Arc::clone(queue)));
+        }
     }
 }
 
-/// Holds the runs that are under way, and takes those that nobody holds, for as long as the service is there.
+/// Holds the runs that are under way, and takes those that nobody holds unless there is a queue, for as long as the
+/// service is there.
 async fn keep(runs: Weak<Runs>) {
     loop {
         let Some(runs) = runs.upgrade() else { return };
         if let Err(error) = renew(&runs).await {
             tracing::warn!(%error, "the runs under way can't be held");
         }
-        if !runs.shared.drain.begun()
+        if runs.queue.is_none()
+            && !runs.shared.drain.begun()
             && let Err(error) = claim(&runs).await
         {
             tracing::warn!(%error, "runs that were left behind can't be taken");
         }
         let pause = tokio::time::sleep(runs.hold.lasts / 3);
-        let freed = Arc::clone(&runs.freed);
+        // With a queue it is others who wait for that.
+        let freed = runs.queue.is_none().then(|| Arc::clone(&runs.freed));
         drop(runs);
         tokio::select! {
             () = pause => {}
-            () = freed.notified() => {}
+            () = notified(freed) => {}
         }
     }
 }
 
-async fn renew(runs: &Runs) -> Result<(), AgentError> {
-    let ids = runs.active().keys().copied().collect::<Vec<_>>();
-    for id in ids {
-        // Where it is not held any more, its driver finds out with its next change.
-        if runs.journal.renew(id, &runs.hold).await? == Some(true)
-            && let Some(active) = runs.active().get(&id)
-        {
-            active.cancel.send_replace(true);
-        }
+async fn notified(freed: Option<Arc<Notify>>) {
+    match freed {
+        Some(freed) => freed.notified().await,
+        None => std::future::pending().await,
     }
-    Ok(())
-}
-
-async fn claim(runs: &Arc<Runs>) -> Result<(), AgentError> {
-    for spec in runs.specs.values() {
-        loop {
-            let Ok(slot) = Arc::clone(&runs.slots).try_acquire_owned() else {
-                runs.queued.store(true, Ordering::Release);
-                return Ok(());
-            };
-            let claimed = runs.journal.claim(spec.name, &runs.hold, 1).await?;
-            let Some(run) = claimed.into_iter().next() else {
-                break;
-            };
-            // A driver that was too slow to hold its run still has it.
-            if !runs.active().contains_key(&run.id) {
-                go_on(runs, run, spec, slot);
-            }
-        }
-    }
-    runs.queued.store(false, Ordering::Release);
-    Ok(())
-}
-
-/// Has `run`, which this process holds, be driven in a task of its own.
-fn go_on(
-    runs: &Arc<Runs>,
-    run: JournaledRun,
-    spec: &'static WorkflowSpec,
-    slot: OwnedSemaphorePermit,
-) {
-    let (cancel, cancelled) = watch::channel(false);
-    let (tell, told) = watch::channel(());
-    let id = run.id;
-    runs.active().insert(id, Active { cancel, told });
-    let going = Going {
-        runs: Arc::clone(runs),
-        id,
-        spec,
-        caller: Caller {
-            subject: run.subject.clone(),
-            roles: run.roles.clone(),
-        },
-        input: run.input.clone(),
-        deadline: deadline(run.created_at, spec.timeout_ms),
-        told: tell,
-    };
-    let runs = Arc::clone(runs);
-    tokio::spawn(async move {
-        drive(Arc::new(going), run, cancelled).await;
-        runs.active().remove(&id);
-        drop(slot);
-        if runs.queued.load(Ordering::Acquire) {
-            runs.freed.notify_one();
-        }
-    });
 }

@@ -1,23 +1,20 @@
 //! Runs of workflows over HTTP: to begin one, to see how far it has come, and to call it off.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use axum::routing::any;
 use serde_json::json;
 
 use crate::accept::wanted;
+use crate::asked::{self, Asked};
 use crate::claims::Caller;
 use crate::error::AgentError;
 use crate::formats::Uuid;
-use crate::idempotency::Claim;
+use crate::idempotency;
 use crate::limits::within;
 use crate::problem::Problem;
 use crate::request::read_body;
@@ -39,41 +36,14 @@ pub(crate) const PATHS: [&str; 4] = [RUNS, ONE, EVENTS, CANCEL];
 
 /// The routes of the runs; none if there is no workflow.
 pub(crate) fn routes(runs: &Arc<Runs>) -> Router {
-    let mut router = Router::new();
     if runs.is_empty() {
-        return router;
+        return Router::new();
     }
-    for path in PATHS {
-        let runs = Arc::clone(runs);
-        let handler = move |parameters: Result<RawPathParams, RawPathParamsRejection>,
-                            request: Request| {
-            let runs = Arc::clone(&runs);
-            async move {
-                let Ok(parameters) = parameters else {
-                    return problem(Problem::new(400, "the path is not valid UTF-8"));
-                };
-                let parameters = parameters
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()));
-                let (parts, body) = request.into_parts();
-                let asked = Asked {
-                    path,
-                    parameters: parameters.collect(),
-                    parts,
-                };
-                answer(&runs, &asked, body).await
-            }
-        };
-        router = router.route(path, any(handler));
-    }
-    router
-}
-
-/// A request, without its body.
-struct Asked {
-    path: &'static str,
-    parameters: BTreeMap<String, String>,
-    parts: Parts,
+    let runs = Arc::clone(runs);
+    asked::routes(PATHS, move |asked, body| {
+        let runs = Arc::clone(&runs);
+        async move { answer(&runs, &asked, body).await }
+    })
 }
 
 type Answered = Result<Response, Box<Problem>>;
@@ -153,28 +123,22 @@ async fn begin(
     takes_json(parts)?;
     let shared = &runs.shared;
     let mut input = read_body(&parts.headers, body, shared.body_limit).await?;
-    let operation = spec.operation_id;
-    let claim = shared
-        .answers
-        .claim(&parts.headers, &caller.subject, operation, &mut input)?;
-    let claimed = match claim {
-        Claim::Keyless => None,
-        Claim::First(claimed) => Some(claimed),
-        Claim::Again(answer) => return Ok(accepted(answer)),
-    };
+    let key = idempotency::key(&parts.headers)?;
     let input = std::mem::take(input.json()?);
-    let run = workflow_keeper::begin(runs, spec, input, caller)
+    let asked = key.is_some().then(|| input.clone());
+    let run = workflow_keeper::begin(runs, spec, input, caller, key)
         .await
         .map_err(told)?;
+    if asked.is_some_and(|asked| asked != run.input) {
+        return Err(idempotency::used_otherwise());
+    }
+    // The same to who asks again: how it stands by now is for another request to say.
     let answer = json!({
         "run_id": run.id,
         "workflow": run.workflow,
-        "status": run.status,
+        "status": RunStatus::Queued,
     });
     let answer = answer.to_string();
-    if let Some(claimed) = claimed {
-        claimed.keep(&answer);
-    }
     Ok(accepted(answer))
 }
 
@@ -234,8 +198,5 @@ fn takes_json(parts: &Parts) -> Result<(), Box<Problem>> {
 
 /// What the caller is told of an error; the log is told the rest.
 pub(crate) fn told(error: AgentError) -> Box<Problem> {
-    if let AgentError::Internal(cause) = &error {
-        tracing::error!(cause, "a request about runs failed");
-    }
-    Box::new(error.to_problem())
+    asked::told("runs", error)
 }

@@ -10,12 +10,16 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::error::AgentError;
+use crate::event::PolicyKind;
 use crate::expression::Known;
 use crate::formats::DateTime;
 use crate::journal::{Change, JournaledRun};
+use crate::meter::Meter;
 use crate::problem::Problem;
-use crate::run_report::{RunEvent, RunStatus, SkipReason, StepReport, StepStatus};
+use crate::run_event::RunEvent;
+use crate::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 use crate::schedule::{Next, next};
+use crate::workflow::{OnFailure, StepSpec};
 use crate::workflow_runs::now;
 use crate::workflow_step::{Going, Task, perform};
 
@@ -23,6 +27,8 @@ use crate::workflow_step::{Going, Task, perform};
 struct Driven {
     going: Arc<Going>,
     steps: Vec<StepReport>,
+    /// What each step takes in this process.
+    meters: Vec<Meter>,
     tasks: JoinSet<(usize, StepReport)>,
     /// What has happened and is not written down yet.
     change: Change,
@@ -30,20 +36,37 @@ struct Driven {
     over: Option<(RunStatus, Option<String>)>,
 }
 
+/// Why a run is not driven any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// It is over.
+    Over,
+    /// The service stops, and anybody may go on with it at once.
+    GivenBack,
+    /// Another process goes on with it, or it can't be written down.
+    Lost,
+}
+
 /// Drives `run`, which this process holds, until it is over, the service stops or another process has taken it.
-pub(crate) async fn drive(going: Arc<Going>, run: JournaledRun, mut cancel: watch::Receiver<bool>) {
+pub(crate) async fn drive(
+    going: Arc<Going>,
+    run: JournaledRun,
+    mut cancel: watch::Receiver<bool>,
+) -> Left {
     let mut driven = Driven::new(going, run);
     let going = Arc::clone(&driven.going);
     let drain = &going.runs.shared.drain;
+    let mut left = Left::GivenBack;
     loop {
         let drains = drain.begun();
         let tasks = driven.advance(drains);
         if !driven.write().await {
             driven.tasks.shutdown().await;
+            left = Left::Lost;
             break;
         }
         if driven.change.ended.is_some() {
-            return;
+            return Left::Over;
         }
         let is_stuck = tasks.is_empty() && driven.change.steps.is_empty();
         driven.change = going.change();
@@ -71,6 +94,7 @@ pub(crate) async fn drive(going: Arc<Going>, run: JournaledRun, mut cancel: watc
             () = late(going.deadline) => {
                 let most = going.spec.timeout_ms.unwrap_or_default();
                 let detail = format!("the run took longer than {most} ms");
+                driven.change.events.push(applied(None, PolicyKind::Deadline, &detail));
                 driven.over = Some((RunStatus::Failed, Some(detail)));
             }
             () = drain.drains(), if !drains => {}
@@ -88,6 +112,7 @@ pub(crate) async fn drive(going: Arc<Going>, run: JournaledRun, mut cancel: watc
     if let Err(error) = released.await {
         tracing::warn!(run_id = %going.id, %error, "a run can't be given back");
     }
+    left
 }
 
 /// When the run of which `created_at` is known has to end.
@@ -121,6 +146,7 @@ impl Driven {
             },
             _ => RunEvent::Resumed { run_id },
         });
+        let meters = going.spec.steps.iter().map(|_| Meter::default());
         let steps = going.spec.steps.iter().map(|spec| {
             let kept = run.steps.iter().find(|kept| kept.step == spec.id);
             // What was under way when its process ended begins again.
@@ -131,6 +157,7 @@ impl Driven {
         });
         Self {
             steps: steps.collect(),
+            meters: meters.collect(),
             going,
             tasks: JoinSet::new(),
             change,
@@ -182,11 +209,11 @@ impl Driven {
     fn begin(&mut self, tasks: Vec<(usize, Task)>) {
         for (index, task) in tasks {
             let going = Arc::clone(&self.going);
-            let report = self.steps[index].clone();
+            let (report, meter) = (self.steps[index].clone(), self.meters[index].clone());
             self.tasks.spawn(async move {
                 let mut panicked = report.clone();
-                let performed = AssertUnwindSafe(perform(&going, task, report)).catch_unwind();
-                let report = performed.await.unwrap_or_else(|_| {
+                let performed = AssertUnwindSafe(perform(&going, task, report, &meter));
+                let report = performed.catch_unwind().await.unwrap_or_else(|_| {
                     let error = AgentError::internal("the handler panicked").to_problem();
                     panicked.status = StepStatus::Failed;
                     panicked.error = Some(Problem::into(error));
@@ -201,8 +228,14 @@ impl Driven {
     fn finished(&mut self, joined: Result<(usize, StepReport), tokio::task::JoinError>) {
         match joined {
             Ok((index, report)) => {
+                let is_failed = report.status == StepStatus::Failed;
                 self.steps[index] = report;
                 self.over(index);
+                if is_failed {
+                    self.change
+                        .events
+                        .push(failed(&self.going.spec.steps[index]));
+                }
             }
             Err(error) => tracing::error!(%error, "a step was lost"),
         }
@@ -218,6 +251,7 @@ impl Driven {
 
     /// Has it written down and told that a step is over.
     fn over(&mut self, index: usize) {
+        self.steps[index].usage = self.meters[index].usage();
         let report = self.steps[index].clone();
         // A step that begins and ends between two changes stands in the second one only once.
         self.change.steps.retain(|step| step.step != report.step);
@@ -270,7 +304,8 @@ impl Driven {
                 return false;
             }
         }
-        going.told.send_replace(());
+        going.wake().await;
+        going.count(&self.change.events);
         let metrics = &going.runs.shared.metrics;
         let (workflow, run_id) = (going.spec.name, going.id);
         for step in self
@@ -289,6 +324,26 @@ impl Driven {
             tracing::info!(%run_id, workflow, status, "workflow run ended");
         }
         true
+    }
+}
+
+/// What is decided about a step that has failed for good.
+fn failed(step: &StepSpec) -> RunEvent {
+    let (policy, detail) = match step.on_failure {
+        OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
+        OnFailure::Stop => (PolicyKind::Stop, "it failed, and so the run does"),
+        OnFailure::Fallback(_) => (PolicyKind::Stop, "it failed, and so did its fallback"),
+        OnFailure::Escalate => (PolicyKind::Escalate, "the run ends, and waits for a person"),
+    };
+    applied(Some(step.id), policy, detail)
+}
+
+fn applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> RunEvent {
+    RunEvent::PolicyApplied {
+        step: step.map(str::to_owned),
+        policy,
+        model: None,
+        detail: detail.to_owned(),
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
+use crate::endpoint_metrics::EndpointMetrics;
 use crate::error::AgentError;
 use crate::formats::Uuid;
 use crate::journal::{Hold, Journal};
-use crate::metrics::EndpointMetrics;
+use crate::queue::{Delivery, Queue};
 use crate::router::Shared;
 use crate::run_report::{RunReport, StepReport};
 use crate::service::{Mounted, Service};
@@ -30,6 +31,10 @@ pub(crate) struct Runs {
     pub(crate) shared: Arc<Shared>,
     /// Where runs are kept.
     pub(crate) journal: Arc<dyn Journal>,
+    /// What hands runs out to several processes, if anything does.
+    pub(crate) queue: Option<Arc<dyn Queue>>,
+    /// The runs about which other processes have something new to say.
+    pub(crate) elsewhere: broadcast::Sender<Uuid>,
     /// This process, to the journal.
     pub(crate) hold: Hold,
     /// For how long a run is kept that is over.
@@ -64,6 +69,15 @@ pub(crate) struct Active {
     pub(crate) cancel: watch::Sender<bool>,
     /// Says that there are new events.
     pub(crate) told: watch::Receiver<()>,
+    /// How the run came here from the queue, if it did.
+    pub(crate) delivery: Option<Arc<dyn Delivery>>,
+}
+
+/// What says that there may be new events of a run.
+pub(crate) struct News {
+    run: Uuid,
+    here: Option<watch::Receiver<()>>,
+    elsewhere: broadcast::Receiver<Uuid>,
 }
 
 /// This moment, to the millisecond: what the journal keeps of it.
@@ -128,32 +142,50 @@ impl Runs {
     /// Has a run be cancelled that is the caller's.
     pub(crate) async fn cancel(&self, run: Uuid) -> Result<bool, AgentError> {
         let found = self.journal.cancel(run).await?;
-        if let Some(active) = self.active().get(&run) {
+        let here = self.active().get(&run).map(|active| {
             active.cancel.send_replace(true);
+        });
+        if here.is_none() {
+            self.tell(run).await;
         }
         self.freed.notify_one();
         Ok(found)
     }
 
-    /// Waits until there may be new events of a run.
-    pub(crate) async fn news(told: Option<watch::Receiver<()>>) {
-        let look = tokio::time::sleep(LOOKS_EVERY);
-        match told {
-            Some(mut told) => tokio::select! {
-                Ok(()) = told.changed() => {}
-                () = look => {}
-            },
-            None => look.await,
-        }
-    }
-
-    /// What says that there are new events of a run from now on, if it is under way here.
-    pub(crate) fn told(&self, run: Uuid) -> Option<watch::Receiver<()>> {
-        self.active().get(&run).map(|active| {
+    /// What says that there are new events of a run from now on.
+    pub(crate) fn news(&self, run: Uuid) -> News {
+        let here = self.active().get(&run).map(|active| {
             let mut told = active.told.clone();
             told.mark_unchanged();
             told
-        })
+        });
+        News {
+            run,
+            here,
+            elsewhere: self.elsewhere.subscribe(),
+        }
+    }
+
+    /// Another process has something new to say about a run.
+    pub(crate) fn heard(&self, run: Uuid) {
+        // Nobody may be waiting for it.
+        let _ = self.elsewhere.send(run);
+    }
+
+    /// Says to other processes that there is something new about a run.
+    pub(crate) async fn tell(&self, run: Uuid) {
+        if let Some(queue) = &self.queue
+            && let Err(detail) = queue.tell(run).await
+        {
+            tracing::debug!(detail, "the other processes were not told of a run");
+        }
+    }
+
+    /// Whether there is a queue that hands runs out at the moment.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.queue
+            .as_ref()
+            .is_some_and(|queue| queue.is_reachable())
     }
 
     /// Waits until nothing is under way in this process.
@@ -161,8 +193,46 @@ impl Runs {
         let _ = self.slots.acquire_many(self.most).await;
     }
 
+    /// Waits until the queue has heard what was said to it.
+    pub(crate) async fn last_words(&self) {
+        if let Some(queue) = &self.queue
+            && let Err(detail) = queue.flush().await
+        {
+            tracing::debug!(detail, "the queue did not hear everything");
+        }
+    }
+
     /// The runs that are under way here.
     pub(crate) fn active(&self) -> MutexGuard<'_, BTreeMap<Uuid, Active>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl News {
+    /// Waits until there may be new events.
+    pub(crate) async fn come(self) {
+        let Self {
+            run,
+            here,
+            mut elsewhere,
+        } = self;
+        let from_here = async {
+            let told = match here {
+                Some(mut told) => told.changed().await.is_ok(),
+                None => false,
+            };
+            if !told {
+                std::future::pending::<()>().await;
+            }
+        };
+        let from_elsewhere = async {
+            // What was missed may be about this run.
+            while matches!(elsewhere.recv().await, Ok(other) if other != run) {}
+        };
+        tokio::select! {
+            () = from_here => {}
+            () = from_elsewhere => {}
+            () = tokio::time::sleep(LOOKS_EVERY) => {}
+        }
     }
 }

@@ -1,26 +1,30 @@
 //! Runs one step of a run: asks its agent as a request would, as often as the step says, and then its fallback.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::claims::Caller;
 use crate::context::{Run, RunContext};
+use crate::event::Event;
 use crate::expression::{Known, filled, spoken};
 use crate::formats::{DateTime, Uuid};
 use crate::input::Input;
 use crate::journal::Change;
 use crate::memory::MemorySessions;
+use crate::meter::Meter;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::respond::RequestFacts;
-use crate::run::{self, Drain};
-use crate::run_report::{RunEvent, RunStatus, StepReport, StepStatus};
+use crate::run::{self, Drain, EVENTS_AHEAD};
+use crate::run_event::RunEvent;
+use crate::run_report::{RunStatus, StepReport, StepStatus};
 use crate::session::Sessions;
 use crate::sink::Sink;
 use crate::workflow::{OnFailure, StepSpec, WorkflowSpec};
@@ -60,7 +64,9 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// The task of `step`, given what is known when it begins.
+    /// The task of `step`, given what is known when it begins. The generator checks what becomes of it, and knows the same
+    /// rules: an object is the request as it stands; without `with`, `invoke` is told everything in words, and another
+    /// endpoint is given the run's input; a fallback is told the text under `input`, or else the whole request as text.
     pub(crate) fn new(step: &'static StepSpec, known: Known<'_>) -> Self {
         let usual = || usual(step, known);
         let (request, text) = match &step.with {
@@ -72,8 +78,7 @@ impl Task {
                     Value::String(text) => text.clone(),
                     _ => spoken(&request),
                 };
-                let is_object = request.get("input").is_some();
-                match step.endpoint == INVOKE && !is_object {
+                match step.endpoint == INVOKE && !request.is_object() {
                     true => (json!({"input": &text}), text),
                     false => (request, text),
                 }
@@ -103,30 +108,32 @@ fn usual(step: &StepSpec, known: Known<'_>) -> String {
     text
 }
 
-/// Runs the task to its end; `report` is the step's so far.
-pub(crate) async fn perform(going: &Going, task: Task, mut report: StepReport) -> StepReport {
+/// Runs the task to its end; `report` is the step's so far, and `meter` counts what it takes.
+pub(crate) async fn perform(
+    going: &Going,
+    task: Task,
+    mut report: StepReport,
+    meter: &Meter,
+) -> StepReport {
     let step = task.step;
-    let mut answered = attempts(going, &task, &mut report).await;
+    let mut answered = attempts(going, &task, &mut report, meter).await;
     if let (Err(problem), OnFailure::Fallback(agent)) = (&answered, step.on_failure) {
         report.error = Some(problem.clone().into());
         report.fallback = Some(agent.to_owned());
-        let error = problem.clone().into();
-        going
-            .decided(step, "fallback", |step| RunEvent::StepFallback {
-                step,
-                agent: agent.to_owned(),
-                error,
-            })
-            .await;
+        let fallback = RunEvent::StepFallback {
+            step: step.id.to_owned(),
+            agent: agent.to_owned(),
+            error: problem.clone().into(),
+        };
+        going.tell(fallback).await;
         let request = json!({"input": task.text});
-        answered = attempt(going, agent, INVOKE, &request, step.timeout_ms).await;
+        answered = attempt(going, step, (agent, INVOKE), &request, meter).await;
     }
     match answered {
         Ok((output, reply)) => {
             report.status = StepStatus::Succeeded;
             report.output = output;
             report.model = reply.model;
-            report.usage = reply.usage;
         }
         Err(problem) => {
             report.status = StepStatus::Failed;
@@ -140,7 +147,7 @@ pub(crate) async fn perform(going: &Going, task: Task, mut report: StepReport) -
 /// What an endpoint answered, and what is known of how.
 type Answered = Result<(Value, Reply<()>), Problem>;
 
-async fn attempts(going: &Going, task: &Task, report: &mut StepReport) -> Answered {
+async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &Meter) -> Answered {
     let step = task.step;
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(step.backoff_ms))
@@ -150,13 +157,8 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport) -> Answer
         .build();
     loop {
         report.attempts += 1;
-        let answered = attempt(
-            going,
-            step.agent,
-            step.endpoint,
-            &task.request,
-            step.timeout_ms,
-        );
+        let place = (step.agent, step.endpoint);
+        let answered = attempt(going, step, place, &task.request, meter);
         let problem = match answered.await {
             Err(problem) if may_pass(&problem) => problem,
             answered => return answered,
@@ -173,15 +175,13 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport) -> Answer
         {
             return Err(problem);
         }
-        let (attempt, pause_ms) = (report.attempts, crate::log::millis(pause));
-        going
-            .decided(step, "retry", |step| RunEvent::StepRetried {
-                step,
-                attempt,
-                pause_ms,
-                error: problem.into(),
-            })
-            .await;
+        let retry = RunEvent::StepRetried {
+            step: step.id.to_owned(),
+            attempt: report.attempts,
+            pause_ms: crate::log::millis(pause),
+            error: problem.into(),
+        };
+        going.tell(retry).await;
         tokio::time::sleep(pause).await;
     }
 }
@@ -191,25 +191,28 @@ fn may_pass(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429 | 500 | 502..)
 }
 
-/// Asks an endpoint, with what a request of the run's owner would have: time, and a conversation that nobody keeps.
+/// Asks an agent's endpoint, with what a request of the run's owner would have: time, and a conversation that nobody
+/// keeps. What is decided meanwhile is told before the step goes on.
 async fn attempt(
     going: &Going,
-    agent: &'static str,
-    endpoint: &'static str,
+    step: &StepSpec,
+    (agent, endpoint): (&'static str, &'static str),
     request: &Value,
-    timeout_ms: Option<u64>,
+    meter: &Meter,
 ) -> Answered {
     let shared = &going.runs.shared;
     let Some(place) = going.runs.places.get(&(agent, endpoint)) else {
         return Err(Problem::new(500, "the service failed; its log says why"));
     };
     let spec = place.mounted.spec;
-    let timeout = timeout_ms
+    let timeout = step
+        .timeout_ms
         .or(spec.timeout_ms)
         .or(place.agent.policy.timeout_ms);
     let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
-    let end = Instant::now() + timeout;
     let id = Uuid::new_v7();
+    let (tell, mut told) = mpsc::channel(EVENTS_AHEAD);
+    let metered = meter.part();
     let cx = RunContext(Arc::new(Run {
         id,
         facts: Arc::new(RequestFacts {
@@ -221,20 +224,35 @@ async fn attempt(
         caller: going.caller.clone(),
         provider: Arc::clone(&shared.provider),
         tools: shared.tools.clone(),
-        deadline: going.deadline.map_or(end, |deadline| deadline.min(end)),
+        // When the time of the whole run is up, whoever drives it drops the step.
+        deadline: Instant::now() + timeout,
         outage: Arc::clone(&shared.outage),
         breakers: Arc::clone(&shared.breakers),
-        agents: Arc::clone(&shared.agents),
         metrics: Arc::clone(&shared.metrics),
         counted: Arc::clone(&place.metrics),
         sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
-        sink: Sink::new(id, place.agent.slug, None),
+        library: Arc::clone(&shared.library),
+        meter: metered.clone(),
+        sink: Sink::new(id, place.agent.slug, Some(tell)).quiet(),
     }));
     let input = Input::text(Bytes::from(request.to_string()));
     let handler = (place.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
     // The end of the service is no failure of the step: whoever drives the run drops it then.
-    let reply = run::run(&cx, handler, timeout, &Drain::new()).await;
+    let drain = Drain::new();
+    let mut run = pin!(run::run(&cx, handler, timeout, &drain));
+    let reply = loop {
+        tokio::select! {
+            biased;
+            Some(event) = told.recv() => going.tell_of(step, event).await,
+            reply = &mut run => break reply,
+        }
+    };
+    while let Ok(event) = told.try_recv() {
+        going.tell_of(step, event).await;
+    }
     let reply = reply.map_err(|problem| *problem)?;
+    // A handler may know of more than the models that were asked through the runtime.
+    meter.add(reply.usage.beyond(metered.usage()));
     let mut output = serde_json::from_str::<Value>(&reply.value).unwrap_or_default();
     if endpoint == INVOKE {
         output = output["output"].take();
@@ -243,23 +261,36 @@ async fn attempt(
 }
 
 impl Going {
-    /// Tells and counts what was decided about a step. If that can't be written down, whoever drives the run finds out.
-    async fn decided(
-        &self,
-        step: &StepSpec,
-        decision: &str,
-        event: impl FnOnce(String) -> RunEvent,
-    ) {
-        let change = Change {
-            events: vec![event(step.id.to_owned())],
-            ..self.change()
-        };
+    /// Tells and counts what was decided. If that can't be written down, whoever drives the run finds out.
+    async fn tell(&self, event: RunEvent) {
+        let mut change = self.change();
+        change.events.push(event);
         if let Err(error) = self.runs.journal.write(&change).await {
             tracing::warn!(run_id = %self.id, %error, "an event of a run can't be written down");
         }
-        self.told.send_replace(());
+        self.wake().await;
+        self.count(&change.events);
+    }
+
+    /// Tells what happened while an agent was at work on a step, if it is told at all.
+    async fn tell_of(&self, step: &StepSpec, event: Event) {
+        if let Some(event) = RunEvent::of_step(step.id, event) {
+            self.tell(event).await;
+        }
+    }
+
+    /// Counts what was decided.
+    pub(crate) fn count(&self, events: &[RunEvent]) {
         let metrics = &self.runs.shared.metrics;
-        metrics.step_decided(self.spec.name, step.id, decision);
+        for (step, decision) in events.iter().filter_map(RunEvent::decision) {
+            metrics.step_decided(self.spec.name, step, decision);
+        }
+    }
+
+    /// Says, here and elsewhere, that there are new events.
+    pub(crate) async fn wake(&self) {
+        self.told.send_replace(());
+        self.runs.tell(self.id).await;
     }
 
     /// A change in which nothing has changed.

@@ -4,21 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, broadcast};
 
 use crate::claims::Caller;
 use crate::error::AgentError;
 use crate::formats::Uuid;
 use crate::journal::{Hold, Journal};
+use crate::queue::Queue;
 use crate::router::Shared;
 use crate::run_report::RunReport;
 use crate::settings::WorkflowLimits;
 use crate::start::StartError;
+use crate::typed_report::{TypedReport, TypedSteps};
+use crate::validate::{Validate, check as check_input};
 use crate::workflow::{OnFailure, WorkflowSpec};
 use crate::workflow_keeper::{begin, ended};
 use crate::workflow_runs::{Place, Runs};
 use crate::workflow_step::INVOKE;
+
+/// How many runs may have news that a reader has not heard of; if there are more, it looks for itself.
+const NEWS: usize = 256;
 
 /// The workflows of a service, to be run from its own code. A handler can hold one from the beginning; there is
 /// something to run as soon as the registry that it was given to ([`Registry::workflows`](crate::Registry::workflows))
@@ -46,8 +53,24 @@ impl Workflows {
         };
         let runs = self.0.get().and_then(Weak::upgrade);
         let runs = runs.ok_or_else(|| AgentError::unavailable("the service does not run"))?;
-        let run = begin(&runs, spec, input, caller).await?;
+        let run = begin(&runs, spec, input, caller, None).await?;
         ended(&runs, run.id, subject).await
+    }
+
+    /// Runs a workflow as [`run`](Self::run) does, with its input and the outputs of its steps in their types. What is
+    /// generated of a workflow calls it. A step that failed is told in the report and is no error.
+    ///
+    /// # Errors
+    /// As those of [`run`](Self::run), and 422 for an input that its own [`Validate`] refuses.
+    pub async fn run_typed<S: TypedSteps>(
+        &self,
+        spec: &'static WorkflowSpec,
+        input: &(impl Serialize + Validate + Sync),
+        subject: &str,
+    ) -> Result<TypedReport<S>, AgentError> {
+        check_input(input).map_err(AgentError::Invalid)?;
+        let input = serde_json::to_value(input).map_err(AgentError::internal)?;
+        self.run(spec, input, subject).await?.try_into()
     }
 
     /// Has it run the workflows of `runs`, if it has none yet.
@@ -65,6 +88,7 @@ pub(crate) fn runs(
     places: BTreeMap<(&'static str, &'static str), Place>,
     shared: Arc<Shared>,
     journal: Arc<dyn Journal>,
+    queue: Option<Arc<dyn Queue>>,
     limits: WorkflowLimits,
 ) -> Result<Arc<Runs>, StartError> {
     let mut known = BTreeMap::new();
@@ -83,6 +107,8 @@ pub(crate) fn runs(
         places,
         shared,
         journal,
+        queue,
+        elsewhere: broadcast::Sender::new(NEWS),
         hold: Hold {
             holder: Uuid::new_v4().to_string(),
             lasts: limits.lease,

@@ -12,20 +12,26 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::script::{Content, Script};
 use super::wire::{self, Part, Wire};
+use crate::embedder::{Embedder, Purpose};
+use crate::hashing::HashingEmbedder;
 use crate::provider_settings::{ProviderKind, ProviderSettings};
 use crate::settings::Settings;
 
 /// The names that agents have for models; the server answers for all of them.
 const NAMES: [&str; 4] = ["default", "sonnet", "opus", "haiku"];
 
+/// Where texts are embedded.
+const EMBEDDINGS: &str = "/v1/embeddings";
+
 /// A server at 127.0.0.1 that speaks the Messages API of Anthropic at `/v1/messages` and the Chat Completions API of
-/// OpenAI at `/v1/chat/completions`. It goes away when it is dropped.
+/// OpenAI at `/v1/chat/completions`, and embeds texts at `/v1/embeddings` by their words, as
+/// [`HashingEmbedder`](crate::HashingEmbedder) does. It goes away when it is dropped.
 #[derive(Debug)]
 pub struct MockServer {
     address: SocketAddr,
@@ -59,6 +65,7 @@ impl Received {
 struct Stage {
     scripts: Mutex<VecDeque<Script>>,
     otherwise: Mutex<Option<Script>>,
+    embeddings: Mutex<VecDeque<Script>>,
     received: Mutex<Vec<Received>>,
     under_way: AtomicUsize,
 }
@@ -118,6 +125,12 @@ impl MockServer {
         *held(&self.stage.otherwise) = Some(script);
     }
 
+    /// Answers one more request for embeddings with `script`, which is an error, a silence or a recorded answer; those
+    /// for which nothing was pushed are embedded.
+    pub fn push_embedding(&self, script: Script) {
+        held(&self.stage.embeddings).push_back(script);
+    }
+
     /// What was asked so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Received> {
@@ -161,17 +174,26 @@ async fn perform(State(stage): State<Arc<Stage>>, request: Request) -> Response 
     let path = parts.uri.path().to_owned();
     let wire = match &*path {
         "/v1/messages" => Wire::Anthropic,
-        "/v1/chat/completions" => Wire::OpenAi,
+        "/v1/chat/completions" | EMBEDDINGS => Wire::OpenAi,
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
+    let embeds = path == EMBEDDINGS;
     held(&stage.received).push(Received {
         path,
         headers: parts.headers,
         body: body.clone(),
     });
-    let pushed = held(&stage.scripts).pop_front();
-    let script = pushed.or_else(|| held(&stage.otherwise).clone());
-    let script = script.unwrap_or_else(|| Script::error(500, "the mock server has no script left"));
+    let script = if embeds {
+        let pushed = held(&stage.embeddings).pop_front();
+        match pushed {
+            Some(script) => script,
+            None => embedded(&body).await,
+        }
+    } else {
+        let pushed = held(&stage.scripts).pop_front();
+        let script = pushed.or_else(|| held(&stage.otherwise).clone());
+        script.unwrap_or_else(|| Script::error(500, "the mock server has no script left"))
+    };
     let (kind, body) = match script.content {
         Content::Silence => std::future::pending().await,
         Content::Bytes(bytes) => (None, Body::from(bytes)),
@@ -195,6 +217,25 @@ async fn perform(State(stage): State<Arc<Stage>>, request: Request) -> Response 
     response
         .body(body)
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// The embeddings that a request asks for. The last one comes first, since their `index` says where they belong.
+async fn embedded(body: &Value) -> Script {
+    let texts = body["input"].as_array().into_iter().flatten();
+    let texts = texts.filter_map(|text| text.as_str().map(str::to_owned));
+    let texts = texts.collect::<Vec<_>>();
+    let dimensions = body["dimensions"].as_u64().unwrap_or(64);
+    let embedder = HashingEmbedder::new(u32::try_from(dimensions).unwrap_or(64));
+    let vectors = embedder.embed(&texts, Purpose::Document).await;
+    let data = vectors.unwrap_or_default().into_iter().enumerate().rev();
+    let data = data.map(
+        |(index, vector)| json!({ "object": "embedding", "index": index, "embedding": vector }),
+    );
+    let answer = json!({
+        "object": "list", "data": data.collect::<Vec<_>>(), "model": body["model"],
+        "usage": { "prompt_tokens": 1, "total_tokens": 1 },
+    });
+    Script::replay(200, "application/json", answer.to_string())
 }
 
 fn streamed(parts: Vec<Part>, under_way: UnderWay) -> Body {

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+use agentgen_runtime::Settings;
 use agentgen_runtime::axum::Router;
 
+use crate::orchestra::{Stage, step, workflow};
+use crate::stores::on_each;
 use crate::support::{Answer, Fails, Hangs, app_on, eventually, request, send};
 use crate::support::{Recalls, app};
 
@@ -68,4 +71,44 @@ async fn a_key_in_use_is_a_conflict_until_its_caller_goes() {
     });
     assert!(eventually(|| count() == 1).await, "the key is free again");
     second.abort();
+}
+
+#[tokio::test]
+async fn a_request_for_a_run_is_known_after_the_process_has_ended() {
+    on_each(async |fresh| {
+        if !fresh.is_shared() {
+            return;
+        }
+        let begin = async |stage: &Stage, key: &str, body: &str| {
+            let headers = [
+                ("content-type", "application/json"),
+                ("idempotency-key", key),
+            ];
+            let path = "/v1/workflows/play/runs";
+            send(&stage.app, request("POST", path, &headers, body)).await
+        };
+        let play = || workflow(vec![step("a", &[], "so")]);
+        let before = Stage::on(play(), fresh.open().await, Settings::default());
+        let first = begin(&before, "k", r#"{"topic":"ducks"}"#).await;
+        assert_eq!(first.status, 202, "{}", first.text);
+        before.over(first.header("location")).await;
+        drop(before);
+
+        // The same store, and nothing else of what was.
+        let after = Stage::on(play(), fresh.open().await, Settings::default());
+        let again = begin(&after, "k", r#"{ "topic": "ducks" }"#).await;
+        assert_eq!((again.status.as_u16(), &again.text), (202, &first.text));
+        assert_eq!(again.header("location"), first.header("location"));
+        begin(&after, "k", r#"{"topic":"geese"}"#)
+            .await
+            .problem(422);
+        begin(&after, "a key", r#"{"topic":"geese"}"#)
+            .await
+            .problem(400);
+        let other = begin(&after, "l", r#"{"topic":"ducks"}"#).await;
+        assert_ne!(other.text, first.text);
+        after.over(other.header("location")).await;
+        assert_eq!(after.asked(), ["so"], "the first one was over");
+    })
+    .await;
 }

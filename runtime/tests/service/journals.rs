@@ -4,17 +4,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentgen_runtime::{
     Change, Hold, Journal, JournaledRun, RunEvent, RunStatus, Settings, StepReport, StepStatus,
-    Usage, Uuid,
+    Take, Usage, Uuid,
 };
 use serde_json::{Value, json};
 
 use crate::stores::on_each;
 
 fn run() -> JournaledRun {
+    run_of("play", "ann\0 100%")
+}
+
+/// A run of `workflow` that has not begun.
+pub fn run_of(workflow: &str, subject: &str) -> JournaledRun {
     JournaledRun {
         id: Uuid::new_v7(),
-        workflow: "play".to_owned(),
-        subject: "ann\0 100%".to_owned(),
+        workflow: workflow.to_owned(),
+        subject: subject.to_owned(),
         roles: vec!["planner".to_owned()],
         input: json!({"topic": "a\u{0}b"}),
         status: RunStatus::Queued,
@@ -85,7 +90,7 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
         let journal = &*store.journal();
         let (ann, bob) = (hold("ann", SHORT), hold("bob", LONG));
         let run = run();
-        journal.begin(&run, Some(&ann)).await.unwrap();
+        journal.begin(&run, Some(&ann), None).await.unwrap();
         assert_eq!(
             journal.run(run.id, &run.subject).await.unwrap(),
             Some(run.clone())
@@ -125,6 +130,126 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
 }
 
 #[tokio::test]
+async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
+    on_each(async |fresh| {
+        let store = fresh.open().await;
+        let journal = &*store.journal();
+        let (ann, bob) = (hold("ann", SHORT), hold("bob", LONG));
+        let (run, other) = (run(), self::run());
+        for run in [&run, &other] {
+            journal.begin(run, None, None).await.unwrap();
+        }
+        let take = async |run: &JournaledRun, hold| journal.take(run.id, hold).await.unwrap();
+        assert_eq!(take(&run, &ann).await, Take::Taken(Box::new(run.clone())));
+        let before = SystemTime::now();
+        let Take::Held(until) = take(&run, &bob).await else {
+            panic!("it is held");
+        };
+        assert!(until > before && until <= before + SHORT, "{until:?}");
+        assert!(matches!(take(&run, &ann).await, Take::Held(_)));
+
+        // The other one is free all the while, and this one is when the hold has ended.
+        assert_eq!(
+            take(&other, &bob).await,
+            Take::Taken(Box::new(other.clone()))
+        );
+        assert!(
+            written(
+                journal,
+                &change(&run, "ann", step(StepStatus::Succeeded, "a"))
+            )
+            .await
+        );
+        tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
+        let Take::Taken(taken) = take(&run, &bob).await else {
+            panic!("nobody holds it");
+        };
+        assert_eq!(taken.steps, [step(StepStatus::Succeeded, "a")]);
+        assert!(!written(journal, &change(&run, "ann", step(StepStatus::Failed, ""))).await);
+
+        // What is given back can be taken at once, and what is over can't any more.
+        journal.release(run.id, "bob").await.unwrap();
+        assert!(matches!(take(&run, &ann).await, Take::Taken(_)));
+        let now = SystemTime::now();
+        let end = Change {
+            status: RunStatus::Completed,
+            ended: Some((now, now + LONG)),
+            steps: Vec::new(),
+            ..change(&run, "ann", step(StepStatus::Failed, ""))
+        };
+        assert!(written(journal, &end).await);
+        assert_eq!(take(&run, &bob).await, Take::Over);
+        assert_eq!(
+            journal.take(Uuid::new_v7(), &bob).await.unwrap(),
+            Take::Missing
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_for_a_run_begins_one_run() {
+    on_each(async |fresh| {
+        let store = fresh.open().await;
+        let journal = store.journal();
+        let ann = hold("ann", LONG);
+        let first = run();
+        let begin = async |run: &JournaledRun, key| journal.begin(run, Some(&ann), key).await;
+        assert_eq!(begin(&first, Some("k%1")).await.unwrap(), None);
+        let done = change(&first, "ann", step(StepStatus::Succeeded, "a"));
+        assert!(written(&*journal, &done).await);
+        // It is given as it stands, and what was to be begun is not there.
+        let again = run();
+        let earlier = begin(&again, Some("k%1")).await.unwrap().unwrap();
+        assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Running));
+        assert_eq!(earlier.steps, done.steps);
+        assert_eq!(journal.run(again.id, &again.subject).await.unwrap(), None);
+
+        // Another key, another owner, another workflow and no key are other requests.
+        for (run, key) in [
+            (run(), Some("k")),
+            (run_of("play", "bob"), Some("k%1")),
+            (run_of("other", &first.subject), Some("k%1")),
+            (run(), None),
+            (run(), None),
+        ] {
+            assert_eq!(begin(&run, key).await.unwrap(), None, "{key:?}");
+        }
+
+        // With the run its key is forgotten.
+        let now = SystemTime::now();
+        let end = Change {
+            status: RunStatus::Completed,
+            ended: Some((now, now)),
+            steps: Vec::new(),
+            ..done
+        };
+        assert!(written(&*journal, &end).await);
+        assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
+        assert_eq!(begin(&again, Some("k%1")).await.unwrap(), None);
+
+        // Of several at once one begins it.
+        let mut tasks = Vec::new();
+        for _ in 0..8 {
+            let journal = store.journal();
+            tasks.push(tokio::spawn(async move {
+                let run = run();
+                let earlier = journal.begin(&run, None, Some("at once")).await.unwrap();
+                earlier.map_or((run.id, true), |earlier| (earlier.id, false))
+            }));
+        }
+        let mut told = Vec::new();
+        for task in tasks {
+            told.push(task.await.unwrap());
+        }
+        let new = told.iter().filter(|(_, is_new)| *is_new).count();
+        assert_eq!(new, 1, "{told:?}");
+        assert!(told.iter().all(|(id, _)| *id == told[0].0), "{told:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_run_that_is_over_is_kept_until_it_expires() {
     on_each(async |fresh| {
         let store = fresh.open().await;
@@ -132,7 +257,7 @@ async fn a_run_that_is_over_is_kept_until_it_expires() {
         let ann = hold("ann", LONG);
         let (run, other) = (run(), run());
         for run in [&run, &other] {
-            journal.begin(run, Some(&ann)).await.unwrap();
+            journal.begin(run, Some(&ann), None).await.unwrap();
         }
         assert!(journal.cancel(run.id).await.unwrap());
         assert_eq!(journal.renew(run.id, &ann).await.unwrap(), Some(true));
@@ -177,7 +302,7 @@ async fn many_that_claim_at_once_get_every_run_once() {
         let mut begun = Vec::new();
         for _ in 0..20 {
             let run = run();
-            first.journal().begin(&run, None).await.unwrap();
+            first.journal().begin(&run, None, None).await.unwrap();
             begun.push(run.id);
         }
         let mut tasks = Vec::new();

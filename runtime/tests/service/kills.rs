@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ const SERVE: &str = "TEST_KILLED";
 /// How often a service is killed if nobody says.
 const USUAL_KILLS: u64 = 8;
 /// The steps of a run.
-const STEPS: [&str; 6] = ["plan", "left", "middle", "right", "join", "end"];
+pub const STEPS: [&str; 6] = ["plan", "left", "middle", "right", "join", "end"];
 
-fn play() -> WorkflowSpec {
+pub fn play() -> WorkflowSpec {
     workflow(vec![
         step("plan", &[], "mark plan 15"),
         step("left", &["plan"], "mark left 5"),
@@ -43,7 +43,7 @@ fn program() {
     }
 }
 
-fn start(url: &str, marks: &Path) -> Child {
+pub fn start(url: &str, marks: &Path, more: &[(&str, &str)]) -> Child {
     let program = std::env::current_exe().unwrap();
     Command::new(program)
         .args(["kills::program", "--exact", "--nocapture"])
@@ -52,6 +52,7 @@ fn start(url: &str, marks: &Path) -> Child {
         .env("AGENTGEN_ADDRESS", "127.0.0.1:0")
         .env("AGENTGEN_STORE_URL", url)
         .env("AGENTGEN_WORKFLOWS_LEASE", "150ms")
+        .envs(more.iter().copied())
         .current_dir(std::env::temp_dir())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -60,10 +61,10 @@ fn start(url: &str, marks: &Path) -> Child {
 }
 
 /// xorshift64: the same moments for the same seed.
-struct Moments(u64);
+pub struct Moments(pub u64);
 
 impl Moments {
-    fn next(&mut self, most: u64) -> Duration {
+    pub fn next(&mut self, most: u64) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -71,22 +72,24 @@ impl Moments {
     }
 }
 
-fn number(variable: &str, usual: u64) -> u64 {
+pub fn number(variable: &str, usual: u64) -> u64 {
     let text = std::env::var(variable).ok();
     text.map_or(usual, |text| text.parse().unwrap())
 }
 
 /// How often each step of each run was begun.
-fn executions(marks: &Path) -> BTreeMap<String, usize> {
+pub fn executions(marks: &[PathBuf]) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
-    for line in std::fs::read_to_string(marks).unwrap().lines() {
-        *times.entry(line.to_owned()).or_default() += 1;
+    for path in marks {
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            *times.entry(line.to_owned()).or_default() += 1;
+        }
     }
     times
 }
 
 /// The steps that the journal says are over, as they stand in the marks.
-async fn finished(journal: &dyn Journal, runs: &[Uuid]) -> (Vec<String>, usize) {
+pub async fn finished(journal: &dyn Journal, runs: &[Uuid]) -> (Vec<String>, usize) {
     let (mut over, mut open) = (Vec::new(), 0);
     for id in runs {
         let run = journal.run(*id, "anonymous").await.unwrap().unwrap();
@@ -98,7 +101,7 @@ async fn finished(journal: &dyn Journal, runs: &[Uuid]) -> (Vec<String>, usize) 
     (over, open)
 }
 
-async fn begin(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
+pub async fn begin(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
     let path = "/v1/workflows/play/runs";
     let (status, answer) = ask(address, "POST", path, r#"{"topic":"x"}"#).await;
     assert_eq!(status, 202, "{answer}");
@@ -120,7 +123,7 @@ async fn survives(fresh: Fresh) {
     let mut settled = BTreeMap::new();
     let (mut amid, mut early) = (0, 0);
     for round in 0..kills {
-        let mut child = start(&fresh.url, &marks);
+        let mut child = start(&fresh.url, &marks, &[]);
         // Every fourth one is killed while it starts, and goes on with what is there.
         if round % 4 == 3 {
             early += 1;
@@ -135,7 +138,7 @@ async fn survives(fresh: Fresh) {
         child.wait().unwrap();
         let (over, open) = finished(&*journal, &runs).await;
         amid += usize::from(open > 0);
-        let times = executions(&marks);
+        let times = executions(std::slice::from_ref(&marks));
         for step in over {
             let now = times[&step];
             let before = *settled.entry(step.clone()).or_insert(now);
@@ -145,7 +148,7 @@ async fn survives(fresh: Fresh) {
             );
         }
     }
-    let mut child = start(&fresh.url, &marks);
+    let mut child = start(&fresh.url, &marks, &[]);
     listening(&mut child);
     for _ in 0..600 {
         if finished(&*journal, &runs).await.1 == 0 {
@@ -155,7 +158,7 @@ async fn survives(fresh: Fresh) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let times = executions(&marks);
+    let times = executions(std::slice::from_ref(&marks));
     let mut again = 0;
     for id in &runs {
         let run = journal.run(*id, "anonymous").await.unwrap().unwrap();

@@ -1,15 +1,18 @@
 //! What the log says of models, and what it never says.
 
+use std::future::pending;
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{Policy, Secret, Settings};
+use agentgen_runtime::{Policy, Secret, Settings, serve_on};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::stage::{KINDS, agent, desk_with, invoke, mock, nowhere, played_by, registry_of};
-use crate::support::post;
+use crate::support::{post, registry};
 
 /// A log that is kept.
 #[derive(Clone, Default)]
@@ -138,4 +141,33 @@ async fn a_service_on_echo_says_so_once() {
     invoke(&app, "hi").await;
     drop(guard);
     assert_eq!(log.text().matches("no provider is set").count(), 1);
+}
+
+#[tokio::test]
+async fn a_service_with_no_place_for_more_connections_says_so_once_in_a_while_and_counts_it() {
+    let log = Log::default();
+    let _guard = log.keep(tracing::Level::WARN);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = Settings {
+        connections: 1,
+        ..Settings::default()
+    };
+    tokio::spawn(serve_on(listener, registry(), settings, pending()));
+    // Each connection is the only one there may be while it is open.
+    let mut metrics = String::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        metrics.clear();
+        stream.read_to_string(&mut metrics).await.unwrap();
+    }
+    let line = |line: &&str| line.starts_with("agentgen_connections_full_total ");
+    let line = metrics.lines().find(line).unwrap();
+    let count = line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    assert!((2..=3).contains(&count), "{line}");
+    let text = log.text();
+    assert_eq!(text.matches("limits.connections").count(), 1, "{text}");
+    assert!(text.contains("most=1"), "{text}");
 }

@@ -58,6 +58,20 @@ pub fn workflow(steps: Vec<StepSpec>) -> WorkflowSpec {
     }
 }
 
+/// `plan`, then `left` and `right` side by side, then `join`.
+pub fn diamond() -> WorkflowSpec {
+    workflow(vec![
+        StepSpec { id: "plan", ..STEP },
+        step("left", &["plan"], "wait 80"),
+        step("right", &["plan"], "wait 81"),
+        StepSpec {
+            id: "join",
+            needs: &["left", "right"],
+            ..STEP
+        },
+    ])
+}
+
 /// Does what its input says: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, or says it again.
 async fn obey(cx: &RunContext, asked: &Asked, input: String) -> Result<InvokeResponse, AgentError> {
     let times = {
@@ -169,6 +183,22 @@ impl Stage {
         answer.header("location").to_owned()
     }
 
+    /// The agents and the workflow of `registry`.
+    pub fn of(registry: Registry, settings: Settings) -> Self {
+        let workflows = Workflows::default();
+        let registry = registry.workflows(&workflows);
+        Self {
+            app: registry.into_router(settings).unwrap(),
+            workflows,
+            asked: Asked::default(),
+        }
+    }
+
+    /// The events of the run that is there, until it is over, with their numbers.
+    pub async fn events(&self, place: &str) -> Vec<(u64, Value)> {
+        events(&get(&self.app, &format!("{place}/events")).await.text)
+    }
+
     /// The report of the run that is there, when it is over.
     pub async fn over(&self, place: &str) -> Value {
         for _ in 0..1000 {
@@ -190,6 +220,21 @@ impl Stage {
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// The events of a stream: ids and data.
+pub fn events(text: &str) -> Vec<(u64, Value)> {
+    let mut events = Vec::new();
+    let mut id = 0;
+    for line in text.lines() {
+        if let Some(number) = line.strip_prefix("id: ") {
+            id = number.parse().unwrap();
+        }
+        if let Some(data) = line.strip_prefix("data: ") {
+            events.push((id, serde_json::from_str(data).unwrap()));
+        }
+    }
+    events
 }
 
 /// A step of a report.

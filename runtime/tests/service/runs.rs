@@ -183,10 +183,19 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
             .iter()
             .map(|(_, name, _)| name.as_str())
             .collect::<Vec<_>>();
-        assert_eq!(names, ["run.started", "output.delta", "run.failed"]);
-        assert_eq!(events[2].2["problem"]["status"], 504);
         assert_eq!(
-            events[2].2["problem"]["detail"],
+            names,
+            [
+                "run.started",
+                "output.delta",
+                "policy.applied",
+                "run.failed"
+            ]
+        );
+        assert_eq!(events[2].2["policy"], "deadline");
+        assert_eq!(events[3].2["problem"]["status"], 504);
+        assert_eq!(
+            events[3].2["problem"]["detail"],
             "the run took longer than 50 ms"
         );
     }

@@ -335,6 +335,8 @@ fn settings_can_be_checked_without_serving() {
     assert_eq!(code, Some(0), "{complaint}");
     assert!(told.contains("the settings are fine") && told.contains("authentication none"));
     assert!(!told.contains("listening"));
+    assert!(told.contains("documents      in the store\n"), "{told}");
+    assert!(told.contains("embeddings     hashing\n"), "{told}");
     let (code, told, complaint) = check(&[
         ("AGENTGEN_AUTH_HS256_SECRET", secret),
         ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
@@ -380,6 +382,20 @@ fn settings_can_be_checked_without_serving() {
         assert!(complaint.contains(part), "{complaint}");
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
         assert!(!complaint.contains("hunter2"), "{complaint}");
+    }
+    for (model, told) in [
+        (
+            "openai:text-embedding-3-small",
+            "providers.openai.api_key: is not set, nor is OPENAI_API_KEY",
+        ),
+        (
+            "anthropic:claude",
+            "embeddings.model: the provider `anthropic` has no embeddings",
+        ),
+    ] {
+        let (code, _, complaint) = check(&[("AGENTGEN_EMBEDDINGS_MODEL", model)]);
+        assert_eq!(code, Some(2));
+        assert!(complaint.contains(told), "{complaint}");
     }
 }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::{EndpointSpec, JsonValue, Registry, RunContext, Settings};
 use serde_json::{Value, json};
 
-use crate::support::{Hangs, Recalls, Says, app_on, eventually, post};
+use crate::agents::desk;
+use crate::support::{Hangs, Librarian, Recalls, Says, app_on, eventually, get, post};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -74,6 +76,39 @@ async fn a_declared_endpoint_goes_on_under_an_id_of_the_callers() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn an_answer_with_a_place_for_it_tells_the_conversation_whatever_the_model_says() {
+    static TALK: EndpointSpec = EndpointSpec {
+        operation_id: "talkDesk",
+        path: "/talk",
+        output_schema: r#"{"type":"object","properties":{"reply":{"type":"string"},"session_id":{"type":"string"}},"required":["reply","session_id"]}"#,
+        output_example: r#"{"reply":"","session_id":"an example"}"#,
+        ..desk::CHAT
+    };
+    let says = Says(r#"{"reply":"ok","session_id":"made up"}"#.into());
+    for registry in [Registry::new("{}"), Registry::new("{}").provider(says)] {
+        let talk = |cx: RunContext, request: desk::ChatRequest| async move {
+            cx.run::<_, JsonValue>(&desk::SPEC, &TALK, request).await
+        };
+        let desk = desk::service(Librarian).endpoint(&TALK, talk);
+        let app = registry
+            .service(desk)
+            .into_router(Settings::default())
+            .unwrap();
+        let first = post(&app, "/talk", r#"{"message":"a"}"#).await.json();
+        let id = &first["session_id"];
+        assert_eq!(id.as_str().unwrap().len(), 36, "{first}");
+        let body = json!({"message": "b", "session_id": id}).to_string();
+        let second = post(&app, "/talk", &body).await.json();
+        assert_eq!(&second["session_id"], id);
+        let messages = format!("/v1/agents/desk/sessions/{}/messages", id.as_str().unwrap());
+        let messages = get(&app, &messages).await.json();
+        assert_eq!(messages["messages"].as_array().unwrap().len(), 4);
+        let other = post(&app, "/talk", r#"{"message":"c"}"#).await.json();
+        assert_ne!(&other["session_id"], id);
+    }
 }
 
 #[tokio::test]

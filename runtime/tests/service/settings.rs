@@ -93,6 +93,12 @@ fn every_key_of_the_file_is_heeded() {
             agent = "5/day"
             [store]
             url = "memory:"
+            [embeddings]
+            model = "local:e5"
+            dimensions = 384
+            [documents]
+            url = "https://vectors.example:6333"
+            api_key = "sk-hush"
             [models]
             default = "echo"
             [providers.local]
@@ -126,6 +132,12 @@ fn every_key_of_the_file_is_heeded() {
     assert_eq!(settings.rates.address, rate(1, 1));
     assert_eq!(settings.rates.agent, rate(5, 24 * 60 * 60));
     assert_eq!(settings.store.expose(), "memory:");
+    assert_eq!(settings.embeddings.model, "local:e5");
+    assert_eq!(settings.embeddings.dimensions, Some(384));
+    assert_eq!(settings.embeddings.provider, None);
+    let documents = settings.documents.unwrap();
+    assert_eq!(documents.url, "https://vectors.example:6333");
+    assert_eq!(documents.api_key.unwrap().expose(), "sk-hush");
     assert_eq!(settings.models["default"], "echo");
     let local = &settings.providers["local"];
     assert_eq!(local.kind, ProviderKind::OpenAi);
@@ -481,4 +493,55 @@ fn authentication_that_makes_no_sense_is_one_error() {
     ] {
         read(fine, &[]).unwrap();
     }
+}
+
+#[test]
+fn what_embeds_and_where_documents_are_kept_can_be_set() {
+    let usual = settings(&[]).unwrap();
+    assert_eq!(usual.embeddings.model, "hashing");
+    assert_eq!((usual.embeddings.dimensions, usual.documents), (None, None));
+    let set = settings(&[
+        ("AGENTGEN_EMBEDDINGS_MODEL", "openai:text-embedding-3-small"),
+        ("AGENTGEN_EMBEDDINGS_DIMENSIONS", "256"),
+        ("OPENAI_API_KEY", "sk-hush"),
+        ("AGENTGEN_DOCUMENTS_URL", "http://127.0.0.1:6333"),
+        ("AGENTGEN_DOCUMENTS_API_KEY", "sk-hush"),
+    ]);
+    let set = set.unwrap();
+    let provider = set.embeddings.provider.clone().unwrap();
+    assert_eq!(provider.api_key.unwrap().expose(), "sk-hush");
+    assert!(
+        set.providers.is_empty(),
+        "agents' models are answered for as before"
+    );
+    assert_eq!(set.embeddings.dimensions, Some(256));
+    assert!(!format!("{set:?}").contains("sk-hush"));
+    for (variables, told) in [
+        (
+            &[("AGENTGEN_EMBEDDINGS_MODEL", "e5")][..],
+            "AGENTGEN_EMBEDDINGS_MODEL: must be `hashing` or `provider:model`",
+        ),
+        (
+            &[("AGENTGEN_EMBEDDINGS_DIMENSIONS", "0")],
+            "AGENTGEN_EMBEDDINGS_DIMENSIONS: must be 1 at least",
+        ),
+        (
+            &[("AGENTGEN_EMBEDDINGS_DIMENSIONS", "many")],
+            "AGENTGEN_EMBEDDINGS_DIMENSIONS: ",
+        ),
+        (
+            &[("AGENTGEN_DOCUMENTS_URL", "127.0.0.1:6333")],
+            "AGENTGEN_DOCUMENTS_URL: is no address such as",
+        ),
+        (
+            &[("AGENTGEN_DOCUMENTS_API_KEY", "sk-hush")],
+            "AGENTGEN_DOCUMENTS_API_KEY: is set, but documents.url is not",
+        ),
+    ] {
+        let error = settings(variables).unwrap_err();
+        assert!(error.starts_with(told), "{error}");
+        assert!(!error.contains("sk-hush"), "{error}");
+    }
+    let misspelt = wrong("[embeddings]\nmodell = \"hashing\"\n");
+    assert!(misspelt.contains("did you mean `model`"), "{misspelt}");
 }

@@ -11,6 +11,7 @@ pub static SPEC: ::agentgen_runtime::AgentSpec = ::agentgen_runtime::AgentSpec {
     model: ::core::option::Option::Some("sonnet"),
     tools: ::core::option::Option::Some(&["Read", "Bash(git diff:*)"]),
     agents: &["architect"],
+    documents: ::core::option::Option::None,
     policy: ::agentgen_runtime::Policy {
         fallbacks: &["haiku"],
         timeout_ms: ::core::option::Option::Some(30000),
@@ -27,6 +28,7 @@ pub static CHAT: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::Endpoint
     path: "/chat",
     stream: true,
     handler: ::agentgen_runtime::Handler::Model,
+    retrieve: ::core::option::Option::None,
     roles: &["user"],
     parameters: &[],
     input_schema: r##"{"type":"object","properties":{"message":{"type":"string","minLength":1},"labels":{"type":"array","items":{"$ref":"#/$defs/Label"}},"session_id":{"type":"string"}},"required":["message"],"additionalProperties":false,"$defs":{"Label":{"type":"string"}}}"##,
@@ -44,6 +46,7 @@ pub static SEARCH: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::Endpoi
     path: "/shelves/{shelf}/search",
     stream: false,
     handler: ::agentgen_runtime::Handler::Code,
+    retrieve: ::core::option::Option::None,
     roles: &[],
     parameters: &[
         ::agentgen_runtime::Parameter {
@@ -85,6 +88,7 @@ pub static INVOKE: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::Endpoi
     path: "/v1/agents/desk/invoke",
     stream: true,
     handler: ::agentgen_runtime::Handler::Model,
+    retrieve: ::core::option::Option::None,
     roles: &[],
     parameters: &[],
     input_schema: r#"{"type":"object"}"#,

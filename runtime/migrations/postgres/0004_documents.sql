@@ -1,0 +1,35 @@
+-- How often a collection was changed: whoever keeps its passages in memory sees by this that there is something new.
+CREATE TABLE document_collections (
+    name TEXT NOT NULL PRIMARY KEY,
+    version BIGINT NOT NULL
+);
+
+CREATE TABLE documents (
+    collection TEXT NOT NULL,
+    -- In the order of bytes, as everywhere else.
+    id TEXT COLLATE "C" NOT NULL,
+    -- The version of its collection that put or removed it. Of a document that was removed this line stays, without a
+    -- head and a text, so that others hear of it.
+    version BIGINT NOT NULL,
+    -- JSON: all but the text. JSON can write every character, a column of text can't.
+    head TEXT,
+    -- JSON: the text.
+    body TEXT,
+    -- What embedded it.
+    model TEXT NOT NULL,
+    passages BIGINT NOT NULL,
+    PRIMARY KEY (collection, id)
+);
+
+CREATE INDEX documents_by_version ON documents (collection, version);
+
+-- A passage's body is JSON: {"title": "...", "text": "..."}. The vector is its numbers, four bytes each, the lowest first.
+CREATE TABLE document_passages (
+    collection TEXT NOT NULL,
+    document TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    vector BYTEA NOT NULL,
+    PRIMARY KEY (collection, document, number),
+    FOREIGN KEY (collection, document) REFERENCES documents (collection, id) ON DELETE CASCADE
+);

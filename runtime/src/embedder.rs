@@ -1,0 +1,36 @@
+//! What turns texts into vectors that lie near each other where the texts mean the same.
+
+use std::pin::Pin;
+
+use crate::error::AgentError;
+
+/// Embeds texts.
+pub trait Embedder: Send + Sync + 'static {
+    /// The name of the model. Vectors are only compared with others of the same name, so that anything that changes
+    /// them is part of it.
+    fn model(&self) -> &str;
+
+    /// How many numbers a vector has; `None` if only the vectors themselves tell.
+    fn dimensions(&self) -> Option<u32>;
+
+    /// The vectors of `texts`, one for each in the same order, all of the same size and of length 1. What has no
+    /// meaning at all may be all zeros.
+    ///
+    /// # Errors
+    /// What the provider of the model says, as for [`Provider`](crate::Provider).
+    fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> Embedding<'a>;
+}
+
+/// Vectors on their way.
+pub type Embedding<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Vec<f32>>, AgentError>> + Send + 'a>>;
+
+/// What vectors are for: some models embed what is looked for otherwise than what is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Purpose {
+    /// To be found.
+    #[default]
+    Document,
+    /// To find.
+    Query,
+}

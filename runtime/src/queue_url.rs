@@ -1,0 +1,139 @@
+//! What `workflows.queue` may say.
+
+/// The setting.
+pub(crate) const SETTING: &str = "workflows.queue";
+/// What is wrong with it where processes can't share the journal.
+pub(crate) const NOT_SHARED: &str = "needs store.url to be postgres://USER@HOST/DATABASE: the processes that runs are \
+     handed out to keep them in one database";
+
+/// The stream of a service that names none.
+#[cfg(feature = "nats")]
+const STREAM: &str = "agentgen";
+/// The longest name of a stream.
+#[cfg(feature = "nats")]
+const LONGEST_STREAM: usize = 64;
+
+/// Where runs are handed out. It has no `Debug`: it may hold a password.
+#[cfg(feature = "nats")]
+pub(crate) struct QueueUrl {
+    /// The server, without who asks.
+    pub(crate) server: async_nats::ServerAddr,
+    /// Who asks.
+    pub(crate) login: Login,
+    /// The stream's name.
+    pub(crate) stream: String,
+}
+
+/// What a server is told of who asks.
+#[cfg(feature = "nats")]
+pub(crate) enum Login {
+    /// Nothing.
+    Anonymous,
+    /// A token.
+    Token(crate::secret::Secret),
+    /// A user and a password.
+    User(String, crate::secret::Secret),
+}
+
+/// There is none without the feature `nats`.
+#[cfg(not(feature = "nats"))]
+pub(crate) enum QueueUrl {}
+
+#[cfg(feature = "nats")]
+impl QueueUrl {
+    /// Reads `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][/STREAM]`, or the same with `tls://`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and nothing of what it says: it may hold a password.
+    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+        let shape = || {
+            "must be nats://HOST:PORT or tls://HOST:PORT, with USER:PASSWORD@ or TOKEN@ before the host if the server \
+             asks for it (special characters are written with %), and with /STREAM behind it if the stream is not to \
+             be `agentgen`"
+                .to_owned()
+        };
+        if !["nats://", "tls://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
+            return Err(shape());
+        }
+        let server = url.parse::<async_nats::ServerAddr>().map_err(|_| shape())?;
+        if server.host().is_empty() {
+            return Err(shape());
+        }
+        let login = match (server.username(), server.password()) {
+            (None, None) => Login::Anonymous,
+            (Some(token), None) => Login::Token(decoded(token)),
+            (Some(user), Some(password)) => {
+                Login::User(decoded(user).expose().to_owned(), decoded(password))
+            }
+            (None, Some(_)) => return Err(shape()),
+        };
+        let mut bare = server.into_inner();
+        if bare.query().is_some() || bare.fragment().is_some() {
+            return Err("has parameters, and takes none".to_owned());
+        }
+        let stream = match bare.path().trim_start_matches('/') {
+            "" => STREAM,
+            stream => stream,
+        };
+        let is_name = |stream: &str| {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            stream.len() <= LONGEST_STREAM && stream.bytes().all(is_part)
+        };
+        if !is_name(stream) {
+            let detail = "names a stream that has other characters than letters, digits, - and _, or more than 64";
+            return Err(detail.to_owned());
+        }
+        let stream = stream.to_owned();
+        bare.set_path("");
+        if bare.set_username("").is_err() || bare.set_password(None).is_err() {
+            return Err(shape());
+        }
+        Ok(Self {
+            server: async_nats::ServerAddr::from_url(bare).map_err(|_| shape())?,
+            login,
+            stream,
+        })
+    }
+
+    /// The server and the stream, in words.
+    pub(crate) fn told(&self) -> String {
+        let (host, port) = (self.server.host(), self.server.port());
+        format!("the stream `{}` at {host}:{port}", self.stream)
+    }
+}
+
+/// A part of a URL, in which some characters are written with %.
+#[cfg(feature = "nats")]
+fn decoded(part: &str) -> crate::secret::Secret {
+    // What means something in a form means itself here.
+    let part = part
+        .replace('+', "%2B")
+        .replace('&', "%26")
+        .replace('=', "%3D");
+    let mut pairs = form_urlencoded::parse(part.as_bytes());
+    let text = pairs
+        .next()
+        .map_or_else(String::new, |(text, _)| text.into_owned());
+    crate::secret::Secret::new(text)
+}
+
+#[cfg(not(feature = "nats"))]
+impl QueueUrl {
+    /// Says that there is no queue in this program.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn parse(_: &str) -> Result<Self, String> {
+        let detail =
+            "needs the feature `nats` of agentgen-runtime, which this program was built without";
+        Err(detail.to_owned())
+    }
+
+    /// Never called.
+    pub(crate) fn told(&self) -> String {
+        match *self {}
+    }
+}

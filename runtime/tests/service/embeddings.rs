@@ -1,0 +1,257 @@
+//! Embeddings of a provider, and of a program's own.
+
+use std::time::{Duration, Instant};
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::{
+    Embedder, Embedding, Embeddings, ProviderKind, Purpose, Secret, Settings, Store,
+};
+use serde_json::{Value, json};
+
+use crate::reading_room::{ask, hits, put, registry, room_on, shelf};
+use crate::support::{get, post};
+
+fn settings(server: &MockServer) -> Settings {
+    let mut settings = server.settings(ProviderKind::OpenAi);
+    settings.embeddings = Embeddings {
+        model: "mock:small".to_owned(),
+        ..Embeddings::default()
+    };
+    settings.providers.get_mut("mock").unwrap().api_key = Some(Secret::new("sk-hush"));
+    settings
+}
+
+async fn served() -> (MockServer, Router) {
+    let server = MockServer::start().await.unwrap();
+    let app = registry().into_router(settings(&server)).unwrap();
+    (server, app)
+}
+
+const TEXTS: &str = r#"{"texts": ["the sea", "bread"]}"#;
+
+#[tokio::test]
+async fn a_provider_embeds_in_the_format_of_openai() {
+    let (server, app) = served().await;
+    shelf(&app).await;
+    let found = ask(
+        &app,
+        "/search",
+        json!({ "query": "spring tides at full moon" }),
+    )
+    .await;
+    assert_eq!(found["hits"][0]["id"], "tides#1");
+    assert_eq!(found["model"], "mock:small");
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].path, "/v1/embeddings");
+    assert_eq!(requests[0].header("authorization"), "Bearer sk-hush");
+    let body = &requests[0].body;
+    assert_eq!(body["model"], "small");
+    assert_eq!(body["encoding_format"], "float");
+    assert_eq!(body.get("dimensions"), None);
+    let first = "Tides\n\nThe moon pulls the water of the oceans.";
+    assert_eq!(
+        body["input"][0], first,
+        "what a passage stands under is embedded with it"
+    );
+    assert_eq!(
+        requests[1].body["input"],
+        json!(["spring tides at full moon"])
+    );
+}
+
+#[tokio::test]
+async fn vectors_are_put_where_their_index_says_and_made_of_length_one() {
+    let (server, app) = served().await;
+    let answer = json!({ "data": [
+        { "index": 1, "embedding": [0, -5] }, { "index": 0, "embedding": [3, 4] } ] });
+    server.push_embedding(Script::replay(200, "application/json", answer.to_string()));
+    let answer = post(&app, "/embed", TEXTS).await.json();
+    assert_eq!(answer["vectors"], json!([[0.6, 0.8], [0.0, -1.0]]));
+    assert_eq!(answer["dimensions"], 2);
+}
+
+#[tokio::test]
+async fn many_texts_go_in_batches() {
+    let (server, app) = served().await;
+    let texts = (0..150).map(|n| format!("text {n}")).collect::<Vec<_>>();
+    let answer = ask(&app, "/embed", json!({ "texts": texts })).await;
+    assert_eq!(answer["vectors"].as_array().unwrap().len(), 150);
+    let requests = server.requests();
+    let sizes = requests
+        .iter()
+        .map(|request| request.body["input"].as_array().unwrap().len());
+    assert_eq!(sizes.collect::<Vec<_>>(), [64, 64, 22]);
+    let last = ask(&app, "/embed", json!({ "text": "text 149" })).await;
+    assert_eq!(
+        last["vector"], answer["vectors"][149],
+        "the order is that of the texts"
+    );
+}
+
+#[tokio::test]
+async fn dimensions_are_asked_for_and_part_of_the_models_name() {
+    let server = MockServer::start().await.unwrap();
+    let mut settings = settings(&server);
+    settings.embeddings.dimensions = Some(32);
+    let app = registry().into_router(settings).unwrap();
+    let answer = post(&app, "/embed", TEXTS).await.json();
+    assert_eq!(server.requests()[0].body["dimensions"], 32);
+    assert_eq!(
+        (&answer["dimensions"], &answer["model"]),
+        (&json!(32), &json!("mock:small/32"))
+    );
+    let short = json!({ "data": [{ "embedding": [1] }, { "embedding": [1] }] });
+    server.push_embedding(Script::replay(200, "application/json", short.to_string()));
+    post(&app, "/embed", TEXTS).await.problem(502);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again_and_the_rest_is_not() {
+    let (server, app) = served().await;
+    server.push_embedding(Script::error(429, "slow down").header("retry-after-ms", "20"));
+    server.push_embedding(Script::error(503, "overloaded").header("retry-after-ms", "20"));
+    let answer = post(&app, "/embed", TEXTS).await;
+    assert_eq!((answer.status.as_u16(), server.requests().len()), (200, 3));
+
+    for (status, told) in [(401, 502), (400, 502), (404, 502)] {
+        let before = server.requests().len();
+        server.push_embedding(Script::error(status, "sk-hush is wrong"));
+        let answer = post(&app, "/embed", TEXTS).await;
+        answer.problem(told);
+        assert!(!answer.text.contains("sk-hush"), "{}", answer.text);
+        assert_eq!(server.requests().len(), before + 1, "{status}");
+    }
+    // A server that wants to be left alone for longer than a caller waits is not waited for.
+    server.push_embedding(Script::error(429, "tomorrow").retry_after(3600));
+    let began = Instant::now();
+    let answer = post(&app, "/embed", TEXTS).await;
+    answer.problem(503);
+    assert_eq!(answer.header("retry-after"), "3600");
+    assert!(began.elapsed() < Duration::from_secs(2));
+    let metrics = get(&app, "/metrics").await.text;
+    let denied = r#"agentgen_embedding_errors_total{kind="denied",model="mock:small"} 1"#;
+    assert!(metrics.contains(denied), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_an_error() {
+    let (server, app) = served().await;
+    for nonsense in [
+        "no JSON",
+        "{}",
+        r#"{"data": [{"embedding": [1]}]}"#,
+        r#"{"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}]}"#,
+        r#"{"data": [{"index": 0, "embedding": [1]}, {"index": 7, "embedding": [1]}]}"#,
+        r#"{"data": [{"embedding": [1]}, {"embedding": [1, 2]}]}"#,
+        r#"{"data": [{"embedding": [1]}, {"embedding": ["x"]}]}"#,
+        r#"{"data": [{"embedding": []}, {"embedding": []}]}"#,
+    ] {
+        // What is broken may come whole the next time: four tries.
+        for _ in 0..4 {
+            let script = Script::replay(200, "application/json", nonsense);
+            server.push_embedding(script.header("retry-after-ms", "1"));
+        }
+        let answer = post(&app, "/embed", TEXTS).await;
+        answer.problem(502);
+    }
+}
+
+#[tokio::test]
+async fn documents_that_are_not_embedded_are_not_kept() {
+    let (server, app) = served().await;
+    server.push_embedding(Script::error(400, "no"));
+    put(&app, json!([{ "id": "a", "text": "x" }]))
+        .await
+        .problem(502);
+    get(&app, "/v1/agents/reader/documents/a")
+        .await
+        .problem(404);
+    let echoed = ask(&app, "/search", json!({ "query": "x" })).await;
+    assert_eq!(echoed["total"], 0);
+}
+
+#[tokio::test]
+async fn another_model_finds_a_document_when_it_is_put_again() {
+    let (server, store) = (MockServer::start().await.unwrap(), Store::memory());
+    let hashing = room_on(&store);
+    shelf(&hashing).await;
+    let other = registry()
+        .store(store)
+        .into_router(settings(&server))
+        .unwrap();
+    let query = json!({ "query": "bread" });
+    assert!(hits(&other, query.clone()).await.is_empty());
+    put(&other, json!([{ "id": "bread", "text": "bread" }])).await;
+    assert_eq!(hits(&other, query.clone()).await, ["bread#0"]);
+    assert!(!hits(&hashing, query).await.contains(&"bread#0".to_owned()));
+}
+
+/// Knows one word.
+struct Salt;
+
+impl Embedder for Salt {
+    fn model(&self) -> &str {
+        "salt"
+    }
+
+    fn dimensions(&self) -> Option<u32> {
+        Some(2)
+    }
+
+    fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> Embedding<'a> {
+        let vector = move |text: &String| match text.contains("salt") {
+            true if purpose == Purpose::Query => vec![0.6, 0.8],
+            true => vec![1.0, 0.0],
+            false => vec![0.0, 0.0],
+        };
+        Box::pin(async move { Ok(texts.iter().map(vector).collect()) })
+    }
+}
+
+#[tokio::test]
+async fn a_program_brings_its_own_embedder() {
+    let app = registry()
+        .embedder(Salt)
+        .into_router(Settings::default())
+        .unwrap();
+    put(
+        &app,
+        json!([{ "id": "a", "text": "salt" }, { "id": "b", "text": "pepper" }]),
+    )
+    .await;
+    let found = ask(&app, "/search", json!({ "query": "salt" })).await;
+    assert_eq!(found["model"], "salt");
+    assert_eq!(found["total"], 1);
+    let score = found["hits"][0]["score"].as_f64().unwrap();
+    assert!(
+        (score - 0.6).abs() < 1e-6,
+        "documents and queries are told apart: {score}"
+    );
+    let none = ask(&app, "/search", json!({ "query": "pepper" })).await;
+    assert_eq!(none["hits"], Value::Array(Vec::new()));
+}
+
+fn why(embeddings: Embeddings) -> String {
+    let settings = Settings {
+        embeddings,
+        ..Settings::default()
+    };
+    registry().into_router(settings).unwrap_err().to_string()
+}
+
+#[test]
+fn an_embedder_that_can_not_be_is_told_at_the_start() {
+    let named = |model: &str| Embeddings {
+        model: model.to_owned(),
+        ..Embeddings::default()
+    };
+    assert!(why(named("hash")).starts_with("embeddings.model: must be `hashing` or"));
+    assert!(why(named("acme:e5")).contains("there is no provider `acme`"));
+    let dimensions = Embeddings {
+        dimensions: Some(9000),
+        ..Embeddings::default()
+    };
+    assert!(why(dimensions).starts_with("embeddings.dimensions: must be between 1 and"));
+}

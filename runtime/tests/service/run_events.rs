@@ -1,0 +1,316 @@
+//! The events of runs of workflows: all that was decided, in order, and again for whoever comes back.
+
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
+use agentgen_runtime::{AgentSpec, Policy, ProviderKind, Registry, Service, Settings, Store};
+use serde_json::{Value, json};
+
+use crate::orchestra::{STEP, Stage, diamond, events, step, workflow};
+use crate::stage::{agent, desk_with, mock, registry_of};
+use crate::stores::on_each;
+use crate::support::{get, request, send};
+
+/// A step that asks the desk.
+pub const ASKS: StepSpec = StepSpec {
+    agent: "desk",
+    ..STEP
+};
+
+/// What is told: the type of each event, its step, and which policy it is about.
+pub fn gist(events: &[(u64, Value)]) -> Vec<String> {
+    let word = |event: &Value, key: &str| {
+        let text = event[key].as_str().or(event["report"][key].as_str());
+        text.map(|text| format!(" {text}")).unwrap_or_default()
+    };
+    let event = |(_, event): &(u64, Value)| {
+        let name = event["type"].as_str().unwrap();
+        format!("{name}{}{}", word(event, "step"), word(event, "policy"))
+    };
+    events.iter().map(event).collect()
+}
+
+async fn counted(stage: &Stage, line: &str) {
+    let metrics = get(&stage.app, "/metrics").await.text;
+    assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+}
+
+#[tokio::test]
+async fn events_are_told_as_they_come_and_again_from_where_a_reader_was() {
+    on_each(async |fresh| {
+        let stage = Stage::on(diamond(), fresh.open().await, Settings::default());
+        let place = stage.begin().await;
+        // Read while the run is under way, to the end.
+        let live = stage.events(&place).await;
+        let names = gist(&live);
+        assert_eq!(
+            names[..3],
+            ["run.started", "step.started plan", "step.finished plan"]
+        );
+        assert_eq!(
+            names[7..],
+            ["step.started join", "step.finished join", "run.finished"]
+        );
+        assert_eq!(live[9].1["status"], "completed");
+        comes_back(&stage, &place, &live).await;
+        let path = format!("{place}/events");
+        let wrong = request("GET", &path, &[("last-event-id", "x")], "");
+        send(&stage.app, wrong).await.problem(400);
+    })
+    .await;
+}
+
+/// A reader who has seen some of the events gets the others, and nothing when there are none.
+async fn comes_back(stage: &Stage, place: &str, live: &[(u64, Value)]) {
+    let numbers = live.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    assert_eq!(numbers, (1..=live.len() as u64).collect::<Vec<_>>());
+    let path = format!("{place}/events");
+    let from = async |after: usize| {
+        let headers = [("last-event-id", &*after.to_string())];
+        send(&stage.app, request("GET", &path, &headers, "")).await
+    };
+    for after in 0..live.len() {
+        assert_eq!(events(&from(after).await.text), live[after..], "{after}");
+    }
+    assert_eq!(from(live.len()).await.status, 204);
+}
+
+/// A service whose desk has the model `haiku` to fall back to.
+fn falls_back(server: &MockServer, policy: Policy, spec: WorkflowSpec, store: Store) -> Stage {
+    let policy = Policy {
+        fallbacks: &["haiku"],
+        ..policy
+    };
+    let mut settings = server.settings(ProviderKind::Anthropic);
+    let haiku = ("haiku".to_owned(), "mock:small".to_owned());
+    settings.models.extend([haiku]);
+    let registry = crate::orchestra::registry_of(spec, &Default::default());
+    Stage::of(
+        with_desk(registry, desk_with(policy)).store(store),
+        settings,
+    )
+}
+
+/// The details of these events are about this.
+#[track_caller]
+fn are_about(live: &[(u64, Value)], told: &[(usize, &str)]) {
+    for (index, told) in told {
+        let detail = live[*index].1["detail"].as_str().unwrap();
+        assert!(detail.contains(told), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
+    on_each(async |fresh| {
+        let busy = || Script::error(529, "busy");
+        // Two calls fail, which opens the breaker, and the other model answers; the second step finds it open.
+        let answers = ["small talk", "more of it"].map(Script::text);
+        let server = mock([busy(), busy()].into_iter().chain(answers)).await;
+        let policy = Policy {
+            retry_attempts: 1,
+            retry_backoff_ms: 1,
+            breaker_failures: 2,
+            breaker_cooldown_ms: 60_000,
+            ..Policy::DEFAULT
+        };
+        let second = StepSpec {
+            id: "b",
+            needs: &["a"],
+            ..ASKS
+        };
+        let spec = workflow(vec![ASKS, second]);
+        let stage = falls_back(&server, policy, spec, fresh.open().await);
+        let place = stage.begin().await;
+        let live = stage.events(&place).await;
+        assert_eq!(
+            gist(&live),
+            [
+                "run.started",
+                "step.started a",
+                "policy.applied a retry",
+                "policy.applied a breaker",
+                "policy.applied a fallback",
+                "step.finished a",
+                "step.started b",
+                "policy.applied b breaker",
+                "policy.applied b fallback",
+                "step.finished b",
+                "run.finished",
+            ]
+        );
+        assert_eq!(live[2].1["model"], "mock:model");
+        assert_eq!(live[4].1["model"], "mock:small");
+        are_about(&live, &[(3, "is left alone for 60000 ms"), (7, "ms more")]);
+        let all = json!(live).to_string();
+        assert!(!all.contains("busy"), "the provider's words stay inside");
+        comes_back(&stage, &place, &live).await;
+        for (policy, count) in [("retry", 1), ("breaker", 2), ("fallback", 2)] {
+            let line = format!(
+                "agentgen_policies_applied_total{{agent=\"desk\",policy=\"{policy}\"}} {count}\n"
+            );
+            counted(&stage, &line).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_breaker_that_tries_and_closes_within_a_step_is_told_with_it() {
+    let answers = ["small talk", "back"].map(Script::text);
+    let server = mock([Script::error(529, "busy")].into_iter().chain(answers)).await;
+    let policy = Policy {
+        breaker_failures: 1,
+        breaker_cooldown_ms: 1,
+        ..Policy::DEFAULT
+    };
+    let last = StepSpec {
+        id: "b",
+        needs: &["pause"],
+        ..ASKS
+    };
+    let spec = workflow(vec![ASKS, step("pause", &["a"], "wait 20"), last]);
+    let stage = falls_back(&server, policy, spec, Store::memory());
+    let live = stage.events(&stage.begin().await).await;
+    assert_eq!(
+        gist(&live)[2..],
+        [
+            "policy.applied a breaker",
+            "policy.applied a fallback",
+            "step.finished a",
+            "step.started pause",
+            "step.finished pause",
+            "step.started b",
+            "policy.applied b breaker",
+            "policy.applied b breaker",
+            "step.finished b",
+            "run.finished",
+        ]
+    );
+    are_about(&live, &[(8, "tries whether"), (9, "answers again")]);
+}
+
+/// `registry` with the desk of `stage`, beside the agents that do as they are told.
+pub fn with_desk(registry: Registry, desk: &'static AgentSpec) -> Registry {
+    let invoke = move |cx: agentgen_runtime::RunContext, request| async move {
+        cx.invoke(desk, request).await
+    };
+    registry.service(Service::new(desk).endpoint(&crate::agents::desk::INVOKE, invoke))
+}
+
+#[tokio::test]
+async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
+    let cook = agent(|agent| {
+        agent.name = "cook";
+        agent.slug = "cook";
+    });
+    let desk = agent(|agent| {
+        agent.agents = &["cook"];
+        agent.policy = Policy {
+            budget_turns: Some(1),
+            ..Policy::DEFAULT
+        };
+    });
+    let asks = json!({"task": "Make a soup."});
+    let server = mock([
+        Script::text("I will ask.").then_tool_call("hand_over_to_cook", &asks),
+        Script::error(400, "the stove is cold"),
+    ])
+    .await;
+    let registry = registry_of(desk)
+        .service(Service::new(cook))
+        .workflow(Box::leak(Box::new(workflow(vec![ASKS]))));
+    let stage = Stage::of(registry, server.settings(ProviderKind::OpenAi));
+    let live = stage.events(&stage.begin().await).await;
+    assert_eq!(
+        gist(&live),
+        [
+            "run.started",
+            "step.started a",
+            "handoff.started a",
+            "handoff.completed a",
+            "policy.applied a budget",
+            "step.finished a",
+            "run.finished",
+        ]
+    );
+    let call = live[2].1["call_id"].clone();
+    let from = json!({"type": "handoff.started", "step": "a", "call_id": call, "from": "desk", "to": "cook"});
+    assert_eq!(live[2].1, from);
+    assert_eq!(live[3].1["is_error"], true);
+    assert_eq!(live[5].1["report"]["output"], "I will ask.");
+}
+
+#[tokio::test]
+async fn what_a_workflow_decides_about_a_failure_is_told_behind_it_and_counted() {
+    for (on_failure, told) in [
+        (OnFailure::Skip, &["skip"][..]),
+        (OnFailure::Stop, &["stop"]),
+        (OnFailure::Escalate, &["escalate"]),
+        (OnFailure::Fallback("helper"), &["fallback", "stop"]),
+    ] {
+        let fails = StepSpec {
+            on_failure,
+            ..step("a", &[], "refuse")
+        };
+        let stage = Stage::new(workflow(vec![fails]));
+        let live = stage.events(&stage.begin().await).await;
+        let mut expected = vec!["run.started".to_owned(), "step.started a".to_owned()];
+        if told.len() == 2 {
+            expected.push("step.fallback a".to_owned());
+        }
+        expected.push("step.finished a".to_owned());
+        expected.push(format!("policy.applied a {}", told.last().unwrap()));
+        expected.push("run.finished".to_owned());
+        assert_eq!(gist(&live), expected);
+        for decision in told {
+            let line = format!(
+                "agentgen_workflow_decisions_total{{decision=\"{decision}\",step=\"a\",workflow=\"play\"}} 1\n"
+            );
+            counted(&stage, &line).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_an_attempt_and_of_a_run_is_told_when_it_is_up() {
+    let late = StepSpec {
+        timeout_ms: Some(50),
+        attempts: 2,
+        on_failure: OnFailure::Skip,
+        ..step("a", &[], "hang")
+    };
+    let stage = Stage::new(workflow(vec![late]));
+    let live = stage.events(&stage.begin().await).await;
+    assert_eq!(
+        gist(&live)[2..],
+        [
+            "policy.applied a deadline",
+            "step.retried a",
+            "policy.applied a deadline",
+            "step.finished a",
+            "policy.applied a skip",
+            "run.finished",
+        ]
+    );
+    counted(
+        &stage,
+        "agentgen_policies_applied_total{agent=\"worker\",policy=\"deadline\"} 2\n",
+    )
+    .await;
+
+    let mut short = workflow(vec![step("a", &[], "hang")]);
+    short.timeout_ms = Some(80);
+    let stage = Stage::new(short);
+    let live = stage.events(&stage.begin().await).await;
+    assert_eq!(
+        gist(&live)[2..],
+        ["policy.applied deadline", "step.finished a", "run.finished"]
+    );
+    assert_eq!(live[2].1["detail"], "the run took longer than 80 ms");
+    assert_eq!(live[3].1["report"]["status"], "cancelled");
+    counted(
+        &stage,
+        "agentgen_workflow_decisions_total{decision=\"deadline\",step=\"\",workflow=\"play\"} 1\n",
+    )
+    .await;
+}

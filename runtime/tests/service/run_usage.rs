@@ -1,0 +1,170 @@
+//! What runs took, also those that failed: in reports, in events and against budgets.
+
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
+use agentgen_runtime::{AgentSpec, Policy, ProviderKind, Service};
+use serde_json::{Value, json};
+
+use crate::orchestra::{STEP, Stage, of, step, workflow};
+use crate::stage::{KINDS, agent, invoke, mock, played, registry_of, told};
+use crate::support::get;
+
+/// A step that asks the desk.
+const ASKS: StepSpec = StepSpec {
+    agent: "desk",
+    on_failure: OnFailure::Skip,
+    ..STEP
+};
+
+/// An answer of 7 tokens read and 3 written, which has a tool called that is not there.
+fn looks() -> Script {
+    Script::text("Let me look.")
+        .then_tool_call("nothing", &json!({}))
+        .usage(7, 3)
+}
+
+fn tokens(input: u64, output: u64) -> Value {
+    json!({"input_tokens": input, "output_tokens": output})
+}
+
+fn desk(policy: Policy) -> &'static AgentSpec {
+    agent(|agent| {
+        agent.agents = &["cook"];
+        agent.policy = policy;
+    })
+}
+
+/// The desk and a cook it may hand over to, and a workflow.
+fn stage(server: &MockServer, desk: &'static AgentSpec, spec: WorkflowSpec) -> Stage {
+    let cook = agent(|agent| {
+        agent.name = "cook";
+        agent.slug = "cook";
+    });
+    let registry = registry_of(desk)
+        .service(Service::new(cook))
+        .workflow(Box::leak(Box::new(spec)));
+    Stage::of(registry, server.settings(ProviderKind::Anthropic))
+}
+
+fn hands_over() -> Script {
+    Script::tool_call("hand_over_to_cook", &json!({"task": "Make a soup."})).usage(5, 5)
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_says_what_it_took() {
+    for kind in KINDS {
+        let server = mock([looks(), looks(), Script::error(400, "no")]).await;
+        let app = played(&server, kind);
+        let events = told(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
+        let (name, last) = events.last().unwrap();
+        assert_eq!(name, "run.failed");
+        assert_eq!(last["usage"], tokens(14, 6));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_that_is_asked_for_again_was_paid_for() {
+    let policy = Policy {
+        retry_attempts: 1,
+        retry_backoff_ms: 1,
+        ..Policy::DEFAULT
+    };
+    let server = mock([
+        Script::text("").usage(7, 0),
+        Script::text("Well.").usage(8, 2),
+    ])
+    .await;
+    let stage = stage(&server, desk(policy), workflow(vec![ASKS]));
+    assert_eq!(
+        invoke(&stage.app, "hi").await.json()["usage"],
+        tokens(15, 2)
+    );
+}
+
+#[tokio::test]
+async fn what_a_failed_handover_took_counts_into_the_run_and_its_budget() {
+    let policy = Policy {
+        budget_tokens: Some(26),
+        ..Policy::DEFAULT
+    };
+    for (policy, is_spent) in [(Policy::DEFAULT, false), (policy, true)] {
+        let server = mock([
+            hands_over(),
+            // The cook is asked twice, and fails with the third call.
+            looks(),
+            looks(),
+            Script::error(400, "the stove is cold"),
+            Script::text("No soup today.").usage(20, 6),
+        ])
+        .await;
+        let stage = stage(&server, desk(policy), workflow(vec![ASKS]));
+        let answer = invoke(&stage.app, "hi").await;
+        if is_spent {
+            let problem = answer.problem(502);
+            assert!(problem["detail"].as_str().unwrap().contains("26 tokens"));
+            assert_eq!(server.requests().len(), 4);
+        } else {
+            assert_eq!(answer.json()["usage"], tokens(39, 17));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_step_took_what_all_its_attempts_took_whatever_came_of_them() {
+    let twice = StepSpec {
+        attempts: 2,
+        ..ASKS
+    };
+    for (last, status) in [
+        (Script::error(503, "busy"), "failed"),
+        (Script::text("Well.").usage(20, 6), "succeeded"),
+    ] {
+        let server = mock([looks(), Script::error(503, "busy"), looks(), last]).await;
+        let desk = desk(Policy::DEFAULT);
+        let stage = stage(&server, desk, workflow(vec![twice]));
+        let report = stage.report().await;
+        let took = if status == "failed" {
+            tokens(14, 6)
+        } else {
+            tokens(34, 12)
+        };
+        assert_eq!(of(&report, "a")["status"], status, "{report}");
+        assert_eq!(of(&report, "a")["usage"], took);
+        assert_eq!(report["usage"], took);
+        let counted = took["input_tokens"].to_string();
+        let line = format!(
+            "agentgen_tokens_total{{agent=\"desk\",kind=\"input\",model=\"mock:model\"}} {counted}\n"
+        );
+        let metrics = get(&stage.app, "/metrics").await.text;
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_dropped_took_something_too() {
+    let late = StepSpec {
+        timeout_ms: Some(300),
+        ..ASKS
+    };
+    let mut short = workflow(vec![ASKS]);
+    short.timeout_ms = Some(300);
+    for (spec, status) in [(workflow(vec![late]), "failed"), (short, "cancelled")] {
+        // The cook hangs when it has been asked once.
+        let server = mock([hands_over(), looks(), Script::silence()]).await;
+        let report = stage(&server, desk(Policy::DEFAULT), spec).report().await;
+        assert_eq!(of(&report, "a")["status"], status, "{report}");
+        assert_eq!(of(&report, "a")["usage"], tokens(12, 8), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_may_say_that_it_took_more_than_was_seen() {
+    // The worker says 2 and 1 of itself, and asks no model; once it fails without a word.
+    let flaky = StepSpec {
+        attempts: 2,
+        ..step("a", &[], "flaky 1")
+    };
+    let report = Stage::new(workflow(vec![flaky])).report().await;
+    assert_eq!(of(&report, "a")["attempts"], 2);
+    assert_eq!(of(&report, "a")["usage"], tokens(2, 1));
+}

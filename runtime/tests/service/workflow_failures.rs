@@ -1,0 +1,152 @@
+//! What comes of steps that fail, of time that is up, and of runs that are called off.
+
+use agentgen_runtime::Settings;
+use agentgen_runtime::workflow::{OnFailure, StepSpec, Template};
+use serde_json::{Value, json};
+
+use crate::orchestra::{STEP, Stage, diamond, of, statuses, step, workflow};
+use crate::stores::on_each;
+use crate::support::{get, post};
+
+#[tokio::test]
+async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {
+    let tried = |order| StepSpec {
+        attempts: 3,
+        on_failure: OnFailure::Skip,
+        ..step("a", &[], order)
+    };
+    for (order, attempts, status) in [
+        ("flaky 2", 3, "succeeded"),
+        ("fail", 3, "failed"),
+        ("refuse", 1, "failed"),
+        ("panic", 3, "failed"),
+    ] {
+        let stage = Stage::new(workflow(vec![tried(order)]));
+        let report = stage.report().await;
+        assert_eq!(of(&report, "a")["attempts"], attempts, "{report}");
+        assert_eq!(statuses(&report), [status]);
+        assert_eq!(stage.asked().len(), attempts);
+        let metrics = get(&stage.app, "/metrics").await.text;
+        let counted = format!(
+            "agentgen_workflow_steps_total{{status=\"{status}\",step=\"a\",workflow=\"play\"}} 1"
+        );
+        assert!(metrics.contains(&counted), "{metrics}");
+        if order == "flaky 2" {
+            let counted = "agentgen_workflow_decisions_total{decision=\"retry\",step=\"a\",workflow=\"play\"} 2";
+            assert!(metrics.contains(counted), "{metrics}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_as_it_stands_and_to_a_fallback_as_text() {
+    for (with, asked) in [
+        (r#"{"topic":"ducks"}"#, r#"{"topic":"ducks"}"#),
+        (r#"{"input":5,"loud":true}"#, r#"{"input":5,"loud":true}"#),
+        (r#"{"input":"say it","loud":true}"#, "say it"),
+    ] {
+        let step = StepSpec {
+            with: Some(Template::Json(with)),
+            on_failure: OnFailure::Fallback("helper"),
+            ..STEP
+        };
+        let stage = Stage::new(workflow(vec![step]));
+        let report = stage.report().await;
+        // The step's own agent takes a text under `input` and nothing else.
+        assert_eq!(of(&report, "a")["error"]["status"], 422, "{with}");
+        assert_eq!(stage.asked(), [asked.to_owned()], "{with}");
+        assert_eq!(report["status"], "completed", "{with}");
+    }
+}
+
+/// A step that fails, one beside it, and one that needs it.
+async fn failing(on_failure: OnFailure, order: &str) -> (Value, Vec<String>) {
+    let first = StepSpec {
+        on_failure,
+        ..step("first", &[], order)
+    };
+    let steps = vec![
+        first,
+        step("beside", &[], "wait 100"),
+        step("after", &["first"], "wait 1"),
+    ];
+    let stage = Stage::new(workflow(steps));
+    (stage.report().await, stage.asked())
+}
+
+#[tokio::test]
+async fn a_failure_does_what_the_step_says() {
+    let (report, _) = failing(OnFailure::Stop, "refuse").await;
+    assert_eq!(report["status"], "failed");
+    assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+    assert_eq!(report["error"], "the step `first` failed");
+    let error = &of(&report, "first")["error"];
+    assert_eq!(*error, json!({"status": 400, "detail": "out of order"}));
+    assert_eq!(of(&report, "after")["skipped"], "run_ended");
+
+    let (report, _) = failing(OnFailure::Escalate, "refuse").await;
+    assert_eq!(report["status"], "escalated");
+    assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+
+    let (report, _) = failing(OnFailure::Skip, "refuse").await;
+    assert_eq!(report["status"], "completed_with_failures");
+    assert_eq!(statuses(&report), ["failed", "succeeded", "succeeded"]);
+
+    let (report, asked) = failing(OnFailure::Fallback("helper"), "flaky 1").await;
+    assert_eq!(report["status"], "completed");
+    assert_eq!(statuses(&report), ["succeeded"; 3]);
+    let first = of(&report, "first");
+    assert_eq!(
+        (&first["fallback"], &first["agent"]),
+        (&json!("helper"), &json!("worker"))
+    );
+    assert_eq!(first["output"], "did: flaky 1");
+    assert_eq!(first["error"]["status"], 503);
+    assert_eq!(asked.iter().filter(|order| *order == "flaky 1").count(), 2);
+
+    let (report, _) = failing(OnFailure::Fallback("helper"), "refuse").await;
+    assert_eq!(report["status"], "failed");
+    assert_eq!(statuses(&report)[0], "failed");
+}
+
+#[tokio::test]
+async fn steps_and_runs_end_when_their_time_is_up() {
+    let late = StepSpec {
+        timeout_ms: Some(50),
+        on_failure: OnFailure::Skip,
+        ..step("a", &[], "hang")
+    };
+    let report = Stage::new(workflow(vec![late])).report().await;
+    assert_eq!(of(&report, "a")["error"]["status"], 504, "{report}");
+    assert_eq!(report["status"], "completed_with_failures");
+
+    let mut short = workflow(vec![step("a", &[], "hang"), step("b", &["a"], "x")]);
+    short.timeout_ms = Some(80);
+    let report = Stage::new(short).report().await;
+    assert_eq!(report["status"], "failed", "{report}");
+    assert_eq!(report["error"], "the run took longer than 80 ms");
+    assert_eq!(statuses(&report), ["cancelled", "skipped"]);
+}
+
+#[tokio::test]
+async fn a_run_can_be_called_off_on_every_store() {
+    on_each(async |fresh| {
+        let spec = workflow(vec![step("a", &[], "hang"), step("b", &["a"], "x")]);
+        let stage = Stage::on(spec, fresh.open().await, Settings::default());
+        let place = stage.begin().await;
+        let answer = post(&stage.app, &format!("{place}/cancel"), "").await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let report = stage.over(&place).await;
+        assert_eq!(report["status"], "cancelled");
+        assert_eq!(of(&report, "b")["status"], "skipped", "{report}");
+        // Twice is as good as once; what is over otherwise stays as it is.
+        let again = post(&stage.app, &format!("{place}/cancel"), "").await;
+        assert_eq!(again.status, 202);
+    })
+    .await;
+    let stage = Stage::new(diamond());
+    let place = stage.begin().await;
+    stage.over(&place).await;
+    let answer = post(&stage.app, &format!("{place}/cancel"), "").await;
+    answer.problem(409);
+}

@@ -1,0 +1,238 @@
+//! Who may run a workflow, what is a request for one, and whose its runs are.
+
+use agentgen_runtime::workflow::{Expression, OnFailure, StepSpec, Template, WorkflowSpec};
+use agentgen_runtime::{Auth, RunStatus, Settings, StepStatus, Store};
+use serde_json::json;
+
+use crate::orchestra::{STEP, Stage, diamond, of, registry_of, step, workflow};
+use crate::stores::on_each;
+use crate::support::{get, post, registry, request, send};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn a_run_is_its_owners_alone() {
+    on_each(async |fresh| {
+        let spec: &'static WorkflowSpec = Box::leak(Box::new(diamond()));
+        let stage = Stage::on(*spec, fresh.open().await, Settings::default());
+        let input = json!({"topic": "geese"});
+        let report = stage.workflows.run(spec, input, "ann").await.unwrap();
+        assert_eq!(report.status, RunStatus::Completed);
+        assert!(
+            report
+                .steps
+                .iter()
+                .all(|step| step.status == StepStatus::Succeeded)
+        );
+        let place = format!("/v1/runs/{}", report.run_id);
+        get(&stage.app, &place).await.problem(404);
+        get(&stage.app, &format!("{place}/events"))
+            .await
+            .problem(404);
+        post(&stage.app, &format!("{place}/cancel"), "")
+            .await
+            .problem(404);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_for_a_run_is_told_so() {
+    let stage = Stage::new(diamond());
+    let (app, runs) = (&stage.app, "/v1/workflows/play/runs");
+    for topic in [String::new(), "a".repeat(201)] {
+        let body = json!({ "topic": topic }).to_string();
+        assert_eq!(post(app, runs, &body).await.pointers(), ["/topic"]);
+    }
+    let pointers = post(app, runs, r#"{"topic":1,"x":2}"#).await.pointers();
+    assert_eq!(pointers, ["/topic", "/x"]);
+    post(app, runs, "{").await.problem(400);
+    post(app, "/v1/workflows/other/runs", "{}")
+        .await
+        .problem(404);
+    get(app, "/v1/runs/none").await.problem(404);
+    let unknown = "/v1/runs/01890000-0000-7000-8000-000000000000";
+    get(app, unknown).await.problem(404);
+    for (method, path, allow) in [
+        ("GET", runs, "POST, OPTIONS"),
+        ("DELETE", unknown, "GET, HEAD, OPTIONS"),
+        ("POST", &*format!("{unknown}/events"), "GET, HEAD, OPTIONS"),
+        ("GET", &*format!("{unknown}/cancel"), "POST, OPTIONS"),
+    ] {
+        let answer = send(app, request(method, path, &[], "")).await;
+        answer.problem(405);
+        assert_eq!(answer.header("allow"), allow);
+    }
+    // The same request, sent again, begins no second run.
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k"),
+    ];
+    let body = r#"{"topic":"ducks"}"#;
+    let first = send(app, request("POST", runs, &headers, body)).await;
+    let again = send(app, request("POST", runs, &headers, body)).await;
+    assert_eq!((first.status.as_u16(), &first.text), (202, &again.text));
+    assert_eq!(first.header("location"), again.header("location"));
+    let run = first.json();
+    assert_eq!(
+        first.header("location"),
+        format!("/v1/runs/{}", run["run_id"].as_str().unwrap())
+    );
+    assert_eq!(run["workflow"], "play");
+    stage.over(first.header("location")).await;
+    assert_eq!(stage.asked().len(), 4);
+}
+
+#[test]
+fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
+    let needs = |needs| StepSpec { needs, ..STEP };
+    let elsewhere = StepSpec {
+        agent: "nobody",
+        ..STEP
+    };
+    let fallback = StepSpec {
+        on_failure: OnFailure::Fallback("nobody"),
+        ..STEP
+    };
+    for (steps, told) in [
+        (vec![needs(&["a"])], "the step `a` needs `a`"),
+        (vec![needs(&["b"])], "the step `a` needs `b`"),
+        (vec![STEP, STEP], "two steps `a`"),
+        (vec![elsewhere], "the agent `nobody`"),
+        (vec![fallback], "the agent `nobody`"),
+    ] {
+        let registry = registry_of(workflow(steps), &Default::default());
+        let error = registry.into_router(Settings::default()).unwrap_err();
+        assert!(error.to_string().contains(told), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_needs_the_roles_of_the_workflow_and_of_every_endpoint_it_asks() {
+    let mut spec = workflow(vec![step("a", &[], "go")]);
+    spec.roles = &["planner"];
+    let settings = || Settings {
+        auth: Some(Auth::hs256(SECRET.as_bytes()).unwrap()),
+        ..Settings::default()
+    };
+    let stage = Stage::on(spec, Store::memory(), settings());
+    let ask = async |method: &str, path: &str, bearer: &str| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", bearer),
+        ];
+        let body = r#"{"topic":"ducks"}"#;
+        send(&stage.app, request(method, path, &headers, body)).await
+    };
+    let bearer = |subject: &str, role: &str| {
+        let exp = jsonwebtoken::get_current_timestamp() + 60;
+        let claims = json!({"sub": subject, "exp": exp, "roles": [role]});
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+        let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key);
+        format!("Bearer {}", token.unwrap())
+    };
+    let runs = "/v1/workflows/play/runs";
+    ask("POST", runs, "").await.problem(401);
+    ask("POST", runs, &bearer("ann", "user")).await.problem(403);
+    let ann = bearer("ann", "planner");
+    let begun = ask("POST", runs, &ann).await;
+    assert_eq!(begun.status, 202, "{}", begun.text);
+    let place = begun.header("location").to_owned();
+    ask("GET", &place, "").await.problem(401);
+    assert_eq!(ask("GET", &place, &ann).await.status, 200);
+    let bob = bearer("bob", "planner");
+    ask("GET", &place, &bob).await.problem(404);
+    ask("GET", &format!("{place}/events"), &bob)
+        .await
+        .problem(404);
+    ask("POST", &format!("{place}/cancel"), &bob)
+        .await
+        .problem(404);
+
+    // The workflow lets everybody in; the endpoint that it asks does not.
+    let asks = |endpoint, roles| {
+        let mut spec = workflow(vec![StepSpec {
+            agent: "desk",
+            endpoint,
+            with: Some(Template::Json(r#"{"message":"hello"}"#)),
+            ..STEP
+        }]);
+        spec.roles = roles;
+        let registry = registry().workflow(Box::leak(Box::new(spec)));
+        registry.into_router(settings()).unwrap()
+    };
+    let app = asks("chat", &[]);
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", &*ann),
+    ];
+    let body = r#"{"topic":"ducks"}"#;
+    send(&app, request("POST", runs, &headers, body))
+        .await
+        .problem(403);
+}
+
+#[tokio::test]
+async fn a_step_asks_a_typed_endpoint_and_its_answer_is_json() {
+    let spec = workflow(vec![
+        StepSpec {
+            agent: "desk",
+            endpoint: "search",
+            with: Some(Template::Object(&[
+                ("shelf", Template::Value(Expression::Number(7.0))),
+                (
+                    "query",
+                    Template::Value(Expression::Path(&["input", "topic"])),
+                ),
+                ("all", Template::Json("true")),
+            ])),
+            ..STEP
+        },
+        StepSpec {
+            agent: "desk",
+            needs: &["a"],
+            id: "b",
+            with: Some(Template::Value(Expression::Path(&[
+                "steps", "a", "output", "hits", "0",
+            ]))),
+            ..STEP
+        },
+        StepSpec {
+            agent: "desk",
+            endpoint: "search",
+            id: "c",
+            with: Some(Template::Json(r#"{"shelf":"seven"}"#)),
+            on_failure: OnFailure::Skip,
+            ..STEP
+        },
+    ]);
+    let store = Store::memory();
+    let app = registry()
+        .workflow(Box::leak(Box::new(spec)))
+        .store(store.clone())
+        .into_router(Settings::default())
+        .unwrap();
+    let begun = post(&app, "/v1/workflows/play/runs", r#"{"topic":"ducks"}"#).await;
+    let stage = Stage {
+        app,
+        workflows: agentgen_runtime::Workflows::default(),
+        asked: Default::default(),
+    };
+    let report = stage.over(begun.header("location")).await;
+    assert_eq!(
+        of(&report, "a")["output"],
+        json!({"hits": ["7:ducks", "all"]}),
+        "{report}"
+    );
+    let echoed = of(&report, "b")["output"].as_str().unwrap();
+    assert!(echoed.ends_with(": 7:ducks"), "{echoed}");
+    assert_eq!(of(&report, "c")["error"]["status"], 422);
+    assert_eq!(of(&report, "c")["error"]["errors"][0]["pointer"], "/shelf");
+    // A step leaves no conversation behind.
+    let kept = store
+        .sessions()
+        .list("anonymous", "desk", None, 10)
+        .await
+        .unwrap();
+    assert_eq!(kept, []);
+}
