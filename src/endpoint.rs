@@ -4,13 +4,16 @@ use serde_json::json;
 
 use crate::code::Code;
 use crate::diagnostic::Report;
+use crate::embed_contract;
 use crate::ident::Ident;
 use crate::method::Method;
 use crate::nearest::nearest;
 use crate::node::{Entry, Node};
 use crate::parameter::{self, Parameter};
+use crate::retrieve::{self, Retrieve};
 use crate::route;
 use crate::schema::{self, Role, Schema};
+use crate::search_contract;
 use crate::setting::{self, Rate};
 use crate::slug::Slug;
 use crate::span::Span;
@@ -38,6 +41,8 @@ pub struct Endpoint {
     pub stream: bool,
     /// Who answers.
     pub handler: Handler,
+    /// Which passages the model is given with a request.
+    pub retrieve: Option<Retrieve>,
     /// The roles that may call it; empty for everyone.
     pub roles: Vec<String>,
     /// How often a caller may.
@@ -55,6 +60,25 @@ pub enum Handler {
     Model,
     /// Code of the user's.
     Code,
+    /// The agent's passages that are nearest to a query.
+    Search,
+    /// The embedding of texts.
+    Embed,
+}
+
+impl Handler {
+    /// Every handler, the default first.
+    pub const ALL: [Self; 4] = [Self::Model, Self::Code, Self::Search, Self::Embed];
+
+    /// The word for it in a service block.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Code => "code",
+            Self::Search => "search",
+            Self::Embed => "embed",
+        }
+    }
 }
 
 const KEYS: &[&str] = &[
@@ -68,6 +92,7 @@ const KEYS: &[&str] = &[
     "rate",
     "timeout",
     "handler",
+    "retrieve",
 ];
 
 /// Reads the endpoints of the agent `slug` from the mapping in `node`.
@@ -124,6 +149,7 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
     let mut output = None;
     let mut stream = false;
     let mut handler = Handler::Model;
+    let mut asked = None;
     let mut roles = Vec::new();
     let mut rate = None;
     let mut timeout_ms = None;
@@ -154,23 +180,31 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
                     .collect();
             }
             "rate" => rate = setting::rate(value, report),
+            "retrieve" => asked = retrieve::read(value, report),
             _ => timeout_ms = setting::duration_ms(value, report),
         }
     }
-    let input = match input {
-        Some(input) => input,
-        None => schema::read(&prose_input(entry.key_span), report, Role::Input),
-    };
-    let output = match output {
-        Some(output) => output,
-        None => schema::read(&prose_output(entry.key_span), report, Role::Output),
-    };
+    let prose = prose(handler, entry.key_span);
+    let input = input.unwrap_or_else(|| schema::read(&prose.0, report, Role::Input));
+    let output = output.unwrap_or_else(|| schema::read(&prose.1, report, Role::Output));
     let path = path.unwrap_or_else(|| format!("/v1/agents/{slug}/{}", route::segment(name)));
     let (input, output) = (input?, output?);
     if broken {
         return None;
     }
     let parameters = parameter::of(method, &path, &input, entry.key_span, report);
+    match handler {
+        Handler::Search => search_contract::check(&input, &output, report),
+        Handler::Embed => embed_contract::check(&input, &output, report),
+        Handler::Model | Handler::Code => {}
+    }
+    let retrieve = asked.and_then(|asked| match handler {
+        Handler::Model => retrieve::check(asked, &input, &output, report),
+        other => {
+            retrieve::refuse(&asked, other.as_str(), report);
+            None
+        }
+    });
     Some(Endpoint {
         name: name.to_owned(),
         method_name,
@@ -182,6 +216,7 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
         output,
         stream,
         handler,
+        retrieve,
         roles,
         rate,
         timeout_ms,
@@ -206,34 +241,37 @@ fn read_method(node: &Node, report: &mut Report) -> Option<Method> {
 }
 
 fn read_handler(node: &Node, report: &mut Report) -> Option<Handler> {
-    match setting::text(node, report)? {
-        "model" => Some(Handler::Model),
-        "code" => Some(Handler::Code),
-        other => {
-            let diagnostic = report.error(
-                Code::BadEndpoint,
-                node.span,
-                format!("`{other}` answers nothing"),
-            );
-            match nearest(other, ["model", "code"]) {
-                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-                None => diagnostic.advise("it takes `model` or `code`"),
-            }
-            None
+    let text = setting::text(node, report)?;
+    let handler = Handler::ALL
+        .into_iter()
+        .find(|handler| handler.as_str() == text);
+    if handler.is_none() {
+        let message = format!("`{text}` answers nothing");
+        let diagnostic = report.error(Code::BadEndpoint, node.span, message);
+        match nearest(text, Handler::ALL.map(Handler::as_str)) {
+            Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
+            None => diagnostic.advise("it takes `model`, `code`, `search` or `embed`"),
         }
     }
+    handler
 }
 
-/// The input of an endpoint that declares none: what a person says, and the conversation it is part of.
-fn prose_input(span: Span) -> Node {
-    let input = json!({
-        "input": "string, what the agent is asked",
-        "session_id?": "string, the conversation to go on with",
-    });
-    Node::from_json(&input, span)
-}
-
-/// The output of an endpoint that declares none.
-fn prose_output(span: Span) -> Node {
-    Node::from_json(&json!({ "output": "string, what the agent answers" }), span)
+/// The input and the output of an endpoint that declares none. A model is asked what a person says, and the
+/// conversation it is part of.
+fn prose(handler: Handler, span: Span) -> (Node, Node) {
+    let (input, output) = match handler {
+        Handler::Search => search_contract::default(),
+        Handler::Embed => embed_contract::default(),
+        Handler::Model | Handler::Code => (
+            json!({
+                "input": "string, what the agent is asked",
+                "session_id?": "string, the conversation to go on with",
+            }),
+            json!({ "output": "string, what the agent answers" }),
+        ),
+    };
+    (
+        Node::from_json(&input, span),
+        Node::from_json(&output, span),
+    )
 }

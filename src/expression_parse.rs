@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::code::Code;
 use crate::diagnostic::Report;
 use crate::expression::{Comparison, Expression, Kind};
+use crate::expression_token::{Parsed, Token, VALUES, Wrong, blank, next};
 use crate::scalar::Scalar;
 use crate::setting::Name;
 use crate::span::Span;
@@ -43,43 +43,11 @@ pub fn parse_hole(
     read.map_err(|wrong| wrong.tell(report)).ok()
 }
 
-/// What is wrong with an expression, and where.
-struct Wrong {
-    span: Span,
-    message: String,
-    advice: String,
-}
-
-impl Wrong {
-    fn tell(self, report: &mut Report) {
-        report
-            .error(Code::BadWorkflow, self.span, self.message)
-            .advise(self.advice);
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    /// A keyword, or the names of a path with their places.
-    Path(Vec<(String, Range<usize>)>),
-    Number(f64),
-    Text(String),
-    Symbol(&'static str),
-    End,
-}
-
-/// Longer symbols stand before those they start with.
-const SYMBOLS: &[&str] = &[
-    "==", "!=", "<=", ">=", "&&", "||", "}}", "<", ">", "!", "(", ")",
-];
-
 struct Parser<'s> {
     scalar: &'s Scalar<'s>,
     at: usize,
     depth: usize,
 }
-
-type Parsed<T> = Result<T, Wrong>;
 
 impl<'s> Parser<'s> {
     fn new(scalar: &'s Scalar<'s>, at: usize) -> Self {
@@ -150,7 +118,12 @@ impl<'s> Parser<'s> {
         if self.operator()?.is_some() {
             let start = before + blank(&self.scalar.text()[before..]);
             let message = "two comparisons stand in a row".to_owned();
-            return Err(self.wrong(start..self.at, message, "join them with `and`"));
+            return Err(Wrong::new(
+                self.scalar,
+                start..self.at,
+                message,
+                "join them with `and`",
+            ));
         }
         let span = Span::new(left.span.start, right.span.end);
         let sides = if turned { [right, left] } else { [left, right] };
@@ -236,7 +209,7 @@ impl<'s> Parser<'s> {
         if self.depth > MAX_DEPTH {
             let message = "the expression is nested too deeply".to_owned();
             let advice = format!("{MAX_DEPTH} levels are allowed; decide a part of it in a step");
-            return Err(self.wrong(range, message, advice));
+            return Err(Wrong::new(self.scalar, range, message, advice));
         }
         let inner = read(self)?;
         self.depth -= 1;
@@ -259,70 +232,7 @@ impl<'s> Parser<'s> {
     }
 
     fn next(&mut self) -> Parsed<(Token, Range<usize>)> {
-        let text = self.scalar.text();
-        self.at += blank(&text[self.at..]);
-        let start = self.at;
-        let rest = &text[start..];
-        let Some(first) = rest.chars().next() else {
-            return Ok((Token::End, start..start));
-        };
-        let token = if let Some(symbol) = SYMBOLS.iter().find(|symbol| rest.starts_with(**symbol)) {
-            self.at += symbol.len();
-            Token::Symbol(symbol)
-        } else if matches!(first, '"' | '\'') {
-            let Some(length) = rest[1..].find(first) else {
-                let message = "the text has no end".to_owned();
-                let advice = format!("close it with {first}");
-                return Err(self.wrong(start..start + 1, message, advice));
-            };
-            self.at += length + 2;
-            Token::Text(rest[1..=length].to_owned())
-        } else if first.is_ascii_digit() || first == '-' {
-            let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
-            let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            self.at += length;
-            let number = serde_json::from_str::<f64>(&rest[..length]).ok();
-            let Some(number) = number.filter(|number| number.is_finite()) else {
-                let message = format!("`{}` is no number", &rest[..length]);
-                return Err(self.wrong(start..self.at, message, "put text in quotes"));
-            };
-            Token::Number(number)
-        } else if first.is_alphabetic() || first == '_' {
-            Token::Path(self.names()?)
-        } else {
-            let range = start..start + first.len_utf8();
-            let advice = match first {
-                '=' => "write `==`",
-                '&' => "write `and`",
-                '|' => "write `or`",
-                '{' => "write the expression without braces",
-                _ => VALUES,
-            };
-            return Err(self.wrong(range, format!("`{first}` has no meaning here"), advice));
-        };
-        Ok((token, start..self.at))
-    }
-
-    fn names(&mut self) -> Parsed<Vec<(String, Range<usize>)>> {
-        let text = self.scalar.text();
-        let mut names = Vec::new();
-        loop {
-            let start = self.at;
-            let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-            let rest = &text[start..];
-            let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            if length == 0 {
-                let message = "a dot without a name behind it".to_owned();
-                let advice = "write `step.output.member`";
-                return Err(self.wrong(start - 1..start, message, advice));
-            }
-            self.at += length;
-            names.push((rest[..length].to_owned(), start..self.at));
-            if !text[self.at..].starts_with('.') {
-                return Ok(names);
-            }
-            self.at += 1;
-        }
+        next(self.scalar, &mut self.at)
     }
 
     fn unexpected(&self, range: Range<usize>, expected: &str, advice: &str) -> Wrong {
@@ -334,25 +244,13 @@ impl<'s> Parser<'s> {
             "a value" => expected.to_owned(),
             expected => format!("`{expected}`"),
         };
-        self.wrong(
+        Wrong::new(
+            self.scalar,
             range,
             format!("{found} stands where {expected} is expected"),
             advice,
         )
     }
-
-    fn wrong(&self, range: Range<usize>, message: String, advice: impl Into<String>) -> Wrong {
-        Wrong {
-            span: self.scalar.span(range),
-            message,
-            advice: advice.into(),
-        }
-    }
 }
 
 const KEYWORDS: &[&str] = &["and", "or", "not", "in", "contains"];
-const VALUES: &str = "values are `input.member`, `step.output`, `step.status`, texts in quotes, numbers, true, false and null";
-
-fn blank(text: &str) -> usize {
-    text.len() - text.trim_start().len()
-}

@@ -10,6 +10,7 @@ use crate::endpoint::{Endpoint, Handler};
 use crate::example::shorten;
 use crate::method::Method;
 use crate::openapi_component::{define, hoist, inline, without};
+use crate::openapi_description::{description, summary};
 use crate::operation::Operation;
 use crate::parameter::{Location, Parameter};
 use crate::schema_example::example;
@@ -202,45 +203,6 @@ fn component_base(agent: &Agent) -> String {
     agent.spec.slug.as_str().to_upper_camel_case()
 }
 
-fn summary(agent: &Agent, operation: &Operation<'_>) -> String {
-    match operation.endpoint {
-        None => format!("Ask {}", agent.spec.name),
-        Some(endpoint) => match &endpoint.description {
-            Some(description) => {
-                let first = description.split(". ").next().unwrap_or(description);
-                shorten(first.trim_end_matches('.'), 120)
-            }
-            None => format!("Call {} of {}", endpoint.name, agent.spec.name),
-        },
-    }
-}
-
-fn description(operation: &Operation<'_>) -> String {
-    let mut text = operation.description.clone();
-    if let Some(endpoint) = operation.endpoint
-        && !endpoint.roles.is_empty()
-    {
-        text.push_str(&format!(
-            "\n\nNeeds one of the roles {}.",
-            endpoint.roles.join(", ")
-        ));
-    }
-    if operation.stream {
-        text.push_str(
-            "\n\nUnder `Accept: text/event-stream` the run is answered as server-sent events: \
-             `run.started`, any number of `output.delta`, `tool.started`, `tool.completed`, `policy.applied`, \
-             `handoff.started` and `handoff.completed`, and at the end \
-             `run.completed` with the whole answer, or `run.failed` with a problem document.\n\n\
-             ```text\nid: 1\nevent: run.started\n\
-             data: {\"type\":\"run.started\",\"run_id\":\"01936f2e-7b1c-7000-8000-000000000001\",\"agent\":\"…\",\"model\":\"…\"}\n\n\
-             id: 2\nevent: output.delta\ndata: {\"type\":\"output.delta\",\"text\":\"…\"}\n\n\
-             id: 3\nevent: run.completed\n\
-             data: {\"type\":\"run.completed\",\"run_id\":\"01936f2e-7b1c-7000-8000-000000000001\",\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":12,\"output_tokens\":2},\"output\":\"…\"}\n```",
-        );
-    }
-    text
-}
-
 /// The problems that can really happen, by status.
 fn errors(operation: &Operation<'_>) -> Vec<Json> {
     let mut errors: BTreeMap<u16, &str> = BTreeMap::new();
@@ -280,15 +242,14 @@ fn errors(operation: &Operation<'_>) -> Vec<Json> {
     if operation.endpoint.is_none() {
         errors.insert(404, "NotFound");
     }
-    if operation.asks_model() {
-        errors.insert(502, "BadGateway");
-    }
-    if operation
+    let handler = operation
         .endpoint
-        .is_some_and(|endpoint| endpoint.handler == Handler::Code)
-    {
-        errors.insert(501, "NotImplemented");
-    }
+        .map_or(Handler::Model, |endpoint| endpoint.handler);
+    match handler {
+        Handler::Code => errors.insert(501, "NotImplemented"),
+        // The provider of a model or of embeddings stands behind them.
+        Handler::Model | Handler::Search | Handler::Embed => errors.insert(502, "BadGateway"),
+    };
     errors
         .into_iter()
         .map(|(status, name)| json!({ "status": status.to_string(), "name": name }))

@@ -157,7 +157,8 @@ pub fn invoke_output() -> Json {
     })
 }
 
-fn id(verb: &str, agent: &Agent) -> String {
+/// The id of the operation of `agent` that `verb` names.
+pub(crate) fn id(verb: &str, agent: &Agent) -> String {
     format!(
         "{}{}",
         verb.to_lower_camel_case(),

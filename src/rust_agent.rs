@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::endpoint::Handler;
 use crate::ident::Ident;
 use crate::rust_workflow::RustWorkflow;
 use crate::schema::Schema;
@@ -33,12 +34,23 @@ pub struct RustAgent<'a> {
     pub tools: Option<&'a [String]>,
     /// The slugs of the agents it may hand over to.
     pub agents: &'a [String],
+    /// The documents it looks things up in.
+    pub documents: Option<RustDocuments<'a>>,
     /// Its limits.
     pub policy: RustPolicy<'a>,
     /// Its endpoints, in the order of the source.
     pub endpoints: Vec<RustEndpoint<'a>>,
     /// Its workflows, in the order of the source.
     pub workflows: &'a [RustWorkflow],
+}
+
+/// The documents that an agent looks things up in.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RustDocuments<'a> {
+    /// The collection they are kept in.
+    pub collection: &'a str,
+    /// The roles of which a caller needs one to see and change whole ones; empty admits every caller.
+    pub roles: &'a [String],
 }
 
 /// The limits of an agent; what is none is left to the runtime.
@@ -94,8 +106,10 @@ pub struct RustEndpoint<'a> {
     pub path: &'a str,
     /// Whether it is offered as server-sent events too.
     pub stream: bool,
-    /// Whether the answer comes from code written by hand instead of the prompt.
-    pub code: bool,
+    /// Who answers unless the user's code does: a variant of the runtime's `Handler`.
+    pub handler: Handler,
+    /// Which passages the model is given with a request.
+    pub retrieve: Option<RustRetrieve<'a>>,
     /// The roles of which a caller needs one; empty admits every caller.
     pub roles: &'a [String],
     /// What the endpoint does.
@@ -112,6 +126,15 @@ pub struct RustEndpoint<'a> {
     pub timeout_ms: Option<u64>,
     /// Whether this is the endpoint every agent has, whose types are the runtime's.
     pub builtin_invoke: bool,
+}
+
+/// Passages that a model is given with a request.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct RustRetrieve<'a> {
+    /// The property of the request that they are looked for by.
+    pub query: &'a str,
+    /// How many at most.
+    pub limit: u32,
 }
 
 /// Something that is read from the path or the query.

@@ -1,14 +1,16 @@
 //! What the templates of Rust code are given.
 
-use std::fmt;
-
 use serde::Serialize;
 
+use crate::endpoint::Handler;
 use crate::ident::Ident;
-use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate};
-use crate::rust_text::{code_span, doc, literal};
-use crate::rust_type::{Names, RustType};
-use crate::rust_types::types;
+use crate::rust_agent::{
+    RustAgent, RustDocuments, RustEndpoint, RustParameter, RustRate, RustRetrieve,
+};
+use crate::rust_endpoint_types::{EndpointTypes, endpoint_types, prompted};
+use crate::rust_limits::{LIMITS, Limit, limits};
+use crate::rust_text::{code_span, doc};
+use crate::rust_type::RustType;
 use crate::rust_workflow::RustWorkflow;
 use crate::schema::Schema;
 use crate::schema_example::example;
@@ -51,7 +53,7 @@ pub fn registry<'a>(agents: &'a [RustAgent<'_>]) -> Registry<'a> {
             name: agent.name,
             module: &agent.module,
             type_name: &agent.type_name,
-            prompted: prompted(agent),
+            prompted: prompted(&agent.type_name).to_owned(),
             code: has_code(agent),
             workflows: agent
                 .workflows
@@ -102,6 +104,8 @@ pub struct Module<'a> {
     pub tools: Option<&'a [String]>,
     /// The slugs of the agents it may hand over to.
     pub agents: &'a [String],
+    /// The documents it looks things up in.
+    pub documents: Option<RustDocuments<'a>>,
     /// The limits that are not the default.
     pub policy: Vec<Limit>,
     /// Whether every limit is among them.
@@ -112,15 +116,6 @@ pub struct Module<'a> {
     pub workflows: &'a [RustWorkflow],
     /// The types of requests and answers.
     pub types: Vec<RustType>,
-}
-
-/// A limit of an agent.
-#[derive(Debug, Clone, Serialize)]
-pub struct Limit {
-    /// The field of the runtime's `Policy`.
-    pub name: &'static str,
-    /// The value as Rust.
-    pub value: String,
 }
 
 /// An endpoint in the context of a template.
@@ -142,6 +137,12 @@ pub struct Endpoint<'a> {
     pub stream: bool,
     /// Whether it must be written by hand.
     pub code: bool,
+    /// The variant of the runtime's `Handler`.
+    pub handler: &'static str,
+    /// The method of the runtime's `RunContext` that answers what is not written by hand.
+    pub answer: &'static str,
+    /// Which passages the model is given with a request.
+    pub retrieve: Option<RustRetrieve<'a>>,
     /// Whether it is the endpoint every agent has.
     pub builtin_invoke: bool,
     /// The roles of which a caller needs one.
@@ -170,15 +171,26 @@ pub struct Endpoint<'a> {
 
 /// What the template of an agent's module is given, for `agent`.
 pub fn module<'a>(agent: &'a RustAgent<'_>) -> Module<'a> {
-    let prompted = prompted(agent);
-    let mut names = Names::default();
-    names.reserve(agent.type_name.as_str());
-    names.reserve(&prompted);
-    let mut types = Vec::new();
+    let prompted = prompted(&agent.type_name).to_owned();
+    let declared = agent
+        .endpoints
+        .iter()
+        .filter(|endpoint| !endpoint.builtin_invoke)
+        .map(|endpoint| (endpoint.name, endpoint.input, endpoint.output));
+    let (declared, types) = endpoint_types(&agent.type_name, declared);
+    let mut declared = declared.into_iter();
     let endpoints = agent
         .endpoints
         .iter()
-        .map(|endpoint| endpoint_context(endpoint, &mut names, &mut types))
+        .map(|endpoint| {
+            let runtime = |name| format!("::agentgen_runtime::{name}");
+            let invoke = || EndpointTypes {
+                request: runtime("InvokeRequest"),
+                response: runtime("InvokeResponse"),
+            };
+            let own = (!endpoint.builtin_invoke).then(|| declared.next());
+            endpoint_context(endpoint, own.flatten().unwrap_or_else(invoke))
+        })
         .collect();
     let policy = limits(&agent.policy);
     let summary = doc(agent.summary);
@@ -202,6 +214,7 @@ pub fn module<'a>(agent: &'a RustAgent<'_>) -> Module<'a> {
         model: agent.model,
         tools: agent.tools,
         agents: agent.agents,
+        documents: agent.documents,
         policy_complete: policy.len() == LIMITS,
         policy,
         endpoints,
@@ -210,39 +223,12 @@ pub fn module<'a>(agent: &'a RustAgent<'_>) -> Module<'a> {
     }
 }
 
-fn endpoint_context<'a>(
-    endpoint: &'a RustEndpoint<'_>,
-    names: &mut Names,
-    all: &mut Vec<RustType>,
-) -> Endpoint<'a> {
+fn endpoint_context<'a>(endpoint: &'a RustEndpoint<'_>, types: EndpointTypes) -> Endpoint<'a> {
     let mut constant = endpoint.const_ident.clone();
     if constant.as_str() == "SPEC" {
         constant = constant.with_underscore();
     }
-    let name = code_span(endpoint.name);
-    let mut named = |schema: Option<&Schema>, suffix: &str, about: String| {
-        let schema = schema?;
-        let name = Ident::camel(&format!("{} {suffix}", endpoint.name))?;
-        let types = types(schema, name.as_str(), &about, names);
-        let root = types.first().map(|ty| ty.name.clone());
-        all.extend(types);
-        root
-    };
     let empty = Schema::empty_object();
-    let (request, response) = if endpoint.builtin_invoke {
-        let runtime = |name| format!("::agentgen_runtime::{name}");
-        (runtime("InvokeRequest"), runtime("InvokeResponse"))
-    } else {
-        let input = endpoint.input.unwrap_or(&empty);
-        let request = named(Some(input), "request", format!("The request of {name}."));
-        let response = named(
-            endpoint.output,
-            "response",
-            format!("The answer of {name}."),
-        );
-        let unit = || "()".to_owned();
-        (request.unwrap_or_else(unit), response.unwrap_or_else(unit))
-    };
     let null = serde_json::json!({ "type": "null" });
     let output = endpoint.output.map_or(&null, |schema| &schema.json);
     let route = code_span(&format!("{} {}", endpoint.http_method, endpoint.path));
@@ -258,13 +244,25 @@ fn endpoint_context<'a>(
         http_method: variant(endpoint.http_method),
         path: endpoint.path,
         stream: endpoint.stream,
-        code: endpoint.code,
+        code: endpoint.handler == Handler::Code,
+        handler: match endpoint.handler {
+            Handler::Model => "Model",
+            Handler::Code => "Code",
+            Handler::Search => "Search",
+            Handler::Embed => "Embed",
+        },
+        answer: match endpoint.handler {
+            Handler::Search => "search",
+            Handler::Embed => "embed",
+            Handler::Model | Handler::Code => "run",
+        },
+        retrieve: endpoint.retrieve,
         builtin_invoke: endpoint.builtin_invoke,
         roles: endpoint.roles,
         doc: description.unwrap_or_else(|| format!("Answers {route}.")),
         route_doc: route,
-        request,
-        response,
+        request: types.request,
+        response: types.response,
         parameters: &endpoint.parameters,
         input_schema: endpoint
             .input
@@ -278,12 +276,8 @@ fn endpoint_context<'a>(
 }
 
 fn has_code(agent: &RustAgent<'_>) -> bool {
-    agent.endpoints.iter().any(|endpoint| endpoint.code)
-}
-
-fn prompted(agent: &RustAgent<'_>) -> String {
-    let taken = agent.type_name.as_str() == "Prompted";
-    if taken { "PromptedHandler" } else { "Prompted" }.to_owned()
+    let mut endpoints = agent.endpoints.iter();
+    endpoints.any(|endpoint| endpoint.handler == Handler::Code)
 }
 
 /// `POST` becomes `Post`.
@@ -294,57 +288,4 @@ fn variant(http_method: &str) -> String {
         first.to_ascii_uppercase(),
         rest.to_ascii_lowercase()
     )
-}
-
-/// How many fields the runtime's `Policy` has.
-const LIMITS: usize = 11;
-
-fn limits(policy: &RustPolicy<'_>) -> Vec<Limit> {
-    fn some(value: impl fmt::Display) -> String {
-        format!("::core::option::Option::Some({value})")
-    }
-    let fallbacks = policy.fallbacks.map(|models| {
-        let models: Vec<String> = models.iter().map(|model| literal(model)).collect();
-        format!("&[{}]", models.join(", "))
-    });
-    let rate = policy.rate.map(|rate| {
-        let RustRate { requests, seconds } = rate;
-        some(format!(
-            "::agentgen_runtime::Rate {{ requests: {requests}, seconds: {seconds} }}"
-        ))
-    });
-    let limits: [(&'static str, Option<String>); LIMITS] = [
-        ("fallbacks", fallbacks),
-        (
-            "retry_attempts",
-            policy.retry_attempts.map(|value| value.to_string()),
-        ),
-        (
-            "retry_backoff_ms",
-            policy.retry_backoff_ms.map(|value| value.to_string()),
-        ),
-        (
-            "breaker_failures",
-            policy.breaker_failures.map(|value| value.to_string()),
-        ),
-        (
-            "breaker_cooldown_ms",
-            policy.breaker_cooldown_ms.map(|value| value.to_string()),
-        ),
-        ("timeout_ms", policy.timeout_ms.map(some)),
-        ("budget_tokens", policy.budget_tokens.map(some)),
-        ("budget_turns", policy.budget_turns.map(some)),
-        ("rate", rate),
-        ("history_tokens", policy.history_tokens.map(some)),
-        ("session_ttl_seconds", policy.session_ttl_seconds.map(some)),
-    ];
-    limits
-        .into_iter()
-        .filter_map(|(name, value)| {
-            Some(Limit {
-                name,
-                value: value?,
-            })
-        })
-        .collect()
 }

@@ -9,7 +9,9 @@ use crate::ident::Ident;
 use crate::invoke::INVOKE;
 use crate::operation::{self, Operation};
 use crate::parameter::{Kind, Location};
-use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate};
+use crate::rust_agent::{
+    RustAgent, RustDocuments, RustEndpoint, RustParameter, RustPolicy, RustRate, RustRetrieve,
+};
 use crate::rust_workflow::{RustWorkflow, workflows};
 use crate::setting::Rate;
 use crate::sha256;
@@ -134,6 +136,7 @@ impl<'a> Owned<'a> {
     fn view(&self) -> RustAgent<'_> {
         let spec = &self.agent.spec;
         let policy = &self.agent.service.policy;
+        let documents = &self.agent.service.documents;
         RustAgent {
             name: &spec.name,
             slug: spec.slug.as_str(),
@@ -147,6 +150,10 @@ impl<'a> Owned<'a> {
             model: self.agent.model(),
             tools: self.tools.as_deref(),
             agents: &self.handover,
+            documents: documents.as_ref().map(|documents| RustDocuments {
+                collection: documents.collection.as_str(),
+                roles: &documents.roles,
+            }),
             policy: RustPolicy {
                 fallbacks: self.fallbacks.as_deref(),
                 retry_attempts: policy.retry_attempts,
@@ -187,7 +194,13 @@ fn endpoint<'a>(operation: &'a Operation<'_>) -> Option<RustEndpoint<'a>> {
         http_method: operation.method.name(),
         path: &operation.path,
         stream: operation.stream,
-        code: endpoint.is_some_and(|endpoint| endpoint.handler == Handler::Code),
+        handler: endpoint.map_or(Handler::Model, |endpoint| endpoint.handler),
+        retrieve: endpoint
+            .and_then(|endpoint| endpoint.retrieve.as_ref())
+            .map(|retrieve| RustRetrieve {
+                query: &retrieve.query,
+                limit: retrieve.limit,
+            }),
         roles: endpoint.map_or(&[], |endpoint| &endpoint.roles),
         description: Some(&operation.description),
         input,

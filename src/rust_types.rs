@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::ident::Ident;
 use crate::rust_checks::{Place, at, checks, entry_checks, optional_checks};
+use crate::rust_part::{
+    JSON, about_value, attributes, described, map_of, nested, option_of, scalar, texts,
+};
 use crate::rust_text::{code_span, doc, literal};
 use crate::rust_type::{Names, RustField, RustType, RustVariant, Shape};
 use crate::schema::Schema;
@@ -172,28 +175,11 @@ impl Builder<'_> {
         let about = format!("The property {}.", code_span(&field.name));
         let about = described(field.description.as_deref(), about);
         let nested = nested(parent, &field.name);
-        let mut serde = Vec::new();
-        if ident.as_str() != field.name {
-            serde.push(format!("rename = {}", literal(&field.name)));
-        }
         let (ty, nullable) = match &field.ty {
             Type::Nullable(inner) => (inner.as_ref(), true),
             ty => (ty, false),
         };
         let mut path = self.held_path(ty, &nested, &about, &code_span(&field.name));
-        if !field.required {
-            serde.push("default".to_owned());
-            serde.push("skip_serializing_if = \"::core::option::Option::is_none\"".to_owned());
-        }
-        let helper = match (field.required, nullable) {
-            (true, true) => Some("nullable"),
-            (false, false) => Some("present"),
-            _ => None,
-        };
-        if let Some(helper) = helper {
-            let with = format!("deserialize_with = \"::agentgen_runtime::codegen::{helper}\"");
-            serde.push(with);
-        }
         if nullable || !field.required {
             path = option_of(&path);
         }
@@ -201,25 +187,13 @@ impl Builder<'_> {
             name: ident.to_string(),
             doc: about,
             ty: path,
-            serde: serde.join(", "),
+            serde: attributes(field, ident, nullable),
         }
     }
 
     fn define_enum(&mut self, name: String, values: &[EnumValue], about: String) {
         let index = self.push(&name, about);
-        let texts: Vec<&str> = values.iter().map(|value| value.value.as_str()).collect();
-        let idents = variant_idents(&texts);
-        let variants = idents.iter().zip(texts).filter_map(|(ident, text)| {
-            Some(RustVariant {
-                name: ident.as_ref()?.to_string(),
-                doc: code_span(text),
-                value: literal(text),
-                ty: None,
-            })
-        });
-        self.types[index].shape = Shape::Enum {
-            variants: variants.collect(),
-        };
+        self.types[index].shape = texts(values);
     }
 
     fn define_one_of(&mut self, name: String, one_of: &OneOf, about: String) {
@@ -287,16 +261,10 @@ impl Builder<'_> {
     /// The path of the Rust type of `ty`. What needs a name of its own is called `name` and has the
     /// doc `about`; its parts are parts of `subject`.
     fn path(&mut self, ty: &Type, name: &str, about: &str, subject: &str) -> String {
+        if let Some(path) = scalar(ty) {
+            return path.to_owned();
+        }
         match ty {
-            Type::Any => "::agentgen_runtime::JsonValue".to_owned(),
-            Type::Null => "()".to_owned(),
-            Type::Boolean => "bool".to_owned(),
-            Type::Integer(integer) => if integer.narrow { "i32" } else { "i64" }.to_owned(),
-            Type::Number(_) => "f64".to_owned(),
-            Type::String(_) => "::std::string::String".to_owned(),
-            Type::DateTime => "::agentgen_runtime::DateTime".to_owned(),
-            Type::Date => "::agentgen_runtime::Date".to_owned(),
-            Type::Uuid => "::agentgen_runtime::Uuid".to_owned(),
             Type::Array(array) => {
                 let about = format!("An item of {subject}.");
                 let subject = format!("an item of {subject}");
@@ -315,6 +283,7 @@ impl Builder<'_> {
                 self.define(name.clone(), ty, about.to_owned());
                 name
             }
+            _ => JSON.to_owned(),
         }
     }
 
@@ -362,30 +331,4 @@ fn mentioned(ty: &Type, names: &mut BTreeSet<String>) {
         }
         _ => {}
     }
-}
-
-fn nested(parent: &str, name: &str) -> String {
-    match Ident::camel(name) {
-        Some(ident) => format!("{parent}{}", ident.as_str().trim_matches('_')),
-        None => format!("{parent}Value"),
-    }
-}
-
-fn described(description: Option<&str>, otherwise: String) -> String {
-    description
-        .map(doc)
-        .filter(|text| !text.is_empty())
-        .unwrap_or(otherwise)
-}
-
-fn about_value(subject: &str) -> String {
-    format!("A value of {subject}.")
-}
-
-fn option_of(path: &str) -> String {
-    format!("::core::option::Option<{path}>")
-}
-
-fn map_of(path: &str) -> String {
-    format!("::std::collections::BTreeMap<::std::string::String, {path}>")
 }

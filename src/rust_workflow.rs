@@ -6,7 +6,10 @@ use serde_json::Value as Json;
 use crate::agent::Agent;
 use crate::expression::{Expression, Kind};
 use crate::ident::Ident;
+use crate::rust_step_output::KnownTypes;
 use crate::rust_text::{code_span, literal};
+use crate::rust_type::{Names, RustType};
+use crate::rust_types::types;
 use crate::step_input::{Piece, Template, TemplateKind};
 use crate::workflow::{Join, OnFailure, Step, Workflow};
 
@@ -19,7 +22,17 @@ pub struct RustWorkflow {
     pub constant: Ident,
     /// The name of its operation in the OpenAPI document.
     pub operation_id: String,
-    /// One sentence of Markdown.
+    /// The function that runs it.
+    pub function: String,
+    /// The type of what it is given: the first of `types`.
+    pub input: String,
+    /// The struct of its steps.
+    pub steps_type: String,
+    /// The type of its report.
+    pub report: String,
+    /// The types that its input is made of.
+    pub types: Vec<RustType>,
+    /// Its name as Markdown.
     pub doc: String,
     /// The slug of the agent in whose file it stands.
     pub agent: String,
@@ -40,6 +53,12 @@ pub struct RustWorkflow {
 pub struct RustStep {
     /// Its id.
     pub id: String,
+    /// The field of its outcome.
+    pub field: String,
+    /// The type of its output.
+    pub output: String,
+    /// Whom it asks, as Markdown.
+    pub doc: String,
     /// The slug of the agent.
     pub agent: String,
     /// The endpoint's name.
@@ -64,29 +83,75 @@ pub struct RustStep {
 
 /// The workflows of `agent` over `agents`, whose names they use.
 pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
-    let all = agent.service.workflows.iter();
-    all.filter_map(|workflow| rust(workflow, agent, agents))
+    let all = &agent.service.workflows;
+    let constants = all
+        .iter()
+        .filter_map(|workflow| Ident::constant(workflow.slug.as_str()));
+    let mut scope = Scope {
+        known: KnownTypes::default(),
+        types: Names::default(),
+        values: Names::default(),
+    };
+    constants.for_each(|constant| scope.values.reserve(constant.as_str()));
+    all.iter()
+        .filter_map(|workflow| rust(workflow, agent, agents, &mut scope))
         .collect()
 }
 
-fn rust(workflow: &Workflow, agent: &Agent, agents: &[Agent]) -> Option<RustWorkflow> {
-    let steps = workflow.steps.iter().map(|step| rust_step(step, agents));
+/// What the workflows of one agent share: what is known of agents, and the names that are taken in their module.
+struct Scope<'a> {
+    known: KnownTypes<'a>,
+    types: Names,
+    values: Names,
+}
+
+fn rust<'a>(
+    workflow: &Workflow,
+    agent: &Agent,
+    agents: &'a [Agent],
+    scope: &mut Scope<'a>,
+) -> Option<RustWorkflow> {
+    let name = workflow.slug.as_str();
+    let doc = code_span(&workflow.name);
+    let camel = |suffix: &str| Ident::camel(&format!("{name} {suffix}"));
+    let about = format!("What the workflow {doc} is given.");
+    let input = camel("input")?;
+    let types = types(&workflow.input, input.as_str(), &about, &mut scope.types);
+    let steps_type = scope.types.take(camel("steps")?.as_str());
+    let report = scope.types.take(camel("report")?.as_str());
+    let mut fields = Names::default();
+    let idents = workflow.steps.iter().filter_map(Step::field);
+    idents.for_each(|ident| fields.reserve(ident.as_str()));
+    let mut steps = Vec::new();
+    for step in &workflow.steps {
+        let field = match step.field() {
+            Some(ident) => ident.to_string(),
+            None => fields.take("step"),
+        };
+        let output = scope.known.output(step, agent, agents)?;
+        steps.push(rust_step(step, agents, field, output)?);
+    }
     Some(RustWorkflow {
-        name: workflow.slug.to_string(),
-        constant: Ident::constant(workflow.slug.as_str())?,
+        name: name.to_owned(),
+        constant: Ident::constant(name)?,
         operation_id: workflow.operation_id(),
-        doc: format!("The workflow {}.", code_span(&workflow.name)),
+        function: scope.values.take(Ident::snake(name)?.as_str()),
+        input: types.first()?.name.clone(),
+        steps_type,
+        report,
+        types,
+        doc,
         agent: agent.spec.slug.to_string(),
         input_schema: workflow.input.json.to_string(),
         roles: workflow.roles.clone(),
         concurrency: workflow.concurrency,
         timeout_ms: workflow.timeout_ms,
-        steps: steps.collect::<Option<_>>()?,
+        steps,
     })
 }
 
 /// None where an agent is not there, which is an error before anything is generated.
-fn rust_step(step: &Step, agents: &[Agent]) -> Option<RustStep> {
+fn rust_step(step: &Step, agents: &[Agent], field: String, output: String) -> Option<RustStep> {
     let find = |name: &str| {
         agents
             .iter()
@@ -94,10 +159,6 @@ fn rust_step(step: &Step, agents: &[Agent]) -> Option<RustStep> {
     };
     let agent = find(&step.agent.text)?;
     let endpoint = step.endpoint.as_ref().map_or("invoke", |name| &name.text);
-    let declared = agent.service.endpoints.iter().find(|declared| {
-        declared.name == endpoint
-            || (endpoint == "invoke" && declared.method_name.as_str() == endpoint)
-    });
     let on_failure = match &step.on_failure {
         OnFailure::Stop | OnFailure::Retry => "Stop".to_owned(),
         OnFailure::Skip => "Skip".to_owned(),
@@ -114,10 +175,16 @@ fn rust_step(step: &Step, agents: &[Agent]) -> Option<RustStep> {
     };
     Some(RustStep {
         id: step.id.clone(),
+        field,
+        output,
+        doc: format!(
+            "The step {}, which asks {} of {}.",
+            code_span(&step.id),
+            code_span(endpoint),
+            code_span(&agent.spec.name)
+        ),
         agent: agent.spec.slug.to_string(),
-        endpoint: declared
-            .map_or(endpoint, |declared| &declared.name)
-            .to_owned(),
+        endpoint: endpoint.to_owned(),
         needs: step.needs.clone(),
         join: format!("{RUNTIME}Join::{join}"),
         when: step.condition.as_ref().map(expression),

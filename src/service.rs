@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Report;
+use crate::documents::{self, Documents};
 use crate::endpoint::{self, Endpoint};
 use crate::node::{Entry, Node};
 use crate::setting::{self, Name, Rate};
@@ -28,6 +29,8 @@ pub struct Service {
     pub policy: Policy,
     /// The agents this one may hand over to.
     pub agents: Vec<Name>,
+    /// The documents it looks things up in: those it names, or its own where an endpoint needs some.
+    pub documents: Option<Documents>,
     /// The workflows, in the order of the file.
     pub workflows: Vec<Workflow>,
 }
@@ -72,6 +75,7 @@ const KEYS: &[&str] = &[
     "session",
     "agents",
     "workflows",
+    "documents",
 ];
 
 impl Service {
@@ -84,6 +88,7 @@ impl Service {
             model: None,
             policy: Policy::default(),
             agents: Vec::new(),
+            documents: None,
             workflows: Vec::new(),
         }
     }
@@ -103,6 +108,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             "rate" => policy.rate = setting::rate(value, report),
             "agents" => service.agents = setting::names(value, report),
             "workflows" => service.workflows = workflow::read_all(value, report),
+            "documents" => service.documents = documents::read(value, slug, report),
             "retry" => {
                 for Entry { key, value, .. } in
                     setting::known_entries(value, &["attempts", "backoff"], report)
@@ -151,6 +157,12 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
         .any(|endpoint| endpoint.method_name.as_str() == "invoke")
     {
         service.invoke = false;
+    }
+    if service.documents.is_none() && documents::are_needed(&service.endpoints) {
+        service.documents = Some(Documents::of(slug));
+    }
+    if service.documents.is_some() {
+        documents::check_names(&service.endpoints, slug, report);
     }
     service
 }

@@ -4,10 +4,13 @@ use serde_json::Value as Json;
 
 use crate::code::Code;
 use crate::diagnostic::Report;
-use crate::expression_type::{Given, Scope, TEXT, bare, given};
+use crate::expression_scope::{Given, Scope, TEXT, bare};
+use crate::expression_type::given;
 use crate::nearest::nearest;
-use crate::schema_overlap::{Clash, Typed, clash, describe, exactly, exactly_text, variants};
+use crate::schema_overlap::{Clash, clash};
 use crate::schema_type::{Object, OneOf, Type};
+use crate::schema_typed::{Typed, exactly, exactly_text, variants};
+use crate::schema_words::describe;
 use crate::setting::Name;
 use crate::span::Span;
 use crate::step_input::{Piece, Template, TemplateKind};

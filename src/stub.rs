@@ -79,9 +79,17 @@ struct Context<'a> {
     module: &'a Ident,
     type_name: &'a Ident,
     code: bool,
-    /// The routes that the prompt answers, as Markdown.
-    prompted_routes: Vec<String>,
+    unwritten: Vec<Unwritten>,
     written: Vec<Written>,
+}
+
+/// An endpoint that is answered without a method.
+#[derive(Serialize)]
+struct Unwritten {
+    /// Method and path as Markdown.
+    route: String,
+    /// By what.
+    by: &'static str,
 }
 
 /// A method that has to be written.
@@ -95,17 +103,14 @@ struct Written {
 
 fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
     let text = rust_source::with_context(agent, |module| {
-        let (code, prompted): (Vec<_>, Vec<_>) =
+        let (code, others): (Vec<_>, Vec<_>) =
             module.endpoints.iter().partition(|endpoint| endpoint.code);
         let context = Context {
             name_doc: module.name_doc.clone(),
             module: module.module,
             type_name: module.type_name,
             code: !code.is_empty(),
-            prompted_routes: prompted
-                .iter()
-                .map(|endpoint| endpoint.route_doc.clone())
-                .collect(),
+            unwritten: others.iter().map(|endpoint| unwritten(endpoint)).collect(),
             written: code.iter().map(|endpoint| written(endpoint)).collect(),
         };
         templates.render(STUB, &context)
@@ -116,6 +121,17 @@ fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
             STUB,
             format!("what the template makes is not Rust: {error}"),
         )),
+    }
+}
+
+fn unwritten(endpoint: &rust_context::Endpoint<'_>) -> Unwritten {
+    Unwritten {
+        route: endpoint.route_doc.clone(),
+        by: match endpoint.answer {
+            "search" => "from the agent's documents",
+            "embed" => "by the embedding model",
+            _ => "by the prompt",
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::markdown::{self, Block, Kind};
 use crate::slug::Slug;
-use crate::{suggest_output, suggest_roster, suggest_route, suggest_workflow};
+use crate::{suggest_lookup, suggest_output, suggest_roster, suggest_route, suggest_workflow};
 
 pub use crate::suggest_output::Output;
 pub use crate::suggest_roster::Specialist;
@@ -24,6 +24,8 @@ pub struct Findings {
     pub workflows: Vec<Workflow>,
     /// Paths that are spoken of as routes.
     pub routes: Vec<Route>,
+    /// The line that first speaks of passages a model is given: retrieval, embeddings, vectors.
+    pub retrieval: Option<usize>,
     /// What stands under a heading such as "Output Format".
     pub output: Option<Output>,
     /// Lists with boxes to tick. Nothing of a service block stands for them: they stay in the prompt.
@@ -68,6 +70,9 @@ impl Findings {
         for checklist in &mut self.checklists {
             checklist.line += lines;
         }
+        if let Some(line) = &mut self.retrieval {
+            *line += lines;
+        }
         if let Some(output) = &mut self.output {
             output.line += lines;
         }
@@ -86,6 +91,7 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
     Findings {
         workflows: suggest_workflow::read(body, &blocks, &names),
         routes: suggest_route::read(&blocks),
+        retrieval: suggest_lookup::retrieval(&blocks),
         output: suggest_output::read(&blocks),
         checklists: checklists(&blocks),
         specialists,

@@ -3,11 +3,13 @@
 use heck::ToSnakeCase;
 
 use crate::agent::Agent;
+use crate::documents;
 use crate::endpoint::Endpoint;
 use crate::ident::Ident;
 use crate::route;
 use crate::suggest::{Findings, Output, Property, Route};
 use crate::suggest_branch::{Branch, scalar};
+use crate::suggest_lookup;
 use crate::suggest_proposal::Proposal;
 use crate::suggest_skeleton::Shape;
 
@@ -21,12 +23,19 @@ pub fn add_endpoints(
 ) {
     let mut taken = Taken::new(agent, agents);
     for route in &findings.routes {
-        add_route(route, &mut taken, proposal);
+        add_route(route, findings.retrieval, &mut taken, proposal);
     }
     if !taken.code.is_empty() {
         proposal.notes.push(format!(
             "{} with `handler: code`: you write what answers.",
             taken.code.join(", ")
+        ));
+    }
+    if !taken.looked_up.is_empty() {
+        proposal.notes.push(format!(
+            "{} from the agent's documents: put them at `{}`, and say under `documents` who may.",
+            taken.looked_up.join(", "),
+            documents::path(&agent.spec.slug)
         ));
     }
     if let Some(output) = &findings.output {
@@ -43,6 +52,8 @@ struct Taken<'a> {
     names: Vec<Ident>,
     /// The names of those that are proposed and that code answers.
     code: Vec<String>,
+    /// What is proposed that documents are needed for.
+    looked_up: Vec<String>,
 }
 
 impl<'a> Taken<'a> {
@@ -54,6 +65,7 @@ impl<'a> Taken<'a> {
             proposed: Vec::new(),
             names: endpoints.map(|own| own.method_name.clone()).collect(),
             code: Vec::new(),
+            looked_up: Vec::new(),
         }
     }
 
@@ -103,7 +115,12 @@ const STATE: [&str; 6] = [
     "version",
 ];
 
-fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
+fn add_route(
+    found: &Route,
+    retrieval: Option<usize>,
+    taken: &mut Taken<'_>,
+    proposal: &mut Proposal,
+) {
     let Route { path, line, .. } = found;
     if let Some(complaint) = route::complaint(path) {
         let note = format!(
@@ -164,15 +181,43 @@ fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
     if method != "POST" {
         below.push(Branch::leaf(format!("method: {verb}")));
     }
-    let is_code = CODE.contains(&last);
-    let mut input: Vec<Branch> = route::parameters(path)
-        .map(|name| Branch::leaf(format!("{}: string, from the path", scalar(name))))
-        .collect();
-    let has_body = !matches!(method, "GET" | "DELETE");
+    if let Some(lookup) = suggest_lookup::lookup(last, method, path) {
+        below.extend(lookup);
+        if last == "search" {
+            taken.looked_up.push(format!("`{name}` answers"));
+        }
+    } else if let Some(line) = retrieval.filter(|_| has_body(method) && suggest_lookup::asks(last))
+    {
+        below.extend(suggest_lookup::conversation(path));
+        taken
+            .looked_up
+            .push(format!("`{name}` retrieves (line {line})"));
+    } else {
+        below.extend(contract(path, method, is_state));
+        if CODE.contains(&last) {
+            below.push(Branch::leaf("handler: code"));
+            taken.code.push(format!("`{name}`"));
+        }
+    }
+    taken.proposed.push((method, path.clone()));
+    taken.names.push(ident);
+    proposal
+        .endpoints
+        .push(Branch::new(format!("{}:", scalar(&name)), below));
+}
+
+fn has_body(method: &str) -> bool {
+    !matches!(method, "GET" | "DELETE")
+}
+
+/// What an endpoint at `path` takes and answers, where that is not what it is without a word.
+fn contract(path: &str, method: &str, is_state: bool) -> Vec<Branch> {
+    let mut below = Vec::new();
+    let mut input = suggest_lookup::from_path(path);
     if is_state && input.is_empty() {
         below.push(Branch::leaf("input: {}"));
     } else if !input.is_empty() {
-        if has_body && !route::parameters(path).any(|name| name == "input") {
+        if has_body(method) && !route::parameters(path).any(|name| name == "input") {
             input.push(Branch::leaf("input: string, what the agent is asked"));
         }
         below.push(Branch::new("input:", input));
@@ -181,15 +226,7 @@ fn add_route(found: &Route, taken: &mut Taken<'_>, proposal: &mut Proposal) {
         let output = Branch::leaf("status: string, how the service is");
         below.push(Branch::new("output:", vec![output]));
     }
-    if is_code {
-        below.push(Branch::leaf("handler: code"));
-        taken.code.push(format!("`{name}`"));
-    }
-    taken.proposed.push((method, path.clone()));
-    taken.names.push(ident);
-    proposal
-        .endpoints
-        .push(Branch::new(format!("{}:", scalar(&name)), below));
+    below
 }
 
 fn add_output(output: &Output, taken: &Taken<'_>, proposal: &mut Proposal) {

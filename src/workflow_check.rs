@@ -6,18 +6,23 @@
 //! what a place may always be compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+
+use serde_json::Value as Json;
 
 use crate::agent::Agent;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Report};
-use crate::expression_type::{Known, Scope, TEXT, given, plain};
+use crate::expression_scope::{Known, Scope, TEXT, plain};
+use crate::expression_type::given;
 use crate::invoke::INVOKE;
 use crate::nearest::nearest;
 use crate::schema::Schema;
-use crate::schema_overlap::{Typed, clash};
+use crate::schema_overlap::{Clash, clash};
 use crate::schema_type::{Field, Object, Type};
+use crate::schema_typed::{Typed, exactly_text};
+use crate::setting::Name;
 use crate::span::Span;
+use crate::step_input::TemplateKind;
 use crate::step_input_check::check_value;
 use crate::workflow::{Join, OnFailure, Step, Workflow};
 
@@ -47,6 +52,8 @@ pub fn check(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
 struct Asked<'a> {
     input: Option<Typed<'a>>,
     outputs: Vec<Typed<'a>>,
+    /// What is taken by the agent that stands in for the step's own one.
+    fallback: Option<Typed<'a>>,
 }
 
 fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
@@ -79,8 +86,13 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         }
         match (&step.inputs, own.input) {
             (Some(template), input) => check_value(template, input, "", &scope, report),
-            (None, Some(input)) if step.with.is_none() => check_prose(input, step, report),
+            (None, Some(input)) if step.with.is_none() => {
+                check_unsaid(input, step, &workflow.input, report);
+            }
             (None, _) => {}
+        }
+        if let (OnFailure::Fallback(name), Some(input)) = (&step.on_failure, own.fallback) {
+            check_fallback(name, input, step, report);
         }
     }
 }
@@ -95,6 +107,7 @@ fn asked<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> Asked<'a>
     let mut asked = endpoint(&step.agent.text, text, span, agents, report);
     if let OnFailure::Fallback(other) = &step.on_failure {
         let fallback = endpoint(&other.text, "invoke", other.span, agents, report);
+        asked.fallback = fallback.input;
         if !asked.outputs.is_empty() {
             asked.outputs.extend(fallback.outputs);
         }
@@ -110,13 +123,10 @@ fn endpoint<'a>(
     agents: &'a [Agent],
     report: &mut Report,
 ) -> Asked<'a> {
-    let typed = |schema: &'a Schema| Typed {
-        schema,
-        ty: &schema.ty,
-    };
     let mut asked = Asked {
         input: None,
         outputs: Vec::new(),
+        fallback: None,
     };
     let meant = |other: &&Agent| other.spec.slug.as_str() == agent || other.spec.name == agent;
     // An agent that is not there was told already.
@@ -124,9 +134,8 @@ fn endpoint<'a>(
         return asked;
     };
     let service = &agent.service;
-    let declared = service.endpoints.iter().find(|endpoint| {
-        endpoint.name == name || (name == "invoke" && endpoint.method_name.as_str() == name)
-    });
+    let mut declared = service.endpoints.iter();
+    let declared = declared.find(|endpoint| endpoint.name == name);
     match declared {
         Some(endpoint) => {
             asked.input = Some(typed(&endpoint.input));
@@ -184,35 +193,82 @@ fn may_be_missing(step: &Step, before: &BTreeSet<&str>, workflow: &Workflow) -> 
             .any(skips)
 }
 
-/// What a step without `with` is given: one text, under `input`.
-static PROSE: LazyLock<Type> = LazyLock::new(|| {
+fn typed(schema: &Schema) -> Typed<'_> {
+    Typed {
+        schema,
+        ty: &schema.ty,
+    }
+}
+
+/// What an `invoke` is given that is told `text`: that under `input`, and nothing else.
+fn told(text: Type) -> Type {
     Type::Object(Object {
         description: None,
         fields: vec![Field {
             name: "input".to_owned(),
             required: true,
             description: None,
-            ty: TEXT.clone(),
+            ty: text,
             span: Span::default(),
         }],
         closed: true,
         extra: None,
     })
-});
+}
 
-/// Checks that what is taken can be one text under `input`.
-fn check_prose(input: Typed<'_>, step: &Step, report: &mut Report) {
-    if clash(plain(&PROSE), input).is_none() {
+/// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
+fn check_unsaid(input: Typed<'_>, step: &Step, run: &Schema, report: &mut Report) {
+    let endpoint = step.endpoint.as_ref().map(|name| name.text.as_str());
+    let endpoint = endpoint.unwrap_or("invoke");
+    let (clash, given) = match endpoint {
+        "invoke" => (
+            clash(plain(&told(TEXT.clone())), input),
+            "one text as its `input`",
+        ),
+        _ => (clash(typed(run), input), "what the run is given"),
+    };
+    if clash.is_none() {
         return;
     }
-    let endpoint = step.endpoint.as_ref();
     let message = format!(
-        "the step `{}` has no `with`, and `{}` of `{}` doesn't take one text as its `input`",
-        step.id,
-        endpoint.map_or("invoke", |name| &name.text),
-        step.agent.text,
+        "the step `{}` has no `with`, and `{endpoint}` of `{}` doesn't take {given}",
+        step.id, step.agent.text,
     );
     report
         .error(Code::BadWorkflow, step.span, message)
         .advise("say under `with` what it is given");
+}
+
+/// Checks that the agent called `name` can be told what `step` was told: the text under `input`, or else all of it as text.
+fn check_fallback(name: &Name, input: Typed<'_>, step: &Step, report: &mut Report) {
+    let members = match step.inputs.as_ref().map(|template| &template.kind) {
+        Some(TemplateKind::Object(members)) => members.as_slice(),
+        _ => &[],
+    };
+    let said = members.iter().find(|(name, _)| name.text == "input");
+    let text = match said.map(|(_, value)| &value.kind) {
+        Some(TemplateKind::Json(Json::String(text))) => exactly_text(text),
+        _ => TEXT.clone(),
+    };
+    let Some(clash) = clash(plain(&told(text)), input) else {
+        return;
+    };
+    let Clash { path, left, right } = clash;
+    let what = match path.join(".").as_str() {
+        "" => format!("takes {right}"),
+        "input" if right == "nothing" => "takes none".to_owned(),
+        "input" => format!("takes {right}"),
+        other => format!("takes `{other}` too: {right}"),
+    };
+    let said = match path.as_slice() {
+        [input] if input == "input" => left,
+        _ => "one text".to_owned(),
+    };
+    let message = format!(
+        "where the step `{}` fails, `{}` is asked with {said} as its `input`, and its `invoke` {what}",
+        step.id, name.text,
+    );
+    report
+        .error(Code::BadWorkflow, name.span, message)
+        .advise("name an agent whose `invoke` takes one text as its `input` and nothing else that is required");
 }

@@ -5,7 +5,7 @@ use crate::diagnostic::Report;
 use crate::nearest::nearest;
 use crate::workflow_step::Step;
 
-/// Whether every step has an id of its own; what is wrong with ids is reported.
+/// Whether every step has an id of its own; what is wrong with ids is reported, among it that two of them make one name.
 pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
     let mut unique = true;
     for (index, step) in steps.iter().enumerate() {
@@ -15,6 +15,18 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
                 .error(Code::BadWorkflow, step.span, message)
                 .advise("give each step an id of its own");
             unique = false;
+        } else if let Some(field) = step.field()
+            && let Some(twin) = steps[..index]
+                .iter()
+                .find(|other| other.field().as_ref() == Some(&field))
+        {
+            let message = format!(
+                "the steps `{}` and `{}` are both the field `{field}` in Rust",
+                twin.id, step.id
+            );
+            report
+                .error(Code::BadWorkflow, step.span, message)
+                .advise("rename one of them");
         }
         for need in &step.needs {
             if steps.iter().any(|other| other.id == *need) {

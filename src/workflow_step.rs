@@ -8,6 +8,7 @@ use crate::code::Code;
 use crate::diagnostic::Report;
 use crate::expression::Expression;
 use crate::expression_parse::parse;
+use crate::ident::Ident;
 use crate::nearest::nearest;
 use crate::node::{Entry, Node, Value};
 use crate::scalar::Scalar;
@@ -81,6 +82,11 @@ pub const RETRY_ATTEMPTS: u32 = 3;
 pub const RETRY_BACKOFF_MS: u64 = 500;
 
 impl Step {
+    /// The field of its outcome in Rust; none where the id has no ASCII letter or digit.
+    pub fn field(&self) -> Option<Ident> {
+        Ident::snake(&self.id)
+    }
+
     /// How often it is tried at the most: as written, else [`RETRY_ATTEMPTS`] where a failure means another try,
     /// else once.
     pub fn attempts(&self) -> u32 {

@@ -164,3 +164,64 @@ fn the_prompt_is_the_body_byte_for_byte() {
     assert_eq!(file(&yaml, "prompts/y/prompt.md"), b"first\n second\n");
     assert_valid(&bundles(&yaml)[0]);
 }
+
+#[test]
+fn a_workflow_is_told_with_everything_its_file_says() {
+    let text = r#"---
+name: a
+service:
+  endpoints: { plan: { input: { goal: string } } }
+  workflows:
+    Plain One: [first: a]
+    limited:
+      input: { topic: string }
+      roles: [keeper]
+      concurrency: 2
+      timeout: 10m
+      steps:
+      - parallel: [{ x: a }, { y: a }]
+      - z:
+          agent: a
+          endpoint: plan
+          join: quorum 1
+          when: x.status == 'succeeded'
+          with: { goal: "{{ x.output }}" }
+          timeout: 1s
+          retry: { attempts: 2, backoff: 250ms }
+          on_failure: { fallback: a }
+---
+A.
+"#;
+    let bundle = bundles(&one("agents/a.md", text)).remove(0);
+    assert_valid(&bundle);
+    let [plain, limited] = bundle["workflows"].as_array().unwrap().as_slice() else {
+        panic!("two workflows: {bundle}");
+    };
+    assert_eq!(plain["input"]["required"], json!(["input"]));
+    assert_eq!(
+        (&plain["name"], &plain["slug"], &plain["operation_id"]),
+        (
+            &json!("Plain One"),
+            &json!("plain-one"),
+            &json!("startPlainOne")
+        )
+    );
+    for key in ["concurrency", "timeout_ms"] {
+        assert_eq!(plain[key], Json::Null, "{key}");
+    }
+    let step = json!({
+        "id": "first", "agent": "a", "endpoint": "invoke", "needs": [], "join": "all", "quorum": null, "when": null,
+        "with": null, "timeout_ms": null, "attempts": null, "backoff_ms": null, "on_failure": "stop", "fallback": null,
+    });
+    assert_eq!(plain["steps"], json!([step]));
+    assert_eq!(limited["input"]["required"], json!(["topic"]));
+    assert_eq!(limited["roles"], json!(["keeper"]));
+    assert_eq!(limited["concurrency"], 2);
+    assert_eq!(limited["timeout_ms"], 600_000);
+    let step = json!({
+        "id": "z", "agent": "a", "endpoint": "plan", "needs": ["x", "y"], "join": "quorum", "quorum": 1,
+        "when": "x.status == 'succeeded'", "with": { "goal": "{{ x.output }}" }, "timeout_ms": 1_000, "attempts": 2,
+        "backoff_ms": 250, "on_failure": "fallback", "fallback": "a",
+    });
+    assert_eq!(limited["steps"][2], step);
+}

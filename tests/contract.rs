@@ -70,7 +70,7 @@ fn unknown_keys_are_errors() {
         (
             "color: red",
             &[
-                "5:3 AG026 the setting `color` is not known; known here are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows",
+                "5:3 AG026 the setting `color` is not known; known here are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
             ],
         ),
         (
@@ -83,7 +83,7 @@ fn unknown_keys_are_errors() {
   chat: { inputs: { a: string }, respnse: 1 }"#,
             &[
                 "6:13 AG026 the setting `inputs` is not known; did you mean `input`?",
-                "6:36 AG026 the setting `respnse` is not known; known here are path, method, description, input, output, stream, roles, rate, timeout, handler",
+                "6:36 AG026 the setting `respnse` is not known; known here are path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
             ],
         ),
         (
@@ -139,13 +139,13 @@ fn methods_and_handlers() {
         (
             r#"endpoints:
   a: { handler: robot }"#,
-            &["6:19 AG042 `robot` answers nothing; it takes `model` or `code`"],
+            &["6:19 AG042 `robot` answers nothing; it takes `model`, `code`, `search` or `embed`"],
         ),
         (
             r#"endpoints:
   a: 5"#,
             &[
-                "6:8 AG045 this is a number; it takes a mapping with path, method, description, input, output, stream, roles, rate, timeout, handler",
+                "6:8 AG045 this is a number; it takes a mapping with path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
             ],
         ),
         (
@@ -163,7 +163,7 @@ fn methods_and_handlers() {
             "yes",
             &[
                 "warning keys.md:5:3 AG025 `service` holds text; it takes a mapping; the value is kept as it is",
-                "5:3 AG045 this is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows",
+                "5:3 AG045 this is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
             ],
         ),
     ]);

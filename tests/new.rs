@@ -382,6 +382,29 @@ fn an_agent_is_added_with_its_stub_and_the_others_stay() {
 }
 
 #[test]
+fn a_stub_says_what_is_answered_without_it() {
+    let folder = Folder::new(&[]);
+    folder.run(&["new", "desk"]).expect(0);
+    let endpoints = "service: { documents: shelf, endpoints: { ask: { path: /ask, retrieve: input }, find: { path: /find, handler: search }, vectors: { path: /vectors, handler: embed }, own: { path: /own, handler: code } } }";
+    let reader = FIRST
+        .replace("first", "reader")
+        .replace("\n---\n", &format!("\n{endpoints}\n---\n"));
+    folder.write("desk/agents/reader.md", &reader);
+    folder.run_in("desk", &["build"]).expect(0);
+    let stub = folder.read("desk/src/agents/reader.rs");
+    let expected = "/// Answers for `reader`. What has no method here is answered without it:
+/// * `POST /v1/agents/reader/invoke` by the prompt
+/// * `POST /ask` by the prompt
+/// * `POST /find` from the agent's documents
+/// * `POST /vectors` by the embedding model
+#[derive(";
+    assert!(stub.contains(expected), "{stub}");
+    assert_eq!(stub.matches("async fn ").count(), 1, "{stub}");
+    let shown = folder.run_in("desk", &["show", "reader"]).expect(0).stdout;
+    assert!(shown.contains("documents shelf, for admin\n"), "{shown}");
+}
+
+#[test]
 fn a_build_writes_the_stubs_that_are_missing() {
     let folder = Folder::new(&[]);
     folder.run(&["new", "desk"]).expect(0);
@@ -472,6 +495,25 @@ fn the_schema_of_the_service_block_agrees_with_the_reader() {
         (
             "{ workflows: { w: [ a: first, b: { agent: first, join: quorum 1 }, c: { agent: first, join: { quorum: 1 } } ] } }",
             true,
+        ),
+        (
+            "{ documents: handbook, endpoints: { a: { retrieve: input }, b: { handler: search }, c: { handler: embed } } }",
+            true,
+        ),
+        (
+            "{ documents: { collection: hand-book, roles: [] }, endpoints: { a: { retrieve: { query: input, limit: 50 } } } }",
+            true,
+        ),
+        ("{ documents: {} }", true),
+        ("{ documents: Handbook }", false),
+        ("{ documents: [handbook] }", false),
+        ("{ documents: { roles: admin } }", false),
+        ("{ documents: { name: handbook } }", false),
+        ("{ endpoints: { a: { retrieve: true } } }", false),
+        ("{ endpoints: { a: { retrieve: { limit: 5 } } } }", false),
+        (
+            "{ endpoints: { a: { retrieve: { query: input, limit: 51 } } } }",
+            false,
         ),
         ("{ rates: 60/minute }", false),
         ("{ rate: often }", false),

@@ -19,7 +19,8 @@ use agentgen_build::rust_workflow::{RustWorkflow, workflows};
 use agentgen_build::schema::{Role, Schema, read};
 use agentgen_build::source::Source;
 use agentgen_build::target::rust::{
-    RenderError, RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate, module, registry,
+    Handler, RenderError, RustAgent, RustDocuments, RustEndpoint, RustParameter, RustPolicy,
+    RustRate, RustRetrieve, module, registry,
 };
 use tera::{Context, Kwargs, State, Tera};
 
@@ -163,7 +164,7 @@ struct Fixture {
 
 struct FixtureEndpoint {
     name: &'static str,
-    code: bool,
+    handler: Handler,
     input: Option<Schema>,
     output: Option<Schema>,
 }
@@ -184,16 +185,19 @@ fn fixtures() -> Vec<Fixture> {
             workflows: Vec::new(),
         })
         .collect();
-    let endpoint = |name, code, input: Option<&str>, output: Option<&str>| FixtureEndpoint {
+    let endpoint = |name, handler, input: Option<&str>, output: Option<&str>| FixtureEndpoint {
         name,
-        code,
+        handler,
         input: input.map(|text| schema(text, Role::Input)),
         output: output.map(|text| schema(text, Role::Output)),
     };
     let endpoints = AWKWARD_ENDPOINTS.iter().enumerate().map(|(index, name)| {
         endpoint(
             name,
-            index % 2 == 1,
+            match index % 2 {
+                1 => Handler::Code,
+                _ => Handler::Model,
+            },
             Some(AWKWARD_SCHEMA),
             Some(AWKWARD_SCHEMA),
         )
@@ -204,26 +208,48 @@ fn fixtures() -> Vec<Fixture> {
         workflows: Vec::new(),
     });
     let order = vec![
-        endpoint("order", true, Some(ORDER_INPUT), Some(ORDER_OUTPUT)),
+        endpoint(
+            "order",
+            Handler::Code,
+            Some(ORDER_INPUT),
+            Some(ORDER_OUTPUT),
+        ),
         endpoint(
             "prompt",
-            false,
+            Handler::Model,
             Some("text: string\nmore?: any"),
             Some(ORDER_INPUT),
         ),
-        endpoint("empty", true, None, None),
-        endpoint("word", false, Some("(*): string"), Some("string, one word")),
+        endpoint("empty", Handler::Code, None, None),
+        endpoint(
+            "word",
+            Handler::Model,
+            Some("(*): string"),
+            Some("string, one word"),
+        ),
         endpoint(
             "maybe",
-            false,
+            Handler::Model,
             Some("a: {}"),
             Some("type: [integer, \"null\"]\nmaximum: 5"),
         ),
         endpoint(
             "pick",
-            false,
+            Handler::Model,
             Some("type: object"),
             Some("enum: [yes, no, null]"),
+        ),
+        endpoint(
+            "search",
+            Handler::Search,
+            Some("query: string"),
+            Some("hits(array):\n  text: string"),
+        ),
+        endpoint(
+            "embed",
+            Handler::Embed,
+            Some("text: string"),
+            Some("vector(array): number"),
         ),
     ];
     fixtures.push(Fixture {
@@ -364,7 +390,11 @@ fn agent<'a>(fixture: &'a Fixture, tools: &'a [String], models: &'a [String]) ->
         http_method: "POST",
         path: "/v1/{id}",
         stream: true,
-        code: endpoint.code,
+        handler: endpoint.handler,
+        retrieve: (special && endpoint.handler == Handler::Model).then_some(RustRetrieve {
+            query: "a \"text\"",
+            limit: 3,
+        }),
         roles: tools,
         description: special.then_some("Does `this`.\u{202e} And that."),
         input: endpoint.input.as_ref(),
@@ -386,7 +416,8 @@ fn agent<'a>(fixture: &'a Fixture, tools: &'a [String], models: &'a [String]) ->
         http_method: "POST",
         path: "/invoke",
         stream: true,
-        code: false,
+        handler: Handler::Model,
+        retrieve: None,
         roles: &[],
         description: None,
         input: None,
@@ -409,6 +440,10 @@ fn agent<'a>(fixture: &'a Fixture, tools: &'a [String], models: &'a [String]) ->
         model: special.then_some("sonnet"),
         tools: special.then_some(tools),
         agents: models,
+        documents: special.then_some(RustDocuments {
+            collection: "hand-book",
+            roles: tools,
+        }),
         policy,
         endpoints: std::iter::once(invoke).chain(declared).collect(),
         workflows: &fixture.workflows,
@@ -489,8 +524,16 @@ fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
         "src/main.rs".to_owned(),
         include_str!("rust_output/service.rs").to_owned(),
     );
-    let behaviour = include_str!("rust_output/behaviour.rs").to_owned();
-    files.insert("tests/behaviour.rs".to_owned(), behaviour);
+    for (name, text) in [
+        ("behaviour", include_str!("rust_output/behaviour.rs")),
+        ("workflows", include_str!("rust_output/workflows.rs")),
+    ] {
+        files.insert(format!("tests/{name}.rs"), text.to_owned());
+    }
+    for artifact in flows() {
+        let text = String::from_utf8(artifact.bytes).unwrap();
+        files.insert(format!("flows/{}", artifact.path), text);
+    }
     fs::create_dir_all(folder.join("generated/rust")).unwrap();
     write(&folder, &files);
     cargo(
@@ -499,6 +542,25 @@ fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
     );
     cargo(&folder, &["test"]);
     cargo(&folder, &["doc", "--no-deps"]);
+}
+
+/// Everything that is generated of two agents with workflows.
+fn flows() -> Vec<Artifact> {
+    let sources = [
+        ("agents/critic.md", include_str!("rust_output/critic.md")),
+        ("agents/writer.md", include_str!("rust_output/writer.md")),
+    ];
+    let source = |(path, text): (&str, &str)| Source::from_bytes(path, text.into()).unwrap();
+    let generation = agentgen_build::generate(&Project {
+        sources: sources.map(source).into(),
+        ..Project::default()
+    });
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:#?}",
+        generation.diagnostics
+    );
+    generation.artifacts
 }
 
 fn small() -> Vec<Fixture> {

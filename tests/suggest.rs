@@ -754,6 +754,73 @@ fn the_reference_agents_are_read_whole() {
     assert!(run.stderr.contains("found 5 routes\n"), "{}", run.stderr);
     alone.apply(&run.stdout);
     alone.run(&["check"]).expect(0);
+    let shown = alone
+        .run(&["show", "fastapi-orchestrator", "--format", "json"])
+        .expect(0);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let answers: Vec<(&str, &str, bool)> = shown["endpoints"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap();
+            (text("path"), text("handler"), one["retrieve"].is_object())
+        })
+        .collect();
+    assert_eq!(
+        answers[1..],
+        [
+            ("/chat", "model", true),
+            ("/search", "search", false),
+            ("/embed", "embed", false),
+            ("/health", "code", false),
+            ("/auth", "code", false),
+        ]
+    );
+    assert_eq!(shown["documents"]["collection"], "fastapi-orchestrator");
+    let chat = &shown["endpoints"][1]["output"]["properties"];
+    for property in ["output", "session_id", "citations"] {
+        assert!(chat.get(property).is_some(), "{property}: {chat}");
+    }
+}
+
+#[test]
+fn searches_and_embeddings_are_proposed_where_they_can_be() {
+    let body = "## Routes\n\n- `GET /shelves/{shelf}/search`\n- `POST /search/{query}/{language}`\n- `POST /pages/{limit}/search`\n\
+                - `DELETE /search`\n- `POST /models/{model}/embed`\n- `POST /ask`\n- `POST /order`\n";
+    let of = |body: &str| {
+        let folder = Folder::new(&[("agents/x.md", &with_body(body))]);
+        folder.apply(&folder.run(&["suggest", "x"]).expect(0).stdout);
+        folder.run(&["check"]).expect(0);
+        let shown = folder.run(&["show", "x", "--format", "json"]).expect(0);
+        let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+        let endpoints = shown["endpoints"].as_array().unwrap()[1..].to_vec();
+        let told = endpoints.iter().map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap().to_owned();
+            (text("path"), text("handler"), one["retrieve"].clone())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let handlers = [
+        ("/shelves/{shelf}/search", "search"),
+        ("/search/{query}/{language}", "search"),
+        ("/pages/{limit}/search", "code"),
+        ("/search", "code"),
+        ("/models/{model}/embed", "code"),
+        ("/ask", "model"),
+        ("/order", "model"),
+    ];
+    let plain: Vec<_> = handlers
+        .iter()
+        .map(|(path, handler)| ((*path).to_owned(), (*handler).to_owned(), Value::Null))
+        .collect();
+    assert_eq!(of(body), plain);
+    // What is said in code, or of rags, is no talk of retrieval.
+    let idle = format!("{body}\nKeep the rag dry.\n\n```\nRAG\n```\n");
+    assert_eq!(of(&idle), plain);
+    let mut retrieving = plain;
+    retrieving[5].2 = serde_json::json!({ "query": "input", "limit": 5 });
+    assert_eq!(of(&format!("{body}\nAnswer by RAG.\n")), retrieving);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use agentgen_build::diagnostic::Report;
+use agentgen_build::diagnostic::{Report, Severity};
 use agentgen_build::expression::Expression;
 use agentgen_build::expression_parse::parse;
 use agentgen_build::generate::check;
@@ -234,7 +234,7 @@ fn mistakes_in_the_shape_are_told() {
         ),
         (
             "w: [a: { agent: keys, endpoint: plan }]",
-            "1:5 the step `a` has no `with`, and `plan` of `keys` doesn't take one text as its `input`; say under `with` what it is given",
+            "1:5 the step `a` has no `with`, and `plan` of `keys` doesn't take what the run is given; say under `with` what it is given",
         ),
     ] {
         assert_eq!(said(workflows), [expected], "{workflows}");
@@ -569,4 +569,114 @@ proptest! {
     ) {
         expression(&words.join(" "));
     }
+}
+
+/// What is said of a step of the agent `a` that is `step`, where the `invoke` of `b` takes `input`; the columns are counted
+/// from the step.
+fn said_of_fallback(input: &str, step: &str) -> Vec<String> {
+    let a = format!(
+        "---\nname: a\ndescription: A.\nservice:\n  endpoints: {{ plan: {{ input: {{ goal: string }}, output: {{ n: integer }} }} }}\n  workflows:\n    w:\n      input: {{ goal: string }}\n      steps:\n      - s: {step}\n---\nA.\n"
+    );
+    let b = format!(
+        "---\nname: b\ndescription: B.\nservice:\n  endpoints:\n    invoke:\n      path: /b\n      input: {input}\n---\nB.\n"
+    );
+    let source = |(path, text): (&str, String)| Source::from_bytes(path, text.into()).unwrap();
+    let generation = check(&Project {
+        sources: [("agents/a.md", a), ("agents/b.md", b)].map(source).into(),
+        ..Project::default()
+    });
+    // What is open in the schema of `b` is noted there.
+    let errors = generation
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let said = errors.map(|diagnostic| {
+        let place = diagnostic.location().unwrap();
+        let place_of = (diagnostic.path.as_str(), place.line);
+        assert_eq!(place_of, ("agents/a.md", 10), "{diagnostic:?}");
+        format!("{} {}", place.column as isize - 12, diagnostic.message)
+    });
+    said.collect()
+}
+
+#[test]
+fn what_a_fallback_can_never_be_asked_is_told_at_its_name() {
+    let plan = "{ agent: a, endpoint: plan, on_failure: { fallback: b } }";
+    let tone = r#"{ agent: a, with: { input: "{{ input.goal }}" }, on_failure: { fallback: b } }"#;
+    let fixed = r#"{ agent: a, with: { input: loud }, on_failure: { fallback: b } }"#;
+    // What fits: one text, whatever else may be said.
+    for input in [
+        "{ input: string, tone?: string }",
+        "{ type: object }",
+        "{ input: any }",
+        r#"{ type: object, required: [input], properties: { input: { enum: [loud, low] } } }"#,
+    ] {
+        for step in [plan, tone, fixed] {
+            assert_eq!(said_of_fallback(input, step), [""; 0], "{input} {step}");
+        }
+    }
+    let asked = "where the step `s` fails, `b` is asked with";
+    for (input, step, column, what) in [
+        (
+            "{ input: integer }",
+            plan,
+            52,
+            "text as its `input`, and its `invoke` takes a whole number",
+        ),
+        (
+            "{ input: string, tone: string }",
+            tone,
+            73,
+            "one text as its `input`, and its `invoke` takes `tone` too: text",
+        ),
+        (
+            "{ goal: string }",
+            plan,
+            52,
+            "text as its `input`, and its `invoke` takes none",
+        ),
+        (
+            r#"{ type: object, required: [input], properties: { input: { enum: [high, low] } } }"#,
+            fixed,
+            59,
+            r#"the text "loud" as its `input`, and its `invoke` takes one of "high", "low""#,
+        ),
+    ] {
+        assert_eq!(
+            said_of_fallback(input, step),
+            [format!("{column} {asked} {what}")]
+        );
+    }
+}
+
+#[test]
+fn a_step_without_with_is_given_what_the_run_is_given() {
+    // `plan` takes what a run is given, as it is.
+    assert_eq!(
+        said_of_fallback("{ input: string }", "{ agent: a, endpoint: plan }"),
+        [""; 0]
+    );
+    let workflow =
+        "w:\n  input: { topic: string }\n  steps:\n  - p: { agent: keys, endpoint: plan }";
+    assert_eq!(
+        said(workflow),
+        [
+            "4:5 the step `p` has no `with`, and `plan` of `keys` doesn't take what the run is given; say under `with` what it is given"
+        ]
+    );
+}
+
+#[test]
+fn two_steps_never_become_one_field() {
+    assert_eq!(
+        said("w: [\"a b\": keys, a-b: keys]"),
+        ["1:18 the steps `a b` and `a-b` are both the field `a_b` in Rust; rename one of them"]
+    );
+    assert_eq!(
+        said("w: [type: keys, type_: keys]"),
+        [
+            "1:17 the steps `type` and `type_` are both the field `type_` in Rust; rename one of them"
+        ]
+    );
+    assert_eq!(said("w: [计划: keys, 步骤: keys, step: keys]"), [""; 0]);
 }

@@ -113,6 +113,13 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
         let route = format!("{} {}", operation.method.name(), operation.path);
         lines.push(("endpoint", route));
     }
+    if let Some(documents) = &agent.service.documents {
+        let who = match documents.roles.as_slice() {
+            [] => "for everyone".to_owned(),
+            roles => format!("for {}", roles.join(", ")),
+        };
+        lines.push(("documents", format!("{}, {who}", documents.collection)));
+    }
     lines
         .iter()
         .map(|(key, value)| format!("{key:9} {}\n", agentgen_build::printable::printable(value)))

@@ -9,6 +9,7 @@ use crate::config::{Config, Openapi, OpenapiFormat, OpenapiVersion};
 use crate::diagnostic::Diagnostic;
 use crate::example::shorten;
 use crate::openapi_document::{canonical, merge, prune};
+use crate::openapi_documents::documents_context;
 use crate::openapi_operation::{named_examples, operation_context};
 use crate::openapi_text;
 use crate::openapi_version::convert;
@@ -251,6 +252,7 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
             .map(|(path, operations)| json!({ "path": path, "operations": operations }))
             .collect(),
     );
+    context.insert("documents".to_owned(), documents_context(agent));
     context.insert("schemas".to_owned(), schemas(components));
     context.insert(
         "examples".to_owned(),

@@ -12,7 +12,7 @@ use crate::service::Policy;
 use crate::sha256;
 use crate::template::Templates;
 use crate::tokens;
-use crate::workflow::{OnFailure, Workflow};
+use crate::workflow::{Join, OnFailure, Workflow};
 
 /// The JSON Schema (2020-12) of `bundle.json`.
 pub const SCHEMA: &str = include_str!("../../schemas/bundle.schema.json");
@@ -101,10 +101,9 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
             "path": operation.path,
             "operation_id": operation.id,
             "description": operation.description,
-            "handler": match operation.endpoint.map(|endpoint| endpoint.handler) {
-                Some(Handler::Code) => "code",
-                Some(Handler::Model) | None => "model",
-            },
+            "handler": operation.endpoint.map_or(Handler::Model, |endpoint| endpoint.handler).as_str(),
+            "retrieve": operation.endpoint.and_then(|endpoint| endpoint.retrieve.as_ref())
+                .map(|retrieve| json!({ "query": retrieve.query, "limit": retrieve.limit })),
             "stream": operation.stream,
             "roles": operation.endpoint.map_or(&[][..], |endpoint: &Endpoint| &endpoint.roles),
             "rate": operation.endpoint.and_then(|endpoint| endpoint.rate),
@@ -117,6 +116,10 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
             .filter_map(|name| resolve(agents, &name.text))
             .map(|slug| slug.as_str())
             .collect::<Vec<_>>(),
+        "documents": agent.service.documents.as_ref().map(|documents| json!({
+            "collection": documents.collection.as_str(),
+            "roles": documents.roles,
+        })),
         "workflows": agent.service.workflows.iter()
             .map(|workflow| workflow_json(workflow, agents))
             .collect::<Vec<_>>(),
@@ -144,14 +147,31 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
     let slug = |name: &str| resolve(agents, name).map(|slug| slug.to_string());
     json!({
         "name": workflow.name,
+        "slug": workflow.slug.as_str(),
+        "operation_id": workflow.operation_id(),
+        "input": workflow.input.json,
+        "roles": workflow.roles,
+        "concurrency": workflow.concurrency,
+        "timeout_ms": workflow.timeout_ms,
         "steps": workflow.steps.iter().map(|step| json!({
             "id": step.id,
             "agent": slug(&step.agent.text),
+            "endpoint": step.endpoint.as_ref().map_or("invoke", |name| &name.text),
             "needs": step.needs,
+            "join": match step.join {
+                Join::All => "all",
+                Join::Any => "any",
+                Join::Quorum(_) => "quorum",
+            },
+            "quorum": match step.join {
+                Join::Quorum(count) => Some(count),
+                Join::All | Join::Any => None,
+            },
             "when": step.when,
             "with": step.with,
             "timeout_ms": step.timeout_ms,
             "attempts": step.attempts,
+            "backoff_ms": step.backoff_ms,
             "on_failure": match &step.on_failure {
                 OnFailure::Stop => "stop",
                 OnFailure::Retry => "retry",

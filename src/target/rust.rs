@@ -4,7 +4,10 @@ use crate::artifact::Artifact;
 use crate::rust_context;
 use crate::rust_text::visible_line;
 
-pub use crate::rust_agent::{RustAgent, RustEndpoint, RustParameter, RustPolicy, RustRate};
+pub use crate::endpoint::Handler;
+pub use crate::rust_agent::{
+    RustAgent, RustDocuments, RustEndpoint, RustParameter, RustPolicy, RustRate, RustRetrieve,
+};
 
 /// The template of an agent's module.
 pub const AGENT_TEMPLATE: &str = "rust/agent.rs.tera";

@@ -217,3 +217,16 @@ fn workflows_say_what_the_file_says() {
     let missing = Expression::Compare(Comparison::Equal, &KIND, &Expression::Null);
     assert!(matches!(more[2], Template::Text([Template::Value(found), Template::Json("\"!\"")]) if *found == missing));
 }
+
+#[test]
+fn what_is_looked_up_is_told_the_runtime() {
+    use agentgen_runtime::{DocumentsSpec, Handler, Retrieve};
+    use generated_crate::agents::shop;
+    let documents = DocumentsSpec { collection: "hand-book", roles: shop::SPEC.tools.unwrap() };
+    assert_eq!(shop::SPEC.documents, Some(documents));
+    assert_eq!((shop::SEARCH.handler, shop::SEARCH.retrieve), (Handler::Search, None));
+    assert_eq!((shop::EMBED.handler, shop::EMBED.retrieve), (Handler::Embed, None));
+    let retrieve = Retrieve { query: "a \"text\"", limit: 3 };
+    assert_eq!((shop::PROMPT.handler, shop::PROMPT.retrieve), (Handler::Model, Some(retrieve)));
+    assert_eq!((shop::ORDER.handler, shop::ORDER.retrieve), (Handler::Code, None));
+}
