@@ -1,5 +1,12 @@
-//! Compiles the agents.
+//! Compiles the agents, and beside them those of the repository, whose workflows the tests run.
+
+use agentgen_build::config::Target;
 
 fn main() {
     agentgen_build::compile("agents");
+    agentgen_build::configure()
+        .agents("../../agents")
+        .targets([Target::Prompts, Target::Rust])
+        .out_dir("orchestra")
+        .compile();
 }

@@ -5,8 +5,9 @@ pub mod agents {
     agentgen_runtime::include_agents!();
 }
 
-use agentgen_runtime::{AgentError, RunContext};
+use agentgen_runtime::{AgentError, RunContext, Workflows};
 
+use crate::agents::librarian::workflows::{AnswerLetterInput, answer_letter};
 use crate::agents::librarian::{Librarian, SearchRequest, SearchResponse};
 
 /// The titles the library has.
@@ -50,5 +51,28 @@ pub struct Handlers;
 impl agents::Handlers for Handlers {
     fn librarian(&self) -> impl Librarian {
         Library
+    }
+}
+
+/// Answers a reader's letter: with the books on the topic, or with another one if there are none.
+///
+/// # Errors
+/// What keeps the workflow `answer-letter` from being run, and 503 if it came to nothing.
+pub async fn answer(
+    workflows: &Workflows,
+    letter: AnswerLetterInput,
+    reader: &str,
+) -> Result<Vec<String>, AgentError> {
+    let report = answer_letter(workflows, letter, reader).await?;
+    let found = report.steps.found.output.map(|found| found.titles);
+    match (found, report.steps.advice.output) {
+        (_, Some(advice)) => Ok(vec![advice.title]),
+        (Some(titles), None) if !titles.is_empty() => Ok(titles),
+        _ => {
+            let reason = report.error.unwrap_or_default();
+            Err(AgentError::unavailable(format!(
+                "no book was found: {reason}"
+            )))
+        }
     }
 }

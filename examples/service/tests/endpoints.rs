@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use agentgen_example_service::{Library, agents};
+use agentgen_example_service::agents::librarian::workflows::{AnswerLetterInput, answer_letter};
+use agentgen_example_service::{Handlers, Library, agents, answer};
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::body::{Body, to_bytes};
 use agentgen_runtime::axum::http::{Request, StatusCode, header};
+use agentgen_runtime::{RunStatus, Settings, SkipReason, StepStatus, Workflows};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -71,4 +73,44 @@ async fn an_agent_without_a_service_block_can_be_invoked() {
     assert_eq!(status, StatusCode::OK);
     assert!(answer["output"].is_string(), "{answer}");
     assert_eq!(answer["agent"], "proofreader");
+}
+
+fn letter(topic: &str) -> AnswerLetterInput {
+    AnswerLetterInput {
+        letter: "What is there to read, plese?".to_owned(),
+        topic: topic.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_workflow_is_a_function_with_typed_outputs() {
+    let workflows = Workflows::default();
+    let registry = agents::registry(&Handlers).workflows(&workflows);
+    // What runs workflows is the router, for as long as it is there.
+    let _router = registry.into_router(Settings::default()).unwrap();
+
+    let report = answer_letter(&workflows, letter("clouds"), "ann")
+        .await
+        .unwrap();
+    assert_eq!(report.status, RunStatus::Completed);
+    let found = report.steps.found.output.unwrap();
+    assert_eq!(found.total, 2);
+    assert_eq!(found.titles[1], "Clouds over the Harbour");
+    let tidied = report.steps.tidied.output.unwrap();
+    assert!(tidied.contains("plese"), "{tidied}");
+    assert_eq!(report.steps.advice.status, StepStatus::Skipped);
+    assert_eq!(report.steps.advice.skipped, Some(SkipReason::Condition));
+
+    let titles = answer(&workflows, letter("bees"), "ann").await.unwrap();
+    assert_eq!(titles.len(), 1);
+    let titles = answer(&workflows, letter("trains"), "ann").await.unwrap();
+    assert_eq!(titles, ["Trains That Run on Time"]);
+}
+
+#[tokio::test]
+async fn without_a_service_no_workflow_runs() {
+    let error = answer(&Workflows::default(), letter("clouds"), "ann")
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_problem().status, 503);
 }
