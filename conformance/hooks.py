@@ -112,12 +112,11 @@ def before_call(context, case, kwargs):
     number = next(callers)
     case.headers["X-Forwarded-For"] = address(number)
     found = case.path_parameters or {}
-    if 1 <= len(str(found.get("session_id", ""))) <= 128 and "Authorization" in case.headers:
-        headers = {name: case.headers[name] for name in ("Authorization", "X-Forwarded-For")}
-        found["agent"], found["session_id"] = begun(os.environ["BASE"], headers)
     may_start = not SECRET or "Authorization" in case.headers
     headers = {name: case.headers[name] for name in ("Authorization", "X-Forwarded-For") if name in case.headers}
     try:
+        if 1 <= len(str(found.get("session_id", ""))) <= 128 and "Authorization" in headers:
+            found["agent"], found["session_id"] = begun(os.environ["BASE"], headers)
         if may_start and UUID.fullmatch(str(found.get("run_id", ""))):
             found["run_id"] = run(os.environ["BASE"], headers)
         if may_start and DOCUMENT_ID.fullmatch(str(found.get("document", ""))):
