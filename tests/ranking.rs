@@ -200,7 +200,7 @@ fn agents_of_one_repository_are_found() {
         }
     }
     all.tell(&format!("{teams} repositories, each for itself"));
-    all.expect(70, 90);
+    all.expect(68, 88);
 }
 
 #[test]
