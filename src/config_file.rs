@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use crate::code::Code;
 use crate::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use crate::diagnostic::{Diagnostic, Report};
+use crate::nearest::nearest;
 use crate::source::Source;
 use crate::span::Span;
 
@@ -252,9 +253,10 @@ impl Reader<'_> {
 
 /// The nearest of the known words, or all of them where none is near.
 fn suggest(word: &str, known: &[&str]) -> String {
-    match similar::get_close_matches(word, known, 1, 0.6).first() {
+    match nearest(word, known.iter().copied()) {
         // Of very short words, every one is near to every other.
         Some(near) if word.len() > 3 => format!("did you mean `{near}`?"),
+        // Those are the codes: too many to name them.
         _ if known.len() > 10 => {
             "codes are written like `AG005`; every diagnostic shows its own".to_owned()
         }

@@ -7,7 +7,7 @@ use crate::diagnostic::Report;
 use crate::embed_contract;
 use crate::ident::Ident;
 use crate::method::Method;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::node::{Entry, Node};
 use crate::parameter::{self, Parameter};
 use crate::retrieve::{self, Retrieve};
@@ -231,11 +231,11 @@ fn read_method(node: &Node, report: &mut Report) -> Option<Method> {
         .find(|method| method.as_str() == text);
     if method.is_none() {
         let message = format!("`{text}` is no HTTP method here");
-        let diagnostic = report.error(Code::BadEndpoint, node.span, message);
-        match nearest(&text, Method::ALL.map(Method::as_str)) {
-            Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-            None => diagnostic.advise("it takes get, post, put, patch or delete"),
-        }
+        let words = Method::ALL.map(Method::as_str);
+        let otherwise = "it takes get, post, put, patch or delete";
+        report
+            .error(Code::BadEndpoint, node.span, message)
+            .advise(did_you_mean(&text, words, otherwise));
     }
     method
 }
@@ -247,11 +247,11 @@ fn read_handler(node: &Node, report: &mut Report) -> Option<Handler> {
         .find(|handler| handler.as_str() == text);
     if handler.is_none() {
         let message = format!("`{text}` answers nothing");
-        let diagnostic = report.error(Code::BadEndpoint, node.span, message);
-        match nearest(text, Handler::ALL.map(Handler::as_str)) {
-            Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-            None => diagnostic.advise("it takes `model`, `code`, `search` or `embed`"),
-        }
+        let words = Handler::ALL.map(Handler::as_str);
+        let otherwise = "it takes `model`, `code`, `search` or `embed`";
+        report
+            .error(Code::BadEndpoint, node.span, message)
+            .advise(did_you_mean(text, words, otherwise));
     }
     handler
 }

@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use crate::diagnostic::Report;
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 use crate::node::{Entry, Node, Value};
 
 /// What a key may hold.
@@ -179,11 +179,10 @@ fn check_value(entry: &Entry, kind: Kind, report: &mut Report) {
             let text = entry.value.as_str().unwrap_or_default();
             if !words.contains(&text) {
                 let message = format!("`{}` is none of {}", entry.key, words.join(", "));
-                let diagnostic = report.warning(Code::UnknownValue, entry.value.span, message);
-                match nearest(text, words.iter().copied()) {
-                    Some(word) => diagnostic.advise(format!("did you mean `{word}`?")),
-                    None => diagnostic.advise("the value is kept as it is"),
-                }
+                let otherwise = "the value is kept as it is";
+                report
+                    .warning(Code::UnknownValue, entry.value.span, message)
+                    .advise(did_you_mean(text, words.iter().copied(), otherwise));
             }
             (true, "")
         }

@@ -108,6 +108,7 @@ pub mod project;
 pub mod ranking;
 mod record;
 pub mod repair;
+mod repair_text;
 mod repair_value;
 pub mod retrieve;
 pub mod route;

@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Report};
-use crate::nearest::nearest;
+use crate::nearest::{did_you_mean, nearest};
 use crate::schema::{Field, Schema, Type};
 use crate::schema_typed::Typed;
 use crate::schema_words::describe;
@@ -131,10 +131,8 @@ impl Expected<'_> {
                 true => report.error(Code::BadEndpoint, field.span, message),
                 false => report.note(Code::BadEndpoint, field.span, message),
             };
-            match nearest(&field.name, known.iter().copied()) {
-                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-                None => diagnostic.advise(format!("known there are {}", known.join(", "))),
-            }
+            let otherwise = format!("known there are {}", known.join(", "));
+            diagnostic.advise(did_you_mean(&field.name, known.iter().copied(), otherwise));
         }
     }
 }
@@ -142,11 +140,11 @@ impl Expected<'_> {
 /// Advice for the property `name` that is not among `fields`.
 pub fn unknown(diagnostic: &mut Diagnostic, name: &str, fields: &[Field]) {
     let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-    match nearest(name, names.iter().copied()) {
-        Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-        None if names.is_empty() => diagnostic.advise("give the input a property that is a string"),
-        None => diagnostic.advise(format!("its properties are {}", names.join(", "))),
-    }
+    let otherwise = match names.as_slice() {
+        [] => "give the input a property that is a string".to_owned(),
+        names => format!("its properties are {}", names.join(", ")),
+    };
+    diagnostic.advise(did_you_mean(name, names, otherwise));
 }
 
 /// Says that a schema which has to describe an object describes something else; `what` says who takes or answers it.

@@ -1,5 +1,17 @@
 //! The word that was probably meant.
 
+/// What to do about `word`, which is none of `known`: take the one that was probably meant, or else `otherwise`.
+pub fn did_you_mean<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    otherwise: impl Into<String>,
+) -> String {
+    match nearest(word, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => otherwise.into(),
+    }
+}
+
 /// The one of `known` that is nearest to `word`, if one is near: at most a third of its letters, and
 /// at most three, have to be changed, added, left out or swapped with a neighbour.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, unwritable};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::discover::{reason, relative};
-use crate::manifest::{self, Manifest, is_safe};
+use crate::manifest::{self, Manifest};
 use crate::record::{Found, Record};
 use crate::sha256;
 
@@ -162,7 +162,7 @@ pub fn plan<'a>(
 ) -> Result<Plan<'a>, Vec<Diagnostic>> {
     let name = relative(root, &root.join(out));
     let out = root.join(out);
-    let problems = unusable(&name, artifacts);
+    let problems = unwritable(&name, artifacts);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -265,11 +265,7 @@ impl Plan<'_> {
         };
         let same = bytes == artifact.bytes;
         let found = ours.judge(path, &bytes, same.then_some(hash));
-        if let Found::Ours(hash) = &found {
-            self.known.files.insert(path.clone(), hash.clone());
-        } else if let Some(hash) = ours.recorded(path) {
-            self.known.files.insert(path.clone(), hash);
-        }
+        self.remember(path, &found, ours);
         Ok(match found {
             _ if same && !renamed => ChangeKind::Unchanged,
             Found::Ours(_) => ChangeKind::Update,
@@ -286,12 +282,18 @@ impl Plan<'_> {
             OnDisk::Blocked | OnDisk::Link => Found::Other,
             OnDisk::File(bytes) => ours.judge(path, &bytes, None),
         };
-        if let Found::Ours(hash) = &found {
-            self.known.files.insert(path.to_owned(), hash.clone());
-        } else if let Some(hash) = ours.recorded(path) {
+        self.remember(path, &found, ours);
+        Ok(found)
+    }
+
+    fn remember(&mut self, path: &str, found: &Found, ours: &Record) {
+        let hash = match found {
+            Found::Ours(hash) => Some(hash.clone()),
+            _ => ours.recorded(path),
+        };
+        if let Some(hash) = hash {
             self.known.files.insert(path.to_owned(), hash);
         }
-        Ok(found)
     }
 
     /// What is at `path`. A link is never followed, neither there nor on the way there.
@@ -333,37 +335,4 @@ enum OnDisk {
     File(Vec<u8>),
     Link,
     Blocked,
-}
-
-/// Artifacts that can't be written: paths that leave the folder, and paths that meet, whatever the case.
-fn unusable(name: &str, artifacts: &[Artifact]) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
-    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for reserved in [manifest::FILE_NAME, manifest::PENDING_NAME] {
-        seen.insert(reserved.to_owned(), reserved);
-    }
-    for artifact in artifacts {
-        let path = &artifact.path;
-        if !is_safe(path) {
-            let message = format!("the path `{path}` leaves the output folder");
-            problems.push(Diagnostic::error(Code::NameUnusable, name, message));
-        } else if let Some(other) = seen.insert(path.to_lowercase(), path) {
-            let message = format!("this and `{name}/{other}` would be one file");
-            problems.push(
-                Diagnostic::error(Code::NameCollision, format!("{name}/{path}"), message)
-                    .help("give the agents names that differ in more than the case of letters"),
-            );
-        }
-    }
-    for artifact in artifacts {
-        let path = artifact.path.to_lowercase();
-        for (end, _) in path.match_indices('/') {
-            if let Some(other) = seen.get(&path[..end]) {
-                let path = format!("{name}/{}", artifact.path);
-                let message = format!("`{name}/{other}` would be a file and a folder");
-                problems.push(Diagnostic::error(Code::NameCollision, path, message));
-            }
-        }
-    }
-    problems
 }

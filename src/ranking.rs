@@ -131,7 +131,8 @@ fn asked(text: &str) -> Embedding<u64> {
     Embedding(words.collect())
 }
 
-/// Words in small letters, without their endings; those that say nothing are left out.
+/// Words in small letters, without their endings; those that say nothing are left out. Of what is written without blanks
+/// each two letters in a row stand for a word.
 struct English(Stemmer);
 
 impl Default for English {
@@ -142,10 +143,49 @@ impl Default for English {
 
 impl Tokenizer for English {
     fn tokenize(&self, text: &str) -> Vec<String> {
-        let text = text.to_lowercase();
-        let words = text.split(|c: char| !c.is_alphanumeric());
-        let words =
-            words.filter(|word| !word.is_empty() && STOP_WORDS.binary_search(word).is_err());
-        words.map(|word| self.0.stem(word).into_owned()).collect()
+        let text: Vec<char> = text.to_lowercase().chars().collect();
+        let parts = text.chunk_by(|one, next| Kind::of(*one) == Kind::of(*next));
+        let words = parts.flat_map(|part| match Kind::of(part[0]) {
+            Kind::Gap => Vec::new(),
+            Kind::Unspaced => {
+                let pairs = part.windows(part.len().min(2));
+                pairs.map(String::from_iter).collect()
+            }
+            Kind::Spaced => {
+                let word = String::from_iter(part);
+                let says_nothing = STOP_WORDS.binary_search(&word.as_str()).is_ok();
+                let word = (!says_nothing).then(|| self.0.stem(&word).into_owned());
+                word.into_iter().collect()
+            }
+        });
+        words.collect()
+    }
+}
+
+/// What a character does to words.
+#[derive(PartialEq)]
+enum Kind {
+    /// It stands between them.
+    Gap,
+    /// It is of a script that puts blanks between them.
+    Spaced,
+    /// It is of one that does not, or, as Korean, writes a word and what belongs to it as one.
+    Unspaced,
+}
+
+impl Kind {
+    fn of(c: char) -> Self {
+        match c {
+            _ if !c.is_alphanumeric() => Self::Gap,
+            // Thai to Tibetan, Burmese, Khmer, kana, Chinese characters, Hangul, and the rarer Chinese characters.
+            '\u{e00}'..='\u{109f}'
+            | '\u{1780}'..='\u{17ff}'
+            | '\u{3040}'..='\u{30ff}'
+            | '\u{3400}'..='\u{9fff}'
+            | '\u{ac00}'..='\u{d7a3}'
+            | '\u{f900}'..='\u{faff}'
+            | '\u{20000}'..='\u{3ffff}' => Self::Unspaced,
+            _ => Self::Spaced,
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Which agent a request is for: the ranking, and how often it is right.
 //!
 //! The examples in the descriptions are the test set. Each is asked with what its user says, while the index is
-//! without it: the first examples of all agents are left out and asked together, then the second ones, and so on. `AGENTGEN_CORPUS` and `AGENTGEN_SEEDS` name more agents, as for the test `corpus`.
+//! without it: the first examples of all agents are left out and asked together, then the second ones, and so on.
+//! `AGENTGEN_CORPUS` and `AGENTGEN_SEEDS` name more agents, as for the test `corpus`.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "a test says what it measured")]
@@ -15,6 +16,9 @@ use agentgen_build::ranking::{Document, Ranking};
 use agentgen_build::sha256;
 use agentgen_build::source::Source;
 use agentgen_build::spec::{self, Spec};
+
+/// With fewer agents, one of them is among the first three anyhow.
+const SMALLEST_TEAM: usize = 4;
 
 /// The agents in a folder, by slug; of those that share one, the first.
 fn agents(folder: &Path) -> Vec<Spec> {
@@ -90,6 +94,14 @@ impl Found {
         (100 * self.first / asked, 100 * self.three / asked)
     }
 
+    #[track_caller]
+    fn expect(&self, first_at_least: usize, three_at_least: usize) {
+        assert!(self.asked > 0, "the agents have no examples");
+        let (first, three) = self.rates();
+        assert!(first >= first_at_least, "top-1 is {first} %");
+        assert!(three >= three_at_least, "top-3 is {three} %");
+    }
+
     fn tell(&self, who: &str) {
         let (first, three) = self.rates();
         eprintln!(
@@ -106,37 +118,38 @@ fn half(agent: &Spec) -> usize {
     usize::from_str_radix(&digest[..2], 16).unwrap() % 2
 }
 
+/// Asks every example of `agents`, and says at which place its own agent came, if it came at all.
+fn ask(agents: &[Spec], mut found: impl FnMut(&Spec, Option<usize>)) {
+    let most = agents.iter().map(|agent| agent.examples.len()).max();
+    for number in 0..most.unwrap_or(0) {
+        let ranking = ranking(agents, number);
+        for agent in agents {
+            let example = agent.examples.get(number);
+            let Some(text) = example.and_then(|example| example.user.as_ref()) else {
+                continue;
+            };
+            let ranked = ranking.rank(text);
+            let mut slugs = ranked.iter().map(|ranked| &ranked.slug);
+            found(agent, slugs.position(|slug| slug == agent.slug.as_str()));
+        }
+    }
+}
+
 /// Asks every example of the agents in `folder`, and wants at least so many hundredths of them to lead to the agent
 /// whose they are: at the first place, and among the first three.
 #[track_caller]
 fn measure(folder: &Path, first_at_least: usize, three_at_least: usize) {
     let agents = agents(folder);
     let (mut all, mut halves) = (Found::default(), [Found::default(), Found::default()]);
-    let most = agents.iter().map(|agent| agent.examples.len()).max();
-    for number in 0..most.unwrap_or(0) {
-        let ranking = ranking(&agents, number);
-        for agent in &agents {
-            let example = agent.examples.get(number);
-            let Some(text) = example.and_then(|example| example.user.as_ref()) else {
-                continue;
-            };
-            let ranked = ranking.rank(text);
-            let place = ranked
-                .iter()
-                .position(|ranked| ranked.slug == agent.slug.as_str());
-            all.count(place);
-            halves[half(agent)].count(place);
-        }
-    }
-    let count = agents.len();
-    assert!(all.asked > 0, "{count} agents have no examples");
-    all.tell(&format!("{count} agents"));
+    ask(&agents, |agent, place| {
+        all.count(place);
+        halves[half(agent)].count(place);
+    });
+    all.tell(&format!("{} agents", agents.len()));
     let [chosen_on, held_out] = halves;
     chosen_on.tell("  the half that numbers are chosen on");
     held_out.tell("  the other half");
-    let (first, three) = all.rates();
-    assert!(first >= first_at_least, "top-1 is {first} %");
-    assert!(three >= three_at_least, "top-3 is {three} %");
+    all.expect(first_at_least, three_at_least);
 }
 
 fn elsewhere(variable: &str) -> Option<PathBuf> {
@@ -168,6 +181,56 @@ fn the_seeds_are_found() {
 fn agents_of_the_corpus_are_found() {
     if let Some(corpus) = elsewhere("AGENTGEN_CORPUS") {
         measure(&corpus.join("agents"), 59, 77);
+    }
+}
+
+/// What the services are that the corpus was taken from: no agent is asked beside those of other repositories.
+#[test]
+fn agents_of_one_repository_are_found() {
+    let Some(corpus) = elsewhere("AGENTGEN_CORPUS") else {
+        return;
+    };
+    let (mut all, mut teams) = (Found::default(), 0);
+    for repository in fs::read_dir(corpus.join("agents")).unwrap() {
+        let agents = agents(&repository.unwrap().path());
+        let examples = agents.iter().flat_map(|agent| &agent.examples);
+        if agents.len() >= SMALLEST_TEAM && examples.count() > 0 {
+            teams += 1;
+            ask(&agents, |_, place| all.count(place));
+        }
+    }
+    all.tell(&format!("{teams} repositories, each for itself"));
+    all.expect(68, 88);
+}
+
+#[test]
+fn scripts_without_blanks_are_ranked() {
+    for (texts, asked) in [
+        (
+            ["负责数据库迁移和备份。", "负责网页界面和样式。"],
+            "怎么备份数据库？",
+        ),
+        (
+            ["データベースを移行します。", "画面を設計します。"],
+            "Postgresのデータベースが遅い",
+        ),
+        (
+            ["데이터베이스를 옮깁니다.", "화면을 만듭니다."],
+            "데이터베이스가 느려요",
+        ),
+        (["ย้ายฐานข้อมูล", "ออกแบบหน้าจอ"], "สำรองฐานข้อมูลอย่างไร"),
+    ] {
+        let agents = ["keeper", "painter"].iter().zip(texts);
+        let agents = agents.map(|(slug, text)| Document {
+            name: slug,
+            slug,
+            summary: text,
+            examples: "",
+            prompt: "",
+        });
+        let ranked = Ranking::new(&agents.collect::<Vec<_>>()).rank(asked);
+        let slugs: Vec<&str> = ranked.iter().map(|ranked| &*ranked.slug).collect();
+        assert_eq!(slugs, ["keeper"], "{asked}");
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::document_store::DocumentStore;
-use crate::models::Models;
+use crate::models::{ECHO, Models};
+use crate::provider::Provider;
 use crate::qdrant::Qdrant;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -19,6 +20,22 @@ pub(crate) fn documents(
         Some(server) => Ok(Arc::new(Qdrant::open(server)?)),
         None => Ok(store.documents()),
     }
+}
+
+/// Who answers for the agents: `chosen`, or else the models in the settings; and whether a model is asked where nobody
+/// names one.
+pub(crate) fn provider(
+    chosen: Option<Arc<dyn Provider>>,
+    settings: &Settings,
+    services: &[Service],
+) -> Result<(Arc<dyn Provider>, bool), StartError> {
+    if let Some(provider) = chosen {
+        let is_model = provider.model(None) != ECHO;
+        return Ok((provider, is_model));
+    }
+    let models = models(settings, services)?;
+    let has_default = models.has_default();
+    Ok((Arc::new(models), has_default))
 }
 
 /// The models in the settings, which must explain those of all agents.

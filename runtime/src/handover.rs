@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::provider::ToolDefinition;
+use crate::provider::{LONGEST_NAME, ToolDefinition};
 use crate::spec::AgentSpec;
-use crate::tool::LONGEST_NAME;
 
 /// What the names of these tools begin with; no other tool's does.
 pub(crate) const PREFIX: &str = "hand_over_to_";

@@ -53,6 +53,8 @@ pub struct ModelRequest {
 
 /// The name of the tool whose input is the answer, where a provider has no other way to impose a schema.
 pub(crate) const ANSWER: &str = "final_answer";
+/// The longest name of a tool that all providers take.
+pub(crate) const LONGEST_NAME: usize = 64;
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

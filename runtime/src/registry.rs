@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 
-use crate::backing::{documents, models};
+use crate::backing::{documents, provider};
 use crate::cors::Origins;
 use crate::documents_api;
 use crate::embedder::Embedder;
@@ -22,7 +22,6 @@ use crate::idempotency::Answers;
 use crate::library::Library;
 use crate::limits::{Limits, limiter};
 use crate::metrics::Metrics;
-use crate::models::ECHO;
 use crate::mount::{missing, mount};
 use crate::outage::Outage;
 use crate::provider::Provider;
@@ -289,17 +288,7 @@ impl Registry {
             .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
             .transpose()?;
         let team = Team::new(self.services.iter().map(|service| service.agent));
-        let (provider, by_model): (Arc<dyn Provider>, bool) = match self.provider {
-            Some(provider) => {
-                let by_model = provider.model(None) != ECHO;
-                (provider, by_model)
-            }
-            None => {
-                let models = models(&settings, &self.services)?;
-                let by_model = models.has_default();
-                (Arc::new(models), by_model)
-            }
-        };
+        let (provider, by_model) = provider(self.provider, &settings, &self.services)?;
         let shared = Arc::new(Shared {
             provider,
             outage,

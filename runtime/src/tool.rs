@@ -13,11 +13,8 @@ use serde_json::Value;
 
 use crate::formats::Uuid;
 use crate::handover::{PREFIX, Team};
-use crate::provider::{ANSWER, ToolDefinition};
+use crate::provider::{ANSWER, LONGEST_NAME, ToolDefinition};
 use crate::start::StartError;
-
-/// The longest name that all providers take.
-pub(crate) const LONGEST_NAME: usize = 64;
 
 /// A function that a model can have called.
 pub trait Tool: Send + Sync + 'static {

@@ -16,6 +16,7 @@ mod list;
 mod new;
 mod only;
 mod output;
+mod remote;
 mod report;
 mod route;
 mod schema;

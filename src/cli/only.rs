@@ -4,7 +4,7 @@ use agentgen_build::agent::Agent;
 use agentgen_build::artifact::Artifact;
 use agentgen_build::code::Code;
 use agentgen_build::diagnostic::Diagnostic;
-use agentgen_build::nearest::nearest;
+use agentgen_build::nearest::did_you_mean;
 
 /// The artifacts of the named agents, and those that belong to no single agent.
 ///
@@ -42,10 +42,7 @@ pub fn find<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Agent> {
 /// What to say about a name that no agent has.
 pub fn unknown_agent(name: &str, agents: &[Agent]) -> Diagnostic {
     let slugs = agents.iter().map(|agent| agent.spec.slug.as_str());
-    let help = match nearest(name, slugs) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`agentgen list` shows the agents".to_owned(),
-    };
+    let help = did_you_mean(name, slugs, "`agentgen list` shows the agents");
     Diagnostic::error(Code::UnknownAgent, name, "there is no such agent").help(help)
 }
 

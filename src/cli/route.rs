@@ -3,12 +3,14 @@
 use agentgen_build::agent::Agent;
 use agentgen_build::diagnostic::has_errors;
 use agentgen_build::generate::check;
-use agentgen_build::ranking::{Document, Ranked, Ranking};
+use agentgen_build::printable::printable;
+use agentgen_build::ranking::{Document, Ranking};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::inputs::{Inputs, Settings};
 use super::output::{Status, print, say};
+use super::remote;
 use super::report::{self, Format};
 
 #[derive(Debug, Args)]
@@ -17,6 +19,9 @@ pub struct Arguments {
     text: String,
     #[command(flatten)]
     inputs: Inputs,
+    /// Ask the service that runs there: its model chooses among its agents, if it has one
+    #[arg(long, value_name = "URL", conflicts_with = "Inputs")]
+    service: Option<String>,
     /// How many agents to name at most
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -25,19 +30,37 @@ pub struct Arguments {
     format: Format,
 }
 
-/// Prints the agents that the text is for, best first, with their scores. No network is needed, and no model asked.
+/// Prints the agents that the text is for, best first: as a service says, or as the local ranking does, which needs no
+/// network.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    match &arguments.service {
+        Some(address) => by_service(arguments, address),
+        None => by_ranking(arguments),
+    }
+}
+
+fn by_service(arguments: &Arguments, address: &str) -> Result<Status, Status> {
+    let told = remote::route(address, &arguments.text, arguments.limit)?;
+    let agents = told["agents"].as_array().map_or(&[][..], Vec::as_slice);
+    tell(arguments.format, agents)?;
+    if agents.is_empty() {
+        say("no agent fits, says the service");
+        return Ok(Status::Refused);
+    }
+    if told["by"] == "model" {
+        say("chosen by the service's model");
+    }
+    Ok(Status::Fine)
+}
+
+fn by_ranking(arguments: &Arguments) -> Result<Status, Status> {
     let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
     let mut generation = check(&settings.load());
-    let mut ranked = ranking(&generation.agents).rank(&arguments.text);
-    ranked.truncate(arguments.limit as usize);
-    print(&match arguments.format {
-        Format::Json => {
-            let rows: Vec<Value> = ranked.iter().map(row).collect();
-            format!("{:#}\n", Value::Array(rows))
-        }
-        Format::Text => lines(&ranked),
-    })?;
+    let ranked = ranking(&generation.agents).rank(&arguments.text);
+    let ranked = ranked.iter().take(arguments.limit as usize);
+    let ranked = ranked.map(|ranked| json!({ "agent": ranked.slug, "score": ranked.score }));
+    let ranked: Vec<Value> = ranked.collect();
+    tell(arguments.format, &ranked)?;
     if has_errors(&generation.diagnostics) {
         report::deduplicate(&mut generation.diagnostics);
         report::draw(&generation.diagnostics);
@@ -72,15 +95,17 @@ fn ranking(agents: &[Agent]) -> Ranking {
     Ranking::new(&documents.collect::<Vec<_>>())
 }
 
-fn row(ranked: &Ranked) -> Value {
-    json!({ "agent": ranked.slug, "score": ranked.score })
-}
-
-fn lines(ranked: &[Ranked]) -> String {
-    let width = ranked.iter().map(|ranked| ranked.slug.len()).max();
+/// Prints `agents`, each with its name under `agent` and perhaps a `score`.
+fn tell(format: Format, agents: &[Value]) -> Result<(), Status> {
+    let name = |agent: &Value| printable(agent["agent"].as_str().unwrap_or_default());
+    let width = agents.iter().map(|agent| name(agent).len()).max();
     let width = width.unwrap_or(0);
-    let lines = ranked
-        .iter()
-        .map(|Ranked { slug, score }| format!("{slug:width$}  {score:.3}\n"));
-    lines.collect()
+    let line = |agent: &Value| match agent["score"].as_f64() {
+        Some(score) => format!("{:width$}  {score:.3}\n", name(agent)),
+        None => format!("{}\n", name(agent)),
+    };
+    print(&match format {
+        Format::Json => format!("{:#}\n", Value::Array(agents.to_vec())),
+        Format::Text => agents.iter().map(line).collect(),
+    })
 }

@@ -1,9 +1,12 @@
 //! Which agent a request is for, as a model or the ranking says.
 
+use std::time::Duration;
+
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{
-    AgentSpec, Policy, ProviderKind, Rate, Rates, Registry, RunContext, Service, Settings,
+    AgentSpec, Auth, Policy, ProviderKind, Rate, Rates, Registry, RunContext, Service, Settings,
+    StopReason,
 };
 use serde_json::{Value, json};
 
@@ -101,15 +104,20 @@ async fn a_model_chooses_where_one_is_set() {
 
 #[tokio::test]
 async fn the_ranking_chooses_where_the_model_does_not() {
-    let stranger = Script::text(r#"{"agents":["captain"]}"#);
+    let stranger = Script::text(r#"{"agents":["cook","captain"]}"#);
+    let refusal = Script::text("I can't say.").stop_reason(StopReason::Refusal);
     let failures = [
         vec![stranger],
+        vec![refusal],
+        vec![Script::text("").hang()],
         vec![Script::error(500, "no")],
         vec![Script::text("the cook"), Script::text("the cook")],
     ];
     for scripts in failures {
         let server = mock(scripts).await;
-        let app = app(server.settings(ProviderKind::OpenAi));
+        let mut settings = server.settings(ProviderKind::OpenAi);
+        settings.timeout = Duration::from_millis(500);
+        let app = app(settings);
         let told = route(&app, &json!({"text": "Cook a soup"})).await.json();
         assert_eq!(told["by"], "ranking");
         assert_eq!(told["agents"][0]["agent"], "cook");
@@ -153,6 +161,17 @@ async fn what_is_no_request_is_refused() {
     ];
     let html = request("POST", ROUTE, &headers, r#"{"text":"soup"}"#);
     send(&app, html).await.problem(406);
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_told() {
+    let settings = Settings {
+        auth: Auth::hs256(&[b'x'; 32]),
+        ..Settings::default()
+    };
+    let refused = route(&app(settings), &json!({"text": "soup"})).await;
+    refused.problem(401);
+    assert_eq!(refused.header("www-authenticate"), "Bearer");
 }
 
 #[tokio::test]
