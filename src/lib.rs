@@ -39,6 +39,8 @@
 pub mod agent;
 pub mod apply;
 pub mod arazzo;
+pub mod arazzo_ids;
+pub mod arazzo_request;
 pub mod artifact;
 #[cfg(feature = "cli")]
 pub mod carry;

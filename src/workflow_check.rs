@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, resolve};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Report};
 use crate::expression_scope::{Known, Scope, TEXT, plain};
 use crate::expression_type::given;
-use crate::invoke::INVOKE;
+use crate::invoke::{INVOKE, INVOKE_NAME};
 use crate::nearest::nearest;
 use crate::schema::Schema;
 use crate::schema_overlap::{Clash, clash};
@@ -93,6 +93,19 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         }
         if let (OnFailure::Fallback(name), Some(input)) = (&step.on_failure, own.fallback) {
             check_fallback(name, input, step, report);
+            let asks_invoke = step
+                .endpoint
+                .as_ref()
+                .is_none_or(|name| name.text == INVOKE_NAME);
+            if asks_invoke && resolve(agents, &name.text) == resolve(agents, &step.agent.text) {
+                let message = format!(
+                    "where the step `{}` fails, the same agent is asked again",
+                    step.id
+                );
+                report
+                    .warning(Code::BadWorkflow, name.span, message)
+                    .advise("name another agent, or write `on_failure: retry`");
+            }
         }
     }
 }
@@ -102,11 +115,11 @@ static NULL: Type = Type::Null;
 /// What `step` asks. An endpoint that is not there is told.
 fn asked<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> Asked<'a> {
     let name = step.endpoint.as_ref();
-    let text = name.map_or("invoke", |name| &name.text);
+    let text = name.map_or(INVOKE_NAME, |name| &name.text);
     let span = name.unwrap_or(&step.agent).span;
     let mut asked = endpoint(&step.agent.text, text, span, agents, report);
     if let OnFailure::Fallback(other) = &step.on_failure {
-        let fallback = endpoint(&other.text, "invoke", other.span, agents, report);
+        let fallback = endpoint(&other.text, INVOKE_NAME, other.span, agents, report);
         asked.fallback = fallback.input;
         if !asked.outputs.is_empty() {
             asked.outputs.extend(fallback.outputs);
@@ -141,7 +154,7 @@ fn endpoint<'a>(
             asked.input = Some(typed(&endpoint.input));
             asked.outputs.push(typed(&endpoint.output));
         }
-        None if name == "invoke" && service.invoke => {
+        None if name == INVOKE_NAME && service.invoke => {
             asked.input = INVOKE.0.as_ref().map(typed);
         }
         None => {
@@ -151,7 +164,7 @@ fn endpoint<'a>(
                 .iter()
                 .map(|endpoint| endpoint.name.as_str())
                 .collect();
-            known.extend(service.invoke.then_some("invoke"));
+            known.extend(service.invoke.then_some(INVOKE_NAME));
             let diagnostic = report.error(Code::BadWorkflow, span, message);
             match nearest(name, known.iter().copied()) {
                 Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
@@ -161,7 +174,7 @@ fn endpoint<'a>(
         }
     }
     // Of `invoke`, the output of a step is the text alone.
-    if name == "invoke" {
+    if name == INVOKE_NAME {
         asked.outputs.push(plain(&TEXT));
     }
     asked
@@ -170,15 +183,19 @@ fn endpoint<'a>(
 /// The ids of the steps that are over when `step` begins.
 fn before<'a>(step: &'a Step, workflow: &'a Workflow) -> BTreeSet<&'a str> {
     let mut before = BTreeSet::new();
-    let mut waiting: Vec<&str> = step.needs.iter().map(String::as_str).collect();
+    let mut waiting: Vec<&str> = needs(step).collect();
     while let Some(id) = waiting.pop() {
         if before.insert(id)
             && let Some(step) = workflow.steps.iter().find(|step| step.id == id)
         {
-            waiting.extend(step.needs.iter().map(String::as_str));
+            waiting.extend(needs(step));
         }
     }
     before
+}
+
+fn needs(step: &Step) -> impl Iterator<Item = &str> {
+    step.needs.iter().map(|need| need.text.as_str())
 }
 
 /// Whether a step before `step` may have no output when `step` begins.
@@ -219,9 +236,9 @@ fn told(text: Type) -> Type {
 /// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
 fn check_unsaid(input: Typed<'_>, step: &Step, run: &Schema, report: &mut Report) {
     let endpoint = step.endpoint.as_ref().map(|name| name.text.as_str());
-    let endpoint = endpoint.unwrap_or("invoke");
+    let endpoint = endpoint.unwrap_or(INVOKE_NAME);
     let (clash, given) = match endpoint {
-        "invoke" => (
+        INVOKE_NAME => (
             clash(plain(&told(TEXT.clone())), input),
             "one text as its `input`",
         ),
