@@ -9,6 +9,8 @@
 //! !a, (a)                 input.goal, plan.output.risk, steps.plan.status
 //! "text", 'text', 1.5, true, false, null
 //! ```
+//!
+//! In a text, its quote stands twice: `'it''s'`.
 
 use crate::setting::Name;
 use crate::span::Span;

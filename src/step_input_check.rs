@@ -10,7 +10,7 @@ use crate::nearest::nearest;
 use crate::schema_overlap::{Clash, clash};
 use crate::schema_type::{Object, OneOf, Type};
 use crate::schema_typed::{Typed, exactly, exactly_text, variants};
-use crate::schema_words::describe;
+use crate::schema_words::{bounded, describe};
 use crate::setting::Name;
 use crate::span::Span;
 use crate::step_input::{Piece, Template, TemplateKind};
@@ -214,7 +214,10 @@ fn check_list(
         _ => false,
     };
     if let Some(typed) = expected.filter(|_| !fits) {
-        let found = format!("a list of {count} items");
-        mismatch(span, place, &describe(typed), &found, report);
+        let found = match count {
+            1 => "a list of 1 item".to_owned(),
+            count => format!("a list of {count} items"),
+        };
+        mismatch(span, place, &bounded(typed), &found, report);
     }
 }

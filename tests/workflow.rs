@@ -221,6 +221,22 @@ fn mistakes_in_the_shape_are_told() {
             "1:54 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
         ),
         (
+            "w: [{ parallel: [a: keys, b: keys], join: any }, c: keys]",
+            "1:37 `join` can't stand beside `parallel`; say of each step in the group what it does, and how they `join` at the step behind",
+        ),
+        (
+            "w: [parallel: [a: keys, parallel: [b: keys, c: keys]]]",
+            "1:25 `parallel` stands in `parallel`; put its steps into the outer one, and say under `needs` what waits for what",
+        ),
+        (
+            "w: [a: { agent: keys, endpoint: plan, with: '{{ input }}' }]",
+            "1:45 `with` holds text; it takes a mapping of inputs to values",
+        ),
+        (
+            "w: [a: { agent: keys, on_failure: fallback keys }]",
+            "1:35 where the step `a` fails, the same agent is asked again; name another agent, or write `on_failure: retry`",
+        ),
+        (
             "w: [a: { agent: keys, endpoint: plam }]",
             "1:33 the agent `keys` has no endpoint `plam`; did you mean `plan`?",
         ),
@@ -239,6 +255,14 @@ fn mistakes_in_the_shape_are_told() {
     ] {
         assert_eq!(said(workflows), [expected], "{workflows}");
     }
+    let cycles = "w: [a: { agent: keys, needs: [c] }, b: keys, c: { agent: keys, needs: [b] }, d: { agent: keys, needs: [e, a] }, e: keys, f: keys]";
+    assert_eq!(
+        said(cycles),
+        [
+            "1:31 the steps a, b, c wait for each other; take out one of their `needs`",
+            "1:104 the steps d, e wait for each other; take out one of their `needs`",
+        ]
+    );
     let first =
         "---\nname: a\ndescription: A.\nservice: { workflows: { Up Down: [a: a] } }\n---\nA.\n";
     let second =
@@ -271,6 +295,9 @@ fn what_can_be_meant_is_let_through() {
         r#"when: "p.output.parts.0.name == 'x'""#,
         r#"when: "p.output.parts.0.anything.at.all == 3""#,
         r#"when: "p.output.note == 'x' or p.output.note < 'y'""#,
+        "when: true",
+        r#"when: "p.output.summary == 'it''s' or p.output.summary == '''' or p.output.summary == ''""#,
+        r#"when: "p.output.score < 1e30 and input.n > -9007199254740991""#,
         r#"with: { input: "{{ p.output.summary }}" }"#,
         r#"with: { input: "{{ p.output.note }}" }"#,
         r#"with: { input: "{{ p.output }} and {{ p.output.score }}, {{ '{{ }}' }}" }"#,
@@ -295,6 +322,14 @@ fn what_can_never_be_valid_is_told_at_its_place() {
         (
             r#"when: "p.output.score == 'a'""#,
             r#"8 a number is never the text "a"; compare it with a value that it can have"#,
+        ),
+        (
+            r#"when: "input.n == 9007199254740992""#,
+            "19 `9007199254740992` has more digits than are compared; compare such numbers as texts, or write about how large it is, such as `1e18`",
+        ),
+        (
+            r#"when: "p.output.risk == 'it''s'""#,
+            r#"8 one of "low", "high" is never the text "it's"; compare it with a value that it can have"#,
         ),
         (
             r#"when: "p.output.score == 2""#,
@@ -396,7 +431,7 @@ fn what_can_never_be_valid_is_told_at_its_place() {
         ),
         (
             r#"endpoint: plan, with: { goal: [x] }"#,
-            "31 `goal` takes text, and this is a list of 1 items; change the value, or the schema of one of the two",
+            "31 `goal` takes text, and this is a list of 1 item; change the value, or the schema of one of the two",
         ),
         (
             r#"endpoint: plan, with: { goal: { x: y } }"#,
@@ -416,7 +451,7 @@ fn what_can_never_be_valid_is_told_at_its_place() {
         ),
         (
             r#"endpoint: sort, with: { by: { kind: name }, pair: [a] }"#,
-            "51 `pair` takes a list, and this is a list of 1 items; change the value, or the schema of one of the two",
+            "51 `pair` takes a list of at least 2 items and of at most 2 items, and this is a list of 1 item; change the value, or the schema of one of the two",
         ),
         // No form of `by` is a plan, which is closed and has no `kind`.
         (
