@@ -67,6 +67,22 @@ pub enum Comparison {
     In,
 }
 
+impl Expression {
+    /// Whether it speaks of the place `path`.
+    pub fn speaks_of(&self, path: &[Name]) -> bool {
+        match &self.kind {
+            Kind::Null | Kind::Boolean(_) | Kind::Number(_) | Kind::Text(_) => false,
+            Kind::Path(own) => {
+                let same = |(own, name): (&Name, &Name)| own.text == name.text;
+                own.len() == path.len() && own.iter().zip(path).all(same)
+            }
+            Kind::Not(inner) => inner.speaks_of(path),
+            Kind::All(parts) | Kind::Any(parts) => parts.iter().any(|part| part.speaks_of(path)),
+            Kind::Compare(_, sides) => sides.iter().any(|side| side.speaks_of(path)),
+        }
+    }
+}
+
 impl Comparison {
     /// The name of the variant, which is the runtime's too.
     pub fn name(self) -> &'static str {

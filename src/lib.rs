@@ -131,6 +131,7 @@ pub mod scalar;
 pub mod schema;
 pub mod schema_canonical;
 pub mod schema_choice;
+pub mod schema_doubt;
 pub mod schema_example;
 pub mod schema_example_scalar;
 pub mod schema_keywords;

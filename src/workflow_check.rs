@@ -79,13 +79,14 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         let scope = Scope {
             input: &workflow.input,
             step: &step.id,
+            condition: step.condition.as_ref(),
             steps: steps.collect(),
         };
         if let Some(condition) = &step.condition {
             given(condition, &scope, report);
         }
         match (&step.inputs, own.input) {
-            (Some(template), input) => check_value(template, input, "", &scope, report),
+            (Some(template), input) => check_value(template, input, "", true, &scope, report),
             (None, Some(input)) if step.with.is_none() => {
                 check_unsaid(input, step, &workflow.input, report);
             }

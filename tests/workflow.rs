@@ -299,14 +299,41 @@ fn what_can_be_meant_is_let_through() {
         r#"when: "p.output.summary == 'it''s' or p.output.summary == '''' or p.output.summary == ''""#,
         r#"when: "p.output.score < 1e30 and input.n > -9007199254740991""#,
         r#"with: { input: "{{ p.output.summary }}" }"#,
-        r#"with: { input: "{{ p.output.note }}" }"#,
+        // What the condition speaks of is looked at there.
+        r#"when: p.output.note, with: { input: "{{ p.output.note }}" }"#,
+        r#"when: "p.output.note != null", with: { input: "{{ p.output.note }}" }"#,
         r#"with: { input: "{{ p.output }} and {{ p.output.score }}, {{ '{{ }}' }}" }"#,
         r#"endpoint: plan, with: { goal: "a", count: "{{ input.n }}", tags: ["{{ input.topic }}"] }"#,
-        // A number may be a whole one, and a text a date.
-        r#"endpoint: plan, with: { goal: "a", count: "{{ p.output.score }}", when: "{{ p.output.summary }}" }"#,
+        // A text may be a date.
+        r#"endpoint: plan, with: { goal: "a", when: "{{ p.output.summary }}" }"#,
         r#"endpoint: sort, with: { by: { kind: size, n: 3 }, pair: [a, "{{ p.output.risk }}"] }"#,
     ] {
         assert_eq!(said_of(step), [""; 0], "{step}");
+    }
+}
+
+#[test]
+fn what_may_as_well_not_fit_is_a_warning_at_its_place() {
+    let advice = "the step fails then: change one of the two schemas, or say under `when` what has to be there";
+    for (step, expected) in [
+        (
+            r#"with: { input: "{{ p.output.note }}" }"#,
+            "16 `input` takes text, and this may be missing",
+        ),
+        (
+            r#"endpoint: plan, with: { goal: "a", count: "{{ p.output.score }}" }"#,
+            "43 `count` takes a whole number, and this may have a fraction",
+        ),
+        (
+            r#"endpoint: sort, with: { by: { kind: size, n: "{{ input.n }}" } }"#,
+            "46 `by.n` takes a whole number, and this may be missing",
+        ),
+        (
+            r#"endpoint: plan, when: "input.n > 1", with: { goal: "{{ p.output.note }}" }"#,
+            "52 `goal` takes text, and this may be missing",
+        ),
+    ] {
+        assert_eq!(said_of(step), [format!("{expected}; {advice}")], "{step}");
     }
 }
 
