@@ -63,11 +63,15 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         .map(|step| asked(step, agents, report))
         .collect();
     for (step, own) in workflow.steps.iter().zip(&asked) {
-        let before = before(step, workflow);
-        let missing = may_be_missing(step, &before, workflow);
+        let before = reached(step, workflow, |_| true);
+        // Behind a step that doesn't wait for all of its needs, some may still be under way.
+        let over = reached(step, workflow, |step| step.join == Join::All);
         let steps = workflow.steps.iter().zip(&asked).map(|(other, asked)| {
             let mut outputs = asked.outputs.clone();
-            if missing && !outputs.is_empty() {
+            let may_be_missing = other.when.is_some()
+                || other.on_failure == OnFailure::Skip
+                || !over.contains(other.id.as_str());
+            if may_be_missing && !outputs.is_empty() {
                 outputs.push(plain(&NULL));
             }
             Known {
@@ -181,34 +185,21 @@ fn endpoint<'a>(
     asked
 }
 
-/// The ids of the steps that are over when `step` begins.
-fn before<'a>(step: &'a Step, workflow: &'a Workflow) -> BTreeSet<&'a str> {
-    let mut before = BTreeSet::new();
-    let mut waiting: Vec<&str> = needs(step).collect();
-    while let Some(id) = waiting.pop() {
-        if before.insert(id)
-            && let Some(step) = workflow.steps.iter().find(|step| step.id == id)
-        {
-            waiting.extend(needs(step));
+/// The ids of the steps that `step` waits for, and those that they wait for, as far as `goes_on` from each to its needs.
+fn reached<'a>(
+    step: &'a Step,
+    workflow: &'a Workflow,
+    goes_on: impl Fn(&Step) -> bool,
+) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut waiting = vec![step];
+    while let Some(step) = waiting.pop() {
+        for need in step.needs.iter().filter(|_| goes_on(step)) {
+            let found = workflow.steps.iter().find(|other| other.id == need.text);
+            waiting.extend(found.filter(|_| reached.insert(need.text.as_str())));
         }
     }
-    before
-}
-
-fn needs(step: &Step) -> impl Iterator<Item = &str> {
-    step.needs.iter().map(|need| need.text.as_str())
-}
-
-/// Whether a step before `step` may have no output when `step` begins.
-fn may_be_missing(step: &Step, before: &BTreeSet<&str>, workflow: &Workflow) -> bool {
-    let skips = |step: &Step| {
-        step.when.is_some() || step.join != Join::All || step.on_failure == OnFailure::Skip
-    };
-    let steps = workflow.steps.iter();
-    step.join != Join::All
-        || steps
-            .filter(|step| before.contains(step.id.as_str()))
-            .any(skips)
+    reached
 }
 
 fn typed(schema: &Schema) -> Typed<'_> {

@@ -31,6 +31,7 @@ service:
           count: { type: integer }
           tags: { type: array, items: { type: string } }
           when: { type: string, format: date }
+          maybe: { type: [integer, "null"] }
       output:
         type: object
         additionalProperties: false
@@ -576,6 +577,19 @@ fn an_output_that_may_be_missing_may_be_null() {
     ] {
         assert_eq!(check(step).len(), 1, "{step}");
     }
+    // Only of what may be missing itself.
+    let check = |first: &str, last: &str| {
+        said(&format!(
+            "w:\n- p: {{ agent: keys, {first} }}\n- o: {{ agent: keys, when: input.input }}\n- q: {{ agent: keys, endpoint: plan, {last}, with: {{ goal: x, maybe: \"{{{{ p.output }}}}\" }} }}"
+        ))
+    };
+    assert_eq!(check("on_failure: stop", "needs: [o]").len(), 1);
+    assert_eq!(check("on_failure: skip", "needs: [o]"), [""; 0]);
+    assert_eq!(check("when: input.input", "needs: [o]"), [""; 0]);
+    assert_eq!(
+        check("on_failure: stop", "needs: [o, p], join: any"),
+        [""; 0]
+    );
     // What a fallback says is text.
     let said = said(
         "w:\n- p: { agent: keys, endpoint: plan, with: { goal: x }, on_failure: fallback keys }\n- q: { agent: keys, with: { input: \"{{ p.output }}\" } }",
