@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::code::Code;
 use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Report};
+use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::ident::Ident;
 use crate::nearest::nearest;
 use crate::route;
@@ -245,6 +245,17 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             check(&step.agent, false);
             if let OnFailure::Fallback(name) = &step.on_failure {
                 check(name, false);
+            }
+        }
+        let own = [agent.spec.slug.as_str(), agent.spec.name.as_str()];
+        for name in service.agents.iter().chain(&service.policy.fallbacks) {
+            if own.contains(&name.text.as_str()) {
+                let message = format!("`{}` is the agent itself", name.text);
+                let diagnostic = Diagnostic::error(Code::BadSetting, "", message)
+                    .with_severity(Severity::Warning)
+                    .at(&service.source, name.span)
+                    .help("it is never asked in its own place: take the name out");
+                diagnostics.push(diagnostic);
             }
         }
     }

@@ -9,6 +9,8 @@
 //! !a, (a)                 input.goal, plan.output.risk, steps.plan.status
 //! "text", 'text', 1.5, true, false, null
 //! ```
+//!
+//! In a text, its quote stands twice: `'it''s'`.
 
 use crate::setting::Name;
 use crate::span::Span;
@@ -63,6 +65,22 @@ pub enum Comparison {
     AtLeast,
     /// `in`: the left one stands in the right one, a list or a text.
     In,
+}
+
+impl Expression {
+    /// Whether it speaks of the place `path`.
+    pub fn speaks_of(&self, path: &[Name]) -> bool {
+        match &self.kind {
+            Kind::Null | Kind::Boolean(_) | Kind::Number(_) | Kind::Text(_) => false,
+            Kind::Path(own) => {
+                let same = |(own, name): (&Name, &Name)| own.text == name.text;
+                own.len() == path.len() && own.iter().zip(path).all(same)
+            }
+            Kind::Not(inner) => inner.speaks_of(path),
+            Kind::All(parts) | Kind::Any(parts) => parts.iter().any(|part| part.speaks_of(path)),
+            Kind::Compare(_, sides) => sides.iter().any(|side| side.speaks_of(path)),
+        }
+    }
 }
 
 impl Comparison {

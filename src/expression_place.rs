@@ -80,6 +80,7 @@ fn unknown_step(id: &Name, alone: bool, scope: &Scope<'_>, report: &mut Report) 
 
 /// What stands at `members` of a value of one of `types`.
 fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) -> Given<'a> {
+    let mut optional = false;
     for member in members {
         let mut found = Vec::new();
         let mut known = Vec::new();
@@ -89,7 +90,7 @@ fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) ->
             }
         }
         if found.is_empty() {
-            let given = Given::Of(types).describe();
+            let given = Given::Of(types, optional).describe();
             let message = format!("there is no `{}` in what is {given}", member.text);
             let diagnostic = report.error(Code::BadWorkflow, member.span, message);
             match nearest(&member.text, known.iter().copied()) {
@@ -99,9 +100,21 @@ fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) ->
             }
             return Given::Unknown;
         }
+        optional = optional || types.iter().any(|typed| is_optional(*typed, &member.text));
         types = found;
     }
-    Given::Of(types)
+    Given::Of(types, optional)
+}
+
+/// Whether an object of the type may be without its member `name`.
+fn is_optional(typed: Typed<'_>, name: &str) -> bool {
+    match bare(typed).ty {
+        Type::Object(object) => object
+            .fields
+            .iter()
+            .any(|field| field.name == name && !field.required),
+        _ => false,
+    }
 }
 
 /// Adds what `name` of a value of the type can be to `found`, and the names that there are to `known`. Says false where

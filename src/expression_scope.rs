@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use crate::expression::Expression;
 use crate::schema::Schema;
 use crate::schema_type::{Text, Type};
 use crate::schema_typed::Typed;
@@ -14,6 +15,8 @@ pub struct Scope<'a> {
     pub input: &'a Schema,
     /// The id of the step that it stands in.
     pub step: &'a str,
+    /// The condition of the step, which holds wherever what the step is given is looked at.
+    pub condition: Option<&'a Expression>,
     /// The steps of the workflow.
     pub steps: Vec<Known<'a>>,
 }
@@ -34,8 +37,8 @@ pub struct Known<'a> {
 pub enum Given<'a> {
     /// Anything.
     Unknown,
-    /// A value of one of the types, which are a schema's.
-    Of(Vec<Typed<'a>>),
+    /// A value of one of the types, which are a schema's; and whether it stands under an optional name.
+    Of(Vec<Typed<'a>>, bool),
     /// A value of this type, which no schema states.
     Own(Type),
 }
@@ -56,9 +59,14 @@ impl Given<'_> {
     pub fn types(&self) -> Option<Vec<Typed<'_>>> {
         match self {
             Self::Unknown => None,
-            Self::Of(types) => Some(types.clone()),
+            Self::Of(types, _) => Some(types.clone()),
             Self::Own(ty) => Some(vec![plain(ty)]),
         }
+    }
+
+    /// Whether there may be none.
+    pub fn is_optional(&self) -> bool {
+        matches!(self, Self::Of(_, true))
     }
 
     /// What it is, in words.

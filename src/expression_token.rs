@@ -27,6 +27,9 @@ const SYMBOLS: &[&str] = &[
     "==", "!=", "<=", ">=", "&&", "||", "}}", "<", ">", "!", "(", ")",
 ];
 
+/// The largest whole number that no other one is taken for: below 2 to the power of 53.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_991.0;
+
 /// What is wrong with an expression, and where.
 pub struct Wrong {
     span: Span,
@@ -77,27 +80,31 @@ pub fn next(scalar: &Scalar<'_>, at: &mut usize) -> Parsed<(Token, Range<usize>)
         *at += symbol.len();
         Token::Symbol(symbol)
     } else if matches!(first, '"' | '\'') {
-        let Some(length) = rest[1..].find(first) else {
+        let Some((text, length)) = quoted(rest, first) else {
             let message = "the text has no end".to_owned();
             let advice = format!("close it with {first}");
             return Err(Wrong::new(scalar, start..start + 1, message, advice));
         };
-        *at += length + 2;
-        Token::Text(rest[1..=length].to_owned())
+        *at += length;
+        Token::Text(text)
     } else if first.is_ascii_digit() || first == '-' {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_');
         let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         *at += length;
         let number = serde_json::from_str::<f64>(&rest[..length]).ok();
-        let Some(number) = number.filter(|number| number.is_finite()) else {
-            let message = format!("`{}` is no number", &rest[..length]);
-            return Err(Wrong::new(
-                scalar,
-                start..*at,
-                message,
-                "put text in quotes",
-            ));
+        let wrong = |what: &str, advice: &str| {
+            let message = format!("`{}` {what}", &rest[..length]);
+            Wrong::new(scalar, start..start + length, message, advice)
         };
+        let Some(number) = number.filter(|number| number.is_finite()) else {
+            return Err(wrong("is no number", "put text in quotes"));
+        };
+        let is_whole = !rest[..length].contains(['.', 'e', 'E']);
+        if is_whole && number.abs() > LARGEST_EXACT {
+            let advice =
+                "compare such numbers as texts, or write about how large it is, such as `1e18`";
+            return Err(wrong("has more digits than are compared", advice));
+        }
         Token::Number(number)
     } else if first.is_alphabetic() || first == '_' {
         Token::Path(names(scalar, at)?)
@@ -118,6 +125,22 @@ pub fn next(scalar: &Scalar<'_>, at: &mut usize) -> Parsed<(Token, Range<usize>)
         ));
     };
     Ok((token, start..*at))
+}
+
+/// The text in quotes that `rest` starts with, and how many bytes it takes. A quote that stands twice is part of it.
+fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
+    let mut text = String::new();
+    let mut at = 1;
+    loop {
+        let length = rest[at..].find(quote)?;
+        text.push_str(&rest[at..at + length]);
+        at += length + 1;
+        if !rest[at..].starts_with(quote) {
+            return Some((text, at));
+        }
+        text.push(quote);
+        at += 1;
+    }
 }
 
 fn names(scalar: &Scalar<'_>, at: &mut usize) -> Parsed<Vec<(String, Range<usize>)>> {

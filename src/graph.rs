@@ -145,7 +145,7 @@ fn workflow_part(workflow: &Workflow) -> Part {
     };
     for (to, step) in steps.iter().enumerate() {
         for need in &step.needs {
-            if let Some(from) = steps.iter().position(|other| other.id == *need) {
+            if let Some(from) = steps.iter().position(|other| other.id == need.text) {
                 part.edges.push(Edge {
                     from,
                     to,

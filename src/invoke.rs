@@ -9,6 +9,9 @@ use crate::schema::{self, Role, Schema};
 use crate::source::Source;
 use crate::span::Span;
 
+/// The name of the endpoint, which a step asks that names none.
+pub const INVOKE_NAME: &str = "invoke";
+
 /// The schemas of the built-in `invoke`: what it takes and what it answers.
 pub static INVOKE: LazyLock<(Option<Schema>, Option<Schema>)> = LazyLock::new(|| {
     let source = Arc::new(Source::new("invoke", String::new()));

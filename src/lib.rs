@@ -39,6 +39,8 @@
 pub mod agent;
 pub mod apply;
 pub mod arazzo;
+pub mod arazzo_ids;
+pub mod arazzo_request;
 pub mod artifact;
 #[cfg(feature = "cli")]
 pub mod carry;
@@ -130,6 +132,7 @@ pub mod scalar;
 pub mod schema;
 pub mod schema_canonical;
 pub mod schema_choice;
+pub mod schema_doubt;
 pub mod schema_example;
 pub mod schema_example_scalar;
 pub mod schema_keywords;

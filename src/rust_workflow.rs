@@ -185,7 +185,7 @@ fn rust_step(step: &Step, agents: &[Agent], field: String, output: String) -> Op
         ),
         agent: agent.spec.slug.to_string(),
         endpoint: endpoint.to_owned(),
-        needs: step.needs.clone(),
+        needs: step.needs.iter().map(|need| need.text.clone()).collect(),
         join: format!("{RUNTIME}Join::{join}"),
         when: step.condition.as_ref().map(expression),
         with: step.inputs.as_ref().map(template),

@@ -26,12 +26,19 @@ pub struct Name {
     pub span: Span,
 }
 
+/// The longest duration, in milliseconds: a hundred years.
+const LONGEST_MS: u64 = 36_525 * 86_400_000;
+
 /// The duration in `node`, such as `500ms`, `30s`, `5m`, `2h` or `7d`, in milliseconds.
 pub fn duration_ms(node: &Node, report: &mut Report) -> Option<u64> {
     let parsed = node.as_str().and_then(|text| {
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let number: u64 = text[..digits].parse().ok()?;
+        if digits == 0 {
+            return None;
+        }
+        // What is too long for the number is too long for a duration.
+        let number: u64 = text[..digits].parse().unwrap_or(u64::MAX);
         let unit = match text[digits..].trim() {
             "ms" => 1,
             "s" => 1_000,
@@ -40,14 +47,24 @@ pub fn duration_ms(node: &Node, report: &mut Report) -> Option<u64> {
             "d" => 86_400_000,
             _ => return None,
         };
-        number.checked_mul(unit).filter(|duration| *duration > 0)
+        Some(number.saturating_mul(unit))
     });
-    if parsed.is_none() {
-        report
-            .error(Code::BadSetting, node.span, "this is no duration")
-            .advise("write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`");
-    }
-    parsed
+    let (message, advice) = match parsed {
+        Some(1..=LONGEST_MS) => return parsed,
+        Some(0) => ("the duration is zero", "write a number above zero"),
+        Some(_) => (
+            "the duration is too long",
+            "it can be a hundred years at most: `36525d`",
+        ),
+        None => (
+            "this is no duration",
+            "write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+        ),
+    };
+    report
+        .error(Code::BadSetting, node.span, message)
+        .advise(advice);
+    None
 }
 
 /// The rate in `node`, such as `60/minute`.

@@ -4,22 +4,26 @@ use serde_json::Value as Json;
 
 use crate::code::Code;
 use crate::diagnostic::Report;
+use crate::expression::{Expression, Kind};
 use crate::expression_scope::{Given, Scope, TEXT, bare};
 use crate::expression_type::given;
 use crate::nearest::nearest;
+use crate::schema_doubt::{Doubt, doubt};
 use crate::schema_overlap::{Clash, clash};
 use crate::schema_type::{Object, OneOf, Type};
 use crate::schema_typed::{Typed, exactly, exactly_text, variants};
-use crate::schema_words::describe;
+use crate::schema_words::{bounded, describe};
 use crate::setting::Name;
 use crate::span::Span;
 use crate::step_input::{Piece, Template, TemplateKind};
 
-/// Checks the value `template` against what is expected at `place`, the names that lead there.
+/// Checks the value `template` against what is expected at `place`, the names that lead there; `is_needed` says whether there
+/// has to be a value.
 pub fn check_value(
     template: &Template,
     expected: Option<Typed<'_>>,
     place: &str,
+    is_needed: bool,
     scope: &Scope<'_>,
     report: &mut Report,
 ) {
@@ -47,7 +51,7 @@ pub fn check_value(
     let clashes: Vec<Clash> = types.iter().filter_map(|ty| clash(*ty, expected)).collect();
     // One of the types fits, or else there is a first clash.
     let Some(first) = clashes.first().filter(|_| clashes.len() == types.len()) else {
-        return;
+        return check_doubts(template, &value, expected, place, is_needed, scope, report);
     };
     let (inside, found) = match clashes.len() {
         1 => (first.path.join("."), first.left.clone()),
@@ -62,6 +66,55 @@ pub fn check_value(
         (place, inside) => format!("{place}.{inside}"),
     };
     mismatch(template.span, &place, &taken, &found, report);
+}
+
+/// Tells of a value that may fit, and may as well not. What the step's own condition speaks of is the author's to know, and
+/// that a step may be skipped is no doubt about its output.
+fn check_doubts(
+    template: &Template,
+    value: &Given<'_>,
+    expected: Typed<'_>,
+    place: &str,
+    is_needed: bool,
+    scope: &Scope<'_>,
+    report: &mut Report,
+) {
+    let TemplateKind::Value(Expression {
+        kind: Kind::Path(path),
+        ..
+    }) = &template.kind
+    else {
+        return;
+    };
+    if scope
+        .condition
+        .is_some_and(|condition| condition.speaks_of(path))
+    {
+        return;
+    }
+    let takes_null = matches!(
+        expected.resolved().ty,
+        Type::Any | Type::Ref(_) | Type::Null | Type::Nullable(_)
+    );
+    let missing = is_needed && value.is_optional() && !takes_null;
+    let missing = missing.then(|| Doubt::missing(expected));
+    let types = value.types().unwrap_or_default().into_iter();
+    let doubts = types.filter_map(|ty| match is_needed {
+        true => doubt(ty, expected),
+        false => doubt(bare(ty), expected),
+    });
+    let Some(Doubt { path, taken, may }) = missing.into_iter().chain(doubts).next() else {
+        return;
+    };
+    let names = std::iter::once(place.to_owned()).chain(path);
+    let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+    let message = match names.join(".").as_str() {
+        "" => format!("the step takes {taken}, and this {may}"),
+        place => format!("`{place}` takes {taken}, and this {may}"),
+    };
+    report
+        .warning(Code::BadWorkflow, template.span, message)
+        .advise("the step fails then: change one of the two schemas, or say under `when` what has to be there");
 }
 
 fn mismatch(span: Span, place: &str, taken: &str, found: &str, report: &mut Report) {
@@ -94,8 +147,9 @@ fn check_object(
     scope: &Scope<'_>,
     report: &mut Report,
 ) {
+    let outermost = place.is_empty();
     let inner = |name: &str| {
-        if place.is_empty() {
+        if outermost {
             name.to_owned()
         } else {
             format!("{place}.{name}")
@@ -114,7 +168,11 @@ fn check_object(
             _ => chosen.and_then(|object| member(object, name, &place, report)),
         };
         let expected = expected.zip(ty).map(|(typed, ty)| typed.with(ty));
-        check_value(value, expected, &place, scope, report);
+        // At the top, what is not there is left out where it need not be.
+        let mut fields = chosen.into_iter().flat_map(|object| &object.fields);
+        let field = fields.find(|field| field.name == name.text);
+        let is_needed = !outermost || field.is_none_or(|field| field.required);
+        check_value(value, expected, &place, is_needed, scope, report);
     }
     match (expected, chosen) {
         (Some(typed), Some(object)) => {
@@ -202,7 +260,14 @@ fn check_list(
     });
     for (index, item) in items.iter().enumerate() {
         let expected = array.map(|(typed, array)| typed.with(&array.items));
-        check_value(item, expected, &format!("{place}.{index}"), scope, report);
+        check_value(
+            item,
+            expected,
+            &format!("{place}.{index}"),
+            true,
+            scope,
+            report,
+        );
     }
     let count = items.len() as u64;
     let fits = match (expected.map(|typed| typed.ty), array) {
@@ -214,7 +279,10 @@ fn check_list(
         _ => false,
     };
     if let Some(typed) = expected.filter(|_| !fits) {
-        let found = format!("a list of {count} items");
-        mismatch(span, place, &describe(typed), &found, report);
+        let found = match count {
+            1 => "a list of 1 item".to_owned(),
+            count => format!("a list of {count} items"),
+        };
+        mismatch(span, place, &bounded(typed), &found, report);
     }
 }

@@ -142,26 +142,13 @@ fn read_steps(items: &[Node], report: &mut Report) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut before: Vec<String> = Vec::new();
     for item in items {
-        let group = match item.get("parallel") {
-            Some(parallel) => match parallel.items().filter(|group| !group.is_empty()) {
-                Some(group) => group,
-                None => {
-                    report
-                        .error(
-                            Code::BadWorkflow,
-                            parallel.span,
-                            "`parallel` holds no steps",
-                        )
-                        .advise("it takes a list of steps");
-                    continue;
-                }
-            },
-            None => std::slice::from_ref(item),
+        let read: Vec<Step> = match item.get(PARALLEL) {
+            Some(parallel) => group(item, parallel, report)
+                .iter()
+                .filter_map(|step| read_step(step, &before, report))
+                .collect(),
+            None => read_step(item, &before, report).into_iter().collect(),
         };
-        let read: Vec<Step> = group
-            .iter()
-            .filter_map(|step| read_step(step, &before, report))
-            .collect();
         if !read.is_empty() {
             before = read.iter().map(|step| step.id.clone()).collect();
         }
@@ -172,6 +159,35 @@ fn read_steps(items: &[Node], report: &mut Report) -> Vec<Step> {
         steps = in_order(steps, report);
     }
     steps
+}
+
+/// The key of steps that stand beside each other.
+const PARALLEL: &str = "parallel";
+
+/// The steps in the list `parallel` of `item`. What else it holds is told.
+fn group<'a>(item: &Node, parallel: &'a Node, report: &mut Report) -> &'a [Node] {
+    let others = item.entries().unwrap_or_default().iter();
+    for other in others.filter(|entry| entry.key != PARALLEL) {
+        let message = format!("`{}` can't stand beside `{PARALLEL}`", other.key);
+        report
+            .error(Code::BadWorkflow, other.key_span, message)
+            .advise("say of each step in the group what it does, and how they `join` at the step behind");
+    }
+    let Some(group) = parallel.items().filter(|group| !group.is_empty()) else {
+        let message = format!("`{PARALLEL}` holds no steps");
+        report
+            .error(Code::BadWorkflow, parallel.span, message)
+            .advise("it takes a list of steps");
+        return &[];
+    };
+    if let Some(inner) = group.iter().find(|step| step.get(PARALLEL).is_some()) {
+        let message = format!("`{PARALLEL}` stands in `{PARALLEL}`");
+        report
+            .error(Code::BadWorkflow, inner.span, message)
+            .advise("put its steps into the outer one, and say under `needs` what waits for what");
+        return &[];
+    }
+    group
 }
 
 /// What a run is given where the workflow doesn't say: what a person wants done.

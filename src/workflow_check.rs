@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, resolve};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Report};
 use crate::expression_scope::{Known, Scope, TEXT, plain};
 use crate::expression_type::given;
-use crate::invoke::INVOKE;
+use crate::invoke::{INVOKE, INVOKE_NAME};
 use crate::nearest::nearest;
 use crate::schema::Schema;
 use crate::schema_overlap::{Clash, clash};
@@ -63,11 +63,15 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         .map(|step| asked(step, agents, report))
         .collect();
     for (step, own) in workflow.steps.iter().zip(&asked) {
-        let before = before(step, workflow);
-        let missing = may_be_missing(step, &before, workflow);
+        let before = reached(step, workflow, |_| true);
+        // Behind a step that doesn't wait for all of its needs, some may still be under way.
+        let over = reached(step, workflow, |step| step.join == Join::All);
         let steps = workflow.steps.iter().zip(&asked).map(|(other, asked)| {
             let mut outputs = asked.outputs.clone();
-            if missing && !outputs.is_empty() {
+            let may_be_missing = other.when.is_some()
+                || other.on_failure == OnFailure::Skip
+                || !over.contains(other.id.as_str());
+            if may_be_missing && !outputs.is_empty() {
                 outputs.push(plain(&NULL));
             }
             Known {
@@ -79,13 +83,14 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         let scope = Scope {
             input: &workflow.input,
             step: &step.id,
+            condition: step.condition.as_ref(),
             steps: steps.collect(),
         };
         if let Some(condition) = &step.condition {
             given(condition, &scope, report);
         }
         match (&step.inputs, own.input) {
-            (Some(template), input) => check_value(template, input, "", &scope, report),
+            (Some(template), input) => check_value(template, input, "", true, &scope, report),
             (None, Some(input)) if step.with.is_none() => {
                 check_unsaid(input, step, &workflow.input, report);
             }
@@ -93,6 +98,19 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         }
         if let (OnFailure::Fallback(name), Some(input)) = (&step.on_failure, own.fallback) {
             check_fallback(name, input, step, report);
+            let asks_invoke = step
+                .endpoint
+                .as_ref()
+                .is_none_or(|name| name.text == INVOKE_NAME);
+            if asks_invoke && resolve(agents, &name.text) == resolve(agents, &step.agent.text) {
+                let message = format!(
+                    "where the step `{}` fails, the same agent is asked again",
+                    step.id
+                );
+                report
+                    .warning(Code::BadWorkflow, name.span, message)
+                    .advise("name another agent, or write `on_failure: retry`");
+            }
         }
     }
 }
@@ -102,11 +120,11 @@ static NULL: Type = Type::Null;
 /// What `step` asks. An endpoint that is not there is told.
 fn asked<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> Asked<'a> {
     let name = step.endpoint.as_ref();
-    let text = name.map_or("invoke", |name| &name.text);
+    let text = name.map_or(INVOKE_NAME, |name| &name.text);
     let span = name.unwrap_or(&step.agent).span;
     let mut asked = endpoint(&step.agent.text, text, span, agents, report);
     if let OnFailure::Fallback(other) = &step.on_failure {
-        let fallback = endpoint(&other.text, "invoke", other.span, agents, report);
+        let fallback = endpoint(&other.text, INVOKE_NAME, other.span, agents, report);
         asked.fallback = fallback.input;
         if !asked.outputs.is_empty() {
             asked.outputs.extend(fallback.outputs);
@@ -141,7 +159,7 @@ fn endpoint<'a>(
             asked.input = Some(typed(&endpoint.input));
             asked.outputs.push(typed(&endpoint.output));
         }
-        None if name == "invoke" && service.invoke => {
+        None if name == INVOKE_NAME && service.invoke => {
             asked.input = INVOKE.0.as_ref().map(typed);
         }
         None => {
@@ -151,7 +169,7 @@ fn endpoint<'a>(
                 .iter()
                 .map(|endpoint| endpoint.name.as_str())
                 .collect();
-            known.extend(service.invoke.then_some("invoke"));
+            known.extend(service.invoke.then_some(INVOKE_NAME));
             let diagnostic = report.error(Code::BadWorkflow, span, message);
             match nearest(name, known.iter().copied()) {
                 Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
@@ -161,36 +179,27 @@ fn endpoint<'a>(
         }
     }
     // Of `invoke`, the output of a step is the text alone.
-    if name == "invoke" {
+    if name == INVOKE_NAME {
         asked.outputs.push(plain(&TEXT));
     }
     asked
 }
 
-/// The ids of the steps that are over when `step` begins.
-fn before<'a>(step: &'a Step, workflow: &'a Workflow) -> BTreeSet<&'a str> {
-    let mut before = BTreeSet::new();
-    let mut waiting: Vec<&str> = step.needs.iter().map(String::as_str).collect();
-    while let Some(id) = waiting.pop() {
-        if before.insert(id)
-            && let Some(step) = workflow.steps.iter().find(|step| step.id == id)
-        {
-            waiting.extend(step.needs.iter().map(String::as_str));
+/// The ids of the steps that `step` waits for, and those that they wait for, as far as `goes_on` from each to its needs.
+fn reached<'a>(
+    step: &'a Step,
+    workflow: &'a Workflow,
+    goes_on: impl Fn(&Step) -> bool,
+) -> BTreeSet<&'a str> {
+    let mut reached = BTreeSet::new();
+    let mut waiting = vec![step];
+    while let Some(step) = waiting.pop() {
+        for need in step.needs.iter().filter(|_| goes_on(step)) {
+            let found = workflow.steps.iter().find(|other| other.id == need.text);
+            waiting.extend(found.filter(|_| reached.insert(need.text.as_str())));
         }
     }
-    before
-}
-
-/// Whether a step before `step` may have no output when `step` begins.
-fn may_be_missing(step: &Step, before: &BTreeSet<&str>, workflow: &Workflow) -> bool {
-    let skips = |step: &Step| {
-        step.when.is_some() || step.join != Join::All || step.on_failure == OnFailure::Skip
-    };
-    let steps = workflow.steps.iter();
-    step.join != Join::All
-        || steps
-            .filter(|step| before.contains(step.id.as_str()))
-            .any(skips)
+    reached
 }
 
 fn typed(schema: &Schema) -> Typed<'_> {
@@ -219,9 +228,9 @@ fn told(text: Type) -> Type {
 /// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
 fn check_unsaid(input: Typed<'_>, step: &Step, run: &Schema, report: &mut Report) {
     let endpoint = step.endpoint.as_ref().map(|name| name.text.as_str());
-    let endpoint = endpoint.unwrap_or("invoke");
+    let endpoint = endpoint.unwrap_or(INVOKE_NAME);
     let (clash, given) = match endpoint {
-        "invoke" => (
+        INVOKE_NAME => (
             clash(plain(&told(TEXT.clone())), input),
             "one text as its `input`",
         ),

@@ -29,15 +29,15 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
                 .advise("rename one of them");
         }
         for need in &step.needs {
-            if steps.iter().any(|other| other.id == *need) {
+            if steps.iter().any(|other| other.id == need.text) {
                 continue;
             }
             let message = format!(
-                "the step `{}` needs `{need}`, which is no step here",
-                step.id
+                "the step `{}` needs `{}`, which is no step here",
+                step.id, need.text
             );
-            let diagnostic = report.error(Code::BadWorkflow, step.span, message);
-            match nearest(need, steps.iter().map(|other| other.id.as_str())) {
+            let diagnostic = report.error(Code::BadWorkflow, need.span, message);
+            match nearest(&need.text, steps.iter().map(|other| other.id.as_str())) {
                 Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
                 None => diagnostic.advise("name steps of the same workflow"),
             }
@@ -46,16 +46,16 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
     unique
 }
 
-/// The steps with every one behind those it needs, otherwise in their order. A cycle is reported; its
+/// The steps with every one behind those it needs, otherwise in their order. Cycles are reported; their
 /// steps come last.
 pub fn in_order(mut waiting: Vec<Step>, report: &mut Report) -> Vec<Step> {
     let mut ordered: Vec<Step> = Vec::new();
     while !waiting.is_empty() {
         let ready = waiting
             .iter()
-            .position(|step| !waiting.iter().any(|other| step.needs.contains(&other.id)));
+            .position(|step| !waiting.iter().any(|other| step.waits_for(&other.id)));
         let Some(ready) = ready else {
-            report_cycle(&waiting, report);
+            report_cycles(&waiting, report);
             ordered.append(&mut waiting);
             break;
         };
@@ -64,25 +64,48 @@ pub fn in_order(mut waiting: Vec<Step>, report: &mut Report) -> Vec<Step> {
     ordered
 }
 
-/// Reports the steps of `waiting` that wait for each other, without those that only wait for them.
-fn report_cycle(waiting: &[Step], report: &mut Report) {
-    let mut cycle: Vec<&Step> = waiting.iter().collect();
-    while let Some(last) = cycle
-        .iter()
-        .position(|step| !cycle.iter().any(|other| other.needs.contains(&step.id)))
-    {
-        cycle.remove(last);
-    }
-    let [first, rest @ ..] = cycle.as_slice() else {
-        return;
-    };
-    let message = if rest.is_empty() {
-        format!("the step `{}` waits for itself", first.id)
-    } else {
+/// Reports the cycles among the steps of `waiting`, each where one of its steps needs another.
+fn report_cycles(waiting: &[Step], report: &mut Report) {
+    let mut left: Vec<&Step> = waiting.iter().collect();
+    while let Some(cycle) = take_cycle(&mut left) {
         let ids: Vec<&str> = cycle.iter().map(|step| step.id.as_str()).collect();
-        format!("the steps {} wait for each other", ids.join(", "))
+        let Some(need) = cycle
+            .iter()
+            .flat_map(|step| &step.needs)
+            .find(|need| ids.contains(&need.text.as_str()))
+        else {
+            return;
+        };
+        let message = match ids.as_slice() {
+            [id] => format!("the step `{id}` waits for itself"),
+            ids => format!("the steps {} wait for each other", ids.join(", ")),
+        };
+        report
+            .error(Code::BadWorkflow, need.span, message)
+            .advise("take out one of their `needs`");
+    }
+}
+
+/// Takes the steps of one cycle out of `left`, in their order. None where there is no cycle.
+fn take_cycle<'a>(left: &mut Vec<&'a Step>) -> Option<Vec<&'a Step>> {
+    // What waits for nothing that is left is in no cycle.
+    while let Some(free) = left
+        .iter()
+        .position(|step| !left.iter().any(|other| step.waits_for(&other.id)))
+    {
+        left.remove(free);
+    }
+    let mut path = vec![*left.first()?];
+    let cycle = loop {
+        let last = path.last()?;
+        let next = left.iter().find(|other| last.waits_for(&other.id))?;
+        match path.iter().position(|step| step.id == next.id) {
+            Some(start) => break path.split_off(start),
+            None => path.push(next),
+        }
     };
-    report
-        .error(Code::BadWorkflow, first.span, message)
-        .advise("take out one of their `needs`");
+    let is_in = |step: &&Step| cycle.iter().any(|other| other.id == step.id);
+    let (cycle, rest) = left.drain(..).partition(is_in);
+    *left = rest;
+    Some(cycle)
 }

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::code::Code;
 use crate::diagnostic::Report;
-use crate::expression::Expression;
+use crate::expression::{Expression, Kind};
 use crate::expression_parse::parse;
 use crate::ident::Ident;
 use crate::nearest::nearest;
@@ -25,8 +25,8 @@ pub struct Step {
     pub agent: Name,
     /// The endpoint of the agent; none for `invoke`.
     pub endpoint: Option<Name>,
-    /// The ids of the steps that come first.
-    pub needs: Vec<String>,
+    /// The ids of the steps that come first. Those that it is not written of stand where the step does.
+    pub needs: Vec<Name>,
     /// How many of those have to succeed.
     pub join: Join,
     /// The condition, as it is written.
@@ -87,6 +87,11 @@ impl Step {
         Ident::snake(&self.id)
     }
 
+    /// Whether the step `id` has to come first.
+    pub fn waits_for(&self, id: &str) -> bool {
+        self.needs.iter().any(|need| need.text == id)
+    }
+
     /// How often it is tried at the most: as written, else [`RETRY_ATTEMPTS`] where a failure means another try,
     /// else once.
     pub fn attempts(&self) -> u32 {
@@ -133,7 +138,13 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
             span: entry.value.span,
         },
         endpoint: None,
-        needs: before.to_vec(),
+        needs: before
+            .iter()
+            .map(|id| Name {
+                text: id.clone(),
+                span: entry.key_span,
+            })
+            .collect(),
         join: Join::All,
         when: None,
         condition: None,
@@ -161,13 +172,16 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
                 join_span = value.span;
                 step.join = join(value, report).unwrap_or(Join::All);
             }
-            "needs" => {
-                step.needs = setting::names(value, report)
-                    .into_iter()
-                    .map(|name| name.text)
-                    .collect();
-            }
+            "needs" => step.needs = setting::names(value, report),
             "when" => {
+                if let Value::Bool(boolean) = value.value {
+                    step.when = Some(boolean.to_string());
+                    step.condition = Some(Expression {
+                        kind: Kind::Boolean(boolean),
+                        span: value.span,
+                    });
+                    continue;
+                }
                 step.when = setting::text(value, report).map(str::to_owned);
                 let source = Arc::clone(report.source());
                 if step.when.is_some()
@@ -176,19 +190,19 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
                     step.condition = parse(&scalar, report);
                 }
             }
-            "with" => match value.value {
-                Value::Map(_) => {
-                    step.with = Some(value.to_json());
-                    step.inputs = step_input::read(value, report);
+            "with" => {
+                step.with = Some(value.to_json());
+                match value.value {
+                    Value::Map(_) => step.inputs = step_input::read(value, report),
+                    _ => report
+                        .error(
+                            Code::BadSetting,
+                            value.span,
+                            format!("`with` holds {}", value.kind()),
+                        )
+                        .advise("it takes a mapping of inputs to values"),
                 }
-                _ => report
-                    .error(
-                        Code::BadSetting,
-                        value.span,
-                        format!("`with` holds {}", value.kind()),
-                    )
-                    .advise("it takes a mapping of inputs to values"),
-            },
+            }
             "timeout" => step.timeout_ms = setting::duration_ms(value, report),
             "retry" => (step.attempts, step.backoff_ms) = retry(value, report),
             _ => step.on_failure = on_failure(value, report).unwrap_or(OnFailure::Stop),
@@ -290,7 +304,7 @@ fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
         return None;
     }
     let text = setting::text(node, report)?;
-    match text.split_once(' ') {
+    match text.split_once(char::is_whitespace) {
         None if text == "stop" => Some(OnFailure::Stop),
         None if text == "retry" => Some(OnFailure::Retry),
         None if text == "skip" => Some(OnFailure::Skip),

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -77,6 +77,11 @@ fn texts(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// The name of a parameter, and where it stands.
+fn place_of(parameter: &Value) -> (Option<&str>, Option<&str>) {
+    (parameter["name"].as_str(), parameter["in"].as_str())
+}
+
 /// Reads the document with a model of Arazzo 1.1 that is not ours, and follows what it refers to.
 #[track_caller]
 fn judge(generation: &Generation) -> Value {
@@ -84,10 +89,10 @@ fn judge(generation: &Generation) -> Value {
     let description: Description = serde_json::from_value(document.clone()).unwrap();
     description.validate(Default::default()).unwrap();
     let openapi = yaml(generation, "openapi.yaml");
-    let mut operations = BTreeSet::new();
+    let mut operations = BTreeMap::new();
     for item in openapi["paths"].as_object().unwrap().values() {
         for operation in item.as_object().unwrap().values() {
-            operations.extend(operation["operationId"].as_str());
+            operations.insert(operation["operationId"].as_str().unwrap(), operation);
         }
     }
     for workflow in document["workflows"].as_array().unwrap() {
@@ -99,13 +104,35 @@ fn judge(generation: &Generation) -> Value {
             .collect();
         for step in steps {
             let id = step["stepId"].as_str().unwrap();
-            let operation = step["operationId"].as_str().unwrap();
-            assert!(operations.contains(operation), "{operation} of {id}");
+            let operation = operations[step["operationId"].as_str().unwrap()];
+            let has_body = operation.get("requestBody").is_some();
+            assert_eq!(step.get("requestBody").is_some(), has_body, "{id}");
+            let given = step.get("parameters").and_then(Value::as_array);
+            let given: BTreeSet<_> = given.into_iter().flatten().map(place_of).collect();
+            let declared = operation.get("parameters").and_then(Value::as_array);
+            let declared = declared.into_iter().flatten();
+            let (needed, all): (BTreeSet<_>, BTreeSet<_>) = (
+                declared
+                    .clone()
+                    .filter(|one| one["required"] == true)
+                    .map(place_of)
+                    .collect(),
+                declared.map(place_of).collect(),
+            );
+            assert!(
+                needed.is_subset(&given) && given.is_subset(&all),
+                "{id}: {given:?}"
+            );
             let mut found = Vec::new();
             texts(&step["requestBody"], &mut found);
+            texts(&step["parameters"], &mut found);
             let needs = step.get("dependsOn").and_then(Value::as_array);
             for need in needs.into_iter().flatten() {
-                found.push(need.as_str().unwrap().to_owned());
+                // Of a step of the same workflow, `dependsOn` names the bare id.
+                assert!(
+                    before.iter().any(|known| known == need),
+                    "{need} before {id}"
+                );
             }
             for text in found {
                 for reference in text.split("$steps.").skip(1) {
@@ -169,6 +196,87 @@ fn describes_the_eight_workflows_of_the_orchestrator() {
     ] {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
+}
+
+const SHELVES: &str = r##"---
+name: shelves
+description: Knows the shelves.
+service:
+  endpoints:
+    find:
+      path: /shelves/{shelf}
+      method: get
+      input: { shelf: string, limit?: integer, words?(array): string }
+      output: { titles(array): string }
+    put:
+      path: /shelves/{shelf}/books
+      input: { shelf: string, title: string }
+      output: { place: string }
+  workflows:
+    tidy:
+      input:
+        type: object
+        required: [shelf]
+        properties:
+          shelf: { $ref: "#/$defs/name" }
+          limit: { type: integer }
+        $defs: { name: { type: string, minLength: 1 } }
+      steps:
+      - find: { agent: shelves, endpoint: find }
+      - more: { agent: shelves, endpoint: find, needs: [], with: { shelf: "{{ input.shelf }}", words: [a, "{{ input.shelf }}"] } }
+      - größer: { agent: shelves, endpoint: put, with: { shelf: "{{ input.shelf }}", title: "{{ more.output.titles.0 }}!" }, on_failure: fallback shelves }
+      - tell: { agent: shelves, needs: [größer, find], with: { input: "{{ größer.output.place }}" } }
+      - tell_all: { agent: shelves, needs: [größer, find] }
+---
+You know the shelves.
+"##;
+
+/// What stands in the path and the query goes there, what is left into the body; a fallback is told all of it in words.
+#[test]
+fn gives_an_operation_what_it_takes_where_it_takes_it() {
+    let generation = generate(&project(&[("agents/shelves.md", SHELVES)]));
+    let document = judge(&generation);
+    // References are found from the root of the document.
+    let name = document["workflows"][0]["inputs"]["properties"]["shelf"]["$ref"].as_str();
+    let pointer = name.unwrap().strip_prefix('#').unwrap();
+    assert_eq!(document.pointer(pointer).unwrap()["minLength"], 1);
+    let steps = document["workflows"][0]["steps"].as_array().unwrap();
+    let step = |id: &str| steps.iter().find(|step| step["stepId"] == id).unwrap();
+    assert_eq!(
+        step("find")["parameters"],
+        json!([
+            { "name": "shelf", "in": "path", "value": "$inputs.shelf" },
+            { "name": "limit", "in": "query", "value": "$inputs.limit" },
+        ])
+    );
+    assert_eq!(
+        step("more")["parameters"][1],
+        json!({ "name": "words", "in": "query", "value": ["a", "$inputs.shelf"] })
+    );
+    let put = step("step-3");
+    assert_eq!(put["dependsOn"], json!(["more"]));
+    assert_eq!(
+        put["parameters"],
+        json!([{ "name": "shelf", "in": "path", "value": "$inputs.shelf" }])
+    );
+    assert_eq!(
+        put["requestBody"]["payload"],
+        json!({ "title": "{$steps.more.outputs.output#/titles/0}!" })
+    );
+    let fallback = step("step-3-fallback");
+    assert_eq!(fallback["operationId"], "invokeShelves");
+    assert_eq!(
+        fallback["requestBody"]["payload"],
+        json!({ "input": "shelf: {$inputs.shelf}\ntitle: {$steps.more.outputs.output#/titles/0}!" })
+    );
+    assert_eq!(
+        step("tell")["requestBody"]["payload"]["input"],
+        "$steps.step-3.outputs.output#/place"
+    );
+    assert_eq!(
+        step("tell_all")["requestBody"]["payload"]["input"],
+        "shelf: {$inputs.shelf}\nlimit: {$inputs.limit}\n\n## größer\n\n{$steps.step-3.outputs.output}\n\n## find\n\n{$steps.find.outputs.output}"
+    );
 }
 
 #[test]

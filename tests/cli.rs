@@ -509,6 +509,34 @@ fn lists_and_shows() {
 }
 
 #[test]
+fn shows_workflows_and_whom_an_agent_hands_over_to() {
+    let folder = Folder::two_agents();
+    let contract = "agents: [second]\nworkflows:\n  Big Deal: [a: first, parallel: [b: first, c: second]]\n  small: [a: first]\n";
+    folder.write("agents/first.service.yaml", contract);
+    let shown = folder.run(&["show", "first"]).expect(0).stdout;
+    for line in [
+        "workflow  POST /v1/workflows/big-deal/runs, 3 steps\n",
+        "workflow  POST /v1/workflows/small/runs, 1 step\n",
+        "hands to  second\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    // What is wrong with the contract is wrong with the agent.
+    folder.write(
+        "agents/first.service.yaml",
+        "workflows: { w: [a: frist] }\n",
+    );
+    let run = folder.run(&["show", "first"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(
+        run.stderr.contains("agents/first.service.yaml:1:21"),
+        "{}",
+        run.stderr
+    );
+    folder.run(&["show", "second"]).expect(0);
+}
+
+#[test]
 fn routes_to_the_agent_that_fits() {
     let agent = |name: &str, description: &str, prompt: &str| {
         format!("---\nname: {name}\ndescription: {description}\n---\n{prompt}\n")

@@ -483,9 +483,15 @@ fn settings() {
         ),
         (
             "timeout: 0s",
-            &[
-                "5:12 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
-            ],
+            &["5:12 AG045 the duration is zero; write a number above zero"],
+        ),
+        (
+            "timeout: 36526d",
+            &["5:12 AG045 the duration is too long; it can be a hundred years at most: `36525d`"],
+        ),
+        (
+            "timeout: 99999999999999999999s",
+            &["5:12 AG045 the duration is too long; it can be a hundred years at most: `36525d`"],
         ),
         (
             "timeout: 1.5s",
@@ -536,7 +542,10 @@ fn settings() {
         ),
         (
             "agents: [keys, keys]",
-            &["warning keys.md:5:18 AG045 `keys` stands here twice; once is enough"],
+            &[
+                "warning keys.md:5:12 AG045 `keys` is the agent itself; it is never asked in its own place: take the name out",
+                "warning keys.md:5:18 AG045 `keys` stands here twice; once is enough",
+            ],
         ),
         (
             "fallbacks: haiku",
@@ -564,6 +573,7 @@ fn agents_that_are_not_there() {
             &[
                 "5:12 AG044 there is no agent `keyz` in this project; did you mean `keys`?",
                 "5:18 AG044 there is no agent `nobody-at-all` in this project; add its file, or take the name out",
+                "warning keys.md:5:33 AG045 `keys` is the agent itself; it is never asked in its own place: take the name out",
             ],
         ),
         (
@@ -655,8 +665,8 @@ fn workflows() {
   - plan: keys
   - b: { agent: keys, needs: [plam, other] }"#,
             &[
-                "8:7 AG046 the step `b` needs `other`, which is no step here; name steps of the same workflow",
-                "8:7 AG046 the step `b` needs `plam`, which is no step here; did you mean `plan`?",
+                "8:33 AG046 the step `b` needs `plam`, which is no step here; did you mean `plan`?",
+                "8:39 AG046 the step `b` needs `other`, which is no step here; name steps of the same workflow",
             ],
         ),
         (
@@ -666,7 +676,7 @@ fn workflows() {
   - b: { agent: kees, needs: [a] }
   - c: keys"#,
             &[
-                "7:7 AG046 the steps a, b wait for each other; take out one of their `needs`",
+                "7:33 AG046 the steps a, b wait for each other; take out one of their `needs`",
                 "8:19 AG044 there is no agent `kees` in this project; did you mean `keys`?",
             ],
         ),
@@ -674,7 +684,7 @@ fn workflows() {
             r#"workflows:
   w:
   - a: { agent: keys, needs: [a] }"#,
-            &["7:7 AG046 the step `a` waits for itself; take out one of their `needs`"],
+            &["7:33 AG046 the step `a` waits for itself; take out one of their `needs`"],
         ),
         (
             r#"workflows:

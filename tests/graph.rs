@@ -157,6 +157,16 @@ fn a_name_chooses_an_agent_or_a_workflow() {
 }
 
 #[test]
+fn a_workflow_is_found_by_its_name_and_by_that_in_its_path() {
+    let agent =
+        "---\nname: a\ndescription: A.\nservice: { workflows: { Two Words: [one: a] } }\n---\nA.\n";
+    let folder = Folder::new(&[("agents/a.md", agent)]);
+    let by_name = picture(&folder, &["Two Words"]);
+    assert!(by_name.contains("Workflow Two Words"), "{by_name}");
+    assert_eq!(picture(&folder, &["two-words"]), by_name);
+}
+
+#[test]
 fn a_name_that_is_not_there() {
     let run = bakery().run(&["graph", "braed"]).expect(1);
     assert_eq!(run.stdout, "");

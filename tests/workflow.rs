@@ -31,6 +31,7 @@ service:
           count: { type: integer }
           tags: { type: array, items: { type: string } }
           when: { type: string, format: date }
+          maybe: { type: [integer, "null"] }
       output:
         type: object
         additionalProperties: false
@@ -221,6 +222,22 @@ fn mistakes_in_the_shape_are_told() {
             "1:54 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
         ),
         (
+            "w: [{ parallel: [a: keys, b: keys], join: any }, c: keys]",
+            "1:37 `join` can't stand beside `parallel`; say of each step in the group what it does, and how they `join` at the step behind",
+        ),
+        (
+            "w: [parallel: [a: keys, parallel: [b: keys, c: keys]]]",
+            "1:25 `parallel` stands in `parallel`; put its steps into the outer one, and say under `needs` what waits for what",
+        ),
+        (
+            "w: [a: { agent: keys, endpoint: plan, with: '{{ input }}' }]",
+            "1:45 `with` holds text; it takes a mapping of inputs to values",
+        ),
+        (
+            "w: [a: { agent: keys, on_failure: fallback keys }]",
+            "1:35 where the step `a` fails, the same agent is asked again; name another agent, or write `on_failure: retry`",
+        ),
+        (
             "w: [a: { agent: keys, endpoint: plam }]",
             "1:33 the agent `keys` has no endpoint `plam`; did you mean `plan`?",
         ),
@@ -239,6 +256,14 @@ fn mistakes_in_the_shape_are_told() {
     ] {
         assert_eq!(said(workflows), [expected], "{workflows}");
     }
+    let cycles = "w: [a: { agent: keys, needs: [c] }, b: keys, c: { agent: keys, needs: [b] }, d: { agent: keys, needs: [e, a] }, e: keys, f: keys]";
+    assert_eq!(
+        said(cycles),
+        [
+            "1:31 the steps a, b, c wait for each other; take out one of their `needs`",
+            "1:104 the steps d, e wait for each other; take out one of their `needs`",
+        ]
+    );
     let first =
         "---\nname: a\ndescription: A.\nservice: { workflows: { Up Down: [a: a] } }\n---\nA.\n";
     let second =
@@ -271,15 +296,45 @@ fn what_can_be_meant_is_let_through() {
         r#"when: "p.output.parts.0.name == 'x'""#,
         r#"when: "p.output.parts.0.anything.at.all == 3""#,
         r#"when: "p.output.note == 'x' or p.output.note < 'y'""#,
+        "when: true",
+        r#"when: "p.output.summary == 'it''s' or p.output.summary == '''' or p.output.summary == ''""#,
+        r#"when: "p.output.score < 1e30 and input.n > -9007199254740991""#,
         r#"with: { input: "{{ p.output.summary }}" }"#,
-        r#"with: { input: "{{ p.output.note }}" }"#,
+        // What the condition speaks of is looked at there.
+        r#"when: p.output.note, with: { input: "{{ p.output.note }}" }"#,
+        r#"when: "p.output.note != null", with: { input: "{{ p.output.note }}" }"#,
         r#"with: { input: "{{ p.output }} and {{ p.output.score }}, {{ '{{ }}' }}" }"#,
         r#"endpoint: plan, with: { goal: "a", count: "{{ input.n }}", tags: ["{{ input.topic }}"] }"#,
-        // A number may be a whole one, and a text a date.
-        r#"endpoint: plan, with: { goal: "a", count: "{{ p.output.score }}", when: "{{ p.output.summary }}" }"#,
+        // A text may be a date.
+        r#"endpoint: plan, with: { goal: "a", when: "{{ p.output.summary }}" }"#,
         r#"endpoint: sort, with: { by: { kind: size, n: 3 }, pair: [a, "{{ p.output.risk }}"] }"#,
     ] {
         assert_eq!(said_of(step), [""; 0], "{step}");
+    }
+}
+
+#[test]
+fn what_may_as_well_not_fit_is_a_warning_at_its_place() {
+    let advice = "the step fails then: change one of the two schemas, or say under `when` what has to be there";
+    for (step, expected) in [
+        (
+            r#"with: { input: "{{ p.output.note }}" }"#,
+            "16 `input` takes text, and this may be missing",
+        ),
+        (
+            r#"endpoint: plan, with: { goal: "a", count: "{{ p.output.score }}" }"#,
+            "43 `count` takes a whole number, and this may have a fraction",
+        ),
+        (
+            r#"endpoint: sort, with: { by: { kind: size, n: "{{ input.n }}" } }"#,
+            "46 `by.n` takes a whole number, and this may be missing",
+        ),
+        (
+            r#"endpoint: plan, when: "input.n > 1", with: { goal: "{{ p.output.note }}" }"#,
+            "52 `goal` takes text, and this may be missing",
+        ),
+    ] {
+        assert_eq!(said_of(step), [format!("{expected}; {advice}")], "{step}");
     }
 }
 
@@ -295,6 +350,14 @@ fn what_can_never_be_valid_is_told_at_its_place() {
         (
             r#"when: "p.output.score == 'a'""#,
             r#"8 a number is never the text "a"; compare it with a value that it can have"#,
+        ),
+        (
+            r#"when: "input.n == 9007199254740992""#,
+            "19 `9007199254740992` has more digits than are compared; compare such numbers as texts, or write about how large it is, such as `1e18`",
+        ),
+        (
+            r#"when: "p.output.risk == 'it''s'""#,
+            r#"8 one of "low", "high" is never the text "it's"; compare it with a value that it can have"#,
         ),
         (
             r#"when: "p.output.score == 2""#,
@@ -396,7 +459,7 @@ fn what_can_never_be_valid_is_told_at_its_place() {
         ),
         (
             r#"endpoint: plan, with: { goal: [x] }"#,
-            "31 `goal` takes text, and this is a list of 1 items; change the value, or the schema of one of the two",
+            "31 `goal` takes text, and this is a list of 1 item; change the value, or the schema of one of the two",
         ),
         (
             r#"endpoint: plan, with: { goal: { x: y } }"#,
@@ -416,7 +479,7 @@ fn what_can_never_be_valid_is_told_at_its_place() {
         ),
         (
             r#"endpoint: sort, with: { by: { kind: name }, pair: [a] }"#,
-            "51 `pair` takes a list, and this is a list of 1 items; change the value, or the schema of one of the two",
+            "51 `pair` takes a list of at least 2 items and of at most 2 items, and this is a list of 1 item; change the value, or the schema of one of the two",
         ),
         // No form of `by` is a plan, which is closed and has no `kind`.
         (
@@ -514,6 +577,19 @@ fn an_output_that_may_be_missing_may_be_null() {
     ] {
         assert_eq!(check(step).len(), 1, "{step}");
     }
+    // Only of what may be missing itself.
+    let check = |first: &str, last: &str| {
+        said(&format!(
+            "w:\n- p: {{ agent: keys, {first} }}\n- o: {{ agent: keys, when: input.input }}\n- q: {{ agent: keys, endpoint: plan, {last}, with: {{ goal: x, maybe: \"{{{{ p.output }}}}\" }} }}"
+        ))
+    };
+    assert_eq!(check("on_failure: stop", "needs: [o]").len(), 1);
+    assert_eq!(check("on_failure: skip", "needs: [o]"), [""; 0]);
+    assert_eq!(check("when: input.input", "needs: [o]"), [""; 0]);
+    assert_eq!(
+        check("on_failure: stop", "needs: [o, p], join: any"),
+        [""; 0]
+    );
     // What a fallback says is text.
     let said = said(
         "w:\n- p: { agent: keys, endpoint: plan, with: { goal: x }, on_failure: fallback keys }\n- q: { agent: keys, with: { input: \"{{ p.output }}\" } }",

@@ -72,8 +72,15 @@ pub(crate) fn fault(status: StatusCode, kind: &str) -> ProviderFault {
     }
 }
 
+/// More than a year is a year: what is added to a moment must not lead past the end of time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 86_400);
+
 /// `Retry-After` of RFC 9110, in seconds or as a date, and the finer `retry-after-ms` that some send beside it.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    told(headers, now).map(|pause| pause.min(LONGEST_PAUSE))
+}
+
+fn told(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok());
     if let Some(milliseconds) = milliseconds {
@@ -120,6 +127,9 @@ mod tests {
         for nonsense in ["soon", "-1", "inf", ""] {
             assert_eq!(date(nonsense), None, "{nonsense}");
         }
+        let year = Some(365 * 86_400_000);
+        assert_eq!(date("10000000000000000000"), year);
+        assert_eq!(read(&[("retry-after-ms", "1e20")]), year);
         assert_eq!(read(&[]), None);
     }
 }

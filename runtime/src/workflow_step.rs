@@ -25,6 +25,7 @@ use crate::respond::RequestFacts;
 use crate::run::{self, Drain, EVENTS_AHEAD};
 use crate::run_event::RunEvent;
 use crate::run_report::{RunStatus, StepReport, StepStatus};
+use crate::schema::{misfits, resolved};
 use crate::session::Sessions;
 use crate::sink::Sink;
 use crate::workflow::{OnFailure, StepSpec, WorkflowSpec};
@@ -186,6 +187,24 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &M
     }
 }
 
+/// `request` without the members that are null where the endpoint takes no null and needs no value: an optional value that
+/// was not given, or came of no step, is handed on as none.
+fn without_nulls(request: &Value, schema: &str) -> Value {
+    let mut request = request.clone();
+    let document: Value = serde_json::from_str(schema).unwrap_or_default();
+    let schema = resolved(&document, &document);
+    if let Value::Object(fields) = &mut request {
+        fields.retain(|name, value| {
+            let required = schema["required"].as_array();
+            let is_required = required.is_some_and(|names| names.iter().any(|own| own == name));
+            let property = schema["properties"].get(name);
+            let takes_null = property.is_none_or(|own| !misfits(&document, own, &Value::Null));
+            !value.is_null() || is_required || takes_null
+        });
+    }
+    request
+}
+
 /// Whether the same request may have another answer.
 fn may_pass(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429 | 500 | 502..)
@@ -235,6 +254,7 @@ async fn attempt(
         meter: metered.clone(),
         sink: Sink::new(id, place.agent.slug, Some(tell)).quiet(),
     }));
+    let request = without_nulls(request, spec.input_schema);
     let input = Input::text(Bytes::from(request.to_string()));
     let handler = (place.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
     // The end of the service is no failure of the step: whoever drives the run drops it then.
@@ -304,5 +324,36 @@ impl Going {
             error: None,
             ended: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::without_nulls;
+
+    #[test]
+    fn what_is_null_is_left_out_only_where_that_helps() {
+        let schema = json!({
+            "$ref": "#/$defs/input",
+            "$defs": { "input": {
+                "required": ["needed"],
+                "properties": {
+                    "needed": { "type": ["string", "null"] },
+                    "fresh": { "type": "string", "format": "date" },
+                    "level": { "enum": ["low", "high"] },
+                    "note": { "type": ["string", "null"] },
+                    "any": {},
+                },
+            }},
+        });
+        let request = json!({
+            "needed": null, "fresh": null, "level": null, "note": null, "any": null, "other": null,
+        });
+        let left = json!({ "needed": null, "note": null, "any": null, "other": null });
+        assert_eq!(without_nulls(&request, &schema.to_string()), left);
+        let given = json!({ "needed": "x", "fresh": "2026-01-01", "level": "low" });
+        assert_eq!(without_nulls(&given, &schema.to_string()), given);
     }
 }

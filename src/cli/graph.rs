@@ -6,6 +6,7 @@ use agentgen_build::diagnostic::{Diagnostic, has_errors};
 use agentgen_build::generate::check;
 use agentgen_build::graph::{self, Graph};
 use agentgen_build::nearest::nearest;
+use agentgen_build::workflow::Workflow;
 use agentgen_build::{graph_dot, graph_mermaid, graph_svg};
 use clap::{Args, ValueEnum};
 
@@ -81,7 +82,8 @@ fn of_name(name: &str, agents: &[Agent]) -> Result<Graph, Diagnostic> {
         return Ok(graph::of_agent(agent, agents));
     }
     let workflows = agents.iter().flat_map(|agent| &agent.service.workflows);
-    if let Some(workflow) = workflows.clone().find(|workflow| workflow.name == name) {
+    let is_meant = |workflow: &&Workflow| workflow.name == name || workflow.slug.as_str() == name;
+    if let Some(workflow) = workflows.clone().find(is_meant) {
         return Ok(graph::of_workflow(workflow));
     }
     let slugs = agents.iter().map(|agent| agent.spec.slug.as_str());

@@ -56,7 +56,10 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let own: Vec<_> = generation
         .diagnostics
         .iter()
-        .filter(|diagnostic| diagnostic.path == agent.spec.source.path() || is_path)
+        .filter(|diagnostic| {
+            let own = [&agent.spec.source, &agent.service.source];
+            own.iter().any(|source| diagnostic.path == source.path()) || is_path
+        })
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
         .filter(|diagnostic| {
             !(is_path && diagnostic.code == agentgen_build::code::Code::UnknownAgent)
@@ -112,6 +115,26 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
     for operation in agentgen_build::operation::all(agent) {
         let route = format!("{} {}", operation.method.name(), operation.path);
         lines.push(("endpoint", route));
+    }
+    for workflow in &agent.service.workflows {
+        let steps = match workflow.steps.len() {
+            1 => "1 step".to_owned(),
+            count => format!("{count} steps"),
+        };
+        let name = &workflow.slug;
+        lines.push((
+            "workflow",
+            format!("POST /v1/workflows/{name}/runs, {steps}"),
+        ));
+    }
+    let named: Vec<&str> = agent
+        .service
+        .agents
+        .iter()
+        .map(|name| name.text.as_str())
+        .collect();
+    if !named.is_empty() {
+        lines.push(("hands to", named.join(", ")));
     }
     if let Some(documents) = &agent.service.documents {
         let who = match documents.roles.as_slice() {

@@ -157,7 +157,7 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
             "id": step.id,
             "agent": slug(&step.agent.text),
             "endpoint": step.endpoint.as_ref().map_or("invoke", |name| &name.text),
-            "needs": step.needs,
+            "needs": step.needs.iter().map(|need| &need.text).collect::<Vec<_>>(),
             "join": match step.join {
                 Join::All => "all",
                 Join::Any => "any",

@@ -41,7 +41,7 @@ impl Critic for Own {
     async fn count(&self, _: &RunContext, request: CountRequest) -> Result<CountResponse, AgentError> {
         match request.text.as_str() {
             "storms" => Err(AgentError::conflict("who could count them")),
-            text => Ok(CountResponse(text.len() as i64)),
+            text => Ok(CountResponse(text.len() as i64 / request.per.unwrap_or(1))),
         }
     }
 
@@ -69,7 +69,7 @@ fn service() -> (Router, Workflows) {
 }
 
 fn about(topic: &str) -> PublishInput {
-    PublishInput { topic: topic.to_owned(), loud: None, tone: Some(PublishInputTone::Warm) }
+    PublishInput { topic: topic.to_owned(), loud: None, tone: Some(PublishInputTone::Warm), per: None }
 }
 
 #[tokio::test]
@@ -91,9 +91,18 @@ async fn outputs_have_the_types_of_the_endpoints() {
     let reviewed = ReviewResponse { verdict: ReviewResponseVerdict::Good, notes: vec!["ducks".to_owned()] };
     assert_eq!(review.output, Some(StepAnswer::Own(reviewed)));
     assert_eq!((review.fallback, review.error), (None, None));
+    // What the run was not given is not handed on as null, which `count` takes none of.
     assert_eq!(count.output, Some(CountResponse(5)));
     assert_eq!(free.output, Some(Some("ducks".to_owned())));
     assert_eq!((stamp.output, stamp.model), (Some(StampResponse(())), None));
+}
+
+#[tokio::test]
+async fn an_optional_value_is_handed_on_where_it_is_given() {
+    let (_router, workflows) = service();
+    let input = PublishInput { per: Some(2), ..about("ducks") };
+    let report = publish(&workflows, input, "ann").await.unwrap();
+    assert_eq!(report.steps.count.output, Some(CountResponse(2)));
 }
 
 #[tokio::test]
