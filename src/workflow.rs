@@ -171,7 +171,19 @@ fn read_steps(items: &[Node], report: &mut Report) -> Vec<Step> {
     if check_ids(&steps, report) {
         steps = in_order(steps, report);
     }
+    for index in 0..steps.len() {
+        if steps[index].on_failure == OnFailure::Join && !is_joined(&steps[index], &steps) {
+            steps[index].on_failure = OnFailure::Stop;
+        }
+    }
     steps
+}
+
+/// Whether other steps need this one, and none of them needs all that it names.
+pub fn is_joined(step: &Step, steps: &[Step]) -> bool {
+    let mut needing = steps.iter().filter(|other| other.needs.contains(&step.id));
+    let joins = |other: &Step| other.join != Join::All;
+    needing.next().is_some_and(joins) && needing.all(joins)
 }
 
 /// What a run is given where the workflow doesn't say: what a person wants done.

@@ -3,7 +3,8 @@
 //! A step begins when enough of the steps it needs have succeeded. With [`Join::All`] a needed step may also be one that
 //! the workflow says it can do without: its own condition was false, or it failed and is to be skipped then. The step
 //! goes on without that output, which is null. Where too few can succeed any more, the step is skipped, and that is
-//! nothing a further step can do without: such a skip goes on through the graph.
+//! nothing a further step can do without: such a skip goes on through the graph. Where that is for want of a step that
+//! nobody said the workflow can do without, the run fails instead.
 
 use crate::expression::{Known, holds};
 use crate::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
@@ -72,16 +73,19 @@ pub(crate) fn next(spec: &WorkflowSpec, known: Known<'_>) -> Next {
 
 /// The end that a failed step brings about.
 fn stopped(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Next> {
-    let mut failed = spec
-        .steps
-        .iter()
-        .zip(steps)
-        .filter(|(_, report)| report.status == StepStatus::Failed);
-    failed.find_map(|(step, _)| {
+    let is_failed = |index: &usize| steps[*index].status == StepStatus::Failed;
+    let mut failed = (0..steps.len()).filter(is_failed);
+    failed.find_map(|index| {
+        let step = &spec.steps[index];
         let id = step.id;
         let (status, told) = match step.on_failure {
             OnFailure::Skip => return None,
-            OnFailure::Stop => (RunStatus::Failed, format!("the step `{id}` failed")),
+            OnFailure::Join | OnFailure::Fallback(_) if is_spared(spec, index, steps) => {
+                return None;
+            }
+            OnFailure::Stop | OnFailure::Join => {
+                (RunStatus::Failed, format!("the step `{id}` failed"))
+            }
             OnFailure::Fallback(_) => {
                 let told = format!("the step `{id}` failed, and so did its fallback");
                 (RunStatus::Failed, told)
@@ -93,6 +97,22 @@ fn stopped(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Next> {
         };
         Some(Next::End(status, Some(told)))
     })
+}
+
+/// Whether every step that needs the one at `index`, and there is one, can begin without it or did.
+pub(crate) fn is_spared(spec: &WorkflowSpec, index: usize, steps: &[StepReport]) -> bool {
+    let id = spec.steps[index].id;
+    let mut needing = spec
+        .steps
+        .iter()
+        .zip(steps)
+        .filter(|(step, _)| step.needs.contains(&id))
+        .peekable();
+    let can_begin = |(step, report): (&StepSpec, &StepReport)| {
+        let is_open = report.status == StepStatus::Pending;
+        step.join != Join::All && !(is_open && matches!(needs(spec, step, steps), Needs::Missed))
+    };
+    needing.peek().is_some() && needing.all(can_begin)
 }
 
 /// How the needs of a step stand.
@@ -237,15 +257,41 @@ mod tests {
         }
         for (on_failure, status) in [
             (OnFailure::Stop, RunStatus::Failed),
+            (OnFailure::Join, RunStatus::Failed),
             (OnFailure::Fallback("other"), RunStatus::Failed),
             (OnFailure::Escalate, RunStatus::Escalated),
         ] {
-            let spec = joined(Join::Any, on_failure);
+            let spec = joined(Join::All, on_failure);
             let ended = next_of(&spec, &[Running, Failed, Pending]);
             assert!(
                 matches!(&ended, Next::End(ended, Some(told)) if *ended == status && told.contains("`b`")),
                 "{ended:?}"
             );
+        }
+    }
+
+    #[test]
+    fn steps_that_need_some_of_others_decide_whether_a_failure_can_be_gone_on_without() {
+        for on_failure in [OnFailure::Join, OnFailure::Fallback("other")] {
+            for join in [Join::Any, Join::Quorum(1)] {
+                let spec = joined(join, on_failure);
+                let waits = next_of(&spec, &[Running, Failed, Pending]);
+                assert_eq!(waits, begins(&[]), "{join:?}");
+                assert_eq!(next_of(&spec, &[Succeeded, Failed, Pending]), begins(&[2]));
+                let begun = next_of(&spec, &[Succeeded, Failed, Running]);
+                assert_eq!(begun, begins(&[]));
+                let ended = next_of(&spec, &[Succeeded, Failed, Succeeded]);
+                assert_eq!(ended, Next::End(RunStatus::CompletedWithFailures, None));
+                let ended = next_of(&spec, &[Failed, Failed, Pending]);
+                assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+            }
+            let spec = joined(Join::Quorum(2), on_failure);
+            let ended = next_of(&spec, &[Running, Failed, Pending]);
+            assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+        }
+        for join in [Join::Any, Join::Quorum(1)] {
+            let ended = next_of(&joined(join, OnFailure::Stop), &[Running, Failed, Pending]);
+            assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
         }
     }
 
