@@ -169,7 +169,8 @@ async fn open_queue(
     }
     #[cfg(feature = "nats")]
     {
-        let queue = crate::nats::open(url, settings.workflows.lease).await;
+        let authorities = settings.queue_ca.as_deref();
+        let queue = crate::nats::open(url, authorities, settings.workflows.lease).await;
         Ok(Some(Arc::new(queue.map_err(wrong)?)))
     }
     #[cfg(not(feature = "nats"))]
