@@ -1,7 +1,8 @@
 //! Runs one step of a run: asks its agent as a request would, as often as the step says, and then its fallback.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::claims::Caller;
 use crate::context::{Run, RunContext};
+use crate::error::AgentError;
 use crate::event::Event;
 use crate::expression::{Known, filled, spoken};
 use crate::formats::{DateTime, Uuid};
@@ -32,7 +34,7 @@ use crate::workflow_runs::{Runs, now};
 
 /// The endpoint that takes and gives free text.
 pub(crate) const INVOKE: &str = "invoke";
-/// The longest pause between two attempts, unless who failed wants a longer one.
+/// The longest pause between two attempts, unless who failed or the step wants a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A run that is under way in this process.
@@ -51,6 +53,10 @@ pub(crate) struct Going {
     pub(crate) deadline: Option<Instant>,
     /// Says that there are new events.
     pub(crate) told: watch::Sender<()>,
+    /// What was decided while the journal could not be reached.
+    pub(crate) untold: Mutex<Vec<RunEvent>>,
+    /// How far steps have come that were asked for more than once and are not over.
+    pub(crate) tried: Mutex<BTreeMap<&'static str, StepReport>>,
 }
 
 /// What a step is to do.
@@ -125,7 +131,7 @@ pub(crate) async fn perform(
             agent: agent.to_owned(),
             error: problem.clone().into(),
         };
-        going.tell(fallback).await;
+        going.tell_tried(step, &report, fallback).await;
         let request = json!({"input": task.text});
         answered = attempt(going, step, (agent, INVOKE), &request, meter).await;
     }
@@ -134,6 +140,9 @@ pub(crate) async fn perform(
             report.status = StepStatus::Succeeded;
             report.output = output;
             report.model = reply.model;
+            if report.fallback.is_none() {
+                report.error = None;
+            }
         }
         Err(problem) => {
             report.status = StepStatus::Failed;
@@ -141,6 +150,7 @@ pub(crate) async fn perform(
         }
     }
     report.ended_at = Some(DateTime::from(now()));
+    going.tried().remove(step.id);
     report
 }
 
@@ -149,14 +159,14 @@ type Answered = Result<(Value, Reply<()>), Problem>;
 
 async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &Meter) -> Answered {
     let step = task.step;
+    let first = Duration::from_millis(step.backoff_ms);
     let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(step.backoff_ms))
-        .with_max_delay(LONGEST_PAUSE)
+        .with_min_delay(first)
+        .with_max_delay(LONGEST_PAUSE.max(first))
         .with_max_times(step.attempts.saturating_sub(1) as usize)
         .with_jitter()
         .build();
     loop {
-        report.attempts += 1;
         let place = (step.agent, step.endpoint);
         let answered = attempt(going, step, place, &task.request, meter);
         let problem = match answered.await {
@@ -179,10 +189,13 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &M
             step: step.id.to_owned(),
             attempt: report.attempts,
             pause_ms: crate::log::millis(pause),
-            error: problem.into(),
+            error: problem.clone().into(),
         };
-        going.tell(retry).await;
+        report.error = Some(problem.into());
+        going.tell_tried(step, report, retry).await;
         tokio::time::sleep(pause).await;
+        report.attempts += 1;
+        going.tried().insert(step.id, report.clone());
     }
 }
 
@@ -261,26 +274,56 @@ async fn attempt(
 }
 
 impl Going {
-    /// Tells and counts what was decided. If that can't be written down, whoever drives the run finds out.
-    async fn tell(&self, event: RunEvent) {
+    /// Tells what was decided about a step that has come as far as `report` says.
+    async fn tell_tried(&self, step: &StepSpec, report: &StepReport, event: RunEvent) {
+        self.tried().insert(step.id, report.clone());
         let mut change = self.change();
+        change.steps.push(report.clone());
         change.events.push(event);
-        if let Err(error) = self.runs.journal.write(&change).await {
-            tracing::warn!(run_id = %self.id, %error, "an event of a run can't be written down");
+        self.tell(change).await;
+    }
+
+    /// Tells what was decided. What can't be written down now is told with the next change that can.
+    async fn tell(&self, mut change: Change) {
+        if let Err(error) = self.write(&mut change).await {
+            tracing::warn!(run_id = %self.id, %error, "an event of a run can't be written down now");
+            self.untold().append(&mut change.events);
         }
-        self.wake().await;
-        self.count(&change.events);
+    }
+
+    /// Writes `change` down, behind what could not be told before, and tells and counts what happened. Says whether this
+    /// process still holds the run.
+    pub(crate) async fn write(&self, change: &mut Change) -> Result<bool, AgentError> {
+        let earlier = std::mem::take(&mut *self.untold());
+        change.events.splice(..0, earlier);
+        let is_held = self.runs.journal.write(change).await?;
+        if is_held {
+            self.wake().await;
+            self.count(&change.events);
+        }
+        Ok(is_held)
+    }
+
+    /// See [`Going::tried`].
+    pub(crate) fn tried(&self) -> MutexGuard<'_, BTreeMap<&'static str, StepReport>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Vec<RunEvent>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what happened while an agent was at work on a step, if it is told at all.
     async fn tell_of(&self, step: &StepSpec, event: Event) {
         if let Some(event) = RunEvent::of_step(step.id, event) {
-            self.tell(event).await;
+            let mut change = self.change();
+            change.events.push(event);
+            self.tell(change).await;
         }
     }
 
     /// Counts what was decided.
-    pub(crate) fn count(&self, events: &[RunEvent]) {
+    fn count(&self, events: &[RunEvent]) {
         let metrics = &self.runs.shared.metrics;
         for (step, decision) in events.iter().filter_map(RunEvent::decision) {
             metrics.step_decided(self.spec.name, step, decision);
@@ -288,7 +331,7 @@ impl Going {
     }
 
     /// Says, here and elsewhere, that there are new events.
-    pub(crate) async fn wake(&self) {
+    async fn wake(&self) {
         self.told.send_replace(());
         self.runs.tell(self.id).await;
     }
