@@ -148,7 +148,7 @@ async fn watched(
         AgentError::TimedOut(_) if tokio::time::Instant::now() >= cx.0.deadline => {
             is_late = true;
             let most = timeout.as_millis();
-            AgentError::TimedOut(format!("the run took longer than {most} ms"))
+            AgentError::TimedOut(format!("the answer took longer than {most} ms"))
         }
         error => error,
     });

@@ -57,18 +57,27 @@ pub(crate) fn next(spec: &WorkflowSpec, known: Known<'_>) -> Next {
             begin.push(index);
         }
     }
-    if begin.is_empty() && under_way == 0 {
-        let failed = of(&steps, StepStatus::Failed) > 0;
-        if steps.iter().all(|step| step.status.is_over()) && skip.is_empty() {
-            let status = if failed {
-                RunStatus::CompletedWithFailures
-            } else {
-                RunStatus::Completed
-            };
-            return Next::End(status, None);
+    let is_over = steps.iter().all(|step| step.status.is_over());
+    match is_over && skip.is_empty() {
+        true => ended(&steps),
+        false => Next::Go { begin, skip },
+    }
+}
+
+/// The end of a run whose steps are all over, and none of which ends it by itself.
+fn ended(steps: &[StepReport]) -> Next {
+    let failed = steps
+        .iter()
+        .filter(|step| step.status == StepStatus::Failed);
+    let failed = failed.map(|step| format!("`{}`", step.step));
+    let failed = failed.collect::<Vec<_>>().join(", ");
+    match failed.is_empty() {
+        true => Next::End(RunStatus::Completed, None),
+        false => {
+            let told = format!("it went on without what failed: {failed}");
+            Next::End(RunStatus::CompletedWithFailures, Some(told))
         }
     }
-    Next::Go { begin, skip }
 }
 
 /// The end that a failed step brings about.
@@ -78,41 +87,64 @@ fn stopped(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Next> {
     failed.find_map(|index| {
         let step = &spec.steps[index];
         let id = step.id;
+        let failed = format!("the step `{id}` failed");
         let (status, told) = match step.on_failure {
             OnFailure::Skip => return None,
-            OnFailure::Join | OnFailure::Fallback(_) if is_spared(spec, index, steps) => {
-                return None;
-            }
-            OnFailure::Stop | OnFailure::Join => {
-                (RunStatus::Failed, format!("the step `{id}` failed"))
-            }
-            OnFailure::Fallback(_) => {
-                let told = format!("the step `{id}` failed, and so did its fallback");
-                (RunStatus::Failed, told)
-            }
+            OnFailure::Stop => (RunStatus::Failed, failed),
             OnFailure::Escalate => {
-                let told = format!("the step `{id}` failed, and a person has to look at it");
+                let told = format!("{failed}, and a person has to look at it");
                 (RunStatus::Escalated, told)
             }
+            OnFailure::Join | OnFailure::Fallback(_) => match means(spec, index, steps) {
+                Meaning::Spared => return None,
+                Meaning::Missed(other) => {
+                    let told = format!("{failed}, and too few others can succeed for `{other}`");
+                    (RunStatus::Failed, told)
+                }
+                Meaning::Failed if step.on_failure == OnFailure::Join => {
+                    (RunStatus::Failed, failed)
+                }
+                Meaning::Failed => (
+                    RunStatus::Failed,
+                    format!("{failed}, and so did its fallback"),
+                ),
+            },
         };
         Some(Next::End(status, Some(told)))
     })
 }
 
+/// What the failure of a step means to those that need it.
+enum Meaning {
+    /// They can begin without it, or did.
+    Spared,
+    /// This one can't.
+    Missed(&'static str),
+    /// One needs all, or there is none.
+    Failed,
+}
+
+fn means(spec: &WorkflowSpec, index: usize, steps: &[StepReport]) -> Meaning {
+    let id = spec.steps[index].id;
+    let needing = spec.steps.iter().zip(steps);
+    let needing = needing.filter(|(step, _)| step.needs.contains(&id));
+    let mut meaning = Meaning::Failed;
+    for (step, report) in needing {
+        if step.join == Join::All {
+            return Meaning::Failed;
+        }
+        let is_missed = matches!(needs(spec, step, steps), Needs::Missed);
+        if report.status == StepStatus::Pending && is_missed {
+            return Meaning::Missed(step.id);
+        }
+        meaning = Meaning::Spared;
+    }
+    meaning
+}
+
 /// Whether every step that needs the one at `index`, and there is one, can begin without it or did.
 pub(crate) fn is_spared(spec: &WorkflowSpec, index: usize, steps: &[StepReport]) -> bool {
-    let id = spec.steps[index].id;
-    let mut needing = spec
-        .steps
-        .iter()
-        .zip(steps)
-        .filter(|(step, _)| step.needs.contains(&id))
-        .peekable();
-    let can_begin = |(step, report): (&StepSpec, &StepReport)| {
-        let is_open = report.status == StepStatus::Pending;
-        step.join != Join::All && !(is_open && matches!(needs(spec, step, steps), Needs::Missed))
-    };
-    needing.peek().is_some() && needing.all(can_begin)
+    matches!(means(spec, index, steps), Meaning::Spared)
 }
 
 /// How the needs of a step stand.
@@ -218,7 +250,13 @@ mod tests {
         }
     }
 
-    use StepStatus::{Failed, Pending, Running, Succeeded};
+    /// The end of a run that went on without these.
+    fn without(failed: &str) -> Next {
+        let told = format!("it went on without what failed: {failed}");
+        Next::End(RunStatus::CompletedWithFailures, Some(told))
+    }
+
+    use StepStatus::{Failed, Pending, Running, Skipped, Succeeded};
 
     #[test]
     fn a_join_waits_for_as_many_as_it_says() {
@@ -281,7 +319,7 @@ mod tests {
                 let begun = next_of(&spec, &[Succeeded, Failed, Running]);
                 assert_eq!(begun, begins(&[]));
                 let ended = next_of(&spec, &[Succeeded, Failed, Succeeded]);
-                assert_eq!(ended, Next::End(RunStatus::CompletedWithFailures, None));
+                assert_eq!(ended, without("`b`"));
                 let ended = next_of(&spec, &[Failed, Failed, Pending]);
                 assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
             }
@@ -347,6 +385,16 @@ mod tests {
         let ended = next_of(&spec, &[Succeeded; 3]);
         assert_eq!(ended, Next::End(RunStatus::Completed, None));
         let ended = next_of(&spec, &[Failed, Succeeded, Succeeded]);
-        assert_eq!(ended, Next::End(RunStatus::CompletedWithFailures, None));
+        assert_eq!(ended, without("`a`"));
+        let ended = next_of(
+            &joined(Join::Any, OnFailure::Skip),
+            &[Failed, Succeeded, Failed],
+        );
+        assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+        let ended = next_of(
+            &joined(Join::Any, OnFailure::Skip),
+            &[Failed, Failed, Skipped],
+        );
+        assert_eq!(ended, without("`a`, `b`"));
     }
 }

@@ -1,14 +1,19 @@
-//! Runs that wait for their turn: who comes next, and what it means to call one off that waits.
+//! Runs that wait for their turn: who comes next, what it means to call one off that waits, and what it means to all that
+//! the service stops.
 
 use std::time::Duration;
 
 use agentgen_runtime::workflow::WorkflowSpec;
 use agentgen_runtime::{Settings, Store, WorkflowLimits};
+use tokio::net::TcpStream;
 
+use crate::durability::ask;
 use crate::orchestra::{Asked, Stage, registry_of, statuses, step, workflow};
+use crate::queue::begin;
+use crate::queues::serve;
 use crate::run_events::gist;
 use crate::stores::on_each;
-use crate::support::{get, post};
+use crate::support::{eventually, get, post};
 
 /// Settings with which one run is under way at a time, and nothing is found by looking for it again.
 fn one_at_a_time() -> Settings {
@@ -92,4 +97,21 @@ async fn many_runs_that_wait_all_come_to_their_end() {
         assert_eq!(stage.over(place).await["status"], "completed");
     }
     assert_eq!(stage.asked().len(), 300);
+}
+
+#[tokio::test]
+async fn who_comes_while_only_runs_are_waited_for_is_told_that_the_service_stops() {
+    let spec = workflow(vec![step("a", &[], "wait 400"), step("b", &["a"], "so")]);
+    let service = serve(spec, Settings::default()).await;
+    let (address, asked) = (service.address, Asked::clone(&service.asked));
+    begin(&service).await;
+    assert!(eventually(|| !asked.lock().unwrap().is_empty()).await);
+    let stopped = tokio::spawn(service.stop());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (status, ready) = ask(address, "GET", "/readyz", "").await;
+    assert_eq!(status, 503, "{ready}");
+    stopped.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+    // The step that was under way ended, and none began any more.
+    assert_eq!(asked.lock().unwrap().len(), 1);
 }
