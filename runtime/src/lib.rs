@@ -100,6 +100,8 @@ mod passages;
 mod peer;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
+mod presence;
 mod problem;
 mod provider;
 mod provider_settings;

@@ -241,12 +241,12 @@ async fn while_one_call_tries_no_other_is_made_however_long_it_takes() {
         ..Policy::DEFAULT
     };
     let server = mock([Script::error(503, "busy")]).await;
-    server.always(Script::text("back").pause(Duration::from_millis(400)));
+    server.always(Script::text("back").pause(Duration::from_millis(800)));
     let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(503);
     tokio::time::sleep(Duration::from_millis(40)).await;
     // Who tries goes away before it is known, and leaves the turn to the next one.
-    let gone = tokio::time::timeout(Duration::from_millis(100), invoke(&app, "hi"));
+    let gone = tokio::time::timeout(Duration::from_millis(400), invoke(&app, "hi"));
     assert!(gone.await.is_err());
     assert_eq!(server.requests().len(), 2);
     let waits = async |ms| {

@@ -33,6 +33,7 @@ async fn a_run_that_waits_ends_at_once_when_it_is_called_off() {
         let spec = workflow(vec![step("a", &[], "hang")]);
         let stage = Stage::on(spec, fresh.open().await, one_at_a_time());
         let (first, second) = (stage.begin().await, stage.begin().await);
+        assert!(eventually(|| stage.asked().len() == 1).await);
         let report = get(&stage.app, &second).await.json();
         assert_eq!(report["status"], "queued");
         let answer = post(&stage.app, &format!("{second}/cancel"), "").await;
@@ -56,10 +57,10 @@ async fn every_workflow_has_its_turn() {
     let other = WorkflowSpec {
         name: "another",
         operation_id: "runAnother",
-        ..workflow(vec![step("a", &[], "wait 20")])
+        ..workflow(vec![step("a", &[], "wait 60")])
     };
     let asked = Asked::default();
-    let registry = registry_of(workflow(vec![step("a", &[], "wait 20")]), &asked)
+    let registry = registry_of(workflow(vec![step("a", &[], "wait 60")]), &asked)
         .workflow(Box::leak(Box::new(other)))
         .store(Store::memory());
     let stage = Stage::of(registry, one_at_a_time());
@@ -101,7 +102,7 @@ async fn many_runs_that_wait_all_come_to_their_end() {
 
 #[tokio::test]
 async fn who_comes_while_only_runs_are_waited_for_is_told_that_the_service_stops() {
-    let spec = workflow(vec![step("a", &[], "wait 400"), step("b", &["a"], "so")]);
+    let spec = workflow(vec![step("a", &[], "wait 1000"), step("b", &["a"], "so")]);
     let service = serve(spec, Settings::default()).await;
     let (address, asked) = (service.address, Asked::clone(&service.asked));
     begin(&service).await;
