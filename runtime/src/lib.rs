@@ -92,6 +92,7 @@ mod models;
 mod mount;
 #[cfg(feature = "nats")]
 mod nats;
+mod needs;
 mod openai;
 mod openai_embeddings;
 mod outage;
@@ -172,6 +173,7 @@ mod validate;
 mod vectors;
 pub mod workflow;
 mod workflow_events;
+mod workflow_going;
 mod workflow_hold;
 mod workflow_keeper;
 mod workflow_routes;

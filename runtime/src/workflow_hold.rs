@@ -12,9 +12,9 @@ use crate::formats::Uuid;
 use crate::journal::{JournaledRun, Take};
 use crate::queue::{Delivery, Settlement};
 use crate::workflow::WorkflowSpec;
+use crate::workflow_going::Going;
 use crate::workflow_run::{Left, deadline, drive};
 use crate::workflow_runs::{Active, Runs};
-use crate::workflow_step::Going;
 
 /// Holds the runs under way for longer.
 pub(crate) async fn renew(runs: &Runs) -> Result<(), AgentError> {

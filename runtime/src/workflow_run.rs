@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,17 +15,15 @@ use crate::expression::Known;
 use crate::formats::DateTime;
 use crate::journal::{Change, JournaledRun};
 use crate::meter::Meter;
+use crate::needs::is_spared;
 use crate::problem::Problem;
 use crate::run_event::RunEvent;
 use crate::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
-use crate::schedule::{Next, is_spared, next};
+use crate::schedule::{Next, next};
 use crate::workflow::{OnFailure, StepSpec};
+use crate::workflow_going::Going;
 use crate::workflow_runs::now;
-use crate::workflow_step::{Going, Task, perform};
-
-/// The pauses between attempts to write down what has happened.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+use crate::workflow_step::{Task, perform};
 
 /// A run under way, and its steps.
 struct Driven {
@@ -304,7 +301,7 @@ impl Driven {
         }
         let going = &self.going;
         let is_held = tokio::select! {
-            is_held = written(going, &mut self.change) => is_held,
+            is_held = going.write_at_last(&mut self.change) => is_held,
             () = going.runs.shared.drain.ended() => false,
         };
         if !is_held {
@@ -329,31 +326,6 @@ impl Driven {
             tracing::info!(%run_id, workflow, status, "workflow run ended");
         }
         true
-    }
-}
-
-/// Writes `change` down as soon as that can be done: what was finished meanwhile need not be done again then. Says whether
-/// this process still holds the run.
-async fn written(going: &Going, change: &mut Change) -> bool {
-    let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(SHORTEST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build();
-    let mut has_failed = false;
-    loop {
-        match going.write(change).await {
-            Ok(is_held) => return is_held,
-            Err(error) if !has_failed => {
-                has_failed = true;
-                tracing::warn!(run_id = %going.id, %error, "a run can't be written down now; it waits for that");
-            }
-            Err(error) => {
-                tracing::debug!(run_id = %going.id, %error, "a run can't be written down")
-            }
-        }
-        tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 

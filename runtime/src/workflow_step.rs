@@ -1,24 +1,19 @@
 //! Runs one step of a run: asks its agent as a request would, as often as the step says, and then its fallback.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::claims::Caller;
 use crate::context::{Run, RunContext};
-use crate::error::AgentError;
-use crate::event::Event;
 use crate::expression::{Known, filled, spoken};
 use crate::formats::{DateTime, Uuid};
 use crate::input::Input;
-use crate::journal::Change;
 use crate::memory::MemorySessions;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -26,38 +21,17 @@ use crate::reply::Reply;
 use crate::respond::RequestFacts;
 use crate::run::{self, Drain, EVENTS_AHEAD};
 use crate::run_event::RunEvent;
-use crate::run_report::{RunStatus, StepReport, StepStatus};
+use crate::run_report::{StepReport, StepStatus};
 use crate::session::Sessions;
 use crate::sink::Sink;
-use crate::workflow::{OnFailure, StepSpec, WorkflowSpec};
-use crate::workflow_runs::{Runs, now};
+use crate::workflow::{OnFailure, StepSpec};
+use crate::workflow_going::Going;
+use crate::workflow_runs::now;
 
 /// The endpoint that takes and gives free text.
 pub(crate) const INVOKE: &str = "invoke";
 /// The longest pause between two attempts, unless who failed or the step wants a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// A run that is under way in this process.
-pub(crate) struct Going {
-    /// What it runs on.
-    pub(crate) runs: Arc<Runs>,
-    /// Its id.
-    pub(crate) id: Uuid,
-    /// Its workflow.
-    pub(crate) spec: &'static WorkflowSpec,
-    /// Whose it is.
-    pub(crate) caller: Caller,
-    /// What it was given.
-    pub(crate) input: Value,
-    /// When it ends in any case.
-    pub(crate) deadline: Option<Instant>,
-    /// Says that there are new events.
-    pub(crate) told: watch::Sender<()>,
-    /// What was decided while the journal could not be reached.
-    pub(crate) untold: Mutex<Vec<RunEvent>>,
-    /// How far steps have come that were asked for more than once and are not over.
-    pub(crate) tried: Mutex<BTreeMap<&'static str, StepReport>>,
-}
 
 /// What a step is to do.
 pub(crate) struct Task {
@@ -271,81 +245,4 @@ async fn attempt(
         output = output["output"].take();
     }
     Ok((output, reply.map(|_| ())))
-}
-
-impl Going {
-    /// Tells what was decided about a step that has come as far as `report` says.
-    async fn tell_tried(&self, step: &StepSpec, report: &StepReport, event: RunEvent) {
-        self.tried().insert(step.id, report.clone());
-        let mut change = self.change();
-        change.steps.push(report.clone());
-        change.events.push(event);
-        self.tell(change).await;
-    }
-
-    /// Tells what was decided. What can't be written down now is told with the next change that can.
-    async fn tell(&self, mut change: Change) {
-        if let Err(error) = self.write(&mut change).await {
-            tracing::warn!(run_id = %self.id, %error, "an event of a run can't be written down now");
-            self.untold().append(&mut change.events);
-        }
-    }
-
-    /// Writes `change` down, behind what could not be told before, and tells and counts what happened. Says whether this
-    /// process still holds the run.
-    pub(crate) async fn write(&self, change: &mut Change) -> Result<bool, AgentError> {
-        let earlier = std::mem::take(&mut *self.untold());
-        change.events.splice(..0, earlier);
-        let is_held = self.runs.journal.write(change).await?;
-        if is_held {
-            self.wake().await;
-            self.count(&change.events);
-        }
-        Ok(is_held)
-    }
-
-    /// See [`Going::tried`].
-    pub(crate) fn tried(&self) -> MutexGuard<'_, BTreeMap<&'static str, StepReport>> {
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn untold(&self) -> MutexGuard<'_, Vec<RunEvent>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells what happened while an agent was at work on a step, if it is told at all.
-    async fn tell_of(&self, step: &StepSpec, event: Event) {
-        if let Some(event) = RunEvent::of_step(step.id, event) {
-            let mut change = self.change();
-            change.events.push(event);
-            self.tell(change).await;
-        }
-    }
-
-    /// Counts what was decided.
-    fn count(&self, events: &[RunEvent]) {
-        let metrics = &self.runs.shared.metrics;
-        for (step, decision) in events.iter().filter_map(RunEvent::decision) {
-            metrics.step_decided(self.spec.name, step, decision);
-        }
-    }
-
-    /// Says, here and elsewhere, that there are new events.
-    async fn wake(&self) {
-        self.told.send_replace(());
-        self.runs.tell(self.id).await;
-    }
-
-    /// A change in which nothing has changed.
-    pub(crate) fn change(&self) -> Change {
-        Change {
-            run: self.id,
-            holder: self.runs.hold.holder.clone(),
-            steps: Vec::new(),
-            events: Vec::new(),
-            status: RunStatus::Running,
-            error: None,
-            ended: None,
-        }
-    }
 }
