@@ -201,7 +201,7 @@ fn on_failure(step: &Step, next: Option<&str>, ids: &Ids<'_>) -> Vec<Json> {
     actions.push(match &step.on_failure {
         OnFailure::Stop | OnFailure::Retry => json!({ "name": "stop", "type": "end" }),
         OnFailure::Escalate => json!({ "name": "escalate", "type": "end" }),
-        OnFailure::Skip => {
+        OnFailure::Skip | OnFailure::Join => {
             let mut skip = go_on(next);
             skip["name"] = json!("skip");
             skip

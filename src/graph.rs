@@ -196,7 +196,7 @@ fn step_node(step: &Step) -> Node {
     match step.on_failure {
         OnFailure::Skip => lines.push("on failure: skip".to_owned()),
         OnFailure::Retry => lines.push("on failure: retry".to_owned()),
-        OnFailure::Stop | OnFailure::Escalate | OnFailure::Fallback(_) => {}
+        OnFailure::Stop | OnFailure::Escalate | OnFailure::Join | OnFailure::Fallback(_) => {}
     }
     Node {
         kind: Kind::Step,
@@ -215,7 +215,7 @@ fn asked_on_failure(step: &Step) -> Option<Node> {
             kind: Kind::Person,
             lines: vec!["a person".to_owned()],
         }),
-        OnFailure::Stop | OnFailure::Retry | OnFailure::Skip => None,
+        OnFailure::Stop | OnFailure::Retry | OnFailure::Skip | OnFailure::Join => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::rust_text::{code_span, literal};
 use crate::rust_type::{Names, RustType};
 use crate::rust_types::types;
 use crate::step_input::{Piece, Template, TemplateKind};
-use crate::workflow::{Join, OnFailure, Step, Workflow};
+use crate::workflow::{Join, OnFailure, Step, Workflow, is_joined};
 
 /// A workflow in the context of a template.
 #[derive(Debug, Clone, Serialize)]
@@ -129,7 +129,7 @@ fn rust<'a>(
             None => fields.take("step"),
         };
         let output = scope.known.output(step, agent, agents)?;
-        steps.push(rust_step(step, agents, field, output)?);
+        steps.push(rust_step(step, workflow, agents, field, output)?);
     }
     Some(RustWorkflow {
         name: name.to_owned(),
@@ -151,7 +151,13 @@ fn rust<'a>(
 }
 
 /// None where an agent is not there, which is an error before anything is generated.
-fn rust_step(step: &Step, agents: &[Agent], field: String, output: String) -> Option<RustStep> {
+fn rust_step(
+    step: &Step,
+    workflow: &Workflow,
+    agents: &[Agent],
+    field: String,
+    output: String,
+) -> Option<RustStep> {
     let find = |name: &str| {
         agents
             .iter()
@@ -160,6 +166,9 @@ fn rust_step(step: &Step, agents: &[Agent], field: String, output: String) -> Op
     let agent = find(&step.agent.text)?;
     let endpoint = step.endpoint.as_ref().map_or("invoke", |name| &name.text);
     let on_failure = match &step.on_failure {
+        // Tried in vain, it has failed as any other.
+        OnFailure::Retry if is_joined(step, &workflow.steps) => "Join".to_owned(),
+        OnFailure::Join => "Join".to_owned(),
         OnFailure::Stop | OnFailure::Retry => "Stop".to_owned(),
         OnFailure::Skip => "Skip".to_owned(),
         OnFailure::Escalate => "Escalate".to_owned(),

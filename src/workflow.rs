@@ -158,7 +158,19 @@ fn read_steps(items: &[Node], report: &mut Report) -> Vec<Step> {
     if check_ids(&steps, report) {
         steps = in_order(steps, report);
     }
+    for index in 0..steps.len() {
+        if steps[index].on_failure == OnFailure::Join && !is_joined(&steps[index], &steps) {
+            steps[index].on_failure = OnFailure::Stop;
+        }
+    }
     steps
+}
+
+/// Whether other steps need this one, and none of them needs all that it names.
+pub fn is_joined(step: &Step, steps: &[Step]) -> bool {
+    let mut needing = steps.iter().filter(|other| other.waits_for(&step.id));
+    let joins = |other: &Step| other.join != Join::All;
+    needing.next().is_some_and(joins) && needing.all(joins)
 }
 
 /// The key of steps that stand beside each other.

@@ -60,6 +60,8 @@ pub enum OnFailure {
     Skip,
     /// A person is asked.
     Escalate,
+    /// The steps that need it decide, as nothing is said: the workflow ends once one of them can't begin any more.
+    Join,
     /// Another agent is asked.
     Fallback(Name),
 }
@@ -153,7 +155,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         timeout_ms: None,
         attempts: None,
         backoff_ms: None,
-        on_failure: OnFailure::Stop,
+        on_failure: OnFailure::Join,
         span: entry.key_span,
     };
     if entry.value.as_str().is_some() {

@@ -271,7 +271,7 @@ service:
       input: { text: string, more?: any }
       output: { type: object, properties: { a b: { type: number } } }
   workflows:
-    match: [self: shop]
+    match: [self: shop, next: { agent: shop, join: any }]
     1st Try:
       input: { kind: string, n?: number }
       roles: ["a\"b"]

@@ -13,7 +13,7 @@ use agentgen_build::project::Project;
 use agentgen_build::scalar::Scalar;
 use agentgen_build::source::Source;
 use agentgen_build::span::Span;
-use agentgen_build::workflow::{Join, Step};
+use agentgen_build::workflow::{Join, OnFailure, Step};
 use proptest::prelude::*;
 
 /// An agent with an endpoint that takes and gives something, a path, and an agent without `invoke`.
@@ -184,6 +184,23 @@ w:
             ("f", Join::Any, 1, 500),
         ]
     );
+}
+
+#[test]
+fn a_join_says_what_the_failure_of_a_step_means_that_says_nothing() {
+    let steps = steps(
+        r#"
+w:
+- parallel: [{ a: keys }, { b: { agent: keys, on_failure: stop } }, { c: { agent: keys, on_failure: retry } }]
+- d: { agent: keys, join: any }
+- e: { agent: keys, needs: [d], join: any }
+- f: { agent: keys, needs: [d] }
+- g: { agent: keys, needs: [e] }
+"#,
+    );
+    let read: Vec<&OnFailure> = steps.iter().map(|step| &step.on_failure).collect();
+    use OnFailure::{Join, Retry, Stop};
+    assert_eq!(read, [&Join, &Stop, &Retry, &Stop, &Stop, &Stop, &Stop]);
 }
 
 #[test]

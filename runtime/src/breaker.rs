@@ -2,7 +2,7 @@
 //! while, and then one call tries whether it answers again.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,14 +14,31 @@ use crate::spec::Policy;
 pub(crate) struct Breakers(Mutex<BTreeMap<String, Breaker>>);
 
 /// What a call may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Admission {
+pub(crate) enum Admission<'a> {
     /// It is made as any other.
     Closed,
     /// It is the one that tries whether the model answers again.
-    Probe,
-    /// It is not made; after so long another may be.
-    Refused(Duration),
+    Probe(Probe<'a>),
+    /// It is not made before so long, or while another one tries.
+    Refused(Option<Duration>),
+}
+
+/// The one call that tries. If it is given up, nothing is known, and the next one tries.
+pub(crate) struct Probe<'a> {
+    breakers: &'a Breakers,
+    model: String,
+    since: Instant,
+}
+
+impl Drop for Probe<'_> {
+    fn drop(&mut self) {
+        let mut breakers = self.breakers.lock();
+        if let Some(breaker) = breakers.get_mut(&self.model)
+            && matches!(breaker, Breaker::HalfOpen(since) if *since == self.since)
+        {
+            *breaker = Breaker::Open(Instant::now());
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,33 +47,40 @@ enum Breaker {
     Closed(u32),
     /// No calls are made until then.
     Open(Instant),
-    /// One call is under way, and no others are made. If nothing is heard of it until then, the next one tries.
+    /// One call is under way since then, and no others are made.
     HalfOpen(Instant),
 }
 
 impl Breakers {
     /// Whether `model` may be called by an agent of this policy.
-    pub(crate) fn admit(&self, model: &str, policy: &Policy) -> Admission {
+    pub(crate) fn admit(&self, model: &str, policy: &Policy) -> Admission<'_> {
         if policy.breaker_failures == 0 {
             return Admission::Closed;
         }
         let now = Instant::now();
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = self.lock();
         match breakers.get_mut(model) {
             None | Some(Breaker::Closed(_)) => Admission::Closed,
-            Some(Breaker::Open(until) | Breaker::HalfOpen(until)) if *until > now => {
-                Admission::Refused(*until - now)
-            }
+            Some(Breaker::Open(until)) if *until > now => Admission::Refused(Some(*until - now)),
+            Some(Breaker::HalfOpen(_)) => Admission::Refused(None),
             Some(breaker) => {
-                *breaker = Breaker::HalfOpen(now + cooldown(policy));
-                Admission::Probe
+                *breaker = Breaker::HalfOpen(now);
+                Admission::Probe(Probe {
+                    breakers: self,
+                    model: model.to_owned(),
+                    since: now,
+                })
             }
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `model` answered; whether this closed its breaker.
     pub(crate) fn succeeded(&self, model: &str) -> bool {
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = self.lock();
         let before = breakers.remove(model);
         matches!(before, Some(Breaker::Open(_) | Breaker::HalfOpen(_)))
     }
@@ -66,7 +90,7 @@ impl Breakers {
         if policy.breaker_failures == 0 {
             return false;
         }
-        let mut breakers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = self.lock();
         let failures = match breakers.get(model) {
             None => 1,
             Some(Breaker::Closed(failures)) => failures.saturating_add(1),

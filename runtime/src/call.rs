@@ -14,7 +14,7 @@ use crate::means::Means;
 use crate::provider::{Chunk, ModelRequest, ToolCall};
 use crate::spec::{AgentSpec, Policy};
 
-/// The longest pause between two attempts, unless the provider wants a longer one.
+/// The longest pause between two attempts, unless the provider or the policy wants a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What came of one call of the provider.
@@ -100,16 +100,22 @@ async fn persist(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result
     let model = means.provider.model(request.model);
     let mut pauses = None;
     loop {
-        match means.breakers.admit(&model, policy) {
-            Admission::Closed => {}
-            Admission::Probe => {
+        let probe = match means.breakers.admit(&model, policy) {
+            Admission::Closed => None,
+            Admission::Probe(probe) => {
                 let detail = "one call tries whether the model answers again".to_owned();
                 means
                     .decided(agent, PolicyKind::Breaker, Some(&model), detail)
                     .await;
+                Some(probe)
             }
             Admission::Refused(rest) => {
-                let detail = format!("the model is left alone for {} ms more", rest.as_millis());
+                let detail = match rest {
+                    Some(rest) => {
+                        format!("the model is left alone for {} ms more", rest.as_millis())
+                    }
+                    None => "the model is left alone while one call tries it".to_owned(),
+                };
                 means
                     .decided(agent, PolicyKind::Breaker, Some(&model), detail)
                     .await;
@@ -120,10 +126,11 @@ async fn persist(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result
                     empty: None,
                 });
             }
-        }
+        };
         let mut began = false;
         let said = attempt(means, &model, request, gap, &mut began).await;
         account(means, agent, &model, &said).await;
+        drop(probe);
         let (error, empty) = match said {
             // After its tools were called a model may have nothing to add.
             Ok(said) if said.is_empty() && request.steps.is_empty() => {
@@ -156,9 +163,10 @@ async fn persist(means: &Means<'_>, request: &ModelRequest, gap: &str) -> Result
 
 /// The pauses between the attempts that a policy allows.
 fn pauses_of(policy: &Policy) -> ExponentialBackoff {
+    let first = Duration::from_millis(policy.retry_backoff_ms);
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(policy.retry_backoff_ms))
-        .with_max_delay(LONGEST_PAUSE)
+        .with_min_delay(first)
+        .with_max_delay(LONGEST_PAUSE.max(first))
         .with_max_times(policy.retry_attempts as usize)
         .with_jitter()
         .build()
@@ -189,7 +197,10 @@ async fn account(
     model: &str,
     said: &Result<Said, AgentError>,
 ) {
-    means.outage.turn(said);
+    // A model that is too slow for one agent may be fast enough for others.
+    if !matches!(said, Err(AgentError::TimedOut(_))) {
+        means.outage.turn(said);
+    }
     match said {
         Ok(said) => {
             means.metrics.model_answered(agent.slug, model, said.usage);
@@ -230,8 +241,18 @@ async fn attempt(
         model: model.to_owned(),
         ..Said::default()
     };
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
+    loop {
+        let next = chunks.next();
+        let next = match *began {
+            true => next.await,
+            // A model that says nothing until the time is up has failed, as one that says so.
+            false => tokio::time::timeout_at(means.deadline, next)
+                .await
+                .map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))?,
+        };
+        let Some(chunk) = next.transpose()? else {
+            break;
+        };
         if let Chunk::Done { stop_reason, usage } = chunk {
             said.stop_reason = stop_reason;
             said.usage = usage;

@@ -288,8 +288,8 @@ async fn work(
     let mut request = ModelRequest::new(target, vec![message]);
     let turn = turn(&means, &mut request);
     match tokio::time::timeout_at(deadline, turn).await {
-        Ok(turn) => turn,
-        Err(_) => {
+        Ok(turn) if !is_late(&turn, deadline) => turn,
+        _ => {
             let detail = format!("the agent `{}` took too long", target.slug);
             if own_deadline == Some(deadline) {
                 let policy = PolicyKind::Deadline;
@@ -298,4 +298,9 @@ async fn work(
             Err(AgentError::TimedOut(detail))
         }
     }
+}
+
+/// Whether the time that ends at `deadline` was too short; the turn may have noticed it first.
+fn is_late(turn: &Result<Turn, AgentError>, deadline: Instant) -> bool {
+    matches!(turn, Err(AgentError::TimedOut(_))) && Instant::now() >= deadline
 }

@@ -92,6 +92,7 @@ mod models;
 mod mount;
 #[cfg(feature = "nats")]
 mod nats;
+mod needs;
 mod openai;
 mod openai_embeddings;
 mod outage;
@@ -100,6 +101,8 @@ mod passages;
 mod peer;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "sqlite")]
+mod presence;
 mod problem;
 mod provider;
 mod provider_settings;
@@ -170,6 +173,7 @@ mod validate;
 mod vectors;
 pub mod workflow;
 mod workflow_events;
+mod workflow_going;
 mod workflow_hold;
 mod workflow_keeper;
 mod workflow_routes;

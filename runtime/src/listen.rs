@@ -60,7 +60,7 @@ impl Slots {
 }
 
 /// Answers with `router` what comes in at `listener`, until `stop` is ready; then ends when the last request that was
-/// there has its answer. Who comes in the meantime is still heard, so that the router can say that it is over.
+/// there has its answer, and `last` is over. Who comes in the meantime is still heard, so that the router can say that it is over.
 /// A connection on which no whole head of a request comes within `idle` is closed. While there are `most` connections,
 /// the next one waits in the queue of the operating system until one ends, and `metrics` count that.
 pub(crate) async fn listen(
@@ -70,6 +70,7 @@ pub(crate) async fn listen(
     most: usize,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
+    last: impl Future<Output = ()>,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle);
@@ -90,7 +91,10 @@ pub(crate) async fn listen(
         tokio::spawn(ended(connections.watch(connection), slot));
     }
     http.keep_alive(false);
-    let mut last = pin!(connections.shutdown());
+    let mut last = pin!(async {
+        connections.shutdown().await;
+        last.await;
+    });
     // Whoever is not through by the end is cut off.
     let mut late = JoinSet::new();
     loop {

@@ -1,6 +1,8 @@
 //! Runs handed out over NATS JetStream: their ids stand in a work queue, which gives each to one process and, unless
 //! that says in time that it is still at it, to the next one.
 
+use std::error::Error as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,13 +12,13 @@ use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, ConsumerErrorKind, RetentionPolicy, StorageType};
 use async_nats::jetstream::{AckKind, Context, Message};
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, rustls};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use crate::formats::Uuid;
 use crate::queue::{Delivery, Queue, Queued, Settlement};
-use crate::queue_url::{Login, QueueUrl};
+use crate::queue_url::{CA_SETTING, Login, QueueUrl};
 
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -49,18 +51,28 @@ enum Unfit {
 ///
 /// # Errors
 /// What only an operator can change, in words that hold no password.
-pub(crate) async fn open(url: QueueUrl, lease: Duration) -> Result<NatsQueue, String> {
+pub(crate) async fn open(
+    url: QueueUrl,
+    authorities: Option<&Path>,
+    lease: Duration,
+) -> Result<NatsQueue, String> {
     let place = url.told();
-    let client = match options(&url.login).connect(&url.server).await {
+    let options = || options(&url.login, authorities);
+    let client = match options().connect(&url.server).await {
         Ok(client) => client,
         Err(error) => match error.kind() {
             ConnectErrorKind::Authentication
             | ConnectErrorKind::AuthorizationViolation
             | ConnectErrorKind::ServerParse
             | ConnectErrorKind::Tls => return Err(format!("{place} can't be used: {error}")),
+            _ if is_untrusted(&error) => {
+                return Err(format!(
+                    "{place} can't be used: {error} ({CA_SETTING} names a file with the authority that it is from)"
+                ));
+            }
             _ => {
                 tracing::warn!(%error, "{place} can't be reached; the runs of workflows go on without it");
-                let options = options(&url.login).retry_on_initial_connect();
+                let options = options().retry_on_initial_connect();
                 let later = options.connect(&url.server).await;
                 later.map_err(|error| format!("{place} can't be used: {error}"))?
             }
@@ -86,13 +98,33 @@ pub(crate) async fn open(url: QueueUrl, lease: Duration) -> Result<NatsQueue, St
     Ok(queue)
 }
 
-fn options(login: &Login) -> ConnectOptions {
+/// Whether a server was there, and its certificate is not one to be trusted.
+fn is_untrusted(error: &ConnectError) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<std::io::Error>();
+        let inner = inner.and_then(|error| error.get_ref()?.downcast_ref());
+        if matches!(inner, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn options(login: &Login, authorities: Option<&Path>) -> ConnectOptions {
     let options = match login {
         Login::Anonymous => ConnectOptions::new(),
         Login::Token(token) => ConnectOptions::with_token(token.expose().to_owned()),
         Login::User(user, password) => {
             ConnectOptions::with_user_and_password(user.clone(), password.expose().to_owned())
         }
+    };
+    let options = match authorities {
+        Some(path) => options
+            .add_root_certificates(path.to_owned())
+            .require_tls(true),
+        None => options,
     };
     options
         .name("agentgen")

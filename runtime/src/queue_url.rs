@@ -1,10 +1,15 @@
-//! What `workflows.queue` may say.
+//! What `workflows.queue` and `workflows.queue_ca` may say.
+
+use std::path::Path;
 
 /// The setting.
 pub(crate) const SETTING: &str = "workflows.queue";
 /// What is wrong with it where processes can't share the journal.
 pub(crate) const NOT_SHARED: &str = "needs store.url to be postgres://USER@HOST/DATABASE: the processes that runs are \
      handed out to keep them in one database";
+
+/// The setting of whom the server's certificate may be from.
+pub(crate) const CA_SETTING: &str = "workflows.queue_ca";
 
 /// The stream of a service that names none.
 #[cfg(feature = "nats")]
@@ -135,5 +140,21 @@ impl QueueUrl {
     /// Never called.
     pub(crate) fn told(&self) -> String {
         match *self {}
+    }
+}
+
+/// Whether the file at `path` holds certificates in PEM.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_authorities(path: &Path) -> Result<(), String> {
+    let place = path.display();
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("`{place}` can't be read: {error}"))?;
+    match text.contains("-----BEGIN CERTIFICATE-----") {
+        true => Ok(()),
+        false => Err(format!(
+            "`{place}` holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+        )),
     }
 }

@@ -140,12 +140,18 @@ async fn watched(
     let outcome = tokio::select! {
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
-        () = tokio::time::sleep_until(cx.0.deadline) => {
-            is_late = true;
-            Err(AgentError::TimedOut(format!("the run took longer than {} ms", timeout.as_millis())))
-        }
+        () = tokio::time::sleep_until(cx.0.deadline) => Err(AgentError::TimedOut(String::new())),
         () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),
     };
+    // The handler may have noticed it first.
+    let outcome = outcome.map_err(|error| match error {
+        AgentError::TimedOut(_) if tokio::time::Instant::now() >= cx.0.deadline => {
+            is_late = true;
+            let most = timeout.as_millis();
+            AgentError::TimedOut(format!("the answer took longer than {most} ms"))
+        }
+        error => error,
+    });
     match outcome {
         Ok(reply) => {
             account.outcome = COMPLETED;

@@ -18,7 +18,7 @@ pub struct RunReport {
     pub workflow: String,
     /// How it stands.
     pub status: RunStatus,
-    /// Why it did not complete, in words.
+    /// Why it did not complete, or what it went on without, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// When it was asked for, in UTC to the millisecond.

@@ -3,11 +3,13 @@
 //! A step begins when enough of the steps it needs have succeeded. With [`Join::All`] a needed step may also be one that
 //! the workflow says it can do without: its own condition was false, or it failed and is to be skipped then. The step
 //! goes on without that output, which is null. Where too few can succeed any more, the step is skipped, and that is
-//! nothing a further step can do without: such a skip goes on through the graph.
+//! nothing a further step can do without: such a skip goes on through the graph. Where that is for want of a step that
+//! nobody said the workflow can do without, the run fails instead.
 
 use crate::expression::{Known, holds};
+use crate::needs::{Meaning, Needs, means, needs};
 use crate::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
-use crate::workflow::{Join, OnFailure, StepSpec, WorkflowSpec};
+use crate::workflow::{OnFailure, WorkflowSpec};
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,83 +58,61 @@ pub(crate) fn next(spec: &WorkflowSpec, known: Known<'_>) -> Next {
             begin.push(index);
         }
     }
-    if begin.is_empty() && under_way == 0 {
-        let failed = of(&steps, StepStatus::Failed) > 0;
-        if steps.iter().all(|step| step.status.is_over()) && skip.is_empty() {
-            let status = if failed {
-                RunStatus::CompletedWithFailures
-            } else {
-                RunStatus::Completed
-            };
-            return Next::End(status, None);
+    let is_over = steps.iter().all(|step| step.status.is_over());
+    match is_over && skip.is_empty() {
+        true => ended(&steps),
+        false => Next::Go { begin, skip },
+    }
+}
+
+/// The end of a run whose steps are all over, and none of which ends it by itself.
+fn ended(steps: &[StepReport]) -> Next {
+    let failed = steps
+        .iter()
+        .filter(|step| step.status == StepStatus::Failed);
+    let failed = failed.map(|step| format!("`{}`", step.step));
+    let failed = failed.collect::<Vec<_>>().join(", ");
+    match failed.is_empty() {
+        true => Next::End(RunStatus::Completed, None),
+        false => {
+            let told = format!("it went on without what failed: {failed}");
+            Next::End(RunStatus::CompletedWithFailures, Some(told))
         }
     }
-    Next::Go { begin, skip }
 }
 
 /// The end that a failed step brings about.
 fn stopped(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Next> {
-    let mut failed = spec
-        .steps
-        .iter()
-        .zip(steps)
-        .filter(|(_, report)| report.status == StepStatus::Failed);
-    failed.find_map(|(step, _)| {
+    let is_failed = |index: &usize| steps[*index].status == StepStatus::Failed;
+    let mut failed = (0..steps.len()).filter(is_failed);
+    failed.find_map(|index| {
+        let step = &spec.steps[index];
         let id = step.id;
+        let failed = format!("the step `{id}` failed");
         let (status, told) = match step.on_failure {
             OnFailure::Skip => return None,
-            OnFailure::Stop => (RunStatus::Failed, format!("the step `{id}` failed")),
-            OnFailure::Fallback(_) => {
-                let told = format!("the step `{id}` failed, and so did its fallback");
-                (RunStatus::Failed, told)
-            }
+            OnFailure::Stop => (RunStatus::Failed, failed),
             OnFailure::Escalate => {
-                let told = format!("the step `{id}` failed, and a person has to look at it");
+                let told = format!("{failed}, and a person has to look at it");
                 (RunStatus::Escalated, told)
             }
+            OnFailure::Join | OnFailure::Fallback(_) => match means(spec, index, steps) {
+                Meaning::Spared => return None,
+                Meaning::Missed(other) => {
+                    let told = format!("{failed}, and too few others can succeed for `{other}`");
+                    (RunStatus::Failed, told)
+                }
+                Meaning::Failed if step.on_failure == OnFailure::Join => {
+                    (RunStatus::Failed, failed)
+                }
+                Meaning::Failed => (
+                    RunStatus::Failed,
+                    format!("{failed}, and so did its fallback"),
+                ),
+            },
         };
         Some(Next::End(status, Some(told)))
     })
-}
-
-/// How the needs of a step stand.
-enum Needs {
-    Met,
-    /// They may still be met.
-    Open,
-    Missed,
-}
-
-fn needs(spec: &WorkflowSpec, step: &StepSpec, steps: &[StepReport]) -> Needs {
-    let (mut succeeded, mut spared, mut open) = (0_usize, 0, 0);
-    for need in step.needs {
-        let Some(index) = spec.steps.iter().position(|other| other.id == *need) else {
-            continue;
-        };
-        let report = &steps[index];
-        match report.status {
-            StepStatus::Succeeded => succeeded += 1,
-            StepStatus::Pending | StepStatus::Running => open += 1,
-            StepStatus::Failed if spec.steps[index].on_failure == OnFailure::Skip => spared += 1,
-            StepStatus::Skipped if report.skipped == Some(SkipReason::Condition) => spared += 1,
-            StepStatus::Failed | StepStatus::Skipped | StepStatus::Cancelled => {}
-        }
-    }
-    let needed = match step.join {
-        Join::All => {
-            succeeded += spared;
-            step.needs.len()
-        }
-        Join::Any => step.needs.len().min(1),
-        Join::Quorum(most) => most as usize,
-    };
-    if succeeded >= needed {
-        Needs::Met
-    } else if succeeded + open >= needed {
-        Needs::Open
-    } else {
-        Needs::Missed
-    }
 }
 
 fn of(steps: &[StepReport], status: StepStatus) -> usize {
@@ -198,7 +178,13 @@ mod tests {
         }
     }
 
-    use StepStatus::{Failed, Pending, Running, Succeeded};
+    /// The end of a run that went on without these.
+    fn without(failed: &str) -> Next {
+        let told = format!("it went on without what failed: {failed}");
+        Next::End(RunStatus::CompletedWithFailures, Some(told))
+    }
+
+    use StepStatus::{Failed, Pending, Running, Skipped, Succeeded};
 
     #[test]
     fn a_join_waits_for_as_many_as_it_says() {
@@ -237,15 +223,41 @@ mod tests {
         }
         for (on_failure, status) in [
             (OnFailure::Stop, RunStatus::Failed),
+            (OnFailure::Join, RunStatus::Failed),
             (OnFailure::Fallback("other"), RunStatus::Failed),
             (OnFailure::Escalate, RunStatus::Escalated),
         ] {
-            let spec = joined(Join::Any, on_failure);
+            let spec = joined(Join::All, on_failure);
             let ended = next_of(&spec, &[Running, Failed, Pending]);
             assert!(
                 matches!(&ended, Next::End(ended, Some(told)) if *ended == status && told.contains("`b`")),
                 "{ended:?}"
             );
+        }
+    }
+
+    #[test]
+    fn steps_that_need_some_of_others_decide_whether_a_failure_can_be_gone_on_without() {
+        for on_failure in [OnFailure::Join, OnFailure::Fallback("other")] {
+            for join in [Join::Any, Join::Quorum(1)] {
+                let spec = joined(join, on_failure);
+                let waits = next_of(&spec, &[Running, Failed, Pending]);
+                assert_eq!(waits, begins(&[]), "{join:?}");
+                assert_eq!(next_of(&spec, &[Succeeded, Failed, Pending]), begins(&[2]));
+                let begun = next_of(&spec, &[Succeeded, Failed, Running]);
+                assert_eq!(begun, begins(&[]));
+                let ended = next_of(&spec, &[Succeeded, Failed, Succeeded]);
+                assert_eq!(ended, without("`b`"));
+                let ended = next_of(&spec, &[Failed, Failed, Pending]);
+                assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+            }
+            let spec = joined(Join::Quorum(2), on_failure);
+            let ended = next_of(&spec, &[Running, Failed, Pending]);
+            assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+        }
+        for join in [Join::Any, Join::Quorum(1)] {
+            let ended = next_of(&joined(join, OnFailure::Stop), &[Running, Failed, Pending]);
+            assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
         }
     }
 
@@ -301,6 +313,16 @@ mod tests {
         let ended = next_of(&spec, &[Succeeded; 3]);
         assert_eq!(ended, Next::End(RunStatus::Completed, None));
         let ended = next_of(&spec, &[Failed, Succeeded, Succeeded]);
-        assert_eq!(ended, Next::End(RunStatus::CompletedWithFailures, None));
+        assert_eq!(ended, without("`a`"));
+        let ended = next_of(
+            &joined(Join::Any, OnFailure::Skip),
+            &[Failed, Succeeded, Failed],
+        );
+        assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+        let ended = next_of(
+            &joined(Join::Any, OnFailure::Skip),
+            &[Failed, Failed, Skipped],
+        );
+        assert_eq!(ended, without("`a`, `b`"));
     }
 }

@@ -99,23 +99,23 @@ async fn serve_router(
     let draining = drain.clone();
     let (idle, most) = (settings.idle, settings.connections);
     let metrics = Arc::clone(&runs.shared.metrics);
-    let server = accept(listener, router, idle, most, metrics, async move {
+    let shutdown = async move {
         shutdown.await;
         tracing::info!("stopping");
         draining.begin();
         stop.send_replace(true);
-    });
+    };
+    // Steps that are under way may end; what comes after them is left to the next start.
+    let last = async {
+        runs.idle().await;
+        runs.last_words().await;
+    };
+    let served = accept(listener, router, idle, most, metrics, shutdown, last);
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(settings.drain).await;
         drain.end();
         tokio::time::sleep(LAST_WORDS).await;
-    };
-    let served = async {
-        server.await;
-        // Steps that are under way may end; what comes after them is left to the next start.
-        runs.idle().await;
-        runs.last_words().await;
     };
     tokio::select! {
         () = served => {}
@@ -169,7 +169,8 @@ async fn open_queue(
     }
     #[cfg(feature = "nats")]
     {
-        let queue = crate::nats::open(url, settings.workflows.lease).await;
+        let authorities = settings.queue_ca.as_deref();
+        let queue = crate::nats::open(url, authorities, settings.workflows.lease).await;
         Ok(Some(Arc::new(queue.map_err(wrong)?)))
     }
     #[cfg(not(feature = "nats"))]

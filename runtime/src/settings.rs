@@ -1,6 +1,7 @@
 //! What an operator may set.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::Auth;
@@ -49,6 +50,9 @@ pub struct Settings {
     /// What hands out runs of workflows to several processes, `nats://HOST:PORT/STREAM`, with the feature `nats`. It may
     /// hold a password. The store has to be in PostgreSQL then, and every process has to have the same two.
     pub queue: Option<Secret>,
+    /// A file in PEM with the authorities that the queue's certificate may be from, and TLS is spoken in any case then;
+    /// `None` trusts those of the system.
+    pub queue_ca: Option<PathBuf>,
     /// Where sessions are kept: `sqlite:PATH`, `postgres://…` or `memory:`. It may hold a password.
     pub store: Secret,
     /// What makes the texts of documents comparable.
@@ -163,6 +167,7 @@ impl Default for Settings {
             rates: Rates::default(),
             workflows: WorkflowLimits::default(),
             queue: None,
+            queue_ca: None,
             store: Secret::new("memory:"),
             embeddings: Embeddings::default(),
             documents: None,

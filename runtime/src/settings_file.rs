@@ -1,6 +1,7 @@
 //! What an operator can write: the keys of `service.toml`, and which of them a variable can set.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::Error as _;
@@ -30,6 +31,7 @@ pub(crate) const TEXTS: &[&str] = &[
     "workflows.lease",
     "workflows.keep",
     "workflows.queue",
+    "workflows.queue_ca",
     "store.url",
     "embeddings.model",
     "documents.url",
@@ -145,6 +147,7 @@ pub(crate) struct WorkflowsFile {
     #[serde(deserialize_with = "span")]
     pub(crate) keep: Option<Duration>,
     pub(crate) queue: Option<Secret>,
+    pub(crate) queue_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

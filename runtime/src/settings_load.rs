@@ -132,6 +132,13 @@ fn resolve(
             return Err(wrong(queue_url::NOT_SHARED.to_owned()));
         }
     }
+    if let Some(path) = &file.workflows.queue_ca {
+        let wrong = |detail: String| loaded.wrong(queue_url::CA_SETTING, detail);
+        if file.workflows.queue.is_none() {
+            return Err(wrong("is of no use without workflows.queue".to_owned()));
+        }
+        queue_url::check_authorities(path).map_err(wrong)?;
+    }
     check_limits(loaded)?;
     Origins::new(&file.cors.origins).map_err(|detail| loaded.wrong("cors.origins", detail))?;
     let auth = auth(loaded)?;
@@ -160,6 +167,7 @@ fn resolve(
         },
         workflows: workflows(loaded)?,
         queue: file.workflows.queue.clone(),
+        queue_ca: file.workflows.queue_ca.clone(),
         store: file.store.url.clone().unwrap_or(usual.store),
         models: file.models.clone(),
         providers,

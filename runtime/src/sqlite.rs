@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Sqlite, Transaction};
 
 use crate::mirror::Mirrors;
+use crate::presence::Presence;
 use crate::sql::{PATIENCE, migrator};
 
 /// How many may read at a time.
@@ -18,6 +19,10 @@ const READERS: u32 = 4;
 /// How often the file is tried that another process is setting up, and the pause between.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Gives back what processes held that are gone, so that nobody waits for the end of their leases.
+const LEFT_BEHIND: &str = "UPDATE workflow_runs SET holder = NULL, held_until = NULL \
+     WHERE ended_at IS NULL AND holder IS NOT NULL; DELETE FROM session_leases";
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
@@ -56,6 +61,8 @@ pub(crate) struct SqliteStore {
     pub(crate) write: SqlitePool,
     /// The passages of its documents, as far as somebody searched them.
     pub(crate) mirrors: Mirrors,
+    /// That it is open here, if others can be told.
+    _presence: Option<Presence>,
 }
 
 impl SqliteStore {
@@ -65,6 +72,7 @@ impl SqliteStore {
     /// What the operating system or SQLite says.
     pub(crate) async fn open(path: &Path) -> Result<Self, sqlx::Error> {
         create(path).map_err(sqlx::Error::Io)?;
+        let mut presence = presence(path);
         // A commit is safe once it is in the log: the program may be killed. A power failure may take the last ones.
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -88,12 +96,19 @@ impl SqliteStore {
                 opened => break opened?,
             }
         };
+        if let Some(presence) = &mut presence {
+            if presence.is_alone {
+                sqlx::raw_sql(LEFT_BEHIND).execute(&write).await?;
+            }
+            presence.share().await.map_err(sqlx::Error::Io)?;
+        }
         let read = pool(READERS).connect_lazy_with(options);
         let mirrors = Mirrors::default();
         Ok(Self {
             read,
             write,
             mirrors,
+            _presence: presence,
         })
     }
 
@@ -101,6 +116,13 @@ impl SqliteStore {
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.write.begin_with("BEGIN IMMEDIATE").await
     }
+}
+
+/// Where files can't be locked, leases alone say who is gone.
+fn presence(path: &Path) -> Option<Presence> {
+    let presence = Presence::at(path);
+    let told = |error: &std::io::Error| tracing::debug!(%error, "the store's file can't be locked");
+    presence.inspect_err(told).ok()
 }
 
 async fn set_up(

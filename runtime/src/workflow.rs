@@ -69,6 +69,9 @@ pub enum OnFailure {
     Skip,
     /// The run ends and waits for a person: its status says so.
     Escalate,
+    /// The steps that need it decide: the run goes on for as long as each of them, by its `join`, can still begin without
+    /// it. If one can't, or one needs all, the run fails.
+    Join,
     /// Another agent is asked, through its `invoke`: it is told the text under `input` of the step's request, or where there
     /// is none the whole request as text.
     Fallback(&'static str),

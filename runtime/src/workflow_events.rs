@@ -39,12 +39,17 @@ pub(crate) async fn respond(
     report: &RunReport,
     headers: &HeaderMap,
 ) -> Result<Response, Box<Problem>> {
+    let unknown = || {
+        let detail = "Last-Event-ID must be the id of an event of this run";
+        Box::new(Problem::new(400, detail))
+    };
     let after = match headers.get("last-event-id") {
         None => 0,
+        // Who has no last event may say so.
+        Some(id) if id.is_empty() => 0,
         Some(id) => {
             let number = id.to_str().ok().and_then(|id| id.parse().ok());
-            let detail = "Last-Event-ID must be the id of an event of this run";
-            number.ok_or_else(|| Box::new(Problem::new(400, detail)))?
+            number.ok_or_else(unknown)?
         }
     };
     let mut reader = Reader {
@@ -61,6 +66,13 @@ pub(crate) async fn respond(
         .map_err(told)?;
     if events.is_empty() && report.status.is_over() {
         return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    // Behind an event that never was, nothing would ever come.
+    if events.is_empty() && after > 0 {
+        let last = journal.events(reader.run, after - 1, 1).await;
+        if last.map_err(told)?.is_empty() {
+            return Err(unknown());
+        }
     }
     reader.read = events.into();
     let events = stream::unfold(reader, |mut reader| async move {

@@ -1,19 +1,20 @@
 //! Holds the runs that are under way in this process, and takes those that nobody holds.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::claims::Caller;
 use crate::error::AgentError;
 use crate::formats::Uuid;
-use crate::journal::JournaledRun;
+use crate::journal::{JournaledRun, Take};
 use crate::queue::{Delivery, Settlement};
 use crate::workflow::WorkflowSpec;
+use crate::workflow_going::Going;
 use crate::workflow_run::{Left, deadline, drive};
 use crate::workflow_runs::{Active, Runs};
-use crate::workflow_step::Going;
 
 /// Holds the runs under way for longer.
 pub(crate) async fn renew(runs: &Runs) -> Result<(), AgentError> {
@@ -43,34 +44,48 @@ pub(crate) async fn renew_one(runs: &Runs, id: Uuid) -> Result<(), AgentError> {
     Ok(())
 }
 
-/// Takes runs that nobody holds, as many as may be under way.
+/// Takes runs that nobody holds, as many as may be under way: of each workflow in turn, the oldest first.
 pub(crate) async fn claim(runs: &Arc<Runs>) -> Result<(), AgentError> {
-    for spec in runs.specs.values() {
-        loop {
-            let Ok(slot) = Arc::clone(&runs.slots).try_acquire_owned() else {
-                // A queue that can be reached hands out what waits.
-                let waits = !runs.has_queue();
-                runs.queued.store(waits, Ordering::Release);
-                return Ok(());
-            };
-            let claimed = runs.journal.claim(spec.name, &runs.hold, 1).await?;
-            let Some(run) = claimed.into_iter().next() else {
-                break;
-            };
-            go_on(runs, run, spec, slot, None);
+    // What comes from now on has this be asked again.
+    runs.queued.store(false, Ordering::Release);
+    let mut specs = runs.specs.values().collect::<VecDeque<_>>();
+    let turn = runs.turn.fetch_add(1, Ordering::Relaxed) % specs.len().max(1);
+    specs.rotate_left(turn);
+    while let Some(spec) = specs.pop_front() {
+        let Ok(slot) = Arc::clone(&runs.slots).try_acquire_owned() else {
+            // A queue that can be reached hands out what waits.
+            let waits = !runs.has_queue();
+            runs.queued.store(waits, Ordering::Release);
+            return Ok(());
+        };
+        let claimed = runs.journal.claim(spec.name, &runs.hold, 1).await?;
+        if let Some(run) = claimed.into_iter().next() {
+            go_on(runs, run, spec, Some(slot), None);
+            specs.push_back(spec);
         }
     }
-    runs.queued.store(false, Ordering::Release);
     Ok(())
 }
 
+/// Has a run be cancelled; says whether it was not over. One that nobody is at work on ends without waiting for its turn.
+pub(crate) async fn call_off(runs: &Arc<Runs>, id: Uuid) -> Result<bool, AgentError> {
+    let was_open = runs.cancel(id).await?;
+    if was_open && let Take::Taken(run) = runs.journal.take(id, &runs.hold).await? {
+        match runs.spec(&run.workflow) {
+            Some(spec) => go_on(runs, *run, spec, None, None),
+            None => runs.journal.release(id, &runs.hold.holder).await?,
+        }
+    }
+    Ok(was_open)
+}
+
 /// Has `run`, which this process holds, be driven in a task of its own. `delivery` is how it came here from the queue,
-/// if it did.
+/// if it did. A run that has only to be ended needs no `slot`.
 pub(crate) fn go_on(
     runs: &Arc<Runs>,
     run: JournaledRun,
     spec: &'static WorkflowSpec,
-    slot: OwnedSemaphorePermit,
+    slot: Option<OwnedSemaphorePermit>,
     delivery: Option<Arc<dyn Delivery>>,
 ) {
     let (cancel, cancelled) = watch::channel(false);
@@ -101,6 +116,8 @@ pub(crate) fn go_on(
         input: run.input.clone(),
         deadline: deadline(run.created_at, spec.timeout_ms),
         told: tell,
+        untold: Mutex::default(),
+        tried: Mutex::default(),
     };
     let runs = Arc::clone(runs);
     tokio::spawn(async move {

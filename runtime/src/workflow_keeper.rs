@@ -17,6 +17,7 @@ use crate::workflow_runs::{Runs, now};
 use crate::workflow_worker::{listen, work};
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// Begins a run, or gives the one that was begun before with the same `key`, whatever that was given.
 pub(crate) async fn begin(
@@ -63,14 +64,21 @@ pub(crate) async fn begin(
             tokio::spawn(hand_out(runs, queue, run.id));
             return Ok(run);
         }
-        let slot = Arc::clone(&runs.slots).try_acquire_owned().ok();
+        // Nothing goes past what already waits.
+        let slot = match runs.queued.load(Ordering::Acquire) {
+            true => None,
+            false => Arc::clone(&runs.slots).try_acquire_owned().ok(),
+        };
         let hold = slot.is_some().then_some(&runs.hold);
         if let Some(earlier) = runs.journal.begin(&run, hold, key).await? {
             return Ok(earlier);
         }
         match slot {
-            Some(slot) => go_on(&runs, run.clone(), spec, slot, None),
-            None => runs.queued.store(true, Ordering::Release),
+            Some(slot) => go_on(&runs, run.clone(), spec, Some(slot), None),
+            None => {
+                runs.queued.store(true, Ordering::Release);
+                runs.freed.notify_one();
+            }
         }
         Ok(run)
     });
@@ -117,10 +125,14 @@ pub(crate) fn start(runs: &Arc<Runs>) {
 /// Holds the runs that are under way, and takes those that nobody holds unless there is a queue, for as long as the
 /// service is there.
 async fn keep(runs: Weak<Runs>) {
+    let mut due = Instant::now();
     loop {
         let Some(runs) = runs.upgrade() else { return };
-        if let Err(error) = renew(&runs).await {
-            tracing::warn!(%error, "the runs under way can't be held");
+        if due <= Instant::now() {
+            due = Instant::now() + runs.hold.lasts / 3;
+            if let Err(error) = renew(&runs).await {
+                tracing::warn!(%error, "the runs under way can't be held");
+            }
         }
         if runs.queue.is_none()
             && !runs.shared.drain.begun()
@@ -128,12 +140,11 @@ async fn keep(runs: Weak<Runs>) {
         {
             tracing::warn!(%error, "runs that were left behind can't be taken");
         }
-        let pause = tokio::time::sleep(runs.hold.lasts / 3);
         // With a queue it is others who wait for that.
         let freed = runs.queue.is_none().then(|| Arc::clone(&runs.freed));
         drop(runs);
         tokio::select! {
-            () = pause => {}
+            () = tokio::time::sleep_until(due) => {}
             () = notified(freed) => {}
         }
     }

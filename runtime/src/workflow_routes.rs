@@ -23,6 +23,7 @@ use crate::router::{admit, not_allowed, options};
 use crate::run_report::{RunReport, RunStatus};
 use crate::workflow::{OnFailure, WorkflowSpec};
 use crate::workflow_events;
+use crate::workflow_hold::call_off;
 use crate::workflow_keeper;
 use crate::workflow_runs::Runs;
 use crate::workflow_step::INVOKE;
@@ -173,7 +174,7 @@ async fn of_run(runs: &Arc<Runs>, caller: &Caller, asked: &Asked) -> Answered {
 }
 
 async fn cancel(runs: &Arc<Runs>, report: RunReport) -> Answered {
-    let is_open = runs.cancel(report.run_id).await.map_err(told)?;
+    let is_open = call_off(runs, report.run_id).await.map_err(told)?;
     if !is_open && report.status != RunStatus::Cancelled {
         let problem = AgentError::conflict("the run is over").to_problem();
         return Err(Box::new(problem));

@@ -15,13 +15,15 @@ use crate::expression::Known;
 use crate::formats::DateTime;
 use crate::journal::{Change, JournaledRun};
 use crate::meter::Meter;
+use crate::needs::is_spared;
 use crate::problem::Problem;
 use crate::run_event::RunEvent;
 use crate::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 use crate::schedule::{Next, next};
 use crate::workflow::{OnFailure, StepSpec};
+use crate::workflow_going::Going;
 use crate::workflow_runs::now;
-use crate::workflow_step::{Going, Task, perform};
+use crate::workflow_step::{Task, perform};
 
 /// A run under way, and its steps.
 struct Driven {
@@ -43,7 +45,7 @@ pub(crate) enum Left {
     Over,
     /// The service stops, and anybody may go on with it at once.
     GivenBack,
-    /// Another process goes on with it, or it can't be written down.
+    /// Another process goes on with it, or this one ends and could not write that down.
     Lost,
 }
 
@@ -189,6 +191,7 @@ impl Driven {
                 for (index, task) in &tasks {
                     let report = &mut self.steps[*index];
                     report.status = StepStatus::Running;
+                    report.attempts = 1;
                     report.began_at = Some(moment());
                     self.change.steps.push(report.clone());
                     self.change.events.push(RunEvent::StepStarted {
@@ -232,9 +235,10 @@ impl Driven {
                 self.steps[index] = report;
                 self.over(index);
                 if is_failed {
-                    self.change
-                        .events
-                        .push(failed(&self.going.spec.steps[index]));
+                    let spec = self.going.spec;
+                    let is_spared = is_spared(spec, index, &self.steps);
+                    let decided = failed(&spec.steps[index], is_spared);
+                    self.change.events.push(decided);
                 }
             }
             Err(error) => tracing::error!(%error, "a step was lost"),
@@ -265,6 +269,9 @@ impl Driven {
         for index in 0..self.steps.len() {
             match self.steps[index].status {
                 StepStatus::Running => {
+                    if let Some(tried) = self.going.tried().remove(&*self.steps[index].step) {
+                        self.steps[index] = tried;
+                    }
                     self.steps[index].status = StepStatus::Cancelled;
                     self.steps[index].ended_at = Some(moment());
                     self.over(index);
@@ -286,26 +293,21 @@ impl Driven {
 
     /// Writes down what has happened, and says whether the run is still this process's to go on with.
     async fn write(&mut self) -> bool {
-        let going = &self.going;
         if self.change.ended.is_some() {
             self.tasks.shutdown().await;
         }
         if self.change.events.is_empty() {
             return true;
         }
-        match going.runs.journal.write(&self.change).await {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::warn!(run_id = %going.id, "another process goes on with a run");
-                return false;
-            }
-            Err(error) => {
-                tracing::warn!(run_id = %going.id, %error, "a run can't be written down");
-                return false;
-            }
+        let going = &self.going;
+        let is_held = tokio::select! {
+            is_held = going.write_at_last(&mut self.change) => is_held,
+            () = going.runs.shared.drain.ended() => false,
+        };
+        if !is_held {
+            tracing::warn!(run_id = %going.id, "a run is left to another process, or the next start");
+            return false;
         }
-        going.wake().await;
-        going.count(&self.change.events);
         let metrics = &going.runs.shared.metrics;
         let (workflow, run_id) = (going.spec.name, going.id);
         for step in self
@@ -327,11 +329,15 @@ impl Driven {
     }
 }
 
-/// What is decided about a step that has failed for good.
-fn failed(step: &StepSpec) -> RunEvent {
+/// What is decided about a step that has failed for good; `is_spared` if those that need it can do without.
+fn failed(step: &StepSpec, is_spared: bool) -> RunEvent {
     let (policy, detail) = match step.on_failure {
         OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
-        OnFailure::Stop => (PolicyKind::Stop, "it failed, and so the run does"),
+        OnFailure::Join | OnFailure::Fallback(_) if is_spared => {
+            let detail = "what needs it needs not all, and can still begin without it";
+            (PolicyKind::Skip, detail)
+        }
+        OnFailure::Stop | OnFailure::Join => (PolicyKind::Stop, "it failed, and so the run does"),
         OnFailure::Fallback(_) => (PolicyKind::Stop, "it failed, and so did its fallback"),
         OnFailure::Escalate => (PolicyKind::Escalate, "the run ends, and waits for a person"),
     };

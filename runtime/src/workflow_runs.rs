@@ -1,7 +1,7 @@
 //! What runs of workflows have in common in one process, and what can be asked about them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,6 +47,8 @@ pub(crate) struct Runs {
     pub(crate) active: Mutex<BTreeMap<Uuid, Active>>,
     /// Whether runs may be waiting for one that is under way to end.
     pub(crate) queued: AtomicBool,
+    /// Which workflow's turn it is to have a run begin.
+    pub(crate) turn: AtomicUsize,
     /// Says that a run that waits may begin.
     pub(crate) freed: Arc<Notify>,
     /// Whether what other processes left behind is looked for.
@@ -148,7 +150,6 @@ impl Runs {
         if here.is_none() {
             self.tell(run).await;
         }
-        self.freed.notify_one();
         Ok(found)
     }
 

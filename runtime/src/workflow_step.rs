@@ -7,16 +7,13 @@ use std::time::Duration;
 use axum::body::Bytes;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::claims::Caller;
 use crate::context::{Run, RunContext};
-use crate::event::Event;
 use crate::expression::{Known, filled, spoken};
 use crate::formats::{DateTime, Uuid};
 use crate::input::Input;
-use crate::journal::Change;
 use crate::memory::MemorySessions;
 use crate::meter::Meter;
 use crate::problem::Problem;
@@ -24,35 +21,18 @@ use crate::reply::Reply;
 use crate::respond::RequestFacts;
 use crate::run::{self, Drain, EVENTS_AHEAD};
 use crate::run_event::RunEvent;
-use crate::run_report::{RunStatus, StepReport, StepStatus};
+use crate::run_report::{StepReport, StepStatus};
 use crate::schema::{misfits, resolved};
 use crate::session::Sessions;
 use crate::sink::Sink;
-use crate::workflow::{OnFailure, StepSpec, WorkflowSpec};
-use crate::workflow_runs::{Runs, now};
+use crate::workflow::{OnFailure, StepSpec};
+use crate::workflow_going::Going;
+use crate::workflow_runs::now;
 
 /// The endpoint that takes and gives free text.
 pub(crate) const INVOKE: &str = "invoke";
-/// The longest pause between two attempts, unless who failed wants a longer one.
+/// The longest pause between two attempts, unless who failed or the step wants a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// A run that is under way in this process.
-pub(crate) struct Going {
-    /// What it runs on.
-    pub(crate) runs: Arc<Runs>,
-    /// Its id.
-    pub(crate) id: Uuid,
-    /// Its workflow.
-    pub(crate) spec: &'static WorkflowSpec,
-    /// Whose it is.
-    pub(crate) caller: Caller,
-    /// What it was given.
-    pub(crate) input: Value,
-    /// When it ends in any case.
-    pub(crate) deadline: Option<Instant>,
-    /// Says that there are new events.
-    pub(crate) told: watch::Sender<()>,
-}
 
 /// What a step is to do.
 pub(crate) struct Task {
@@ -126,7 +106,7 @@ pub(crate) async fn perform(
             agent: agent.to_owned(),
             error: problem.clone().into(),
         };
-        going.tell(fallback).await;
+        going.tell_tried(step, &report, fallback).await;
         let request = json!({"input": task.text});
         answered = attempt(going, step, (agent, INVOKE), &request, meter).await;
     }
@@ -135,6 +115,9 @@ pub(crate) async fn perform(
             report.status = StepStatus::Succeeded;
             report.output = output;
             report.model = reply.model;
+            if report.fallback.is_none() {
+                report.error = None;
+            }
         }
         Err(problem) => {
             report.status = StepStatus::Failed;
@@ -142,6 +125,7 @@ pub(crate) async fn perform(
         }
     }
     report.ended_at = Some(DateTime::from(now()));
+    going.tried().remove(step.id);
     report
 }
 
@@ -150,14 +134,14 @@ type Answered = Result<(Value, Reply<()>), Problem>;
 
 async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &Meter) -> Answered {
     let step = task.step;
+    let first = Duration::from_millis(step.backoff_ms);
     let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(step.backoff_ms))
-        .with_max_delay(LONGEST_PAUSE)
+        .with_min_delay(first)
+        .with_max_delay(LONGEST_PAUSE.max(first))
         .with_max_times(step.attempts.saturating_sub(1) as usize)
         .with_jitter()
         .build();
     loop {
-        report.attempts += 1;
         let place = (step.agent, step.endpoint);
         let answered = attempt(going, step, place, &task.request, meter);
         let problem = match answered.await {
@@ -180,10 +164,13 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &M
             step: step.id.to_owned(),
             attempt: report.attempts,
             pause_ms: crate::log::millis(pause),
-            error: problem.into(),
+            error: problem.clone().into(),
         };
-        going.tell(retry).await;
+        report.error = Some(problem.into());
+        going.tell_tried(step, report, retry).await;
         tokio::time::sleep(pause).await;
+        report.attempts += 1;
+        going.tried().insert(step.id, report.clone());
     }
 }
 
@@ -278,53 +265,6 @@ async fn attempt(
         output = output["output"].take();
     }
     Ok((output, reply.map(|_| ())))
-}
-
-impl Going {
-    /// Tells and counts what was decided. If that can't be written down, whoever drives the run finds out.
-    async fn tell(&self, event: RunEvent) {
-        let mut change = self.change();
-        change.events.push(event);
-        if let Err(error) = self.runs.journal.write(&change).await {
-            tracing::warn!(run_id = %self.id, %error, "an event of a run can't be written down");
-        }
-        self.wake().await;
-        self.count(&change.events);
-    }
-
-    /// Tells what happened while an agent was at work on a step, if it is told at all.
-    async fn tell_of(&self, step: &StepSpec, event: Event) {
-        if let Some(event) = RunEvent::of_step(step.id, event) {
-            self.tell(event).await;
-        }
-    }
-
-    /// Counts what was decided.
-    pub(crate) fn count(&self, events: &[RunEvent]) {
-        let metrics = &self.runs.shared.metrics;
-        for (step, decision) in events.iter().filter_map(RunEvent::decision) {
-            metrics.step_decided(self.spec.name, step, decision);
-        }
-    }
-
-    /// Says, here and elsewhere, that there are new events.
-    pub(crate) async fn wake(&self) {
-        self.told.send_replace(());
-        self.runs.tell(self.id).await;
-    }
-
-    /// A change in which nothing has changed.
-    pub(crate) fn change(&self) -> Change {
-        Change {
-            run: self.id,
-            holder: self.runs.hold.holder.clone(),
-            steps: Vec::new(),
-            events: Vec::new(),
-            status: RunStatus::Running,
-            error: None,
-            ended: None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ async fn receive(runs: Arc<Runs>, delivery: Arc<dyn Delivery>, slot: OwnedSemaph
     let again = Settlement::Again;
     let settlement = match runs.journal.take(id, &runs.hold).await {
         Ok(Take::Taken(run)) => match runs.spec(&run.workflow) {
-            Some(spec) => return go_on(&runs, *run, spec, slot, Some(delivery)),
+            Some(spec) => return go_on(&runs, *run, spec, Some(slot), Some(delivery)),
             None => {
                 let workflow = &run.workflow;
                 tracing::warn!(run_id = %id, workflow, "a run is of a workflow that is not here");

@@ -1,7 +1,7 @@
 //! The workflows of a service: what can be run, and the means to run it from its own code.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use serde::Serialize;
@@ -118,6 +118,7 @@ pub(crate) fn runs(
         most,
         active: Mutex::default(),
         queued: AtomicBool::new(false),
+        turn: AtomicUsize::new(0),
         freed: Arc::default(),
         is_kept: AtomicBool::new(false),
     }))

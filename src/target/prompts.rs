@@ -177,6 +177,7 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
                 OnFailure::Retry => "retry",
                 OnFailure::Skip => "skip",
                 OnFailure::Escalate => "escalate",
+                OnFailure::Join => "join",
                 OnFailure::Fallback(_) => "fallback",
             },
             "fallback": match &step.on_failure {

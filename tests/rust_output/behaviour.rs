@@ -185,10 +185,11 @@ fn workflows_say_what_the_file_says() {
     assert_eq!((MATCH.name, MATCH.operation_id, MATCH.agent), ("match", "startMatch", "shop"));
     assert_eq!(MATCH.roles, [""; 0]);
     assert_eq!((MATCH.concurrency, MATCH.timeout_ms), (None, None));
-    let [step] = MATCH.steps else { panic!("one step") };
+    let [step, next] = MATCH.steps else { panic!("two steps") };
     assert_eq!((step.id, step.agent, step.endpoint, step.needs), ("self", "shop", "invoke", &[][..]));
     assert_eq!((step.join, step.when, step.with), (Join::All, None, None));
-    assert_eq!((step.attempts, step.backoff_ms, step.on_failure), (1, 500, OnFailure::Stop));
+    assert_eq!((step.attempts, step.backoff_ms, step.on_failure), (1, 500, OnFailure::Join));
+    assert_eq!((next.id, next.join, next.on_failure), ("next", Join::Any, OnFailure::Stop));
 
     assert_eq!((_1ST_TRY.name, _1ST_TRY.roles), ("1st-try", &["a\"b"][..]));
     assert_eq!((_1ST_TRY.concurrency, _1ST_TRY.timeout_ms), (Some(2), Some(60_000)));

@@ -234,6 +234,53 @@ async fn of_many_calls_behind_an_open_breaker_one_tries() {
 }
 
 #[tokio::test]
+async fn while_one_call_tries_no_other_is_made_however_long_it_takes() {
+    let policy = Policy {
+        breaker_failures: 1,
+        breaker_cooldown_ms: 20,
+        ..Policy::DEFAULT
+    };
+    let server = mock([Script::error(503, "busy")]).await;
+    server.always(Script::text("back").pause(Duration::from_millis(800)));
+    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    invoke(&app, "hi").await.problem(503);
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    // Who tries goes away before it is known, and leaves the turn to the next one.
+    let gone = tokio::time::timeout(Duration::from_millis(400), invoke(&app, "hi"));
+    assert!(gone.await.is_err());
+    assert_eq!(server.requests().len(), 2);
+    let waits = async |ms| {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        invoke(&app, "hi").await.status.as_u16()
+    };
+    let answers = tokio::join!(waits(0), waits(60), waits(120), waits(200));
+    assert_eq!(answers, (200, 503, 503, 503));
+    assert_eq!(server.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn a_model_that_hangs_until_the_agents_time_is_up_has_failed() {
+    let policy = Policy {
+        timeout_ms: Some(100),
+        breaker_failures: 2,
+        breaker_cooldown_ms: 60_000,
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        let server = mock([]).await;
+        server.always(Script::silence());
+        let app = played_by(desk_with(policy), server.settings(kind));
+        for status in [504, 504, 503] {
+            invoke(&app, "hi").await.problem(status);
+        }
+        assert_eq!(server.requests().len(), 2, "the third was not made");
+        assert!(counted(&app, "deadline").await && counted(&app, "breaker").await);
+        // That says nothing about how others fare with it.
+        assert_eq!(get(&app, "/readyz").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_is_refused_opens_no_breaker() {
     let policy = Policy {
         breaker_failures: 1,

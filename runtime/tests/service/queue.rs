@@ -340,3 +340,32 @@ fn a_queue_is_a_url_of_nats() {
         "{error}"
     );
 }
+
+#[test]
+fn the_authorities_of_a_queue_stand_in_a_file() {
+    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    let read = |ca: &str, queue: &str| {
+        let file = format!(
+            "[workflows]\nqueue_ca = \"{ca}\"\n{queue}\n[store]\nurl = \"postgres://me@127.0.0.1/runs\"\n"
+        );
+        Settings::from_text("service.toml", &file, |_| Ok(None))
+    };
+    let queue = "queue = \"tls://nats.example\"";
+    let ca = format!("{tls}/ca.pem");
+    let settings = read(&ca, queue).unwrap();
+    assert_eq!(settings.queue_ca, Some(ca.clone().into()));
+    for (ca, queue, told) in [
+        (&*ca, "", "is of no use without workflows.queue"),
+        (&*format!("{tls}/none.pem"), queue, "can't be read"),
+        (
+            &*format!("{tls}/server.key"),
+            queue,
+            "no certificate in PEM",
+        ),
+    ] {
+        let error = read(ca, queue).unwrap_err().to_string();
+        let expected = "service.toml: workflows.queue_ca: ";
+        assert!(error.starts_with(expected), "{error}");
+        assert!(error.contains(told), "{error}");
+    }
+}

@@ -23,8 +23,19 @@ struct Server {
     child: Child,
 }
 
-fn launch(port: u16, folder: &Path) -> Option<Child> {
-    let server = Command::new("nats-server")
+/// A file that a server with a certificate needs, or who is to trust it.
+fn tls(name: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    Path::new(folder).join(name)
+}
+
+fn launch(port: u16, folder: &Path, is_secure: bool) -> Option<Child> {
+    let mut server = Command::new("nats-server");
+    if is_secure {
+        server.arg("--tls").arg("--tlscert").arg(tls("server.pem"));
+        server.arg("--tlskey").arg(tls("server.key"));
+    }
+    let server = server
         .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
         .arg(folder)
         .args(["--user", "me", "--pass", PASSWORD])
@@ -36,12 +47,12 @@ fn launch(port: u16, folder: &Path) -> Option<Child> {
 
 impl Server {
     /// A server, if there is a program for it.
-    fn start() -> Option<Self> {
+    fn start(is_secure: bool) -> Option<Self> {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
         let folder = std::env::temp_dir().join(format!("agentgen-nats-{}", Uuid::new_v4()));
-        let Some(child) = launch(port, &folder) else {
+        let Some(child) = launch(port, &folder, is_secure) else {
             let told = "not run: tests on a NATS server of their own, as there is no nats-server\n";
             std::io::stdout().write_all(told.as_bytes()).unwrap();
             return None;
@@ -102,7 +113,7 @@ async fn a_queue_that_was_away_is_used_again() {
     let Some(store) = database().await else {
         return;
     };
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Server::start(false) else {
         return store.remove().await;
     };
     // Whether it listens yet or not when the service starts, the service finds it.
@@ -119,7 +130,7 @@ async fn a_queue_that_was_away_is_used_again() {
     server.kill();
     until(async || queue_of(&service).await == "degraded").await;
     completes(&service).await;
-    server.child = launch(server.port, &server.folder).unwrap();
+    server.child = launch(server.port, &server.folder, false).unwrap();
     until(async || queue_of(&service).await == "ok").await;
     completes(&service).await;
     until(async || handed(2).await).await;
@@ -132,5 +143,45 @@ async fn a_queue_that_was_away_is_used_again() {
         assert!(!error.contains("hunter"), "{error}");
     }
     service.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
+    let Some(store) = database().await else {
+        return;
+    };
+    let Some(server) = Server::start(true) else {
+        return store.remove().await;
+    };
+    let listens = async || {
+        let connected = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await;
+        connected.is_ok()
+    };
+    until(listens).await;
+    let login = "me:hunter2%40+%26@";
+    for scheme in ["tls", "nats"] {
+        let settings = Settings {
+            queue: Some(Secret::new(format!(
+                "{scheme}://{login}localhost:{}",
+                server.port
+            ))),
+            ..server.settings(&store, login)
+        };
+        // Those that the system trusts do not know it, which is no reason to do without a queue.
+        let error = refused(settings.clone()).await;
+        assert!(error.starts_with("workflows.queue: "), "{error}");
+        assert!(error.contains("certificate"), "{error}");
+        assert!(error.contains("workflows.queue_ca"), "{error}");
+        assert!(!error.contains("hunter"), "{error}");
+        let settings = Settings {
+            queue_ca: Some(tls("ca.pem")),
+            ..settings
+        };
+        let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
+        until(async || queue_of(&service).await == "ok").await;
+        completes(&service).await;
+        service.stop().await;
+    }
     store.remove().await;
 }

@@ -241,6 +241,30 @@ async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
 }
 
 #[tokio::test]
+async fn what_comes_behind_an_event_that_never_was_is_not_waited_for() {
+    let stage = Stage::new(workflow(vec![step("a", &[], "hang")]));
+    let place = stage.begin().await;
+    let path = format!("{place}/events");
+    let from = async |id: &str| {
+        send(
+            &stage.app,
+            request("GET", &path, &[("last-event-id", id)], ""),
+        )
+        .await
+    };
+    for wrong in ["99", "-1", "1 ", "1.0", "99999999999999999999"] {
+        from(wrong).await.problem(400);
+    }
+    crate::support::post(&stage.app, &format!("{place}/cancel"), "").await;
+    // Nothing was read yet: all of it comes, to the end.
+    for first in ["", "0"] {
+        let all = events(&from(first).await.text);
+        assert_eq!(gist(&all).last().unwrap(), "run.finished", "{first}");
+        assert_eq!(all[0].0, 1, "{first}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_workflow_decides_about_a_failure_is_told_behind_it_and_counted() {
     for (on_failure, told) in [
         (OnFailure::Skip, &["skip"][..]),

@@ -153,7 +153,7 @@ async fn a_handlers_misfortunes_have_their_status() {
     let problem = get(&app(), "/shelves/1/search?query=slow")
         .await
         .problem(504);
-    assert_eq!(problem["detail"], "the run took longer than 200 ms");
+    assert_eq!(problem["detail"], "the answer took longer than 200 ms");
 }
 
 #[tokio::test]
@@ -196,7 +196,7 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
         assert_eq!(events[3].2["problem"]["status"], 504);
         assert_eq!(
             events[3].2["problem"]["detail"],
-            "the run took longer than 50 ms"
+            "the answer took longer than 50 ms"
         );
     }
 }

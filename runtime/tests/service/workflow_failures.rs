@@ -1,10 +1,13 @@
 //! What comes of steps that fail, of time that is up, and of runs that are called off.
 
+use std::time::Duration;
+
 use agentgen_runtime::Settings;
-use agentgen_runtime::workflow::{OnFailure, StepSpec, Template};
+use agentgen_runtime::workflow::{Join, OnFailure, StepSpec, Template};
 use serde_json::{Value, json};
 
 use crate::orchestra::{STEP, Stage, diamond, of, statuses, step, workflow};
+use crate::run_events::gist;
 use crate::stores::on_each;
 use crate::support::{get, post};
 
@@ -90,6 +93,7 @@ async fn a_failure_does_what_the_step_says() {
 
     let (report, _) = failing(OnFailure::Skip, "refuse").await;
     assert_eq!(report["status"], "completed_with_failures");
+    assert_eq!(report["error"], "it went on without what failed: `first`");
     assert_eq!(statuses(&report), ["failed", "succeeded", "succeeded"]);
 
     let (report, asked) = failing(OnFailure::Fallback("helper"), "flaky 1").await;
@@ -107,6 +111,92 @@ async fn a_failure_does_what_the_step_says() {
     let (report, _) = failing(OnFailure::Fallback("helper"), "refuse").await;
     assert_eq!(report["status"], "failed");
     assert_eq!(statuses(&report)[0], "failed");
+}
+
+#[tokio::test]
+async fn a_step_under_way_tells_how_often_it_was_asked_also_when_it_is_called_off() {
+    let tries = StepSpec {
+        attempts: 3,
+        backoff_ms: 1,
+        ..step("a", &[], "flaky 1")
+    };
+    let hangs = StepSpec {
+        attempts: 2,
+        timeout_ms: Some(100),
+        backoff_ms: 60_000,
+        ..step("b", &["a"], "hang")
+    };
+    let stage = Stage::new(workflow(vec![tries, hangs]));
+    let place = stage.begin().await;
+    let seen = async |error: bool| loop {
+        let report = get(&stage.app, &place).await.json();
+        let b = of(&report, "b");
+        if b["status"] == "running" && b["error"].is_object() == error {
+            return report;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let report = seen(false).await;
+    let a = of(&report, "a");
+    assert_eq!((&a["attempts"], &a["error"]), (&json!(2), &Value::Null));
+    assert_eq!(of(&report, "b")["attempts"], 1);
+    seen(true).await;
+    post(&stage.app, &format!("{place}/cancel"), "").await;
+    let report = stage.over(&place).await;
+    let b = of(&report, "b");
+    assert_eq!(
+        (&b["status"], &b["attempts"]),
+        (&json!("cancelled"), &json!(1))
+    );
+    assert_eq!(b["error"]["status"], 504);
+}
+
+/// `a` that fails and `b`, and `c` that needs them in the way of `join`.
+async fn joined(join: Join, on_failure: OnFailure, second: &str) -> (Value, Vec<String>) {
+    let first = StepSpec {
+        on_failure,
+        ..step("a", &[], "refuse")
+    };
+    let second = StepSpec {
+        on_failure: OnFailure::Join,
+        ..step("b", &[], second)
+    };
+    let third = StepSpec {
+        join,
+        ..step("c", &["a", "b"], "so")
+    };
+    let stage = Stage::new(workflow(vec![first, second, third]));
+    let place = stage.begin().await;
+    let report = stage.over(&place).await;
+    (report, gist(&stage.events(&place).await))
+}
+
+#[tokio::test]
+async fn a_failure_that_a_join_can_do_without_does_not_end_the_run() {
+    for join in [Join::Any, Join::Quorum(1)] {
+        for on_failure in [OnFailure::Join, OnFailure::Fallback("helper")] {
+            let (report, events) = joined(join, on_failure, "wait 50").await;
+            assert_eq!(report["status"], "completed_with_failures", "{report}");
+            assert_eq!(statuses(&report), ["failed", "succeeded", "succeeded"]);
+            assert!(events.contains(&"policy.applied a skip".to_owned()));
+        }
+        let (report, events) = joined(join, OnFailure::Join, "refuse").await;
+        assert_eq!(report["status"], "failed", "{report}");
+        assert_eq!(statuses(&report), ["failed", "failed", "skipped"]);
+        let told = "the step `a` failed, and too few others can succeed for `c`";
+        assert_eq!(report["error"], told);
+        let stops = |event: &&String| event.ends_with(" stop");
+        assert_eq!(events.iter().filter(stops).count(), 1, "{events:?}");
+        let (report, _) = joined(join, OnFailure::Stop, "wait 50").await;
+        assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+    }
+    for join in [Join::All, Join::Quorum(2)] {
+        let (report, _) = joined(join, OnFailure::Join, "wait 50").await;
+        assert_eq!(report["status"], "failed", "{report}");
+        let error = report["error"].as_str().unwrap();
+        assert!(error.starts_with("the step `a` failed"), "{error}");
+        assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+    }
 }
 
 #[tokio::test]
