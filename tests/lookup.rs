@@ -300,6 +300,10 @@ fn searches_that_can_be() {
         search(&all, &output),
         search("query: string", "hits(array): { text: string }"),
         search("query: string, (*): string", "hits(array): {}"),
+        search(
+            "query: string, updated_after?: string, years?(array): integer, drafts?(array): boolean",
+            "hits(array): { text: string }",
+        ),
         "endpoints:\n  find: { handler: search, path: '/{language}/find', method: get, input: { language: string, query: string } }".to_owned(),
         "endpoints:\n  find: { handler: search, stream: true }".to_owned(),
     ] {
@@ -348,9 +352,9 @@ fn searches_that_cannot_take_this() {
             &["8:31 AG042 `limit` in the input of a search can't be text; make it a whole number"],
         ),
         (
-            "query: string, updated_after?: string",
+            "query: string, updated_after?: integer",
             &[
-                "8:31 AG042 `updated_after` in the input of a search can't be text; make it a text with `format: date-time`",
+                "8:31 AG042 `updated_after` in the input of a search can't be a whole number; make it a text with `format: date-time`",
             ],
         ),
         (
@@ -360,15 +364,15 @@ fn searches_that_cannot_take_this() {
             ],
         ),
         (
-            "query: string, tags(array): integer",
+            "query: string, tags(array): any",
             &[
-                "8:31 AG042 `tags` in the input of a search can't be a list, each item a whole number; make it a text, a number, true or false, or a list of texts, as filters are",
+                "8:31 AG042 `tags` in the input of a search can't be a list, each item any value; make it a text, a number, true or false, or a list of such, as filters are",
             ],
         ),
         (
             "query: string, about(object): { a: string }",
             &[
-                "8:31 AG042 `about` in the input of a search can't be an object; make it a text, a number, true or false, or a list of texts, as filters are",
+                "8:31 AG042 `about` in the input of a search can't be an object; make it a text, a number, true or false, or a list of such, as filters are",
             ],
         ),
         (
