@@ -9,17 +9,22 @@ use crate::embedder::{Embedder, Purpose};
 use crate::error::AgentError;
 use crate::filter::Condition;
 use crate::metrics::Metrics;
-use crate::passages::split;
+use crate::passages::{Section, split};
 use crate::spec::AgentSpec;
+
+/// How many passages are embedded for one request at most: headings can make many of a short text.
+const MOST_PASSAGES: usize = 8_192;
 
 /// The documents of a service, and what embeds them.
 pub(crate) struct Library {
     /// Where the documents are.
     pub(crate) store: Arc<dyn DocumentStore>,
     embedder: Arc<dyn Embedder>,
+    /// What a passage scores at least to be found.
+    min_score: f64,
     metrics: Arc<Metrics>,
-    /// The collections that were looked through for passages of other models.
-    looked_at: Mutex<BTreeSet<String>>,
+    /// The collections in which nothing is left that another model embedded.
+    of_one_model: Mutex<BTreeSet<String>>,
 }
 
 /// What is looked for.
@@ -37,17 +42,19 @@ pub(crate) struct Lookup<'a> {
 }
 
 impl Library {
-    /// Documents in `store`, embedded by `embedder`.
+    /// Documents in `store`, embedded by `embedder`; `min_score` is said instead of the embedder's own.
     pub(crate) fn new(
         store: Arc<dyn DocumentStore>,
         embedder: Arc<dyn Embedder>,
+        min_score: Option<f64>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
+            min_score: min_score.unwrap_or_else(|| embedder.min_score()),
             embedder,
             metrics,
-            looked_at: Mutex::default(),
+            of_one_model: Mutex::default(),
         }
     }
 
@@ -62,20 +69,23 @@ impl Library {
         collection: &str,
         documents: Vec<Document>,
     ) -> Result<Vec<usize>, AgentError> {
-        let split = documents.iter().map(|document| {
-            let sections = split(&document.text).into_iter();
-            let titled = sections.map(|section| {
-                let title = section.heading.or_else(|| document.head.title.clone());
-                (title, section.text)
-            });
-            titled.collect::<Vec<_>>()
-        });
+        let split = documents.iter().map(|document| split(&document.text));
         let split = split.collect::<Vec<_>>();
-        // What a passage stands under is a part of what it says.
-        let texts = split.iter().flatten().map(|(title, text)| match title {
-            Some(title) => format!("{title}\n\n{text}"),
-            None => text.clone(),
-        });
+        let passages = split.iter().map(Vec::len).sum::<usize>();
+        if passages > MOST_PASSAGES {
+            let why = format!(
+                "must come to {MOST_PASSAGES} passages at most, and comes to {passages}: put fewer of them at a time, \
+                 with fewer headings"
+            );
+            return Err(AgentError::invalid("/documents", why));
+        }
+        let texts = documents
+            .iter()
+            .zip(&split)
+            .flat_map(|(document, sections)| {
+                let title = document.head.title.as_deref();
+                sections.iter().map(move |section| embedded(title, section))
+            });
         let texts = texts.collect::<Vec<_>>();
         let mut vectors = self.embed(&texts, Purpose::Document).await?.into_iter();
         let counts = split.iter().map(Vec::len).collect();
@@ -84,15 +94,19 @@ impl Library {
             .zip(split)
             .map(|(document, sections)| {
                 let passages = sections.into_iter().zip(&mut vectors);
-                let passages = passages.map(|((title, text), vector)| EmbeddedPassage {
-                    title,
-                    text,
+                let passages = passages.map(|(mut section, vector)| EmbeddedPassage {
+                    title: section
+                        .headings
+                        .pop()
+                        .or_else(|| document.head.title.clone()),
+                    text: section.text,
                     vector,
                 });
+                let passages = passages.collect();
                 EmbeddedDocument {
                     document,
                     model: self.model().to_owned(),
-                    passages: passages.collect(),
+                    passages,
                 }
             });
         self.store.put(collection, embedded.collect()).await?;
@@ -128,7 +142,10 @@ impl Library {
         }
     }
 
-    /// The passages that are nearest to a query.
+    /// The passages that are nearest to a query. One that says nothing finds nothing.
+    ///
+    /// # Errors
+    /// What the store and the embedder say, and 503 while something is in the collection that another model embedded.
     pub(crate) async fn search(&self, lookup: Lookup<'_>) -> Result<Found, AgentError> {
         let Lookup {
             collection,
@@ -137,18 +154,25 @@ impl Library {
             limit,
             count,
         } = lookup;
+        if query.trim().is_empty() {
+            let total = count.then_some(0);
+            return Ok(Found {
+                total,
+                ..Found::default()
+            });
+        }
+        self.refuse_others(collection).await?;
         let query = [query.to_owned()];
         let mut vectors = self.embed(&query, Purpose::Query).await?;
         let query = PassageQuery {
             model: self.model().to_owned(),
             vector: vectors.pop().unwrap_or_default(),
             filter,
+            min_score: self.min_score,
             limit,
             count,
         };
-        let found = self.store.search(collection, &query).await?;
-        self.warn_of_others(collection).await;
-        Ok(found)
+        self.store.search(collection, &query).await
     }
 
     /// The passages of an agent's documents that are nearest to a query.
@@ -171,24 +195,45 @@ impl Library {
         Ok(self.search(lookup).await?.passages)
     }
 
-    /// Warns once of passages that no search finds any more.
-    async fn warn_of_others(&self, collection: &str) {
-        let is_new = self
-            .looked_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(collection.to_owned());
-        if !is_new {
-            return;
+    /// Refuses to search a collection in which something can't be found any more, because another model embedded it:
+    /// an answer without it would look like a whole one. Whatever is put is embedded by the model of now, so that a
+    /// collection where nothing else is left is not looked through again.
+    async fn refuse_others(&self, collection: &str) -> Result<(), AgentError> {
+        let known = || {
+            let known = self.of_one_model.lock();
+            known.unwrap_or_else(PoisonError::into_inner)
+        };
+        if known().contains(collection) {
+            return Ok(());
         }
         let model = self.model();
-        if let Ok(true) = self.store.has_others(collection, model).await {
-            tracing::warn!(
-                collection,
-                model,
-                "documents that another model embedded are not found: put them again"
-            );
+        if !self.store.has_others(collection, model).await? {
+            known().insert(collection.to_owned());
+            return Ok(());
         }
+        let why = format!(
+            "the collection `{collection}` has documents that another model than `{model}` embedded: they have to be \
+             put again, or deleted"
+        );
+        tracing::error!(collection, model, "{why}");
+        Err(AgentError::unavailable(why))
+    }
+}
+
+/// What is embedded of a passage: what it stands under is a part of what it says, a line for each title.
+fn embedded(title: Option<&str>, section: &Section) -> String {
+    let mut titles = section
+        .headings
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>();
+    // As a rule, the first heading is the title.
+    if let Some(title) = title.filter(|title| titles.first() != Some(title)) {
+        titles.insert(0, title);
+    }
+    match titles.is_empty() {
+        true => section.text.clone(),
+        false => format!("{}\n\n{}", titles.join("\n"), section.text),
     }
 }
 

@@ -66,6 +66,7 @@ fn toward(vector: [f32; 3], limit: u32) -> PassageQuery {
         model: "a".to_owned(),
         vector: unit(vector),
         filter: Vec::new(),
+        min_score: 0.0,
         limit,
         count: true,
     }
@@ -179,6 +180,13 @@ async fn the_nearest_are_found_and_all_above_zero_counted() {
             .await
             .unwrap();
         assert_eq!((all.passages.len(), all.total), (38, Some(38)));
+        let near = PassageQuery {
+            min_score: 0.75,
+            ..toward([1.0, 0.0, 0.0], 3)
+        };
+        let found = store.search(collection, &near).await.unwrap();
+        // From 22 on: 1.2 / sqrt(1.2 * 1.2 + 1) is 0.768, and of 21 it is 0.740.
+        assert_eq!((found.passages.len(), found.total), (3, Some(2 * 8)));
         let uncounted = PassageQuery {
             count: false,
             ..toward([1.0, 0.0, 0.0], 0)

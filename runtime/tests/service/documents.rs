@@ -202,6 +202,9 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
     assert_eq!(put(&app, json!([])).await.pointers(), ["/documents"]);
     let many = (0..65).map(|_| good.clone()).collect::<Value>();
     assert_eq!(put(&app, many).await.pointers(), ["/documents"]);
+    let headings = json!([{ "id": "many", "text": "# a\nb\n".repeat(8_193) }]);
+    assert_eq!(put(&app, headings).await.pointers(), ["/documents"]);
+    get(&app, &format!("{DOCUMENTS}/many")).await.problem(404);
     post(&app, DOCUMENTS, "{").await.problem(400);
     send(
         &app,

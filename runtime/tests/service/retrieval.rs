@@ -198,7 +198,7 @@ async fn a_stream_tells_which_passages_were_retrieved_and_they_are_counted() {
     for line in [
         r#"agentgen_passages_retrieved_total{agent="reader"} 2"#,
         r#"agentgen_searches_total{agent="reader"} 1"#,
-        r#"agentgen_embedded_texts_total{model="hashing-512"} 7"#,
+        r#"agentgen_embedded_texts_total{model="hashing-2048"} 7"#,
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }

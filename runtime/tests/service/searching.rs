@@ -38,7 +38,7 @@ async fn the_nearest_passages_come_first_with_all_that_the_schema_has_room_for()
     let scores = scores.collect::<Vec<_>>();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
     assert!(scores.iter().all(|score| *score > 0.0 && *score <= 1.0));
-    assert_eq!(found["model"], "hashing-512");
+    assert_eq!(found["model"], "hashing-2048");
     assert_eq!(found["total"], hits.len());
     let ships = hits.iter().find(|hit| hit["document"] == "docs/ships.md");
     assert_eq!(ships.unwrap().get("title"), None, "it has none");
@@ -160,8 +160,8 @@ async fn embeddings_are_the_same_every_time_and_of_length_one() {
     let texts = json!({ "texts": ["the sea", "a loaf of bread", "the seas", "the sea"] });
     let first = ask(&app, "/embed", texts.clone()).await;
     assert_eq!(first, ask(&room(), "/embed", texts).await);
-    assert_eq!(first["model"], "hashing-512");
-    assert_eq!(first["dimensions"], 512);
+    assert_eq!(first["model"], "hashing-2048");
+    assert_eq!(first["dimensions"], 2048);
     let vectors = first["vectors"].as_array().unwrap().iter();
     let vectors = vectors.map(|vector| {
         let numbers = vector.as_array().unwrap().iter();
@@ -291,6 +291,7 @@ async fn exact_search_among_50_000_passages_takes_milliseconds() {
             model: "m".to_owned(),
             vector,
             filter: Vec::new(),
+            min_score: 0.0,
             limit: 10,
             count: true,
         };
