@@ -43,6 +43,7 @@ pub fn default() -> (Json, Json) {
             "text": "string, the passage",
             "document": "string, the document it is from",
             "title?": "string, the title of the document",
+            "heading?": "string, what the passage stands under",
         },
         "total": "integer, how many passages fit the filters",
     });
@@ -165,13 +166,19 @@ fn check_hit(hit: &[Field], span: Span, output: &Schema, report: &mut Report) {
     }
     let number = ("a number", |ty: &Type| matches!(ty, Type::Number(_)));
     expected.property(hit, "score", Presence::Free, number, report);
-    for name in ["title", "language"] {
+    for name in ["title", "heading", "language"] {
         expected.property(hit, name, Presence::Optional, text(), report);
     }
     let moment = (MOMENT, is_moment);
     expected.property(hit, "updated_at", Presence::Optional, moment, report);
     for field in hit {
-        let value = ("a text, a number, or true or false", is_scalar);
+        let value = (
+            "a text, a number, true or false, or a list of such",
+            |ty: &Type| {
+                is_scalar(ty)
+                    || matches!(ty, Type::Array(array) if is_scalar(bare(&array.items, output)))
+            },
+        );
         if KNOWN_HIT.contains(&field.name.as_str()) {
             continue;
         }
@@ -195,11 +202,12 @@ fn is_moment(ty: &Type) -> bool {
     matches!(ty, Type::DateTime | Type::String(_))
 }
 
-const KNOWN_HIT: [&str; 7] = [
+const KNOWN_HIT: [&str; 8] = [
     "id",
     "score",
     "text",
     "title",
+    "heading",
     "document",
     "language",
     "updated_at",

@@ -126,12 +126,24 @@ impl Validate for GivenDocument {
             v.properties(self.metadata.len(), None, Some(MOST_METADATA));
             for (name, value) in &self.metadata {
                 v.at(name, |v| match value {
-                    Value::String(text) => v.length(text, None, Some(LONGEST_METADATA)),
-                    Value::Number(_) | Value::Bool(_) => {}
-                    _ => v.fail("must be a string, a number, or true or false"),
+                    Value::Array(values) => {
+                        v.items(values.len(), None, Some(MOST_METADATA));
+                        for (index, value) in values.iter().enumerate() {
+                            v.index(index, |v| scalar(value, v));
+                        }
+                    }
+                    value => scalar(value, v),
                 });
             }
         });
+    }
+}
+
+fn scalar(value: &Value, v: &mut Validator) {
+    match value {
+        Value::String(text) => v.length(text, None, Some(LONGEST_METADATA)),
+        Value::Number(_) | Value::Bool(_) => {}
+        _ => v.fail("must be a string, a number, true or false, or a list of such"),
     }
 }
 

@@ -135,16 +135,18 @@ impl HitForm {
 fn property(passage: &Passage, name: &str) -> Option<Value> {
     let DocumentHead {
         id,
+        title,
         language,
         updated_at,
         metadata,
-        ..
     } = &passage.document;
+    let heading = &passage.title;
     match name {
         "id" => Some(passage.id().into()),
         "score" => Some(passage.score.into()),
         "text" => Some(passage.text.as_str().into()),
-        "title" => passage.title.as_deref().map(Value::from),
+        "title" => title.as_deref().or(heading.as_deref()).map(Value::from),
+        "heading" => heading.as_deref().map(Value::from),
         "document" => Some(id.as_str().into()),
         "language" => language.as_deref().map(Value::from),
         "updated_at" => updated_at.map(|moment| moment.to_string().into()),

@@ -87,7 +87,8 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
         head.title = Some("A \0 title".to_owned());
         head.language = Some("de-AT".to_owned());
         head.updated_at = Some("2026-11-21T10:00:00.25+01:00".parse().unwrap());
-        let metadata = json!({ "a.b": "dotted", "n": 5, "f": 2.5, "yes": true });
+        let metadata =
+            json!({ "a.b": "dotted", "n": 5, "f": 2.5, "yes": true, "l": ["x", 1, false], "none": [] });
         head.metadata = metadata.as_object().unwrap().clone();
         first.document.text = "one \0 %00 🦀 'quoted' \u{1b}".to_owned();
         let kept = first.document.clone();
@@ -231,7 +232,7 @@ async fn filters_mean_the_same_everywhere() {
                     ),
                     with(
                         "text",
-                        json!({ "n": "5", "yes": false, "a.b": "y" }),
+                        json!({ "n": "5", "yes": false, "a.b": "y", "tags": ["x", 7, "y"] }),
                         Some("2027-01-01T00:00:00Z"),
                     ),
                 ],
@@ -270,6 +271,10 @@ async fn filters_mean_the_same_everywhere() {
             search(vec![one_of("a.b", json!(["x", "z"]))]).await,
             ["five"]
         );
+        for tag in [json!(["x"]), json!([7.0]), json!(["z", "y"])] {
+            assert_eq!(search(vec![one_of("tags", tag)]).await, ["text"]);
+        }
+        assert!(search(vec![one_of("tags", json!(["z"]))]).await.is_empty());
         assert_eq!(
             search(vec![one_of("title", json!(["A title"]))]).await,
             ["titled"]

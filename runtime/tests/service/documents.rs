@@ -130,7 +130,7 @@ async fn long_texts_are_cut_at_headings_and_paragraphs() {
         .unwrap()
         .clone();
     passages.sort_by_key(|hit| hit["id"].as_str().unwrap().to_owned());
-    let titles = passages.iter().map(|hit| hit["title"].as_str().unwrap());
+    let titles = passages.iter().map(|hit| hit["heading"].as_str().unwrap());
     let titles = titles.collect::<Vec<_>>();
     assert_eq!(
         titles,
@@ -180,7 +180,15 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
             "/documents/0/updated_at",
         ),
         (
-            json!({ "text": "x", "metadata": { "a": [1] } }),
+            json!({ "text": "x", "metadata": { "a": [1, [2]] } }),
+            "/documents/0/metadata/a/1",
+        ),
+        (
+            json!({ "text": "x", "metadata": { "a": vec![1; 33] } }),
+            "/documents/0/metadata/a",
+        ),
+        (
+            json!({ "text": "x", "metadata": { "a": {} } }),
             "/documents/0/metadata/a",
         ),
         (

@@ -104,6 +104,9 @@ async fn the_model_is_given_passages_as_data_and_can_cite_no_others() {
             last.ends_with(&format!("</passages>\n\n{question}")),
             "{last}"
         );
+        let given = json!({ "id": "tides#1", "document": "Tides", "title": "Spring tides",
+            "text": "At full moon the sea rises highest." });
+        assert!(last.contains(&given.to_string()), "{last}");
     }
 }
 
