@@ -1,7 +1,7 @@
 //! The documents of a service: split and embedded when they are put, looked up by what they say.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::document::{Document, EmbeddedDocument, EmbeddedPassage, Passage};
 use crate::document_store::{DocumentStore, Found, PassageQuery};
@@ -23,8 +23,8 @@ pub(crate) struct Library {
     /// What a passage scores at least to be found.
     min_score: f64,
     metrics: Arc<Metrics>,
-    /// The collections in which nothing is left that another model embedded.
-    of_one_model: Mutex<BTreeSet<String>>,
+    /// Collections, each with the one model that all in it is embedded by.
+    of_one_model: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// What is looked for.
@@ -87,7 +87,9 @@ impl Library {
                 sections.iter().map(move |section| embedded(title, section))
             });
         let texts = texts.collect::<Vec<_>>();
-        let mut vectors = self.embed(&texts, Purpose::Document).await?.into_iter();
+        let vectors = self.embed(&texts, Purpose::Document).await?;
+        let model = self.model_of(&vectors);
+        let mut vectors = vectors.into_iter();
         let counts = split.iter().map(Vec::len).collect();
         let embedded = documents
             .into_iter()
@@ -105,18 +107,35 @@ impl Library {
                 let passages = passages.collect();
                 EmbeddedDocument {
                     document,
-                    model: self.model().to_owned(),
+                    model: model.clone(),
                     passages,
                 }
             });
         self.store.put(collection, embedded.collect()).await?;
+        self.of_one_model()
+            .retain(|(known, other)| known != collection || *other == model);
         Ok(counts)
+    }
+
+    /// What is kept as the model of these vectors: where only they tell their size, with it, since the name may come to
+    /// stand for another model.
+    fn model_of(&self, vectors: &[Vec<f32>]) -> String {
+        let model = self.model();
+        match (self.embedder.dimensions(), vectors.first()) {
+            (None, Some(vector)) => format!("{model}/{}", vector.len()),
+            _ => model.to_owned(),
+        }
+    }
+
+    fn of_one_model(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        let known = self.of_one_model.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vectors of texts, one for each.
     ///
     /// # Errors
-    /// What the embedder says, and 500 if it gives another number of vectors.
+    /// What the embedder says, and 500 if it gives another number of vectors, or some of different sizes.
     pub(crate) async fn embed(
         &self,
         texts: &[String],
@@ -132,12 +151,14 @@ impl Library {
             Err(error) => self.metrics.embedding_failed(model, error.kind()),
         }
         let vectors = embedded?;
-        match vectors.len() == texts.len() {
+        let is_even = vectors.windows(2).all(|two| two[0].len() == two[1].len());
+        match vectors.len() == texts.len() && is_even {
             true => Ok(vectors),
             false => Err(AgentError::Internal(format!(
-                "the embedder `{model}` gave {} vectors for {} texts",
+                "the embedder `{model}` gave {} vectors for {} texts{}",
                 vectors.len(),
-                texts.len()
+                texts.len(),
+                if is_even { "" } else { ", of different sizes" }
             ))),
         }
     }
@@ -161,11 +182,12 @@ impl Library {
                 ..Found::default()
             });
         }
-        self.refuse_others(collection).await?;
         let query = [query.to_owned()];
         let mut vectors = self.embed(&query, Purpose::Query).await?;
+        let model = self.model_of(&vectors);
+        self.refuse_others(collection, &model).await?;
         let query = PassageQuery {
-            model: self.model().to_owned(),
+            model,
             vector: vectors.pop().unwrap_or_default(),
             filter,
             min_score: self.min_score,
@@ -196,19 +218,15 @@ impl Library {
     }
 
     /// Refuses to search a collection in which something can't be found any more, because another model embedded it:
-    /// an answer without it would look like a whole one. Whatever is put is embedded by the model of now, so that a
-    /// collection where nothing else is left is not looked through again.
-    async fn refuse_others(&self, collection: &str) -> Result<(), AgentError> {
-        let known = || {
-            let known = self.of_one_model.lock();
-            known.unwrap_or_else(PoisonError::into_inner)
-        };
-        if known().contains(collection) {
+    /// an answer without it would look like a whole one. A collection where nothing else is left is not looked through
+    /// again until something else is put.
+    async fn refuse_others(&self, collection: &str, model: &str) -> Result<(), AgentError> {
+        let known = (collection.to_owned(), model.to_owned());
+        if self.of_one_model().contains(&known) {
             return Ok(());
         }
-        let model = self.model();
         if !self.store.has_others(collection, model).await? {
-            known().insert(collection.to_owned());
+            self.of_one_model().insert(known);
             return Ok(());
         }
         let why = format!(

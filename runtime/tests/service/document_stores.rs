@@ -151,6 +151,27 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
 }
 
 #[tokio::test]
+async fn a_document_may_have_more_passages_than_are_sent_at_a_time() {
+    on_each_store(async |store, collection| {
+        let many = [("t", [1.0, 0.0, 0.0]); 600];
+        let documents = vec![
+            document("a", &many[..200]),
+            document("b", &many),
+            document("c", &many[..1]),
+        ];
+        store.put(collection, documents).await.unwrap();
+        let query = toward([1.0, 0.0, 0.0], 1);
+        let found = store.search(collection, &query).await.unwrap();
+        assert_eq!(found.total, Some(801));
+        let few = vec![document("b", &many[..2])];
+        store.put(collection, few).await.unwrap();
+        let found = store.search(collection, &query).await.unwrap();
+        assert_eq!(found.total, Some(203));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_nearest_are_found_and_all_above_zero_counted() {
     on_each_store(async |store, collection| {
         let documents = (0..30_u8).map(|n| {

@@ -194,7 +194,7 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
     ] {
         let refused = post(&other, path, &body.to_string()).await.problem(503);
         let told = refused["detail"].as_str().unwrap();
-        assert!(told.contains("`shelf` has documents that another model than `mock:small`"));
+        assert!(told.contains("`shelf` has documents that another model than `mock:small/64`"));
     }
     put(&other, json!([{ "id": "bread", "text": "bread" }])).await;
     post(&other, "/search", &query.to_string())
@@ -211,6 +211,28 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
     post(&hashing, "/search", &query.to_string())
         .await
         .problem(503);
+}
+
+#[tokio::test]
+async fn a_name_that_comes_to_stand_for_another_model_is_not_compared() {
+    let (server, app) = served().await;
+    shelf(&app).await;
+    let query = json!({ "query": "bread" });
+    assert_eq!(hits(&app, query.clone()).await[0], "bread#0");
+    let other = || {
+        let answer = json!({ "data": [{ "embedding": [3, 4] }] }).to_string();
+        server.push_embedding(Script::replay(200, "application/json", answer));
+    };
+    other();
+    let refused = post(&app, "/search", &query.to_string()).await.problem(503);
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("another model than `mock:small/2`"), "{told}");
+    assert_eq!(hits(&app, query.clone()).await[0], "bread#0");
+    other();
+    put(&app, json!([{ "id": "salt", "text": "salt" }])).await;
+    post(&app, "/search", &query.to_string()).await.problem(503);
+    put(&app, json!([{ "id": "salt", "text": "salt" }])).await;
+    assert_eq!(hits(&app, query).await[0], "bread#0");
 }
 
 #[tokio::test]
