@@ -12,6 +12,8 @@ use crate::metrics::Metrics;
 use crate::passages::{Section, split};
 use crate::spec::AgentSpec;
 
+/// How much of a text is looked for, in characters: a model of embeddings refuses what is longer than it reads.
+const LONGEST_QUERY: usize = 4_000;
 /// How many passages are embedded for one request at most: headings can make many of a short text.
 const MOST_PASSAGES: usize = 8_192;
 
@@ -182,7 +184,7 @@ impl Library {
                 ..Found::default()
             });
         }
-        let query = [query.to_owned()];
+        let query = [query.chars().take(LONGEST_QUERY).collect()];
         let mut vectors = self.embed(&query, Purpose::Query).await?;
         let model = self.model_of(&vectors);
         self.refuse_others(collection, &model).await?;

@@ -270,6 +270,17 @@ async fn a_query_that_says_nothing_is_not_sent() {
     assert_eq!(server.requests().len(), before);
 }
 
+#[tokio::test]
+async fn of_a_long_text_the_beginning_is_looked_for() {
+    let (server, app) = served().await;
+    shelf(&app).await;
+    let long = format!("bread {}", "é".repeat(10_000));
+    assert_eq!(hits(&app, json!({ "query": long })).await[0], "bread#0");
+    let asked = server.requests().pop().unwrap().body["input"][0].clone();
+    let beginning = long.chars().take(4_000).collect::<String>();
+    assert_eq!(asked, beginning);
+}
+
 /// Knows one word.
 struct Salt;
 
