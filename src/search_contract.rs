@@ -43,6 +43,7 @@ pub fn default() -> (Json, Json) {
             "text": "string, the passage",
             "document": "string, the document it is from",
             "title?": "string, the title of the document",
+            "heading?": "string, what the passage stands under",
         },
         "total": "integer, how many passages fit the filters",
     });
@@ -70,21 +71,20 @@ fn check_input(input: &Schema, report: &mut Report) {
     let number = ("a whole number", |ty: &Type| matches!(ty, Type::Integer(_)));
     expected.property(known, "limit", Presence::Free, number, report);
     for name in ["updated_after", "updated_before"] {
-        let moment = (MOMENT, |ty: &Type| *ty == Type::DateTime);
-        expected.property(known, name, Presence::Free, moment, report);
+        expected.property(known, name, Presence::Free, (MOMENT, is_moment), report);
     }
-    let list = |ty: &Type| matches!(ty, Type::Array(array) if is_text(bare(&array.items, input)));
+    let list = |ty: &Type, fits: fn(&Type) -> bool| matches!(ty, Type::Array(array) if fits(bare(&array.items, input)));
     for name in ["language", "title", "document"] {
         let texts = ("a text or a list of texts", |ty: &Type| {
-            is_text(ty) || list(ty)
+            is_text(ty) || list(ty, is_text)
         });
         expected.property(known, name, Presence::Free, texts, report);
     }
     // Whatever else is asked for is compared with what documents carry under that name.
     for field in known {
         let value = (
-            "a text, a number, true or false, or a list of texts, as filters are",
-            |ty: &Type| is_scalar(ty) || list(ty),
+            "a text, a number, true or false, or a list of such, as filters are",
+            |ty: &Type| is_scalar(ty) || list(ty, is_scalar),
         );
         if KNOWN_INPUT.contains(&field.name.as_str()) {
             continue;
@@ -103,12 +103,12 @@ fn check_input(input: &Schema, report: &mut Report) {
     if let Type::Object(object) = input.resolve(&input.ty)
         && let Some(extra) = object.extra.as_deref()
         && !is_scalar(bare(extra, input))
-        && !list(bare(extra, input))
+        && !list(bare(extra, input), is_scalar)
     {
         let message = format!("a filter can't be {}", words(bare(extra, input), input));
         report
             .error(Code::BadEndpoint, input.span, message)
-            .advise("let other properties be texts, numbers, truth values or lists of texts");
+            .advise("let other properties be texts, numbers, truth values or lists of such");
     }
 }
 
@@ -166,16 +166,19 @@ fn check_hit(hit: &[Field], span: Span, output: &Schema, report: &mut Report) {
     }
     let number = ("a number", |ty: &Type| matches!(ty, Type::Number(_)));
     expected.property(hit, "score", Presence::Free, number, report);
-    for name in ["title", "language"] {
+    for name in ["title", "heading", "language"] {
         expected.property(hit, name, Presence::Optional, text(), report);
     }
-    // Picoschema has no formats: what is plain text there is still a moment.
-    let moment = (MOMENT, |ty: &Type| {
-        matches!(ty, Type::DateTime | Type::String(_))
-    });
+    let moment = (MOMENT, is_moment);
     expected.property(hit, "updated_at", Presence::Optional, moment, report);
     for field in hit {
-        let value = ("a text, a number, or true or false", is_scalar);
+        let value = (
+            "a text, a number, true or false, or a list of such",
+            |ty: &Type| {
+                is_scalar(ty)
+                    || matches!(ty, Type::Array(array) if is_scalar(bare(&array.items, output)))
+            },
+        );
         if KNOWN_HIT.contains(&field.name.as_str()) {
             continue;
         }
@@ -194,11 +197,17 @@ fn check_hit(hit: &[Field], span: Span, output: &Schema, report: &mut Report) {
     }
 }
 
-const KNOWN_HIT: [&str; 7] = [
+/// Picoschema has no formats: what is plain text there is still a moment, and is refused where it is none.
+fn is_moment(ty: &Type) -> bool {
+    matches!(ty, Type::DateTime | Type::String(_))
+}
+
+const KNOWN_HIT: [&str; 8] = [
     "id",
     "score",
     "text",
     "title",
+    "heading",
     "document",
     "language",
     "updated_at",

@@ -288,7 +288,8 @@ fn searches_that_can_be() {
         "id, score, text, document",
         "id: { type: string }, score: { type: number }, text: { type: string }, title: { type: string }, \
          document: { type: string }, language: { type: [string, 'null'] }, updated_at: { type: string, format: date-time }, \
-         shelf: { type: integer }, loan: { type: boolean }",
+         shelf: { type: integer }, loan: { type: boolean }, heading: { type: string }, \
+         tags: { type: array, items: { type: string } }",
     );
     let output = object(
         "hits, total, model",
@@ -300,6 +301,10 @@ fn searches_that_can_be() {
         search(&all, &output),
         search("query: string", "hits(array): { text: string }"),
         search("query: string, (*): string", "hits(array): {}"),
+        search(
+            "query: string, updated_after?: string, years?(array): integer, drafts?(array): boolean",
+            "hits(array): { text: string }",
+        ),
         "endpoints:\n  find: { handler: search, path: '/{language}/find', method: get, input: { language: string, query: string } }".to_owned(),
         "endpoints:\n  find: { handler: search, stream: true }".to_owned(),
     ] {
@@ -348,9 +353,9 @@ fn searches_that_cannot_take_this() {
             &["8:31 AG042 `limit` in the input of a search can't be text; make it a whole number"],
         ),
         (
-            "query: string, updated_after?: string",
+            "query: string, updated_after?: integer",
             &[
-                "8:31 AG042 `updated_after` in the input of a search can't be text; make it a text with `format: date-time`",
+                "8:31 AG042 `updated_after` in the input of a search can't be a whole number; make it a text with `format: date-time`",
             ],
         ),
         (
@@ -360,15 +365,15 @@ fn searches_that_cannot_take_this() {
             ],
         ),
         (
-            "query: string, tags(array): integer",
+            "query: string, tags(array): any",
             &[
-                "8:31 AG042 `tags` in the input of a search can't be a list, each item a whole number; make it a text, a number, true or false, or a list of texts, as filters are",
+                "8:31 AG042 `tags` in the input of a search can't be a list, each item any value; make it a text, a number, true or false, or a list of such, as filters are",
             ],
         ),
         (
             "query: string, about(object): { a: string }",
             &[
-                "8:31 AG042 `about` in the input of a search can't be an object; make it a text, a number, true or false, or a list of texts, as filters are",
+                "8:31 AG042 `about` in the input of a search can't be an object; make it a text, a number, true or false, or a list of such, as filters are",
             ],
         ),
         (
@@ -436,9 +441,9 @@ fn searches_that_cannot_answer_this() {
         ["9:32 AG042 `score` in a hit can't be a whole number; make it a number"]
     );
     assert_eq!(
-        hit("tags?(array): string"),
+        hit("tags?(array): any"),
         [
-            "9:32 AG042 `tags` in a hit can't be a list, each item text; make it a text, a number, or true or false"
+            "9:32 AG042 `tags` in a hit can't be a list, each item any value; make it a text, a number, true or false, or a list of such"
         ]
     );
     assert_eq!(

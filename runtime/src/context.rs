@@ -223,10 +223,7 @@ impl RunContext {
         called: bool,
     ) -> Result<Vec<Passage>, AgentError> {
         let run = &*self.0;
-        let passages = match query.trim().is_empty() {
-            true => Vec::new(),
-            false => run.library.passages(agent, query, limit).await?,
-        };
+        let passages = run.library.passages(agent, query, limit).await?;
         run.metrics.retrieved(agent.slug, passages.len());
         if called {
             let retrieved = passages.iter().map(|passage| RetrievedPassage {

@@ -29,7 +29,7 @@ pub struct DocumentHead {
     /// When its author changed it last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<DateTime>,
-    /// Whatever else is known of it: texts, numbers, and true or false.
+    /// Whatever else is known of it: texts, numbers, true or false, and lists of such.
     #[serde(default)]
     pub metadata: Map<String, Value>,
 }

@@ -53,6 +53,8 @@ pub struct PassageQuery {
     pub vector: Vec<f32>,
     /// What the documents have to fulfil, each of it.
     pub filter: Vec<Condition>,
+    /// What a passage scores at least. One that does not score above 0 is never found.
+    pub min_score: f64,
     /// How many passages are wanted at most.
     pub limit: u32,
     /// Whether all that there are have to be counted.
@@ -62,7 +64,7 @@ pub struct PassageQuery {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Found {
-    /// The passages with a score above 0, the nearest first; among equals by document and number.
+    /// The passages that score enough, the nearest first; among equals by document and number.
     pub passages: Vec<Passage>,
     /// How many there are, those beyond the limit included, if they were to be counted.
     pub total: Option<u64>,

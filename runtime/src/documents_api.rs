@@ -16,7 +16,7 @@ use crate::claims::Caller;
 use crate::document::{Document, DocumentFacts, DocumentHead};
 use crate::error::AgentError;
 use crate::formats::{DateTime, Uuid};
-use crate::idempotency::Claim;
+use crate::input::Input;
 use crate::limits::within;
 use crate::page::{Page, spelled, text_of, wrong};
 use crate::problem::Problem;
@@ -126,12 +126,24 @@ impl Validate for GivenDocument {
             v.properties(self.metadata.len(), None, Some(MOST_METADATA));
             for (name, value) in &self.metadata {
                 v.at(name, |v| match value {
-                    Value::String(text) => v.length(text, None, Some(LONGEST_METADATA)),
-                    Value::Number(_) | Value::Bool(_) => {}
-                    _ => v.fail("must be a string, a number, or true or false"),
+                    Value::Array(values) => {
+                        v.items(values.len(), None, Some(MOST_METADATA));
+                        for (index, value) in values.iter().enumerate() {
+                            v.index(index, |v| scalar(value, v));
+                        }
+                    }
+                    value => scalar(value, v),
                 });
             }
         });
+    }
+}
+
+fn scalar(value: &Value, v: &mut Validator) {
+    match value {
+        Value::String(text) => v.length(text, None, Some(LONGEST_METADATA)),
+        Value::Number(_) | Value::Bool(_) => {}
+        _ => v.fail("must be a string, a number, true or false, or a list of such"),
     }
 }
 
@@ -255,35 +267,24 @@ async fn put(
     body: Body,
 ) -> Answered {
     let headers = &asked.parts.headers;
-    let mut input = read_body(headers, body, shared.body_limit).await?;
-    let mut claimed = None;
+    let input = read_body(headers, body, shared.body_limit).await?;
     // What is put into two collections is not the same request.
     let operation = format!("putDocuments {collection}");
-    match shared
-        .answers
-        .claim(headers, &caller.subject, operation, &mut input)?
-    {
-        Claim::Keyless => {}
-        Claim::First(claim) => claimed = Some(claim),
-        Claim::Again(answer) => return Ok(written_json(answer)),
-    }
-    let Given { documents } = input.typed(&SHAPE)?;
-    let documents = documents.into_iter().map(Document::from);
-    let documents = documents.collect::<Vec<_>>();
-    let ids = documents.iter().map(|document| document.head.id.clone());
-    let ids = ids.collect::<Vec<_>>();
-    let counts = shared
-        .library
-        .put(collection, documents)
-        .await
-        .map_err(told)?;
-    let put = ids.iter().zip(counts);
-    let put = put.map(|(id, passages)| json!({ "id": id, "passages": passages }));
-    let answer = json!({ "documents": put.collect::<Vec<_>>() }).to_string();
-    if let Some(claimed) = claimed {
-        claimed.keep(&answer);
-    }
-    Ok(written_json(answer))
+    let answer = async |input: Input| {
+        let Given { documents } = input.typed(&SHAPE)?;
+        let documents = documents.into_iter().map(Document::from);
+        let documents = documents.collect::<Vec<_>>();
+        let ids = documents.iter().map(|document| document.head.id.clone());
+        let ids = ids.collect::<Vec<_>>();
+        let put = shared.library.put(collection, documents).await;
+        let counts = put.map_err(told)?;
+        let put = ids.iter().zip(counts);
+        let put = put.map(|(id, passages)| json!({ "id": id, "passages": passages }));
+        Ok(json!({ "documents": put.collect::<Vec<_>>() }).to_string())
+    };
+    let answers = &shared.answers;
+    let answer = answers.once(headers, &caller.subject, operation, input, answer);
+    Ok(written_json(answer.await?))
 }
 
 async fn list(shared: &Shared, collection: &str, asked: &Asked) -> Answered {

@@ -13,6 +13,12 @@ pub trait Embedder: Send + Sync + 'static {
     /// How many numbers a vector has; `None` if only the vectors themselves tell.
     fn dimensions(&self) -> Option<u32>;
 
+    /// What a passage scores at least that a query finds, if nobody says otherwise: where chance alone brings texts a
+    /// little nearer, it is above that.
+    fn min_score(&self) -> f64 {
+        0.0
+    }
+
     /// The vectors of `texts`, one for each in the same order, all of the same size and of length 1. What has no
     /// meaning at all may be all zeros.
     ///

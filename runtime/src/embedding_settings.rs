@@ -17,18 +17,22 @@ use crate::upstream::{self, Upstream};
 pub(crate) const MODEL: &str = "embeddings.model";
 /// The setting that says how many numbers a vector has.
 pub(crate) const DIMENSIONS: &str = "embeddings.dimensions";
+/// The setting that says what a passage scores at least to be found.
+pub(crate) const MIN_SCORE: &str = "embeddings.min_score";
 /// The embedder that needs no provider.
 pub(crate) const HASHING: &str = "hashing";
 /// The most numbers that a vector may have.
 const MOST_DIMENSIONS: u32 = 8_192;
 
 /// What makes the texts of documents comparable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
     /// `hashing`, which needs no provider and knows words only, or `provider:model`.
     pub model: String,
-    /// How many numbers a vector has; `None` is 512 for `hashing`, and what the model gives for any other.
+    /// How many numbers a vector has; `None` is 2,048 for `hashing`, and what the model gives for any other.
     pub dimensions: Option<u32>,
+    /// What a passage scores at least to be found, from 0 to 1; `None` is 0.06 for `hashing`, and 0 for any other.
+    pub min_score: Option<f64>,
     /// The model's provider, if it is not among [`Settings::providers`].
     pub provider: Option<ProviderSettings>,
 }
@@ -38,6 +42,7 @@ impl Default for Embeddings {
         Self {
             model: HASHING.to_owned(),
             dimensions: None,
+            min_score: None,
             provider: None,
         }
     }
@@ -51,8 +56,12 @@ pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartEr
     let Embeddings {
         model,
         dimensions,
+        min_score,
         provider,
     } = &settings.embeddings;
+    if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        return Err(StartError::setting(MIN_SCORE, "must be between 0 and 1"));
+    }
     if dimensions.is_some_and(|dimensions| !(1..=MOST_DIMENSIONS).contains(&dimensions)) {
         let detail = format!("must be between 1 and {MOST_DIMENSIONS}");
         return Err(StartError::setting(DIMENSIONS, detail));

@@ -12,8 +12,8 @@ pub enum Condition {
     UpdatedAfter(DateTime),
     /// It was changed before this moment.
     UpdatedBefore(DateTime),
-    /// What it has under this name is one of these values: texts, numbers, and true or false. The names are `document`
-    /// (its id), `title`, `language`, and those of its metadata.
+    /// What it has under this name is one of these values: texts, numbers, and true or false. Of a list, one of its
+    /// entries is. The names are `document` (its id), `title`, `language`, and those of its metadata.
     OneOf(String, Vec<Value>),
 }
 
@@ -32,10 +32,13 @@ impl Condition {
                     "document" => text(Some(&document.id)),
                     "title" => text(document.title.as_deref()),
                     "language" => text(document.language.as_deref()),
-                    _ => document
-                        .metadata
-                        .get(name)
-                        .is_some_and(|own| values.iter().any(|value| is_same(own, value))),
+                    _ => document.metadata.get(name).is_some_and(|own| {
+                        let own = own
+                            .as_array()
+                            .map_or(std::slice::from_ref(own), Vec::as_slice);
+                        let is_asked = |own| values.iter().any(|value| is_same(own, value));
+                        own.iter().any(is_asked)
+                    }),
                 }
             }
         }

@@ -36,20 +36,18 @@ struct Known {
     since: Instant,
 }
 
-/// What is to be done with a request.
-pub(crate) enum Claim {
-    /// It has no key.
-    Keyless,
+/// A key that was claimed. Dropped without an answer, it is free again: a failure may be tried again.
+struct Claimed {
+    answers: Answers,
+    key: Option<Key>,
+}
+
+/// What is to be done with a request that has a key.
+enum Claim {
     /// It is the first with its key; its answer is to be kept.
     First(Claimed),
     /// It was answered before.
     Again(String),
-}
-
-/// A key that was claimed. Dropped without an answer, it is free again: a failure may be tried again.
-pub(crate) struct Claimed {
-    answers: Answers,
-    key: Option<Key>,
 }
 
 /// The key in `headers`, if there is one.
@@ -72,19 +70,34 @@ pub(crate) fn used_otherwise() -> Box<Problem> {
 }
 
 impl Answers {
-    /// Claims the key in `headers`, if there is one, for the request of `caller` for `operation`.
-    pub(crate) fn claim(
+    /// The JSON that `answer` makes of a request of `caller` for `operation`; that of an earlier one with its key, if
+    /// there was one.
+    ///
+    /// # Errors
+    /// What `answer` says; 409 while the earlier one is being answered, 422 if it was another request.
+    pub(crate) async fn once(
         &self,
         headers: &HeaderMap,
         caller: &str,
         operation: impl Into<Cow<'static, str>>,
-        input: &mut Input,
-    ) -> Result<Claim, Box<Problem>> {
+        mut input: Input,
+        answer: impl AsyncFnOnce(Input) -> Result<String, Box<Problem>>,
+    ) -> Result<String, Box<Problem>> {
         let Some(key) = key(headers)? else {
-            return Ok(Claim::Keyless);
+            return answer(input).await;
         };
         let key = (caller.to_owned(), operation.into(), key);
-        let request = &*input.json()?;
+        match self.claim(key, input.json()?)? {
+            Claim::Again(answer) => Ok(answer),
+            Claim::First(claimed) => {
+                let answer = answer(input).await?;
+                claimed.keep(&answer);
+                Ok(answer)
+            }
+        }
+    }
+
+    fn claim(&self, key: Key, request: &Value) -> Result<Claim, Box<Problem>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match known.get(&key).filter(|known| known.since.elapsed() < KEPT) {
             Some(earlier) if earlier.request != *request => Err(used_otherwise()),
@@ -117,7 +130,7 @@ impl Answers {
 
 impl Claimed {
     /// Keeps the answer.
-    pub(crate) fn keep(mut self, answer: &str) {
+    fn keep(mut self, answer: &str) {
         let Some(key) = self.key.take() else {
             return;
         };

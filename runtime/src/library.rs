@@ -1,7 +1,7 @@
 //! The documents of a service: split and embedded when they are put, looked up by what they say.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::document::{Document, EmbeddedDocument, EmbeddedPassage, Passage};
 use crate::document_store::{DocumentStore, Found, PassageQuery};
@@ -9,17 +9,24 @@ use crate::embedder::{Embedder, Purpose};
 use crate::error::AgentError;
 use crate::filter::Condition;
 use crate::metrics::Metrics;
-use crate::passages::split;
+use crate::passages::{Section, split};
 use crate::spec::AgentSpec;
+
+/// How much of a text is looked for, in characters: a model of embeddings refuses what is longer than it reads.
+const LONGEST_QUERY: usize = 4_000;
+/// How many passages are embedded for one request at most: headings can make many of a short text.
+const MOST_PASSAGES: usize = 8_192;
 
 /// The documents of a service, and what embeds them.
 pub(crate) struct Library {
     /// Where the documents are.
     pub(crate) store: Arc<dyn DocumentStore>,
     embedder: Arc<dyn Embedder>,
+    /// What a passage scores at least to be found.
+    min_score: f64,
     metrics: Arc<Metrics>,
-    /// The collections that were looked through for passages of other models.
-    looked_at: Mutex<BTreeSet<String>>,
+    /// Collections, each with the one model that all in it is embedded by.
+    of_one_model: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// What is looked for.
@@ -37,17 +44,19 @@ pub(crate) struct Lookup<'a> {
 }
 
 impl Library {
-    /// Documents in `store`, embedded by `embedder`.
+    /// Documents in `store`, embedded by `embedder`; `min_score` is said instead of the embedder's own.
     pub(crate) fn new(
         store: Arc<dyn DocumentStore>,
         embedder: Arc<dyn Embedder>,
+        min_score: Option<f64>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
+            min_score: min_score.unwrap_or_else(|| embedder.min_score()),
             embedder,
             metrics,
-            looked_at: Mutex::default(),
+            of_one_model: Mutex::default(),
         }
     }
 
@@ -62,47 +71,73 @@ impl Library {
         collection: &str,
         documents: Vec<Document>,
     ) -> Result<Vec<usize>, AgentError> {
-        let split = documents.iter().map(|document| {
-            let sections = split(&document.text).into_iter();
-            let titled = sections.map(|section| {
-                let title = section.heading.or_else(|| document.head.title.clone());
-                (title, section.text)
-            });
-            titled.collect::<Vec<_>>()
-        });
+        let split = documents.iter().map(|document| split(&document.text));
         let split = split.collect::<Vec<_>>();
-        // What a passage stands under is a part of what it says.
-        let texts = split.iter().flatten().map(|(title, text)| match title {
-            Some(title) => format!("{title}\n\n{text}"),
-            None => text.clone(),
-        });
+        let passages = split.iter().map(Vec::len).sum::<usize>();
+        if passages > MOST_PASSAGES {
+            let why = format!(
+                "must come to {MOST_PASSAGES} passages at most, and comes to {passages}: put fewer of them at a time, \
+                 with fewer headings"
+            );
+            return Err(AgentError::invalid("/documents", why));
+        }
+        let texts = documents
+            .iter()
+            .zip(&split)
+            .flat_map(|(document, sections)| {
+                let title = document.head.title.as_deref();
+                sections.iter().map(move |section| embedded(title, section))
+            });
         let texts = texts.collect::<Vec<_>>();
-        let mut vectors = self.embed(&texts, Purpose::Document).await?.into_iter();
+        let vectors = self.embed(&texts, Purpose::Document).await?;
+        let model = self.model_of(&vectors);
+        let mut vectors = vectors.into_iter();
         let counts = split.iter().map(Vec::len).collect();
         let embedded = documents
             .into_iter()
             .zip(split)
             .map(|(document, sections)| {
                 let passages = sections.into_iter().zip(&mut vectors);
-                let passages = passages.map(|((title, text), vector)| EmbeddedPassage {
-                    title,
-                    text,
+                let passages = passages.map(|(mut section, vector)| EmbeddedPassage {
+                    title: section
+                        .headings
+                        .pop()
+                        .or_else(|| document.head.title.clone()),
+                    text: section.text,
                     vector,
                 });
+                let passages = passages.collect();
                 EmbeddedDocument {
                     document,
-                    model: self.model().to_owned(),
-                    passages: passages.collect(),
+                    model: model.clone(),
+                    passages,
                 }
             });
         self.store.put(collection, embedded.collect()).await?;
+        self.of_one_model()
+            .retain(|(known, other)| known != collection || *other == model);
         Ok(counts)
+    }
+
+    /// What is kept as the model of these vectors: where only they tell their size, with it, since the name may come to
+    /// stand for another model.
+    fn model_of(&self, vectors: &[Vec<f32>]) -> String {
+        let model = self.model();
+        match (self.embedder.dimensions(), vectors.first()) {
+            (None, Some(vector)) => format!("{model}/{}", vector.len()),
+            _ => model.to_owned(),
+        }
+    }
+
+    fn of_one_model(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        let known = self.of_one_model.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vectors of texts, one for each.
     ///
     /// # Errors
-    /// What the embedder says, and 500 if it gives another number of vectors.
+    /// What the embedder says, and 500 if it gives another number of vectors, or some of different sizes.
     pub(crate) async fn embed(
         &self,
         texts: &[String],
@@ -118,17 +153,22 @@ impl Library {
             Err(error) => self.metrics.embedding_failed(model, error.kind()),
         }
         let vectors = embedded?;
-        match vectors.len() == texts.len() {
+        let is_even = vectors.windows(2).all(|two| two[0].len() == two[1].len());
+        match vectors.len() == texts.len() && is_even {
             true => Ok(vectors),
             false => Err(AgentError::Internal(format!(
-                "the embedder `{model}` gave {} vectors for {} texts",
+                "the embedder `{model}` gave {} vectors for {} texts{}",
                 vectors.len(),
-                texts.len()
+                texts.len(),
+                if is_even { "" } else { ", of different sizes" }
             ))),
         }
     }
 
-    /// The passages that are nearest to a query.
+    /// The passages that are nearest to a query. One that says nothing finds nothing.
+    ///
+    /// # Errors
+    /// What the store and the embedder say, and 503 while something is in the collection that another model embedded.
     pub(crate) async fn search(&self, lookup: Lookup<'_>) -> Result<Found, AgentError> {
         let Lookup {
             collection,
@@ -137,18 +177,26 @@ impl Library {
             limit,
             count,
         } = lookup;
-        let query = [query.to_owned()];
+        if query.trim().is_empty() {
+            let total = count.then_some(0);
+            return Ok(Found {
+                total,
+                ..Found::default()
+            });
+        }
+        let query = [query.chars().take(LONGEST_QUERY).collect()];
         let mut vectors = self.embed(&query, Purpose::Query).await?;
+        let model = self.model_of(&vectors);
+        self.refuse_others(collection, &model).await?;
         let query = PassageQuery {
-            model: self.model().to_owned(),
+            model,
             vector: vectors.pop().unwrap_or_default(),
             filter,
+            min_score: self.min_score,
             limit,
             count,
         };
-        let found = self.store.search(collection, &query).await?;
-        self.warn_of_others(collection).await;
-        Ok(found)
+        self.store.search(collection, &query).await
     }
 
     /// The passages of an agent's documents that are nearest to a query.
@@ -171,24 +219,41 @@ impl Library {
         Ok(self.search(lookup).await?.passages)
     }
 
-    /// Warns once of passages that no search finds any more.
-    async fn warn_of_others(&self, collection: &str) {
-        let is_new = self
-            .looked_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(collection.to_owned());
-        if !is_new {
-            return;
+    /// Refuses to search a collection in which something can't be found any more, because another model embedded it:
+    /// an answer without it would look like a whole one. A collection where nothing else is left is not looked through
+    /// again until something else is put.
+    async fn refuse_others(&self, collection: &str, model: &str) -> Result<(), AgentError> {
+        let known = (collection.to_owned(), model.to_owned());
+        if self.of_one_model().contains(&known) {
+            return Ok(());
         }
-        let model = self.model();
-        if let Ok(true) = self.store.has_others(collection, model).await {
-            tracing::warn!(
-                collection,
-                model,
-                "documents that another model embedded are not found: put them again"
-            );
+        if !self.store.has_others(collection, model).await? {
+            self.of_one_model().insert(known);
+            return Ok(());
         }
+        let why = format!(
+            "the collection `{collection}` has documents that another model than `{model}` embedded: they have to be \
+             put again, or deleted"
+        );
+        tracing::error!(collection, model, "{why}");
+        Err(AgentError::unavailable(why))
+    }
+}
+
+/// What is embedded of a passage: what it stands under is a part of what it says, a line for each title.
+fn embedded(title: Option<&str>, section: &Section) -> String {
+    let mut titles = section
+        .headings
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>();
+    // As a rule, the first heading is the title.
+    if let Some(title) = title.filter(|title| titles.first() != Some(title)) {
+        titles.insert(0, title);
+    }
+    match titles.is_empty() {
+        true => section.text.clone(),
+        false => format!("{}\n\n{}", titles.join("\n"), section.text),
     }
 }
 

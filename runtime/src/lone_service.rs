@@ -30,7 +30,9 @@ impl Service {
         let built = Settings::from_env().and_then(|settings| {
             let (metrics, store) = (Arc::new(Metrics::new()), Store::memory());
             let documents = documents(&settings, &store)?;
-            let library = Library::new(documents, embedder(&settings)?, Arc::clone(&metrics));
+            let min_score = settings.embeddings.min_score;
+            let embedder = embedder(&settings)?;
+            let library = Library::new(documents, embedder, min_score, Arc::clone(&metrics));
             let shared = Shared {
                 provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
                 outage: Arc::default(),

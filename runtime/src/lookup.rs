@@ -8,6 +8,7 @@ use crate::error::AgentError;
 use crate::filter::Condition;
 use crate::formats::DateTime;
 use crate::schema::{misfits, resolved};
+use crate::vectors::json;
 
 /// How many hits there are if nobody says, and at most.
 const USUAL_LIMIT: u64 = 10;
@@ -134,16 +135,18 @@ impl HitForm {
 fn property(passage: &Passage, name: &str) -> Option<Value> {
     let DocumentHead {
         id,
+        title,
         language,
         updated_at,
         metadata,
-        ..
     } = &passage.document;
+    let heading = &passage.title;
     match name {
         "id" => Some(passage.id().into()),
         "score" => Some(passage.score.into()),
         "text" => Some(passage.text.as_str().into()),
-        "title" => passage.title.as_deref().map(Value::from),
+        "title" => title.as_deref().or(heading.as_deref()).map(Value::from),
+        "heading" => heading.as_deref().map(Value::from),
         "document" => Some(id.as_str().into()),
         "language" => language.as_deref().map(Value::from),
         "updated_at" => updated_at.map(|moment| moment.to_string().into()),
@@ -190,11 +193,13 @@ impl Texts {
             let properties = &resolved(&schema, &schema)["properties"];
             properties.get(name).is_some()
         };
-        let numbers = |vector: &Vec<f32>| vector.iter().map(|number| short(*number)).collect();
         let mut answer = Map::new();
         match vectors.first() {
-            Some(vector) if self.is_one => answer.insert("vector".to_owned(), numbers(vector)),
-            _ => answer.insert("vectors".to_owned(), vectors.iter().map(numbers).collect()),
+            Some(vector) if self.is_one => answer.insert("vector".to_owned(), json(vector)),
+            _ => answer.insert(
+                "vectors".to_owned(),
+                vectors.iter().map(|vector| json(vector)).collect(),
+            ),
         };
         if has("model") {
             answer.insert("model".to_owned(), model.into());
@@ -205,11 +210,6 @@ impl Texts {
         }
         answer.into()
     }
-}
-
-/// A number with as many digits as tell it from its neighbours.
-fn short(number: f32) -> Value {
-    number.to_string().parse::<f64>().unwrap_or_default().into()
 }
 
 /// The generator lets no other endpoint be one.

@@ -130,7 +130,11 @@ fn vectors(
         let slot = &mut vectors[index.ok_or("an index of no text")?];
         let numbers = entry["embedding"].as_array();
         let numbers = numbers.into_iter().flatten();
-        let numbers = numbers.map(|number| number.as_f64().map(|number| number as f32));
+        // What is too large for a number of this size would be near everything or nothing.
+        let numbers = numbers.map(|number| {
+            let number = number.as_f64().map(|number| number as f32);
+            number.filter(|number| number.is_finite())
+        });
         let mut vector = numbers
             .collect::<Option<Vec<_>>>()
             .ok_or("an embedding that is not numbers")?;

@@ -1,33 +1,37 @@
 //! Cuts a text into passages, where its author did: at headings, then between paragraphs.
 
 /// How long a passage is at most, in characters.
-pub(crate) const LONGEST_PASSAGE: usize = 1_600;
+const LONGEST_PASSAGE: usize = 1_600;
+/// How long a heading is at most; what is longer is text.
+const LONGEST_HEADING: usize = 200;
 
 /// A part of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
-    /// The heading it stands under, if any.
-    pub(crate) heading: Option<String>,
-    /// Its text, without the heading.
+    /// The headings it stands under, the nearest one last.
+    pub(crate) headings: Vec<String>,
+    /// Its text, without the headings.
     pub(crate) text: String,
 }
 
 /// The passages of plain text or Markdown: at least one, unless there is nothing to read.
 pub(crate) fn split(text: &str) -> Vec<Section> {
     let mut sections = Vec::new();
-    let mut heading = None;
+    // The headings that are open, with their depths.
+    let mut open: Vec<(usize, String)> = Vec::new();
     let mut passage = String::new();
     for block in blocks(text) {
         match block {
-            Block::Heading(title) => {
-                end(&mut sections, &heading, &mut passage);
-                heading = Some(title);
+            Block::Heading(depth, title) => {
+                end(&mut sections, &open, &mut passage);
+                open.retain(|(above, _)| *above < depth);
+                open.push((depth, title));
             }
             Block::Text(block) => {
                 for piece in pieces(&block) {
                     if !passage.is_empty() && length(&passage) + 2 + length(piece) > LONGEST_PASSAGE
                     {
-                        end(&mut sections, &heading, &mut passage);
+                        end(&mut sections, &open, &mut passage);
                     }
                     if !passage.is_empty() {
                         passage.push_str("\n\n");
@@ -37,18 +41,19 @@ pub(crate) fn split(text: &str) -> Vec<Section> {
             }
         }
     }
-    end(&mut sections, &heading, &mut passage);
+    end(&mut sections, &open, &mut passage);
     if sections.is_empty() {
         // Headings and nothing else: they are the text.
         for piece in pieces(text) {
-            end(&mut sections, &None, &mut piece.to_owned());
+            end(&mut sections, &[], &mut piece.to_owned());
         }
     }
     sections
 }
 
 enum Block {
-    Heading(String),
+    /// Its depth, and its text.
+    Heading(usize, String),
     Text(String),
 }
 
@@ -63,7 +68,7 @@ fn blocks(text: &str) -> Vec<Block> {
                 let title = title_of(line);
                 if title.is_some() || line.trim().is_empty() {
                     close(&mut blocks, &mut paragraph);
-                    blocks.extend(title.map(Block::Heading));
+                    blocks.extend(title.map(|(depth, title)| Block::Heading(depth, title)));
                     continue;
                 }
             }
@@ -96,15 +101,16 @@ fn fence_of(line: &str) -> Option<&str> {
     })
 }
 
-/// The text of a heading: `#` to `######`, and a space.
-fn title_of(line: &str) -> Option<String> {
+/// The depth and the text of a heading: `#` to `######`, and a space.
+fn title_of(line: &str) -> Option<(usize, String)> {
     let rest = line.trim_start_matches('#');
     let depth = line.len() - rest.len();
     if !(1..=6).contains(&depth) || !rest.starts_with([' ', '\t']) {
         return None;
     }
     let title = rest.trim().trim_end_matches('#').trim_end();
-    (!title.is_empty()).then(|| title.to_owned())
+    let is_title = !title.is_empty() && length(title) <= LONGEST_HEADING;
+    is_title.then(|| (depth, title.to_owned()))
 }
 
 /// A paragraph in pieces that fit into a passage: cut behind a line, a sentence or a word, whatever leaves the longest
@@ -127,11 +133,11 @@ fn pieces(block: &str) -> Vec<&str> {
     pieces
 }
 
-fn end(sections: &mut Vec<Section>, heading: &Option<String>, passage: &mut String) {
+fn end(sections: &mut Vec<Section>, open: &[(usize, String)], passage: &mut String) {
     let text = std::mem::take(passage);
     if !text.is_empty() {
-        let heading = heading.clone();
-        sections.push(Section { heading, text });
+        let headings = open.iter().map(|(_, heading)| heading.clone()).collect();
+        sections.push(Section { headings, text });
     }
 }
 

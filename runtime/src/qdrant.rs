@@ -1,6 +1,6 @@
 //! Documents in Qdrant, a vector database: <https://qdrant.tech/documentation/>.
 //!
-//! A passage is a point. What puts documents goes in one batch, whose parts Qdrant takes one after the other: it is no
+//! A passage is a point. What puts documents goes in batches, whose parts Qdrant takes one after the other: it is no
 //! transaction, and who searches meanwhile may find old and new passages of one document.
 
 use reqwest::header::HeaderMap;
@@ -12,12 +12,14 @@ use crate::document_store::{DocumentStore, Found, PassageQuery};
 use crate::error::AgentError;
 use crate::filter::Condition;
 use crate::qdrant_wire::{
-    KEY, Wire, first_passages, head, of_others, passage, passages_from, point_id, points, searched,
+    KEY, MOST_POINTS, Wire, first_passages, head, of_others, operations, passage, passages_from,
+    point_id, score, searched,
 };
 use crate::session_store::Stored;
 use crate::settings::DocumentsSettings;
 use crate::start::StartError;
 use crate::upstream;
+use crate::vectors;
 
 /// The settings.
 pub(crate) const URL: &str = "documents.url";
@@ -139,7 +141,7 @@ impl Qdrant {
         with_payload: Value,
     ) -> Result<Vec<Value>, AgentError> {
         let body = json!({
-            "query": query.vector,
+            "query": vectors::json(&query.vector),
             "filter": searched(&query.model, &query.filter),
             "limit": limit,
             "with_payload": with_payload,
@@ -154,6 +156,14 @@ impl Qdrant {
             answer => answer?,
         };
         Ok(listed(answer.unwrap_or_default()["points"].take()))
+    }
+
+    async fn change(&self, collection: &str, operations: Vec<Value>) -> Result<(), AgentError> {
+        let body = json!({ "operations": operations });
+        match self.post(collection, &["batch"], body).await? {
+            Some(_) => Ok(()),
+            None => Err(AgentError::unavailable("the collection was just removed")),
+        }
     }
 
     async fn count(&self, collection: &str, filter: Value) -> Result<u64, AgentError> {
@@ -177,7 +187,7 @@ impl Qdrant {
         let is_all = (nearest.len() as u64) < limit;
         let passages = nearest
             .iter_mut()
-            .filter_map(|point| passage(point).transpose());
+            .filter_map(|point| passage(point, query.min_score).transpose());
         let mut passages = passages.collect::<Result<Vec<_>, _>>()?;
         let total = match query.count {
             false => None,
@@ -186,8 +196,10 @@ impl Qdrant {
                 let filter = searched(&query.model, &query.filter);
                 let most = self.count(collection, filter).await?.max(1);
                 let all = self.nearest(collection, query, most, false.into()).await?;
-                let scores = all.iter().filter_map(|point| point["score"].as_f64());
-                Some(scores.filter(|score| *score > 0.0).count() as u64)
+                let scored = all
+                    .iter()
+                    .filter(|point| score(point, query.min_score).is_some());
+                Some(scored.count() as u64)
             }
         };
         passages.sort_by(|a, b| {
@@ -215,19 +227,16 @@ impl DocumentStore for Qdrant {
                 return Ok(());
             };
             self.ensure(collection, size).await?;
-            let operations = documents.iter().flat_map(|embedded| {
-                let (points, count) = (points(embedded), embedded.passages.len());
-                let rest = passages_from(&embedded.document.head.id, count);
-                [
-                    json!({ "upsert": { "points": points } }),
-                    json!({ "delete": { "filter": rest } }),
-                ]
-            });
-            let body = json!({ "operations": operations.collect::<Vec<_>>() });
-            match self.post(collection, &["batch"], body).await? {
-                Some(_) => Ok(()),
-                None => Err(AgentError::unavailable("the collection was just removed")),
+            let (mut batch, mut size) = (Vec::new(), 0);
+            for (points, operation) in documents.iter().flat_map(operations) {
+                if size + points > MOST_POINTS {
+                    self.change(collection, std::mem::take(&mut batch)).await?;
+                    size = 0;
+                }
+                batch.push(operation);
+                size += points;
             }
+            self.change(collection, batch).await
         })
     }
 

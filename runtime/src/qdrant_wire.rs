@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 use crate::document::{Document, DocumentHead, EmbeddedDocument, Passage};
 use crate::error::AgentError;
 use crate::filter::Condition;
+use crate::vectors;
 
 /// How long the server may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How many points are sent at a time, so that even the largest vectors stay below the 32 MB that Qdrant takes.
+pub(crate) const MOST_POINTS: usize = 256;
 /// How much of an error's text is logged, in characters.
 const LONGEST_MESSAGE: usize = 300;
 
@@ -98,8 +101,21 @@ pub(crate) fn point_id(document: &str, number: usize) -> String {
         .to_string()
 }
 
+/// What puts a document in the place of the one that has its id, in parts that are sent at a time, each with its count
+/// of points.
+pub(crate) fn operations(embedded: &EmbeddedDocument) -> Vec<(usize, Value)> {
+    let points = points(embedded);
+    let upserts = points.chunks(MOST_POINTS).map(|points| {
+        let upsert = json!({ "upsert": { "points": points } });
+        (points.len(), upsert)
+    });
+    let rest = passages_from(&embedded.document.head.id, points.len());
+    let rest = (0, json!({ "delete": { "filter": rest } }));
+    upserts.chain([rest]).collect()
+}
+
 /// The points of a document: one for each passage. The first one holds the whole text too.
-pub(crate) fn points(embedded: &EmbeddedDocument) -> Vec<Value> {
+fn points(embedded: &EmbeddedDocument) -> Vec<Value> {
     let Document { head, text } = &embedded.document;
     let count = embedded.passages.len();
     let points = embedded.passages.iter().enumerate();
@@ -116,7 +132,11 @@ pub(crate) fn points(embedded: &EmbeddedDocument) -> Vec<Value> {
         if number == 0 {
             payload["body"] = text.as_str().into();
         }
-        json!({ "id": point_id(&head.id, number), "vector": passage.vector, "payload": payload })
+        json!({
+            "id": point_id(&head.id, number),
+            "vector": vectors::json(&passage.vector),
+            "payload": payload,
+        })
     });
     points.collect()
 }
@@ -179,12 +199,17 @@ pub(crate) fn head(payload: &mut Value) -> Result<(DocumentHead, u32), AgentErro
     Ok((head, u32::try_from(passages).unwrap_or(u32::MAX)))
 }
 
-/// The passage that a point is, with its score; none if it is not above 0.
-pub(crate) fn passage(point: &mut Value) -> Result<Option<Passage>, AgentError> {
-    let score = point["score"].as_f64().unwrap_or_default();
-    if score <= 0.0 {
+/// The score of a point; none if it is not above 0, or less than it is at least.
+pub(crate) fn score(point: &Value, least: f64) -> Option<f64> {
+    let score = point["score"].as_f64()?;
+    (score > 0.0 && score >= least).then_some(score.min(1.0))
+}
+
+/// The passage that a point is, with its score; none if it has no such score.
+pub(crate) fn passage(point: &mut Value, least: f64) -> Result<Option<Passage>, AgentError> {
+    let Some(score) = score(point, least) else {
         return Ok(None);
-    }
+    };
     let payload = &mut point["payload"];
     let (document, _) = head(payload)?;
     let number = payload["number"].as_u64().unwrap_or_default();
@@ -193,6 +218,6 @@ pub(crate) fn passage(point: &mut Value) -> Result<Option<Passage>, AgentError> 
         number: u32::try_from(number).unwrap_or(u32::MAX),
         title: payload["title"].as_str().map(str::to_owned),
         text: payload["text"].as_str().unwrap_or_default().to_owned(),
-        score: score.min(1.0),
+        score,
     }))
 }

@@ -246,7 +246,12 @@ impl Registry {
             Some(chosen) => chosen,
             None => embedder(&settings)?,
         };
-        let library = Library::new(Arc::clone(&documents), embedder, Arc::clone(&metrics));
+        let library = Library::new(
+            Arc::clone(&documents),
+            embedder,
+            settings.embeddings.min_score,
+            Arc::clone(&metrics),
+        );
         let system = System::new(
             self.openapi,
             &self.services,

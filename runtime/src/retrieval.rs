@@ -65,9 +65,15 @@ impl Retrieved {
         if self.passages.is_empty() {
             return self.question.clone();
         }
-        let passages = self.passages.iter().map(
-            |passage| json!({ "id": passage.id(), "title": passage.title, "text": passage.text }),
-        );
+        let passages = self.passages.iter().map(|passage| {
+            let Passage {
+                document,
+                title,
+                text,
+                ..
+            } = passage;
+            json!({ "id": passage.id(), "document": document.title, "title": title, "text": text })
+        });
         // Without a sign that could end the fence.
         let passages = Value::from_iter(passages)
             .to_string()

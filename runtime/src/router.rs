@@ -21,7 +21,7 @@ use crate::endpoint::Method;
 use crate::endpoint_metrics::EndpointMetrics;
 use crate::error::AgentError;
 use crate::formats::Uuid;
-use crate::idempotency::{Answers, Claim};
+use crate::idempotency::Answers;
 use crate::library::Library;
 use crate::limits::{Limits, within};
 use crate::meter::Meter;
@@ -255,19 +255,7 @@ async fn run_of(
             format!("this can be answered as application/json{events} only"),
         ))
     })?;
-    let mut input = request::read(endpoint, parts, path, body, shared.body_limit).await?;
-    let mut claimed = None;
-    if wanted == Wanted::Json && endpoint.method == Method::Post {
-        let operation = endpoint.operation_id;
-        match shared
-            .answers
-            .claim(&parts.headers, &caller.subject, operation, &mut input)?
-        {
-            Claim::Keyless => {}
-            Claim::First(claim) => claimed = Some(claim),
-            Claim::Again(answer) => return Ok(written_json(answer)),
-        }
-    }
+    let input = request::read(endpoint, parts, path, body, shared.body_limit).await?;
     let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
     let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
     let (events, reader) = match wanted {
@@ -297,14 +285,25 @@ async fn run_of(
         meter: Meter::default(),
         sink: Sink::new(id, live.agent.slug, events),
     }));
-    let handler = (live.mounted.call)(cx.clone(), input)?;
     if let Some(reader) = reader {
+        let handler = (live.mounted.call)(cx.clone(), input)?;
         let drain = shared.drain.clone();
         return Ok(sse::respond(start(cx, handler, timeout, drain, reader)).await);
     }
-    let answer = run(&cx, handler, timeout, &shared.drain).await?.value;
-    if let Some(claimed) = claimed {
-        claimed.keep(&answer);
-    }
+    let answer = async |input| {
+        let handler = (live.mounted.call)(cx.clone(), input)?;
+        Ok(run(&cx, handler, timeout, &shared.drain).await?.value)
+    };
+    let answer = match endpoint.method {
+        Method::Post => {
+            let (headers, subject) = (&parts.headers, &cx.0.caller.subject);
+            let operation = endpoint.operation_id;
+            let answers = &shared.answers;
+            answers
+                .once(headers, subject, operation, input, answer)
+                .await?
+        }
+        _ => answer(input).await?,
+    };
     Ok(written_json(answer))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::embedding_settings::{DIMENSIONS, Embeddings, HASHING, MODEL, named};
+use crate::embedding_settings::{DIMENSIONS, Embeddings, HASHING, MIN_SCORE, MODEL, named};
 use crate::provider_settings::{ProviderSettings, vendor};
 use crate::qdrant::{self, Qdrant};
 use crate::secret::Secret;
@@ -16,6 +16,7 @@ use crate::settings::DocumentsSettings;
 pub(crate) struct EmbeddingsFile {
     model: Option<String>,
     dimensions: Option<u32>,
+    min_score: Option<f64>,
 }
 
 /// `[documents]`
@@ -50,9 +51,14 @@ pub(crate) fn embeddings(
     if file.dimensions == Some(0) {
         return Err((DIMENSIONS, "must be 1 at least".to_owned()));
     }
+    let is_score = |score: f64| (0.0..=1.0).contains(&score);
+    if file.min_score.is_some_and(|score| !is_score(score)) {
+        return Err((MIN_SCORE, "must be between 0 and 1".to_owned()));
+    }
     Ok(Embeddings {
         model,
         dimensions: file.dimensions,
+        min_score: file.min_score,
         provider,
     })
 }

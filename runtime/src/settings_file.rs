@@ -46,6 +46,7 @@ pub(crate) const VALUES: &[&str] = &[
     "limits.trusted_proxies",
     "workflows.runs",
     "embeddings.dimensions",
+    "embeddings.min_score",
     "docs.enabled",
     "metrics.enabled",
 ];

@@ -4,6 +4,7 @@
 use futures_util::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sqlx::Transaction;
 
 use crate::document::{Document, DocumentFacts, DocumentHead, EmbeddedDocument, EmbeddedPassage};
 use crate::document_store::{DocumentStore, Found, PassageQuery};
@@ -103,7 +104,24 @@ fn count(passages: i64) -> u32 {
 }
 
 macro_rules! documents {
-    ($store:ty) => {
+    ($store:ty, $database:ty) => {
+        impl $store {
+            /// Begins a change of a collection, whose next version it makes. Dropped before its commit, it leaves
+            /// nothing behind.
+            async fn change_documents(
+                &self,
+                collection: &str,
+            ) -> Result<(Transaction<'static, $database>, i64), AgentError> {
+                let mut change = self.begin().await.map_err(failed)?;
+                let version = sqlx::query_scalar(CHANGE)
+                    .bind(collection)
+                    .fetch_one(&mut *change)
+                    .await
+                    .map_err(failed)?;
+                Ok((change, version))
+            }
+        }
+
         impl DocumentStore for $store {
             fn put<'a>(
                 &'a self,
@@ -111,13 +129,7 @@ macro_rules! documents {
                 documents: Vec<EmbeddedDocument>,
             ) -> Stored<'a, ()> {
                 Box::pin(async move {
-                    // Dropped before its commit, it leaves nothing behind.
-                    let mut change = self.begin().await.map_err(failed)?;
-                    let version = sqlx::query_scalar::<_, i64>(CHANGE)
-                        .bind(collection)
-                        .fetch_one(&mut *change)
-                        .await
-                        .map_err(failed)?;
+                    let (mut change, version) = self.change_documents(collection).await?;
                     for embedded in &documents {
                         let Document { head, text } = &embedded.document;
                         sqlx::query(PUT)
@@ -205,12 +217,7 @@ macro_rules! documents {
 
             fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool> {
                 Box::pin(async move {
-                    let mut change = self.begin().await.map_err(failed)?;
-                    let version = sqlx::query_scalar::<_, i64>(CHANGE)
-                        .bind(collection)
-                        .fetch_one(&mut *change)
-                        .await
-                        .map_err(failed)?;
+                    let (mut change, version) = self.change_documents(collection).await?;
                     let removed = sqlx::query(REMOVE)
                         .bind(collection)
                         .bind(id)
@@ -279,6 +286,6 @@ macro_rules! documents {
 }
 
 #[cfg(feature = "sqlite")]
-documents!(SqliteStore);
+documents!(SqliteStore, sqlx::Sqlite);
 #[cfg(feature = "postgres")]
-documents!(PostgresStore);
+documents!(PostgresStore, sqlx::Postgres);

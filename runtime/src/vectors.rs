@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::document::{DocumentHead, EmbeddedPassage, Passage};
 use crate::document_store::{Found, PassageQuery};
 
@@ -57,7 +59,7 @@ impl Index {
         for entry in admitted {
             for (number, passage) in entry.passages.iter().enumerate() {
                 let score = dot(&passage.vector, &query.vector);
-                if score > 0.0 {
+                if score > 0.0 && f64::from(score) >= query.min_score {
                     scored.push((score, entry, number));
                 }
             }
@@ -97,6 +99,12 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + rest
+}
+
+/// A vector as JSON, each number with as many digits as tell it from its neighbours.
+pub(crate) fn json(vector: &[f32]) -> Value {
+    let short = |number: &f32| number.to_string().parse::<f64>().unwrap_or_default();
+    vector.iter().map(short).collect()
 }
 
 /// Scales a vector to length 1; one of nothing but zeros stays as it is.

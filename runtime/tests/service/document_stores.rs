@@ -66,6 +66,7 @@ fn toward(vector: [f32; 3], limit: u32) -> PassageQuery {
         model: "a".to_owned(),
         vector: unit(vector),
         filter: Vec::new(),
+        min_score: 0.0,
         limit,
         count: true,
     }
@@ -86,7 +87,8 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
         head.title = Some("A \0 title".to_owned());
         head.language = Some("de-AT".to_owned());
         head.updated_at = Some("2026-11-21T10:00:00.25+01:00".parse().unwrap());
-        let metadata = json!({ "a.b": "dotted", "n": 5, "f": 2.5, "yes": true });
+        let metadata =
+            json!({ "a.b": "dotted", "n": 5, "f": 2.5, "yes": true, "l": ["x", 1, false], "none": [] });
         head.metadata = metadata.as_object().unwrap().clone();
         first.document.text = "one \0 %00 🦀 'quoted' \u{1b}".to_owned();
         let kept = first.document.clone();
@@ -149,6 +151,27 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
 }
 
 #[tokio::test]
+async fn a_document_may_have_more_passages_than_are_sent_at_a_time() {
+    on_each_store(async |store, collection| {
+        let many = [("t", [1.0, 0.0, 0.0]); 600];
+        let documents = vec![
+            document("a", &many[..200]),
+            document("b", &many),
+            document("c", &many[..1]),
+        ];
+        store.put(collection, documents).await.unwrap();
+        let query = toward([1.0, 0.0, 0.0], 1);
+        let found = store.search(collection, &query).await.unwrap();
+        assert_eq!(found.total, Some(801));
+        let few = vec![document("b", &many[..2])];
+        store.put(collection, few).await.unwrap();
+        let found = store.search(collection, &query).await.unwrap();
+        assert_eq!(found.total, Some(203));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_nearest_are_found_and_all_above_zero_counted() {
     on_each_store(async |store, collection| {
         let documents = (0..30_u8).map(|n| {
@@ -179,6 +202,13 @@ async fn the_nearest_are_found_and_all_above_zero_counted() {
             .await
             .unwrap();
         assert_eq!((all.passages.len(), all.total), (38, Some(38)));
+        let near = PassageQuery {
+            min_score: 0.75,
+            ..toward([1.0, 0.0, 0.0], 3)
+        };
+        let found = store.search(collection, &near).await.unwrap();
+        // From 22 on: 1.2 / sqrt(1.2 * 1.2 + 1) is 0.768, and of 21 it is 0.740.
+        assert_eq!((found.passages.len(), found.total), (3, Some(2 * 8)));
         let uncounted = PassageQuery {
             count: false,
             ..toward([1.0, 0.0, 0.0], 0)
@@ -223,7 +253,7 @@ async fn filters_mean_the_same_everywhere() {
                     ),
                     with(
                         "text",
-                        json!({ "n": "5", "yes": false, "a.b": "y" }),
+                        json!({ "n": "5", "yes": false, "a.b": "y", "tags": ["x", 7, "y"] }),
                         Some("2027-01-01T00:00:00Z"),
                     ),
                 ],
@@ -262,6 +292,10 @@ async fn filters_mean_the_same_everywhere() {
             search(vec![one_of("a.b", json!(["x", "z"]))]).await,
             ["five"]
         );
+        for tag in [json!(["x"]), json!([7.0]), json!(["z", "y"])] {
+            assert_eq!(search(vec![one_of("tags", tag)]).await, ["text"]);
+        }
+        assert!(search(vec![one_of("tags", json!(["z"]))]).await.is_empty());
         assert_eq!(
             search(vec![one_of("title", json!(["A title"]))]).await,
             ["titled"]

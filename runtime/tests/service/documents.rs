@@ -130,7 +130,7 @@ async fn long_texts_are_cut_at_headings_and_paragraphs() {
         .unwrap()
         .clone();
     passages.sort_by_key(|hit| hit["id"].as_str().unwrap().to_owned());
-    let titles = passages.iter().map(|hit| hit["title"].as_str().unwrap());
+    let titles = passages.iter().map(|hit| hit["heading"].as_str().unwrap());
     let titles = titles.collect::<Vec<_>>();
     assert_eq!(
         titles,
@@ -180,7 +180,15 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
             "/documents/0/updated_at",
         ),
         (
-            json!({ "text": "x", "metadata": { "a": [1] } }),
+            json!({ "text": "x", "metadata": { "a": [1, [2]] } }),
+            "/documents/0/metadata/a/1",
+        ),
+        (
+            json!({ "text": "x", "metadata": { "a": vec![1; 33] } }),
+            "/documents/0/metadata/a",
+        ),
+        (
+            json!({ "text": "x", "metadata": { "a": {} } }),
             "/documents/0/metadata/a",
         ),
         (
@@ -202,6 +210,9 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
     assert_eq!(put(&app, json!([])).await.pointers(), ["/documents"]);
     let many = (0..65).map(|_| good.clone()).collect::<Value>();
     assert_eq!(put(&app, many).await.pointers(), ["/documents"]);
+    let headings = json!([{ "id": "many", "text": "# a\nb\n".repeat(8_193) }]);
+    assert_eq!(put(&app, headings).await.pointers(), ["/documents"]);
+    get(&app, &format!("{DOCUMENTS}/many")).await.problem(404);
     post(&app, DOCUMENTS, "{").await.problem(400);
     send(
         &app,

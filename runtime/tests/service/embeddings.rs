@@ -10,7 +10,7 @@ use agentgen_runtime::{
 use serde_json::{Value, json};
 
 use crate::reading_room::{ask, hits, put, registry, room_on, shelf};
-use crate::support::{get, post};
+use crate::support::{get, post, request, send};
 
 fn settings(server: &MockServer) -> Settings {
     let mut settings = server.settings(ProviderKind::OpenAi);
@@ -51,8 +51,10 @@ async fn a_provider_embeds_in_the_format_of_openai() {
     assert_eq!(body["encoding_format"], "float");
     assert_eq!(body.get("dimensions"), None);
     let first = "Tides\n\nThe moon pulls the water of the oceans.";
+    let second = "Tides\nSpring tides\n\nAt full moon the sea rises highest.";
     assert_eq!(
-        body["input"][0], first,
+        (&body["input"][0], &body["input"][1]),
+        (&json!(first), &json!(second)),
         "what a passage stands under is embedded with it"
     );
     assert_eq!(
@@ -147,6 +149,9 @@ async fn an_answer_that_is_none_is_an_error() {
         r#"{"data": [{"embedding": [1]}, {"embedding": [1, 2]}]}"#,
         r#"{"data": [{"embedding": [1]}, {"embedding": ["x"]}]}"#,
         r#"{"data": [{"embedding": []}, {"embedding": []}]}"#,
+        r#"{"data": [{"embedding": [NaN]}, {"embedding": [1]}]}"#,
+        r#"{"data": [{"embedding": [1e300, 1]}, {"embedding": [1, 1]}]}"#,
+        r#"{"data": [{"embedding": [null]}, {"embedding": [1]}]}"#,
     ] {
         // What is broken may come whole the next time: four tries.
         for _ in 0..4 {
@@ -182,10 +187,98 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
         .into_router(settings(&server))
         .unwrap();
     let query = json!({ "query": "bread" });
-    assert!(hits(&other, query.clone()).await.is_empty());
+    // An answer without what can't be compared would look like a whole one.
+    for (path, body) in [
+        ("/search", &query),
+        ("/chat", &json!({ "message": "bread" })),
+    ] {
+        let refused = post(&other, path, &body.to_string()).await.problem(503);
+        let told = refused["detail"].as_str().unwrap();
+        assert!(told.contains("`shelf` has documents that another model than `mock:small/64`"));
+    }
     put(&other, json!([{ "id": "bread", "text": "bread" }])).await;
+    post(&other, "/search", &query.to_string())
+        .await
+        .problem(503);
+    for left in ["tides", "ebbe", "docs%2Fships.md"] {
+        let path = format!("/v1/agents/reader/documents/{left}");
+        assert_eq!(
+            send(&other, request("DELETE", &path, &[], "")).await.status,
+            204
+        );
+    }
     assert_eq!(hits(&other, query.clone()).await, ["bread#0"]);
-    assert!(!hits(&hashing, query).await.contains(&"bread#0".to_owned()));
+    post(&hashing, "/search", &query.to_string())
+        .await
+        .problem(503);
+}
+
+#[tokio::test]
+async fn a_name_that_comes_to_stand_for_another_model_is_not_compared() {
+    let (server, app) = served().await;
+    shelf(&app).await;
+    let query = json!({ "query": "bread" });
+    assert_eq!(hits(&app, query.clone()).await[0], "bread#0");
+    let other = || {
+        let answer = json!({ "data": [{ "embedding": [3, 4] }] }).to_string();
+        server.push_embedding(Script::replay(200, "application/json", answer));
+    };
+    other();
+    let refused = post(&app, "/search", &query.to_string()).await.problem(503);
+    let told = refused["detail"].as_str().unwrap();
+    assert!(told.contains("another model than `mock:small/2`"), "{told}");
+    assert_eq!(hits(&app, query.clone()).await[0], "bread#0");
+    other();
+    put(&app, json!([{ "id": "salt", "text": "salt" }])).await;
+    post(&app, "/search", &query.to_string()).await.problem(503);
+    put(&app, json!([{ "id": "salt", "text": "salt" }])).await;
+    assert_eq!(hits(&app, query).await[0], "bread#0");
+}
+
+#[tokio::test]
+async fn what_scores_too_little_is_not_found() {
+    let found = async |min_score: Option<f64>| {
+        let mut settings = Settings::default();
+        settings.embeddings.min_score = min_score;
+        let app = registry().into_router(settings).unwrap();
+        shelf(&app).await;
+        let query = json!({ "query": "the moon over the water", "limit": 50 });
+        let found = ask(&app, "/search", query).await;
+        let hits = found["hits"].as_array().unwrap();
+        assert_eq!(found["total"], hits.len());
+        let scores = hits.iter().map(|hit| hit["score"].as_f64().unwrap());
+        scores.collect::<Vec<_>>()
+    };
+    let all = found(Some(0.0)).await;
+    let usual = found(None).await;
+    assert!(usual.iter().all(|score| *score >= 0.06), "{usual:?}");
+    assert!(
+        all.len() > usual.len() && usual.len() > 1,
+        "{all:?} {usual:?}"
+    );
+    assert_eq!(found(Some(usual[0])).await, usual[..1]);
+    assert!(found(Some(1.0)).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_query_that_says_nothing_is_not_sent() {
+    let (server, app) = served().await;
+    shelf(&app).await;
+    let before = server.requests().len();
+    let found = ask(&app, "/search", json!({ "query": " \n" })).await;
+    assert_eq!((&found["hits"], &found["total"]), (&json!([]), &json!(0)));
+    assert_eq!(server.requests().len(), before);
+}
+
+#[tokio::test]
+async fn of_a_long_text_the_beginning_is_looked_for() {
+    let (server, app) = served().await;
+    shelf(&app).await;
+    let long = format!("bread {}", "é".repeat(10_000));
+    assert_eq!(hits(&app, json!({ "query": long })).await[0], "bread#0");
+    let asked = server.requests().pop().unwrap().body["input"][0].clone();
+    let beginning = long.chars().take(4_000).collect::<String>();
+    assert_eq!(asked, beginning);
 }
 
 /// Knows one word.
@@ -254,4 +347,14 @@ fn an_embedder_that_can_not_be_is_told_at_the_start() {
         ..Embeddings::default()
     };
     assert!(why(dimensions).starts_with("embeddings.dimensions: must be between 1 and"));
+    for score in [-0.1, 1.5, f64::NAN] {
+        let min_score = Embeddings {
+            min_score: Some(score),
+            ..Embeddings::default()
+        };
+        assert_eq!(
+            why(min_score),
+            "embeddings.min_score: must be between 0 and 1"
+        );
+    }
 }

@@ -11,6 +11,7 @@ mod durability;
 mod embeddings;
 mod exchanges;
 mod formats;
+mod handbook;
 mod handover;
 mod idempotency;
 mod journals;

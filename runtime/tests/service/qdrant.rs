@@ -135,7 +135,7 @@ async fn a_service_keeps_its_documents_there() {
     let ready = get(&app, "/readyz").await.json();
     assert_eq!(documents_check(&ready)["status"], "ok");
 
-    // The collection takes vectors of 512 numbers.
+    // The collection takes vectors of 2,048 numbers.
     let settings = Settings {
         documents: Some(documents.clone()),
         embeddings: Embeddings {
@@ -150,13 +150,14 @@ async fn a_service_keeps_its_documents_there() {
         model: "hashing-32".to_owned(),
         vector: vec![1.0; 32],
         filter: Vec::new(),
+        min_score: 0.0,
         limit: 1,
         count: false,
     };
     let store = Qdrant::open(&documents).unwrap();
     let told = store.search("shelf", &small).await.unwrap_err().to_string();
     assert!(
-        told.contains("`shelf` in the document store has 512 dimensions"),
+        told.contains("`shelf` in the document store has 2048 dimensions"),
         "{told}"
     );
     assert!(

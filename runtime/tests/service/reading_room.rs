@@ -70,7 +70,7 @@ const SEARCH: EndpointSpec = EndpointSpec {
     roles: &[],
     parameters: &[],
     input_schema: r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer","maximum":50},"language":{"type":["string","null"]},"topic":{"type":"array","items":{"type":"string"}},"year":{"type":"number"},"draft":{"type":"boolean"},"updated_after":{"type":"string","format":"date-time"},"updated_before":{"type":"string","format":"date-time"}},"required":["query"]}"#,
-    output_schema: r##"{"type":"object","properties":{"hits":{"type":"array","items":{"$ref":"#/$defs/Hit"}},"total":{"type":"integer"},"model":{"type":"string"}},"required":["hits","total"],"$defs":{"Hit":{"type":"object","properties":{"id":{"type":"string"},"score":{"type":"number"},"text":{"type":"string"},"title":{"type":"string"},"document":{"type":"string"},"language":{"type":"string"},"updated_at":{"type":"string","format":"date-time"},"topic":{"type":"string"},"year":{"type":"integer"}},"required":["id","score","text"]}}}"##,
+    output_schema: r##"{"type":"object","properties":{"hits":{"type":"array","items":{"$ref":"#/$defs/Hit"}},"total":{"type":"integer"},"model":{"type":"string"}},"required":["hits","total"],"$defs":{"Hit":{"type":"object","properties":{"id":{"type":"string"},"score":{"type":"number"},"text":{"type":"string"},"title":{"type":"string"},"heading":{"type":"string"},"document":{"type":"string"},"language":{"type":"string"},"updated_at":{"type":"string","format":"date-time"},"topic":{"type":"string"},"year":{"type":"integer"}},"required":["id","score","text"]}}}"##,
     output_example: r#"{"hits":[],"total":0}"#,
     rate: None,
     timeout_ms: None,

@@ -104,6 +104,9 @@ async fn the_model_is_given_passages_as_data_and_can_cite_no_others() {
             last.ends_with(&format!("</passages>\n\n{question}")),
             "{last}"
         );
+        let given = json!({ "id": "tides#1", "document": "Tides", "title": "Spring tides",
+            "text": "At full moon the sea rises highest." });
+        assert!(last.contains(&given.to_string()), "{last}");
     }
 }
 
@@ -198,7 +201,7 @@ async fn a_stream_tells_which_passages_were_retrieved_and_they_are_counted() {
     for line in [
         r#"agentgen_passages_retrieved_total{agent="reader"} 2"#,
         r#"agentgen_searches_total{agent="reader"} 1"#,
-        r#"agentgen_embedded_texts_total{model="hashing-512"} 7"#,
+        r#"agentgen_embedded_texts_total{model="hashing-2048"} 7"#,
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }

@@ -96,6 +96,7 @@ fn every_key_of_the_file_is_heeded() {
             [embeddings]
             model = "local:e5"
             dimensions = 384
+            min_score = 0.25
             [documents]
             url = "https://vectors.example:6333"
             api_key = "sk-hush"
@@ -134,6 +135,7 @@ fn every_key_of_the_file_is_heeded() {
     assert_eq!(settings.store.expose(), "memory:");
     assert_eq!(settings.embeddings.model, "local:e5");
     assert_eq!(settings.embeddings.dimensions, Some(384));
+    assert_eq!(settings.embeddings.min_score, Some(0.25));
     assert_eq!(settings.embeddings.provider, None);
     let documents = settings.documents.unwrap();
     assert_eq!(documents.url, "https://vectors.example:6333");
@@ -503,6 +505,7 @@ fn what_embeds_and_where_documents_are_kept_can_be_set() {
     let set = settings(&[
         ("AGENTGEN_EMBEDDINGS_MODEL", "openai:text-embedding-3-small"),
         ("AGENTGEN_EMBEDDINGS_DIMENSIONS", "256"),
+        ("AGENTGEN_EMBEDDINGS_MIN_SCORE", "0"),
         ("OPENAI_API_KEY", "sk-hush"),
         ("AGENTGEN_DOCUMENTS_URL", "http://127.0.0.1:6333"),
         ("AGENTGEN_DOCUMENTS_API_KEY", "sk-hush"),
@@ -515,6 +518,7 @@ fn what_embeds_and_where_documents_are_kept_can_be_set() {
         "agents' models are answered for as before"
     );
     assert_eq!(set.embeddings.dimensions, Some(256));
+    assert_eq!(set.embeddings.min_score, Some(0.0));
     assert!(!format!("{set:?}").contains("sk-hush"));
     for (variables, told) in [
         (
@@ -524,6 +528,10 @@ fn what_embeds_and_where_documents_are_kept_can_be_set() {
         (
             &[("AGENTGEN_EMBEDDINGS_DIMENSIONS", "0")],
             "AGENTGEN_EMBEDDINGS_DIMENSIONS: must be 1 at least",
+        ),
+        (
+            &[("AGENTGEN_EMBEDDINGS_MIN_SCORE", "1.01")],
+            "AGENTGEN_EMBEDDINGS_MIN_SCORE: must be between 0 and 1",
         ),
         (
             &[("AGENTGEN_EMBEDDINGS_DIMENSIONS", "many")],
