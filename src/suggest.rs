@@ -6,13 +6,15 @@ use serde::Serialize;
 
 use crate::markdown::{self, Block, Kind};
 use crate::slug::Slug;
+use crate::suggest_names::Names;
 use crate::{suggest_lookup, suggest_output, suggest_roster, suggest_route, suggest_workflow};
 
+pub use crate::suggest_group::{Group, Step};
 pub use crate::suggest_output::Output;
 pub use crate::suggest_roster::Specialist;
 pub use crate::suggest_route::Route;
 pub use crate::suggest_skeleton::Property;
-pub use crate::suggest_workflow::{Group, Step, Workflow};
+pub use crate::suggest_workflow::Workflow;
 
 /// What was found in a body, everything in its order. Lines count from 1 in the body, until
 /// [`Findings::below`] moves them.
@@ -86,8 +88,11 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
     let body = &with_line_feeds(body);
     let blocks = markdown::blocks(body);
     let specialists = suggest_roster::read(&blocks, agents);
-    let named = specialists.iter().map(|found| found.name.as_str());
-    let names: Vec<&str> = agents.iter().copied().chain(named).collect();
+    let roster: Vec<&str> = specialists
+        .iter()
+        .map(|found| found.name.as_str())
+        .collect();
+    let names = Names::new(agents, &roster);
     Findings {
         workflows: suggest_workflow::read(body, &blocks, &names),
         routes: suggest_route::read(&blocks),

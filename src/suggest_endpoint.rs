@@ -266,8 +266,20 @@ fn properties(properties: &[Property]) -> Vec<Branch> {
             Shape::Scalar(kind) => {
                 let suffix = if property.many { "(array)" } else { "" };
                 let key = scalar(&format!("{}{suffix}", property.name));
-                let value = scalar(&format!("{kind}, {}", property.description));
+                let value = match property.description.as_str() {
+                    "" => (*kind).to_owned(),
+                    text => scalar(&format!("{kind}, {text}")),
+                };
                 Branch::leaf(format!("{key}: {value}"))
+            }
+            Shape::Enum(choices) => {
+                let told = match property.description.as_str() {
+                    "" => String::new(),
+                    text => format!(", {}", text.replace(['(', ')'], "")),
+                };
+                let key = scalar(&format!("{}(enum{told})", property.name));
+                let choices: Vec<String> = choices.iter().map(|choice| scalar(choice)).collect();
+                Branch::leaf(format!("{key}: [{}]", choices.join(", ")))
             }
             Shape::Object(below) => {
                 let suffix = if property.many { "(array)" } else { "(object)" };

@@ -418,7 +418,8 @@ fn routes_are_told_from_paths_and_commands() {
         "The endpoint `/usr/lib/a` and `/src/a.rs`",
         "The API has the command `/deploy`.",
         "Endpoints:\n\n```\nPOST /a\n`/b`\n```\n",
-        "Endpoints:\n\n~~~\nPOST /a\n~~~",
+        "Endpoints:\n\n~~~http\nPOST /a\n~~~",
+        "Commands:\n\n~~~\nPOST /a\n~~~",
         "    POST /a\n",
         "POST / and POST",
     ] {
@@ -509,7 +510,8 @@ fn patterns_are_read_however_they_are_indented() {
     ] {
         assert_eq!(flow(&body), expected, "{body}");
     }
-    assert_eq!(flow("# Pattern A: N\n\n1. a-b: x\n"), [""; 0]);
+    assert_eq!(flow("# Pattern A: N\n\n1. a-b: x\n"), ["a-b"]);
+    assert_eq!(flow("# Pattern a: N\n\n1. a-b: x\n"), [""; 0]);
     assert_eq!(flow("# Pattern 1: N\n\nJust words.\n"), [""; 0]);
     assert_eq!(
         flow(
@@ -535,7 +537,7 @@ fn forms_of_answers_are_read_from_json_and_lists() {
     );
     assert_eq!(
         names("## Output Format\n\n```json\n{\"a\": ...}\n```\n"),
-        [""; 0]
+        ["a"]
     );
     assert_eq!(
         names("## Report Structure\n\nAnswer with:\n\n- **One**: a\n- Two things\n"),
