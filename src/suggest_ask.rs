@@ -36,9 +36,14 @@ pub fn ask(text: &str, names: &Names<'_>) -> Option<Ask> {
         })
     };
     let text = text.trim().trim_end_matches(':');
-    let unaided = text
+    let marked = text
+        .strip_prefix('(')
+        .and_then(|rest| rest.split_once(')'))
+        .filter(|(inner, _)| is_parallel_mark(inner));
+    let unmarked = marked.map_or(text, |(_, rest)| rest.trim_start());
+    let unaided = unmarked
         .strip_prefix("Task tool:")
-        .map_or(text, str::trim_start);
+        .map_or(unmarked, str::trim_start);
     let (whole, aside) = without_aside(unaided);
     if let Some(agents) = names
         .list(unaided)
@@ -50,13 +55,27 @@ pub fn ask(text: &str, names: &Names<'_>) -> Option<Ask> {
         };
         return step(agents, "");
     }
+    if let Some(name) = called(unaided, "subagent_type")
+        && let Some(agents) = names.list(name)
+    {
+        return step(agents, called(unaided, "prompt").unwrap_or_default());
+    }
     if let Some((head, rest)) = cut(unaided, &MARKS) {
         if let Some(agents) = names.list(without_word(head)) {
             return step(agents, rest);
         }
         // "Plan: architect", "Plan -> Agent: architect", but not "Agents: architect, coder".
         if is_label(head) {
-            return None;
+            let (agents, behind) = names.leading(rest)?;
+            let agents = agents
+                .into_iter()
+                .map(|name| (name, String::new()))
+                .collect();
+            let behind = behind.trim_start_matches([' ', ',', ';']);
+            let told = ["task:", "Task:"]
+                .iter()
+                .find_map(|word| behind.strip_prefix(word));
+            return told.and_then(|task| step(agents, task));
         }
         let rest = rest.trim_matches(|c: char| c.is_whitespace() || c == '*');
         let called = ["agent:", "agents:", "Agent:", "Agents:"];
@@ -74,7 +93,8 @@ pub fn ask(text: &str, names: &Names<'_>) -> Option<Ask> {
         let task = in_brackets(text).map_or(text, |(before, _)| before);
         return step(agents, task);
     }
-    if let Some((agents, rest)) = names.leading(unaided)
+    let together = unaided.strip_prefix("Both ").unwrap_or(unaided);
+    if let Some((agents, rest)) = names.leading(together)
         && is_predicate(rest)
         && !names.any(rest)
     {
@@ -92,6 +112,18 @@ pub fn ask(text: &str, names: &Names<'_>) -> Option<Ask> {
         task: plain(text),
         is_step: false,
     })
+}
+
+/// What a call such as `Task(subagent_type="coder", prompt="Build it")` says for `name`.
+fn called<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(name)?;
+    let rest = rest
+        .trim_start_matches(['"', '\''])
+        .trim_start()
+        .strip_prefix(['=', ':'])?;
+    let rest = rest.trim_start();
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    rest[1..].split(quote).next()
 }
 
 /// Whether `text` announces who takes part, not what somebody does.
@@ -194,7 +226,7 @@ fn in_brackets(text: &str) -> Option<(&str, &str)> {
 
 /// `text` without words that only say that somebody is asked: "Then ask the coder".
 fn without_word(text: &str) -> &str {
-    let mut text = text.trim().trim_matches('*');
+    let mut text = text.trim();
     for word in [
         "then",
         "next",

@@ -2,7 +2,7 @@
 
 use crate::suggest::one_line;
 use crate::suggest_ask::{Ask, ask, is_label, is_parallel, is_parallel_mark, plain};
-use crate::suggest_group::{Group, chain};
+use crate::suggest_group::{self as group, Group, chain};
 use crate::suggest_item::{Item, Mark};
 use crate::suggest_names::Names;
 
@@ -38,6 +38,9 @@ fn of_item(item: &Item, names: &Names<'_>) -> Vec<Group> {
             step.details = details(&item.below);
         }
         return chain;
+    }
+    if let Some(group) = group::side_by_side(&item.text, item.line, names) {
+        return vec![group];
     }
     let found = ask(&item.text, names);
     let is_step = found.as_ref().is_some_and(|found| found.is_step);
@@ -131,6 +134,7 @@ pub fn asks(item: &Item, names: &Names<'_>) -> bool {
 /// Whether `item` is written as a step of an agent.
 pub fn is_step(item: &Item, names: &Names<'_>) -> bool {
     chain(&item.text, item.line, names).is_some()
+        || group::side_by_side(&item.text, item.line, names).is_some()
         || ask(&item.text, names).is_some_and(|found| found.is_step)
         || assigned(item, names).is_some()
 }
@@ -144,35 +148,46 @@ fn is_beside(above: &Item, item: &Item, last: Option<&Group>, names: &Names<'_>)
             return true;
         }
     }
-    if !is_parallel(&item.text) || !item.below.iter().all(|item| !asks(item, names)) {
+    // What stands below both of them, if anything, says more than their marks.
+    let alone = |item: &Item| !item.below.iter().any(|item| asks(item, names));
+    if !alone(above) || !alone(item) {
         return false;
     }
-    let text = item.text.to_lowercase();
+    if let Some(rest) = partner(&item.text) {
+        let agents = last.into_iter().flat_map(|group| &group.steps);
+        let mut agents = agents.filter_map(|step| step.agent.as_deref());
+        let number = match &above.mark {
+            Mark::Number(number) => rest.starts_with(&format!("step {number}")),
+            _ => false,
+        };
+        return number || agents.any(|agent| rest.starts_with(agent));
+    }
+    let single = |item: &Item| match ask(&item.text, names) {
+        Some(found) if found.is_step && found.agents.len() == 1 => Some(found.agents[0].0.clone()),
+        _ => None,
+    };
+    let (Some(_), Some(own)) = (single(above), single(item)) else {
+        return false;
+    };
+    match partner(&above.text) {
+        Some(rest) => rest.starts_with(&own),
+        None => is_parallel(&above.text) && is_parallel(&item.text),
+    }
+}
+
+/// What stands behind "in parallel with" in `text`.
+fn partner(text: &str) -> Option<String> {
+    let text = text.to_lowercase();
     let with = [
         "parallel with ",
         "parallel to ",
         "concurrently with ",
         "simultaneously with ",
+        "alongside ",
     ];
-    let behind = with
-        .iter()
-        .find_map(|with| text.split_once(with).map(|(_, rest)| rest));
-    match behind {
-        Some(rest) => {
-            let agents = last.into_iter().flat_map(|group| &group.steps);
-            let mut agents = agents.filter_map(|step| step.agent.as_deref());
-            let number = match &above.mark {
-                Mark::Number(number) => rest.starts_with(&format!("step {number}")),
-                _ => false,
-            };
-            number || agents.any(|agent| rest.starts_with(agent)) || rest.starts_with("the above")
-        }
-        None => {
-            is_parallel(&above.text)
-                && is_step(item, names)
-                && above.below.iter().all(|item| !asks(item, names))
-        }
-    }
+    let behind = with.iter().find_map(|with| text.split_once(with))?.1;
+    let behind = behind.trim_start_matches(['`', '*', '@']);
+    Some(behind.strip_prefix("the ").unwrap_or(behind).to_owned())
 }
 
 fn details<'a>(items: impl IntoIterator<Item = &'a Item>) -> Vec<String> {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::suggest::one_line;
 use crate::suggest_ask::{Ask, ask, is_parallel_mark, plain};
-use crate::suggest_names::{Names, split};
+use crate::suggest_names::{Names, cut, split};
 
 /// Steps that run at the same time; a step that runs alone is a group of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,7 +58,7 @@ impl Group {
 }
 
 /// What stands between the steps of a row.
-const ARROWS: [&str; 10] = [
+const ARROWS: [&str; 13] = [
     "\u{2192}",
     "\u{27a1}\u{fe0f}",
     "\u{27a1}",
@@ -69,7 +69,26 @@ const ARROWS: [&str; 10] = [
     "->",
     "=>",
     " > ",
+    ", then ",
+    "; then ",
+    " then ",
 ];
+
+/// The group of a line such as "In parallel: coder: build; tester: test", where all parts are steps of agents.
+pub fn side_by_side(text: &str, line: usize, names: &Names<'_>) -> Option<Group> {
+    let (head, rest) = cut(text, &[":", ",", " - "])?;
+    is_parallel_mark(head).then_some(())?;
+    let parts = split(rest.trim_end_matches('.'), &["; ", ", and ", ", "]);
+    let mut steps = Vec::new();
+    for part in &parts {
+        let found = ask(part, names).filter(|found| found.is_step)?;
+        steps.extend(Group::of(Some(found), part, &[], line).steps);
+    }
+    (parts.len() > 1).then_some(Group {
+        parallel: true,
+        steps,
+    })
+}
 
 /// The groups of a row such as "planner → (coder + tester) → writer", where at least two of its parts are agents.
 pub fn chain(text: &str, line: usize, names: &Names<'_>) -> Option<Vec<Group>> {

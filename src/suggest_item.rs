@@ -104,6 +104,17 @@ pub fn items(
                 item.mark = Mark::Number(number);
             }
         }
+        // An arrow at the start of a line leads on from the step above, if a step follows.
+        if let Some(next) = item.text.strip_prefix(['\u{2192}', '\u{279c}', '\u{25b8}'])
+            && item.mark == Mark::Bare
+            && speaks(next.trim())
+        {
+            item.text = next.trim().to_owned();
+            item.mark = Mark::Bullet;
+            if let Some(above) = last(&mut items, |above| above.mark != Mark::Title) {
+                item.indent = above.indent;
+            }
+        }
         if item.mark == Mark::Bare && !speaks(&item.text) {
             match last(&mut items, |above| above.column < item.column) {
                 Some(above) => {

@@ -81,7 +81,7 @@ impl<'a> Names<'a> {
 
     /// The known name that `text` begins with, as it is written, and what stands behind it.
     fn first<'t>(&self, text: &'t str) -> Option<(String, &'t str)> {
-        let marks = |c: char| matches!(c, '@' | '`' | '*');
+        let marks = |c: char| matches!(c, '@' | '`' | '*' | '[');
         let bare = text.trim_start_matches(marks);
         let names = self.known.iter().filter(|(name, _)| {
             let behind = bare.strip_prefix(*name);
@@ -90,7 +90,7 @@ impl<'a> Names<'a> {
         let (name, _) = names.max_by_key(|(name, _)| name.len())?;
         Some((
             (*name).to_owned(),
-            bare[name.len()..].trim_start_matches(['`', '*']),
+            bare[name.len()..].trim_start_matches(['`', '*', ']']),
         ))
     }
 
@@ -118,7 +118,20 @@ impl<'a> Names<'a> {
             let called = words.get(at + 1).is_some_and(|next| {
                 matches!(plain(next).as_str(), "agent" | "agents" | "subagent")
             });
-            let is_agent = name.contains('-') || marked || bold || asked || called;
+            // "support and order-processor" are two, "support the order-processor" is one.
+            let known_at = |at: usize| {
+                let name = words.get(at).map(|word| plain(word)).unwrap_or_default();
+                self.known.iter().any(|(known, _)| *known == name)
+            };
+            let joins = |at: usize| {
+                words
+                    .get(at)
+                    .is_some_and(|word| matches!(*word, "and" | "or" | "&" | "+"))
+            };
+            let joined = (joins(at + 1) && known_at(at + 2))
+                || (at > 1 && joins(at - 1) && known_at(at - 2))
+                || (word.ends_with(',') && known_at(at + 1));
+            let is_agent = joined || name.contains('-') || marked || bold || asked || called;
             if is_agent && !found.iter().any(|other| other == known) {
                 found.push((*known).to_owned());
             }
@@ -160,7 +173,11 @@ fn is_role(name: &str) -> bool {
 fn bare(text: &str) -> &str {
     let marks = |c: char| c.is_whitespace() || matches!(c, '*' | '_' | '`' | '@' | '"');
     let text = text.trim_matches(marks);
-    let text = text.strip_prefix("the ").unwrap_or(text);
+    let articles = ["the ", "The "];
+    let text = articles
+        .iter()
+        .find_map(|word| text.strip_prefix(word))
+        .unwrap_or(text);
     let ends = [" agent", " Agent", " subagent", " sub-agent"];
     let text = ends
         .iter()

@@ -208,7 +208,10 @@ fn item(block: &Block) -> Option<Property> {
 /// A text called `label`.
 fn text(label: &str, description: &str) -> Option<Property> {
     let name = name(label)?;
-    let description = one_line(description, 120);
+    let description = match one_line(description, 120) {
+        none if none.is_empty() => one_line(label, 120),
+        told => told,
+    };
     // The name said once more says nothing.
     let same = Ident::snake(&description).is_some_and(|said| said.as_str() == name);
     Some(Property {

@@ -92,9 +92,7 @@ fn numbered<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     let letters = number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_uppercase())
         || number.bytes().all(|byte| b"IVX".contains(&byte));
-    let named = name
-        .trim_start()
-        .starts_with([':', '.', ')', '-', '\u{2013}', '\u{2014}']);
+    let named = name.trim_start().starts_with(|c| is_around(c) || c == ')');
     let blank = text[start..].starts_with([' ', '#']);
     (blank && (digits || (!number.is_empty() && letters && named))).then_some(name)
 }
@@ -143,39 +141,47 @@ fn title(block: &Block, listed: bool, names: &Names<'_>) -> Option<(String, Stri
             .find(|cell| cell.chars().any(char::is_alphabetic))?;
         return (listed && name != row).then(|| (name.clone(), row.clone()));
     }
-    let name = match numbered(text, &words) {
-        Some(name) if block.level().is_some() || block.lead.is_some() => name,
-        None if listed
-            && !is_remark(text)
-            && ask(text, names).is_none_or(|found| !found.is_step) =>
-        {
-            text
-        }
+    let numbered = numbered(text, &words);
+    let may = block.level().is_some() || block.lead.is_some();
+    let name = match numbered {
+        Some(name) if may => name,
+        None if listed && !is_remark(text) => text,
         _ => return None,
     };
-    let line = text.lines().next().unwrap_or_default();
-    let marks = [": ", ":\n", " \u{2013} ", " \u{2014} ", " - ", " ("];
-    let trimmed = |text: &str| {
-        text.trim_matches(|c: char| c.is_whitespace() || ":.-)#\u{2013}\u{2014}".contains(c))
-            .to_owned()
-    };
-    let start =
-        name.trim_start_matches(|c: char| c.is_whitespace() || ":.-)\u{2013}\u{2014}".contains(c));
-    if let Some((own, row)) = cut(start, &marks).or_else(|| start.split_once('\n'))
-        && chain(row.trim_end_matches(')'), block.line, names).is_some()
-    {
-        return Some((trimmed(own), row.trim_end_matches(')').to_owned()));
+    let name = name.trim_start_matches(|c| is_around(c) || c == ')');
+    if let Some((own, row)) = with_row(name, block.line, names) {
+        return Some((own.trim_end_matches(is_around).to_owned(), row.to_owned()));
     }
-    // Where nothing stands behind, a title introduces what is below it.
-    let alone = match block.kind {
-        Kind::Item(_) | Kind::Task(_) => name.len() < text.len(),
-        _ => block.is_title(),
+    // Where nothing stands behind, a title introduces what is below it; a step does not.
+    let introduces = match numbered {
+        Some(_) => block.level().is_some(),
+        None => block.is_title() && ask(text, names).is_none_or(|found| !found.is_step),
     };
-    let title = match trimmed(start) {
-        title if title.is_empty() => trimmed(line),
+    let title = match name.trim_end_matches(is_around) {
+        "" => text.trim_end_matches(is_around),
         title => title,
     };
-    (alone && !title.is_empty()).then(|| (title, String::new()))
+    introduces.then(|| (title.to_owned(), String::new()))
+}
+
+/// Whether `c` may stand around the name of a workflow.
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || ":.-#\u{2013}\u{2014}".contains(c)
+}
+
+/// A name and the row of steps behind it: "Hotfix: coder → tester", "Hotfix (coder → tester)".
+fn with_row<'t>(text: &'t str, line: usize, names: &Names<'_>) -> Option<(&'t str, &'t str)> {
+    let marks = [": ", "\n", " \u{2013} ", " \u{2014} ", " - ", " ("];
+    marks.iter().find_map(|mark| {
+        let (name, row) = cut(text, &[mark])?;
+        let row = if *mark == " (" {
+            row.trim_end().strip_suffix(')')?
+        } else {
+            row
+        };
+        let found = chain(row, line, names).is_some() && names.list(name).is_none();
+        found.then_some((name, row))
+    })
 }
 
 /// The blocks that belong to the workflow at `index`: never those of another.
@@ -188,9 +194,9 @@ fn below<'b>(blocks: &'b [Block], index: usize, names: &Names<'_>) -> &'b [Block
         let Some(level) = block.level() else {
             return false;
         };
-        // Bold phases stand below a bold title.
+        // Phases belong to the pattern above them, and so do agents in bold.
         let phase =
-            own >= 7 && level == own && (Mark::is_label(&block.text) || is_asked(block, names));
+            level == own && (Mark::is_label(&block.text) || (own >= 7 && is_asked(block, names)));
         (level <= own && !phase) || is_pattern(&block.text)
     });
     &rest[..end.unwrap_or(rest.len())]
@@ -216,8 +222,11 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
     for code in section.iter().filter(is_code) {
         let fenced = body[code.range.clone()].starts_with(['`', '~']);
         let line = code.line + usize::from(fenced);
-        if let Some(graph) = of_mermaid(&code.text, line, names) {
-            return graph;
+        if code.kind == Kind::Fence("mermaid".to_owned()) {
+            match of_mermaid(&code.text, line, names) {
+                Some(graph) => return graph,
+                None => continue,
+            }
         }
         found.push(items(&code.text, 0..code.text.len(), line, &[], &speaks));
     }
@@ -229,7 +238,10 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
         .filter(is_code)
         .map(|block| whole_lines(body, block))
         .collect();
-    let parted = |text: &str| text.contains([':', '\u{2192}', '>']) && speaks(text);
+    // Text between the lists may begin with the name of an agent, too.
+    let parted = |text: &str| {
+        names.list(text).is_some() || (text.contains([':', '\u{2192}', '>']) && speaks(text))
+    };
     found.push(items(body, start..end, first.line, &codes, &parted));
     let listed = |items: &[Item]| {
         items
