@@ -25,8 +25,19 @@ const MARKS: [&str; 8] = [
     " - ",
 ];
 
+/// The longest text that is read as a step, in bytes; what is longer is prose.
+const MAX_TEXT: usize = 2000;
+
 /// The agents that `text` asks, and what they are asked.
 pub fn ask(text: &str, names: &Names<'_>) -> Option<Ask> {
+    match text.len() <= MAX_TEXT {
+        true => ask_behind(text, 2, names),
+        false => None,
+    }
+}
+
+/// The same, behind as many as `labels` in front of it: "Design: Plan: architect".
+fn ask_behind(text: &str, labels: usize, names: &Names<'_>) -> Option<Ask> {
     let step = |agents, task: &str| {
         let task = plain(task);
         Some(Ask {
@@ -80,7 +91,10 @@ pub fn ask(text: &str, names: &Names<'_>) -> Option<Ask> {
         let rest = rest.trim_matches(|c: char| c.is_whitespace() || c == '*');
         let called = ["agent:", "agents:", "Agent:", "Agents:"];
         let named = called.iter().find_map(|word| rest.strip_prefix(word));
-        if let Some(found) = ask(named.unwrap_or(rest), names).filter(|found| found.is_step) {
+        if labels > 0
+            && let Some(found) = ask_behind(named.unwrap_or(rest), labels - 1, names)
+            && found.is_step
+        {
             let task = match found.task.as_str() {
                 "" => plain(head),
                 task => format!("{}: {task}", plain(head)),

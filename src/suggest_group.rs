@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::suggest::one_line;
+use crate::suggest::{MAX_FINDINGS, one_line};
 use crate::suggest_ask::{Ask, ask, is_parallel_mark, plain};
 use crate::suggest_names::{Names, cut, split};
 
@@ -93,7 +93,7 @@ pub fn side_by_side(text: &str, line: usize, names: &Names<'_>) -> Option<Group>
 /// The groups of a row such as "planner → (coder + tester) → writer", where at least two of its parts are agents.
 pub fn chain(text: &str, line: usize, names: &Names<'_>) -> Option<Vec<Group>> {
     let mut parts = split(text.trim().trim_end_matches('.'), &ARROWS);
-    (parts.len() > 1).then_some(())?;
+    (2..=MAX_FINDINGS).contains(&parts.len()).then_some(())?;
     // "Flow: planner → coder"
     if let Some((_, behind)) = parts[0].rsplit_once(':')
         && names.list(parts[0]).is_none()

@@ -114,6 +114,11 @@ fn specialist(
                 .or_else(|| (named && is_short(name)).then(|| name.trim().to_owned()))?;
             found(&name, purpose)
         }
+        Kind::Paragraph => {
+            let lead = block.lead.as_deref()?;
+            let name = known(lead.trim().trim_end_matches(':'), agents)?;
+            found(&name, &block.text[lead.len()..])
+        }
         Kind::Row => {
             let who = [
                 "agent",

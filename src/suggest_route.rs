@@ -149,7 +149,7 @@ fn with_methods(text: &str) -> Vec<(Method, String)> {
         let mut earlier = before;
         // "GET, POST /items", "GET and POST /items"
         while !own.is_empty()
-            && let Some(word) = earlier.next()
+            && let Some(word) = earlier.next().filter(|word| !word.contains([')', ']']))
             && let more = methods(word)
             && (!more.is_empty() || matches!(word, "and" | "or" | "&"))
         {

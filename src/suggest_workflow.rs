@@ -52,7 +52,8 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
         }
         // What is not called a pattern is one if agents take its steps.
         let counts = is_pattern(&block.text) || asked(&groups) > 1;
-        if counts && !groups.is_empty() {
+        let count: usize = groups.iter().map(|group| group.steps.len()).sum();
+        if counts && (1..=MAX_FINDINGS).contains(&count) {
             found.push(Workflow {
                 title: one_line(&title, 80),
                 line: block.line,

@@ -413,6 +413,38 @@ fn routes_are_told_from_paths_and_commands() {
         routes("The route `/a`, that is `DELETE /a`."),
         ["DELETE /a"]
     );
+    assert_eq!(
+        routes(
+            "`POST` `/a`, a GET request to `/b`, GET and PUT `/c`, `/d` (PATCH, DELETE), and GET|PUT /e"
+        ),
+        [
+            "POST /a",
+            "GET /b",
+            "GET /c",
+            "PUT /c",
+            "PATCH /d",
+            "DELETE /d",
+            "GET /e",
+            "PUT /e"
+        ]
+    );
+    assert_eq!(
+        routes("| Method | Path |\n|--|--|\n| GET, POST | `/a` |\n| `DELETE` | `/a/<int:id>` |\n"),
+        ["GET /a", "POST /a", "DELETE /a/{id}"]
+    );
+    assert_eq!(
+        routes("| Route | Does |\n|--|--|\n| `POST /a` | Sends |\n| `/b/[id]/{n:int}` | Shows |\n"),
+        ["POST /a", "- /b/{id}/{n}"]
+    );
+    assert_eq!(
+        routes("## API\n\nIt offers:\n\n- `/a` to look\n\n### More\n\n- `/b`\n"),
+        ["- /a", "- /b"]
+    );
+    assert_eq!(routes("# An API expert\n\n## Files\n\n- `/a`\n"), [""; 0]);
+    assert_eq!(
+        routes("## Endpoints\n\n```\n# all\nGET /a   the list\nPUT|PATCH /a/:id\n```\n"),
+        ["GET /a", "PUT /a/{id}", "PATCH /a/{id}"]
+    );
     for none in [
         "Look into `/a`.",
         "The endpoint `/usr/lib/a` and `/src/a.rs`",
@@ -459,6 +491,61 @@ fn rosters_are_told_from_other_lists() {
     );
     assert_eq!(
         names("```\n## Available Agents\n- **a-b**: c\n```\n"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn rosters_are_read_in_the_forms_that_people_write() {
+    let told = |body: &str| -> Vec<(String, String)> {
+        let found = suggest::read(body, &CREW).specialists;
+        found
+            .into_iter()
+            .map(|one| (one.name, one.purpose))
+            .collect()
+    };
+    for roster in [
+        "- `planner`: thinks\n- `coder`: types\n",
+        "- @planner - thinks\n- @coder – types\n",
+        "1. planner: thinks\n2. coder: types\n",
+        "* **Planner** (senior): thinks\n  - Skills: a-b, c-d\n  - e-f\n* **coder** — types\n",
+        "| Agent | Does |\n|--|--|\n| planner | thinks |\n| `coder` | types |\n",
+        "| # | Does | Agent name |\n|--|--|--|\n| 1 | thinks | planner |\n| 2 | types | **coder** |\n",
+        "### planner - thinks\n\n- **Purpose**: to think\n- **Tools**: Read\n\n### 2. Coder: types\n\nUses a-b.\n\n- c-d\n",
+        "**planner**: thinks\n\n**coder**: types\n",
+    ] {
+        let found: Vec<_> = told(&format!(
+            "## Available Agents\n\n{roster}\n## Next\n\n- **g-h**: no\n"
+        ));
+        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["planner", "coder"], "{roster}");
+        let purposes: Vec<_> = found
+            .iter()
+            .map(|(_, purpose)| purpose.trim_start_matches("(senior): "))
+            .collect();
+        assert_eq!(purposes, ["thinks", "types"], "{roster}");
+    }
+    let names =
+        |body: &str| -> Vec<String> { told(body).into_iter().map(|(name, _)| name).collect() };
+    // Nobody of these is there yet.
+    assert_eq!(
+        names("## Your Crew\n\n- cook: cooks\n- waiter: waits\n"),
+        ["cook", "waiter"]
+    );
+    assert_eq!(
+        names("## Your Crew\n\n- cook: cooks\n- some others: wait\n"),
+        [""; 0]
+    );
+    assert_eq!(
+        names("## Team\n\n### Cook\n\n- **Purpose**: cooks\n- **Tools**: knife\n"),
+        ["Cook"]
+    );
+    assert_eq!(
+        names("## Team\n\n| Agent | Does |\n|--|--|\n| cook | cooks |\n"),
+        ["cook"]
+    );
+    assert_eq!(
+        names("## Team\n\n| City | Does |\n|--|--|\n| Rome | is there |\n"),
         [""; 0]
     );
 }
@@ -825,10 +912,71 @@ fn forms_of_answers_are_read_from_json_and_lists() {
         ["one", "two_things"]
     );
     assert_eq!(names("## Output\n\n- a\n- b\n"), [""; 0]);
+    assert_eq!(names("## Output\n\n```json\n{\"a\": 1}\n```\n"), ["a"]);
+    assert_eq!(
+        names("## Rules\n\nAlways answer with this JSON:\n\n```\n{\"a\": 1}\n```\n"),
+        ["a"]
+    );
+    assert_eq!(
+        names("## Rules\n\nThe input is this JSON:\n\n```\n{\"a\": 1}\n```\n"),
+        [""; 0]
+    );
+    assert_eq!(
+        names("## Result format\n\n```yaml\na: 1\nb:\n  - c: true\n```\n"),
+        ["a", "b"]
+    );
+}
+
+#[test]
+fn examples_of_answers_say_types_and_choices_and_no_more() {
+    let form = r#"## Response Format
+
+```json
+{
+  "state": "open | closed", // how it stands
+  "risk": "low|high",
+  "score": 0.0-1.0,
+  "count": <integer>,
+  "tags": ["string"],
+  "ids": "integer[]",
+  "note": "string | null",
+  "title": "One line about it",
+  "agent": "coder",
+  "done": true/false,
+  "steps": [
+    { "agent": "coder", "ok": true },
+    ...
+  ],
+  "more": {...},
+}
+```
+"#;
+    let folder = Folder::new(&[("agents/x.md", &with_body(form))]);
+    let run = folder.run(&["suggest", "x", "--write"]).expect(0);
+    folder.run(&["check"]).expect(0);
+    let text = fs::read_to_string(folder.path("agents/x.md")).unwrap();
+    let (_, output) = text.split_once("      output:\n").unwrap();
+    let expected = "        state(enum, how it stands): [open, closed]
+        risk(enum): [low, high]
+        score: number
+        count: integer
+        tags(array): string
+        ids(array): integer
+        note: string
+        title: string, One line about it
+        agent: string
+        done: boolean
+        steps(array):
+          agent: string
+          ok: boolean
+        more: any
+---
+";
+    assert!(output.starts_with(expected), "{output}{}", run.stderr);
 }
 
 /// What could trip a reader of Markdown or a writer of YAML.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 70] = [
     "## Available Agents\n",
     "### Pattern 1: Go\n",
     "## Output Format\n",
@@ -873,6 +1021,32 @@ const PIECES: [&str; 44] = [
     "[x]",
     "- [ ] ",
     "<p>",
+    " → ",
+    " -> ",
+    "(a-b + c-d)",
+    "(parallel) ",
+    " in parallel with step 1",
+    "2a. ",
+    "2b. ",
+    "Step 1: ",
+    "**Phase 2**\n",
+    "├── ",
+    "   ↓\n",
+    "@a-b ",
+    "news-writer drafts",
+    "copy-editor and a-b",
+    "Agent: a-b",
+    "## Workflows\n",
+    "```mermaid\ngraph TD\n",
+    "A[a-b] --> B[news-writer]\n",
+    "B --> A\n",
+    "| Step | Agent |\n|--|--|\n",
+    "{\"a\": x|y, // z\n ...}",
+    "GET, POST ",
+    "(DELETE)",
+    "subagent_type=\"a-b\"",
+    ", then ",
+    "```yaml\n",
 ];
 
 proptest! {
