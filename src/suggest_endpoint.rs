@@ -139,6 +139,8 @@ fn add_route(
     let is_state = STATE.contains(&last);
     let default = if is_state { "GET" } else { "POST" };
     let method = found.method.unwrap_or(default);
+    // What has parameters tells how one thing is, not the service.
+    let is_state = is_state && route::parameters(path).next().is_none();
     if let Some((owner, endpoint)) = taken.clash(found.method, path) {
         if owner.spec.slug != taken.agent.spec.slug || endpoint.path != *path {
             proposal.notes.push(format!(

@@ -35,7 +35,8 @@ fn of_item(item: &Item, names: &Names<'_>) -> Vec<Group> {
     if let Some(mut chain) = chain(&item.text, item.line, names) {
         let last = chain.last_mut().and_then(|group| group.steps.last_mut());
         if let Some(step) = last {
-            step.details = details(&item.below);
+            let below = item.below.iter().filter(|item| item.mark != Mark::Branch);
+            step.details = details(below);
         }
         return chain;
     }

@@ -117,7 +117,9 @@ fn form(section: &[Block]) -> Option<(Form, Vec<Property>)> {
     // Code of other kinds is not what an answer looks like, and a list beside code explains the code.
     let list = || match fences(section).next() {
         Some(_) => None,
-        None => Some((Form::List, suggest_skeleton::of_list(section)?)),
+        None => suggest_skeleton::of_headings(section)
+            .map(|found| (Form::Markdown, found))
+            .or_else(|| Some((Form::List, suggest_skeleton::of_list(section)?))),
     };
     data(section).or_else(markdown).or_else(list)
 }

@@ -36,7 +36,32 @@ const MAX_WIDTH: usize = 40;
 
 /// The properties of the Markdown skeleton in `text`: a section each, and each label above them.
 pub fn of_markdown(text: &str) -> Option<Vec<Property>> {
-    let blocks = markdown::blocks(text);
+    of_blocks(&markdown::blocks(text))
+}
+
+/// The same of headings that stand in the body itself, where each names a part of one answer.
+pub fn of_headings(section: &[Block]) -> Option<Vec<Property>> {
+    let mut headings = section
+        .iter()
+        .filter(|block| matches!(block.kind, Kind::Heading(_)));
+    let cases = |block: &Block| {
+        let first = block
+            .text
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        matches!(
+            first.as_str(),
+            "for" | "if" | "when" | "example" | "examples" | "option" | "mode"
+        )
+    };
+    let level = headings.clone().next()?.level();
+    let parts = headings.all(|block| block.level() == level && !cases(block));
+    parts.then(|| of_blocks(section))?
+}
+
+fn of_blocks(blocks: &[Block]) -> Option<Vec<Property>> {
     let level = |block: &Block| match block.kind {
         Kind::Heading(level) => Some(level),
         _ => None,
@@ -56,7 +81,7 @@ pub fn of_markdown(text: &str) -> Option<Vec<Property>> {
     properties.extend(labels(&above));
     for (index, block) in blocks.iter().enumerate() {
         if level(block) == Some(top) {
-            properties.extend(of_section(&block.text, section(&blocks, index)));
+            properties.extend(of_section(&block.text, section(blocks, index)));
         }
     }
     let properties = unique(properties);

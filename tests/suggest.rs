@@ -379,6 +379,20 @@ fn nothing_found_is_nothing_printed() {
 }
 
 #[test]
+fn a_file_that_is_no_agent_is_refused_with_the_reason() {
+    let folder = Folder::with_staff("agents/notes.md", "## Available Agents\n\n- **a-b**: c\n");
+    let run = folder.run(&["suggest", "agents/notes.md"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(
+        run.stderr
+            .contains("an agent is a Markdown file that starts with a line `---`"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("agents/notes.md"), "{}", run.stderr);
+}
+
+#[test]
 fn an_agent_with_errors_is_refused() {
     let text = CONDUCTOR.replace("model: sonnet\n", "service: { rate: often }\n");
     let folder = Folder::new(&[("agents/conductor.md", &text)]);
