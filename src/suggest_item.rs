@@ -272,7 +272,7 @@ fn row_item(row: &str, columns: &mut Vec<String>) -> Option<(Mark, String)> {
         return None;
     }
     let is_rule = |cell: &&str| !cell.is_empty() && cell.chars().all(|c| matches!(c, '-' | ':'));
-    if cells.iter().all(|cell| is_rule(&cell)) {
+    if cells.iter().all(is_rule) {
         return None;
     }
     let (mark, cells) = match cells.split_first() {

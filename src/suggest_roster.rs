@@ -21,9 +21,9 @@ pub struct Specialist {
 pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
     let mut found: Vec<Specialist> = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
-        if !block.is_title() || !is_roster(&block.text) {
+        let Some(is_plain) = roster(&block.text).filter(|_| block.is_title()) else {
             continue;
-        }
+        };
         let own = section(blocks, index);
         let named = is_named(own);
         let mut columns = Vec::new();
@@ -52,6 +52,9 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
             let Some((name, purpose)) = specialist(block, agents, &columns, named) else {
                 continue;
             };
+            if !is_plain && known(&name, agents).is_none() {
+                continue;
+            }
             below = level.unwrap_or(below);
             let same = |other: &Specialist| Slug::new(&other.name) == Slug::new(&name);
             if found.len() < MAX_FINDINGS && !found.iter().any(same) {
@@ -66,8 +69,9 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
     found
 }
 
-/// Whether the heading `title` announces agents: "Available Specialist Agents", "Your Team".
-fn is_roster(title: &str) -> bool {
+/// Whether the heading `title` announces agents and nothing else: "Available Specialist Agents", "Your Team". None
+/// where it does not at all; a sentence may ("You coordinate these agents"), but not everything below it is a name.
+fn roster(title: &str) -> Option<bool> {
     let words: Vec<String> = title
         .split(|c: char| !c.is_alphanumeric() && c != '-')
         .filter(|word| !word.is_empty())
@@ -89,7 +93,22 @@ fn is_roster(title: &str) -> bool {
             || ["sub-agents", "specialist", "specialists", "experts"].contains(&word)
             || ["team", "crew", "members", "roster"].contains(&word)
     });
-    agents && (all || (words.len() <= 5 && has(&["available", "roster"])))
+    let others = has(&[
+        "tools", "skills", "commands", "models", "when", "how", "if", "not", "other",
+    ]);
+    let plain = all || (words.len() <= 5 && !others && has(&["available", "roster"]));
+    let spoken = words.len() <= 9
+        && !others
+        && has(&[
+            "available",
+            "you",
+            "your",
+            "disposal",
+            "delegate",
+            "delegation",
+            "following",
+        ]);
+    (agents && (plain || spoken)).then_some(plain)
 }
 
 /// The name and the purpose of the agent that `block` introduces; `columns` are those of the table it stands in, and
@@ -100,7 +119,8 @@ fn specialist(
     columns: &[String],
     named: bool,
 ) -> Option<(String, String)> {
-    let text = block.text.trim();
+    let is_picture = |c: char| !c.is_ascii() && !c.is_alphanumeric() || c == ' ';
+    let text = block.text.trim().trim_start_matches(is_picture);
     let found = |name: &str, purpose: &str| {
         let purpose = purpose
             .trim_start_matches(|c: char| c.is_whitespace() || ":-\u{2013}\u{2014}".contains(c));
@@ -154,6 +174,17 @@ fn specialist(
                     .trim_start()
                     .starts_with([':', '\u{2013}', '\u{2014}', '-', '(', '\u{2192}']);
             let name = name.trim().trim_end_matches(':').trim();
+            // "Backend Developer (`backend-dev`)"
+            let inner = rest
+                .trim_start()
+                .strip_prefix('(')
+                .and_then(|rest| rest.split_once(')'));
+            if let Some((inner, behind)) = inner
+                && block.codes.iter().any(|code| code == inner)
+                && let Some(name) = known(inner, agents)
+            {
+                return found(&name, behind);
+            }
             // In a roster, bold text at the start of an item is a name, even where it is no slug.
             let bold =
                 *depth == 0 && lead.is_some() && announced && is_short(name) && !is_attribute(name);

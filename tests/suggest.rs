@@ -541,6 +541,31 @@ fn rosters_are_read_in_the_forms_that_people_write() {
     }
     let names =
         |body: &str| -> Vec<String> { told(body).into_iter().map(|(name, _)| name).collect() };
+    for title in [
+        "You have a team of experts at your disposal:",
+        "Agents You Can Delegate To",
+        "You coordinate the following agents:",
+    ] {
+        let body = format!(
+            "## {title}\n\n- planner: thinks\n- **a-b**: x\n- 🛠️ coder: types\n- **Speed**: is all\n"
+        );
+        assert_eq!(names(&body), ["planner", "a-b", "coder"], "{body}");
+    }
+    for title in [
+        "Available tools for agents",
+        "When agents fail you",
+        "Coordinate with other agents:",
+    ] {
+        assert_eq!(
+            names(&format!("## {title}\n\n- **a-b**: x\n")),
+            [""; 0],
+            "{title}"
+        );
+    }
+    assert_eq!(
+        names("## Agents\n\n- **The Typist** (`coder`): types\n- **Cook** (`a-b`): cooks\n"),
+        ["coder", "a-b"]
+    );
     // Nobody of these is there yet.
     assert_eq!(
         names("## Your Crew\n\n- cook: cooks\n- waiter: waits\n"),
