@@ -162,6 +162,7 @@ fn id_words(step: &Step) -> Vec<String> {
     // "Use the coder to build it" is about what stands behind the coder.
     let agent = step.agent.as_deref().unwrap_or_default();
     let behind = task.split_once(agent).map(|(_, behind)| behind);
+    let behind = behind.filter(|rest| rest.starts_with(|c: char| !c.is_alphanumeric()));
     let sources = [behind, Some(task), step.details.first().map(String::as_str)];
     for text in sources.into_iter().flatten() {
         let mut words = words_of(text);

@@ -866,6 +866,31 @@ fn what_a_step_asks_is_told_without_its_marks() {
 }
 
 #[test]
+fn steps_are_called_by_what_is_done() {
+    let body = "# Pattern 1: N\n\n1. news-writer: Design the news-writers' room\n2. Use the `copy-editor` agent to polish it\n\
+                3. copy-editor and fact-checker: check all of it (parallel)\n4. photo-editor → news-writer → photo-editor\n";
+    let folder = Folder::with_staff("agents/x.md", &with_body(body));
+    folder.run(&["suggest", "x", "--write"]).expect(0);
+    folder.run(&["check"]).expect(0);
+    let text = fs::read_to_string(folder.path("agents/x.md")).unwrap();
+    let ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ")?.strip_suffix(':'))
+        .collect();
+    let expected = [
+        "design",
+        "polish",
+        "parallel",
+        "copy_editor",
+        "fact_checker",
+        "photo_editor",
+        "news_writer",
+        "photo_editor_2",
+    ];
+    assert_eq!(ids, expected, "{text}");
+}
+
+#[test]
 fn a_pattern_never_takes_the_steps_of_another() {
     let patterns = |first: &str, second: &str, third: &str| {
         format!(
