@@ -105,7 +105,9 @@ pub fn items(
             }
         }
         // An arrow at the start of a line leads on from the step above, if a step follows.
-        if let Some(next) = item.text.strip_prefix(['\u{2192}', '\u{279c}', '\u{25b8}'])
+        if let Some(next) = item
+            .text
+            .strip_prefix(['\u{2192}', '\u{21b3}', '\u{279c}', '\u{25b8}'])
             && item.mark == Mark::Bare
             && speaks(next.trim())
         {
@@ -178,32 +180,31 @@ fn is_branch(c: char) -> bool {
 
 /// What `line` is marked with (`1.`, `2a)`, `2.1`, `b.`, `-`, `*`, `+`, `•`), and what stands behind.
 fn marked(line: &str) -> Option<(Mark, &str)> {
-    let (mark, rest) = match line.strip_prefix(['-', '*', '+', '\u{2022}', '\u{2023}', '\u{25e6}'])
+    let bullets = ['-', '*', '+', '\u{2022}', '\u{2023}', '\u{25e6}'];
+    let (mark, rest) = match line
+        .strip_prefix(bullets)
+        .filter(|rest| rest.starts_with([' ', '\t']))
     {
         Some(rest) => (Mark::Bullet, rest),
+        // "**1.** planner", "1\u{fe0f}\u{20e3} planner"
         None => {
-            let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '.')?;
-            let (mark, rest) = line.split_at(end);
-            let (number, ends) = match mark.strip_suffix('.') {
-                Some(number) => (number, true),
-                None => (mark, mark.contains('.') || rest.starts_with([')', ':'])),
-            };
+            let bare = line.trim_start_matches("**");
+            let end = bare.find(|c: char| !c.is_ascii_alphanumeric() && c != '.')?;
+            let (mark, rest) = bare.split_at(end);
+            let closed = rest.trim_start_matches(|c: char| "):*.\u{fe0f}\u{20e3}".contains(c));
+            let number = mark.trim_end_matches('.');
+            let ends = mark.contains('.')
+                || rest.starts_with([')', ':', '\u{fe0f}', '\u{20e3}'])
+                || rest.starts_with("**.")
+                || rest.starts_with("**)");
             (ends && is_number(number)).then_some(())?;
-            (
-                Mark::Number(number.to_ascii_lowercase()),
-                rest.trim_start_matches([')', ':']),
-            )
+            (Mark::Number(number.to_ascii_lowercase()), closed)
         }
     };
     let rest = rest.strip_prefix([' ', '\t'])?.trim();
     let boxes = ["[ ] ", "[x] ", "[X] "];
-    Some((
-        mark,
-        boxes
-            .iter()
-            .find_map(|mark| rest.strip_prefix(mark))
-            .unwrap_or(rest),
-    ))
+    let unboxed = boxes.iter().find_map(|mark| rest.strip_prefix(mark));
+    Some((mark, unboxed.unwrap_or(rest)))
 }
 
 /// Whether `text` numbers an item: `12`, `2a`, `2.1`, `b`, `iv`.
@@ -253,8 +254,9 @@ fn labelled(text: &str) -> Option<(String, &str)> {
         .unwrap_or(rest.len());
     let number = rest[..end].trim_end_matches('.');
     is_number(&number.to_ascii_lowercase()).then_some(())?;
-    let behind = rest[number.len()..]
-        .trim_start_matches(|c: char| c.is_whitespace() || ".:*-)\u{2013}\u{2014}".contains(c));
+    let behind = rest[number.len()..].trim_start_matches(|c: char| {
+        c.is_whitespace() || ".:*->)\u{2013}\u{2014}\u{2192}".contains(c)
+    });
     Some((number.to_ascii_lowercase(), behind.trim_end()))
 }
 

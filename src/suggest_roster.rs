@@ -49,24 +49,42 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
                 true => is_described(section(own, at)),
                 false => named,
             };
+            let mut add = |name: String, purpose: &str| {
+                let same = |other: &Specialist| Slug::new(&other.name) == Slug::new(&name);
+                if found.len() < MAX_FINDINGS && !found.iter().any(same) {
+                    found.push(Specialist {
+                        name,
+                        line: block.line,
+                        purpose: one_line(purpose, 120),
+                    });
+                }
+            };
+            for name in in_a_row(block, agents) {
+                add(name, "");
+            }
             let Some((name, purpose)) = specialist(block, agents, &columns, named) else {
                 continue;
             };
-            if !is_plain && known(&name, agents).is_none() {
-                continue;
-            }
-            below = level.unwrap_or(below);
-            let same = |other: &Specialist| Slug::new(&other.name) == Slug::new(&name);
-            if found.len() < MAX_FINDINGS && !found.iter().any(same) {
-                found.push(Specialist {
-                    name,
-                    line: block.line,
-                    purpose: one_line(&purpose, 120),
-                });
+            if is_plain || known(&name, agents).is_some() {
+                below = level.unwrap_or(below);
+                add(name, &purpose);
             }
         }
     }
     found
+}
+
+/// The agents that a paragraph lists: "`planner`, coder and a-b."
+fn in_a_row(block: &Block, agents: &[&str]) -> Vec<String> {
+    let text = block.text.trim().trim_end_matches('.');
+    let (Kind::Paragraph, false) = (&block.kind, block.is_title()) else {
+        return Vec::new();
+    };
+    let behind = text.split_once(':').map_or(text, |(_, behind)| behind);
+    let parts = behind.split(',').flat_map(|part| part.split(" and "));
+    let parts = parts.map(str::trim).filter(|part| !part.is_empty());
+    let names: Option<Vec<String>> = parts.map(|part| known(part, agents)).collect();
+    names.filter(|names| names.len() > 1).unwrap_or_default()
 }
 
 /// Whether the heading `title` announces agents and nothing else: "Available Specialist Agents", "Your Team". None

@@ -3,13 +3,15 @@
 use serde::Serialize;
 
 use crate::markdown::{Block, Kind};
+use crate::split;
 use crate::suggest::{MAX_FINDINGS, one_line};
 use crate::suggest_ask::ask;
 use crate::suggest_flow::{asked, asks, groups, is_step};
 use crate::suggest_graph::of_mermaid;
 use crate::suggest_group::{Group, chain};
 use crate::suggest_item::{Item, Mark, items};
-use crate::suggest_names::{Names, cut};
+use crate::suggest_names::Names;
+use crate::suggest_title::{is_pattern, lists_workflows, pattern, title};
 
 /// A list of steps under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -41,6 +43,9 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
         let listed = above
             .last()
             .is_some_and(|(_, title)| lists_workflows(title));
+        if matches!(block.kind, Kind::Fence(_)) {
+            found.extend(in_code(body, block, names));
+        }
         let Some((title, row)) = title(block, listed, names) else {
             continue;
         };
@@ -64,125 +69,45 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
     found
 }
 
-/// Whether the blocks below the heading `title` are workflows, whatever they are called.
-fn lists_workflows(title: &str) -> bool {
-    let title = title.to_lowercase();
-    let mut words = title.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| {
-        matches!(
-            word,
-            "patterns" | "workflows" | "playbooks" | "pipelines" | "flows" | "sequences"
-        )
-    })
-}
-
-/// What stands behind the number of a title such as "Pattern 1: Release", "Workflow 2 - Review".
-fn numbered<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
-    let text = text.trim().trim_start_matches(|c: char| !c.is_alphabetic());
-    let lower = text.to_ascii_lowercase();
-    let start = words.iter().find_map(|word| {
-        let at = lower.find(word)?;
-        let before = lower[..at].split_whitespace().count();
-        (before < 2 && (at == 0 || lower[..at].ends_with(' '))).then_some(at + word.len())
-    })?;
-    let rest = text[start..].trim_start().trim_start_matches('#');
-    let end = rest
-        .find(|c: char| !c.is_alphanumeric())
-        .unwrap_or(rest.len());
-    let (number, name) = rest.split_at(end);
-    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let letters = number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_uppercase())
-        || number.bytes().all(|byte| b"IVX".contains(&byte));
-    let named = name.trim_start().starts_with(|c| is_around(c) || c == ')');
-    let blank = text[start..].starts_with([' ', '#']);
-    (blank && (digits || (!number.is_empty() && letters && named))).then_some(name)
-}
-
-/// Whether `text` is called a pattern or a workflow, with a number.
-fn is_pattern(text: &str) -> bool {
-    numbered(text, &["pattern", "workflow"]).is_some()
-}
-
-/// Whether what stands below `title` is said about workflows rather than one of them.
-fn is_remark(title: &str) -> bool {
-    let title = title.to_lowercase();
-    let mut words = title.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| {
-        matches!(
-            word,
-            "example"
-                | "examples"
-                | "guidelines"
-                | "note"
-                | "notes"
-                | "principles"
-                | "rules"
-                | "selection"
-                | "tips"
-                | "when"
-        )
-    })
-}
-
-/// The name of the workflow that `block` introduces, and what stands behind the name in the same block. Where
-/// workflows are `listed`, a block needs no number.
-fn title(block: &Block, listed: bool, names: &Names<'_>) -> Option<(String, String)> {
-    let words = [
-        "pattern", "workflow", "playbook", "pipeline", "scenario", "flow",
-    ];
-    let text = block.text.trim();
-    if block.kind == Kind::Row {
-        let row = block
-            .cells
-            .iter()
-            .find(|cell| chain(cell, block.line, names).is_some())?;
-        let name = block
-            .cells
-            .iter()
-            .find(|cell| cell.chars().any(char::is_alphabetic))?;
-        return (listed && name != row).then(|| (name.clone(), row.clone()));
+/// The workflows that the code `block` holds with their titles, where there are several.
+fn in_code(body: &str, block: &Block, names: &Names<'_>) -> Vec<Workflow> {
+    let text = &block.text;
+    let first = block.line + usize::from(is_fenced(body, block));
+    let lines = split::lines(text, 0..text.len()).enumerate();
+    let titles =
+        lines.filter_map(|(index, line)| Some((index, line.next, line.start, pattern(line.text)?)));
+    let titles: Vec<_> = titles.take(MAX_FINDINGS).collect();
+    if titles.len() < 2 {
+        return Vec::new();
     }
-    let numbered = numbered(text, &words);
-    let may = block.level().is_some() || block.lead.is_some();
-    let name = match numbered {
-        Some(name) if may => name,
-        None if listed && !is_remark(text) => text,
-        _ => return None,
-    };
-    let name = name.trim_start_matches(|c| is_around(c) || c == ')');
-    if let Some((own, row)) = with_row(name, block.line, names) {
-        return Some((own.trim_end_matches(is_around).to_owned(), row.to_owned()));
-    }
-    // Where nothing stands behind, a title introduces what is below it; a step does not.
-    let introduces = match numbered {
-        Some(_) => block.level().is_some(),
-        None => block.is_title() && ask(text, names).is_none_or(|found| !found.is_step),
-    };
-    let title = match name.trim_end_matches(is_around) {
-        "" => text.trim_end_matches(is_around),
-        title => title,
-    };
-    introduces.then(|| (title.to_owned(), String::new()))
+    let ends = titles
+        .iter()
+        .skip(1)
+        .map(|(_, _, start, _)| *start)
+        .chain([text.len()]);
+    let speaks = |text: &str| speaks(text, names);
+    let found = titles
+        .iter()
+        .zip(ends)
+        .filter_map(|((index, start, _, title), end)| {
+            let items = items(text, *start..end, first + index + 1, &[], &speaks);
+            let groups = groups(&chosen(items, names), names);
+            (asked(&groups) > 0).then(|| Workflow {
+                title: one_line(title, 80),
+                line: first + index,
+                groups,
+            })
+        });
+    found.collect()
 }
 
-/// Whether `c` may stand around the name of a workflow.
-fn is_around(c: char) -> bool {
-    c.is_whitespace() || ":.-#\u{2013}\u{2014}".contains(c)
+fn is_fenced(body: &str, code: &Block) -> bool {
+    body[code.range.clone()].starts_with(['`', '~'])
 }
 
-/// A name and the row of steps behind it: "Hotfix: coder → tester", "Hotfix (coder → tester)".
-fn with_row<'t>(text: &'t str, line: usize, names: &Names<'_>) -> Option<(&'t str, &'t str)> {
-    let marks = [": ", "\n", " \u{2013} ", " \u{2014} ", " - ", " ("];
-    marks.iter().find_map(|mark| {
-        let (name, row) = cut(text, &[mark])?;
-        let row = if *mark == " (" {
-            row.trim_end().strip_suffix(')')?
-        } else {
-            row
-        };
-        let found = chain(row, line, names).is_some() && names.list(name).is_none();
-        found.then_some((name, row))
-    })
+/// Whether `text` is a step by itself.
+fn speaks(text: &str, names: &Names<'_>) -> bool {
+    ask(text, names).is_some_and(|found| found.is_step) || chain(text, 0, names).is_some()
 }
 
 /// The blocks that belong to the workflow at `index`: never those of another.
@@ -216,13 +141,10 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
         return Vec::new();
     };
     let is_code = |block: &&Block| matches!(block.kind, Kind::Fence(_));
-    let speaks = |text: &str| {
-        ask(text, names).is_some_and(|found| found.is_step) || chain(text, 0, names).is_some()
-    };
+    let speaks = |text: &str| speaks(text, names);
     let mut found = Vec::new();
     for code in section.iter().filter(is_code) {
-        let fenced = body[code.range.clone()].starts_with(['`', '~']);
-        let line = code.line + usize::from(fenced);
+        let line = code.line + usize::from(is_fenced(body, code));
         if code.kind == Kind::Fence("mermaid".to_owned()) {
             match of_mermaid(&code.text, line, names) {
                 Some(graph) => return graph,

@@ -714,6 +714,19 @@ fn steps_are_read_in_the_forms_that_people_write() {
         ("- [ ] planner: think\n- [x] coder: type", "planner coder"),
         ("1) @planner think\n2) @coder type", "planner coder"),
         ("→ @planner: think\n→ @coder: type", "planner coder"),
+        (
+            "**1.** planner — think\n**2.** coder — type",
+            "planner coder",
+        ),
+        (
+            "1️⃣ planner: think\n2️⃣ coder + tester: type",
+            "planner [coder tester]",
+        ),
+        (
+            "Step 1 → planner: think\nStep 2 → coder, tester: type",
+            "planner [coder tester]",
+        ),
+        ("1. planner: think\n   ↳ coder: type", "planner coder"),
         ("1. [planner] think\n2. [coder] type", "planner coder"),
         // Names as others write them.
         (
@@ -928,6 +941,22 @@ fn a_pattern_never_takes_the_steps_of_another() {
     ] {
         assert_eq!(crew(&patterns(first, second, third)), found, "{first}");
     }
+    let block = "## Workflow Patterns\n\n```\nPattern 1: One\n  1. planner: think\n  2. Parallel:\n     - coder: type\n     - tester: try\n\nPattern 2: Two\n1. Nobody\n\nPattern 3: Three\n  writer → planner\n```\n";
+    let found = expected(&[
+        ("One", "planner [coder tester]"),
+        ("Three", "writer planner"),
+    ]);
+    assert_eq!(crew(block), found);
+    let lines: Vec<usize> = suggest::read(block, &CREW)
+        .workflows
+        .iter()
+        .map(|one| one.line)
+        .collect();
+    assert_eq!(lines, [4, 13]);
+    assert_eq!(
+        crew("### Pattern 1\n\n1. coder: type\n"),
+        expected(&[("Pattern 1", "coder")])
+    );
     // Workflows need no number where a title says that they are workflows.
     let body = "## Workflow Patterns\n\n### Ship it\n1. coder: type\n2. tester: try\n\n### Tell it (docs)\nwriter → planner\n\n### Notes\n- coder: is slow\n- tester: is not\n\n\
                 ## Playbooks\n\n- **Undo**: coder → tester\n- **Redo**: type it again\n\n| Pattern | Flow |\n|---|---|\n| Try | tester → coder |\n\n\
