@@ -55,8 +55,11 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
         {
             groups = row;
         }
-        // What is not called a pattern is one if agents take its steps.
-        let counts = is_pattern(&block.text) || asked(&groups) > 1;
+        // What is not called a pattern is one if agents take its steps, the first of them at least.
+        let first = groups.first().and_then(|group| group.steps.first());
+        let is_taken = first.is_some_and(|step| step.agent.is_some());
+        let is_heading = matches!(block.kind, Kind::Heading(_));
+        let counts = is_pattern(&block.text) || asked(&groups) > 1 || (is_heading && is_taken);
         let count: usize = groups.iter().map(|group| group.steps.len()).sum();
         if counts && (1..=MAX_FINDINGS).contains(&count) {
             found.push(Workflow {

@@ -958,12 +958,13 @@ fn a_pattern_never_takes_the_steps_of_another() {
         expected(&[("Pattern 1", "coder")])
     );
     // Workflows need no number where a title says that they are workflows.
-    let body = "## Workflow Patterns\n\n### Ship it\n1. coder: type\n2. tester: try\n\n### Tell it (docs)\nwriter → planner\n\n### Notes\n- coder: is slow\n- tester: is not\n\n\
+    let body = "## Workflow Patterns\n\n### Ship it\n1. coder: type\n2. tester: try\n\n### Tell it (docs)\nwriter → planner\n\n### One\n1. tester: try\n2. Rest\n\n### None\n1. Rest\n2. tester: try\n\n### Notes\n- coder: is slow\n- tester: is not\n\n\
                 ## Playbooks\n\n- **Undo**: coder → tester\n- **Redo**: type it again\n\n| Pattern | Flow |\n|---|---|\n| Try | tester → coder |\n\n\
                 **Pattern 7: Look**: planner → writer\n\n## Values\n\n- **Speed**: coder → tester\n";
     let found = expected(&[
         ("Ship it", "coder tester"),
         ("Tell it (docs)", "writer planner"),
+        ("One", "tester -"),
         ("Undo", "coder tester"),
         ("Try", "tester coder"),
         ("Look", "planner writer"),
