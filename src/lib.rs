@@ -195,6 +195,8 @@ mod suggest_skeleton;
 #[cfg(feature = "cli")]
 mod suggest_steps;
 #[cfg(feature = "cli")]
+mod suggest_text;
+#[cfg(feature = "cli")]
 mod suggest_title;
 #[cfg(feature = "cli")]
 mod suggest_workflow;

@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use crate::markdown::{self, Block, Kind};
-use crate::slug::Slug;
 use crate::suggest_names::Names;
+use crate::suggest_text::one_line;
 use crate::{suggest_lookup, suggest_output, suggest_roster, suggest_route, suggest_workflow};
 
 pub use crate::suggest_group::{Group, Step};
@@ -103,9 +103,6 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
     }
 }
 
-/// How many findings of a kind are read; a body with more is no description of one service.
-pub(crate) const MAX_FINDINGS: usize = 200;
-
 /// `text` of the same length in which a line that ends with CR alone ends with LF, as Markdown is read here.
 fn with_line_feeds(text: &str) -> String {
     let next = text.chars().skip(1).map(Some).chain([None]);
@@ -117,24 +114,6 @@ fn with_line_feeds(text: &str) -> String {
             _ => c,
         })
         .collect()
-}
-
-/// Whether `text` is written as agents are: `code-reviewer`.
-pub(crate) fn is_name(text: &str) -> bool {
-    text.contains('-')
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && Slug::new(text).is_ok_and(|slug| slug.as_str() == text)
-}
-
-/// `text` on one line of at most `limit` characters, without what can't be seen.
-pub(crate) fn one_line(text: &str, limit: usize) -> String {
-    let seen: String = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !crate::printable::is_hidden(*c))
-        .collect();
-    let line = seen.split(' ').filter(|word| !word.is_empty());
-    crate::example::shorten(&line.collect::<Vec<_>>().join(" "), limit)
 }
 
 fn checklists(blocks: &[Block]) -> Vec<Checklist> {

@@ -1,10 +1,10 @@
 //! The steps that a list comes to: what follows what, and what runs at the same time.
 
-use crate::suggest::one_line;
 use crate::suggest_ask::{Ask, ask, is_label, is_parallel, is_parallel_mark, plain};
 use crate::suggest_group::{self as group, Group, chain};
 use crate::suggest_item::{Item, Mark};
 use crate::suggest_names::Names;
+use crate::suggest_text::one_line;
 
 /// The groups that `items` come to, one behind the other.
 pub fn groups(items: &[Item], names: &Names<'_>) -> Vec<Group> {

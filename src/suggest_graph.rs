@@ -1,9 +1,9 @@
 //! The steps that a flowchart in Mermaid comes to.
 
-use crate::suggest::MAX_FINDINGS;
 use crate::suggest_ask::ask;
 use crate::suggest_group::Group;
 use crate::suggest_names::{Names, split};
+use crate::suggest_text::MAX_FINDINGS;
 
 /// A graph of names, each with what is written in its place.
 #[derive(Debug, Default)]

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::suggest::{MAX_FINDINGS, one_line};
 use crate::suggest_ask::{Ask, ask, is_parallel_mark, plain};
 use crate::suggest_names::{Names, cut, split};
+use crate::suggest_text::{MAX_FINDINGS, one_line};
 
 /// Steps that run at the same time; a step that runs alone is a group of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

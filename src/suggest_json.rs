@@ -4,8 +4,8 @@
 use serde_json::{Map, Value as Json};
 
 use crate::ident::Ident;
-use crate::suggest::one_line;
 use crate::suggest_skeleton::{Property, Shape, unique};
+use crate::suggest_text::one_line;
 
 /// How deep properties stand in each other; what is deeper may be anything.
 const MAX_DEPTH: usize = 6;

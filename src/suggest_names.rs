@@ -1,7 +1,7 @@
 //! The agents that a text speaks of.
 
 use crate::slug::Slug;
-use crate::suggest::is_name;
+use crate::suggest_text::is_name;
 
 /// The names that are known as those of agents.
 pub struct Names<'a> {

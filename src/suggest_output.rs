@@ -8,9 +8,9 @@ use crate::diagnostic::Report;
 use crate::frontmatter;
 use crate::markdown::{Block, Kind, section};
 use crate::source::Source;
-use crate::suggest::one_line;
 use crate::suggest_json;
 use crate::suggest_skeleton::{self, Property};
+use crate::suggest_text::one_line;
 
 /// The form of an agent's answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::markdown::{Block, Kind, section};
 use crate::slug::Slug;
-use crate::suggest::{MAX_FINDINGS, is_name, one_line};
+use crate::suggest_text::{MAX_FINDINGS, is_name, one_line};
 
 /// An agent of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

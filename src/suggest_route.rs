@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::markdown::{Block, Kind};
 use crate::method::Method;
-use crate::suggest::MAX_FINDINGS;
+use crate::suggest_text::MAX_FINDINGS;
 
 /// A path that is spoken of as a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::ident::Ident;
 use crate::markdown::{self, Block, Kind, section};
-use crate::suggest::one_line;
+use crate::suggest_text::one_line;
 
 /// A property of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

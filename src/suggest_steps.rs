@@ -2,9 +2,10 @@
 
 use crate::agent::{self, Agent};
 use crate::slug::Slug;
-use crate::suggest::{Group, Step, Workflow, one_line};
+use crate::suggest::{Group, Step, Workflow};
 use crate::suggest_branch::{Branch, scalar};
 use crate::suggest_proposal::{Proposal, missing};
+use crate::suggest_text::one_line;
 
 /// Adds `workflow` to the proposal for `agent`, one of `agents`; in comments where an agent is not there.
 pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], proposal: &mut Proposal) {

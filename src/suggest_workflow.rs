@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::markdown::{Block, Kind};
 use crate::split;
-use crate::suggest::{MAX_FINDINGS, one_line};
 use crate::suggest_ask::ask;
 use crate::suggest_flow::{asked, asks, groups, is_step};
 use crate::suggest_graph::of_mermaid;
 use crate::suggest_group::{Group, chain};
 use crate::suggest_item::{Item, Mark, items};
 use crate::suggest_names::Names;
+use crate::suggest_text::{MAX_FINDINGS, one_line};
 use crate::suggest_title::{is_pattern, lists_workflows, pattern, title};
 
 /// A list of steps under a name.
