@@ -163,15 +163,29 @@ pub mod stub;
 #[cfg(feature = "cli")]
 pub mod suggest;
 #[cfg(feature = "cli")]
+mod suggest_ask;
+#[cfg(feature = "cli")]
 pub mod suggest_branch;
 #[cfg(feature = "cli")]
 pub mod suggest_edit;
 #[cfg(feature = "cli")]
 mod suggest_endpoint;
 #[cfg(feature = "cli")]
+mod suggest_flow;
+#[cfg(feature = "cli")]
+mod suggest_graph;
+#[cfg(feature = "cli")]
+mod suggest_group;
+#[cfg(feature = "cli")]
 mod suggest_insert;
 #[cfg(feature = "cli")]
+mod suggest_item;
+#[cfg(feature = "cli")]
+mod suggest_json;
+#[cfg(feature = "cli")]
 mod suggest_lookup;
+#[cfg(feature = "cli")]
+mod suggest_names;
 #[cfg(feature = "cli")]
 mod suggest_output;
 #[cfg(feature = "cli")]
@@ -184,6 +198,10 @@ mod suggest_route;
 mod suggest_skeleton;
 #[cfg(feature = "cli")]
 mod suggest_steps;
+#[cfg(feature = "cli")]
+mod suggest_text;
+#[cfg(feature = "cli")]
+mod suggest_title;
 #[cfg(feature = "cli")]
 mod suggest_workflow;
 pub mod target;

@@ -5,14 +5,16 @@
 use serde::Serialize;
 
 use crate::markdown::{self, Block, Kind};
-use crate::slug::Slug;
+use crate::suggest_names::Names;
+use crate::suggest_text::one_line;
 use crate::{suggest_lookup, suggest_output, suggest_roster, suggest_route, suggest_workflow};
 
+pub use crate::suggest_group::{Group, Step};
 pub use crate::suggest_output::Output;
 pub use crate::suggest_roster::Specialist;
 pub use crate::suggest_route::Route;
 pub use crate::suggest_skeleton::Property;
-pub use crate::suggest_workflow::{Group, Step, Workflow};
+pub use crate::suggest_workflow::Workflow;
 
 /// What was found in a body, everything in its order. Lines count from 1 in the body, until
 /// [`Findings::below`] moves them.
@@ -86,8 +88,11 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
     let body = &with_line_feeds(body);
     let blocks = markdown::blocks(body);
     let specialists = suggest_roster::read(&blocks, agents);
-    let named = specialists.iter().map(|found| found.name.as_str());
-    let names: Vec<&str> = agents.iter().copied().chain(named).collect();
+    let roster: Vec<&str> = specialists
+        .iter()
+        .map(|found| found.name.as_str())
+        .collect();
+    let names = Names::new(agents, &roster);
     Findings {
         workflows: suggest_workflow::read(body, &blocks, &names),
         routes: suggest_route::read(&blocks),
@@ -97,9 +102,6 @@ pub fn read(body: &str, agents: &[&str]) -> Findings {
         specialists,
     }
 }
-
-/// How many findings of a kind are read; a body with more is no description of one service.
-pub(crate) const MAX_FINDINGS: usize = 200;
 
 /// `text` of the same length in which a line that ends with CR alone ends with LF, as Markdown is read here.
 fn with_line_feeds(text: &str) -> String {
@@ -112,24 +114,6 @@ fn with_line_feeds(text: &str) -> String {
             _ => c,
         })
         .collect()
-}
-
-/// Whether `text` is written as agents are: `code-reviewer`.
-pub(crate) fn is_name(text: &str) -> bool {
-    text.contains('-')
-        && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && Slug::new(text).is_ok_and(|slug| slug.as_str() == text)
-}
-
-/// `text` on one line of at most `limit` characters, without what can't be seen.
-pub(crate) fn one_line(text: &str, limit: usize) -> String {
-    let seen: String = text
-        .chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .filter(|c| !crate::printable::is_hidden(*c))
-        .collect();
-    let line = seen.split(' ').filter(|word| !word.is_empty());
-    crate::example::shorten(&line.collect::<Vec<_>>().join(" "), limit)
 }
 
 fn checklists(blocks: &[Block]) -> Vec<Checklist> {

@@ -139,6 +139,8 @@ fn add_route(
     let is_state = STATE.contains(&last);
     let default = if is_state { "GET" } else { "POST" };
     let method = found.method.unwrap_or(default);
+    // What has parameters tells how one thing is, not the service.
+    let is_state = is_state && route::parameters(path).next().is_none();
     if let Some((owner, endpoint)) = taken.clash(found.method, path) {
         if owner.spec.slug != taken.agent.spec.slug || endpoint.path != *path {
             proposal.notes.push(format!(
@@ -266,8 +268,20 @@ fn properties(properties: &[Property]) -> Vec<Branch> {
             Shape::Scalar(kind) => {
                 let suffix = if property.many { "(array)" } else { "" };
                 let key = scalar(&format!("{}{suffix}", property.name));
-                let value = scalar(&format!("{kind}, {}", property.description));
+                let value = match property.description.as_str() {
+                    "" => (*kind).to_owned(),
+                    text => scalar(&format!("{kind}, {text}")),
+                };
                 Branch::leaf(format!("{key}: {value}"))
+            }
+            Shape::Enum(choices) => {
+                let told = match property.description.as_str() {
+                    "" => String::new(),
+                    text => format!(", {}", text.replace(['(', ')'], "")),
+                };
+                let key = scalar(&format!("{}(enum{told})", property.name));
+                let choices: Vec<String> = choices.iter().map(|choice| scalar(choice)).collect();
+                Branch::leaf(format!("{key}: [{}]", choices.join(", ")))
             }
             Shape::Object(below) => {
                 let suffix = if property.many { "(array)" } else { "(object)" };

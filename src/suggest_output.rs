@@ -1,10 +1,16 @@
 //! The form of the answers that a body asks for, under a heading such as "Output Format".
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
+use crate::diagnostic::Report;
+use crate::frontmatter;
 use crate::markdown::{Block, Kind, section};
-use crate::suggest::one_line;
+use crate::source::Source;
+use crate::suggest_json;
 use crate::suggest_skeleton::{self, Property};
+use crate::suggest_text::one_line;
 
 /// The form of an agent's answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +31,8 @@ pub struct Output {
 pub enum Form {
     /// An example in JSON.
     Json,
+    /// An example in YAML.
+    Yaml,
     /// A skeleton of a text.
     Markdown,
     /// A list of what answers hold.
@@ -34,11 +42,16 @@ pub enum Form {
 /// The first form of answers that can be read.
 pub fn read(blocks: &[Block]) -> Option<Output> {
     blocks.iter().enumerate().find_map(|(index, block)| {
-        if !block.is_title() || !announces(&block.text) {
+        let whole = announces(&block.text);
+        if !block.is_title() || !(whole || asks_for_data(&block.text)) {
             return None;
         }
         let section = section(blocks, index);
-        let (form, properties) = form(section)?;
+        // What is less of an announcement counts where nothing but data follows.
+        let (form, properties) = match whole {
+            true => form(section)?,
+            false => data(section)?,
+        };
         Some(Output {
             title: one_line(block.text.trim().trim_end_matches(':'), 80),
             line: block.line,
@@ -57,7 +70,15 @@ fn announces(title: &str) -> bool {
     let what = |word: &str| {
         matches!(
             word,
-            "output" | "response" | "report" | "reporting" | "answer"
+            "output"
+                | "response"
+                | "report"
+                | "reporting"
+                | "answer"
+                | "result"
+                | "results"
+                | "reply"
+                | "return"
         )
     };
     let form = |word: &str| {
@@ -69,27 +90,57 @@ fn announces(title: &str) -> bool {
     words.windows(2).any(|pair| what(pair[0]) && form(pair[1]))
 }
 
+/// Whether `title` is followed by an answer as data: "Output", "Always answer with this JSON".
+fn asks_for_data(title: &str) -> bool {
+    let title = title.trim().trim_end_matches(':').to_lowercase();
+    let words: Vec<&str> = title
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let has = |some: &[&str]| words.iter().any(|word| some.contains(word));
+    let alone = matches!(
+        title.as_str(),
+        "output" | "outputs" | "response" | "final output" | "expected output"
+    );
+    alone || (has(&["answer", "respond", "reply", "return", "output"]) && has(&["json", "yaml"]))
+}
+
 fn form(section: &[Block]) -> Option<(Form, Vec<Property>)> {
-    let code = |block: &&Block| matches!(block.kind, Kind::Fence(_));
-    let fences = || section.iter().filter(code);
-    let json = fences().find_map(|block| {
-        let found = suggest_skeleton::of_json(&block.text)?;
-        Some((Form::Json, found))
-    });
     let markdown = || {
-        fences()
-            .filter(|block| {
-                matches!(&block.kind, Kind::Fence(language) if matches!(language.as_str(), "" | "markdown" | "md" | "text" | "txt"))
-            })
-            .find_map(|block| {
+        fences(section)
+            .filter(|(language, _)| matches!(*language, "" | "markdown" | "md" | "text" | "txt"))
+            .find_map(|(_, block)| {
                 let found = suggest_skeleton::of_markdown(&block.text)?;
                 Some((Form::Markdown, found))
             })
     };
     // Code of other kinds is not what an answer looks like, and a list beside code explains the code.
-    let list = || match fences().next() {
+    let list = || match fences(section).next() {
         Some(_) => None,
-        None => Some((Form::List, suggest_skeleton::of_list(section)?)),
+        None => suggest_skeleton::of_headings(section)
+            .map(|found| (Form::Markdown, found))
+            .or_else(|| Some((Form::List, suggest_skeleton::of_list(section)?))),
     };
-    json.or_else(markdown).or_else(list)
+    data(section).or_else(markdown).or_else(list)
+}
+
+/// The first code of `section` that is an answer in JSON or YAML.
+fn data(section: &[Block]) -> Option<(Form, Vec<Property>)> {
+    fences(section).find_map(|(language, block)| {
+        if matches!(language, "yaml" | "yml") {
+            let source = Arc::new(Source::new("answer.yaml", block.text.clone()));
+            let node = frontmatter::read_yaml(&mut Report::new(&source))?;
+            return Some((Form::Yaml, suggest_json::of_value(&node.to_json(), &[])?));
+        }
+        let found = suggest_json::of_json(&block.text)?;
+        Some((Form::Json, found))
+    })
+}
+
+/// The code in `section`, each with its language.
+fn fences(section: &[Block]) -> impl Iterator<Item = (&str, &Block)> {
+    section.iter().filter_map(|block| match &block.kind {
+        Kind::Fence(language) => Some((language.as_str(), block)),
+        _ => None,
+    })
 }

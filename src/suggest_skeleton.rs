@@ -1,18 +1,17 @@
-//! What an answer holds, read from an example of it.
+//! What an answer holds, read from a skeleton of its text or a list.
 
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
 
 use crate::ident::Ident;
 use crate::markdown::{self, Block, Kind, section};
-use crate::suggest::one_line;
+use crate::suggest_text::one_line;
 
 /// A property of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Property {
     /// Its name.
     pub name: String,
-    /// What the body says of it; never empty.
+    /// What the body says of it; may be empty.
     pub description: String,
     /// What it holds.
     pub shape: Shape,
@@ -26,37 +25,43 @@ pub struct Property {
 pub enum Shape {
     /// A value of a type of Picoschema.
     Scalar(&'static str),
+    /// One of these texts.
+    Enum(Vec<String>),
     /// Properties.
     Object(Vec<Property>),
 }
 
-/// How deep properties stand in each other; what is deeper may be anything.
-const MAX_DEPTH: usize = 6;
-
 /// How many properties are read side by side.
 const MAX_WIDTH: usize = 40;
 
-/// The properties of the JSON object in `text`, or of those in the list that it is.
-pub fn of_json(text: &str) -> Option<Vec<Property>> {
-    match serde_json::from_str(text).ok()? {
-        Json::Object(map) => filled(object(&map, 0)),
-        Json::Array(items) => {
-            let first = items.iter().find_map(Json::as_object)?;
-            let items = filled(object(first, 1))?;
-            Some(vec![Property {
-                name: "items".to_owned(),
-                description: "The answers.".to_owned(),
-                shape: Shape::Object(items),
-                many: true,
-            }])
-        }
-        _ => None,
-    }
-}
-
 /// The properties of the Markdown skeleton in `text`: a section each, and each label above them.
 pub fn of_markdown(text: &str) -> Option<Vec<Property>> {
-    let blocks = markdown::blocks(text);
+    of_blocks(&markdown::blocks(text))
+}
+
+/// The same of headings that stand in the body itself, where each names a part of one answer.
+pub fn of_headings(section: &[Block]) -> Option<Vec<Property>> {
+    let mut headings = section
+        .iter()
+        .filter(|block| matches!(block.kind, Kind::Heading(_)));
+    let cases = |block: &Block| {
+        let first = block
+            .text
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        matches!(
+            first.as_str(),
+            "for" | "if" | "when" | "example" | "examples" | "option" | "mode"
+        )
+    };
+    let level = headings.clone().next()?.level();
+    let parts = headings.all(|block| block.level() == level && !cases(block));
+    parts.then(|| of_blocks(section))?
+}
+
+fn of_blocks(blocks: &[Block]) -> Option<Vec<Property>> {
     let level = |block: &Block| match block.kind {
         Kind::Heading(level) => Some(level),
         _ => None,
@@ -76,7 +81,7 @@ pub fn of_markdown(text: &str) -> Option<Vec<Property>> {
     properties.extend(labels(&above));
     for (index, block) in blocks.iter().enumerate() {
         if level(block) == Some(top) {
-            properties.extend(of_section(&block.text, section(&blocks, index)));
+            properties.extend(of_section(&block.text, section(blocks, index)));
         }
     }
     let properties = unique(properties);
@@ -117,10 +122,6 @@ pub fn of_list(section: &[Block]) -> Option<Vec<Property>> {
     }
 }
 
-fn filled(properties: Vec<Property>) -> Option<Vec<Property>> {
-    (!properties.is_empty()).then_some(properties)
-}
-
 /// The name of a property for `text`; none where Rust has no name for it or it is a sentence.
 fn name(text: &str) -> Option<String> {
     let text = text.split(['(', ':', '[', '<', '{']).next()?;
@@ -133,7 +134,7 @@ fn name(text: &str) -> Option<String> {
 }
 
 /// The properties with each name once.
-fn unique(properties: Vec<Property>) -> Vec<Property> {
+pub fn unique(properties: Vec<Property>) -> Vec<Property> {
     let mut kept: Vec<Property> = Vec::new();
     for property in properties {
         let same = |other: &Property| Ident::snake(&other.name) == Ident::snake(&property.name);
@@ -142,56 +143,6 @@ fn unique(properties: Vec<Property>) -> Vec<Property> {
         }
     }
     kept
-}
-
-fn object(map: &Map<String, Json>, depth: usize) -> Vec<Property> {
-    let members = map.iter().filter_map(|(key, value)| {
-        // These mean something in the keys of Picoschema, or have no name in Rust.
-        let odd = key.contains(['(', ')', '?', '$']) || one_line(key, 64) != *key;
-        if odd || Ident::snake(key).is_none() {
-            return None;
-        }
-        let (shape, many) = shape(value, depth);
-        let sample = match value {
-            Json::String(text) => one_line(text, 80),
-            Json::Array(items) => match items.first() {
-                Some(Json::String(text)) => one_line(text, 80),
-                _ => String::new(),
-            },
-            _ => String::new(),
-        };
-        let described = sample.contains(' ') || sample.contains('|');
-        Some(Property {
-            name: key.clone(),
-            description: match described {
-                true => sample,
-                false => format!("The {}.", key.replace(['_', '-'], " ")),
-            },
-            shape,
-            many,
-        })
-    });
-    unique(members.collect())
-}
-
-fn shape(value: &Json, depth: usize) -> (Shape, bool) {
-    match value {
-        Json::Bool(_) => (Shape::Scalar("boolean"), false),
-        Json::Number(number) if number.is_f64() => (Shape::Scalar("number"), false),
-        Json::Number(_) => (Shape::Scalar("integer"), false),
-        Json::String(_) => (Shape::Scalar("string"), false),
-        Json::Array(items) => match items.first() {
-            Some(first @ (Json::Object(_) | Json::String(_) | Json::Bool(_) | Json::Number(_))) => {
-                (shape(first, depth).0, true)
-            }
-            _ => (Shape::Scalar("any"), true),
-        },
-        Json::Object(map) if depth < MAX_DEPTH => match object(map, depth + 1) {
-            members if members.is_empty() => (Shape::Scalar("any"), false),
-            members => (Shape::Object(members), false),
-        },
-        Json::Object(_) | Json::Null => (Shape::Scalar("any"), false),
-    }
 }
 
 /// What a section of a skeleton holds: a list, the rows of a table, or text.
@@ -281,13 +232,16 @@ fn item(block: &Block) -> Option<Property> {
 
 /// A text called `label`.
 fn text(label: &str, description: &str) -> Option<Property> {
-    let description = one_line(description, 120);
+    let name = name(label)?;
+    let description = match one_line(description, 120) {
+        none if none.is_empty() => one_line(label, 120),
+        told => told,
+    };
+    // The name said once more says nothing.
+    let same = Ident::snake(&description).is_some_and(|said| said.as_str() == name);
     Some(Property {
-        name: name(label)?,
-        description: match description.is_empty() {
-            true => format!("{}.", one_line(label, 60)),
-            false => description,
-        },
+        description: if same { String::new() } else { description },
+        name,
         shape: Shape::Scalar("string"),
         many: false,
     })

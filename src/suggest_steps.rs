@@ -2,9 +2,10 @@
 
 use crate::agent::{self, Agent};
 use crate::slug::Slug;
-use crate::suggest::{Group, Step, Workflow, one_line};
+use crate::suggest::{Group, Step, Workflow};
 use crate::suggest_branch::{Branch, scalar};
 use crate::suggest_proposal::{Proposal, missing};
+use crate::suggest_text::one_line;
 
 /// Adds `workflow` to the proposal for `agent`, one of `agents`; in comments where an agent is not there.
 pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], proposal: &mut Proposal) {
@@ -115,18 +116,28 @@ const RESERVED_IDS: [&str; 14] = [
     "steps", "true", "contains",
 ];
 
-/// An id for each step that names an agent: the first word of its task, and the second where steps share it.
+/// An id for each step that names an agent: the first word of its task, the second too where steps share it, or the
+/// name of the agent.
 fn step_ids(workflow: &Workflow) -> Vec<String> {
     let steps = workflow.groups.iter().flat_map(|group| &group.steps);
-    let words: Vec<Vec<String>> = steps
-        .filter(|step| step.agent.is_some())
-        .map(id_words)
-        .collect();
+    let steps: Vec<&Step> = steps.filter(|step| step.agent.is_some()).collect();
+    let words: Vec<Vec<String>> = steps.iter().map(|step| id_words(step)).collect();
     let mut ids: Vec<String> = Vec::new();
-    for own in &words {
-        let shared = words.iter().filter(|other| other[0] == own[0]).count() > 1;
-        let count = if shared { 2.min(own.len()) } else { 1 };
-        let plain = own[..count].join("_");
+    for (step, own) in steps.iter().zip(&words) {
+        let sharing = |count: usize| {
+            let same = words
+                .iter()
+                .filter(|other| other.iter().take(count).eq(own.iter().take(count)));
+            same.count() > 1
+        };
+        let agent = step.agent.as_deref().map(|name| words_of(name).join("_"));
+        let agent = agent.filter(|name| is_id(name));
+        let plain = match own.len() {
+            0 => agent.unwrap_or_else(|| "step".to_owned()),
+            _ if !sharing(1) => own[0].clone(),
+            2 if !sharing(2) => own.join("_"),
+            _ => agent.unwrap_or_else(|| own.join("_")),
+        };
         let mut id = plain.clone();
         let mut number = 2;
         while RESERVED_IDS.contains(&id.as_str()) || ids.contains(&id) {
@@ -139,35 +150,43 @@ fn step_ids(workflow: &Workflow) -> Vec<String> {
 }
 
 /// Words that tell no step from another.
-const ARTICLES: [&str; 5] = ["a", "all", "an", "any", "the"];
+const FILLERS: [&str; 12] = [
+    "a", "agent", "all", "an", "and", "any", "for", "once", "the", "then", "to", "with",
+];
 
-/// The words that a step's id can be made of, one at least.
+/// The first words of what a step is about, two at most; none where only its agent is named.
 fn id_words(step: &Step) -> Vec<String> {
     let task = match step.task.starts_with('(') {
         true => step.task.split_once(')').map_or("", |(_, task)| task),
         false => &step.task,
     };
-    let sources = [
-        Some(task),
-        step.details.first().map(String::as_str),
-        step.agent.as_deref(),
-    ];
+    // "Use the coder to build it" is about what stands behind the coder.
+    let agent = step.agent.as_deref().unwrap_or_default();
+    let behind = task.split_once(agent).map(|(_, behind)| behind);
+    let behind = behind.filter(|rest| rest.starts_with(|c: char| !c.is_alphanumeric()));
+    let sources = [behind, Some(task), step.details.first().map(String::as_str)];
     for text in sources.into_iter().flatten() {
-        let text = text.replace(['\'', '\u{2019}'], "").to_lowercase();
-        let words: Vec<String> = text
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty() && word.len() <= 30 && !ARTICLES.contains(word))
-            .take(2)
-            .map(str::to_owned)
-            .collect();
-        if words
-            .first()
-            .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
-        {
+        let mut words = words_of(text);
+        words.retain(|word| !FILLERS.contains(&word.as_str()) && word.len() <= 30);
+        words.truncate(2);
+        if words.first().is_some_and(|word| is_id(word)) {
             return words;
         }
     }
-    vec!["step".to_owned()]
+    Vec::new()
+}
+
+fn words_of(text: &str) -> Vec<String> {
+    let text = text.replace(['\'', '\u{2019}'], "").to_lowercase();
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_id(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 /// A step that asks `agent` for its task, with the run's input and what the steps `before` it answered.

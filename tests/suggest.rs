@@ -379,6 +379,20 @@ fn nothing_found_is_nothing_printed() {
 }
 
 #[test]
+fn a_file_that_is_no_agent_is_refused_with_the_reason() {
+    let folder = Folder::with_staff("agents/notes.md", "## Available Agents\n\n- **a-b**: c\n");
+    let run = folder.run(&["suggest", "agents/notes.md"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(
+        run.stderr
+            .contains("an agent is a Markdown file that starts with a line `---`"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("agents/notes.md"), "{}", run.stderr);
+}
+
+#[test]
 fn an_agent_with_errors_is_refused() {
     let text = CONDUCTOR.replace("model: sonnet\n", "service: { rate: often }\n");
     let folder = Folder::new(&[("agents/conductor.md", &text)]);
@@ -413,12 +427,45 @@ fn routes_are_told_from_paths_and_commands() {
         routes("The route `/a`, that is `DELETE /a`."),
         ["DELETE /a"]
     );
+    assert_eq!(
+        routes(
+            "`POST` `/a`, a GET request to `/b`, GET and PUT `/c`, `/d` (PATCH, DELETE), and GET|PUT /e"
+        ),
+        [
+            "POST /a",
+            "GET /b",
+            "GET /c",
+            "PUT /c",
+            "PATCH /d",
+            "DELETE /d",
+            "GET /e",
+            "PUT /e"
+        ]
+    );
+    assert_eq!(
+        routes("| Method | Path |\n|--|--|\n| GET, POST | `/a` |\n| `DELETE` | `/a/<int:id>` |\n"),
+        ["GET /a", "POST /a", "DELETE /a/{id}"]
+    );
+    assert_eq!(
+        routes("| Route | Does |\n|--|--|\n| `POST /a` | Sends |\n| `/b/[id]/{n:int}` | Shows |\n"),
+        ["POST /a", "- /b/{id}/{n}"]
+    );
+    assert_eq!(
+        routes("## API\n\nIt offers:\n\n- `/a` to look\n\n### More\n\n- `/b`\n"),
+        ["- /a", "- /b"]
+    );
+    assert_eq!(routes("# An API expert\n\n## Files\n\n- `/a`\n"), [""; 0]);
+    assert_eq!(
+        routes("## Endpoints\n\n```\n# all\nGET /a   the list\nPUT|PATCH /a/:id\n```\n"),
+        ["GET /a", "PUT /a/{id}", "PATCH /a/{id}"]
+    );
     for none in [
         "Look into `/a`.",
         "The endpoint `/usr/lib/a` and `/src/a.rs`",
         "The API has the command `/deploy`.",
         "Endpoints:\n\n```\nPOST /a\n`/b`\n```\n",
-        "Endpoints:\n\n~~~\nPOST /a\n~~~",
+        "Endpoints:\n\n~~~http\nPOST /a\n~~~",
+        "Commands:\n\n~~~\nPOST /a\n~~~",
         "    POST /a\n",
         "POST / and POST",
     ] {
@@ -462,13 +509,98 @@ fn rosters_are_told_from_other_lists() {
     );
 }
 
+#[test]
+fn rosters_are_read_in_the_forms_that_people_write() {
+    let told = |body: &str| -> Vec<(String, String)> {
+        let found = suggest::read(body, &CREW).specialists;
+        found
+            .into_iter()
+            .map(|one| (one.name, one.purpose))
+            .collect()
+    };
+    for roster in [
+        "- `planner`: thinks\n- `coder`: types\n",
+        "- @planner - thinks\n- @coder – types\n",
+        "1. planner: thinks\n2. coder: types\n",
+        "* **Planner** (senior): thinks\n  - Skills: a-b, c-d\n  - e-f\n* **coder** — types\n",
+        "| Agent | Does |\n|--|--|\n| planner | thinks |\n| `coder` | types |\n",
+        "| # | Does | Agent name |\n|--|--|--|\n| 1 | thinks | planner |\n| 2 | types | **coder** |\n",
+        "### planner - thinks\n\n- **Purpose**: to think\n- **Tools**: Read\n\n### 2. Coder: types\n\nUses a-b.\n\n- c-d\n",
+        "**planner**: thinks\n\n**coder**: types\n",
+    ] {
+        let found: Vec<_> = told(&format!(
+            "## Available Agents\n\n{roster}\n## Next\n\n- **g-h**: no\n"
+        ));
+        let names: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["planner", "coder"], "{roster}");
+        let purposes: Vec<_> = found
+            .iter()
+            .map(|(_, purpose)| purpose.trim_start_matches("(senior): "))
+            .collect();
+        assert_eq!(purposes, ["thinks", "types"], "{roster}");
+    }
+    let names =
+        |body: &str| -> Vec<String> { told(body).into_iter().map(|(name, _)| name).collect() };
+    for title in [
+        "You have a team of experts at your disposal:",
+        "Agents You Can Delegate To",
+        "You coordinate the following agents:",
+    ] {
+        let body = format!(
+            "## {title}\n\n- planner: thinks\n- **a-b**: x\n- 🛠️ coder: types\n- **Speed**: is all\n"
+        );
+        assert_eq!(names(&body), ["planner", "a-b", "coder"], "{body}");
+    }
+    for title in [
+        "Available tools for agents",
+        "When agents fail you",
+        "Coordinate with other agents:",
+    ] {
+        assert_eq!(
+            names(&format!("## {title}\n\n- **a-b**: x\n")),
+            [""; 0],
+            "{title}"
+        );
+    }
+    assert_eq!(
+        names("## Agents\n\n- **The Typist** (`coder`): types\n- **Cook** (`a-b`): cooks\n"),
+        ["coder", "a-b"]
+    );
+    // Nobody of these is there yet.
+    assert_eq!(
+        names("## Your Crew\n\n- cook: cooks\n- waiter: waits\n"),
+        ["cook", "waiter"]
+    );
+    assert_eq!(
+        names("## Your Crew\n\n- cook: cooks\n- some others: wait\n"),
+        [""; 0]
+    );
+    assert_eq!(
+        names("## Team\n\n### Cook\n\n- **Purpose**: cooks\n- **Tools**: knife\n"),
+        ["Cook"]
+    );
+    assert_eq!(
+        names("## Team\n\n| Agent | Does |\n|--|--|\n| cook | cooks |\n"),
+        ["cook"]
+    );
+    assert_eq!(
+        names("## Team\n\n| City | Does |\n|--|--|\n| Rome | is there |\n"),
+        [""; 0]
+    );
+}
+
 /// The agents of each group, those of a parallel one in brackets; `-` for none.
 fn flow(body: &str) -> Vec<String> {
-    let found = found(body)
-        .workflows
-        .into_iter()
-        .flat_map(|workflow| workflow.groups);
-    found
+    let workflows = found(body).workflows;
+    workflows
+        .iter()
+        .flat_map(|workflow| flow_of(&workflow.groups))
+        .collect()
+}
+
+fn flow_of(groups: &[suggest::Group]) -> Vec<String> {
+    groups
+        .iter()
         .map(|group| {
             let names = group
                 .steps
@@ -509,7 +641,8 @@ fn patterns_are_read_however_they_are_indented() {
     ] {
         assert_eq!(flow(&body), expected, "{body}");
     }
-    assert_eq!(flow("# Pattern A: N\n\n1. a-b: x\n"), [""; 0]);
+    assert_eq!(flow("# Pattern A: N\n\n1. a-b: x\n"), ["a-b"]);
+    assert_eq!(flow("# Pattern a: N\n\n1. a-b: x\n"), [""; 0]);
     assert_eq!(flow("# Pattern 1: N\n\nJust words.\n"), [""; 0]);
     assert_eq!(
         flow(
@@ -517,6 +650,337 @@ fn patterns_are_read_however_they_are_indented() {
         ),
         ["a-b", "-", "[c-d e-f]"]
     );
+}
+
+/// Agents that are called by one word.
+const CREW: [&str; 5] = ["planner", "coder", "tester", "writer", "code-reviewer"];
+
+/// The workflows of `body`, each with its title and its groups as [`flow`] writes them.
+fn crew(body: &str) -> Vec<(String, String)> {
+    let workflows = suggest::read(body, &CREW).workflows;
+    let flow = |one: &suggest::Workflow| flow_of(&one.groups).join(" ");
+    workflows
+        .iter()
+        .map(|one| (one.title.clone(), flow(one)))
+        .collect()
+}
+
+#[test]
+fn steps_are_read_in_the_forms_that_people_write() {
+    for (steps, expected) in [
+        // Rows of arrows.
+        ("planner → coder → planner", "planner coder planner"),
+        (
+            "planner -> (coder + tester) -> writer",
+            "planner [coder tester] writer",
+        ),
+        (
+            "`planner` → `coder` & `tester` → `writer`",
+            "planner [coder tester] writer",
+        ),
+        (
+            "Flow: planner => [coder, tester] => writer.",
+            "planner [coder tester] writer",
+        ),
+        (
+            "```\nplanner\n   ↓\ncoder + tester\n   ↓\nwriter\n```",
+            "planner [coder tester] writer",
+        ),
+        ("planner\n  → coder\n  → tester", "planner coder tester"),
+        (
+            "```\nplanner\n  → coder\n  → tester\n```",
+            "planner coder tester",
+        ),
+        ("Request → planner → coder → Done", "- planner coder -"),
+        ("planner → coder / tester → writer", "planner - writer"),
+        // Rows and lists that say the same.
+        (
+            "planner → coder\n\n1. planner: think\n2. coder: type\n3. Rest",
+            "planner coder -",
+        ),
+        // Marks in front of steps.
+        (
+            "Step 1: writer drafts\nStep 2: planner reviews",
+            "writer planner",
+        ),
+        (
+            "- Step 1: writer drafts\n- Step 2: code-reviewer reviews",
+            "writer code-reviewer",
+        ),
+        (
+            "1. **Step 1**: planner: think\n2. **Step 2**: coder: type",
+            "planner coder",
+        ),
+        ("- [ ] planner: think\n- [x] coder: type", "planner coder"),
+        ("1) @planner think\n2) @coder type", "planner coder"),
+        ("→ @planner: think\n→ @coder: type", "planner coder"),
+        (
+            "**1.** planner — think\n**2.** coder — type",
+            "planner coder",
+        ),
+        (
+            "1️⃣ planner: think\n2️⃣ coder + tester: type",
+            "planner [coder tester]",
+        ),
+        (
+            "Step 1 → planner: think\nStep 2 → coder, tester: type",
+            "planner [coder tester]",
+        ),
+        ("1. planner: think\n   ↳ coder: type", "planner coder"),
+        ("1. [planner] think\n2. [coder] type", "planner coder"),
+        // Names as others write them.
+        (
+            "1. **Code Reviewer**: look\n2. **The Planner** – think",
+            "code-reviewer planner",
+        ),
+        (
+            "1. Think (planner)\n2. Type [coder]\n3. **Try** → tester",
+            "planner coder tester",
+        ),
+        (
+            "1. Think\n   - Agent: planner\n   - Task: deep\n2. Type\n   - **Agents**: coder, tester",
+            "planner [coder tester]",
+        ),
+        (
+            "1. Ask planner for a plan\n2. Use the coder agent\n3. Hand over to tester",
+            "planner coder tester",
+        ),
+        (
+            "1. coder's work is praised\n2. coder output is read by tester",
+            "- -",
+        ),
+        ("1. Both coder and planner or nobody", "-"),
+        ("1. planner: think, then coder: type", "planner coder"),
+        ("1. planner thinks, then coder types", "planner coder"),
+        // What runs at the same time.
+        (
+            "1. planner: think\n2. (parallel)\n   a. coder: type\n   b. tester: try\n3. writer: tell",
+            "planner [coder tester] writer",
+        ),
+        (
+            "1. planner: think\n2a. coder: type\n2b. tester: try\n3. writer: tell",
+            "planner [coder tester] writer",
+        ),
+        (
+            "1. planner: think\n2. coder: type (parallel)\n3. tester: try (parallel)\n4. writer: tell",
+            "planner [coder tester] writer",
+        ),
+        (
+            "1. planner: think\n2. coder: type\n3. tester: try, in parallel with step 2\n4. writer: tell",
+            "planner [coder tester] writer",
+        ),
+        (
+            "1. coder (in parallel with tester): type\n2. tester: try\n3. writer: tell",
+            "[coder tester] writer",
+        ),
+        (
+            "1. coder and tester (concurrently): work\n2. planner + writer: work (parallel)",
+            "[coder tester] [planner writer]",
+        ),
+        (
+            "1. coder, tester and writer work simultaneously",
+            "[coder tester writer]",
+        ),
+        (
+            "1. At the same time:\n   - coder: type\n   - tester: try",
+            "[coder tester]",
+        ),
+        ("1. In parallel: coder: type; tester: try", "[coder tester]"),
+        (
+            "1. Not in parallel:\n   - coder: type\n   - tester: try",
+            "coder tester",
+        ),
+        (
+            "1. coder: run the tests in parallel\n   - unit\n   - end to end",
+            "coder",
+        ),
+        (
+            "1. Parallel:\n   - planner → coder\n   - writer → tester",
+            "[planner writer] [coder tester]",
+        ),
+        (
+            "```\nplanner\n├── coder: type\n└── tester: try\nwriter: tell\n```",
+            "planner [coder tester] writer",
+        ),
+        // Phases.
+        (
+            "**Phase 1: Think**\n- planner: think\n\n**Phase 2: Work (parallel)**\n- coder: type\n- tester: try\n",
+            "planner [coder tester]",
+        ),
+        (
+            "### Phase 1\n\n1. planner: think\n\n### Phase 2\n\n1. coder: type",
+            "planner coder",
+        ),
+        (
+            "Phase 1 - Think:\n- planner: think\n\nRun these in parallel:\n- coder: type\n- tester: try",
+            "planner [coder tester]",
+        ),
+        // Other lists of the same pattern are no steps of it.
+        (
+            "**When to use**: often\n**Agents**: planner, coder\n\n**Steps:**\n1. planner: think\n2. coder: type\n\n**Success criteria:**\n- It works\n- coder has slept",
+            "planner coder",
+        ),
+        // Tables, graphs, data, calls.
+        (
+            "| Step | Agent | Task |\n|---|---|---|\n| 1 | planner | think |\n| 2a | coder | type |\n| 2b | `tester` | try |\n",
+            "planner [coder tester]",
+        ),
+        (
+            "```mermaid\ngraph TD\n  S([Start]) --> A[planner]\n  A --> B[coder<br/>type] & C[\"tester: try\"]\n  B --> D{Good?}\n  C --> D\n  D -- yes --> E(writer)\n  E -.->|again| A\n```",
+            "planner [coder tester] writer",
+        ),
+        (
+            "```mermaid\ngraph TD\n  A[planner] --> D{Easy?}\n  D -->|yes| B[coder]\n  D -->|no| C[tester]\n```",
+            "",
+        ),
+        (
+            "```yaml\nsteps:\n  - agent: planner\n    task: think\n  - parallel:\n      - agent: coder\n        task: type\n      - agent: tester\n        task: try\n```",
+            "planner [coder tester]",
+        ),
+        (
+            "```\nTask(subagent_type=\"planner\", prompt=\"think\")\nTask(subagent_type=\"coder\", prompt=\"type\")\n```",
+            "planner coder",
+        ),
+    ] {
+        for body in [
+            format!("### Pattern 1: N\n\n{steps}\n"),
+            format!("### Pattern 1: N\n\n{steps}"),
+        ] {
+            let expected: Vec<_> = [expected]
+                .iter()
+                .filter(|flow| !flow.is_empty())
+                .map(|flow| ("N".to_owned(), (*flow).to_owned()))
+                .collect();
+            assert_eq!(crew(&body), expected, "{body}");
+            let returned = body.replace('\n', "\r\n");
+            assert_eq!(crew(&returned), expected, "{returned}");
+        }
+    }
+}
+
+#[test]
+fn what_a_step_asks_is_told_without_its_marks() {
+    let body = "# Pattern 1: N\n\n1. Step 1: writer drafts the text\n2. (parallel) coder: type\n3. tester: try (parallel)\n4. Think (planner)\n\
+                5. Task(subagent_type=\"coder\", prompt=\"Build\")\n6. `writer` (in haste): send\n";
+    let workflows = suggest::read(body, &CREW).workflows;
+    let steps = workflows[0].groups.iter().flat_map(|group| &group.steps);
+    let tasks: Vec<&str> = steps.map(|step| step.task.as_str()).collect();
+    assert_eq!(
+        tasks,
+        [
+            "drafts the text",
+            "type",
+            "try",
+            "Think",
+            "Build",
+            "(in haste) send"
+        ]
+    );
+}
+
+#[test]
+fn steps_are_called_by_what_is_done() {
+    let body = "# Pattern 1: N\n\n1. news-writer: Design the news-writers' room\n2. Use the `copy-editor` agent to polish it\n\
+                3. copy-editor and fact-checker: check all of it (parallel)\n4. photo-editor → news-writer → photo-editor\n";
+    let folder = Folder::with_staff("agents/x.md", &with_body(body));
+    folder.run(&["suggest", "x", "--write"]).expect(0);
+    folder.run(&["check"]).expect(0);
+    let text = fs::read_to_string(folder.path("agents/x.md")).unwrap();
+    let ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ")?.strip_suffix(':'))
+        .collect();
+    let expected = [
+        "design",
+        "polish",
+        "parallel",
+        "copy_editor",
+        "fact_checker",
+        "photo_editor",
+        "news_writer",
+        "photo_editor_2",
+    ];
+    assert_eq!(ids, expected, "{text}");
+}
+
+#[test]
+fn a_pattern_never_takes_the_steps_of_another() {
+    let patterns = |first: &str, second: &str, third: &str| {
+        format!(
+            "## Patterns\n\n{first}\nplanner → coder\n\n{second}\n\n{third}\n- Step 1: writer drafts\n- Step 2: planner reviews\n\n## Rest\n\n1. coder: sleep\n"
+        )
+    };
+    let expected = |titles: &[(&str, &str)]| -> Vec<(String, String)> {
+        titles
+            .iter()
+            .map(|(title, flow)| ((*title).to_owned(), (*flow).to_owned()))
+            .collect()
+    };
+    let found = expected(&[("One", "planner coder"), ("Three", "writer planner")]);
+    for (first, second, third) in [
+        (
+            "### Pattern 1: One",
+            "### Pattern 2: Two",
+            "**Pattern 3 – Three**",
+        ),
+        (
+            "**Pattern 1: One**",
+            "### Pattern 2: Two",
+            "#### Workflow 3. Three",
+        ),
+        (
+            "### 🔁 Pattern 1: One",
+            "**Pattern B: Two**",
+            "**Pattern C: Three**",
+        ),
+        (
+            "### 1. Pattern #1: One",
+            "### Workflow Pattern 2: Two",
+            "Pattern 3: Three:",
+        ),
+    ] {
+        assert_eq!(crew(&patterns(first, second, third)), found, "{first}");
+    }
+    let block = "## Workflow Patterns\n\n```\nPattern 1: One\n  1. planner: think\n  2. Parallel:\n     - coder: type\n     - tester: try\n\nPattern 2: Two\n1. Nobody\n\nPattern 3: Three\n  writer → planner\n```\n";
+    let found = expected(&[
+        ("One", "planner [coder tester]"),
+        ("Three", "writer planner"),
+    ]);
+    assert_eq!(crew(block), found);
+    let lines: Vec<usize> = suggest::read(block, &CREW)
+        .workflows
+        .iter()
+        .map(|one| one.line)
+        .collect();
+    assert_eq!(lines, [4, 13]);
+    assert_eq!(
+        crew("### Pattern 1\n\n1. coder: type\n"),
+        expected(&[("Pattern 1", "coder")])
+    );
+    // Workflows need no number where a title says that they are workflows.
+    let body = "## Workflow Patterns\n\n### Ship it\n1. coder: type\n2. tester: try\n\n### Tell it (docs)\nwriter → planner\n\n### One\n1. tester: try\n2. Rest\n\n### None\n1. Rest\n2. tester: try\n\n### Notes\n- coder: is slow\n- tester: is not\n\n\
+                ## Playbooks\n\n- **Undo**: coder → tester\n- **Redo**: type it again\n\n| Pattern | Flow |\n|---|---|\n| Try | tester → coder |\n\n\
+                **Pattern 7: Look**: planner → writer\n\n## Values\n\n- **Speed**: coder → tester\n";
+    let found = expected(&[
+        ("Ship it", "coder tester"),
+        ("Tell it (docs)", "writer planner"),
+        ("One", "tester -"),
+        ("Undo", "coder tester"),
+        ("Try", "tester coder"),
+        ("Look", "planner writer"),
+    ]);
+    assert_eq!(crew(body), found);
+}
+
+#[test]
+fn words_with_hyphens_are_no_agents_where_a_roster_says_who_there_is() {
+    let steps = "## Pattern 1: N\n\n1. a-b: x\n2. follow-up: ask\n3. end-to-end: try\n4. api-tester: try\n5. **sign-off**: done\n";
+    assert_eq!(
+        flow(steps),
+        ["a-b", "follow-up", "end-to-end", "api-tester", "sign-off"]
+    );
+    let roster = format!("## Available Agents\n\n- **a-b**: works\n\n{steps}");
+    assert_eq!(flow(&roster), ["a-b", "-", "-", "api-tester", "sign-off"]);
 }
 
 #[test]
@@ -535,17 +999,78 @@ fn forms_of_answers_are_read_from_json_and_lists() {
     );
     assert_eq!(
         names("## Output Format\n\n```json\n{\"a\": ...}\n```\n"),
-        [""; 0]
+        ["a"]
     );
     assert_eq!(
         names("## Report Structure\n\nAnswer with:\n\n- **One**: a\n- Two things\n"),
         ["one", "two_things"]
     );
     assert_eq!(names("## Output\n\n- a\n- b\n"), [""; 0]);
+    assert_eq!(names("## Output\n\n```json\n{\"a\": 1}\n```\n"), ["a"]);
+    assert_eq!(
+        names("## Rules\n\nAlways answer with this JSON:\n\n```\n{\"a\": 1}\n```\n"),
+        ["a"]
+    );
+    assert_eq!(
+        names("## Rules\n\nThe input is this JSON:\n\n```\n{\"a\": 1}\n```\n"),
+        [""; 0]
+    );
+    assert_eq!(
+        names("## Result format\n\n```yaml\na: 1\nb:\n  - c: true\n```\n"),
+        ["a", "b"]
+    );
+}
+
+#[test]
+fn examples_of_answers_say_types_and_choices_and_no_more() {
+    let form = r#"## Response Format
+
+```json
+{
+  "state": "open | closed", // how it stands
+  "risk": "low|high",
+  "score": 0.0-1.0,
+  "count": <integer>,
+  "tags": ["string"],
+  "ids": "integer[]",
+  "note": "string | null",
+  "title": "One line about it",
+  "agent": "coder",
+  "done": true/false,
+  "steps": [
+    { "agent": "coder", "ok": true },
+    ...
+  ],
+  "more": {...},
+}
+```
+"#;
+    let folder = Folder::new(&[("agents/x.md", &with_body(form))]);
+    let run = folder.run(&["suggest", "x", "--write"]).expect(0);
+    folder.run(&["check"]).expect(0);
+    let text = fs::read_to_string(folder.path("agents/x.md")).unwrap();
+    let (_, output) = text.split_once("      output:\n").unwrap();
+    let expected = "        state(enum, how it stands): [open, closed]
+        risk(enum): [low, high]
+        score: number
+        count: integer
+        tags(array): string
+        ids(array): integer
+        note: string
+        title: string, One line about it
+        agent: string
+        done: boolean
+        steps(array):
+          agent: string
+          ok: boolean
+        more: any
+---
+";
+    assert!(output.starts_with(expected), "{output}{}", run.stderr);
 }
 
 /// What could trip a reader of Markdown or a writer of YAML.
-const PIECES: [&str; 44] = [
+const PIECES: [&str; 70] = [
     "## Available Agents\n",
     "### Pattern 1: Go\n",
     "## Output Format\n",
@@ -590,6 +1115,32 @@ const PIECES: [&str; 44] = [
     "[x]",
     "- [ ] ",
     "<p>",
+    " → ",
+    " -> ",
+    "(a-b + c-d)",
+    "(parallel) ",
+    " in parallel with step 1",
+    "2a. ",
+    "2b. ",
+    "Step 1: ",
+    "**Phase 2**\n",
+    "├── ",
+    "   ↓\n",
+    "@a-b ",
+    "news-writer drafts",
+    "copy-editor and a-b",
+    "Agent: a-b",
+    "## Workflows\n",
+    "```mermaid\ngraph TD\n",
+    "A[a-b] --> B[news-writer]\n",
+    "B --> A\n",
+    "| Step | Agent |\n|--|--|\n",
+    "{\"a\": x|y, // z\n ...}",
+    "GET, POST ",
+    "(DELETE)",
+    "subagent_type=\"a-b\"",
+    ", then ",
+    "```yaml\n",
 ];
 
 proptest! {

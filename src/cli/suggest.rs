@@ -60,7 +60,11 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     let Some(agent) = found else {
         let mut diagnostics = generation.diagnostics.clone();
-        if !path.is_file() {
+        if path.is_file() {
+            // Beside other agents, a file that is none is only worth a note.
+            let current = std::env::current_dir().unwrap_or_default();
+            diagnostics = check(&settings.load_alone(&current, path)).diagnostics;
+        } else {
             diagnostics.push(unknown_agent(&arguments.agent, &generation.agents));
         }
         diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
