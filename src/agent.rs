@@ -270,11 +270,13 @@ fn is_model(name: &str, config: &Config) -> bool {
         || name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
-/// The slug of the agent that `name` means, by its name or its slug.
+/// The agent that `name` means, by its name or its slug.
+pub fn called<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Agent> {
+    let is_meant = |agent: &&Agent| agent.spec.slug.as_str() == name || agent.spec.name == name;
+    agents.iter().find(is_meant)
+}
+
+/// The slug of the agent that `name` means.
 pub fn resolve<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Slug> {
-    agents
-        .iter()
-        .map(|agent| &agent.spec)
-        .find(|spec| spec.slug.as_str() == name || spec.name == name)
-        .map(|spec| &spec.slug)
+    called(agents, name).map(|agent| &agent.spec.slug)
 }

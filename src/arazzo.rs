@@ -6,14 +6,14 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, called};
 use crate::arazzo_ids::Ids;
 use crate::arazzo_request::{self, Request};
 use crate::artifact::Artifact;
 use crate::code::Code;
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::invoke::INVOKE_NAME;
+use crate::endpoint::INVOKE_NAME;
 use crate::operation::{self, Operation};
 use crate::setting::Name;
 use crate::target::openapi;
@@ -76,11 +76,7 @@ fn workflow_context(
     let mut steps = Vec::new();
     for (index, step) in workflow.steps.iter().enumerate() {
         let next = workflow.steps.get(index + 1).map(|next| ids.get(&next.id));
-        let endpoint = step
-            .endpoint
-            .as_ref()
-            .map_or(INVOKE_NAME, |name| &name.text);
-        let call = operation(&step.agent, endpoint, agent, agents)?;
+        let call = operation(&step.agent, step.endpoint_name(), agent, agents)?;
         let id = ids.get(&step.id);
         let mut context = json!({
             "id": id,
@@ -173,10 +169,9 @@ fn operation<'a>(
     owner: &Agent,
     agents: &'a [Agent],
 ) -> Result<Operation<'a>, Diagnostic> {
-    let agent = agents
-        .iter()
-        .find(|agent| agent.spec.slug.as_str() == name.text || agent.spec.name == name.text);
-    let operations = agent.map(operation::all).unwrap_or_default();
+    let operations = called(agents, &name.text)
+        .map(operation::all)
+        .unwrap_or_default();
     let asked = operations.into_iter().find(|call| call.name == endpoint);
     asked.ok_or_else(|| {
         let message = format!("`{}` can't be asked: it has no `{endpoint}`", name.text);

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::arazzo_ids::Ids;
-use crate::endpoint::Endpoint;
-use crate::invoke::INVOKE_NAME;
+use crate::endpoint::{Endpoint, INVOKE_NAME};
 use crate::parameter::Location;
 use crate::schema::{Schema, Type};
 use crate::setting::Name;

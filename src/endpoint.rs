@@ -18,6 +18,9 @@ use crate::setting::{self, Rate};
 use crate::slug::Slug;
 use crate::span::Span;
 
+/// The name of the endpoint that every agent has, and that a step asks which names none.
+pub const INVOKE_NAME: &str = "invoke";
+
 /// One operation of an agent.
 #[derive(Debug, Clone)]
 pub struct Endpoint {

@@ -3,18 +3,16 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::diagnostic::Report;
+use crate::endpoint::INVOKE_NAME;
 use crate::node::Node;
 use crate::operation;
 use crate::schema::{self, Role, Schema};
 use crate::source::Source;
 use crate::span::Span;
 
-/// The name of the endpoint, which a step asks that names none.
-pub const INVOKE_NAME: &str = "invoke";
-
 /// The schemas of the built-in `invoke`: what it takes and what it answers.
 pub static INVOKE: LazyLock<(Option<Schema>, Option<Schema>)> = LazyLock::new(|| {
-    let source = Arc::new(Source::new("invoke", String::new()));
+    let source = Arc::new(Source::new(INVOKE_NAME, String::new()));
     let mut report = Report::new(&source);
     let mut read = |json, role| {
         let node = Node::from_json(&json, Span::default());

@@ -191,6 +191,8 @@ mod suggest_output;
 #[cfg(feature = "cli")]
 pub mod suggest_proposal;
 #[cfg(feature = "cli")]
+pub mod suggest_propose;
+#[cfg(feature = "cli")]
 mod suggest_roster;
 #[cfg(feature = "cli")]
 mod suggest_route;

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use heck::ToUpperCamelCase;
 use serde_json::{Value as Json, json};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, called};
+use crate::endpoint::INVOKE_NAME;
 use crate::openapi_component::{define, hoist};
 use crate::schema_example::example;
 use crate::workflow::{OnFailure, Workflow};
@@ -106,23 +107,19 @@ fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
 /// Whether not every caller may start it: a workflow is no way around the roles of the endpoints that it asks.
 fn needs_role(workflow: &Workflow, agents: &[Agent]) -> bool {
     let guarded = |name: &str, endpoint: &str| {
-        agents
-            .iter()
-            .filter(|agent| agent.spec.slug.as_str() == name || agent.spec.name == name)
-            .flat_map(|agent| &agent.service.endpoints)
-            .any(|other| {
-                let same = other.name == endpoint
-                    || (endpoint == "invoke" && other.method_name.as_str() == endpoint);
-                same && !other.roles.is_empty()
-            })
+        let endpoints = called(agents, name).map(|agent| agent.service.endpoints.iter());
+        endpoints.into_iter().flatten().any(|other| {
+            let same = other.name == endpoint
+                || (endpoint == INVOKE_NAME && other.method_name.as_str() == endpoint);
+            same && !other.roles.is_empty()
+        })
     };
     let asks = workflow.steps.iter().any(|step| {
-        let endpoint = step.endpoint.as_ref().map_or("invoke", |name| &name.text);
         let fallback = match &step.on_failure {
-            OnFailure::Fallback(name) => guarded(&name.text, "invoke"),
+            OnFailure::Fallback(name) => guarded(&name.text, INVOKE_NAME),
             _ => false,
         };
-        fallback || guarded(&step.agent.text, endpoint)
+        fallback || guarded(&step.agent.text, step.endpoint_name())
     });
     asks || !workflow.roles.is_empty()
 }

@@ -4,7 +4,7 @@ use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use serde_json::{Value as Json, json};
 
 use crate::agent::Agent;
-use crate::endpoint::{Endpoint, Handler};
+use crate::endpoint::{Endpoint, Handler, INVOKE_NAME};
 use crate::method::Method;
 
 /// One operation of an agent.
@@ -32,8 +32,8 @@ pub fn all(agent: &Agent) -> Vec<Operation<'_>> {
     let name = &agent.spec.name;
     if agent.service.invoke {
         operations.push(Operation {
-            name: "invoke",
-            id: id("invoke", agent),
+            name: INVOKE_NAME,
+            id: id(INVOKE_NAME, agent),
             method: Method::Post,
             path: format!("/v1/agents/{}/invoke", agent.spec.slug),
             description: format!("Asks {name} in plain words and answers with all it says."),

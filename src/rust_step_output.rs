@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::Agent;
-use crate::endpoint::Endpoint;
+use crate::agent::{Agent, called};
+use crate::endpoint::{Endpoint, INVOKE_NAME};
 use crate::rust_endpoint_types::{EndpointTypes, endpoint_types};
 use crate::rust_part::{JSON, option_of, scalar};
 use crate::schema_type::Type;
@@ -17,17 +17,12 @@ impl<'a> KnownTypes<'a> {
     /// The type of the output of `step`, as the module `workflows` of `owner` calls it. None where an agent is not there,
     /// which is an error before anything is generated.
     pub fn output(&mut self, step: &Step, owner: &Agent, agents: &'a [Agent]) -> Option<String> {
-        let find = |name: &str| {
-            let meant =
-                |agent: &&Agent| agent.spec.slug.as_str() == name || agent.spec.name == name;
-            agents.iter().find(meant)
-        };
-        let name = step.endpoint.as_ref().map_or(INVOKE, |name| &name.text);
-        let own = self.answer(find(&step.agent.text)?, name, owner);
+        let asked = called(agents, &step.agent.text)?;
+        let own = self.answer(asked, step.endpoint_name(), owner);
         let OnFailure::Fallback(other) = &step.on_failure else {
             return Some(own);
         };
-        let other = self.answer(find(&other.text)?, INVOKE, owner);
+        let other = self.answer(called(agents, &other.text)?, INVOKE_NAME, owner);
         Some(format!("::agentgen_runtime::StepAnswer<{own}, {other}>"))
     }
 
@@ -36,7 +31,7 @@ impl<'a> KnownTypes<'a> {
         let Some(endpoint) = declared(agent, name) else {
             return "::std::string::String".to_owned();
         };
-        if name == INVOKE {
+        if name == INVOKE_NAME {
             return output_of_invoke(endpoint);
         }
         let endpoints = &agent.service.endpoints;
@@ -58,8 +53,6 @@ impl<'a> KnownTypes<'a> {
         }
     }
 }
-
-const INVOKE: &str = "invoke";
 
 /// The endpoint `name` of `agent`; none is the `invoke` that an agent has without a word.
 fn declared<'a>(agent: &'a Agent, name: &str) -> Option<&'a Endpoint> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, called};
 use crate::expression::{Expression, Kind};
 use crate::ident::Ident;
 use crate::rust_step_output::KnownTypes;
@@ -158,13 +158,8 @@ fn rust_step(
     field: String,
     output: String,
 ) -> Option<RustStep> {
-    let find = |name: &str| {
-        agents
-            .iter()
-            .find(|agent| agent.spec.slug.as_str() == name || agent.spec.name == name)
-    };
-    let agent = find(&step.agent.text)?;
-    let endpoint = step.endpoint.as_ref().map_or("invoke", |name| &name.text);
+    let agent = called(agents, &step.agent.text)?;
+    let endpoint = step.endpoint_name();
     let on_failure = match &step.on_failure {
         // Tried in vain, it has failed as any other.
         OnFailure::Retry if is_joined(step, &workflow.steps) => "Join".to_owned(),
@@ -173,7 +168,7 @@ fn rust_step(
         OnFailure::Skip => "Skip".to_owned(),
         OnFailure::Escalate => "Escalate".to_owned(),
         OnFailure::Fallback(name) => {
-            let slug = find(&name.text)?.spec.slug.as_str();
+            let slug = called(agents, &name.text)?.spec.slug.as_str();
             format!("Fallback({})", literal(slug))
         }
     };

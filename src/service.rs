@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::Report;
 use crate::documents::{self, Documents};
-use crate::endpoint::{self, Endpoint};
+use crate::endpoint::{self, Endpoint, INVOKE_NAME};
 use crate::node::{Entry, Node};
 use crate::setting::{self, Name, Rate};
 use crate::slug::Slug;
@@ -154,7 +154,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
     if service
         .endpoints
         .iter()
-        .any(|endpoint| endpoint.method_name.as_str() == "invoke")
+        .any(|endpoint| endpoint.method_name.as_str() == INVOKE_NAME)
     {
         service.invoke = false;
     }

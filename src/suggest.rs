@@ -1,6 +1,6 @@
 //! What the body of an agent says of a service: routes, specialists, workflows, the form of its answers.
 //!
-//! Reading is guessing: what is found is proposed to a person ([`crate::suggest_proposal`]), never acted on.
+//! Reading is guessing: what is found is proposed to a person ([`crate::suggest_propose`]), never acted on.
 
 use serde::Serialize;
 

@@ -1,11 +1,7 @@
-//! The service block that findings come to, for the agents there are.
+//! What is proposed for a service block.
 
-use crate::agent::{self, Agent};
 use crate::slug::Slug;
-use crate::suggest::Findings;
-use crate::suggest_branch::{Branch, scalar};
-use crate::suggest_endpoint::add_endpoints;
-use crate::suggest_steps::add_workflow;
+use crate::suggest_branch::Branch;
 
 /// What could stand in a service block and does not yet.
 #[derive(Debug, Clone, Default)]
@@ -55,47 +51,8 @@ impl Proposal {
     }
 }
 
-/// What `findings` propose for `agent`, one of `agents`.
-pub fn propose(findings: &Findings, agent: &Agent, agents: &[Agent]) -> Proposal {
-    let mut proposal = Proposal::default();
-    add_specialists(findings, agent, agents, &mut proposal);
-    for workflow in &findings.workflows {
-        add_workflow(workflow, agent, agents, &mut proposal);
-    }
-    add_endpoints(findings, agent, agents, &mut proposal);
-    proposal
-}
-
-fn add_specialists(findings: &Findings, agent: &Agent, agents: &[Agent], proposal: &mut Proposal) {
-    let listed: Vec<&Slug> = agent
-        .service
-        .agents
-        .iter()
-        .filter_map(|name| agent::resolve(agents, &name.text))
-        .collect();
-    for specialist in &findings.specialists {
-        match agent::resolve(agents, &specialist.name) {
-            Some(slug) if *slug == agent.spec.slug || listed.contains(&slug) => {}
-            Some(slug) => {
-                let branch = Branch::leaf(format!("- {}", scalar(slug.as_str())));
-                if !proposal.agents.contains(&branch) {
-                    proposal.agents.push(branch);
-                }
-            }
-            None => {
-                if let Some(name) = missing(&specialist.name, proposal) {
-                    proposal.agents.push(Branch {
-                        live: false,
-                        ..Branch::leaf(format!("- {}", scalar(&name)))
-                    });
-                }
-            }
-        }
-    }
-}
-
 /// The slug that an agent called `name` would have, after it was counted among those that are missing.
-pub(crate) fn missing(name: &str, proposal: &mut Proposal) -> Option<String> {
+pub fn missing(name: &str, proposal: &mut Proposal) -> Option<String> {
     let slug = Slug::new(name).ok()?.to_string();
     if !proposal.missing.contains(&slug) {
         proposal.missing.push(slug.clone());

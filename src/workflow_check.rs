@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::agent::{Agent, resolve};
+use crate::agent::{Agent, called, resolve};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Report};
+use crate::endpoint::INVOKE_NAME;
 use crate::expression_scope::{Known, Scope, TEXT, plain};
 use crate::expression_type::given;
-use crate::invoke::{INVOKE, INVOKE_NAME};
+use crate::invoke::INVOKE;
 use crate::nearest::nearest;
 use crate::schema::Schema;
 use crate::schema_overlap::{Clash, clash};
@@ -98,10 +99,7 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         }
         if let (OnFailure::Fallback(name), Some(input)) = (&step.on_failure, own.fallback) {
             check_fallback(name, input, step, report);
-            let asks_invoke = step
-                .endpoint
-                .as_ref()
-                .is_none_or(|name| name.text == INVOKE_NAME);
+            let asks_invoke = step.endpoint_name() == INVOKE_NAME;
             if asks_invoke && resolve(agents, &name.text) == resolve(agents, &step.agent.text) {
                 let message = format!(
                     "where the step `{}` fails, the same agent is asked again",
@@ -120,9 +118,8 @@ static NULL: Type = Type::Null;
 /// What `step` asks. An endpoint that is not there is told.
 fn asked<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> Asked<'a> {
     let name = step.endpoint.as_ref();
-    let text = name.map_or(INVOKE_NAME, |name| &name.text);
     let span = name.unwrap_or(&step.agent).span;
-    let mut asked = endpoint(&step.agent.text, text, span, agents, report);
+    let mut asked = endpoint(&step.agent.text, step.endpoint_name(), span, agents, report);
     if let OnFailure::Fallback(other) = &step.on_failure {
         let fallback = endpoint(&other.text, INVOKE_NAME, other.span, agents, report);
         asked.fallback = fallback.input;
@@ -146,9 +143,8 @@ fn endpoint<'a>(
         outputs: Vec::new(),
         fallback: None,
     };
-    let meant = |other: &&Agent| other.spec.slug.as_str() == agent || other.spec.name == agent;
     // An agent that is not there was told already.
-    let Some(agent) = agents.iter().find(meant) else {
+    let Some(agent) = called(agents, agent) else {
         return asked;
     };
     let service = &agent.service;

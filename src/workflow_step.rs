@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::code::Code;
 use crate::diagnostic::Report;
+use crate::endpoint::INVOKE_NAME;
 use crate::expression::{Expression, Kind};
 use crate::expression_parse::parse;
 use crate::ident::Ident;
@@ -84,6 +85,13 @@ pub const RETRY_ATTEMPTS: u32 = 3;
 pub const RETRY_BACKOFF_MS: u64 = 500;
 
 impl Step {
+    /// The name of the endpoint that it asks.
+    pub fn endpoint_name(&self) -> &str {
+        self.endpoint
+            .as_ref()
+            .map_or(INVOKE_NAME, |name| &name.text)
+    }
+
     /// The field of its outcome in Rust; none where the id has no ASCII letter or digit.
     pub fn field(&self) -> Option<Ident> {
         Ident::snake(&self.id)

@@ -21,7 +21,7 @@ use agentgen_build::source::Source;
 use agentgen_build::spec;
 use agentgen_build::suggest::{self, Findings};
 use agentgen_build::suggest_edit::{Edit, edit};
-use agentgen_build::suggest_proposal::propose;
+use agentgen_build::suggest_propose::propose;
 use common::{FIRST, Folder, Run};
 use proptest::prelude::*;
 use serde_json::Value;

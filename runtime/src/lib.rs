@@ -56,6 +56,7 @@ mod documents_api;
 mod echo;
 mod embedder;
 mod embedding_settings;
+mod embeddings;
 mod endpoint;
 mod endpoint_metrics;
 mod engine;

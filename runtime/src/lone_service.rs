@@ -6,7 +6,7 @@ use axum::Router;
 use axum::middleware::{Next, from_fn};
 
 use crate::backing::{documents, models};
-use crate::embedding_settings::embedder;
+use crate::embeddings::embedder;
 use crate::handover::Team;
 use crate::idempotency::Answers;
 use crate::library::Library;

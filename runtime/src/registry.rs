@@ -12,7 +12,7 @@ use crate::backing::{documents, provider};
 use crate::cors::Origins;
 use crate::documents_api;
 use crate::embedder::Embedder;
-use crate::embedding_settings::embedder;
+use crate::embeddings::embedder;
 use crate::endpoint::EndpointSpec;
 use crate::front::{Front, enter};
 use crate::gate::Gate;

@@ -10,11 +10,11 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use crate::asked;
 use crate::formats::Uuid;
 use crate::problem::Problem;
 use crate::run_event::RunEvent;
 use crate::run_report::RunReport;
-use crate::workflow_routes::told;
 use crate::workflow_runs::Runs;
 
 /// How long a stream may be silent before a comment keeps it open.
@@ -60,6 +60,7 @@ pub(crate) async fn respond(
         is_over: false,
     };
     let journal = &runs.journal;
+    let told = |error| asked::told("runs", error);
     let events = journal
         .events(reader.run, after, AT_ONCE)
         .await

@@ -156,7 +156,7 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
         "steps": workflow.steps.iter().map(|step| json!({
             "id": step.id,
             "agent": slug(&step.agent.text),
-            "endpoint": step.endpoint.as_ref().map_or("invoke", |name| &name.text),
+            "endpoint": step.endpoint_name(),
             "needs": step.needs.iter().map(|need| &need.text).collect::<Vec<_>>(),
             "join": match step.join {
                 Join::All => "all",

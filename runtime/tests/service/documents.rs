@@ -164,7 +164,10 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
     for (document, pointer) in [
         (json!({}), "/documents/0/text"),
         (json!({ "text": " \n" }), "/documents/0/text"),
-        (json!({ "text": "\u{a0}\u{85}\u{3000}" }), "/documents/0/text"),
+        (
+            json!({ "text": "\u{a0}\u{85}\u{3000}" }),
+            "/documents/0/text",
+        ),
         (json!({ "text": "x", "id": "../x" }), "/documents/0/id"),
         (json!({ "text": "x", "id": "a#b" }), "/documents/0/id"),
         (
