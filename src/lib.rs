@@ -212,6 +212,8 @@ pub mod tokens;
 pub mod tools;
 #[cfg(feature = "cli")]
 pub mod vendor;
+#[cfg(feature = "cli")]
+mod words;
 pub mod workflow;
 pub mod workflow_check;
 pub mod workflow_order;

@@ -10,6 +10,8 @@ use bm25::{
 };
 use rust_stemmers::{Algorithm, Stemmer};
 
+use crate::words::{Word, words};
+
 /// What the words of the fields count: name and description, examples, prompt. These measured best on public agents.
 const WEIGHTS: [f32; 3] = [1.0, 0.5, 1.0];
 /// How far a word counts more that stands in a text more often: BM25's k1. It is commonly between 1.2 and 2; that 2 is the
@@ -131,8 +133,7 @@ fn asked(text: &str) -> Embedding<u64> {
     Embedding(words.collect())
 }
 
-/// Words in small letters, without their endings; those that say nothing are left out. Of what is written without blanks
-/// each two letters in a row stand for a word.
+/// Words without their endings; those that say nothing are left out.
 struct English(Stemmer);
 
 impl Default for English {
@@ -143,49 +144,13 @@ impl Default for English {
 
 impl Tokenizer for English {
     fn tokenize(&self, text: &str) -> Vec<String> {
-        let text: Vec<char> = text.to_lowercase().chars().collect();
-        let parts = text.chunk_by(|one, next| Kind::of(*one) == Kind::of(*next));
-        let words = parts.flat_map(|part| match Kind::of(part[0]) {
-            Kind::Gap => Vec::new(),
-            Kind::Unspaced => {
-                let pairs = part.windows(part.len().min(2));
-                pairs.map(String::from_iter).collect()
-            }
-            Kind::Spaced => {
-                let word = String::from_iter(part);
+        let words = words(text).into_iter().filter_map(|word| match word {
+            Word::Spaced(word) => {
                 let says_nothing = STOP_WORDS.binary_search(&word.as_str()).is_ok();
-                let word = (!says_nothing).then(|| self.0.stem(&word).into_owned());
-                word.into_iter().collect()
+                (!says_nothing).then(|| self.0.stem(&word).into_owned())
             }
+            Word::Unspaced(pair) => Some(pair),
         });
         words.collect()
-    }
-}
-
-/// What a character does to words.
-#[derive(PartialEq)]
-enum Kind {
-    /// It stands between them.
-    Gap,
-    /// It is of a script that puts blanks between them.
-    Spaced,
-    /// It is of one that does not, or, as Korean, writes a word and what belongs to it as one.
-    Unspaced,
-}
-
-impl Kind {
-    fn of(c: char) -> Self {
-        match c {
-            _ if !c.is_alphanumeric() => Self::Gap,
-            // Thai to Tibetan, Burmese, Khmer, kana, Chinese characters, Hangul, and the rarer Chinese characters.
-            '\u{e00}'..='\u{109f}'
-            | '\u{1780}'..='\u{17ff}'
-            | '\u{3040}'..='\u{30ff}'
-            | '\u{3400}'..='\u{9fff}'
-            | '\u{ac00}'..='\u{d7a3}'
-            | '\u{f900}'..='\u{faff}'
-            | '\u{20000}'..='\u{3ffff}' => Self::Unspaced,
-            _ => Self::Spaced,
-        }
     }
 }

@@ -7,6 +7,7 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::embedder::{Embedder, Embedding, Purpose};
 use crate::vectors::normalize;
+use crate::words::{Word, words};
 
 /// How many numbers a vector has if nobody says.
 pub(crate) const USUAL_DIMENSIONS: u32 = 2_048;
@@ -91,10 +92,15 @@ fn features(text: &str) -> BTreeMap<u64, (f32, u32)> {
         let bytes = std::iter::once(kind).chain(feature.bytes());
         features.entry(fnv1a(bytes)).or_insert((weight, 0)).1 += 1;
     };
-    let text = text.to_lowercase();
-    let words = text.split(|c: char| !c.is_alphanumeric());
-    for word in words.filter(|word| !word.is_empty()) {
-        let stem = stemmer.stem(word);
+    for word in words(text) {
+        let word = match word {
+            Word::Spaced(word) => word,
+            Word::Unspaced(pair) => {
+                add(b'w', &pair, WORD);
+                continue;
+            }
+        };
+        let stem = stemmer.stem(&word);
         let letters = stem.chars().collect::<Vec<_>>();
         let is_long = letters.len() >= LONG;
         add(b'w', &stem, if is_long { WORD } else { SHORT_WORD });

@@ -172,6 +172,7 @@ mod typed_report;
 mod upstream;
 mod validate;
 mod vectors;
+mod words;
 pub mod workflow;
 mod workflow_events;
 mod workflow_going;

@@ -62,6 +62,27 @@ async fn questions_find_the_document_that_answers_them() {
 }
 
 #[tokio::test]
+async fn words_are_found_in_scripts_without_blanks() {
+    let app = room();
+    let documents = json!([
+        { "id": "keys", "text": "密钥每三十天轮换一次，旧密钥在两天后失效。请把新密钥交给值班工程师。" },
+        { "id": "books", "text": "図書館は月曜日に休みます。本は二週間借りられます。" },
+        { "id": "trains", "text": "기차는 아침마다 서울에서 출발합니다." },
+    ]);
+    assert_eq!(put(&app, documents).await.status, 200);
+    for (query, wanted) in [
+        ("轮换", Some("keys")),
+        ("多久轮换密钥？", Some("keys")),
+        ("図書館はいつ休みですか", Some("books")),
+        ("서울 기차", Some("trains")),
+        ("天气预报", None),
+    ] {
+        let found = found(&app, query).await;
+        assert_eq!(found.first().map(String::as_str), wanted, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn what_has_nothing_in_common_with_a_query_is_not_found() {
     let app = handbook().await;
     let (mut nothing, mut hits, mut all) = (0, 0, 0);
