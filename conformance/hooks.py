@@ -126,6 +126,9 @@ def before_call(context, case, kwargs):
         # Some tokens are made up, to be refused.
         if error.code != 401:
             raise
+    # Which events there are by now only its reader knows.
+    if re.fullmatch("[0-9]{1,18}", str(case.headers.get("Last-Event-ID", ""))):
+        case.headers["Last-Event-ID"] = "0"
     if SECRET:
         proven(case, os.environ["BASE"])
     key = case.headers.get("Idempotency-Key")

@@ -21,6 +21,8 @@ use crate::workflow_runs::Runs;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many events are read at once.
 const AT_ONCE: u32 = 100;
+/// How many digits the number of an event has at most.
+const LONGEST_NUMBER: usize = 18;
 
 /// A reader of the events of a run.
 struct Reader {
@@ -48,7 +50,11 @@ pub(crate) async fn respond(
         // Who has no last event may say so.
         Some(id) if id.is_empty() => 0,
         Some(id) => {
-            let number = id.to_str().ok().and_then(|id| id.parse().ok());
+            let is_number = |id: &&str| {
+                id.len() <= LONGEST_NUMBER && id.bytes().all(|byte| byte.is_ascii_digit())
+            };
+            let number = id.to_str().ok().filter(is_number);
+            let number = number.and_then(|id| id.parse().ok());
             number.ok_or_else(unknown)?
         }
     };
