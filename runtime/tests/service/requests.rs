@@ -303,6 +303,9 @@ async fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
     assert_eq!(read.status, 200, "{}", read.text);
     let order = json!({"copies": 16, "parts": [{"page": 1000}, {"page": 0}]});
     assert_eq!(read.json(), order);
+    let long = r#"{"copies":3932918386228938.0,"parts":[]}"#;
+    let read = post(&app, "/order", long).await.json();
+    assert_eq!(read["copies"], 3_932_918_386_228_938_i64);
     for (body, pointer) in [
         (r#"{"copies":16.5}"#, "/copies"),
         (r#"{"copies":9223372036854775808}"#, "/copies"),
