@@ -268,8 +268,8 @@ impl RunContext {
         id: String,
         open: Open,
     ) -> Result<SessionTurn, AgentError> {
-        if id.is_empty() || id.len() > LONGEST_SESSION_ID {
-            let detail = format!("must have between 1 and {LONGEST_SESSION_ID} bytes");
+        if !(1..=LONGEST_SESSION_ID).contains(&id.chars().count()) {
+            let detail = format!("must have between 1 and {LONGEST_SESSION_ID} characters");
             return Err(AgentError::invalid("/session_id", detail));
         }
         let subject = self.0.caller.subject.clone();

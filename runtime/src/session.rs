@@ -17,7 +17,7 @@ pub const DEFAULT_HISTORY_TOKENS: u64 = 32_000;
 /// After how long an idle session is forgotten where the policy says nothing.
 pub const DEFAULT_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest id that a caller may choose for a session, in bytes.
+/// The longest id that a caller may choose for a session, in characters.
 pub(crate) const LONGEST_SESSION_ID: usize = 128;
 /// For how long a session stays closed to others after its process was killed.
 const LEASE: Duration = Duration::from_secs(30);

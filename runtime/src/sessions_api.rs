@@ -160,7 +160,7 @@ fn key(served: &Served, subject: String, asked: &Asked) -> Result<SessionKey, Bo
         let detail = format!("there is no agent `{agent}`");
         return Err(Box::new(Problem::new(404, detail)));
     }
-    if id.len() > LONGEST_SESSION_ID {
+    if id.chars().count() > LONGEST_SESSION_ID {
         return Err(told(no_such_session()));
     }
     Ok(SessionKey { subject, agent, id })
@@ -172,6 +172,8 @@ fn told(error: AgentError) -> Box<Problem> {
 
 /// How many digits of a cursor tell a moment: milliseconds, up to the year 10889.
 const MOMENT_DIGITS: usize = 12;
+/// How many digits tell an id at the most: two for a byte, and four bytes for a character.
+const MOST_DIGITS: usize = 2 * 4 * LONGEST_SESSION_ID;
 
 /// When a session began, and its id, in hexadecimal digits.
 fn session_cursor(facts: &SessionFacts) -> String {
@@ -182,7 +184,7 @@ fn session_cursor(facts: &SessionFacts) -> String {
 
 fn session_place(cursor: &str) -> Result<(SystemTime, String), Box<Problem>> {
     let place = cursor.split_at_checked(MOMENT_DIGITS);
-    let fits = |(_, id): &(&str, &str)| id.len() <= 2 * LONGEST_SESSION_ID;
+    let fits = |(_, id): &(&str, &str)| id.len() <= MOST_DIGITS;
     let (moment, id) = place.filter(fits).ok_or_else(wrong)?;
     let moment = UNIX_EPOCH + Duration::from_millis(hexadecimal(moment)?);
     Ok((moment, text_of(id)?))

@@ -13,7 +13,7 @@ use agentgen_runtime::{
 use serde_json::Value;
 
 use crate::agents::desk;
-use crate::support::{get, post};
+use crate::support::{get, moment, post};
 
 /// What the agents were asked, in order.
 pub type Asked = Arc<Mutex<Vec<String>>>;
@@ -251,8 +251,8 @@ pub fn statuses(report: &Value) -> Vec<&str> {
 
 /// When a step began and ended.
 pub fn times(report: &Value, step: &str) -> (DateTime, DateTime) {
-    let time = |name: &str| of(report, step)[name].as_str().unwrap().parse().unwrap();
-    (time("began_at"), time("ended_at"))
+    let step = of(report, step);
+    (moment(&step["began_at"]), moment(&step["ended_at"]))
 }
 
 /// Whether two steps were under way at the same time.

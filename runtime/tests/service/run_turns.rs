@@ -13,7 +13,7 @@ use crate::queue::begin;
 use crate::queues::serve;
 use crate::run_events::gist;
 use crate::stores::on_each;
-use crate::support::{eventually, get, post};
+use crate::support::{eventually, get, moment, post};
 
 /// Settings with which one run is under way at a time, and nothing is found by looking for it again.
 fn one_at_a_time() -> Settings {
@@ -76,12 +76,12 @@ async fn every_workflow_has_its_turn() {
     let lone = begin("play").await;
     let mut ends = Vec::new();
     for place in &many {
-        ends.push(stage.over(place).await["ended_at"].clone());
+        ends.push(moment(&stage.over(place).await["ended_at"]));
     }
-    let lone = stage.over(&lone).await["ended_at"].clone();
+    let lone = moment(&stage.over(&lone).await["ended_at"]);
     // What was asked for first comes first, and the others of its workflow are no reason to wait.
-    assert!(ends.is_sorted_by_key(|end| end.as_str().unwrap().to_owned()));
-    assert!(lone.as_str() < ends[7].as_str(), "{lone} {ends:?}");
+    assert!(ends.is_sorted());
+    assert!(lone < ends[7], "{lone} {ends:?}");
 }
 
 #[tokio::test]

@@ -69,6 +69,12 @@ async fn a_declared_endpoint_goes_on_under_an_id_of_the_callers() {
     let body = r#"{"message":"a","session_id":"mine"}"#;
     assert_eq!(post(&app, "/chat", body).await.status, 200);
     assert_eq!(post(&app, "/chat", body).await.status, 200);
+    // The length of an id is counted as its schema says: in characters.
+    let named = |id: String| json!({"message": "a", "session_id": id}).to_string();
+    let longest = post(&app, "/chat", &named("\u{1f5dd}".repeat(128))).await;
+    assert_eq!(longest.status, 200, "{}", longest.text);
+    let longer = post(&app, "/chat", &named("\u{1f5dd}".repeat(129))).await;
+    assert_eq!(longer.pointers(), ["/session_id"]);
     // The session is the agent's, so that invoke knows it too.
     assert_eq!(
         post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)

@@ -8,8 +8,8 @@ use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::body::{Body, to_bytes};
 use agentgen_runtime::axum::http::{HeaderMap, Request, StatusCode};
 use agentgen_runtime::{
-    AgentError, Chunk, ChunkStream, Message, ModelRequest, Provider, Registry, RunContext,
-    Settings, StopReason, Usage,
+    AgentError, Chunk, ChunkStream, DateTime, Message, ModelRequest, Provider, Registry,
+    RunContext, Settings, StopReason, Usage,
 };
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
@@ -52,6 +52,11 @@ impl Handlers for Staff {
     fn desk(&self) -> impl Desk {
         Librarian
     }
+}
+
+/// The moment that an answer tells. Texts of moments sort otherwise: a fraction that is nought is left out.
+pub fn moment(told: &Value) -> DateTime {
+    told.as_str().unwrap().parse().unwrap()
 }
 
 /// All agents of the tests.
