@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::config::Config;
 use crate::diagnostic::{Diagnostic, Report, Severity};
 use crate::ident::Ident;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::route;
 use crate::service::{self, Service};
 use crate::setting::Name;
@@ -226,10 +226,8 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             };
             let diagnostic =
                 Diagnostic::error(Code::UnknownAgent, "", message).at(&service.source, name.span);
-            diagnostics.push(match nearest(&name.text, known.iter().copied()) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-                None => diagnostic.help(advice),
-            });
+            let help = did_you_mean(&name.text, known.iter().copied(), advice);
+            diagnostics.push(diagnostic.help(help));
         };
         for name in &service.agents {
             check(name, false);

@@ -3,7 +3,7 @@
 use crate::code::Code;
 use crate::diagnostic::Report;
 use crate::expression_scope::{Given, Scope, bare};
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::schema_type::{EnumValue, Type};
 use crate::schema_typed::{Typed, variants};
 use crate::setting::Name;
@@ -69,13 +69,14 @@ pub fn place<'a>(path: &[Name], span: Span, scope: &Scope<'a>, report: &mut Repo
 
 fn unknown_step(id: &Name, alone: bool, scope: &Scope<'_>, report: &mut Report) {
     let message = format!("there is no step `{}` in this workflow", id.text);
-    let known = scope.steps.iter().map(|step| step.id);
-    let diagnostic = report.error(Code::BadWorkflow, id.span, message);
-    match nearest(&id.text, known.chain(["input"])) {
-        Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-        None if alone => diagnostic.advise("put it in quotes if it is text"),
-        None => diagnostic.advise("name `input` or a step"),
-    }
+    let known = scope.steps.iter().map(|step| step.id).chain(["input"]);
+    let otherwise = match alone {
+        true => "put it in quotes if it is text",
+        false => "name `input` or a step",
+    };
+    report
+        .error(Code::BadWorkflow, id.span, message)
+        .advise(did_you_mean(&id.text, known, otherwise));
 }
 
 /// What stands at `members` of a value of one of `types`.
@@ -92,12 +93,13 @@ fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) ->
         if found.is_empty() {
             let given = Given::Of(types, optional).describe();
             let message = format!("there is no `{}` in what is {given}", member.text);
-            let diagnostic = report.error(Code::BadWorkflow, member.span, message);
-            match nearest(&member.text, known.iter().copied()) {
-                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-                None if known.is_empty() => diagnostic.advise("take the value itself"),
-                None => diagnostic.advise(format!("known there are {}", known.join(", "))),
-            }
+            let otherwise = match known.as_slice() {
+                [] => "take the value itself".to_owned(),
+                known => format!("known there are {}", known.join(", ")),
+            };
+            report
+                .error(Code::BadWorkflow, member.span, message)
+                .advise(did_you_mean(&member.text, known, otherwise));
             return Given::Unknown;
         }
         optional = optional || types.iter().any(|typed| is_optional(*typed, &member.text));

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::code::Code;
 use crate::diagnostic::Report;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::node::{Entry, Node, Value};
 use crate::span::Span;
 
@@ -203,11 +203,10 @@ pub fn known_entries<'a>(node: &'a Node, known: &[&str], report: &mut Report) ->
             continue;
         }
         let message = format!("the setting `{}` is not known", entry.key);
-        let diagnostic = report.error(Code::UnknownKey, entry.key_span, message);
-        match nearest(&entry.key, known.iter().copied()) {
-            Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-            None => diagnostic.advise(format!("known here are {}", known.join(", "))),
-        }
+        let otherwise = format!("known here are {}", known.join(", "));
+        report
+            .error(Code::UnknownKey, entry.key_span, message)
+            .advise(did_you_mean(&entry.key, known.iter().copied(), otherwise));
     }
     kept
 }

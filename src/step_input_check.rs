@@ -7,7 +7,7 @@ use crate::diagnostic::Report;
 use crate::expression::{Expression, Kind};
 use crate::expression_scope::{Given, Scope, TEXT, bare};
 use crate::expression_type::given;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::schema_doubt::{Doubt, doubt};
 use crate::schema_overlap::{Clash, clash};
 use crate::schema_type::{Object, OneOf, Type};
@@ -212,19 +212,16 @@ fn member<'a>(
     if !object.closed {
         return object.extra.as_deref();
     }
-    let known = || object.fields.iter().map(|field| field.name.as_str());
+    let known = object.fields.iter().map(|field| field.name.as_str());
+    let known: Vec<&str> = known.collect();
     let message = format!("there is no input `{place}`");
-    let diagnostic = report.error(Code::BadWorkflow, name.span, message);
-    match nearest(&name.text, known()) {
-        Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-        None => {
-            let known: Vec<&str> = known().collect();
-            diagnostic.advise(match known.as_slice() {
-                [] => "nothing is taken there".to_owned(),
-                known => format!("known there are {}", known.join(", ")),
-            });
-        }
-    }
+    let otherwise = match known.as_slice() {
+        [] => "nothing is taken there".to_owned(),
+        known => format!("known there are {}", known.join(", ")),
+    };
+    report
+        .error(Code::BadWorkflow, name.span, message)
+        .advise(did_you_mean(&name.text, known, otherwise));
     None
 }
 

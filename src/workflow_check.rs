@@ -16,7 +16,7 @@ use crate::endpoint::INVOKE_NAME;
 use crate::expression_scope::{Known, Scope, TEXT, plain};
 use crate::expression_type::given;
 use crate::invoke::INVOKE;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::schema::Schema;
 use crate::schema_overlap::{Clash, clash};
 use crate::schema_type::{Field, Object, Type};
@@ -166,11 +166,10 @@ fn endpoint<'a>(
                 .map(|endpoint| endpoint.name.as_str())
                 .collect();
             known.extend(service.invoke.then_some(INVOKE_NAME));
-            let diagnostic = report.error(Code::BadWorkflow, span, message);
-            match nearest(name, known.iter().copied()) {
-                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-                None => diagnostic.advise(format!("it has {}", known.join(", "))),
-            }
+            let otherwise = format!("it has {}", known.join(", "));
+            report
+                .error(Code::BadWorkflow, span, message)
+                .advise(did_you_mean(name, known, otherwise));
             return asked;
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::code::Code;
 use crate::diagnostic::Report;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::workflow_step::Step;
 
 /// Whether every step has an id of its own; what is wrong with ids is reported, among it that two of them make one name.
@@ -36,11 +36,11 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
                 "the step `{}` needs `{}`, which is no step here",
                 step.id, need.text
             );
-            let diagnostic = report.error(Code::BadWorkflow, need.span, message);
-            match nearest(&need.text, steps.iter().map(|other| other.id.as_str())) {
-                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-                None => diagnostic.advise("name steps of the same workflow"),
-            }
+            let known = steps.iter().map(|other| other.id.as_str());
+            let otherwise = "name steps of the same workflow";
+            report
+                .error(Code::BadWorkflow, need.span, message)
+                .advise(did_you_mean(&need.text, known, otherwise));
         }
     }
     unique

@@ -10,7 +10,7 @@ use crate::endpoint::INVOKE_NAME;
 use crate::expression::{Expression, Kind};
 use crate::expression_parse::parse;
 use crate::ident::Ident;
-use crate::nearest::nearest;
+use crate::nearest::did_you_mean;
 use crate::node::{Entry, Node, Value};
 use crate::scalar::Scalar;
 use crate::setting::{self, Name};
@@ -325,13 +325,11 @@ fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
         })),
         _ => {
             let message = format!("`{text}` is no way to fail");
-            let diagnostic = report.error(Code::BadSetting, node.span, message);
-            match nearest(text, ["retry", "skip", "stop", "escalate"]) {
-                Some(near) => diagnostic.advise(format!("did you mean `{near}`?")),
-                None => {
-                    diagnostic.advise("it takes retry, skip, stop, escalate or `fallback: agent`");
-                }
-            }
+            let known = ["retry", "skip", "stop", "escalate"];
+            let otherwise = "it takes retry, skip, stop, escalate or `fallback: agent`";
+            report
+                .error(Code::BadSetting, node.span, message)
+                .advise(did_you_mean(text, known, otherwise));
             None
         }
     }

@@ -91,6 +91,20 @@ fn build(files: &[(&str, &str)], version: OpenapiVersion, format: OpenapiFormat)
     })
 }
 
+/// The documents that come of `files` without a word, in JSON, by their paths.
+fn built(files: &[(&str, &str)], version: OpenapiVersion) -> impl Fn(&str) -> Value {
+    let generation = build(files, version, OpenapiFormat::Json);
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:?}",
+        generation.diagnostics
+    );
+    move |path| {
+        let found = generation.artifacts.iter().find(|file| file.path == path);
+        serde_json::from_slice(&found.unwrap().bytes).unwrap()
+    }
+}
+
 /// Every document with its path, of the project of both agents.
 fn texts(version: OpenapiVersion, format: OpenapiFormat) -> Vec<(String, String)> {
     let files = [("agents/clerk.md", CLERK), ("agents/porter.md", PORTER)];
@@ -479,22 +493,7 @@ service:
 ---
 Answer twice.
 ";
-    let generation = build(
-        &[("agents/twin.md", text)],
-        OpenapiVersion::V3_1,
-        OpenapiFormat::Json,
-    );
-    assert!(
-        generation.diagnostics.is_empty(),
-        "{:?}",
-        generation.diagnostics
-    );
-    let fragment = generation
-        .artifacts
-        .iter()
-        .find(|a| a.path == "openapi/twin.json")
-        .unwrap();
-    let fragment: Value = serde_json::from_slice(&fragment.bytes).unwrap();
+    let fragment = built(&[("agents/twin.md", text)], OpenapiVersion::V3_1)("openapi/twin.json");
     let schemas = &fragment["components"]["schemas"];
     for name in ["a", "b", "c"] {
         let target = schemas["TwinXRequest"]["properties"][name]["$ref"]
@@ -592,16 +591,7 @@ Work.
 ";
     let files = [("agents/worker.md", WORKER)];
     for (version, _) in VERSIONS {
-        let generation = build(&files, version, OpenapiFormat::Json);
-        assert!(
-            generation.diagnostics.is_empty(),
-            "{:?}",
-            generation.diagnostics
-        );
-        let file = |path: &str| {
-            let found = generation.artifacts.iter().find(|file| file.path == path);
-            serde_json::from_slice::<Value>(&found.unwrap().bytes).unwrap()
-        };
+        let file = built(&files, version);
         let document = file("openapi.json");
         let ids: Vec<(&str, &str, &str)> = operations(&document)
             .into_iter()
@@ -681,16 +671,7 @@ Ask.
             ("agents/porter.md", PORTER),
             ("agents/reader.md", READER),
         ];
-        let generation = build(&files, version, OpenapiFormat::Json);
-        assert!(
-            generation.diagnostics.is_empty(),
-            "{:?}",
-            generation.diagnostics
-        );
-        let file = |path: &str| {
-            let found = generation.artifacts.iter().find(|file| file.path == path);
-            serde_json::from_slice::<Value>(&found.unwrap().bytes).unwrap()
-        };
+        let file = built(&files, version);
         let document = file("openapi.json");
         let fragment = file("openapi/reader.json");
         let statuses = |path: &str, method: &str| -> Vec<String> {

@@ -5,7 +5,7 @@ use agentgen_build::code::Code;
 use agentgen_build::diagnostic::{Diagnostic, has_errors};
 use agentgen_build::generate::check;
 use agentgen_build::graph::{self, Graph};
-use agentgen_build::nearest::nearest;
+use agentgen_build::nearest::did_you_mean;
 use agentgen_build::workflow::Workflow;
 use agentgen_build::{graph_dot, graph_mermaid, graph_svg};
 use clap::{Args, ValueEnum};
@@ -88,10 +88,8 @@ fn of_name(name: &str, agents: &[Agent]) -> Result<Graph, Diagnostic> {
     }
     let slugs = agents.iter().map(|agent| agent.spec.slug.as_str());
     let names = workflows.map(|workflow| workflow.name.as_str());
-    let help = match nearest(name, names.chain(slugs)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "`agentgen graph` draws all there are".to_owned(),
-    };
+    let otherwise = "`agentgen graph` draws all there are";
+    let help = did_you_mean(name, names.chain(slugs), otherwise);
     let message = "there is no such agent or workflow";
     Err(Diagnostic::error(Code::UnknownAgent, name, message).help(help))
 }
