@@ -24,10 +24,11 @@ use crate::vendor::{self, BUILD_CRATE, RUNTIME_CRATE, VERSION};
 /// The Rust that images and CI take; it is not older than any crate asks for.
 const RUST_IMAGE: &str = "1.95.0";
 /// What a project names besides agentgen's own crates.
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
     "futures-util",
     "jsonwebtoken",
     "mimalloc",
+    "serde",
     "serde_json",
     "tokio",
 ];

@@ -188,8 +188,15 @@ fn a_project_from_a_checkout_takes_its_crates_from_there() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime/Cargo.toml");
     assert_eq!(runtime.map(Path::new), Some(here.as_path()));
     let manifest = folder.read("desk/Cargo.toml");
-    for name in ["tokio", "serde_json", "jsonwebtoken", "futures-util"] {
-        let line = manifest.lines().find(|line| line.starts_with(name));
+    for name in [
+        "tokio",
+        "serde",
+        "serde_json",
+        "jsonwebtoken",
+        "futures-util",
+    ] {
+        let start = format!("{name} = ");
+        let line = manifest.lines().find(|line| line.starts_with(&start));
         assert!(line.unwrap().contains("\"="), "{manifest}");
     }
 }
