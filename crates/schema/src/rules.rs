@@ -1,0 +1,165 @@
+//! The compiled form of a schema: a table of nodes that refer to each other by their index.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::formats::Format;
+use crate::numbers::ExactNumber;
+use crate::pattern::Pattern;
+use crate::validator::Bounds;
+
+/// The index of a [`Node`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NodeId(pub(crate) usize);
+
+/// One schema.
+#[derive(Debug)]
+pub(crate) enum Node {
+    /// `true`
+    Everything,
+    /// `false`
+    Nothing,
+    Rules(Box<Rules>),
+}
+
+/// What the keywords of one schema demand.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) types: Option<Types>,
+    /// The values of `enum` and `const`.
+    pub(crate) choices: Option<Vec<Value>>,
+    pub(crate) number: Bounds<ExactNumber>,
+    pub(crate) string: StringRules,
+    pub(crate) array: ArrayRules,
+    pub(crate) object: ObjectRules,
+    /// The targets of `$ref` and `$dynamicRef`.
+    pub(crate) references: Vec<NodeId>,
+    pub(crate) all_of: Vec<NodeId>,
+    pub(crate) any_of: Vec<NodeId>,
+    pub(crate) one_of: Vec<NodeId>,
+    pub(crate) not: Option<NodeId>,
+    pub(crate) condition: Option<Condition>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct StringRules {
+    pub(crate) min_length: Option<u64>,
+    pub(crate) max_length: Option<u64>,
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ArrayRules {
+    pub(crate) min_items: Option<u64>,
+    pub(crate) max_items: Option<u64>,
+    pub(crate) unique: bool,
+    pub(crate) prefix: Vec<NodeId>,
+    /// `items`: what follows the prefix.
+    pub(crate) rest: Option<NodeId>,
+    pub(crate) contains: Option<Contains>,
+    pub(crate) unevaluated: Option<NodeId>,
+}
+
+/// How many items must match a schema.
+#[derive(Debug)]
+pub(crate) struct Contains {
+    pub(crate) schema: NodeId,
+    pub(crate) min: u64,
+    pub(crate) max: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ObjectRules {
+    pub(crate) min_properties: Option<u64>,
+    pub(crate) max_properties: Option<u64>,
+    pub(crate) required: Vec<String>,
+    pub(crate) dependent_required: BTreeMap<String, Vec<String>>,
+    pub(crate) properties: BTreeMap<String, NodeId>,
+    pub(crate) patterns: Vec<(Pattern, NodeId)>,
+    pub(crate) additional: Option<NodeId>,
+    pub(crate) names: Option<NodeId>,
+    pub(crate) dependent_schemas: BTreeMap<String, NodeId>,
+    pub(crate) unevaluated: Option<NodeId>,
+}
+
+/// `if`, `then` and `else`.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) test: NodeId,
+    pub(crate) then: Option<NodeId>,
+    pub(crate) otherwise: Option<NodeId>,
+}
+
+impl Rules {
+    /// Every schema that may be applied to the value that this one is applied to.
+    pub(crate) fn in_place(&self) -> impl Iterator<Item = NodeId> {
+        let condition = self.condition.as_ref();
+        let condition = condition
+            .into_iter()
+            .flat_map(|c| [Some(c.test), c.then, c.otherwise]);
+        let lists = [&self.references, &self.all_of, &self.any_of, &self.one_of];
+        lists
+            .into_iter()
+            .flatten()
+            .chain(self.object.dependent_schemas.values())
+            .copied()
+            .chain(self.not)
+            .chain(condition.flatten())
+    }
+}
+
+/// The names of `type`, in the order of the schema.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Types(pub(crate) Vec<String>);
+
+impl Types {
+    pub(crate) fn accept(&self, value: &Value) -> bool {
+        self.0.iter().any(|name| is_a(name, value))
+    }
+
+    /// `must be an integer or null`
+    pub(crate) fn detail<'t>(names: impl IntoIterator<Item = &'t str>) -> String {
+        let names: Vec<&str> = names.into_iter().map(described).collect();
+        format!("must be {}", names.join(" or "))
+    }
+}
+
+fn is_a(name: &str, value: &Value) -> bool {
+    match (name, value) {
+        ("null", Value::Null)
+        | ("boolean", Value::Bool(_))
+        | ("number", Value::Number(_))
+        | ("string", Value::String(_))
+        | ("array", Value::Array(_))
+        | ("object", Value::Object(_)) => true,
+        ("integer", Value::Number(number)) => ExactNumber::from(number).is_integer(),
+        _ => false,
+    }
+}
+
+fn described(name: &str) -> &str {
+    match name {
+        "boolean" => "true or false",
+        "integer" => "an integer",
+        "number" => "a number",
+        "string" => "a string",
+        "array" => "an array",
+        "object" => "an object",
+        other => other,
+    }
+}
+
+/// `must be "a" or "b"`
+pub(crate) fn choices_detail<'v>(choices: impl IntoIterator<Item = &'v Value>) -> String {
+    let choices: Vec<String> = choices.into_iter().map(Value::to_string).collect();
+    if choices.is_empty() {
+        NOT_ALLOWED.to_owned()
+    } else {
+        format!("must be {}", choices.join(" or "))
+    }
+}
+
+/// Where no value is valid.
+pub(crate) const NOT_ALLOWED: &str = "is not allowed";
