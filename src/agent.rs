@@ -1,21 +1,26 @@
-//! Agents with their contracts, resolved against each other.
+//! Agents with their contracts, resolved against each other, and the operations that a service offers for them.
+//!
+//! Invariant: an [`Agent`] exists only if its own file is free of errors. It imports `spec`, `contract` and `project`.
+
+pub mod invoke;
+pub mod operation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::code::Code;
-use crate::config::Config;
-use crate::diagnostic::{Diagnostic, Report, Severity};
-use crate::ident::Ident;
-use crate::nearest::did_you_mean;
-use crate::route;
-use crate::service::{self, Service};
-use crate::setting::Name;
-use crate::slug::Slug;
-use crate::source::Source;
-use crate::span::Span;
-use crate::spec::{self, Spec};
-use crate::workflow::OnFailure;
+use crate::contract::endpoint_path;
+use crate::contract::workflow_contract::OnFailure;
+use crate::contract::{self, Service};
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::diagnostics::{Diagnostic, Report, Severity};
+use crate::project::config::Config;
+use crate::spec::agent_file::{self, Spec};
+use crate::text::did_you_mean::did_you_mean;
+use crate::text::ident::Ident;
+use crate::text::slug::Slug;
+use crate::yaml::yaml_settings::Name;
 
 /// One agent with its contract.
 #[derive(Debug, Clone)]
@@ -83,7 +88,7 @@ fn read(
     strict: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Agent> {
-    let spec = spec::read(report, strict)?;
+    let spec = agent_file::read(report, strict)?;
     let block = spec.frontmatter.entry("service");
     let service = match (block, sidecar) {
         (Some(block), Some(sidecar)) => {
@@ -96,7 +101,7 @@ fn read(
                 .advise(format!("keep it here or in `{}`", sidecar.path()));
             Service::none(&spec.source)
         }
-        (Some(block), None) => service::read(&block.value, &spec.slug, report),
+        (Some(block), None) => contract::read(&block.value, &spec.slug, report),
         (None, Some(sidecar)) => {
             let mut report = Report::new(sidecar);
             let block = crate::frontmatter::read_yaml(&mut report);
@@ -106,7 +111,7 @@ fn read(
                         Some([entry]) if entry.key == "service" => &entry.value,
                         _ => block,
                     };
-                    service::read(inner, &spec.slug, &mut report)
+                    contract::read(inner, &spec.slug, &mut report)
                 }
                 None => Service::none(sidecar),
             };
@@ -163,13 +168,15 @@ fn check_names(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// Where an endpoint was declared.
-type Place<'a> = (&'a Agent, &'a crate::endpoint::Endpoint);
+type Place<'a> = (&'a Agent, &'a crate::contract::endpoint::Endpoint);
 
 fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
     let mut shapes: BTreeMap<String, Vec<Place<'_>>> = BTreeMap::new();
     for agent in agents {
         for endpoint in &agent.service.endpoints {
-            let others = shapes.entry(route::shape(&endpoint.path)).or_default();
+            let others = shapes
+                .entry(endpoint_path::shape(&endpoint.path))
+                .or_default();
             let clash = others.iter().find_map(|(owner, other)| {
                 let whose = format!("`{}` of `{}`", other.name, owner.spec.name);
                 if other.method == endpoint.method {

@@ -12,8 +12,12 @@
 //!
 //! In a text, its quote stands twice: `'it''s'`.
 
-use crate::setting::Name;
-use crate::span::Span;
+pub mod input_template;
+pub mod lexer;
+pub mod parser;
+
+use crate::diagnostics::span::Span;
+use crate::yaml::yaml_settings::Name;
 
 /// An expression that was understood.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,16 +1,23 @@
-//! The frontmatter and the body of an agent's file.
+//! Splits an agent file into frontmatter and body, and reads the frontmatter. [`repair`] reads frontmatter that is not YAML.
+//!
+//! Invariant: where strict YAML succeeds, the repair reader gives the same value. The body is never changed.
+
+pub mod known_keys;
+pub mod repair;
+pub mod repair_fold;
+pub mod repair_value;
+pub mod rewrite;
+pub mod split;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::code::Code;
-use crate::diagnostic::Report;
-use crate::key;
-use crate::node::{Node, Value};
-use crate::repair;
-use crate::source::Source;
-use crate::span::Span;
-use crate::split::{self, Split};
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::frontmatter::split::Split;
+use crate::yaml::node::{Node, Value};
 use crate::yaml::{self, YamlError};
 
 /// The largest frontmatter that is read, in bytes.
@@ -213,7 +220,7 @@ fn warn_of_cuts(source: &Source, frontmatter: &Node, report: &mut Report) {
         };
         let span = entry.value.span;
         let written = source.text().get(span.start..span.end).unwrap_or("");
-        if !key::is_prose(&entry.key) || written.starts_with(['"', '\'', '|', '>']) {
+        if !known_keys::is_prose(&entry.key) || written.starts_with(['"', '\'', '|', '>']) {
             continue;
         }
         let behind = source.text()[span.end..]

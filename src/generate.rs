@@ -3,17 +3,17 @@
 use serde_json::Value as Json;
 
 use crate::agent::{self, Agent};
-use crate::arazzo;
-use crate::artifact::Artifact;
-use crate::code::Code;
-use crate::config::Target;
-use crate::diagnostic::{Diagnostic, Severity, has_errors};
+use crate::check::workflow_check;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::{Diagnostic, Severity, has_errors};
+use crate::output::artifact::Artifact;
 use crate::parallel::in_parallel;
 use crate::project::Project;
-use crate::rust_source;
-use crate::target::{openapi, prompts};
-use crate::template::Templates;
-use crate::workflow_check;
+use crate::project::config::Target;
+use crate::targets::openapi::arazzo;
+use crate::targets::rust::rust_source;
+use crate::targets::template_engine::Templates;
+use crate::targets::{openapi, prompts};
 
 /// What came of a project.
 #[derive(Debug, Clone, Default)]

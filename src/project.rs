@@ -1,10 +1,16 @@
-//! Everything a project's outputs are made from.
+//! What a project asks for ([`config::Config`]) and the files it has ([`discover`]).
+//!
+//! Invariant: besides [`output`](crate::output) this is the only folder that reads the disk.
+
+pub mod config;
+pub mod discover;
+pub mod glob;
 
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::diagnostic::Diagnostic;
-use crate::source::Source;
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::source::Source;
+use crate::project::config::Config;
 
 /// A template of the user's own.
 #[derive(Debug, Clone)]

@@ -1,16 +1,28 @@
-//! Schemas of what goes into an endpoint and what comes out.
+//! JSON Schema and Picoschema, read into a [`schema_type::Type`]: `parse/` reads, `compare/` says whether a value of one schema fits
+//! another.
+//!
+//! Invariant: every schema that is accepted has exactly one Rust type and one canonical JSON form; what has none is an error
+//! with its place. It imports `text`, `diagnostics` and `yaml`.
 
-use crate::code::Code;
-use crate::diagnostic::Report;
-use crate::json_schema;
-use crate::node::{Node, Value};
-use crate::picoschema;
-use crate::schema_canonical::canonical;
-use crate::schema_recursion;
-use crate::schema_valid::is_valid;
-use crate::span::Span;
+pub mod canonical;
+pub mod compare;
+pub mod parse;
+pub mod picoschema;
+pub mod recursion;
+pub mod sample;
+pub mod sample_scalar;
+pub mod schema_type;
+pub mod schema_valid;
+pub mod typed_schema;
 
-pub use crate::schema_type::{
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::schema::canonical::canonical;
+use crate::schema::schema_valid::is_valid;
+use crate::yaml::node::{Node, Value};
+
+pub use crate::schema::schema_type::{
     Array, Bounds, EnumValue, Field, Integer, Map, Object, OneOf, Text, TextFormat, Type, Variant,
     VariantContent,
 };
@@ -98,7 +110,7 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
     } else {
         node
     };
-    let (ty, defs) = json_schema::read(schema, report, shorthand, role == Role::Input)?;
+    let (ty, defs) = parse::read(schema, report, shorthand, role == Role::Input)?;
     let mut read = Schema {
         json: serde_json::Value::Null,
         ty,
@@ -109,7 +121,7 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
         let def = schema.get("$defs").and_then(|defs| defs.entry(name));
         def.map_or(node.span, |def| def.key_span)
     };
-    if !schema_recursion::check(&read.ty, &read.defs, place, report) {
+    if !recursion::check(&read.ty, &read.defs, place, report) {
         return None;
     }
     if role == Role::Input {

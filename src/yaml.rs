@@ -1,4 +1,11 @@
-//! YAML text into values that know where they stand.
+//! YAML text to [`node::Node`]s with their places, and typed readers of scalars such as durations and rates.
+//!
+//! Invariant: the limits of size, depth and aliases are here and nowhere else; nothing else names the YAML crates, except
+//! the writer of OpenAPI documents. It imports `text` and `diagnostics`.
+
+pub mod node;
+pub mod yaml_scalar;
+pub mod yaml_settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +14,12 @@ use std::ops::Range;
 use granit_parser::{Event, Parser};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::code::Code;
-use crate::diagnostic::Report;
-use crate::node::{Entry, Node, Value};
-use crate::source::Source;
-use crate::span::Span;
-use crate::split;
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::frontmatter::split;
+use crate::yaml::node::{Entry, Node, Value};
 
 /// How deep lists and mappings may stand in each other.
 pub const MAX_DEPTH: usize = 32;

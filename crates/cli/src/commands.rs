@@ -1,0 +1,86 @@
+//! The command line, one file for each command: arguments in, exit status out.
+//!
+//! Data goes to stdout, everything else to stderr. The exit status is 0 when all is well, 1 when the agents or the drift check fail or
+//! no agent matches a request, 2 when the arguments or `agentgen.toml` are wrong, 3 when the machine fails.
+
+pub mod add_command;
+pub mod build_command;
+pub mod check_command;
+pub mod completions_command;
+pub mod graph_command;
+pub mod list_command;
+pub mod new_command;
+pub mod remote_selection;
+pub mod route_command;
+pub mod schema_command;
+pub mod show_command;
+pub mod suggest_command;
+pub mod templates_command;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::terminal::Status;
+
+/// Compiles agent files into prompt bundles, typed Rust handlers and OpenAPI documents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "agentgen",
+    version,
+    arg_required_else_help = true,
+    after_help = "Settings are read from the nearest agentgen.toml; its paths are relative to it.\n\
+        Exit status: 0 fine, 1 the specs or the drift check say no, or no agent fits, 2 wrong usage or settings, 3 I/O failure."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new project that builds, is tested and serves at once
+    New(new_command::Arguments),
+    /// Add an agent to the project
+    Add(add_command::Arguments),
+    /// Generate prompts, Rust and OpenAPI from the agents
+    Build(build_command::Arguments),
+    /// Say what is wrong or doubtful about the agents, and generate nothing
+    Check(check_command::Arguments),
+    /// List the agents of the project
+    List(list_command::Arguments),
+    /// Show what one agent comes to: an agent of the project by name, or any file
+    Show(show_command::Arguments),
+    /// Draw the agents, whom they hand over to, and their workflows: Mermaid, DOT or SVG
+    Graph(graph_command::Arguments),
+    /// Propose a service block from what an agent's prompt says, as a diff
+    Suggest(suggest_command::Arguments),
+    /// Say which agents a request is for, best first; exits with 1 if it is for none
+    Route(route_command::Arguments),
+    /// Work with the templates behind the outputs
+    #[command(subcommand, arg_required_else_help = true)]
+    Templates(templates_command::Command),
+    /// Print the JSON Schema of a file that agentgen reads, for editors
+    Schema(schema_command::Arguments),
+    /// Print the completions of a shell
+    Completions(completions_command::Arguments),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::New(arguments) => new_command::run(&arguments),
+        Command::Add(arguments) => add_command::run(&arguments),
+        Command::Build(arguments) => build_command::run(&arguments),
+        Command::Check(arguments) => check_command::run(&arguments),
+        Command::List(arguments) => list_command::run(&arguments),
+        Command::Show(arguments) => show_command::run(&arguments),
+        Command::Graph(arguments) => graph_command::run(&arguments),
+        Command::Suggest(arguments) => suggest_command::run(&arguments),
+        Command::Route(arguments) => route_command::run(&arguments),
+        Command::Templates(command) => templates_command::run(&command),
+        Command::Schema(arguments) => schema_command::run(&arguments),
+        Command::Completions(arguments) => completions_command::run(&arguments),
+    };
+    result.unwrap_or_else(|status: Status| status).into()
+}

@@ -1,0 +1,140 @@
+//! `agentgen add`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::scaffold;
+use crate::scaffold::stub::MODULE_FILE;
+use agentgen_build::diagnostics::code::Code;
+use agentgen_build::diagnostics::{Diagnostic, has_errors};
+use agentgen_build::generate::generate;
+use agentgen_build::output::apply::write_file;
+use agentgen_build::project::discover::{reason, relative};
+use agentgen_build::text::printable::printable;
+use agentgen_build::text::slug::Slug;
+use clap::Args;
+
+use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::scaffold::stub_writer::write_missing;
+use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::json_output::Document;
+use crate::terminal::{Status, print, say};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Name of the agent
+    name: String,
+    /// When it is the one to ask
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Where stubs lie in a project whose settings don't say.
+const STUBS: &str = "src/agents";
+
+/// Writes the agent's file and, in a project that has handlers, its stub.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let format = arguments.format;
+    let mut settings = Settings::read(&Inputs::default(), None, format)?;
+    let refuse = |diagnostics: Vec<Diagnostic>| {
+        let status = Status::of(&diagnostics);
+        diagnostic_report::refuse(diagnostics, format, status)
+    };
+    let one = |diagnostic| refuse(vec![diagnostic]);
+    let name = arguments.name.trim();
+    let slug = Slug::new(name).map_err(|_| {
+        let shown = printable(name);
+        let message = "no file or route can be named like that";
+        one(Diagnostic::error(Code::NameUnusable, shown, message)
+            .help("use the letters a to z, digits and hyphens, 64 at most"))
+    })?;
+    let folder = folder(&mut settings).map_err(one)?;
+    let root = settings.root.clone();
+    let path = format!("{folder}/{slug}.md");
+    let taken = |ending: &str| {
+        let path = format!("{folder}/{slug}.{ending}");
+        let there = fs::symlink_metadata(root.join(&path)).is_ok();
+        there.then(|| Diagnostic::error(Code::Taken, path, "there is such a file already"))
+    };
+    if let Some(diagnostic) = ["md", "yaml", "yml"].into_iter().find_map(taken) {
+        return Err(one(diagnostic.help("give the agent another name")));
+    }
+    let description = match &arguments.description {
+        Some(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
+        None => format!("Say here when {name} is the one to ask."),
+    };
+    let text = scaffold::agent(slug.as_str(), &description).map_err(one)?;
+    let absolute = root.join(&path);
+    write_file(&absolute, text.as_bytes()).map_err(|error| {
+        let message = format!("the file can't be written: {}", reason(&error));
+        one(Diagnostic::error(Code::Io, &path, message))
+    })?;
+    let project = settings.load();
+    let generation = generate(&project);
+    let mut diagnostics = generation.diagnostics;
+    if has_errors(&diagnostics) {
+        // The project as it was is worth more than an agent that can't be built.
+        let _ = fs::remove_file(&absolute);
+        return Err(refuse(diagnostics));
+    }
+    diagnostics.retain(|diagnostic| diagnostic.path == path);
+    let mut written = vec![path];
+    if let Some(folder) = stubs(&settings) {
+        let own = &project.templates;
+        let agents = &generation.agents;
+        written.extend(write_missing(&root, &folder, agents, own, &mut diagnostics));
+    }
+    let status = Status::of(&diagnostics);
+    if format == Format::Json {
+        let paths = written.iter().map(String::as_str);
+        let document = Document::new(&diagnostics, "written").with_created(paths);
+        return print(&document.text()).map(|()| status);
+    }
+    diagnostic_report::draw(&diagnostics);
+    for path in &written {
+        say(&format!("wrote {path}"));
+    }
+    Ok(status)
+}
+
+/// The first folder of agents. Without settings, the project is the nearest package that has agents.
+fn folder(settings: &mut Settings) -> Result<String, Diagnostic> {
+    let has_settings = settings.root.join("agentgen.toml").is_file();
+    if !has_settings {
+        let found: Option<PathBuf> = settings
+            .root
+            .ancestors()
+            .find(|folder| folder.join("agents").is_dir())
+            .map(Path::to_path_buf);
+        settings.root = found.ok_or_else(|| {
+            Diagnostic::error(
+                Code::NotFound,
+                "agents",
+                "there is no such folder here or above",
+            )
+            .help("run this in a project, or create the folder")
+        })?;
+    }
+    let folders = settings.config.agents.iter();
+    let mut plain =
+        folders.filter(|entry| !entry.contains(['*', '?']) && !is_file(settings, entry));
+    let folder = plain.next().ok_or_else(|| {
+        Diagnostic::error(Code::BadConfig, "agentgen.toml", "`agents` names no folder")
+            .help("name a folder there, for new agents to lie in")
+    })?;
+    Ok(relative(&settings.root, &settings.root.join(folder)))
+}
+
+fn is_file(settings: &Settings, entry: &str) -> bool {
+    settings.root.join(entry).is_file()
+}
+
+/// The folder of stubs: what the settings say, or the one that `new` makes, if it is there.
+fn stubs(settings: &Settings) -> Option<String> {
+    let there = settings.root.join(STUBS).join(MODULE_FILE).is_file();
+    let usual = there.then(|| STUBS.to_owned());
+    settings.config.stubs.clone().or(usual)
+}

@@ -1,0 +1,256 @@
+//! `agentgen build`
+
+use std::path::PathBuf;
+
+use agentgen_build::diagnostics::{Diagnostic, has_errors};
+use agentgen_build::generate::{Generation, generate};
+use agentgen_build::output::apply::apply;
+use agentgen_build::output::plan::{ChangeKind, Options, Plan, plan};
+use clap::Args;
+
+use crate::configuration::agent_filter;
+use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::scaffold::stub_writer::write_missing;
+use crate::terminal::diagnostic_report::{self, Format, red, yellow};
+use crate::terminal::json_output::Document;
+use crate::terminal::plural::{Counts, plural};
+use crate::terminal::terminal_diff;
+use crate::terminal::{Status, print, say};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Folder of the generated files [default: generated]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write nothing; show how the output folder differs, and exit with 1 if it does
+    #[arg(long, conflicts_with_all = ["dry_run", "force"])]
+    check: bool,
+    /// Write nothing; list what would be written and deleted
+    #[arg(long)]
+    dry_run: bool,
+    /// Overwrite files that were edited by hand or that agentgen didn't write
+    #[arg(long)]
+    force: bool,
+    /// Write only the files of this agent and those that all agents share; delete nothing. May be given again
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Generates, compares and, if all is well, writes.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let format = arguments.format;
+    let settings = Settings::read(&arguments.inputs, arguments.out.as_deref(), format)?;
+    let project = settings.load();
+    let Generation {
+        mut artifacts,
+        agents,
+        mut diagnostics,
+    } = generate(&project);
+    diagnostic_report::deduplicate(&mut diagnostics);
+    let refuse = |diagnostics: Vec<Diagnostic>| {
+        let status = Status::of(&diagnostics);
+        diagnostic_report::refuse(diagnostics, format, status)
+    };
+    if has_errors(&diagnostics) {
+        return Err(refuse(diagnostics));
+    }
+    if !arguments.only.is_empty() {
+        match agent_filter::select(artifacts, &agents, &arguments.only) {
+            Ok(selected) => artifacts = selected,
+            Err(unknown) => {
+                diagnostics.extend(unknown);
+                return Err(refuse(diagnostics));
+            }
+        }
+    }
+    let options = Options {
+        force: arguments.force,
+        partial: !arguments.only.is_empty(),
+    };
+    let plan = match plan(&settings.root, &settings.config.out, &artifacts, options) {
+        Ok(plan) => plan,
+        Err(problems) => {
+            diagnostics.extend(problems);
+            return Err(refuse(diagnostics));
+        }
+    };
+    if arguments.check {
+        return check(&plan, &diagnostics, format);
+    }
+    diagnostics.extend(plan.diagnostics());
+    let status = Status::of(&diagnostics);
+    if arguments.dry_run {
+        return dry_run(&plan, &diagnostics, format).map(|()| status);
+    }
+    if status == Status::Fine
+        && let Err(problems) = apply(&plan)
+    {
+        diagnostics.extend(problems);
+        report_failure(&diagnostics, format)?;
+        return Ok(Status::Io);
+    }
+    let mut stubs = Vec::new();
+    if status == Status::Fine
+        && let Some(folder) = &settings.config.stubs
+    {
+        let own = &project.templates;
+        stubs = write_missing(&settings.root, folder, &agents, own, &mut diagnostics);
+    }
+    let status = Status::of(&diagnostics).max(status);
+    finish(&plan, &diagnostics, format, status, &stubs).map(|()| status)
+}
+
+/// Shows the difference between the folder and what would be generated.
+fn check(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Result<Status, Status> {
+    let status = if plan.is_noop() {
+        Status::Fine
+    } else {
+        Status::Refused
+    };
+    if format == Format::Json {
+        let document = Document::new(diagnostics, "planned").with_plan(plan);
+        return print(&document.text()).map(|()| status);
+    }
+    diagnostic_report::draw(diagnostics);
+    if plan.is_noop() {
+        say(&format!("{} is up to date", plan.name));
+        return Ok(status);
+    }
+    print(&terminal_diff::unified(plan))?;
+    let differing = plan.count(|kind| kind != ChangeKind::Unchanged).max(1);
+    let what = plural(differing, "file");
+    let verb = if differing == 1 { "is" } else { "are" };
+    say(&format!(
+        "{}: {what} in {} {verb} out of date; run `{}`",
+        red("error"),
+        plan.name,
+        without_check(std::env::args())
+    ));
+    Ok(status)
+}
+
+fn dry_run(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Result<(), Status> {
+    if format == Format::Json {
+        let document = Document::new(diagnostics, "planned").with_plan(plan);
+        return print(&document.text());
+    }
+    diagnostic_report::draw(diagnostics);
+    let mut list = String::new();
+    for change in &plan.changes {
+        if change.kind != ChangeKind::Unchanged {
+            let kind = change.kind.as_str();
+            list.push_str(&format!("{kind:8} {}/{}\n", plan.name, change.path));
+        }
+    }
+    print(&list)?;
+    let words = words(plan).unwrap_or_else(|| "nothing to do".to_owned());
+    say(&format!(
+        "{}: {words} (dry run: nothing was written)",
+        plan.name
+    ));
+    Ok(())
+}
+
+fn report_failure(diagnostics: &[Diagnostic], format: Format) -> Result<(), Status> {
+    if format == Format::Json {
+        return print(&Document::new(diagnostics, "failed").text());
+    }
+    diagnostic_report::draw(diagnostics);
+    let counts = Counts::of(diagnostics).words().unwrap_or_default();
+    say(&format!(
+        "{}: {counts}; not everything was written",
+        red("error")
+    ));
+    Ok(())
+}
+
+fn finish(
+    plan: &Plan<'_>,
+    diagnostics: &[Diagnostic],
+    format: Format,
+    status: Status,
+    stubs: &[String],
+) -> Result<(), Status> {
+    let counts = Counts::of(diagnostics);
+    if format == Format::Json {
+        let word = match status {
+            Status::Fine if plan.is_noop() && stubs.is_empty() => "unchanged",
+            Status::Fine => "written",
+            _ => "refused",
+        };
+        let document = Document::new(diagnostics, word).with_plan(plan);
+        let stubs = stubs.iter().map(String::as_str);
+        return print(&document.with_created(stubs).text());
+    }
+    diagnostic_report::draw(diagnostics);
+    for path in stubs {
+        say(&format!("wrote {path}"));
+    }
+    if status != Status::Fine {
+        let counts = counts.words().unwrap_or_default();
+        say(&format!("{}: {counts}; nothing was written", red("error")));
+        return Ok(());
+    }
+    if let Some(counts) = counts.words() {
+        let word = if diagnostics.len() == 1 {
+            "was"
+        } else {
+            "were"
+        };
+        let kind = if Counts::of(diagnostics).warnings > 0 {
+            yellow("warning")
+        } else {
+            "note".to_owned()
+        };
+        say(&format!("{kind}: there {word} {counts}"));
+    }
+    let files = plural(plan.count(|kind| kind == ChangeKind::Unchanged), "file");
+    match words(plan) {
+        None => say(&format!("{} is up to date ({files})", plan.name)),
+        Some(words) => say(&format!("{}: {words}", plan.name)),
+    }
+    Ok(())
+}
+
+/// `3 created, 1 deleted`; nothing where nothing changes.
+fn words(plan: &Plan<'_>) -> Option<String> {
+    let words: Vec<String> = [
+        ("create", "created"),
+        ("update", "updated"),
+        ("delete", "deleted"),
+        ("keep", "kept"),
+        ("conflict", "in conflict"),
+        ("unchanged", "unchanged"),
+    ]
+    .into_iter()
+    .map(|kind| (plan.count(|found| found.as_str() == kind.0), kind))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, (_, word))| format!("{count} {word}"))
+    .collect();
+    (!plan.is_noop()).then(|| words.join(", "))
+}
+
+/// The command that was run, without `--check`.
+fn without_check(arguments: impl Iterator<Item = String>) -> String {
+    let words = arguments
+        .skip(1)
+        .filter(|argument| argument != "--check")
+        .map(|argument| {
+            let plain =
+                |character: char| character.is_alphanumeric() || "-_./=:,@%+".contains(character);
+            if !argument.is_empty() && argument.chars().all(plain) {
+                argument
+            } else {
+                format!("'{}'", argument.replace('\'', r"'\''"))
+            }
+        });
+    let words: Vec<String> = std::iter::once("agentgen".to_owned())
+        .chain(words)
+        .collect();
+    words.join(" ")
+}

@@ -1,0 +1,73 @@
+//! `agentgen list`
+
+use agentgen_build::agent::Agent;
+use agentgen_build::agent::operation;
+use agentgen_build::diagnostics::has_errors;
+use agentgen_build::generate::check;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::{Status, print};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    inputs: Inputs,
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Prints one line per agent, or a JSON array.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
+    let mut generation = check(&settings.load());
+    let text = match arguments.format {
+        Format::Json => {
+            let rows: Vec<Value> = generation.agents.iter().map(row).collect();
+            format!("{:#}\n", Value::Array(rows))
+        }
+        Format::Text => lines(&generation.agents),
+    };
+    print(&text)?;
+    if has_errors(&generation.diagnostics) {
+        diagnostic_report::deduplicate(&mut generation.diagnostics);
+        diagnostic_report::draw(&generation.diagnostics);
+    }
+    Ok(Status::of(&generation.diagnostics))
+}
+
+fn row(agent: &Agent) -> Value {
+    json!({
+        "name": agent.spec.name,
+        "slug": agent.spec.slug.as_str(),
+        "path": agent.spec.source.path(),
+        "summary": agent.spec.summary,
+        "model": agent.model(),
+        "repaired": agent.spec.repaired,
+        "operations": operation::all(agent)
+            .iter()
+            .map(|operation| format!("{} {}", operation.method.name(), operation.path))
+            .collect::<Vec<_>>(),
+    })
+}
+
+fn lines(agents: &[Agent]) -> String {
+    let width = agents
+        .iter()
+        .map(|agent| agent.spec.slug.as_str().len())
+        .max();
+    let width = width.unwrap_or(0);
+    agents
+        .iter()
+        .map(|agent| {
+            format!(
+                "{:width$}  {}\n",
+                agent.spec.slug.as_str(),
+                agent.spec.source.path()
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! A request to a service that runs: which agents it is for.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use agentgen_build::text::printable::printable;
+use serde_json::{Value, json};
+use ureq::http::Uri;
+
+use crate::terminal::{Status, say};
+
+/// The variable with the token for services that want one.
+const TOKEN: &str = "AGENTGEN_TOKEN";
+/// How long an answer may take: longer than a service gives its model.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many agents a service names at most.
+const MOST: u32 = 20;
+
+/// What `POST /v1/route` of the service at `address` answers.
+///
+/// # Errors
+///
+/// What keeps it from answering; the reason is on stderr.
+pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
+    let refused = |status, reason: &str| {
+        say(&printable(&format!("error: {address}: {reason}")));
+        status
+    };
+    let uri = address.parse::<Uri>().ok();
+    let host = uri
+        .as_ref()
+        .filter(|uri| uri.scheme_str() == Some("http"))
+        .and_then(Uri::host)
+        .ok_or_else(|| {
+            let reason = "the address of a service is written as in http://127.0.0.1:8080";
+            refused(Status::Usage, reason)
+        })?;
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(PATIENCE));
+    let url = format!("{}/v1/route", address.trim_end_matches('/'));
+    let mut request = config
+        .build()
+        .new_agent()
+        .post(url)
+        .header("content-type", "application/json");
+    if let Ok(token) = std::env::var(TOKEN) {
+        if !is_local(host) {
+            let reason = format!("{TOKEN} is not sent over a network in the clear; use a tunnel");
+            return Err(refused(Status::Usage, &reason));
+        }
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let body = json!({ "text": text, "limit": limit.min(MOST) }).to_string();
+    let failed = |error: ureq::Error| refused(Status::Io, &error.to_string());
+    let mut response = request.send(body).map_err(failed)?;
+    let told = response.body_mut().read_to_string().map_err(failed)?;
+    let told = serde_json::from_str::<Value>(&told).unwrap_or_default();
+    if response.status().is_success() && told["agents"].is_array() {
+        return Ok(told);
+    }
+    let status = if response.status().is_client_error() {
+        Status::Usage
+    } else {
+        Status::Io
+    };
+    let detail = told["detail"].as_str().unwrap_or("no service of agentgen");
+    let reason = format!("answers {}: {detail}", response.status().as_u16());
+    Err(refused(status, &reason))
+}
+
+fn is_local(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,155 @@
+//! `agentgen show`
+
+use std::path::Path;
+
+use agentgen_build::agent::Agent;
+use agentgen_build::diagnostics::Severity;
+use agentgen_build::generate::check;
+use agentgen_build::targets::prompts::bundle;
+use clap::Args;
+use serde_json::Value;
+
+use crate::configuration::agent_filter::{find, unknown_agent};
+use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::{Status, print};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The name of an agent of the project, or the path of any file
+    #[arg(value_name = "NAME|PATH")]
+    agent: String,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// What to print
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// Prints the agent's bundle.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
+    let path = Path::new(&arguments.agent);
+    let is_path = path.is_file();
+    let project = if is_path {
+        let root = std::env::current_dir().unwrap_or_default();
+        settings.load_alone(&root, path)
+    } else {
+        settings.load()
+    };
+    let generation = check(&project);
+    let agent = match is_path {
+        true => generation.agents.first(),
+        false => find(&generation.agents, &arguments.agent),
+    };
+    let Some(agent) = agent else {
+        let mut diagnostics = generation.diagnostics;
+        diagnostic_report::deduplicate(&mut diagnostics);
+        if !is_path {
+            diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+            diagnostics.push(unknown_agent(&arguments.agent, &generation.agents));
+        }
+        diagnostic_report::draw(&diagnostics);
+        return Err(Status::of(&diagnostics).max(Status::Refused));
+    };
+    // Of a single file nothing can be said about the agents it names: they are not there.
+    let own: Vec<_> = generation
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| {
+            let own = [&agent.spec.source, &agent.service.source];
+            own.iter().any(|source| diagnostic.path == source.path()) || is_path
+        })
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .filter(|diagnostic| {
+            !(is_path && diagnostic.code == agentgen_build::diagnostics::code::Code::UnknownAgent)
+        })
+        .cloned()
+        .collect();
+    if !own.is_empty() {
+        diagnostic_report::draw(&own);
+        return Err(Status::of(&own));
+    }
+    let bundle = bundle(agent, &generation.agents);
+    match arguments.format {
+        Format::Json => print(&format!("{bundle:#}\n"))?,
+        Format::Text => print(&overview(agent, &bundle))?,
+    }
+    Ok(Status::Fine)
+}
+
+/// What a person wants to know first.
+fn overview(agent: &Agent, bundle: &Value) -> String {
+    let spec = &agent.spec;
+    let prompt = &bundle["prompt"];
+    let tools = match &spec.tools {
+        Some(tools) => tools
+            .iter()
+            .map(|tool| tool.entry.as_str())
+            .collect::<Vec<_>>()
+            .join(", "),
+        None => "any".to_owned(),
+    };
+    let mut lines = vec![
+        ("name", spec.name.clone()),
+        ("file", spec.source.path().to_owned()),
+        ("summary", spec.summary.clone()),
+        ("model", agent.model().unwrap_or("any").to_owned()),
+        ("tools", tools),
+        ("examples", spec.examples.len().to_string()),
+        (
+            "prompt",
+            format!(
+                "{} bytes, {} words, {} tokens ({})",
+                prompt["bytes"],
+                prompt["words"],
+                prompt["tokens"]["count"],
+                prompt["tokens"]["encoding"].as_str().unwrap_or_default()
+            ),
+        ),
+        (
+            "sha256",
+            prompt["sha256"].as_str().unwrap_or_default().to_owned(),
+        ),
+    ];
+    for operation in agentgen_build::agent::operation::all(agent) {
+        let route = format!("{} {}", operation.method.name(), operation.path);
+        lines.push(("endpoint", route));
+    }
+    for workflow in &agent.service.workflows {
+        let steps = match workflow.steps.len() {
+            1 => "1 step".to_owned(),
+            count => format!("{count} steps"),
+        };
+        let name = &workflow.slug;
+        lines.push((
+            "workflow",
+            format!("POST /v1/workflows/{name}/runs, {steps}"),
+        ));
+    }
+    let named: Vec<&str> = agent
+        .service
+        .agents
+        .iter()
+        .map(|name| name.text.as_str())
+        .collect();
+    if !named.is_empty() {
+        lines.push(("hands to", named.join(", ")));
+    }
+    if let Some(documents) = &agent.service.documents {
+        let who = match documents.roles.as_slice() {
+            [] => "for everyone".to_owned(),
+            roles => format!("for {}", roles.join(", ")),
+        };
+        lines.push(("documents", format!("{}, {who}", documents.collection)));
+    }
+    lines
+        .iter()
+        .map(|(key, value)| {
+            format!(
+                "{key:9} {}\n",
+                agentgen_build::text::printable::printable(value)
+            )
+        })
+        .collect()
+}

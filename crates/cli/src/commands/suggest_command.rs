@@ -1,0 +1,252 @@
+//! `agentgen suggest`
+
+use std::fs;
+use std::path::Path;
+
+use crate::suggest::proposal::Proposal;
+use crate::suggest::propose::propose;
+use crate::suggest::service_edit::{Change, Edit, edit};
+use crate::suggest::{self, Findings};
+use agentgen_build::agent::Agent;
+use agentgen_build::diagnostics::code::Code;
+use agentgen_build::diagnostics::{Diagnostic, Severity};
+use agentgen_build::generate::check;
+use agentgen_build::output::apply::write_file;
+use agentgen_build::project::discover::{self, reason};
+use agentgen_build::text::printable::printable;
+use clap::Args;
+use serde_json::json;
+use similar::TextDiff;
+
+use crate::configuration::agent_filter::{find, unknown_agent};
+use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::plural::plural;
+use crate::terminal::{Status, print, say};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The name of an agent of the project, or the path of any file
+    #[arg(value_name = "NAME|PATH")]
+    agent: String,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// What to print: a diff, or everything that was found
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    format: Format,
+    /// Write the change instead of printing it
+    #[arg(long)]
+    write: bool,
+}
+
+/// Reads the agent's body and prints the service block that it speaks of as a diff to accept.
+pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let settings = Settings::read(&arguments.inputs, None, arguments.format)?;
+    let mut root = settings.root.clone();
+    let mut project = settings.load();
+    let mut generation = check(&project);
+    let mut found = find(&generation.agents, &arguments.agent);
+    let path = Path::new(&arguments.agent);
+    if found.is_none() && path.is_file() {
+        let current = std::env::current_dir().unwrap_or_default();
+        let name = discover::relative(&root, &current.join(path));
+        if !project.sources.iter().any(|source| source.path() == name) {
+            project = settings.load_alone(&current, path);
+            root = current.clone();
+            generation = check(&project);
+        }
+        let name = discover::relative(&root, &current.join(path));
+        let mut agents = generation.agents.iter();
+        found = agents.find(|agent| agent.spec.source.path() == name);
+    }
+    let Some(agent) = found else {
+        let mut diagnostics = generation.diagnostics.clone();
+        if path.is_file() {
+            // Beside other agents, a file that is none is only worth a note.
+            let current = std::env::current_dir().unwrap_or_default();
+            diagnostics = check(&settings.load_alone(&current, path)).diagnostics;
+        } else {
+            diagnostics.push(unknown_agent(&arguments.agent, &generation.agents));
+        }
+        diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
+        let status = Status::of(&diagnostics).max(Status::Refused);
+        return Err(diagnostic_report::refuse(
+            diagnostics,
+            arguments.format,
+            status,
+        ));
+    };
+    let own = own_errors(agent, &generation.diagnostics);
+    if !own.is_empty() {
+        let status = Status::of(&own);
+        return Err(diagnostic_report::refuse(own, arguments.format, status));
+    }
+    let agents = &generation.agents;
+    let names: Vec<&str> = agents
+        .iter()
+        .flat_map(|agent| [agent.spec.slug.as_str(), agent.spec.name.as_str()])
+        .collect();
+    let above = agent.spec.body_line().map_or(0, |line| line - 1);
+    let findings = suggest::read(agent.spec.prompt(), &names).below(above);
+    let proposal = propose(&findings, agent, agents);
+    let edit = edit(&project, agent, &proposal);
+    let change = match &edit {
+        Edit::Change(change) => Some(change),
+        Edit::Nothing | Edit::Impossible(_) => None,
+    };
+    let diff = change.map(|change| unified(&root, change));
+    if arguments.write
+        && let Some(change) = change
+    {
+        write(&root, change).map_err(|diagnostic| {
+            let status = Status::of(std::slice::from_ref(&diagnostic));
+            diagnostic_report::refuse(vec![diagnostic], arguments.format, status)
+        })?;
+    }
+    if arguments.format == Format::Json {
+        let document = json!({
+            "agent": agent.spec.slug.as_str(),
+            "path": agent.spec.source.path(),
+            "findings": findings,
+            "missing": proposal.missing,
+            "notes": proposal.notes,
+            "change": change.map(|change| &change.path),
+            "diff": diff,
+        });
+        print(&format!("{document:#}\n"))?;
+        return Ok(Status::Fine);
+    }
+    tell(agent, &findings, &proposal, &edit);
+    match (change, &diff) {
+        (Some(change), _) if arguments.write => say(&format!("wrote {}", printable(&change.path))),
+        (_, Some(diff)) => print(diff)?,
+        _ => {}
+    }
+    Ok(Status::Fine)
+}
+
+/// The errors in the agent's files.
+fn own_errors(agent: &Agent, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+    let files = [agent.spec.source.path(), agent.service.source.path()];
+    diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .filter(|diagnostic| files.contains(&diagnostic.path.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// Says on stderr what was found and what it comes to.
+fn tell(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
+    let name = &agent.spec.name;
+    let counts = [
+        (findings.specialists.len(), "specialist"),
+        (findings.workflows.len(), "workflow"),
+        (findings.routes.len(), "route"),
+        (usize::from(findings.output.is_some()), "output format"),
+    ];
+    let found: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| plural(*count, what))
+        .collect();
+    let found = found.join(", ");
+    let line = match edit {
+        _ if findings.is_empty() => "nothing in the prompt speaks of a service".to_owned(),
+        Edit::Nothing => format!("found {found}; there is nothing to add"),
+        Edit::Change(_) | Edit::Impossible(_) => format!("found {found}"),
+    };
+    say(&printable(&format!("{name}: {line}")));
+    if findings.is_empty() {
+        return;
+    }
+    let note = |text: &str| say(&printable(&format!("note: {text}")));
+    for text in &proposal.notes {
+        note(text);
+    }
+    for checklist in &findings.checklists {
+        note(&format!(
+            "the checklist {:?} (line {}, {}) stays in the prompt: nothing of a service block stands for it.",
+            checklist.title,
+            checklist.line,
+            plural(checklist.items.len(), "item")
+        ));
+    }
+    if !proposal.missing.is_empty() {
+        note(&format!(
+            "the project has no {}; what needs them is in comments. `agentgen add NAME` makes an agent's file.",
+            proposal.missing.join(", ")
+        ));
+    }
+    match edit {
+        Edit::Change(change) if change.commented => {
+            note(
+                "as it stands, `agentgen check` would refuse the block: all of it is in comments.",
+            );
+        }
+        Edit::Impossible(lines) => {
+            note(
+                "the service block is written so that nothing can be added to it by itself. This is what it could hold:",
+            );
+            for line in lines {
+                say(&printable(line));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The byte order mark, which sources leave out.
+const MARK: &str = "\u{feff}";
+
+/// What stands in front of the text in the file on the disk.
+fn mark(root: &Path, change: &Change) -> &'static str {
+    match fs::read(root.join(&change.path)) {
+        Ok(bytes) if bytes.starts_with(MARK.as_bytes()) => MARK,
+        _ => "",
+    }
+}
+
+/// The change as a unified diff that `patch -p1` and `git apply` take in the project's folder.
+fn unified(root: &Path, change: &Change) -> String {
+    let mark = mark(root, change);
+    // Lines end with LF for those who apply a diff, whatever other line ends are in them.
+    let old = change.old.as_ref().map(|old| format!("{mark}{old}"));
+    let new = format!("{mark}{}", change.new);
+    let lines =
+        |text: &str| -> Vec<String> { text.split_inclusive('\n').map(str::to_owned).collect() };
+    let (before, after) = (lines(old.as_deref().unwrap_or_default()), lines(&new));
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let after: Vec<&str> = after.iter().map(String::as_str).collect();
+    // A blank ends a name for those who apply a diff, unless a tab does.
+    let end = if change.path.contains(' ') { "\t" } else { "" };
+    let from = match old {
+        Some(_) => format!("a/{}{end}", change.path),
+        None => "/dev/null".to_owned(),
+    };
+    let diff = TextDiff::configure()
+        .newline_terminated(true)
+        .diff_slices(&before, &after);
+    let mut text = format!("--- {from}\n+++ b/{}{end}\n", change.path);
+    for hunk in diff.unified_diff().iter_hunks() {
+        text.push_str(&format!("{}\n", hunk.header()));
+        for line in hunk.iter_changes() {
+            text.push_str(&format!("{}{}", line.tag(), line.value()));
+            if !line.value().ends_with('\n') {
+                text.push_str("\n\\ No newline at end of file\n");
+            }
+        }
+    }
+    text
+}
+
+fn write(root: &Path, change: &Change) -> Result<(), Diagnostic> {
+    let path = root.join(&change.path);
+    // A link stays a link: the file it leads to is the one to change.
+    let path = fs::canonicalize(&path).unwrap_or(path);
+    let text = format!("{}{}", mark(root, change), change.new);
+    write_file(&path, text.as_bytes()).map_err(|error| {
+        let message = format!("the file can't be written: {}", reason(&error));
+        Diagnostic::error(Code::Io, &change.path, message)
+    })
+}

@@ -1,0 +1,95 @@
+//! `agentgen templates`
+
+use std::path::PathBuf;
+
+use agentgen_build::output::apply::write_file;
+use agentgen_build::project::discover::reason;
+use agentgen_build::targets::template_engine::BUILTIN;
+use clap::Subcommand;
+use include_dir::Dir;
+
+use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::terminal::diagnostic_report::{Format, red};
+use crate::terminal::plural::plural;
+use crate::terminal::{Status, say};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write the built-in templates to a folder, to be changed there
+    Export {
+        /// The folder [default: the project's templates folder]
+        dir: Option<PathBuf>,
+        /// Overwrite templates that are there and differ
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Runs the subcommand.
+pub fn run(command: &Command) -> Result<Status, Status> {
+    let Command::Export { dir, force } = command;
+    let folder = match dir {
+        Some(dir) => dir.clone(),
+        None => {
+            let settings = Settings::read(&Inputs::default(), None, Format::Text)?;
+            settings.root.join(&settings.config.templates)
+        }
+    };
+    let (mut written, mut unchanged) = (0, 0);
+    let mut kept = Vec::new();
+    for (path, bytes) in templates(&BUILTIN) {
+        let target = folder.join(path);
+        let present = std::fs::symlink_metadata(&target).is_ok();
+        if present && std::fs::read(&target).is_ok_and(|found| found == bytes) {
+            unchanged += 1;
+        } else if present && !force {
+            kept.push(target);
+        } else {
+            write_file(&target, bytes).map_err(|error| {
+                let reason = reason(&error);
+                say(&format!(
+                    "{}: {}: the template can't be written: {reason}",
+                    red("error"),
+                    target.display()
+                ));
+                Status::Io
+            })?;
+            written += 1;
+        }
+    }
+    for path in &kept {
+        say(&format!(
+            "{}: {}: the file differs from the built-in template and was not overwritten",
+            red("error"),
+            path.display()
+        ));
+    }
+    let written = plural(written, "template");
+    let folder = folder.display();
+    say(&format!(
+        "{folder}: {written} written, {unchanged} unchanged"
+    ));
+    if kept.is_empty() {
+        return Ok(Status::Fine);
+    }
+    say("use `--force` to overwrite them");
+    Ok(Status::Refused)
+}
+
+/// The folder of what only `new` and `add` render; a project's own templates are not asked there.
+const PROJECT: &str = "project";
+
+/// The templates below `dir` that a project can replace, sorted by path.
+fn templates(dir: &'static Dir<'static>) -> Vec<(&'static str, &'static [u8])> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir];
+    while let Some(folder) = folders.pop() {
+        folders.extend(folder.dirs().filter(|dir| dir.path() != PROJECT));
+        found.extend(folder.files().filter_map(|file| {
+            let path = file.path().to_str()?;
+            path.ends_with(".tera").then(|| (path, file.contents()))
+        }));
+    }
+    found.sort_unstable();
+    found
+}

@@ -1,0 +1,5 @@
+//! The command `agentgen`.
+
+fn main() -> std::process::ExitCode {
+    cargo_agentgen::main()
+}

@@ -1,0 +1,235 @@
+//! The user's own code of an agent: a handler that compiles and answers 501 until it is written.
+//!
+//! Below the folder of stubs lie `mod.rs` and a file for each agent. An agent that has a file is left alone; for one
+//! that has none, the file is written, and `mod.rs` gets a module and a handler between its marks.
+
+use serde::Serialize;
+
+use agentgen_build::agent::Agent;
+use agentgen_build::diagnostics::Diagnostic;
+use agentgen_build::output::artifact::Artifact;
+use agentgen_build::targets::rust::rust_context;
+use agentgen_build::targets::rust::rust_source;
+use agentgen_build::targets::template_engine::Templates;
+use agentgen_build::text::ident::Ident;
+use agentgen_build::text::rust_literal::literal;
+
+const STUB: &str = "rust/stub.rs.tera";
+const MODULES: &str = "rust/stubs.rs.tera";
+/// The file that holds the modules.
+pub const MODULE_FILE: &str = "mod.rs";
+/// How long rustfmt lets a line be.
+const WIDTH: usize = 100;
+/// How long it lets the arguments of a call be.
+const ARGUMENT_WIDTH: usize = 60;
+
+/// Which files the stubs of `agents` need that are not there, and a changed `mod.rs`, by their paths below the folder
+/// of stubs. `read` gives the text of a file there, if it is there.
+///
+/// # Errors
+///
+/// What was wrong with the templates.
+pub fn missing(
+    agents: &[Agent],
+    templates: &Templates,
+    read: impl Fn(&str) -> Option<String>,
+) -> Result<Stubs, Diagnostic> {
+    let mut files = Vec::new();
+    let before = read(MODULE_FILE);
+    let mut modules = match &before {
+        Some(text) => text.clone(),
+        None => templates.render(MODULES, &serde_json::json!({}))?,
+    };
+    let mut unmarked = Vec::new();
+    for agent in agents {
+        let path = format!("{}.rs", agent.module);
+        if read(&path).is_some() {
+            continue;
+        }
+        files.push(Artifact {
+            path,
+            bytes: stub(agent, templates)?.into_bytes(),
+        });
+        match with_agent(&modules, agent) {
+            Some(text) => modules = text,
+            None => unmarked.push(agent.module.to_string()),
+        }
+    }
+    if before.as_deref() != Some(&modules) {
+        files.push(Artifact {
+            path: MODULE_FILE.to_owned(),
+            bytes: modules.into_bytes(),
+        });
+    }
+    Ok(Stubs { files, unmarked })
+}
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+pub struct Stubs {
+    /// The files.
+    pub files: Vec<Artifact>,
+    /// The modules that `mod.rs` does not name, because its marks are gone.
+    pub unmarked: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Context<'a> {
+    name_doc: String,
+    module: &'a Ident,
+    type_name: &'a Ident,
+    code: bool,
+    unwritten: Vec<Unwritten>,
+    written: Vec<Written>,
+}
+
+/// An endpoint that is answered without a method.
+#[derive(Serialize)]
+struct Unwritten {
+    /// Method and path as Markdown.
+    route: String,
+    /// By what.
+    by: &'static str,
+}
+
+/// A method that has to be written.
+#[derive(Serialize)]
+struct Written {
+    route: String,
+    doc: String,
+    signature: String,
+    body: String,
+}
+
+fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
+    let text = rust_source::with_context(agent, |module| {
+        let (code, others): (Vec<_>, Vec<_>) =
+            module.endpoints.iter().partition(|endpoint| endpoint.code);
+        let context = Context {
+            name_doc: module.name_doc.clone(),
+            module: module.module,
+            type_name: module.type_name,
+            code: !code.is_empty(),
+            unwritten: others.iter().map(|endpoint| unwritten(endpoint)).collect(),
+            written: code.iter().map(|endpoint| written(endpoint)).collect(),
+        };
+        templates.render(STUB, &context)
+    })?;
+    match syn::parse_file(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(templates.bad_output(
+            STUB,
+            format!("what the template makes is not Rust: {error}"),
+        )),
+    }
+}
+
+fn unwritten(endpoint: &rust_context::Endpoint<'_>) -> Unwritten {
+    Unwritten {
+        route: endpoint.route_doc.clone(),
+        by: match endpoint.answer {
+            "search" => "from the agent's documents",
+            "embed" => "by the embedding model",
+            _ => "by the prompt",
+        },
+    }
+}
+
+fn written(endpoint: &rust_context::Endpoint<'_>) -> Written {
+    let qualified = |ty: &str| match ty.contains(['(', ':']) {
+        true => ty.to_owned(),
+        false => format!("contract::{ty}"),
+    };
+    let (request, response) = (qualified(&endpoint.request), qualified(&endpoint.response));
+    Written {
+        route: endpoint.route_doc.clone(),
+        doc: endpoint.doc.clone(),
+        signature: signature(
+            &format!("async fn {}", endpoint.method),
+            &["&self", "_cx: &RunContext", &format!("_request: {request}")],
+            &format!("Result<{response}, AgentError>"),
+        ),
+        body: body(endpoint.name),
+    }
+}
+
+/// What a method does that is not written, as rustfmt lays it out.
+fn body(name: &str) -> String {
+    let name = literal(name);
+    let error = format!("AgentError::not_implemented({name})");
+    if error.chars().count() <= ARGUMENT_WIDTH {
+        return format!("        Err({error})");
+    }
+    format!("        Err(AgentError::not_implemented(\n            {name},\n        ))")
+}
+
+/// The head of a method in an `impl`, as rustfmt lays it out.
+fn signature(name: &str, parameters: &[&str], output: &str) -> String {
+    let line = format!("    {name}({}) -> {output} {{", parameters.join(", "));
+    if line.chars().count() <= WIDTH {
+        return line;
+    }
+    let mut lines = format!("    {name}(\n");
+    for parameter in parameters {
+        lines.push_str(&format!("        {parameter},\n"));
+    }
+    let end = format!("    ) -> {output}");
+    // rustfmt leaves room for the indentation once more here.
+    let brace = match end.chars().count() + 2 <= WIDTH - 4 {
+        true => " {",
+        false => "\n    {",
+    };
+    lines + &end + brace
+}
+
+/// `text` of `mod.rs` with the module and the handler of `agent`; none where a mark is missing.
+fn with_agent(text: &str, agent: &Agent) -> Option<String> {
+    let module = agent.module.as_str();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let declaration = format!("pub mod {module};");
+    let declared = format!("mod {module};");
+    if !lines.iter().any(|line| line.trim().ends_with(&declared)) {
+        let (start, end) = marks(&lines, "modules")?;
+        let at = lines[start + 1..end]
+            .iter()
+            .position(|line| {
+                let name = line.trim().strip_prefix("pub mod ");
+                let name = name.and_then(|name| name.strip_suffix(';'));
+                name.is_some_and(|name| name > module)
+            })
+            .map_or(end, |index| start + 1 + index);
+        // An agent called `agents` has a module that is called as the one it is in.
+        if module == "agents" {
+            lines.insert(at, "#[allow(clippy::module_inception)]".to_owned());
+            lines.insert(at + 1, declaration);
+        } else {
+            lines.insert(at, declaration);
+        }
+    }
+    let function = format!("fn {module}(");
+    if !lines.iter().any(|line| line.trim().starts_with(&function)) {
+        let (start, end) = marks(&lines, "handlers")?;
+        let output = format!(
+            "impl crate::generated::{module}::{}",
+            agent.type_name.as_str()
+        );
+        let mut method = Vec::new();
+        if end > start + 1 {
+            method.push(String::new());
+        }
+        let head = signature(&format!("fn {module}"), &["&self"], &output);
+        method.extend(head.lines().map(str::to_owned));
+        method.push(format!("        {module}::Handler"));
+        method.push("    }".to_owned());
+        lines.splice(end..end, method);
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+/// The lines of the marks around what is called `what`.
+fn marks(lines: &[String], what: &str) -> Option<(usize, usize)> {
+    let find = |mark: String| lines.iter().position(|line| line.trim() == mark);
+    let start = find(format!("// agentgen: {what}"))?;
+    let end = find(format!("// agentgen: end of {what}"))?;
+    (start < end).then_some((start, end))
+}

@@ -1,0 +1,48 @@
+//! The service block that findings come to, for the agents there are.
+
+use crate::suggest::Findings;
+use crate::suggest::endpoint_proposal::add_endpoints;
+use crate::suggest::proposal::{Proposal, missing};
+use crate::suggest::workflow_proposal::add_workflow;
+use crate::suggest::yaml_lines::{Branch, scalar};
+use agentgen_build::agent::{self, Agent};
+use agentgen_build::text::slug::Slug;
+
+/// What `findings` propose for `agent`, one of `agents`.
+pub fn propose(findings: &Findings, agent: &Agent, agents: &[Agent]) -> Proposal {
+    let mut proposal = Proposal::default();
+    add_specialists(findings, agent, agents, &mut proposal);
+    for workflow in &findings.workflows {
+        add_workflow(workflow, agent, agents, &mut proposal);
+    }
+    add_endpoints(findings, agent, agents, &mut proposal);
+    proposal
+}
+
+fn add_specialists(findings: &Findings, agent: &Agent, agents: &[Agent], proposal: &mut Proposal) {
+    let listed: Vec<&Slug> = agent
+        .service
+        .agents
+        .iter()
+        .filter_map(|name| agent::resolve(agents, &name.text))
+        .collect();
+    for specialist in &findings.specialists {
+        match agent::resolve(agents, &specialist.name) {
+            Some(slug) if *slug == agent.spec.slug || listed.contains(&slug) => {}
+            Some(slug) => {
+                let branch = Branch::leaf(format!("- {}", scalar(slug.as_str())));
+                if !proposal.agents.contains(&branch) {
+                    proposal.agents.push(branch);
+                }
+            }
+            None => {
+                if let Some(name) = missing(&specialist.name, proposal) {
+                    proposal.agents.push(Branch {
+                        live: false,
+                        ..Branch::leaf(format!("- {}", scalar(&name)))
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What `--format json` prints: one document, the same for every command that says more than data.
+//!
+//! ```json
+//! {
+//!   "diagnostics": [{"severity": "error", "code": "AG006", "path": "agents/x.md",
+//!                    "line": 3, "column": 14, "message": "...", "help": "..."}],
+//!   "changes": [{"path": "generated/prompts/x/prompt.md", "kind": "create"}],
+//!   "summary": {"status": "written", "errors": 0, "warnings": 0, "notes": 0,
+//!               "create": 1, "update": 0, "unchanged": 0, "delete": 0, "keep": 0, "conflict": 0}
+//! }
+//! ```
+//!
+//! `line` and `column` count from 1, columns in characters; they and `help` are null where there is nothing to
+//! say. `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
+//! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
+//! are the agent files it rewrote, those of `new` and `add` what they wrote.
+
+use agentgen_build::diagnostics::Diagnostic;
+use agentgen_build::output::plan::Plan;
+use serde_json::{Map, Value, json};
+
+use crate::terminal::plural::Counts;
+
+const KINDS: [&str; 6] = [
+    "create",
+    "update",
+    "unchanged",
+    "delete",
+    "keep",
+    "conflict",
+];
+
+/// The document.
+pub struct Document {
+    diagnostics: Vec<Value>,
+    changes: Vec<Value>,
+    summary: Map<String, Value>,
+}
+
+impl Document {
+    /// The document without changes.
+    pub fn new(diagnostics: &[Diagnostic], status: &str) -> Self {
+        let counts = Counts::of(diagnostics);
+        let mut summary = Map::new();
+        summary.insert("status".to_owned(), json!(status));
+        summary.insert("errors".to_owned(), json!(counts.errors));
+        summary.insert("warnings".to_owned(), json!(counts.warnings));
+        summary.insert("notes".to_owned(), json!(counts.notes));
+        for kind in KINDS {
+            summary.insert(kind.to_owned(), json!(0));
+        }
+        Self {
+            diagnostics: diagnostics.iter().map(diagnostic_value).collect(),
+            changes: Vec::new(),
+            summary,
+        }
+    }
+
+    /// The same document with what `plan` says.
+    pub fn with_plan(mut self, plan: &Plan<'_>) -> Self {
+        for kind in KINDS {
+            let count = plan.count(|found| found.as_str() == kind);
+            self.summary.insert(kind.to_owned(), json!(count));
+        }
+        self.changes = plan
+            .changes
+            .iter()
+            .map(|change| {
+                let path = format!("{}/{}", plan.name, change.path);
+                json!({ "path": path, "kind": change.kind.as_str() })
+            })
+            .collect();
+        self
+    }
+
+    /// The same document with files that were rewritten in place.
+    pub fn with_rewritten(mut self, paths: &[String]) -> Self {
+        self.summary.insert("update".to_owned(), json!(paths.len()));
+        self.changes = paths
+            .iter()
+            .map(|path| json!({ "path": path, "kind": "update" }))
+            .collect();
+        self
+    }
+
+    /// The same document with files that were created.
+    pub fn with_created<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
+        let before = self.summary["create"].as_u64().unwrap_or_default();
+        let changes = self.changes.len();
+        let created = paths.into_iter();
+        self.changes
+            .extend(created.map(|path| json!({ "path": path, "kind": "create" })));
+        let count = before + (self.changes.len() - changes) as u64;
+        self.summary.insert("create".to_owned(), json!(count));
+        self
+    }
+
+    /// The JSON text.
+    pub fn text(&self) -> String {
+        let document = json!({
+            "diagnostics": self.diagnostics,
+            "changes": self.changes,
+            "summary": self.summary,
+        });
+        format!("{document:#}\n")
+    }
+}
+
+fn diagnostic_value(diagnostic: &Diagnostic) -> Value {
+    let location = diagnostic.location();
+    json!({
+        "severity": diagnostic.severity.as_str(),
+        "code": diagnostic.code.as_str(),
+        "path": diagnostic.path,
+        "line": location.map(|location| location.line),
+        "column": location.map(|location| location.column),
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    })
+}

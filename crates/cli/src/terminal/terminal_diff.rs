@@ -1,0 +1,51 @@
+//! What `build --check` shows: unified diffs from the files on disk to those that would be generated.
+
+use std::fs;
+use std::time::Duration;
+
+use agentgen_build::output::manifest;
+use agentgen_build::output::plan::{Change, ChangeKind, Plan};
+use similar::TextDiff;
+
+/// Every difference; that of the manifest only where there is no other.
+pub fn unified(plan: &Plan<'_>) -> String {
+    let changed: Vec<&Change<'_>> = plan
+        .changes
+        .iter()
+        .filter(|change| !matches!(change.kind, ChangeKind::Unchanged | ChangeKind::Keep))
+        .collect();
+    let only_manifest = changed.len() == 1;
+    let mut text = String::new();
+    for change in changed {
+        let path = format!("{}/{}", plan.name, change.path);
+        if change.path == manifest::FILE_NAME {
+            if only_manifest {
+                text.push_str(&format!("{path}: out of date\n"));
+            }
+            continue;
+        }
+        // A link is not followed: what it leads to may be anything.
+        let on_disk = plan.out.join(&change.path);
+        let old = match fs::symlink_metadata(&on_disk) {
+            Ok(metadata) if metadata.is_file() => fs::read(&on_disk).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        let new = change.bytes.unwrap_or_default();
+        let (from, to) = match change.kind {
+            ChangeKind::Create => ("/dev/null".to_owned(), format!("b/{path}")),
+            ChangeKind::Delete => (format!("a/{path}"), "/dev/null".to_owned()),
+            _ => (format!("a/{path}"), format!("b/{path}")),
+        };
+        match (std::str::from_utf8(&old), std::str::from_utf8(new)) {
+            (Ok(old), Ok(new)) => {
+                let diff = TextDiff::configure()
+                    .timeout(Duration::from_secs(1))
+                    .diff_lines(old, new);
+                let hunks = diff.unified_diff().header(&from, &to).to_string();
+                text.push_str(&hunks);
+            }
+            _ => text.push_str(&format!("Binary files {from} and {to} differ\n")),
+        }
+    }
+    text
+}

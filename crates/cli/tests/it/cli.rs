@@ -1,0 +1,807 @@
+//! The command as its users meet it: arguments, exit status, what is on stdout and what on stderr.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::JoinHandle;
+
+use crate::common::{FIRST, Folder, Run, collect, finish};
+use serde_json::Value;
+
+const SECOND: &str = "---\nname: second\ndescription: Answers second.\n---\nYou answer second.\n";
+
+impl Run {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+impl Folder {
+    fn two_agents() -> Self {
+        Self::new(&[("agents/first.md", FIRST), ("agents/second.md", SECOND)])
+    }
+
+    /// The path of a generated file of the agent `first`.
+    fn a_generated_file(&self) -> String {
+        let names = self.names("generated");
+        let name = names
+            .iter()
+            .find(|name| name.starts_with("prompts/first") && name.ends_with(".md"));
+        format!("generated/{}", name.unwrap())
+    }
+}
+
+#[test]
+fn usage() {
+    let folder = Folder::new(&[]);
+    let run = folder.run(&[]).expect(2);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("Usage: agentgen"), "{}", run.stderr);
+    for wrong in [
+        &["bild"][..],
+        &["build", "--nope"],
+        &["build", "--openapi", "4"],
+        &["build", "--check", "--force"],
+        &["build", "--check", "--dry-run"],
+        &["build", "--format", "xml"],
+        &["build", "--target", "java"],
+        &["show"],
+        &["templates"],
+    ] {
+        assert_eq!(folder.run(wrong).expect(2).stdout, "", "{wrong:?}");
+    }
+    assert!(folder.run(&["--help"]).expect(0).stdout.contains("build"));
+    let version = format!("agentgen {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(folder.run(&["--version"]).expect(0).stdout, version);
+    assert_eq!(folder.names(""), [""; 0]);
+}
+
+#[test]
+fn builds_and_then_has_nothing_to_do() {
+    let folder = Folder::two_agents();
+    let run = folder.run(&["build"]).expect(0);
+    assert_eq!(run.stdout, "");
+    let names = folder.names("generated");
+    let count = names.len() - 1;
+    assert!(names.contains(&"manifest.json".to_owned()));
+    assert!(names.iter().any(|name| name.contains("second")));
+    assert_eq!(
+        run.stderr.lines().last().unwrap(),
+        format!("generated: {count} created")
+    );
+    let before = folder.files("generated");
+    let run = folder.run(&["build"]).expect(0);
+    assert_eq!(run.stdout, "");
+    assert_eq!(
+        run.stderr.lines().last().unwrap(),
+        format!("generated is up to date ({count} files)")
+    );
+    assert_eq!(folder.files("generated"), before);
+
+    fs::remove_file(folder.path("agents/second.md")).unwrap();
+    let run = folder.run(&["build"]).expect(0);
+    assert!(run.stderr.contains(" deleted"), "{}", run.stderr);
+    let names = folder.names("generated");
+    assert!(!names.iter().any(|name| name.contains("second")));
+}
+
+#[test]
+fn one_broken_spec_stops_everything() {
+    let folder = Folder::two_agents();
+    folder.run(&["build"]).expect(0);
+    let before = folder.files("generated");
+    fs::remove_file(folder.path("agents/second.md")).unwrap();
+    folder.write("agents/first.md", &format!("{FIRST}More.\n"));
+    folder.write("agents/a.md", "one\n\0");
+    folder.write("agents/b.md", "\0");
+    let run = folder.run(&["build", "--agents", "agents", "--agents", "agents/*.md"]);
+    assert_eq!(
+        run.expect(1).stderr,
+        "\
+error[AG003]: line 2 holds a NUL byte
+--> agents/a.md
+ = help: the file is not text; remove the byte or the file
+
+error[AG003]: line 1 holds a NUL byte
+--> agents/b.md
+ = help: the file is not text; remove the byte or the file
+
+error: 2 errors; nothing was written
+"
+    );
+    assert_eq!(folder.files("generated"), before);
+    for arguments in [
+        &["build", "--force"][..],
+        &["build", "--check"],
+        &["build", "--dry-run"],
+        &["build", "--only", "first"],
+        &["check"],
+    ] {
+        let run = folder.run(arguments).expect(1);
+        assert_eq!(run.stderr.matches("agents/a.md").count(), 1);
+        assert_eq!(folder.files("generated"), before, "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_says_and_writes_nothing() {
+    let folder = Folder::two_agents();
+    let run = folder.run(&["check"]).expect(0);
+    assert_eq!(run.stdout, "");
+    let last = run.stderr.lines().last().unwrap();
+    assert!(last.contains("2 files checked: "), "{last}");
+    assert!(!folder.path("generated").exists());
+    folder.write("agents/a.md", "\0");
+    let json = folder.run(&["check", "--format", "json"]).expect(1).json();
+    let found = &json["diagnostics"][0];
+    assert_eq!(found["severity"], "error");
+    assert_eq!(found["code"], "AG003");
+    assert_eq!(found["path"], "agents/a.md");
+    assert_eq!(found["line"], Value::Null);
+    assert_eq!(json["summary"]["status"], "checked");
+    assert_eq!(json["summary"]["errors"], 1);
+    assert_eq!(json["changes"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn tools_that_no_service_has_are_noted_and_nothing_more() {
+    let text = "---\nname: first\ndescription: Does it.\ntools: Read, find_book, Bash(ls), Bash(cat)\n---\nPrompt.\n";
+    let folder = Folder::new(&[("agents/first.md", text)]);
+    for arguments in [&["check", "--strict"][..], &["build", "--strict"][..]] {
+        let run = folder.run(arguments).expect(0);
+        let said = "note[AG028]: a service can't run `Read`, `Bash`\n";
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        assert!(run.stderr.contains("agents/first.md:4:8"), "{}", run.stderr);
+    }
+    let without = text.replace("Read, find_book, Bash(ls), Bash(cat)", "find_book");
+    folder.write("agents/first.md", &without);
+    let run = folder.run(&["check"]).expect(0);
+    assert!(!run.stderr.contains("AG028"), "{}", run.stderr);
+}
+
+#[test]
+fn no_agents() {
+    let folder = Folder::new(&[]);
+    assert_eq!(
+        folder.run(&["build"]).expect(1).stderr,
+        "\
+error[AG091]: there is no such folder
+--> agents
+ = help: create it with one Markdown file per agent, or name another one in `agents`
+
+error: 1 error; nothing was written
+"
+    );
+    fs::create_dir(folder.path("agents")).unwrap();
+    let run = folder.run(&["build"]).expect(1);
+    assert!(
+        run.stderr
+            .starts_with("error[AG092]: there are no agents here\n--> agents\n")
+    );
+    assert_eq!(folder.names(""), [""; 0]);
+}
+
+#[test]
+fn json_tells_the_same() {
+    let folder = Folder::two_agents();
+    let status = |run: Run| run.json()["summary"]["status"].clone();
+    let run = folder
+        .run(&["build", "--dry-run", "--format", "json"])
+        .expect(0);
+    assert_eq!(run.stderr, "");
+    assert_eq!(status(run), "planned");
+    assert!(!folder.path("generated").exists());
+    let json = folder.run(&["build", "--format", "json"]).expect(0).json();
+    assert_eq!(json["summary"]["status"], "written");
+    let changes = json["changes"].as_array().unwrap();
+    let names: Vec<String> = folder
+        .names("generated")
+        .iter()
+        .map(|name| format!("generated/{name}"))
+        .collect();
+    let mut told: Vec<&str> = changes
+        .iter()
+        .map(|change| change["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(told.last(), Some(&"generated/manifest.json"));
+    told.sort_unstable();
+    assert_eq!(told, names);
+    assert!(changes.iter().all(|change| change["kind"] == "create"));
+    assert_eq!(json["summary"]["create"], names.len() - 1);
+    let run = folder.run(&["build", "--format", "json"]).expect(0);
+    assert_eq!(status(run), "unchanged");
+    let file = folder.a_generated_file();
+    folder.write(&file, "by hand");
+    let json = folder.run(&["build", "--format", "json"]).expect(1).json();
+    assert_eq!(json["summary"]["status"], "refused");
+    assert_eq!(json["summary"]["conflict"], 1);
+    assert_eq!(json["diagnostics"][0]["path"], file.as_str());
+    let json = folder
+        .run(&["build", "--check", "--format", "json"])
+        .expect(1)
+        .json();
+    assert_eq!(json["summary"]["conflict"], 1);
+}
+
+#[test]
+fn drift_is_shown_as_a_diff() {
+    let folder = Folder::two_agents();
+    let run = folder.run(&["build", "--check"]).expect(1);
+    assert!(run.stdout.contains("--- /dev/null\n+++ b/generated/"));
+    assert!(run.stdout.contains("+You answer first.\n"));
+    assert!(!folder.path("generated").exists());
+    folder.run(&["build"]).expect(0);
+    let run = folder.run(&["build", "--check"]).expect(0);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.ends_with("generated is up to date\n"));
+
+    let file = folder.a_generated_file();
+    let text = fs::read_to_string(folder.path(&file)).unwrap();
+    folder.write(&file, &text.replace("You answer first.", "By hand."));
+    let before = folder.files("generated");
+    let run = folder
+        .run(&[
+            "build",
+            "--check",
+            "--agents",
+            "agents",
+            "--out",
+            "./generated",
+        ])
+        .expect(1);
+    assert!(
+        run.stdout
+            .starts_with(&format!("--- a/{file}\n+++ b/{file}\n@@ "))
+    );
+    assert!(run.stdout.contains("-By hand.\n+You answer first.\n"));
+    assert_eq!(
+        run.stderr.lines().last().unwrap(),
+        "error: 1 file in generated is out of date; \
+         run `agentgen build --agents agents --out ./generated`"
+    );
+    assert_eq!(folder.files("generated"), before);
+    folder.write(&file, &text);
+
+    fs::remove_file(folder.path("generated/manifest.json")).unwrap();
+    let run = folder.run(&["build", "--check"]).expect(1);
+    assert_eq!(run.stdout, "generated/manifest.json: out of date\n");
+    folder.run(&["build"]).expect(0);
+
+    fs::remove_file(folder.path("agents/second.md")).unwrap();
+    let run = folder.run(&["build", "--check"]).expect(1);
+    assert!(run.stdout.contains("\n+++ /dev/null\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("-You answer second.\n"));
+}
+
+#[test]
+fn a_dry_run_lists() {
+    let folder = Folder::two_agents();
+    let run = folder.run(&["build", "--dry-run"]).expect(0);
+    assert!(
+        run.stdout
+            .lines()
+            .all(|line| line.starts_with("create   generated/"))
+    );
+    assert!(
+        run.stderr
+            .ends_with(" created (dry run: nothing was written)\n")
+    );
+    assert!(!folder.path("generated").exists());
+    folder.run(&["build"]).expect(0);
+    let run = folder.run(&["build", "--dry-run"]).expect(0);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("nothing to do"));
+    fs::remove_file(folder.path("agents/second.md")).unwrap();
+    let file = folder.a_generated_file();
+    folder.write(&file, "by hand");
+    let before = folder.files("generated");
+    let run = folder.run(&["build", "--dry-run"]).expect(1);
+    assert!(run.stdout.contains("delete   generated/"), "{}", run.stdout);
+    assert!(run.stdout.contains(&format!("conflict {file}\n")));
+    assert_eq!(folder.files("generated"), before);
+}
+
+#[test]
+fn an_edit_by_hand_is_overwritten_only_by_force() {
+    let folder = Folder::two_agents();
+    folder.run(&["build"]).expect(0);
+    let file = folder.a_generated_file();
+    let good = fs::read(folder.path(&file)).unwrap();
+    folder.write(&file, "by hand");
+    assert_eq!(
+        folder.run(&["build"]).expect(1).stderr,
+        format!(
+            "\
+error[AG093]: the generated file was edited by hand
+--> {file}
+ = help: make the change in the agent's file or in a template, then overwrite this file with `--force`
+
+error: 1 error; nothing was written
+"
+        )
+    );
+    assert_eq!(fs::read(folder.path(&file)).unwrap(), b"by hand");
+    folder.run(&["build", "--force"]).expect(0);
+    assert_eq!(fs::read(folder.path(&file)).unwrap(), good);
+}
+
+#[test]
+fn only_writes_one_agent() {
+    let folder = Folder::two_agents();
+    folder.run(&["build", "--only", "First"]).expect(0);
+    let names = folder.names("generated");
+    assert!(names.iter().any(|name| name.contains("first")), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.contains("second")),
+        "{names:?}"
+    );
+    folder.run(&["build"]).expect(0);
+    let before = folder.files("generated");
+    fs::remove_file(folder.path("agents/second.md")).unwrap();
+    folder.run(&["build", "--only", "first"]).expect(0);
+    let own = |files: Vec<(String, Vec<u8>)>| -> Vec<(String, Vec<u8>)> {
+        let mut files = files;
+        files.retain(|(name, _)| name.contains("second"));
+        files
+    };
+    assert_eq!(
+        own(folder.files("generated")),
+        own(before),
+        "nothing is deleted"
+    );
+    folder.run(&["build"]).expect(0);
+    assert_eq!(
+        own(folder.files("generated")),
+        [],
+        "the manifest still knew the files"
+    );
+    assert_eq!(
+        folder.run(&["build", "--only", "frist"]).expect(1).stderr,
+        "\
+error[AG044]: there is no such agent
+--> frist
+ = help: did you mean `first`?
+
+error: 1 error; nothing was written
+"
+    );
+}
+
+#[test]
+fn settings_are_found_upward() {
+    let folder = Folder::new(&[
+        (
+            "agentgen.toml",
+            "agents = [\"specs/*.md\"]\nout = \"gen\"\n",
+        ),
+        ("specs/first.md", FIRST),
+        ("specs/deep/second.md", SECOND),
+        (
+            "sub/deeper/third.md",
+            "---\nname: third\ndescription: x\n---\nHi.\n",
+        ),
+    ]);
+    folder.run_in("sub/deeper", &["build"]).expect(0);
+    let names = folder.names("gen");
+    assert!(names.iter().any(|name| name.contains("first")));
+    assert!(!names.iter().any(|name| name.contains("second")));
+    assert_eq!(folder.names("sub"), ["deeper/third.md"]);
+
+    // Arguments are relative to where the command runs.
+    folder
+        .run_in("sub", &["build", "--agents", "deeper", "--out", "../gen2"])
+        .expect(0);
+    let names = folder.names("gen2");
+    assert!(names.iter().any(|name| name.contains("third")), "{names:?}");
+    assert!(!names.iter().any(|name| name.contains("first")));
+}
+
+#[test]
+fn wrong_settings_are_wrong_usage() {
+    let folder = Folder::two_agents();
+    folder.write(
+        "agentgen.toml",
+        "agent = [\"agents\"]\n[openapi]\nversion = \"3.3\"\n",
+    );
+    for command in ["build", "check", "list"] {
+        assert_eq!(
+            folder.run(&[command]).expect(2).stderr,
+            "\
+error[AG090]: unknown key `agent`
+ --> agentgen.toml:1:1
+  |
+1 | agent = [\"agents\"]
+  | ^^^^^
+  |
+  = help: did you mean `agents`?
+
+error[AG090]: `3.3` can't be chosen here
+ --> agentgen.toml:3:11
+  |
+3 | version = \"3.3\"
+  |           ^^^^^
+  |
+  = help: choose one of `3.0`, `3.1`, `3.2`
+
+error: 2 errors; nothing was written
+"
+        );
+    }
+    let json = folder.run(&["build", "--format", "json"]).expect(2).json();
+    assert_eq!(json["diagnostics"][1]["line"], 3);
+    assert_eq!(json["diagnostics"][1]["column"], 11);
+}
+
+#[test]
+fn long_lines_are_cut() {
+    let folder = Folder::two_agents();
+    folder.write(
+        "agentgen.toml",
+        &format!(
+            "out = [\"{}\", 1, \"{}\"]\n",
+            "é".repeat(4000),
+            "x".repeat(4000)
+        ),
+    );
+    let run = folder.run(&["check"]).expect(2);
+    assert!(run.stderr.contains("agentgen.toml:1:7"));
+    for line in run.stderr.lines() {
+        assert!(line.chars().count() < 250, "{line}");
+    }
+}
+
+#[test]
+fn colours_follow_the_terminal() {
+    let folder = Folder::new(&[]);
+    assert!(!folder.run(&["check"]).stderr.contains('\u{1b}'));
+    let mut command = folder.command_in("", &["check"]);
+    command.env("CLICOLOR_FORCE", "1");
+    assert!(finish(command).stderr.contains("\u{1b}["));
+    let mut command = folder.command_in("", &["check"]);
+    command.env("NO_COLOR", "1");
+    assert!(!finish(command).stderr.contains('\u{1b}'));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_can_not_write_to_the_terminal() {
+    let folder = Folder::two_agents();
+    folder.write("agents/\u{1b}[2J\n.md", "\0");
+    let run = folder.run(&["check"]).expect(1);
+    assert!(
+        run.stderr.contains(r"agents/\u{1b}[2J\n.md"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn lists_and_shows() {
+    let folder = Folder::two_agents();
+    let run = folder.run(&["list"]).expect(0);
+    assert_eq!(run.stderr, "");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].starts_with("first ") && lines[0].contains("agents/first.md"));
+    let json = folder.run(&["list", "--format", "json"]).expect(0).json();
+    assert_eq!(json[1]["name"], "second");
+    assert_eq!(json[1]["path"], "agents/second.md");
+
+    let by_name = folder.run(&["show", "first", "--format", "json"]).expect(0);
+    let by_path = folder
+        .run(&["show", "agents/first.md", "--format", "json"])
+        .expect(0);
+    assert!(by_name.stdout.contains("first"));
+    assert_eq!(by_name.stdout, by_path.stdout);
+    let run = folder.run(&["show", "frist"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("did you mean `first`?"));
+    folder.write("broken.md", "\0");
+    let run = folder.run(&["show", "broken.md"]).expect(1);
+    assert!(run.stderr.contains("broken.md"));
+    assert!(!folder.path("generated").exists());
+}
+
+#[test]
+fn shows_workflows_and_whom_an_agent_hands_over_to() {
+    let folder = Folder::two_agents();
+    let contract = "agents: [second]\nworkflows:\n  Big Deal: [a: first, parallel: [b: first, c: second]]\n  small: [a: first]\n";
+    folder.write("agents/first.service.yaml", contract);
+    let shown = folder.run(&["show", "first"]).expect(0).stdout;
+    for line in [
+        "workflow  POST /v1/workflows/big-deal/runs, 3 steps\n",
+        "workflow  POST /v1/workflows/small/runs, 1 step\n",
+        "hands to  second\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
+    // What is wrong with the contract is wrong with the agent.
+    folder.write(
+        "agents/first.service.yaml",
+        "workflows: { w: [a: frist] }\n",
+    );
+    let run = folder.run(&["show", "first"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(
+        run.stderr.contains("agents/first.service.yaml:1:21"),
+        "{}",
+        run.stderr
+    );
+    folder.run(&["show", "second"]).expect(0);
+}
+
+#[test]
+fn routes_to_the_agent_that_fits() {
+    let agent = |name: &str, description: &str, prompt: &str| {
+        format!("---\nname: {name}\ndescription: {description}\n---\n{prompt}\n")
+    };
+    let sailor = "Sets sails. <example>Context: A storm comes. user: Must I reef?</example>";
+    let folder = Folder::new(&[
+        ("agents/sailor.md", &agent("sailor", sailor, "You sail.")),
+        (
+            "agents/cook.md",
+            &agent("cook", "Cooks meals on ships.", "You cook."),
+        ),
+        (
+            "agents/baker.md",
+            &agent("baker", "Bakes bread.", "You bake."),
+        ),
+        (
+            "agents/miller.md",
+            &agent("miller", "Grinds bread grain.", "You bake."),
+        ),
+    ]);
+    let run = folder.run(&["route", "Which sail in storms?"]).expect(0);
+    assert!(run.stdout.starts_with("sailor  "), "{}", run.stdout);
+    assert_eq!(run.stdout.lines().count(), 1);
+    // The word stands in an example alone, and with another ending.
+    let run = folder.run(&["route", "reefing"]).expect(0);
+    assert!(run.stdout.starts_with("sailor  "), "{}", run.stdout);
+
+    let asked = ["route", "bread for a meal on the ship", "--format", "json"];
+    let ranked = folder.run(&asked).expect(0).json();
+    let agents = |ranked: &Value| -> Vec<String> {
+        let ranked = ranked.as_array().unwrap().iter();
+        let agents = ranked.map(|ranked| ranked["agent"].as_str().unwrap().to_owned());
+        agents.collect()
+    };
+    assert_eq!(agents(&ranked)[0], "cook");
+    let scores: Vec<f64> = (0..3)
+        .map(|place| ranked[place]["score"].as_f64().unwrap())
+        .collect();
+    assert!(scores.is_sorted_by(|one, next| one >= next) && scores[2] > 0.0);
+    let limited = [&asked[..], &["--limit", "1"]].concat();
+    assert_eq!(agents(&folder.run(&limited).expect(0).json()), ["cook"]);
+    // Equals stand in the order of their names.
+    let baking = folder.run(&["route", "bake", "--format", "json"]).expect(0);
+    assert_eq!(agents(&baking.json())[0], "baker");
+
+    let run = folder.run(&["route", "the quantum"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(run.stderr.contains("no agent fits"), "{}", run.stderr);
+    let run = folder
+        .run(&["route", "quantum", "--format", "json"])
+        .expect(1);
+    assert_eq!(run.json(), Value::Array(Vec::new()));
+    folder.run(&["route", "bread", "--limit", "0"]).expect(2);
+}
+
+/// A service that answers one request so; its address, and the request that came.
+fn service(status: &'static str, body: &'static str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = String::new();
+        // The body is one JSON object without another one in it, and ends the request.
+        while !request.ends_with('}') {
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes).unwrap();
+            assert!(count > 0, "this is all there is: {request}");
+            request.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n");
+        stream
+            .write_all(format!("{head}\r\n{body}").as_bytes())
+            .unwrap();
+        request
+    });
+    (address, answering)
+}
+
+#[test]
+fn routes_as_a_service_says() {
+    let folder = Folder::new(&[]);
+    let by_model =
+        r#"{"agents":[{"agent":"cook","path":"/cook"},{"agent":"sailor"}],"by":"model"}"#;
+    let (address, request) = service("200 OK", by_model);
+    let slashed = format!("{address}/");
+    let run = folder.run(&[
+        "route",
+        "A \"soup\"",
+        "--limit",
+        "99",
+        "--service",
+        &slashed,
+    ]);
+    let run = run.expect(0);
+    assert_eq!(run.stdout, "cook\nsailor\n");
+    assert!(run.stderr.contains("the service's model"), "{}", run.stderr);
+    let request = request.join().unwrap();
+    assert!(
+        request.starts_with("POST /v1/route HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.ends_with(r#"{"text":"A \"soup\"","limit":20}"#),
+        "{request}"
+    );
+    assert!(
+        !request.to_lowercase().contains("authorization"),
+        "{request}"
+    );
+
+    let by_ranking = r#"{"agents":[{"agent":"co\u001b[2Jok","score":1.5}],"by":"ranking"}"#;
+    let (address, _) = service("200 OK", by_ranking);
+    let run = folder
+        .run(&["route", "soup", "--service", &address])
+        .expect(0);
+    assert_eq!(run.stdout, "co\\u{1b}[2Jok  1.500\n");
+    assert_eq!(run.stderr, "");
+
+    let (address, request) = service("200 OK", r#"{"agents":[],"by":"model"}"#);
+    let asked = ["route", "soup", "--format", "json", "--service", &address];
+    let mut command = folder.command_in("", &asked);
+    command.env("AGENTGEN_TOKEN", "abc");
+    let run = finish(command).expect(1);
+    assert_eq!(run.json(), Value::Array(Vec::new()));
+    let request = request.join().unwrap();
+    assert!(
+        request.contains("authorization: Bearer abc\r\n"),
+        "{request}"
+    );
+}
+
+#[test]
+fn says_why_a_service_does_not_route() {
+    let folder = Folder::new(&[]);
+    let (refusing, _) = service("401 Unauthorized", r#"{"detail":"there is no token"}"#);
+    let (failing, _) = service("503 Service Unavailable", "busy");
+    let (foreign, _) = service("200 OK", "<html>");
+    for (address, status, said) in [
+        (&*refusing, 2, "answers 401: there is no token"),
+        (&failing, 3, "answers 503"),
+        (&foreign, 3, "no service of agentgen"),
+        ("http://127.0.0.1:1", 3, "refused"),
+        ("127.0.0.1:8080", 2, "written as in http://127.0.0.1:8080"),
+        (
+            "https://127.0.0.1:8080",
+            2,
+            "written as in http://127.0.0.1:8080",
+        ),
+    ] {
+        let run = folder.run(&["route", "soup", "--service", address]);
+        let run = run.expect(status);
+        assert_eq!(run.stdout, "");
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    let far = ["route", "soup", "--service", "http://192.0.2.1:8080"];
+    let mut command = folder.command_in("", &far);
+    command.env("AGENTGEN_TOKEN", "abc");
+    let run = finish(command).expect(2);
+    assert!(run.stderr.contains("in the clear"), "{}", run.stderr);
+    let both = ["route", "soup", "--service", &foreign, "--agents", "agents"];
+    folder.run(&both).expect(2);
+}
+
+#[test]
+fn exports_the_built_in_templates() {
+    let folder = Folder::new(&[]);
+    folder.run(&["templates", "export", "mine"]).expect(0);
+    let mut expected = Vec::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates");
+    collect(&source, "", &mut expected);
+    // What only `new` and `add` render is not a project's to replace.
+    expected.retain(|(name, _)| name.ends_with(".tera") && !name.starts_with("project/"));
+    expected.sort();
+    assert_eq!(folder.files("mine"), expected);
+    for (name, _) in &expected {
+        folder.write(&format!("mine/{name}"), "changed");
+    }
+    let run = folder.run(&["templates", "export", "mine"]);
+    if !expected.is_empty() {
+        let run = run.expect(1);
+        assert!(run.stderr.contains("was not overwritten"));
+        assert!(
+            folder
+                .files("mine")
+                .iter()
+                .all(|(_, text)| text == b"changed")
+        );
+    }
+    folder
+        .run(&["templates", "export", "mine", "--force"])
+        .expect(0);
+    assert_eq!(folder.files("mine"), expected);
+    folder.run(&["templates", "export"]).expect(0);
+    assert_eq!(folder.files("templates"), expected);
+}
+
+#[test]
+fn prints_the_schema_of_the_settings() {
+    let run = Folder::new(&[]).run(&["schema", "config"]).expect(0);
+    assert_eq!(run.json()["title"], "agentgen.toml");
+}
+
+#[test]
+fn completes_for_shells() {
+    let folder = Folder::new(&[]);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let run = folder.run(&["completions", shell]).expect(0);
+        assert!(run.stdout.contains("dry-run"), "{shell}");
+    }
+}
+
+#[test]
+fn a_machine_that_fails_is_status_3() {
+    let folder = Folder::two_agents();
+    folder.run(&["build"]).expect(0);
+    let file = folder.a_generated_file();
+    // The temporary file beside the target can't be made, not even by a superuser.
+    let in_the_way = folder.path(&file).parent().unwrap().join(".agentgen-tmp");
+    fs::create_dir_all(in_the_way.join("full")).unwrap();
+    folder.write("agents/first.md", &format!("{FIRST}More.\n"));
+    let run = folder.run(&["build"]).expect(3);
+    assert!(
+        run.stderr
+            .contains("error[AG014]: the file can't be written: ")
+    );
+    assert!(run.stderr.contains("run the same command again"));
+    fs::remove_dir_all(in_the_way).unwrap();
+    folder.run(&["build"]).expect(0);
+    folder.run(&["build", "--check"]).expect(0);
+
+    // A file where the output folder should be.
+    folder.write("taken", "");
+    folder.run(&["build", "--out", "taken"]).expect(3);
+    assert_eq!(fs::read(folder.path("taken")).unwrap(), b"");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_stdout_is_status_3() {
+    let folder = Folder::two_agents();
+    let mut command = folder.command_in("", &["list"]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = command
+        .stdout(Stdio::from(full))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdout can't be written"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let folder = Folder::two_agents();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = folder.command_in("", &["list"]);
+    let output = command
+        .stdout(Stdio::from(writer))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

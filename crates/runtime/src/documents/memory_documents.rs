@@ -1,0 +1,121 @@
+//! Documents kept in memory: gone with the process.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock};
+
+use crate::documents::document_store::{DocumentStore, Found, PassageQuery};
+use crate::documents::similarity::{Entry, Index};
+use crate::documents::{Document, DocumentFacts, EmbeddedDocument};
+use crate::session::session_store::Stored;
+
+/// A [`DocumentStore`] in memory.
+#[derive(Debug, Default)]
+pub struct MemoryDocuments {
+    collections: RwLock<BTreeMap<String, Collection>>,
+}
+
+#[derive(Debug, Default)]
+struct Collection {
+    index: Index,
+    texts: BTreeMap<String, String>,
+}
+
+impl MemoryDocuments {
+    /// What `read` finds in a collection; nothing in one that is not there.
+    fn read<T: Default>(&self, collection: &str, read: impl FnOnce(&Collection) -> T) -> T {
+        let collections = self
+            .collections
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        collections.get(collection).map(read).unwrap_or_default()
+    }
+
+    fn change<T>(&self, collection: &str, change: impl FnOnce(&mut Collection) -> T) -> T {
+        let mut collections = self
+            .collections
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(collections.entry(collection.to_owned()).or_default())
+    }
+}
+
+fn at_once<'a, T: Send + 'a>(value: T) -> Stored<'a, T> {
+    Box::pin(ready(Ok(value)))
+}
+
+fn count(entry: &Entry) -> u32 {
+    u32::try_from(entry.passages.len()).unwrap_or(u32::MAX)
+}
+
+impl DocumentStore for MemoryDocuments {
+    fn put<'a>(&'a self, collection: &'a str, documents: Vec<EmbeddedDocument>) -> Stored<'a, ()> {
+        self.change(collection, |kept| {
+            for EmbeddedDocument {
+                document: Document { head, text },
+                model,
+                passages,
+            } in documents
+            {
+                kept.texts.insert(head.id.clone(), text);
+                kept.index.put(Entry {
+                    head,
+                    model,
+                    passages,
+                });
+            }
+        });
+        at_once(())
+    }
+
+    fn document<'a>(
+        &'a self,
+        collection: &'a str,
+        id: &'a str,
+    ) -> Stored<'a, Option<(Document, u32)>> {
+        at_once(self.read(collection, |kept| {
+            let entry = kept.index.get(id)?;
+            let (head, text) = (entry.head.clone(), kept.texts.get(id)?.clone());
+            Some((Document { head, text }, count(entry)))
+        }))
+    }
+
+    fn list<'a>(
+        &'a self,
+        collection: &'a str,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> Stored<'a, Vec<DocumentFacts>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        at_once(self.read(collection, |kept| {
+            let ids = kept.texts.range::<str, _>((from, Bound::Unbounded));
+            let listed = ids.take(limit as usize).filter_map(|(id, _)| {
+                let entry = kept.index.get(id)?;
+                Some(DocumentFacts {
+                    head: entry.head.clone(),
+                    passages: count(entry),
+                })
+            });
+            listed.collect()
+        }))
+    }
+
+    fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool> {
+        at_once(self.change(collection, |kept| {
+            kept.texts.remove(id);
+            kept.index.remove(id)
+        }))
+    }
+
+    fn search<'a>(&'a self, collection: &'a str, query: &'a PassageQuery) -> Stored<'a, Found> {
+        let found = self.read(collection, |kept| Some(kept.index.search(query)));
+        at_once(found.unwrap_or_else(|| Index::default().search(query)))
+    }
+
+    fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool> {
+        at_once(self.read(collection, |kept| {
+            kept.index.entries().any(|entry| entry.model != model)
+        }))
+    }
+}

@@ -1,0 +1,12 @@
+//! One turn of an agent: model calls with retries, fallbacks and circuit breakers, tool calls, structured output, handoffs.
+//!
+//! Invariant: the engine knows no HTTP. Once a part of the answer has been sent to the caller, nothing is retried.
+
+pub(crate) mod circuit_breaker;
+pub(crate) mod handoff;
+pub(crate) mod model_call;
+pub(crate) mod outage;
+pub(crate) mod structured_output;
+pub(crate) mod tools;
+pub(crate) mod turn;
+pub(crate) mod turn_context;

@@ -1,0 +1,99 @@
+//! Where a run's events go: to whoever answers the request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::event::agent_event::Event;
+use crate::schema::formats::Uuid;
+
+/// The writing end of a run's events.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    run_id: Uuid,
+    agent: &'static str,
+    started: AtomicBool,
+    waiting: Mutex<Vec<Event>>,
+    events: Option<mpsc::Sender<Event>>,
+    /// Whether only hand-overs are told.
+    quiet: bool,
+}
+
+impl Sink {
+    /// A sink for a run of `agent`; without `events`, nobody wants to know how it goes.
+    pub(crate) fn new(
+        run_id: Uuid,
+        agent: &'static str,
+        events: Option<mpsc::Sender<Event>>,
+    ) -> Self {
+        Self {
+            run_id,
+            agent,
+            started: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            events,
+            quiet: false,
+        }
+    }
+
+    /// The same way, for what an agent does that was handed a task: what it says is for the model that asked it, and
+    /// only what is decided on the way is told.
+    pub(crate) fn quiet(&self) -> Self {
+        Self {
+            run_id: self.run_id,
+            agent: self.agent,
+            started: AtomicBool::new(true),
+            waiting: Mutex::default(),
+            events: self.events.clone(),
+            quiet: true,
+        }
+    }
+
+    /// Says once, and before anything else, that the run has begun.
+    pub(crate) async fn started(&self, model: &str) {
+        if self.events.is_some() && !self.started.swap(true, Ordering::Relaxed) {
+            self.send(Event::Started {
+                run_id: self.run_id,
+                agent: self.agent.to_owned(),
+                model: model.to_owned(),
+            })
+            .await;
+            let waiting = std::mem::take(&mut *self.waiting());
+            for event in waiting {
+                self.send(event).await;
+            }
+        }
+    }
+
+    /// Whether somebody reads along.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.events.is_some() && !self.quiet
+    }
+
+    /// Sends an event that does not begin the run: until it has begun, the event waits. Of a run that never begins
+    /// there is an error to tell and nothing else.
+    pub(crate) async fn aside(&self, event: Event) {
+        if self.events.is_none() {
+            return;
+        }
+        if self.started.load(Ordering::Relaxed) {
+            self.send(event).await;
+        } else {
+            self.waiting().push(event);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
+    pub(crate) async fn send(&self, event: Event) {
+        if let Some(events) = &self.events
+            && (!self.quiet || event.is_decision())
+        {
+            let _ = events.send(event).await;
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The handlers of all endpoints, one file for each group of paths.
+//!
+//! Invariant: every path except health and metrics passes authentication before anything else is read of the request.
+
+pub(crate) mod agent_api;
+pub(crate) mod agent_selection;
+pub(crate) mod docs_api;
+pub(crate) mod documents_api;
+pub(crate) mod health_api;
+pub(crate) mod sessions_api;
+pub(crate) mod system_api;
+pub(crate) mod token_api;
+pub(crate) mod workflow_api;
+pub(crate) mod workflow_event_stream;

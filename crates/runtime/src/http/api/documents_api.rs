@@ -1,0 +1,347 @@
+//! The documents of an agent over HTTP: put them, see which there are, and away with them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::auth::claims::Caller;
+use crate::documents::{Document, DocumentFacts, DocumentHead};
+use crate::error::AgentError;
+use crate::error::problem::Problem;
+use crate::http::any_method::{self, Asked};
+use crate::http::api::agent_api::{Shared, admit, not_allowed, options};
+use crate::http::content_negotiation::wanted;
+use crate::http::layers::rate_limits::within;
+use crate::http::pagination::{Page, spelled, text_of, wrong};
+use crate::http::request_reader::read_body;
+use crate::http::responses::{self, problem, written_json};
+use crate::run::run_input::Input;
+use crate::schema::formats::{DateTime, Uuid};
+use crate::schema::validate::{Validate, Validator};
+use crate::spec::agent_spec::DocumentsSpec;
+
+const ALL: &str = "/v1/agents/{agent}/documents";
+const ONE: &str = "/v1/agents/{agent}/documents/{document}";
+/// The paths that no endpoint may have.
+pub(crate) const PATHS: [&str; 2] = [ALL, ONE];
+
+/// The shape of what is put: its limits are checked when it has that.
+static SHAPE: LazyLock<Value> = LazyLock::new(|| {
+    let text = json!({ "type": "string" });
+    let document = json!({
+        "type": "object",
+        "properties": {
+            "id": text, "title": text, "text": text, "language": text, "updated_at": text,
+            "metadata": { "type": "object" },
+        },
+        "required": ["text"],
+        "additionalProperties": false,
+    });
+    json!({
+        "type": "object",
+        "properties": { "documents": { "type": "array", "items": document } },
+        "required": ["documents"],
+        "additionalProperties": false,
+    })
+});
+/// How many documents one request puts at most.
+const MOST_DOCUMENTS: u64 = 64;
+/// Limits of what a document holds, in characters and members.
+const LONGEST_ID: usize = 200;
+const LONGEST_TITLE: u64 = 500;
+const LONGEST_TEXT: u64 = 500_000;
+const LONGEST_LANGUAGE: u64 = 35;
+const MOST_METADATA: u64 = 32;
+const LONGEST_METADATA: u64 = 1_000;
+/// What an id and the name of a language look like.
+const ID: &str = "^[A-Za-z0-9][A-Za-z0-9._:/@~-]*$";
+const LANGUAGE: &str = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$";
+
+/// The agents of a service: those with documents have something.
+pub(crate) type Agents = BTreeMap<&'static str, Option<DocumentsSpec>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    documents: Vec<GivenDocument>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GivenDocument {
+    #[serde(default, deserialize_with = "crate::codegen::present")]
+    id: Option<String>,
+    #[serde(default, deserialize_with = "crate::codegen::present")]
+    title: Option<String>,
+    text: String,
+    #[serde(default, deserialize_with = "crate::codegen::present")]
+    language: Option<String>,
+    #[serde(default, deserialize_with = "crate::codegen::present")]
+    updated_at: Option<DateTime>,
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+impl Validate for Given {
+    fn validate(&self, v: &mut Validator) {
+        v.at("documents", |v| {
+            v.items(self.documents.len(), Some(1), Some(MOST_DOCUMENTS));
+            for (index, document) in self.documents.iter().enumerate() {
+                v.index(index, |v| document.validate(v));
+            }
+        });
+    }
+}
+
+impl Validate for GivenDocument {
+    fn validate(&self, v: &mut Validator) {
+        if let Some(id) = &self.id {
+            v.at("id", |v| {
+                v.length(id, Some(1), Some(LONGEST_ID as u64));
+                v.pattern(id, ID);
+            });
+        }
+        if let Some(title) = &self.title {
+            v.at("title", |v| v.length(title, Some(1), Some(LONGEST_TITLE)));
+        }
+        v.at("text", |v| {
+            v.length(&self.text, Some(1), Some(LONGEST_TEXT));
+            if self.text.chars().all(is_blank) {
+                v.fail("has to have something in it but blanks");
+            }
+        });
+        if let Some(language) = &self.language {
+            v.at("language", |v| {
+                v.length(language, None, Some(LONGEST_LANGUAGE));
+                v.pattern(language, LANGUAGE);
+            });
+        }
+        v.at("metadata", |v| {
+            v.properties(self.metadata.len(), None, Some(MOST_METADATA));
+            for (name, value) in &self.metadata {
+                v.at(name, |v| match value {
+                    Value::Array(values) => {
+                        v.items(values.len(), None, Some(MOST_METADATA));
+                        for (index, value) in values.iter().enumerate() {
+                            v.index(index, |v| scalar(value, v));
+                        }
+                    }
+                    value => scalar(value, v),
+                });
+            }
+        });
+    }
+}
+
+/// The blanks of Unicode, and the one that JavaScript takes for one, as the contract's pattern says.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
+}
+
+fn scalar(value: &Value, v: &mut Validator) {
+    match value {
+        Value::String(text) => v.length(text, None, Some(LONGEST_METADATA)),
+        Value::Number(_) | Value::Bool(_) => {}
+        _ => v.fail("must be a string, a number, true or false, or a list of such"),
+    }
+}
+
+impl From<GivenDocument> for Document {
+    fn from(given: GivenDocument) -> Self {
+        Self {
+            head: DocumentHead {
+                id: given.id.unwrap_or_else(|| Uuid::new_v7().to_string()),
+                title: given.title,
+                language: given.language,
+                updated_at: given.updated_at,
+                metadata: given.metadata,
+            },
+            text: given.text,
+        }
+    }
+}
+
+/// A document in a list.
+#[derive(Serialize)]
+struct Listed {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    language: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<DateTime>,
+    passages: u32,
+}
+
+impl From<DocumentFacts> for Listed {
+    fn from(DocumentFacts { head, passages }: DocumentFacts) -> Self {
+        Self {
+            id: head.id,
+            title: head.title,
+            language: head.language,
+            updated_at: head.updated_at,
+            passages,
+        }
+    }
+}
+
+/// A document with all that is known of it.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    document: Document,
+    passages: u32,
+}
+
+/// The routes of the documents of `agents`; none if no agent has documents.
+pub(crate) fn routes(agents: Agents, shared: Arc<Shared>) -> Router {
+    if agents.values().all(Option::is_none) {
+        return Router::new();
+    }
+    let agents = Arc::new(agents);
+    any_method::routes(PATHS, move |asked, body| {
+        let (agents, shared) = (Arc::clone(&agents), Arc::clone(&shared));
+        async move { answer(&agents, &shared, &asked, body).await }
+    })
+}
+
+async fn answer(agents: &Agents, shared: &Shared, asked: &Asked, body: Body) -> Response {
+    let (method, headers) = (&asked.parts.method, &asked.parts.headers);
+    let (allow, changes) = match asked.path {
+        ONE => ("GET, HEAD, DELETE, OPTIONS", Method::DELETE),
+        _ => ("GET, HEAD, POST, OPTIONS", Method::POST),
+    };
+    if *method == Method::OPTIONS {
+        return options(allow);
+    }
+    if *method != changes && *method != Method::GET && *method != Method::HEAD {
+        return not_allowed(allow);
+    }
+    let agent = asked.parameters.get("agent").map_or("", String::as_str);
+    let documents = agents.get(agent).copied();
+    let roles = documents.flatten().map_or(&[][..], |known| known.roles);
+    let caller = match admit(shared.auth.as_ref(), headers, roles).await {
+        Ok(caller) => caller,
+        Err(response) => return *response,
+    };
+    let standing = shared.limits.check(&caller, &asked.parts);
+    within(standing, &shared.metrics, async {
+        if *method != Method::DELETE && wanted(headers, false).is_none() {
+            let detail = "this can be answered as application/json only";
+            return problem(Problem::new(406, detail));
+        }
+        let missing = |detail: String| problem(Problem::new(404, detail));
+        let collection = match documents {
+            Some(Some(known)) => known.collection,
+            Some(None) => return missing(format!("the agent `{agent}` has no documents")),
+            None => return missing(format!("there is no agent `{agent}`")),
+        };
+        let answering = async {
+            match asked.path {
+                ONE if *method == Method::DELETE => delete(shared, collection, asked).await,
+                ONE => one(shared, collection, asked).await,
+                _ if *method == Method::POST => put(shared, collection, &caller, asked, body).await,
+                _ => list(shared, collection, asked).await,
+            }
+        };
+        let told = match tokio::time::timeout(shared.timeout, answering).await {
+            Ok(told) => told,
+            Err(_) => Err(told(AgentError::TimedOut(
+                "the request took too long".to_owned(),
+            ))),
+        };
+        told.unwrap_or_else(|document| problem(*document))
+    })
+    .await
+}
+
+type Answered = Result<Response, Box<Problem>>;
+
+async fn put(
+    shared: &Shared,
+    collection: &'static str,
+    caller: &Caller,
+    asked: &Asked,
+    body: Body,
+) -> Answered {
+    let headers = &asked.parts.headers;
+    let input = read_body(headers, body, shared.body_limit).await?;
+    // What is put into two collections is not the same request.
+    let operation = format!("putDocuments {collection}");
+    let answer = async |input: Input| {
+        let Given { documents } = input.typed(&SHAPE)?;
+        let documents = documents.into_iter().map(Document::from);
+        let documents = documents.collect::<Vec<_>>();
+        let ids = documents.iter().map(|document| document.head.id.clone());
+        let ids = ids.collect::<Vec<_>>();
+        let put = shared.library.put(collection, documents).await;
+        let counts = put.map_err(told)?;
+        let put = ids.iter().zip(counts);
+        let put = put.map(|(id, passages)| json!({ "id": id, "passages": passages }));
+        Ok(json!({ "documents": put.collect::<Vec<_>>() }).to_string())
+    };
+    let answers = &shared.answers;
+    let answer = answers.once(headers, &caller.subject, operation, input, answer);
+    Ok(written_json(answer.await?))
+}
+
+async fn list(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
+    let page = Page::read(&asked.parts.uri)?;
+    let after = page.cursor.as_deref().map(place).transpose()?;
+    let store = &shared.library.store;
+    let listed = store.list(collection, after.as_deref(), page.limit + 1);
+    let (listed, next) = page.cut(listed.await.map_err(told)?, |last| spelled(&last.head.id));
+    let listed = listed.into_iter().map(Listed::from).collect::<Vec<_>>();
+    Ok(responses::json(
+        &json!({ "documents": listed, "next_cursor": next }),
+    ))
+}
+
+async fn one(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
+    let id = id(asked)?;
+    let found = shared.library.store.document(collection, id).await;
+    let (document, passages) = found.map_err(told)?.ok_or_else(no_such_document)?;
+    Ok(responses::json(&Told { document, passages }))
+}
+
+async fn delete(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
+    let id = id(asked)?;
+    match shared.library.store.delete(collection, id).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(false) => Err(no_such_document()),
+        Err(error) => Err(told(error)),
+    }
+}
+
+/// The id in the path, if a document can have it.
+fn id(asked: &Asked) -> Result<&str, Box<Problem>> {
+    let id = asked.parameters.get("document").map_or("", String::as_str);
+    is_id(id).then_some(id).ok_or_else(no_such_document)
+}
+
+/// The id that a cursor goes on behind.
+fn place(cursor: &str) -> Result<String, Box<Problem>> {
+    let id = text_of(cursor)?;
+    is_id(&id).then_some(id).ok_or_else(wrong)
+}
+
+fn is_id(id: &str) -> bool {
+    let mut validator = Validator::default();
+    validator.pattern(id, ID);
+    id.len() <= LONGEST_ID && validator.into_violations().is_empty()
+}
+
+fn no_such_document() -> Box<Problem> {
+    told(AgentError::not_found("there is no such document"))
+}
+
+fn told(error: AgentError) -> Box<Problem> {
+    any_method::told("documents", error)
+}

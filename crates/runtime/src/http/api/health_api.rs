@@ -1,0 +1,163 @@
+//! Whether the service is ready: `/readyz`, with what was checked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::auth::Auth;
+use crate::documents::document_store::DocumentStore;
+use crate::engine::outage::Outage;
+use crate::http::responses::{Finished, json};
+use crate::run::supervision::Drain;
+use crate::session::session_store::{SessionStore, Stored};
+use crate::workflow::queue::Queue;
+
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// For how long the store's answer holds, so that nobody can keep it busy by asking.
+const HOLDS: Duration = Duration::from_secs(1);
+
+/// What has to be well for a service to be ready.
+pub(crate) struct Readiness {
+    store: Arc<dyn SessionStore>,
+    outage: Arc<Outage>,
+    auth: Option<Auth>,
+    drain: Drain,
+    queue: Option<Arc<dyn Queue>>,
+    asked: Mutex<Option<(Instant, bool)>>,
+    /// A store of documents alone, and whether it answered.
+    documents: Option<Arc<dyn DocumentStore>>,
+    documents_asked: Mutex<Option<(Instant, bool)>>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+}
+
+impl Readiness {
+    /// Readiness of a service that keeps its conversations in `store`, and has its runs handed out by `queue`, if any.
+    pub(crate) fn new(
+        store: Arc<dyn SessionStore>,
+        outage: Arc<Outage>,
+        auth: Option<Auth>,
+        drain: Drain,
+        queue: Option<Arc<dyn Queue>>,
+    ) -> Self {
+        Self {
+            store,
+            outage,
+            auth,
+            drain,
+            queue,
+            asked: Mutex::default(),
+            documents: None,
+            documents_asked: Mutex::default(),
+        }
+    }
+
+    /// With a store that keeps the documents and nothing else.
+    pub(crate) fn with_documents(mut self, documents: Option<Arc<dyn DocumentStore>>) -> Self {
+        self.documents = documents;
+        self
+    }
+
+    /// 200 if everything is well, 503 if not; the body says what was looked at.
+    pub(crate) async fn respond(&self) -> Response {
+        let mut checks = vec![
+            check(
+                "store",
+                answers("the store", &self.asked, self.store.check()).await,
+                "the store does not answer",
+            ),
+            check(
+                "provider",
+                !self.outage.is_known(),
+                "the provider failed several times in a row",
+            ),
+            check(
+                "authentication",
+                self.auth.as_ref().is_none_or(Auth::is_ready),
+                "there are no keys to check tokens with yet",
+            ),
+            check("shutdown", !self.drain.begun(), "the service is stopping"),
+        ];
+        if let Some(documents) = &self.documents {
+            let asked = &self.documents_asked;
+            checks.push(check(
+                "documents",
+                answers("the document store", asked, documents.check()).await,
+                "the document store does not answer",
+            ));
+        }
+        let is_ready = checks.iter().all(|check| check.detail.is_none());
+        if let Some(queue) = &self.queue {
+            checks.push(queue_check(queue.is_reachable()));
+        }
+        let status = if is_ready { "ready" } else { "unready" };
+        let mut response = json(&Report { status, checks });
+        if !is_ready {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response.extensions_mut().insert(Finished);
+        }
+        response
+    }
+}
+
+/// Whether a store answers to `check`, if it was not asked just now.
+async fn answers(
+    name: &'static str,
+    asked: &Mutex<Option<(Instant, bool)>>,
+    check: Stored<'_, ()>,
+) -> bool {
+    let mut asked = asked.lock().await;
+    if let Some((when, answers)) = *asked
+        && when.elapsed() < HOLDS
+    {
+        return answers;
+    }
+    let answers = match tokio::time::timeout(PATIENCE, check).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::error!(%error, "{name} does not answer");
+            false
+        }
+        Err(_) => {
+            tracing::error!("{name} does not answer in time");
+            false
+        }
+    };
+    *asked = Some((Instant::now(), answers));
+    answers
+}
+
+/// Runs go on without the queue, only later: that is no reason to send callers elsewhere.
+fn queue_check(is_reachable: bool) -> Check {
+    let detail = "the queue can't be reached; runs are taken from the store";
+    Check {
+        name: "queue",
+        status: if is_reachable { "ok" } else { "degraded" },
+        detail: (!is_reachable).then_some(detail),
+    }
+}
+
+fn check(name: &'static str, is_well: bool, detail: &'static str) -> Check {
+    Check {
+        name,
+        status: if is_well { "ok" } else { "failed" },
+        detail: (!is_well).then_some(detail),
+    }
+}

@@ -1,0 +1,91 @@
+//! From a request's JSON to what is said to a model.
+
+use std::fmt;
+
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::schema::shape::resolved;
+use crate::spec::endpoint_spec::EndpointSpec;
+
+/// The property that names a conversation.
+const SESSION: &str = "session_id";
+
+/// What a request has under the name that passages are looked for by.
+pub(crate) fn query(request: &str, property: &str) -> String {
+    let request = serde_json::from_str::<Value>(request).unwrap_or_default();
+    let query = request.get(property).and_then(Value::as_str);
+    query.unwrap_or_default().to_owned()
+}
+
+/// What of a request is said to the model, and the session it names. A request with one text in it is that text;
+/// any other is its JSON.
+pub(crate) fn spoken(endpoint: &EndpointSpec, request: String) -> (String, Option<String>) {
+    let (request, session_id) = match endpoint.input_schema.contains("\"session_id\"") {
+        true => without_session(request),
+        false => (request, None),
+    };
+    match serde_json::from_str(&request) {
+        Ok(LoneText(text)) => (text, session_id),
+        Err(_) => (request, session_id),
+    }
+}
+
+/// Whether an endpoint takes the id of a conversation and answers with it.
+pub(crate) fn tells_session(endpoint: &EndpointSpec) -> bool {
+    let schemas = [endpoint.input_schema, endpoint.output_schema];
+    if !schemas
+        .iter()
+        .all(|schema| schema.contains("\"session_id\""))
+    {
+        return false;
+    }
+    let schema = serde_json::from_str::<Value>(endpoint.output_schema).unwrap_or_default();
+    let properties = &resolved(&schema, &schema)["properties"];
+    let id = properties.get(SESSION);
+    id.is_some_and(|id| resolved(&schema, id)["type"] == "string")
+}
+
+/// Puts the id of its conversation into an answer.
+pub(crate) fn tell_session(answer: &mut Value, id: &str) {
+    if let Value::Object(answer) = answer {
+        answer.insert(SESSION.to_owned(), id.into());
+    }
+}
+
+/// Takes the session out of a request.
+fn without_session(request: String) -> (String, Option<String>) {
+    let Ok(Value::Object(mut fields)) = serde_json::from_str(&request) else {
+        return (request, None);
+    };
+    match fields.shift_remove(SESSION) {
+        Some(Value::String(id)) => (Value::Object(fields).to_string(), Some(id)),
+        _ => (request, None),
+    }
+}
+
+/// The text in an object that holds one text and nothing else. Reading stops where that is over.
+struct LoneText(String);
+
+impl<'de> Deserialize<'de> for LoneText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = LoneText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with one text")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoneText, A::Error> {
+                let entry = map.next_entry::<IgnoredAny, String>()?;
+                match (entry, map.next_key::<IgnoredAny>()?) {
+                    (Some((_, text)), None) => Ok(LoneText(text)),
+                    _ => Err(A::Error::custom("there is not one member")),
+                }
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}

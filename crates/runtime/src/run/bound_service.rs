@@ -1,0 +1,85 @@
+//! An agent with what answers its endpoints.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::AgentError;
+use crate::error::problem::Problem;
+use crate::run::reply::Reply;
+use crate::run::run_context::RunContext;
+use crate::run::run_input::Input;
+use crate::schema::validate::Validate;
+use crate::spec::agent_spec::AgentSpec;
+use crate::spec::endpoint_spec::EndpointSpec;
+
+/// An agent and the handlers of its endpoints.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) agent: &'static AgentSpec,
+    pub(crate) endpoints: Vec<Mounted>,
+}
+
+/// An endpoint and its handler.
+#[derive(Clone)]
+pub(crate) struct Mounted {
+    /// The endpoint.
+    pub(crate) spec: &'static EndpointSpec,
+    /// Reads the request JSON, and answers it.
+    pub(crate) call: Call,
+}
+
+/// A handler whose types are forgotten. It refuses what isn't a request of its endpoint before anything runs.
+pub(crate) type Call =
+    Arc<dyn Fn(RunContext, Input) -> Result<Answering, Box<Problem>> + Send + Sync>;
+
+/// A handler at work; its answer is written as JSON.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply<String>, AgentError>> + Send>>;
+
+impl Service {
+    /// An agent without endpoints.
+    #[must_use]
+    pub fn new(agent: &'static AgentSpec) -> Self {
+        Self {
+            agent,
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// Has `handler` answer the endpoint.
+    #[must_use]
+    pub fn endpoint<H, F, Req, Res>(mut self, spec: &'static EndpointSpec, handler: H) -> Self
+    where
+        H: Fn(RunContext, Req) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Reply<Res>, AgentError>> + Send + 'static,
+        Req: DeserializeOwned + Validate + 'static,
+        Res: Serialize + 'static,
+    {
+        // The document is read when the first request needs it, and not for every one.
+        let schema = LazyLock::new(|| serde_json::from_str(spec.input_schema).unwrap_or_default());
+        let call = Arc::new(
+            move |cx: RunContext, input: Input| -> Result<Answering, Box<Problem>> {
+                let answer = handler(cx, input.typed::<Req>(&schema)?);
+                Ok(Box::pin(async move { json(answer.await?) }))
+            },
+        );
+        self.endpoints.push(Mounted { spec, call });
+        self
+    }
+}
+
+impl fmt::Debug for Mounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mounted")
+            .field(&self.spec.operation_id)
+            .finish()
+    }
+}
+
+fn json<T: Serialize>(reply: Reply<T>) -> Result<Reply<String>, AgentError> {
+    let text = serde_json::to_string(&reply.value).map_err(AgentError::internal)?;
+    Ok(reply.map(|_| text))
+}

@@ -1,0 +1,313 @@
+//! What a handler is given besides its request: whom it works for, and the agent's model.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::auth::claims::Caller;
+use crate::documents::Passage;
+use crate::documents::document_index::Library;
+use crate::documents::grounding::Retrieved;
+use crate::engine::circuit_breaker::Breakers;
+use crate::engine::outage::Outage;
+use crate::engine::tools::{ToolContext, Tools};
+use crate::engine::turn;
+use crate::engine::turn_context::Means;
+use crate::error::AgentError;
+use crate::event::agent_event::{Event, RetrievedPassage};
+use crate::event::event_sink::Sink;
+use crate::event::usage_meter::Meter;
+use crate::http::responses::RequestFacts;
+use crate::model::user_message::{query, spoken, tells_session};
+use crate::model::{Message, ModelRequest, Provider, Role};
+use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
+use crate::schema::formats::Uuid;
+use crate::schema::validate::Validate;
+use crate::session::conversations::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
+use crate::session::session_store::SessionKey;
+use crate::spec::agent_spec::AgentSpec;
+use crate::spec::endpoint_spec::EndpointSpec;
+use crate::telemetry::endpoint_metrics::EndpointMetrics;
+use crate::telemetry::metrics::Metrics;
+
+/// One request under way. A handler's future is dropped when the caller goes away or time is up.
+#[derive(Clone)]
+pub struct RunContext(pub(crate) Arc<Run>);
+
+/// What a context holds.
+pub(crate) struct Run {
+    /// The run.
+    pub(crate) id: Uuid,
+    /// The request it answers.
+    pub(crate) facts: Arc<RequestFacts>,
+    /// The agent that was called.
+    pub(crate) agent: &'static AgentSpec,
+    /// Its endpoint that was called.
+    pub(crate) endpoint: &'static EndpointSpec,
+    /// Who called.
+    pub(crate) caller: Caller,
+    /// Who answers for the agents.
+    pub(crate) provider: Arc<dyn Provider>,
+    /// What the agents' models may have called.
+    pub(crate) tools: Tools,
+    /// When the run ends in any case.
+    pub(crate) deadline: Instant,
+    /// Whether who answers is known to be down.
+    pub(crate) outage: Arc<Outage>,
+    /// Which models are left alone for a while.
+    pub(crate) breakers: Arc<Breakers>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// What is counted of the endpoint.
+    pub(crate) counted: Arc<EndpointMetrics>,
+    /// The conversations.
+    pub(crate) sessions: Arc<Sessions>,
+    /// The documents.
+    pub(crate) library: Arc<Library>,
+    /// What models took for it so far.
+    pub(crate) meter: Meter,
+    /// Where the events go.
+    pub(crate) sink: Sink,
+}
+
+impl RunContext {
+    /// The run's id, as in its events.
+    #[must_use]
+    pub fn run_id(&self) -> Uuid {
+        self.0.id
+    }
+
+    /// The request's id, as in `X-Request-Id`.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.0.facts.id
+    }
+
+    /// Who called: the token's subject, or `anonymous`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.caller.subject
+    }
+
+    /// The roles of who called.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.0.caller.roles
+    }
+
+    /// Sends some text of the answer ahead to a caller who asked for a stream.
+    pub async fn delta(&self, text: impl Into<String>) {
+        self.0.sink.started("code").await;
+        self.0.sink.send(Event::Delta { text: text.into() }).await;
+    }
+
+    /// Has the agent answer `request` in free text, in a new session or in the one that the request names.
+    ///
+    /// # Errors
+    /// 404 for an unknown session, 409 while another turn of it is under way, and what the provider says.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future is promised to be `Send`"
+    )]
+    pub fn invoke(
+        &self,
+        agent: &'static AgentSpec,
+        request: InvokeRequest,
+    ) -> impl Future<Output = Result<Reply<InvokeResponse>, AgentError>> + Send + use<'_> {
+        async move {
+            let session = match request.session_id {
+                Some(id) => self.open(agent, id, Open::Known).await?,
+                None => {
+                    self.open(agent, Uuid::new_v4().to_string(), Open::New)
+                        .await?
+                }
+            };
+            let session_id = session.id().to_owned();
+            let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
+            let mut asked = asked(agent, None, &request.input, Some(&session));
+            let means = self.means(agent, called);
+            // Boxed, since a handler's future is moved more than once, and this is most of it.
+            let turn = Box::pin(turn::turn(&means, &mut asked)).await?;
+            session
+                .commit(request.input, turn.text.clone(), &agent.policy)
+                .await?;
+            let value = InvokeResponse {
+                output: turn.text,
+                run_id: self.0.id,
+                agent: agent.slug.to_owned(),
+                model: turn.model.clone(),
+                session_id: Some(session_id),
+                stop_reason: turn.stop_reason,
+                usage: turn.usage,
+            };
+            Ok(Reply {
+                value,
+                usage: turn.usage,
+                model: Some(turn.model),
+                stop_reason: turn.stop_reason,
+            })
+        }
+    }
+
+    /// Has the agent answer `request` with what the endpoint's output schema promises. A text under `session_id`
+    /// in the request names the conversation, which begins if it is a new one; an endpoint that also answers with a
+    /// `session_id` begins one where none is named, and tells its id. Where the endpoint says so, the model is
+    /// given passages of the agent's documents to answer from, and can cite no others.
+    ///
+    /// # Errors
+    /// 409 while another turn of the session is under way, 502 for an answer that doesn't fit the schema,
+    /// and what the provider says.
+    pub fn run<Req, Res>(
+        &self,
+        agent: &'static AgentSpec,
+        endpoint: &'static EndpointSpec,
+        request: Req,
+    ) -> impl Future<Output = Result<Reply<Res>, AgentError>> + Send + use<'_, Req, Res>
+    where
+        Req: Serialize,
+        Res: DeserializeOwned + Validate + Send,
+    {
+        let request = serde_json::to_string(&request).map_err(AgentError::internal);
+        async move {
+            let request = request?;
+            let query = endpoint
+                .retrieve
+                .map(|retrieve| (query(&request, retrieve.query), retrieve.limit));
+            let (text, session_id) = spoken(endpoint, request);
+            let tells = tells_session(endpoint);
+            let session = match session_id {
+                Some(id) => Some(self.open(agent, id, Open::KnownOrNew).await?),
+                None if tells => {
+                    let id = Uuid::new_v4().to_string();
+                    Some(self.open(agent, id, Open::New).await?)
+                }
+                None => None,
+            };
+            let called = self.0.endpoint.operation_id == endpoint.operation_id;
+            let mut request = asked(agent, Some(endpoint), &text, session.as_ref());
+            let session_id = session.as_ref().map(|session| session.id().to_owned());
+            request.session_id = session_id.filter(|_| tells);
+            if let Some((query, limit)) = query {
+                let passages = self.retrieve(agent, &query, limit, called).await?;
+                let retrieved = Retrieved::new(text.clone(), passages, endpoint.output_schema);
+                // The session goes on from the question alone: what is retrieved next time is something else.
+                if let Some(last) = request.messages.last_mut() {
+                    last.text = retrieved.message();
+                }
+                request.retrieved = Some(retrieved);
+            }
+            let means = self.means(agent, called);
+            // Boxed as above.
+            let (value, turn) = Box::pin(turn::typed_turn(&means, endpoint, request)).await?;
+            if let Some(session) = session {
+                session.commit(text, turn.text, &agent.policy).await?;
+            }
+            Ok(Reply {
+                value,
+                usage: turn.usage,
+                model: Some(turn.model),
+                stop_reason: turn.stop_reason,
+            })
+        }
+    }
+
+    /// Looks up what the agent's model is to answer from, and tells of it if the caller sees this run.
+    async fn retrieve(
+        &self,
+        agent: &'static AgentSpec,
+        query: &str,
+        limit: u32,
+        called: bool,
+    ) -> Result<Vec<Passage>, AgentError> {
+        let run = &*self.0;
+        let passages = run.library.passages(agent, query, limit).await?;
+        run.metrics.retrieved(agent.slug, passages.len());
+        if called {
+            let retrieved = passages.iter().map(|passage| RetrievedPassage {
+                id: passage.id(),
+                score: passage.score,
+            });
+            run.sink
+                .aside(Event::PassagesRetrieved {
+                    run_id: run.id,
+                    passages: retrieved.collect(),
+                })
+                .await;
+        }
+        Ok(passages)
+    }
+
+    /// Only the text of the endpoint that was called goes to the caller: what a handler asks other agents stays inside.
+    fn means(&self, agent: &'static AgentSpec, called: bool) -> Means<'_> {
+        let run = &*self.0;
+        Means {
+            provider: &*run.provider,
+            tools: &run.tools,
+            worker: ToolContext {
+                run_id: run.id,
+                request_id: run.facts.id.clone(),
+                agent: agent.slug,
+                subject: run.caller.subject.clone(),
+                roles: run.caller.roles.clone(),
+            },
+            deadline: run.deadline,
+            outage: &run.outage,
+            breakers: &run.breakers,
+            metrics: &run.metrics,
+            meter: run.meter.part(),
+            sink: called.then_some(&run.sink),
+        }
+    }
+
+    async fn open(
+        &self,
+        agent: &AgentSpec,
+        id: String,
+        open: Open,
+    ) -> Result<SessionTurn, AgentError> {
+        if !(1..=LONGEST_SESSION_ID).contains(&id.chars().count()) {
+            let detail = format!("must have between 1 and {LONGEST_SESSION_ID} characters");
+            return Err(AgentError::invalid("/session_id", detail));
+        }
+        let subject = self.0.caller.subject.clone();
+        let key = SessionKey {
+            subject,
+            agent: agent.slug.to_owned(),
+            id,
+        };
+        self.0.sessions.open(key, open, &agent.policy).await
+    }
+}
+
+impl fmt::Debug for RunContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunContext")
+            .field("run_id", &self.0.id)
+            .field("request_id", &self.0.facts.id)
+            .field("subject", &self.0.caller.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a model is asked: the text, after what was said before.
+fn asked(
+    agent: &'static AgentSpec,
+    endpoint: Option<&'static EndpointSpec>,
+    text: &str,
+    session: Option<&SessionTurn>,
+) -> ModelRequest {
+    let mut messages = session
+        .map(|session| session.history.clone())
+        .unwrap_or_default();
+    messages.push(Message {
+        role: Role::User,
+        text: text.to_owned(),
+    });
+    ModelRequest {
+        endpoint,
+        ..ModelRequest::new(agent, messages)
+    }
+}

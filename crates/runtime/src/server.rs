@@ -1,0 +1,276 @@
+//! Puts a service together from settings and a registry, and serves it until it is told to stop.
+//!
+//! Invariant: assembly only. It refuses to listen beyond loopback without authentication.
+
+pub(crate) mod command_line;
+pub(crate) mod embedder_choice;
+pub(crate) mod listener;
+pub(crate) mod mount;
+pub(crate) mod registry;
+pub(crate) mod single_service;
+pub(crate) mod store_backends;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::error::start_error::StartError;
+use crate::http::responses::Hosts;
+use crate::server::listener::listen as accept;
+use crate::server::registry::{Built, Registry};
+use crate::settings::{ADDRESS, Settings, WAYS};
+use crate::store::Store;
+use crate::telemetry::log;
+use crate::workflow::queue::Queue;
+use crate::workflow::queue::queue_url::{NOT_SHARED, QueueUrl, SETTING};
+use crate::workflow::run_start::start;
+
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 8080;
+/// How many ports after the default one are tried.
+const PORTS_TRIED: u16 = 100;
+/// How long a run that was told to end may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Serves `registry` as `settings` say, until SIGINT or SIGTERM. The exit code is 2 for a wrong setting, and 1 for
+/// everything else that keeps the service from running, which is told on the standard error.
+pub fn serve_with(registry: Registry, settings: Settings) -> ExitCode {
+    log::start(settings.log);
+    match run(registry, settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Tells why a service can't start.
+pub(crate) fn failed(error: &StartError) -> ExitCode {
+    // Without anybody who reads it there is still the exit code.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    ExitCode::from(match error {
+        StartError::Setting { .. } => 2,
+        _ => 1,
+    })
+}
+
+/// Whether `registry` could be served as `settings` say. Nothing is listened to, and no store is opened.
+pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
+    runtime.block_on(async {
+        if let Some(address) = &settings.address {
+            resolved(address, settings).await?;
+        }
+        // Opening the real one would make the file, or change its tables.
+        build(registry, settings.clone(), &Store::memory(), None).map(|_| ())
+    })
+}
+
+/// Serves `registry` at `listener` until `shutdown` is ready; what is running then has `settings.drain` to end.
+/// What `settings` say about the address is not looked at.
+///
+/// # Errors
+/// What [`Registry::into_router`] says, a store that can't be opened, a queue that nobody may use, a listener that is not at a loopback address while there is no
+/// authentication, and what the operating system says.
+pub async fn serve_on(
+    listener: TcpListener,
+    registry: Registry,
+    settings: Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), StartError> {
+    let address = listener.local_addr().map_err(StartError::Io)?;
+    refuse_strangers(&[address], &settings)?;
+    let _watch = watch(&settings);
+    let store = registry.open_store(&settings).await?;
+    let queue = open_queue(&settings, &store).await?;
+    let built = build(registry, settings.clone(), &store, queue)?;
+    serve_router(listener, built, store, &settings, shutdown).await;
+    Ok(())
+}
+
+async fn serve_router(
+    listener: TcpListener,
+    built: Built,
+    store: Store,
+    settings: &Settings,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) {
+    let Built {
+        router,
+        drain,
+        sessions,
+        runs,
+    } = built;
+    start(&runs);
+    let (stop, mut stopping) = tokio::sync::watch::channel(false);
+    let draining = drain.clone();
+    let (idle, most) = (settings.idle, settings.connections);
+    let metrics = Arc::clone(&runs.shared.metrics);
+    let shutdown = async move {
+        shutdown.await;
+        tracing::info!("stopping");
+        draining.begin();
+        stop.send_replace(true);
+    };
+    // Steps that are under way may end; what comes after them is left to the next start.
+    let last = async {
+        runs.idle().await;
+        runs.last_words().await;
+    };
+    let served = accept(listener, router, idle, most, metrics, shutdown, last);
+    let deadline = async move {
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(settings.drain).await;
+        drain.end();
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = deadline => {}
+        never = store.stay_clean() => match never {},
+    }
+    sessions.end().await;
+}
+
+/// Keeps the keys that tokens are checked with fresh, until it is dropped.
+fn watch(settings: &Settings) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(auth) = settings.auth.clone() {
+        tasks.spawn(auth.watch());
+    }
+    tasks
+}
+
+fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
+    runtime.block_on(async {
+        let store = registry.open_store(&settings).await?;
+        let queue = open_queue(&settings, &store).await?;
+        let built = build(registry, settings.clone(), &store, queue)?;
+        let listener = listen(&settings).await?;
+        let address = listener.local_addr().map_err(StartError::Io)?;
+        if settings.auth.is_none() {
+            tracing::warn!("no authentication: every caller on this machine is `anonymous`, roles are not enforced ({WAYS} sets it up)");
+        }
+        let _watch = watch(&settings);
+        let signals = signals()?;
+        // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
+        let _ = writeln!(std::io::stdout(), "listening on http://{address}");
+        serve_router(listener, built, store, &settings, signals).await;
+        Ok(())
+    })
+}
+
+/// What hands out the runs of workflows to this process and to others, if the settings name something.
+async fn open_queue(
+    settings: &Settings,
+    store: &Store,
+) -> Result<Option<Arc<dyn Queue>>, StartError> {
+    let Some(url) = &settings.queue else {
+        return Ok(None);
+    };
+    let wrong = |detail: String| StartError::setting(SETTING, detail);
+    let url = QueueUrl::parse(url.expose()).map_err(wrong)?;
+    if !store.is_shared() {
+        return Err(wrong(NOT_SHARED.to_owned()));
+    }
+    #[cfg(feature = "nats")]
+    {
+        let authorities = settings.queue_ca.as_deref();
+        let queue =
+            crate::workflow::queue::nats::open(url, authorities, settings.workflows.lease).await;
+        Ok(Some(Arc::new(queue.map_err(wrong)?)))
+    }
+    #[cfg(not(feature = "nats"))]
+    match url {}
+}
+
+fn build(
+    registry: Registry,
+    settings: Settings,
+    store: &Store,
+    queue: Option<Arc<dyn Queue>>,
+) -> Result<Built, StartError> {
+    let hosts = if settings.auth.is_some() {
+        Hosts::Any
+    } else {
+        Hosts::Loopback
+    };
+    registry.build(settings, hosts, store, queue)
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
+    let Some(address) = &settings.address else {
+        return listen_nearby().await;
+    };
+    let addresses = resolved(address, settings).await?;
+    let listener = TcpListener::bind(&*addresses).await;
+    listener.map_err(|error| unusable(address, &error))
+}
+
+/// What `address` stands for, if the service may listen there.
+async fn resolved(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, StartError> {
+    let addresses = tokio::net::lookup_host(address).await;
+    let addresses = addresses.map_err(|error| unusable(address, &error))?;
+    let addresses = addresses.collect::<Vec<_>>();
+    refuse_strangers(&addresses, settings)?;
+    Ok(addresses)
+}
+
+fn unusable(address: &str, error: &std::io::Error) -> StartError {
+    StartError::setting(ADDRESS, format!("`{address}`: {error}"))
+}
+
+async fn listen_nearby() -> Result<TcpListener, StartError> {
+    let mut port = DEFAULT_PORT;
+    loop {
+        match TcpListener::bind((DEFAULT_HOST, port)).await {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse
+                    && port < DEFAULT_PORT + PORTS_TRIED =>
+            {
+                port += 1;
+            }
+            bound => return bound.map_err(StartError::Io),
+        }
+    }
+}
+
+/// Whoever can reach an address that is not of this machine has to say who they are.
+fn refuse_strangers(addresses: &[SocketAddr], settings: &Settings) -> Result<(), StartError> {
+    let open = addresses
+        .iter()
+        .find(|address| !address.ip().to_canonical().is_loopback());
+    match open {
+        Some(address) if settings.auth.is_none() => Err(StartError::setting(
+            ADDRESS,
+            format!(
+                "{address} can be reached from other machines, which needs authentication: set {WAYS}"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn signals() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Io)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Io)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signals() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}

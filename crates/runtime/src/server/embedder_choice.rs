@@ -1,0 +1,96 @@
+//! Which embedder the settings name.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+
+use crate::client::{self, Upstream};
+use crate::embedding::Embedder;
+use crate::embedding::embedding_settings::{
+    DIMENSIONS, Embeddings, HASHING, MIN_SCORE, MODEL, named,
+};
+use crate::embedding::hashing_embedder::{HashingEmbedder, USUAL_DIMENSIONS};
+use crate::embedding::openai_embedder::OpenAiEmbedder;
+use crate::error::start_error::StartError;
+use crate::model::openai;
+use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
+use crate::settings::Settings;
+
+/// The most numbers that a vector may have.
+const MOST_DIMENSIONS: u32 = 8_192;
+
+/// The embedder in `settings`.
+///
+/// # Errors
+/// A model that is none, and a provider that is not there, has no embeddings, or lacks an address or a key.
+pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartError> {
+    let Embeddings {
+        model,
+        dimensions,
+        min_score,
+        provider,
+    } = &settings.embeddings;
+    if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+        return Err(StartError::setting(MIN_SCORE, "must be between 0 and 1"));
+    }
+    if dimensions.is_some_and(|dimensions| !(1..=MOST_DIMENSIONS).contains(&dimensions)) {
+        let detail = format!("must be between 1 and {MOST_DIMENSIONS}");
+        return Err(StartError::setting(DIMENSIONS, detail));
+    }
+    if model == HASHING {
+        let dimensions = dimensions.unwrap_or(USUAL_DIMENSIONS);
+        return Ok(Arc::new(HashingEmbedder::new(dimensions)));
+    }
+    let (name, model) = named(model).map_err(|detail| StartError::setting(MODEL, detail))?;
+    let provider = settings.providers.get(name).or(provider.as_ref());
+    let provider = provider.ok_or_else(|| {
+        let detail =
+            format!("there is no provider `{name}`: [providers.{name}] has to say where it is");
+        StartError::setting(MODEL, detail)
+    })?;
+    let upstream = upstream(name, provider)?;
+    Ok(Arc::new(OpenAiEmbedder::new(upstream, model, *dimensions)))
+}
+
+fn upstream(name: &str, provider: &ProviderSettings) -> Result<Upstream, StartError> {
+    if provider.kind != ProviderKind::OpenAi {
+        let detail = format!(
+            "the provider `{name}` has no embeddings: they are asked from one that speaks as OpenAI's does"
+        );
+        return Err(StartError::setting(MODEL, detail));
+    }
+    let wrong =
+        |key: &str, detail: &str| StartError::setting(format!("providers.{name}.{key}"), detail);
+    if provider.base_url.is_none() && vendor_variable(name).is_none() {
+        return Err(wrong("base_url", "is not set: where is this provider?"));
+    }
+    let own = openai::embeddings_url(openai::BASE_URL);
+    let base = provider.base_url.as_deref().unwrap_or(openai::BASE_URL);
+    let url = openai::embeddings_url(base)
+        .filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| {
+        wrong(
+            "base_url",
+            "is no address such as https://models.example/v1",
+        )
+    })?;
+    if provider.api_key.is_none() && Some(&url) == own.as_ref() {
+        let detail = match vendor_variable(name) {
+            Some(variable) => format!("is not set, nor is {variable}: embeddings need a key"),
+            None => "is not set: embeddings need a key".to_owned(),
+        };
+        return Err(wrong("api_key", &detail));
+    }
+    let headers = openai::headers(provider.api_key.as_ref());
+    let headers = headers.ok_or_else(|| wrong("api_key", "holds what no HTTP header can"))?;
+    let client = client::client().map_err(|error| {
+        StartError::setting("providers", format!("no client can be made: {error}"))
+    })?;
+    Ok(Upstream {
+        provider: name.to_owned(),
+        client,
+        url,
+        headers,
+        patience: provider.timeout,
+    })
+}

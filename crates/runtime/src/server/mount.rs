@@ -1,0 +1,151 @@
+//! The routes of the agents' endpoints. What axum would panic at is an error here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
+use axum::routing::any;
+
+use crate::error::problem::Problem;
+use crate::error::start_error::StartError;
+use crate::http::api::agent_api::{Live, Methods, Shared, answer};
+use crate::http::api::agent_selection;
+use crate::http::api::documents_api;
+use crate::http::api::sessions_api;
+use crate::http::api::system_api;
+use crate::http::api::workflow_api;
+use crate::http::layers::rate_limiter::Limiter;
+use crate::run::bound_service::Service;
+use crate::spec::agent_spec::Rate;
+use crate::spec::endpoint_spec::{EndpointSpec, ParameterLocation};
+use crate::telemetry::endpoint_metrics::EndpointMetrics;
+
+/// Adds the endpoints of `services` to `router`. axum panics on a path it can't take, so everything is tried before.
+pub(crate) fn mount(
+    mut router: Router,
+    services: Vec<Service>,
+    shared: Arc<Shared>,
+) -> Result<Router, StartError> {
+    let mut probe = matchit::Router::new();
+    let own = system_api::PATHS
+        .into_iter()
+        .chain(sessions_api::PATHS)
+        .chain(documents_api::PATHS);
+    for path in own
+        .chain(workflow_api::PATHS)
+        .chain([agent_selection::PATH])
+    {
+        probe.insert(path, ()).map_err(|error| wrong(path, error))?;
+    }
+    let mut slugs = BTreeSet::new();
+    let mut paths = BTreeMap::<&'static str, Methods>::new();
+    for service in services {
+        let agent = service.agent;
+        if !slugs.insert(agent.slug) {
+            return Err(StartError::Agent(agent.slug));
+        }
+        let common = agent
+            .policy
+            .rate
+            .map(|rate| limiter(agent.slug, rate))
+            .transpose()?;
+        for mounted in service.endpoints {
+            let spec = mounted.spec;
+            check_path(spec)?;
+            if !paths.contains_key(spec.path) {
+                probe
+                    .insert(spec.path, ())
+                    .map_err(|error| wrong(spec.operation_id, error))?;
+            }
+            let own = spec
+                .rate
+                .map(|rate| limiter(spec.operation_id, rate))
+                .transpose()?;
+            let limiter = own.or_else(|| common.clone());
+            let metrics = EndpointMetrics::new(&shared.metrics, agent.slug, spec.name);
+            let live = Live {
+                agent,
+                mounted,
+                limiter,
+                metrics: Arc::new(metrics),
+            };
+            if paths
+                .entry(spec.path)
+                .or_default()
+                .insert(spec.method, live)
+                .is_some()
+            {
+                let detail = format!("{} {} is taken", spec.method.as_str(), spec.path);
+                return Err(wrong(spec.operation_id, detail));
+            }
+        }
+    }
+    for (path, methods) in paths {
+        let (shared, methods) = (Arc::clone(&shared), Arc::new(methods));
+        let handler = move |path: Result<RawPathParams, RawPathParamsRejection>,
+                            request: Request| {
+            answer(Arc::clone(&shared), Arc::clone(&methods), path, request)
+        };
+        router = router.route(path, any(handler));
+    }
+    Ok(router)
+}
+
+fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
+    let limiter = Limiter::new("default", rate).ok_or_else(|| {
+        let Rate { requests, seconds } = rate;
+        wrong(
+            name,
+            format!("a rate of {requests} requests in {seconds} seconds admits nothing"),
+        )
+    })?;
+    Ok(Arc::new(limiter))
+}
+
+fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
+    let path = spec.path;
+    if !path.starts_with('/') {
+        return Err(wrong(
+            spec.operation_id,
+            format!("the path `{path}` does not begin with /"),
+        ));
+    }
+    if path
+        .split('/')
+        .any(|segment| segment.starts_with([':', '*']))
+    {
+        let detail = format!("a segment of the path `{path}` begins with : or *");
+        return Err(wrong(spec.operation_id, detail));
+    }
+    let of_path = |location| location == ParameterLocation::Path;
+    let missing = spec.parameters.iter().find(|parameter| {
+        of_path(parameter.location) && !path.contains(&format!("{{{}}}", parameter.name))
+    });
+    match missing {
+        Some(parameter) => {
+            let detail = format!("the path `{path}` has no parameter {{{}}}", parameter.name);
+            Err(wrong(spec.operation_id, detail))
+        }
+        None => Ok(()),
+    }
+}
+
+fn wrong(operation_id: &'static str, detail: impl ToString) -> StartError {
+    StartError::Endpoint {
+        operation_id,
+        detail: detail.to_string(),
+    }
+}
+
+/// What is said where there is no route.
+pub(crate) fn missing(slugs: &BTreeSet<&str>, path: &str) -> Problem {
+    let rest = path.strip_prefix("/v1/agents/").unwrap_or_default();
+    match rest.split('/').next() {
+        Some(slug) if !slug.is_empty() && !slugs.contains(slug) => {
+            Problem::new(404, format!("there is no agent `{slug}`"))
+        }
+        _ => Problem::new(404, "there is nothing here"),
+    }
+}

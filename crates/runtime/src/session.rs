@@ -1,0 +1,8 @@
+//! Conversations: their messages, who owns them, how long they live.
+//!
+//! Invariant: one turn at a time writes to a session, in all processes together; a turn that ends without success leaves the session
+//! as it was.
+
+pub(crate) mod conversations;
+pub(crate) mod memory_sessions;
+pub(crate) mod session_store;

@@ -1,0 +1,193 @@
+//! Settings: `service.toml` and environment variables, read, checked and reported.
+//!
+//! Invariant: nothing below `server/` imports this folder; an unknown setting is an error; a secret never prints.
+
+pub(crate) mod document_settings;
+pub(crate) mod settings_error;
+pub(crate) mod settings_file;
+pub(crate) mod settings_load;
+pub(crate) mod settings_read;
+pub(crate) mod settings_report;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::auth::Auth;
+use crate::embedding::embedding_settings::Embeddings;
+use crate::model::provider_settings::ProviderSettings;
+use crate::secret::Secret;
+use crate::spec::agent_spec::Rate;
+
+/// `host:port` to listen at.
+pub(crate) const ADDRESS: &str = "AGENTGEN_ADDRESS";
+/// The ways in which tokens can be checked, in words.
+pub(crate) const WAYS: &str =
+    "AGENTGEN_AUTH_HS256_SECRET, or auth.jwks_file or auth.jwks_url in service.toml";
+
+/// How a service is run. The default listens at 127.0.0.1:8080, asks nobody who they are, keeps sessions in memory and
+/// answers with [`Echo`](crate::Echo).
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `host:port` to listen at; `None` is 127.0.0.1:8080 or the next free port after it.
+    pub address: Option<String>,
+    /// How callers prove who they are; `None` admits everybody, and only at a loopback address.
+    pub auth: Option<Auth>,
+    /// The tokens that the service issues itself; `None` if it issues none.
+    pub tokens: Option<Tokens>,
+    /// How large a request's body may be, in bytes.
+    pub body_limit: usize,
+    /// How many requests may be answered at a time; the next one is told to come later.
+    pub concurrency: usize,
+    /// How many connections may be open at a time; the next one is not taken until one ends.
+    pub connections: usize,
+    /// How many proxies stand before the service, and add the address that called them to `X-Forwarded-For`; with none,
+    /// what that header says is not heeded.
+    pub trusted_proxies: usize,
+    /// How long a connection may be idle, or take to send the head of a request.
+    pub idle: Duration,
+    /// How long a run may take where neither the endpoint nor the agent says.
+    pub timeout: Duration,
+    /// How long a service that is to stop waits for what is still running.
+    pub drain: Duration,
+    /// The origins whose pages may call the service.
+    pub cors_origins: Vec<String>,
+    /// How many requests are answered besides what endpoints and agents say.
+    pub rates: Rates,
+    /// How runs of workflows are gone on with.
+    pub workflows: WorkflowLimits,
+    /// What hands out runs of workflows to several processes, `nats://HOST:PORT/STREAM`, with the feature `nats`. It may
+    /// hold a password. The store has to be in PostgreSQL then, and every process has to have the same two.
+    pub queue: Option<Secret>,
+    /// A file in PEM with the authorities that the queue's certificate may be from, and TLS is spoken in any case then;
+    /// `None` trusts those of the system.
+    pub queue_ca: Option<PathBuf>,
+    /// Where sessions are kept: `sqlite:PATH`, `postgres://…` or `memory:`. It may hold a password.
+    pub store: Secret,
+    /// What makes the texts of documents comparable.
+    pub embeddings: Embeddings,
+    /// Where documents are kept; `None` is [`Settings::store`].
+    pub documents: Option<DocumentsSettings>,
+    /// What the names of models stand for: `provider:model`, or `echo`. `default` is for agents that name none.
+    pub models: BTreeMap<String, String>,
+    /// The providers that models are asked from, by name.
+    pub providers: BTreeMap<String, ProviderSettings>,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Whether `/docs` is served.
+    pub docs: bool,
+    /// Whether `/metrics` is served.
+    pub metrics: bool,
+}
+
+/// The tokens that a service issues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// For how long a token gives access.
+    pub access_ttl: Duration,
+    /// For how long the next one may be asked for.
+    pub refresh_ttl: Duration,
+    /// Who may ask, by name: the `sub` of the tokens.
+    pub clients: BTreeMap<String, TokenClient>,
+}
+
+/// Who may ask for tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenClient {
+    /// What proves it.
+    pub secret: Secret,
+    /// The `roles` of its tokens.
+    pub roles: Vec<String>,
+}
+
+/// How many requests are answered; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rates {
+    /// From one subject.
+    pub subject: Option<Rate>,
+    /// From one address.
+    pub address: Option<Rate>,
+    /// For one agent, whoever asks.
+    pub agent: Option<Rate>,
+}
+
+/// How runs of workflows are gone on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkflowLimits {
+    /// How many runs may be under way at a time in this process; the next one waits its turn.
+    pub runs: u32,
+    /// How long after a process was killed others go on with its runs.
+    pub lease: Duration,
+    /// How long a run is kept that is over.
+    pub keep: Duration,
+}
+
+impl Default for WorkflowLimits {
+    fn default() -> Self {
+        Self {
+            runs: 64,
+            lease: Duration::from_secs(10),
+            keep: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}
+
+/// A server that keeps documents: Qdrant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentsSettings {
+    /// Where it is, as in `http://127.0.0.1:6333`.
+    pub url: String,
+    /// What it wants to be shown.
+    pub api_key: Option<Secret>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least that is worth a line.
+    pub level: tracing::Level,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A JSON object.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: None,
+            auth: None,
+            tokens: None,
+            body_limit: 1024 * 1024,
+            concurrency: 256,
+            connections: 10_000,
+            trusted_proxies: 0,
+            idle: Duration::from_secs(75),
+            timeout: Duration::from_secs(300),
+            drain: Duration::from_secs(10),
+            cors_origins: Vec::new(),
+            rates: Rates::default(),
+            workflows: WorkflowLimits::default(),
+            queue: None,
+            queue_ca: None,
+            store: Secret::new("memory:"),
+            embeddings: Embeddings::default(),
+            documents: None,
+            models: BTreeMap::new(),
+            providers: BTreeMap::new(),
+            log: Log {
+                format: LogFormat::Json,
+                level: tracing::Level::INFO,
+            },
+            docs: true,
+            metrics: true,
+        }
+    }
+}

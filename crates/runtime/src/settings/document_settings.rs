@@ -1,0 +1,86 @@
+//! What an operator says of documents: what embeds them, and where they are kept.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::documents::qdrant::{self, Qdrant};
+use crate::embedding::embedding_settings::{
+    DIMENSIONS, Embeddings, HASHING, MIN_SCORE, MODEL, named,
+};
+use crate::model::provider_settings::{ProviderSettings, vendor};
+use crate::secret::Secret;
+use crate::settings::DocumentsSettings;
+
+/// `[embeddings]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EmbeddingsFile {
+    model: Option<String>,
+    dimensions: Option<u32>,
+    min_score: Option<f64>,
+}
+
+/// `[documents]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DocumentsFile {
+    url: Option<String>,
+    api_key: Option<Secret>,
+}
+
+/// A key, and what is wrong with it.
+type Wrong = (&'static str, String);
+
+/// What embeds. A vendor's own variable gives it a key, and changes nothing for the models that agents name.
+///
+/// # Errors
+/// What makes no sense.
+pub(crate) fn embeddings(
+    file: &EmbeddingsFile,
+    providers: &BTreeMap<String, ProviderSettings>,
+    get: &impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Embeddings, Wrong> {
+    let usual = Embeddings::default();
+    let model = file.model.clone().unwrap_or(usual.model);
+    let mut provider = None;
+    if model != HASHING {
+        let (name, _) = named(&model).map_err(|detail| (MODEL, detail))?;
+        if !providers.contains_key(name) {
+            provider = vendor(name, get)?;
+        }
+    }
+    if file.dimensions == Some(0) {
+        return Err((DIMENSIONS, "must be 1 at least".to_owned()));
+    }
+    let is_score = |score: f64| (0.0..=1.0).contains(&score);
+    if file.min_score.is_some_and(|score| !is_score(score)) {
+        return Err((MIN_SCORE, "must be between 0 and 1".to_owned()));
+    }
+    Ok(Embeddings {
+        model,
+        dimensions: file.dimensions,
+        min_score: file.min_score,
+        provider,
+    })
+}
+
+/// Where documents are kept; `None` is where everything else is.
+///
+/// # Errors
+/// What makes no sense.
+pub(crate) fn documents(file: &DocumentsFile) -> Result<Option<DocumentsSettings>, Wrong> {
+    let api_key = file.api_key.clone();
+    let Some(url) = file.url.clone() else {
+        return match api_key {
+            Some(_) => {
+                let detail = "is set, but documents.url is not: which server is it for?";
+                Err((qdrant::API_KEY, detail.to_owned()))
+            }
+            None => Ok(None),
+        };
+    };
+    let settings = DocumentsSettings { url, api_key };
+    Qdrant::new(&settings)?;
+    Ok(Some(settings))
+}

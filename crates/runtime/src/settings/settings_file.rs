@@ -1,0 +1,212 @@
+//! What an operator can write: the keys of `service.toml`, and which of them a variable can set.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::secret::Secret;
+use crate::settings::document_settings::{DocumentsFile, EmbeddingsFile};
+use crate::spec::agent_spec::Rate;
+
+/// The keys that a variable can set, by the kind of their values.
+pub(crate) const TEXTS: &[&str] = &[
+    "address",
+    "limits.idle",
+    "limits.timeout",
+    "limits.drain",
+    "auth.hs256_secret",
+    "auth.jwks_file",
+    "auth.jwks_url",
+    "auth.issuer",
+    "auth.audience",
+    "auth.leeway",
+    "tokens.access_ttl",
+    "tokens.refresh_ttl",
+    "rate.subject",
+    "rate.address",
+    "rate.agent",
+    "workflows.lease",
+    "workflows.keep",
+    "workflows.queue",
+    "workflows.queue_ca",
+    "store.url",
+    "embeddings.model",
+    "documents.url",
+    "documents.api_key",
+    "log.format",
+    "log.level",
+];
+pub(crate) const VALUES: &[&str] = &[
+    "limits.body_bytes",
+    "limits.concurrency",
+    "limits.connections",
+    "limits.trusted_proxies",
+    "workflows.runs",
+    "embeddings.dimensions",
+    "embeddings.min_score",
+    "docs.enabled",
+    "metrics.enabled",
+];
+/// Lists stand in a variable with commas between their entries.
+pub(crate) const LISTS: &[&str] = &["auth.algorithms", "cors.origins"];
+
+/// All of them.
+pub(crate) const KEYS: &[&[&str]] = &[TEXTS, VALUES, LISTS];
+
+/// `service.toml`, key by key.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct File {
+    pub(crate) address: Option<String>,
+    pub(crate) limits: LimitsFile,
+    pub(crate) auth: AuthFile,
+    pub(crate) tokens: Option<TokensFile>,
+    pub(crate) cors: CorsFile,
+    pub(crate) rate: RateFile,
+    pub(crate) workflows: WorkflowsFile,
+    pub(crate) store: StoreFile,
+    pub(crate) embeddings: EmbeddingsFile,
+    pub(crate) documents: DocumentsFile,
+    pub(crate) models: BTreeMap<String, String>,
+    pub(crate) providers: BTreeMap<String, ProviderFile>,
+    pub(crate) log: LogFile,
+    pub(crate) docs: SwitchFile,
+    pub(crate) metrics: SwitchFile,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LimitsFile {
+    pub(crate) body_bytes: Option<usize>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) connections: Option<usize>,
+    pub(crate) trusted_proxies: Option<usize>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) idle: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) timeout: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) drain: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AuthFile {
+    pub(crate) hs256_secret: Option<Secret>,
+    pub(crate) jwks_file: Option<String>,
+    pub(crate) jwks_url: Option<String>,
+    pub(crate) algorithms: Option<Vec<String>>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) audience: Option<String>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) leeway: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TokensFile {
+    #[serde(deserialize_with = "span")]
+    pub(crate) access_ttl: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) refresh_ttl: Option<Duration>,
+    pub(crate) clients: BTreeMap<String, ClientFile>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ClientFile {
+    pub(crate) secret: Option<Secret>,
+    pub(crate) roles: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CorsFile {
+    pub(crate) origins: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RateFile {
+    #[serde(deserialize_with = "rate")]
+    pub(crate) subject: Option<Rate>,
+    #[serde(deserialize_with = "rate")]
+    pub(crate) address: Option<Rate>,
+    #[serde(deserialize_with = "rate")]
+    pub(crate) agent: Option<Rate>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WorkflowsFile {
+    pub(crate) runs: Option<u32>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) lease: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) keep: Option<Duration>,
+    pub(crate) queue: Option<Secret>,
+    pub(crate) queue_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StoreFile {
+    pub(crate) url: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ProviderFile {
+    pub(crate) kind: Option<String>,
+    pub(crate) base_url: Option<String>,
+    pub(crate) api_key: Option<Secret>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct LogFile {
+    pub(crate) format: Option<String>,
+    pub(crate) level: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SwitchFile {
+    pub(crate) enabled: Option<bool>,
+}
+
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let duration = humantime::parse_duration(&text);
+    duration
+        .map(Some)
+        .map_err(|_| D::Error::custom("this is no duration such as 500ms, 30s, 5m or 7d"))
+}
+
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Rate>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let read = || {
+        let (requests, unit) = text.split_once('/')?;
+        let requests = requests
+            .trim()
+            .parse()
+            .ok()
+            .filter(|requests| *requests > 0)?;
+        let seconds = match unit.trim() {
+            "s" | "second" => 1,
+            "m" | "minute" => 60,
+            "h" | "hour" => 60 * 60,
+            "d" | "day" => 24 * 60 * 60,
+            _ => return None,
+        };
+        Some(Rate { requests, seconds })
+    };
+    read()
+        .map(Some)
+        .ok_or_else(|| D::Error::custom("this is no rate such as 60/minute"))
+}

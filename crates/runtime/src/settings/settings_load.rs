@@ -1,0 +1,352 @@
+//! From what an operator wrote to [`Settings`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::auth::issuer;
+use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
+use crate::error::start_error::StartError;
+use crate::http::layers::cors::Origins;
+use crate::model::provider_settings::{
+    PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys,
+};
+use crate::secret::Secret;
+use crate::settings::document_settings::{documents, embeddings};
+use crate::settings::settings_read::{self, EMPTY, Loaded};
+use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS, WorkflowLimits};
+use crate::store::store_url::{self, StoreUrl};
+use crate::workflow::queue::queue_url::{self, QueueUrl};
+
+/// The variable that names the file.
+const CONFIG: &str = "AGENTGEN_CONFIG";
+/// The file that is read if no other one is named.
+const FILE: &str = "service.toml";
+/// Where a service keeps sessions that is told nothing about it.
+const STORE: &str = "sqlite:agentgen.db";
+
+/// The shortest lease of a run: it is renewed three times as often.
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+const ACCESS_TTL: Duration = Duration::from_secs(15 * 60);
+const REFRESH_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+impl Settings {
+    /// The settings in the file that `AGENTGEN_CONFIG` names, or else in `service.toml` if there is one, and in the
+    /// environment: every key has a variable, `AGENTGEN_` and the key's path in upper case with `_`. If they don't say
+    /// where sessions are kept, that is the file `agentgen.db`.
+    ///
+    /// # Errors
+    /// The first setting that is wrong, and what is wrong with it; never its value, if that is a secret.
+    pub fn load() -> Result<Self, StartError> {
+        let Some(path) = file()? else {
+            return persistent(&settings_read::read(None, environment)?, environment);
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let place = match path == FILE {
+                true => path.clone(),
+                false => format!("{CONFIG}: {path}"),
+            };
+            StartError::setting(place, format!("can't be read: {error}"))
+        })?;
+        persistent(
+            &settings_read::read(Some((&path, &text)), environment)?,
+            environment,
+        )
+    }
+
+    /// The settings in the environment alone.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn from_env() -> Result<Self, StartError> {
+        Self::from_variables(environment)
+    }
+
+    /// The settings in variables that `get` reads: what is said under a name, if anything.
+    ///
+    /// # Errors
+    /// As [`Settings::load`]; what `get` says against a variable is said of it.
+    pub fn from_variables(
+        get: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<Self, StartError> {
+        resolve(&settings_read::read(None, &get)?, get)
+    }
+
+    /// The settings in `text`, which errors say is at `path`, and in variables that `get` reads.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn from_text(
+        path: &str,
+        text: &str,
+        get: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<Self, StartError> {
+        resolve(&settings_read::read(Some((path, text)), &get)?, get)
+    }
+}
+
+/// The file that is read, if any.
+pub(crate) fn file() -> Result<Option<String>, StartError> {
+    let wrong = |detail: String| StartError::setting(CONFIG, detail);
+    match environment(CONFIG).map_err(wrong)? {
+        Some(path) if path.trim().is_empty() => Err(wrong(EMPTY.to_owned())),
+        Some(path) => Ok(Some(path)),
+        None => Ok(Path::new(FILE).exists().then(|| FILE.to_owned())),
+    }
+}
+
+fn environment(name: &str) -> Result<Option<String>, String> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err("is not valid UTF-8".to_owned()),
+    }
+}
+
+/// The settings of a service that is to go on where it stopped.
+fn persistent(
+    loaded: &Loaded,
+    get: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Settings, StartError> {
+    let mut settings = resolve(loaded, get)?;
+    if cfg!(feature = "sqlite") && loaded.file.store.url.is_none() {
+        settings.store = Secret::new(STORE);
+    }
+    Ok(settings)
+}
+
+fn resolve(
+    loaded: &Loaded,
+    get: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Settings, StartError> {
+    let file = &loaded.file;
+    let usual = Settings::default();
+    if let Some(address) = &file.address {
+        check_address(loaded, address)?;
+    }
+    let store = file.store.url.as_ref();
+    let store = store.map(|url| StoreUrl::parse(url.expose())).transpose();
+    let store = store.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
+    if let Some(url) = &file.workflows.queue {
+        let wrong = |detail: String| loaded.wrong(queue_url::SETTING, detail);
+        QueueUrl::parse(url.expose()).map_err(wrong)?;
+        if !store.is_some_and(|store| store.is_shared()) {
+            return Err(wrong(queue_url::NOT_SHARED.to_owned()));
+        }
+    }
+    if let Some(path) = &file.workflows.queue_ca {
+        let wrong = |detail: String| loaded.wrong(queue_url::CA_SETTING, detail);
+        if file.workflows.queue.is_none() {
+            return Err(wrong("is of no use without workflows.queue".to_owned()));
+        }
+        queue_url::check_authorities(path).map_err(wrong)?;
+    }
+    check_limits(loaded)?;
+    Origins::new(&file.cors.origins).map_err(|detail| loaded.wrong("cors.origins", detail))?;
+    let auth = auth(loaded)?;
+    let tokens = tokens(loaded, auth.as_ref())?;
+    let mut providers = providers(loaded)?;
+    add_vendor_keys(&file.models, &mut providers, &get)?;
+    let wrong = |(key, detail): (&str, String)| loaded.wrong(key, detail);
+    Ok(Settings {
+        embeddings: embeddings(&file.embeddings, &providers, &get).map_err(wrong)?,
+        documents: documents(&file.documents).map_err(wrong)?,
+        address: file.address.clone(),
+        auth,
+        tokens,
+        body_limit: file.limits.body_bytes.unwrap_or(usual.body_limit),
+        concurrency: file.limits.concurrency.unwrap_or(usual.concurrency),
+        connections: file.limits.connections.unwrap_or(usual.connections),
+        trusted_proxies: file.limits.trusted_proxies.unwrap_or(usual.trusted_proxies),
+        idle: file.limits.idle.unwrap_or(usual.idle),
+        timeout: file.limits.timeout.unwrap_or(usual.timeout),
+        drain: file.limits.drain.unwrap_or(usual.drain),
+        cors_origins: file.cors.origins.clone(),
+        rates: Rates {
+            subject: file.rate.subject,
+            address: file.rate.address,
+            agent: file.rate.agent,
+        },
+        workflows: workflows(loaded)?,
+        queue: file.workflows.queue.clone(),
+        queue_ca: file.workflows.queue_ca.clone(),
+        store: file.store.url.clone().unwrap_or(usual.store),
+        models: file.models.clone(),
+        providers,
+        log: log(loaded, usual.log)?,
+        docs: file.docs.enabled.unwrap_or(usual.docs),
+        metrics: file.metrics.enabled.unwrap_or(usual.metrics),
+    })
+}
+
+fn check_address(loaded: &Loaded, address: &str) -> Result<(), StartError> {
+    let port = address
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty())
+        .map(|(_, port)| port);
+    match port.map(str::parse::<u16>) {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(loaded.wrong(
+            "address",
+            format!("`{address}` is not host:port, as in 127.0.0.1:8080"),
+        )),
+    }
+}
+
+/// Limits that let nothing through are mistakes.
+fn check_limits(loaded: &Loaded) -> Result<(), StartError> {
+    let limits = &loaded.file.limits;
+    for (key, count) in [
+        ("limits.body_bytes", limits.body_bytes),
+        ("limits.concurrency", limits.concurrency),
+        ("limits.connections", limits.connections),
+    ] {
+        if count == Some(0) {
+            return Err(loaded.wrong(key, "must be 1 at least"));
+        }
+    }
+    if limits.timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return Err(loaded.wrong("limits.timeout", "must be longer than nothing"));
+    }
+    Ok(())
+}
+
+/// A lease that ends before it can be renewed would have every run be begun again and again.
+fn workflows(loaded: &Loaded) -> Result<WorkflowLimits, StartError> {
+    let (file, usual) = (&loaded.file.workflows, WorkflowLimits::default());
+    if file.runs == Some(0) {
+        return Err(loaded.wrong("workflows.runs", "must be 1 at least"));
+    }
+    if file.lease.is_some_and(|lease| lease < SHORTEST_LEASE) {
+        return Err(loaded.wrong("workflows.lease", "must be 100ms at least"));
+    }
+    Ok(WorkflowLimits {
+        runs: file.runs.unwrap_or(usual.runs),
+        lease: file.lease.unwrap_or(usual.lease),
+        keep: file.keep.unwrap_or(usual.keep),
+    })
+}
+
+fn auth(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
+    let file = &loaded.file.auth;
+    let keys = [
+        ("auth.hs256_secret", file.hs256_secret.is_some()),
+        ("auth.jwks_file", file.jwks_file.is_some()),
+        ("auth.jwks_url", file.jwks_url.is_some()),
+    ];
+    let mut set = keys.iter().filter(|(_, is_set)| *is_set);
+    if let (Some((first, _)), Some((second, _))) = (set.next(), set.next()) {
+        let detail = format!("can't stand beside {first}: tokens are checked in one way");
+        return Err(loaded.wrong(second, detail));
+    }
+    let wrong = |key: &'static str| {
+        move |AuthError(detail): AuthError| loaded.wrong(&format!("auth.{key}"), detail)
+    };
+    let mut auth = match (&file.hs256_secret, &file.jwks_file, &file.jwks_url) {
+        (Some(secret), ..) => Auth::hs256(secret.expose().as_bytes()).ok_or_else(|| {
+            let length = secret.expose().len();
+            let detail = format!("has {length} bytes, and must have at least {SHORTEST_SECRET}");
+            loaded.wrong("auth.hs256_secret", detail)
+        })?,
+        (None, Some(path), _) => Auth::jwks_file(path).map_err(wrong("jwks_file"))?,
+        (None, None, Some(url)) => Auth::jwks_url(url).map_err(wrong("jwks_url"))?,
+        (None, None, None) => return without_keys(loaded),
+    };
+    if let Some(algorithms) = &file.algorithms {
+        auth = auth.algorithms(algorithms).map_err(wrong("algorithms"))?;
+    }
+    if let Some(issuer) = &file.issuer {
+        auth = auth.issuer(issuer);
+    }
+    if let Some(audience) = &file.audience {
+        auth = auth.audience(audience);
+    }
+    if let Some(leeway) = file.leeway {
+        if leeway > LONGEST_LEEWAY {
+            return Err(loaded.wrong("auth.leeway", "must be 5m at most"));
+        }
+        auth = auth.leeway(leeway);
+    }
+    Ok(Some(auth))
+}
+
+/// No authentication, which is what an operator wants who says nothing about it at all.
+fn without_keys(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
+    let file = &loaded.file.auth;
+    let alone = [
+        ("auth.issuer", file.issuer.is_some()),
+        ("auth.audience", file.audience.is_some()),
+        ("auth.algorithms", file.algorithms.is_some()),
+        ("auth.leeway", file.leeway.is_some()),
+    ];
+    match alone.iter().find(|(_, is_set)| *is_set) {
+        Some((key, _)) => {
+            let detail = format!("is set, but no token can be checked: set {WAYS}");
+            Err(loaded.wrong(key, detail))
+        }
+        None => Ok(None),
+    }
+}
+
+fn tokens(loaded: &Loaded, auth: Option<&Auth>) -> Result<Option<Tokens>, StartError> {
+    let Some(file) = &loaded.file.tokens else {
+        return Ok(None);
+    };
+    let mut clients = BTreeMap::new();
+    for (name, client) in &file.clients {
+        let Some(secret) = client.secret.clone() else {
+            let key = format!("tokens.clients.{name}.secret");
+            return Err(loaded.wrong(&key, "is not set: the client could not prove who it is"));
+        };
+        let roles = client.roles.clone();
+        clients.insert(name.clone(), TokenClient { secret, roles });
+    }
+    let tokens = Tokens {
+        access_ttl: file.access_ttl.unwrap_or(ACCESS_TTL),
+        refresh_ttl: file.refresh_ttl.unwrap_or(REFRESH_TTL),
+        clients,
+    };
+    issuer::check(&tokens, auth).map_err(|(key, detail)| loaded.wrong(&key, detail))?;
+    Ok(Some(tokens))
+}
+
+fn providers(loaded: &Loaded) -> Result<BTreeMap<String, ProviderSettings>, StartError> {
+    let mut providers = BTreeMap::new();
+    for (name, file) in &loaded.file.providers {
+        let kind = match file.kind.as_deref().unwrap_or(name) {
+            "anthropic" => ProviderKind::Anthropic,
+            "openai" => ProviderKind::OpenAi,
+            _ => {
+                let key = format!("providers.{name}.kind");
+                return Err(loaded.wrong(&key, "must be `anthropic` or `openai`"));
+            }
+        };
+        let settings = ProviderSettings {
+            kind,
+            base_url: file.base_url.clone(),
+            api_key: file.api_key.clone(),
+            timeout: file.timeout.unwrap_or(PROVIDER_TIMEOUT),
+        };
+        providers.insert(name.clone(), settings);
+    }
+    Ok(providers)
+}
+
+fn log(loaded: &Loaded, usual: Log) -> Result<Log, StartError> {
+    let file = &loaded.file.log;
+    let format = match file.format.as_deref() {
+        None => usual.format,
+        Some("json") => LogFormat::Json,
+        Some("text") => LogFormat::Text,
+        Some(_) => return Err(loaded.wrong("log.format", "must be `json` or `text`")),
+    };
+    let level = match file.level.as_deref().map(str::parse) {
+        None => usual.level,
+        Some(Ok(level)) => level,
+        Some(Err(_)) => {
+            let detail = "must be `error`, `warn`, `info`, `debug` or `trace`";
+            return Err(loaded.wrong("log.level", detail));
+        }
+    };
+    Ok(Log { format, level })
+}

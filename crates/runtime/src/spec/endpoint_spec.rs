@@ -1,0 +1,148 @@
+//! What an endpoint is: where it listens, what goes in and what comes out.
+
+use crate::spec::agent_spec::Rate;
+
+/// One operation of an agent as the generator wrote it down.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EndpointSpec {
+    /// Its name within the agent.
+    pub name: &'static str,
+    /// Its name in the OpenAPI document, unique over all agents.
+    pub operation_id: &'static str,
+    /// The HTTP method it answers.
+    pub method: Method,
+    /// Its path, which may hold `{parameters}`.
+    pub path: &'static str,
+    /// Whether it is offered as `text/event-stream` too.
+    pub stream: bool,
+    /// What answers it.
+    pub handler: Handler,
+    /// Which passages its model is given with a request.
+    pub retrieve: Option<Retrieve>,
+    /// The roles of which a caller needs one; empty admits every caller.
+    pub roles: &'static [&'static str],
+    /// What is read from the path and the query.
+    pub parameters: &'static [Parameter],
+    /// JSON Schema of the request.
+    pub input_schema: &'static str,
+    /// JSON Schema of the answer.
+    pub output_schema: &'static str,
+    /// A JSON value that is valid under `output_schema`.
+    pub output_example: &'static str,
+    /// How many requests a caller may make; `None` leaves it to the agent's policy.
+    pub rate: Option<Rate>,
+    /// The longest a run may take, in milliseconds; `None` leaves it to the agent's policy.
+    pub timeout_ms: Option<u64>,
+}
+
+/// An HTTP method that an endpoint can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// `GET`
+    Get,
+    /// `POST`
+    Post,
+    /// `PUT`
+    Put,
+    /// `PATCH`
+    Patch,
+    /// `DELETE`
+    Delete,
+}
+
+impl Method {
+    /// Every method there is.
+    pub const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
+
+    /// The method as HTTP writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether requests of this method carry a JSON body.
+    #[must_use]
+    pub const fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
+}
+
+/// What answers an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    /// The agent's prompt on its model, unless the handler overrides it.
+    Model,
+    /// Code written by hand.
+    Code,
+    /// The agent's passages that are nearest to a query, unless the handler overrides it.
+    Search,
+    /// The embedding of texts, unless the handler overrides it.
+    Embed,
+}
+
+/// Passages of the agent's documents that a model is given to answer from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retrieve {
+    /// The property of the request that they are looked for by.
+    pub query: &'static str,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// One value read from the path or the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name there, and its key in the request.
+    pub name: &'static str,
+    /// Where it stands.
+    pub location: ParameterLocation,
+    /// What it is read as.
+    pub kind: ParameterKind,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterLocation {
+    /// In the path, in braces.
+    Path,
+    /// In the query.
+    Query,
+}
+
+/// What a parameter is read as; the plural ones come from a repeated query key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// Several texts.
+    Strings,
+    /// Several whole numbers.
+    Integers,
+    /// Several numbers.
+    Numbers,
+    /// Several of `true` and `false`.
+    Booleans,
+}
+
+impl ParameterKind {
+    /// Whether the parameter is a list.
+    #[must_use]
+    pub const fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Strings | Self::Integers | Self::Numbers | Self::Booleans
+        )
+    }
+}

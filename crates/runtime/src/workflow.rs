@@ -1,0 +1,23 @@
+//! Runs of workflows: the scheduler, the executor, the journal and its leases.
+//!
+//! Invariant: the journal is written before anyone learns of a change. Only the holder of the lease executes a run, and a finished
+//! step is never executed again. Nothing here knows HTTP.
+
+pub(crate) mod executor;
+pub(crate) mod expression;
+pub(crate) mod journal;
+pub(crate) mod leases;
+pub(crate) mod memory_journal;
+pub(crate) mod queue;
+pub(crate) mod readiness;
+pub(crate) mod run_handle;
+pub(crate) mod run_report;
+pub(crate) mod run_start;
+pub(crate) mod schedule;
+pub(crate) mod step_task;
+pub(crate) mod typed_report;
+pub(crate) mod workflow_event;
+pub(crate) mod workflow_service;
+pub(crate) mod workflows;
+
+pub use crate::spec::workflow_spec::*;

@@ -1,0 +1,167 @@
+//! The operations of an agent as they are served: the declared endpoints, and `invoke`.
+
+use heck::{ToLowerCamelCase, ToUpperCamelCase};
+use serde_json::{Value as Json, json};
+
+use crate::agent::Agent;
+use crate::contract::endpoint::{Endpoint, Handler, INVOKE_NAME};
+use crate::contract::method::Method;
+
+/// One operation of an agent.
+#[derive(Debug, Clone)]
+pub struct Operation<'a> {
+    /// The name of the endpoint; `invoke` for the one every agent has.
+    pub name: &'a str,
+    /// The operation's id, unique in the project: verb and agent, such as `chatLibrarian`.
+    pub id: String,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path.
+    pub path: String,
+    /// What it does: one or more sentences.
+    pub description: String,
+    /// Whether it is offered as server-sent events too.
+    pub stream: bool,
+    /// The declared endpoint; none for the built-in `invoke`.
+    pub endpoint: Option<&'a Endpoint>,
+}
+
+/// The operations of `agent`: `invoke` first, then the endpoints in the order of the file.
+pub fn all(agent: &Agent) -> Vec<Operation<'_>> {
+    let mut operations = Vec::new();
+    let name = &agent.spec.name;
+    if agent.service.invoke {
+        operations.push(Operation {
+            name: INVOKE_NAME,
+            id: id(INVOKE_NAME, agent),
+            method: Method::Post,
+            path: format!("/v1/agents/{}/invoke", agent.spec.slug),
+            description: format!("Asks {name} in plain words and answers with all it says."),
+            stream: true,
+            endpoint: None,
+        });
+    }
+    operations.extend(agent.service.endpoints.iter().map(|endpoint| Operation {
+        name: &endpoint.name,
+        id: id(&endpoint.name, agent),
+        method: endpoint.method,
+        path: endpoint.path.clone(),
+        description: match &endpoint.description {
+            Some(description) => description.clone(),
+            None => format!("The endpoint {} of {name}.", endpoint.name),
+        },
+        stream: endpoint.stream,
+        endpoint: Some(endpoint),
+    }));
+    operations
+}
+
+impl Operation<'_> {
+    /// The JSON Schema of what the operation takes.
+    pub fn input_schema(&self) -> Json {
+        match self.endpoint {
+            Some(endpoint) => endpoint.input.json.clone(),
+            None => invoke_input(),
+        }
+    }
+
+    /// The JSON Schema of what the operation answers.
+    pub fn output_schema(&self) -> Json {
+        match self.endpoint {
+            Some(endpoint) => endpoint.output.json.clone(),
+            None => invoke_output(),
+        }
+    }
+
+    /// Whether a model answers.
+    pub fn asks_model(&self) -> bool {
+        self.endpoint
+            .is_none_or(|endpoint| endpoint.handler == Handler::Model)
+    }
+
+    /// Whether the operation goes on with a conversation that the request names.
+    pub fn has_session(&self) -> bool {
+        self.asks_model()
+            && self.input_schema()["properties"]
+                .get("session_id")
+                .is_some_and(|schema| {
+                    schema["type"] == "string" || schema["type"] == json!(["string", "null"])
+                })
+    }
+}
+
+/// The JSON Schema of what the built-in `invoke` takes.
+pub fn invoke_input() -> Json {
+    json!({
+        "type": "object",
+        "description": "What an agent is asked.",
+        "additionalProperties": false,
+        "required": ["input"],
+        "properties": {
+            "input": {
+                "type": "string",
+                "description": "The task, in the user's words.",
+                "minLength": 1,
+                "maxLength": 100_000,
+            },
+            "session_id": {
+                "type": "string",
+                "description": "The conversation to go on with, as an earlier answer named it.",
+                "minLength": 1,
+                "maxLength": 128,
+            },
+        },
+    })
+}
+
+/// The JSON Schema of what the built-in `invoke` answers.
+pub fn invoke_output() -> Json {
+    json!({
+        "type": "object",
+        "description": "What an agent answered.",
+        "required": ["output", "run_id", "agent", "model", "session_id", "stop_reason", "usage"],
+        "properties": {
+            "output": { "type": "string", "description": "The agent's answer." },
+            "run_id": { "type": "string", "format": "uuid", "description": "Identifies the run." },
+            "agent": { "type": "string", "description": "The agent that ran." },
+            "model": { "type": "string", "description": "The model that ran the agent." },
+            "session_id": {
+                "type": "string",
+                "description": "The conversation that the answer belongs to.",
+                "minLength": 1,
+                "maxLength": 128,
+            },
+            "stop_reason": {
+                "type": "string",
+                "description": "Why the agent stopped.",
+                "enum": ["end_turn", "max_tokens", "max_turns", "refusal"],
+            },
+            "usage": {
+                "type": "object",
+                "description": "What the run used.",
+                "required": ["input_tokens", "output_tokens"],
+                "properties": {
+                    "input_tokens": {
+                        "type": "integer",
+                        "description": "Tokens of the prompt and the conversation.",
+                        "minimum": 0,
+                    },
+                    "output_tokens": {
+                        "type": "integer",
+                        "description": "Tokens of the answer.",
+                        "minimum": 0,
+                    },
+                },
+            },
+        },
+    })
+}
+
+/// The id of the operation of `agent` that `verb` names.
+pub(crate) fn id(verb: &str, agent: &Agent) -> String {
+    format!(
+        "{}{}",
+        verb.to_lower_camel_case(),
+        agent.spec.slug.as_str().to_upper_camel_case()
+    )
+}

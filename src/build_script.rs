@@ -1,0 +1,243 @@
+//! The face towards build scripts.
+
+#![allow(
+    clippy::needless_doctest_main,
+    reason = "a build script consists of its main function"
+)]
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::diagnostics::{Diagnostic, Severity, has_errors};
+use crate::generate::generate;
+use crate::output::apply::apply;
+use crate::output::plan::{Options, plan};
+use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
+use crate::project::discover::{load, relative};
+use crate::project::glob;
+use crate::text::printable::printable;
+
+/// Compiles the agents in a folder of the package, from its build script.
+///
+/// ```no_run
+/// fn main() {
+///     agentgen_build::compile("agents");
+/// }
+/// ```
+///
+/// The generated files are below `OUT_DIR`, where `agentgen_runtime::include_agents!()` finds them. Whatever is
+/// wrong with the agents is told to cargo, file, line and column first, and cargo then ends the build.
+pub fn compile(agents: impl Into<String>) {
+    configure().agents(agents).compile();
+}
+
+/// Starts from the default settings; [`Builder::compile`] ends the chain.
+///
+/// ```no_run
+/// fn main() {
+///     agentgen_build::configure()
+///         .agents("agents")
+///         .templates("templates")
+///         .strict(true)
+///         .compile();
+/// }
+/// ```
+pub fn configure() -> Builder {
+    Builder {
+        config: Config {
+            agents: Vec::new(),
+            ..Config::default()
+        },
+        out_dir: PathBuf::from("agentgen"),
+    }
+}
+
+/// The settings of a compilation in a build script.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is compiled before `compile()` is called"]
+pub struct Builder {
+    config: Config,
+    out_dir: PathBuf,
+}
+
+impl Builder {
+    /// Adds a folder of agents, a file or a glob pattern, relative to the package. Without any: `agents`.
+    pub fn agents(mut self, agents: impl Into<String>) -> Self {
+        self.config.agents.push(agents.into());
+        self
+    }
+
+    /// The folder of templates that replace the built-in ones, relative to the package. Default: `templates`.
+    pub fn templates(mut self, templates: impl Into<String>) -> Self {
+        self.config.templates = templates.into();
+        self
+    }
+
+    /// The folder of the generated files, below `OUT_DIR`. Default: `agentgen`, which `include_agents!()` expects.
+    pub fn out_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.out_dir = folder.into();
+        self
+    }
+
+    /// What to generate. Default: everything.
+    pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.config.targets = targets.into_iter().collect();
+        self
+    }
+
+    /// The version of the OpenAPI documents. Default: 3.1.
+    pub fn openapi_version(mut self, version: OpenapiVersion) -> Self {
+        self.config.openapi.version = version;
+        self
+    }
+
+    /// The syntax of the OpenAPI documents. Default: YAML.
+    pub fn openapi_format(mut self, format: OpenapiFormat) -> Self {
+        self.config.openapi.format = format;
+        self
+    }
+
+    /// The title of the merged OpenAPI document.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.config.openapi.title = title.into();
+        self
+    }
+
+    /// Adds a model alias and what it stands for.
+    pub fn model(mut self, alias: impl Into<String>, model: impl Into<String>) -> Self {
+        self.config.models.push((alias.into(), model.into()));
+        self
+    }
+
+    /// Whether a file whose frontmatter needs repair is an error. Default: a warning.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.config.strict = strict;
+        self
+    }
+
+    /// Compiles, and tells cargo what came of it. Returns normally in every case: cargo ends the build when
+    /// it was told of an error.
+    pub fn compile(self) {
+        let environment = |name| std::env::var_os(name);
+        let mut text = self
+            .run(environment("CARGO_MANIFEST_DIR"), environment("OUT_DIR"))
+            .join("\n");
+        text.push('\n');
+        // Without a cargo that listens there is nobody to tell.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+
+    /// Compiles; the answer is what cargo is to be told, in lines.
+    ///
+    /// The arguments are the values of `CARGO_MANIFEST_DIR` and `OUT_DIR`.
+    pub fn run(mut self, package: Option<OsString>, out_dir: Option<OsString>) -> Vec<String> {
+        let (Some(package), Some(out_dir)) = (package, out_dir) else {
+            let message = "CARGO_MANIFEST_DIR or OUT_DIR is not set: call this from a build script";
+            return vec![format!("cargo::error={message}")];
+        };
+        let (package, out_dir) = (PathBuf::from(package), PathBuf::from(out_dir));
+        let out = out_dir.join(&self.out_dir);
+        if relative(&out_dir, &out).starts_with("..") || self.out_dir.is_absolute() {
+            let shown = printable(&self.out_dir.to_string_lossy());
+            return vec![format!(
+                "cargo::error=the output folder `{shown}` is not below OUT_DIR"
+            )];
+        }
+        if self.config.agents.is_empty() {
+            self.config.agents = Config::default().agents;
+        }
+        self.config.out = out.to_string_lossy().into_owned();
+        let mut lines = watched(&package, &self.config);
+        let below = self.out_dir.to_string_lossy();
+        let diagnostics = write(&package, &out_dir, &below, self.config);
+        let mut seen = BTreeSet::new();
+        for diagnostic in &diagnostics {
+            let key = match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Note => continue,
+            };
+            let line = format!("cargo::{key}={}", without_severity(diagnostic));
+            if seen.insert(line.clone()) {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+}
+
+/// What a change of has to start the build script again. Cargo takes a path that is not there for one that
+/// has changed, so only existing ones are named.
+fn watched(package: &Path, config: &Config) -> Vec<String> {
+    let mut folders: Vec<String> = config
+        .agents
+        .iter()
+        .map(|entry| match glob::is_pattern(entry) {
+            true => glob::split(entry).0,
+            false => entry.clone(),
+        })
+        .collect();
+    folders.push(config.templates.clone());
+    folders.retain(|folder| package.join(folder).exists());
+    let mut seen = BTreeSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
+    folders
+        .iter()
+        .map(|folder| format!("cargo::rerun-if-changed={folder}"))
+        .collect()
+}
+
+fn write(package: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagnostic> {
+    let project = load(package, config);
+    let generation = generate(&project);
+    let mut diagnostics = generation.diagnostics;
+    if has_errors(&diagnostics) {
+        return diagnostics;
+    }
+    // OUT_DIR is cargo's and nobody edits it, so whatever is in the way goes.
+    let options = Options {
+        force: true,
+        partial: false,
+    };
+    let written =
+        plan(out_dir, below, &generation.artifacts, options).and_then(|plan| apply(&plan));
+    if let Err(problems) = written {
+        diagnostics.extend(problems);
+    }
+    diagnostics
+}
+
+/// `path:line:column: [AG000] message (help)`: cargo itself says whether it is an error.
+fn without_severity(diagnostic: &Diagnostic) -> String {
+    let severity = diagnostic.severity.as_str();
+    let (code, line) = (diagnostic.code, diagnostic.to_string());
+    printable(&line.replacen(
+        &format!(": {severity}[{code}]: "),
+        &format!(": [{code}] "),
+        1,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_severity;
+    use crate::diagnostics::Diagnostic;
+    use crate::diagnostics::code::Code;
+    use crate::diagnostics::source::Source;
+    use crate::diagnostics::span::Span;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_line_starts_with_the_place() {
+        let source = Arc::new(Source::new("agents/a.md", "---\nname: x\n".to_owned()));
+        let diagnostic = Diagnostic::error(Code::NameUnusable, "", "no\ncargo::error=forged")
+            .at(&source, Span::new(10, 11))
+            .help("choose another");
+        assert_eq!(
+            without_severity(&diagnostic),
+            r"agents/a.md:2:7: [AG021] no\ncargo::error=forged (choose another)"
+        );
+    }
+}

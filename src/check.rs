@@ -1,0 +1,9 @@
+//! Everything that needs more than one agent: the steps of a workflow, the values that flow between them.
+//!
+//! Invariant: checks only report; they never change an agent.
+
+pub mod infer;
+pub mod resolve_path;
+pub mod scope;
+pub mod step_input_check;
+pub mod workflow_check;

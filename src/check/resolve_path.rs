@@ -1,0 +1,175 @@
+//! What stands at the places that expressions name.
+
+use crate::check::scope::{Given, Scope, bare};
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::schema::schema_type::{EnumValue, Type};
+use crate::schema::typed_schema::{Typed, variants};
+use crate::text::did_you_mean::did_you_mean;
+use crate::yaml::yaml_settings::Name;
+
+/// What stands at `path`. Where nothing can stand there, that is told.
+pub fn place<'a>(path: &[Name], span: Span, scope: &Scope<'a>, report: &mut Report) -> Given<'a> {
+    let (types, members) = match path {
+        [root, members @ ..] if root.text == "input" => {
+            let schema = scope.input;
+            let ty = &schema.ty;
+            (vec![Typed { schema, ty }], members)
+        }
+        [_, id, rest @ ..] => {
+            let Some(step) = scope.steps.iter().find(|step| step.id == id.text) else {
+                unknown_step(id, rest.is_empty(), scope, report);
+                return Given::Unknown;
+            };
+            if !step.before {
+                let message = if id.text == scope.step {
+                    format!("the step `{}` speaks of itself", id.text)
+                } else {
+                    format!("the step `{}` may not be over yet", id.text)
+                };
+                report
+                    .error(Code::BadWorkflow, id.span, message)
+                    .advise(format!(
+                        "add `needs: [{}]` to a step before it or to `{}`",
+                        id.text, scope.step
+                    ));
+                return Given::Unknown;
+            }
+            match rest {
+                [what] if what.text == "status" => return Given::Own(statuses()),
+                [what, members @ ..] if what.text == "output" => (step.outputs.clone(), members),
+                _ => {
+                    let (span, said) = match rest {
+                        [what, ..] if what.text != "status" => {
+                            (what.span, format!("a step has no `{}`", what.text))
+                        }
+                        [_, inner, ..] => (inner.span, "a status has no members".to_owned()),
+                        _ => (span, format!("`{}` is a step, not a value", id.text)),
+                    };
+                    report
+                        .error(Code::BadWorkflow, span, said)
+                        .advise(format!("write `{0}.output` or `{0}.status`", id.text));
+                    return Given::Unknown;
+                }
+            }
+        }
+        _ => {
+            report
+                .error(Code::BadWorkflow, span, "`steps` alone is no value")
+                .advise("write `steps.NAME.output` or `steps.NAME.status`");
+            return Given::Unknown;
+        }
+    };
+    if types.is_empty() {
+        return Given::Unknown;
+    }
+    walk(types, members, report)
+}
+
+fn unknown_step(id: &Name, alone: bool, scope: &Scope<'_>, report: &mut Report) {
+    let message = format!("there is no step `{}` in this workflow", id.text);
+    let known = scope.steps.iter().map(|step| step.id).chain(["input"]);
+    let otherwise = match alone {
+        true => "put it in quotes if it is text",
+        false => "name `input` or a step",
+    };
+    report
+        .error(Code::BadWorkflow, id.span, message)
+        .advise(did_you_mean(&id.text, known, otherwise));
+}
+
+/// What stands at `members` of a value of one of `types`.
+fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) -> Given<'a> {
+    let mut optional = false;
+    for member in members {
+        let mut found = Vec::new();
+        let mut known = Vec::new();
+        for typed in &types {
+            if !step_into(*typed, &member.text, &mut found, &mut known) {
+                return Given::Unknown;
+            }
+        }
+        if found.is_empty() {
+            let given = Given::Of(types, optional).describe();
+            let message = format!("there is no `{}` in what is {given}", member.text);
+            let otherwise = match known.as_slice() {
+                [] => "take the value itself".to_owned(),
+                known => format!("known there are {}", known.join(", ")),
+            };
+            report
+                .error(Code::BadWorkflow, member.span, message)
+                .advise(did_you_mean(&member.text, known, otherwise));
+            return Given::Unknown;
+        }
+        optional = optional || types.iter().any(|typed| is_optional(*typed, &member.text));
+        types = found;
+    }
+    Given::Of(types, optional)
+}
+
+/// Whether an object of the type may be without its member `name`.
+fn is_optional(typed: Typed<'_>, name: &str) -> bool {
+    match bare(typed).ty {
+        Type::Object(object) => object
+            .fields
+            .iter()
+            .any(|field| field.name == name && !field.required),
+        _ => false,
+    }
+}
+
+/// Adds what `name` of a value of the type can be to `found`, and the names that there are to `known`. Says false where
+/// it can be anything.
+fn step_into<'a>(
+    typed: Typed<'a>,
+    name: &str,
+    found: &mut Vec<Typed<'a>>,
+    known: &mut Vec<&'a str>,
+) -> bool {
+    let typed = bare(typed);
+    let objects = match typed.ty {
+        Type::Any | Type::Ref(_) => return false,
+        Type::Map(map) => {
+            found.push(typed.with(&map.values));
+            return true;
+        }
+        Type::Array(array) => {
+            if name.bytes().all(|byte| byte.is_ascii_digit()) {
+                found.push(typed.with(&array.items));
+            }
+            return true;
+        }
+        Type::Object(object) => vec![object],
+        Type::OneOf(one_of) => variants(typed, one_of).collect(),
+        _ => return true,
+    };
+    for object in objects {
+        known.extend(object.fields.iter().map(|field| field.name.as_str()));
+        let field = object.fields.iter().find(|field| field.name == name);
+        match (field, &object.extra) {
+            (Some(field), _) => found.push(typed.with(&field.ty)),
+            (None, Some(extra)) => found.push(typed.with(extra)),
+            (None, None) if !object.closed => return false,
+            (None, None) => {}
+        }
+    }
+    true
+}
+
+/// What the status of a step is one of.
+fn statuses() -> Type {
+    let value = |text: &str| EnumValue {
+        value: text.to_owned(),
+        span: Span::default(),
+    };
+    let texts = [
+        "pending",
+        "running",
+        "succeeded",
+        "failed",
+        "skipped",
+        "cancelled",
+    ];
+    Type::Enum(texts.map(value).to_vec())
+}

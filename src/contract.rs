@@ -1,0 +1,190 @@
+//! The service block of one agent: endpoints, parameters, documents, policies, workflows.
+//!
+//! Invariant: this folder looks at one agent at a time; what needs a second agent is in [`check`](crate::check) or
+//! [`agent`](crate::agent). It imports `schema`, `expression` and `yaml`.
+
+pub mod document_collection;
+pub mod embed_contract;
+pub mod endpoint;
+pub mod endpoint_path;
+pub mod lookup_contract;
+pub mod method;
+pub mod parameter;
+pub mod retrieve;
+pub mod search_contract;
+pub mod workflow_contract;
+pub mod workflow_order;
+pub mod workflow_step;
+
+use std::sync::Arc;
+
+use crate::contract::document_collection::Documents;
+use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
+use crate::contract::workflow_contract::Workflow;
+use crate::diagnostics::Report;
+use crate::diagnostics::source::Source;
+use crate::text::slug::Slug;
+use crate::yaml::node::{Entry, Node};
+use crate::yaml::yaml_settings::{self, Name, Rate};
+
+/// The JSON Schema (2020-12) of the service block and of `<agent>.service.yaml`, for editors.
+pub const SCHEMA: &str = include_str!("../schemas/service.schema.json");
+
+/// The HTTP contract of an agent.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The file the block stands in.
+    pub source: Arc<Source>,
+    /// The operations, in the order of the file.
+    pub endpoints: Vec<Endpoint>,
+    /// Whether `POST /v1/agents/<slug>/invoke` is served; an endpoint named `invoke` takes its place.
+    pub invoke: bool,
+    /// The model or alias; it goes before the frontmatter's.
+    pub model: Option<String>,
+    /// How runs are bounded and what they fall back to.
+    pub policy: Policy,
+    /// The agents this one may hand over to.
+    pub agents: Vec<Name>,
+    /// The documents it looks things up in: those it names, or its own where an endpoint needs some.
+    pub documents: Option<Documents>,
+    /// The workflows, in the order of the file.
+    pub workflows: Vec<Workflow>,
+}
+
+/// How runs are bounded and what they fall back to.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Models or agents to try when the model fails, in order.
+    pub fallbacks: Vec<Name>,
+    /// How often a model is asked before the next is tried.
+    pub retry_attempts: Option<u32>,
+    /// How long to wait before the first retry, in milliseconds.
+    pub retry_backoff_ms: Option<u64>,
+    /// After how many failures in a row a model is left alone.
+    pub breaker_failures: Option<u32>,
+    /// For how long, in milliseconds.
+    pub breaker_cooldown_ms: Option<u64>,
+    /// How long a run may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How many tokens a run may use.
+    pub budget_tokens: Option<u64>,
+    /// How many turns a run may take.
+    pub budget_turns: Option<u32>,
+    /// How often a caller may ask.
+    pub rate: Option<Rate>,
+    /// How many tokens of a conversation's history are sent.
+    pub history_tokens: Option<u64>,
+    /// How long a conversation is kept, in milliseconds.
+    pub session_ttl_ms: Option<u64>,
+}
+
+const KEYS: &[&str] = &[
+    "endpoints",
+    "invoke",
+    "model",
+    "fallbacks",
+    "retry",
+    "breaker",
+    "timeout",
+    "budget",
+    "rate",
+    "session",
+    "agents",
+    "workflows",
+    "documents",
+];
+
+impl Service {
+    /// The contract of an agent without a service block.
+    pub fn none(source: &Arc<Source>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            endpoints: Vec::new(),
+            invoke: true,
+            model: None,
+            policy: Policy::default(),
+            agents: Vec::new(),
+            documents: None,
+            workflows: Vec::new(),
+        }
+    }
+}
+
+/// Reads the service block in `node` of the agent `slug`; the report is on the file it stands in.
+pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
+    let mut service = Service::none(report.source());
+    for Entry { key, value, .. } in yaml_settings::known_entries(node, KEYS, report) {
+        let policy = &mut service.policy;
+        match key.as_str() {
+            "endpoints" => service.endpoints = endpoint::read_all(value, slug, report),
+            "invoke" => service.invoke = yaml_settings::truth(value, report).unwrap_or(true),
+            "model" => service.model = yaml_settings::text(value, report).map(str::to_owned),
+            "fallbacks" => policy.fallbacks = yaml_settings::names(value, report),
+            "timeout" => policy.timeout_ms = yaml_settings::duration_ms(value, report),
+            "rate" => policy.rate = yaml_settings::rate(value, report),
+            "agents" => service.agents = yaml_settings::names(value, report),
+            "workflows" => service.workflows = workflow_contract::read_all(value, report),
+            "documents" => service.documents = document_collection::read(value, slug, report),
+            "retry" => {
+                for Entry { key, value, .. } in
+                    yaml_settings::known_entries(value, &["attempts", "backoff"], report)
+                {
+                    match key.as_str() {
+                        "attempts" => {
+                            policy.retry_attempts = yaml_settings::small_count(value, report)
+                        }
+                        _ => policy.retry_backoff_ms = yaml_settings::duration_ms(value, report),
+                    }
+                }
+            }
+            "breaker" => {
+                for Entry { key, value, .. } in
+                    yaml_settings::known_entries(value, &["failures", "cooldown"], report)
+                {
+                    match key.as_str() {
+                        "failures" => {
+                            policy.breaker_failures = yaml_settings::small_count(value, report)
+                        }
+                        _ => policy.breaker_cooldown_ms = yaml_settings::duration_ms(value, report),
+                    }
+                }
+            }
+            "budget" => {
+                for Entry { key, value, .. } in
+                    yaml_settings::known_entries(value, &["tokens", "turns"], report)
+                {
+                    match key.as_str() {
+                        "tokens" => policy.budget_tokens = yaml_settings::count(value, report),
+                        _ => policy.budget_turns = yaml_settings::small_count(value, report),
+                    }
+                }
+            }
+            _ => {
+                for Entry { key, value, .. } in
+                    yaml_settings::known_entries(value, &["history_tokens", "ttl"], report)
+                {
+                    match key.as_str() {
+                        "history_tokens" => {
+                            policy.history_tokens = yaml_settings::count(value, report)
+                        }
+                        _ => policy.session_ttl_ms = yaml_settings::duration_ms(value, report),
+                    }
+                }
+            }
+        }
+    }
+    if service
+        .endpoints
+        .iter()
+        .any(|endpoint| endpoint.method_name.as_str() == INVOKE_NAME)
+    {
+        service.invoke = false;
+    }
+    if service.documents.is_none() && document_collection::are_needed(&service.endpoints) {
+        service.documents = Some(Documents::of(slug));
+    }
+    if service.documents.is_some() {
+        document_collection::check_names(&service.endpoints, slug, report);
+    }
+    service
+}

@@ -1,0 +1,134 @@
+//! Paths of endpoints.
+
+use heck::ToKebabCase;
+
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::text::slug::Slug;
+use crate::yaml::node::Node;
+use crate::yaml::yaml_settings;
+
+/// Paths that the runtime serves itself; what lies below those that end in `/` too.
+const RESERVED: &[&str] = &[
+    "/auth/",
+    "/docs",
+    "/docs/",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi.json",
+    "/readyz",
+    "/v1/agents",
+    "/v1/agents/",
+    "/v1/route",
+    "/v1/runs",
+    "/v1/runs/",
+    "/v1/sessions",
+    "/v1/sessions/",
+    "/v1/workflows",
+    "/v1/workflows/",
+];
+
+/// The path in `node`: segments of letters, digits, `-`, `.`, `_` and `~`, or `{parameters}`.
+pub fn read(node: &Node, report: &mut Report) -> Option<String> {
+    let path = yaml_settings::text(node, report)?;
+    let complaint = complaint(path);
+    if let Some((message, advice)) = complaint {
+        report
+            .error(Code::BadEndpoint, node.span, message)
+            .advise(advice);
+        return None;
+    }
+    Some(path.to_owned())
+}
+
+/// The names of the parameters in `path`, in its order.
+pub fn parameters(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+/// `path` with every parameter's name left out: paths that become the same can't be told apart.
+pub fn shape(path: &str) -> String {
+    let segments: Vec<&str> = path
+        .split('/')
+        .map(|segment| {
+            if segment.starts_with('{') {
+                "{}"
+            } else {
+                segment
+            }
+        })
+        .collect();
+    segments.join("/")
+}
+
+/// The segment of a path for the endpoint `name`.
+pub fn segment(name: &str) -> String {
+    match Slug::new(name) {
+        Ok(slug) => slug.to_string(),
+        Err(_) => name.to_kebab_case(),
+    }
+}
+
+/// What is wrong with `path`, and what to do about it.
+pub fn complaint(path: &str) -> Option<(String, String)> {
+    let Some(rest) = path.strip_prefix('/') else {
+        return Some((
+            format!("the path `{path}` does not start with `/`"),
+            format!("write `/{path}`"),
+        ));
+    };
+    if rest.is_empty() || rest.ends_with('/') || rest.contains("//") {
+        return Some((
+            format!("the path `{path}` has an empty segment"),
+            "write the segments with one `/` in front of each".to_owned(),
+        ));
+    }
+    for segment in rest.split('/') {
+        let name = segment
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let fits = match name {
+            Some(name) => {
+                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                    && name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            }
+            None => {
+                segment != "."
+                    && segment != ".."
+                    && segment
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+            }
+        };
+        if !fits {
+            return Some((
+                format!("the segment `{segment}` can't stand in a path"),
+                "use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`"
+                    .to_owned(),
+            ));
+        }
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for name in parameters(path) {
+        if seen.contains(&name) {
+            return Some((
+                format!("the parameter `{name}` stands twice in the path"),
+                "give each a name of its own".to_owned(),
+            ));
+        }
+        seen.push(name);
+    }
+    let reserved = RESERVED
+        .iter()
+        .any(|own| path == *own || (own.ends_with('/') && path.starts_with(own)));
+    reserved.then(|| {
+        (
+            format!("the service itself answers `{path}`"),
+            "choose another path".to_owned(),
+        )
+    })
+}

@@ -1,0 +1,161 @@
+//! The properties of an input that come from the path and the query.
+
+use serde::Serialize;
+
+use crate::contract::endpoint_path;
+use crate::contract::method::Method;
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::schema::{Field, Schema, Type};
+
+/// A property of an input that stands in the request's path or query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// The property's name.
+    pub name: String,
+    /// Where it stands.
+    pub location: Location,
+    /// How its text is read.
+    pub kind: Kind,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// Where a parameter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Location {
+    /// In the path.
+    Path,
+    /// In the query.
+    Query,
+}
+
+/// How the text of a parameter is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Kind {
+    /// As text.
+    String,
+    /// As a whole number.
+    Integer,
+    /// As a number.
+    Number,
+    /// As `true` or `false`.
+    Boolean,
+    /// As one of several texts.
+    Strings,
+    /// As one of several whole numbers.
+    Integers,
+    /// As one of several numbers.
+    Numbers,
+    /// As one of several truth values.
+    Booleans,
+}
+
+/// The parameters of an endpoint: what its path names, and, where requests have no body, everything else.
+pub fn of(
+    method: Method,
+    path: &str,
+    input: &Schema,
+    span: Span,
+    report: &mut Report,
+) -> Vec<Parameter> {
+    let fields: &[Field] = match input.resolve(&input.ty) {
+        Type::Object(object) => &object.fields,
+        _ => {
+            if !method.has_body() {
+                let message = format!(
+                    "this input can't stand in the query of a {} request",
+                    method.name()
+                );
+                report
+                    .error(Code::BadEndpoint, input.span, message)
+                    .advise("make it an object with named properties, or take another method");
+                return Vec::new();
+            }
+            &[]
+        }
+    };
+    let mut parameters = Vec::new();
+    for name in endpoint_path::parameters(path) {
+        match fields.iter().find(|field| field.name == name) {
+            Some(field) => parameters.extend(parameter(field, Location::Path, input, report)),
+            None => {
+                let message = format!("the input has no property for the path's `{{{name}}}`");
+                report
+                    .error(Code::BadEndpoint, span, message)
+                    .advise(format!("add `{name}` to the endpoint's `input`"));
+            }
+        }
+    }
+    if !method.has_body() {
+        for field in fields {
+            if !parameters.iter().any(|known| known.name == field.name) {
+                parameters.extend(parameter(field, Location::Query, input, report));
+            }
+        }
+    }
+    parameters
+}
+
+fn parameter(
+    field: &Field,
+    location: Location,
+    input: &Schema,
+    report: &mut Report,
+) -> Option<Parameter> {
+    if location == Location::Path && !field.required {
+        let message = format!("`{}` stands in the path and is optional", field.name);
+        report
+            .error(Code::BadEndpoint, field.span, message)
+            .advise("a part of the path is always there: make the property required");
+        return None;
+    }
+    let kind = match resolve(&field.ty, input) {
+        Type::Array(array) if location == Location::Query => scalar(resolve(&array.items, input))
+            .map(|kind| match kind {
+                Kind::Integer => Kind::Integers,
+                Kind::Number => Kind::Numbers,
+                Kind::Boolean => Kind::Booleans,
+                _ => Kind::Strings,
+            }),
+        other => scalar(other),
+    };
+    let Some(kind) = kind else {
+        let place = match location {
+            Location::Path => "path",
+            Location::Query => "query",
+        };
+        let message = format!("`{}` can't stand in the {place}", field.name);
+        report.error(Code::BadEndpoint, field.span, message).advise(
+            "there is room for texts, numbers, truth values and, in the query, lists of them",
+        );
+        return None;
+    };
+    Some(Parameter {
+        name: field.name.clone(),
+        location,
+        kind,
+        required: field.required,
+    })
+}
+
+/// The type behind references and `null`.
+fn resolve<'a>(ty: &'a Type, input: &'a Schema) -> &'a Type {
+    match input.resolve(ty) {
+        Type::Nullable(inner) => resolve(inner, input),
+        ty => ty,
+    }
+}
+
+fn scalar(ty: &Type) -> Option<Kind> {
+    match ty {
+        Type::Boolean => Some(Kind::Boolean),
+        Type::Integer(_) => Some(Kind::Integer),
+        Type::Number(_) => Some(Kind::Number),
+        Type::String(_) | Type::DateTime | Type::Date | Type::Uuid | Type::Enum(_) => {
+            Some(Kind::String)
+        }
+        _ => None,
+    }
+}

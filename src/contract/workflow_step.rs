@@ -1,0 +1,338 @@
+//! One step of a workflow.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::contract::endpoint::INVOKE_NAME;
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::expression::input_template::{self, Template};
+use crate::expression::parser::parse;
+use crate::expression::{Expression, Kind};
+use crate::text::did_you_mean::did_you_mean;
+use crate::text::ident::Ident;
+use crate::yaml::node::{Entry, Node, Value};
+use crate::yaml::yaml_scalar::Scalar;
+use crate::yaml::yaml_settings::{self, Name};
+
+/// One step of a workflow: an agent that is asked.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The key of the step, unique in its workflow.
+    pub id: String,
+    /// The agent.
+    pub agent: Name,
+    /// The endpoint of the agent; none for `invoke`.
+    pub endpoint: Option<Name>,
+    /// The ids of the steps that come first. Those that it is not written of stand where the step does.
+    pub needs: Vec<Name>,
+    /// How many of those have to succeed.
+    pub join: Join,
+    /// The condition, as it is written.
+    pub when: Option<String>,
+    /// The condition, understood.
+    pub condition: Option<Expression>,
+    /// The inputs, as they are written.
+    pub with: Option<Json>,
+    /// The inputs with their holes, understood: an object.
+    pub inputs: Option<Template>,
+    /// How long one attempt may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How often it is tried, as far as it is written; see [`Step::attempts`].
+    pub attempts: Option<u32>,
+    /// The pause before the second attempt, in milliseconds, as far as it is written.
+    pub backoff_ms: Option<u64>,
+    /// What comes of a failure.
+    pub on_failure: OnFailure,
+    /// Where the id stands.
+    pub span: Span,
+}
+
+/// What comes of a step that fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The workflow ends.
+    Stop,
+    /// The step is tried again, [`RETRY_ATTEMPTS`] times in all unless it says otherwise; then the workflow ends.
+    Retry,
+    /// The workflow goes on without it.
+    Skip,
+    /// A person is asked.
+    Escalate,
+    /// The steps that need it decide, as nothing is said: the workflow ends once one of them can't begin any more.
+    Join,
+    /// Another agent is asked.
+    Fallback(Name),
+}
+
+/// How many of the needed steps have to succeed before a step begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// All of them.
+    All,
+    /// One of them.
+    Any,
+    /// So many of them.
+    Quorum(u32),
+}
+
+/// How often a step is tried that is to be tried again and doesn't say how often.
+pub const RETRY_ATTEMPTS: u32 = 3;
+
+/// The pause before a step is tried again that doesn't say how long, in milliseconds.
+pub const RETRY_BACKOFF_MS: u64 = 500;
+
+impl Step {
+    /// The name of the endpoint that it asks.
+    pub fn endpoint_name(&self) -> &str {
+        self.endpoint
+            .as_ref()
+            .map_or(INVOKE_NAME, |name| &name.text)
+    }
+
+    /// The field of its outcome in Rust; none where the id has no ASCII letter or digit.
+    pub fn field(&self) -> Option<Ident> {
+        Ident::snake(&self.id)
+    }
+
+    /// Whether the step `id` has to come first.
+    pub fn waits_for(&self, id: &str) -> bool {
+        self.needs.iter().any(|need| need.text == id)
+    }
+
+    /// How often it is tried at the most: as written, else [`RETRY_ATTEMPTS`] where a failure means another try,
+    /// else once.
+    pub fn attempts(&self) -> u32 {
+        let tries = match self.on_failure {
+            OnFailure::Retry => RETRY_ATTEMPTS,
+            _ => 1,
+        };
+        self.attempts.unwrap_or(tries)
+    }
+
+    /// The pause before the second attempt, in milliseconds.
+    pub fn backoff_ms(&self) -> u64 {
+        self.backoff_ms.unwrap_or(RETRY_BACKOFF_MS)
+    }
+}
+
+const STEP_KEYS: &[&str] = &[
+    "agent",
+    "endpoint",
+    "needs",
+    "join",
+    "when",
+    "with",
+    "timeout",
+    "retry",
+    "on_failure",
+];
+
+/// Reads `{id: agent}` or `{id: {agent: …, …}}`.
+pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<Step> {
+    let entry = match node.entries() {
+        Some([entry]) => entry,
+        _ => {
+            report
+                .error(Code::BadWorkflow, node.span, "this is no step")
+                .advise("write `id: agent`, `id: {agent: …}` or `parallel: [steps]`");
+            return None;
+        }
+    };
+    let mut step = Step {
+        id: entry.key.clone(),
+        agent: Name {
+            text: String::new(),
+            span: entry.value.span,
+        },
+        endpoint: None,
+        needs: before
+            .iter()
+            .map(|id| Name {
+                text: id.clone(),
+                span: entry.key_span,
+            })
+            .collect(),
+        join: Join::All,
+        when: None,
+        condition: None,
+        with: None,
+        inputs: None,
+        timeout_ms: None,
+        attempts: None,
+        backoff_ms: None,
+        on_failure: OnFailure::Join,
+        span: entry.key_span,
+    };
+    if entry.value.as_str().is_some() {
+        step.agent = name(&entry.value, report)?;
+        return Some(step);
+    }
+    let known = yaml_settings::known_entries(&entry.value, STEP_KEYS, report);
+    let mut join_span = entry.value.span;
+    // A key that is not known may well have been meant to name the agent.
+    let all_known = entry.value.entries().map(<[Entry]>::len) == Some(known.len());
+    for Entry { key, value, .. } in known {
+        match key.as_str() {
+            "agent" => step.agent = name(value, report)?,
+            "endpoint" => step.endpoint = name(value, report),
+            "join" => {
+                join_span = value.span;
+                step.join = join(value, report).unwrap_or(Join::All);
+            }
+            "needs" => step.needs = yaml_settings::names(value, report),
+            "when" => {
+                if let Value::Bool(boolean) = value.value {
+                    step.when = Some(boolean.to_string());
+                    step.condition = Some(Expression {
+                        kind: Kind::Boolean(boolean),
+                        span: value.span,
+                    });
+                    continue;
+                }
+                step.when = yaml_settings::text(value, report).map(str::to_owned);
+                let source = Arc::clone(report.source());
+                if step.when.is_some()
+                    && let Some(scalar) = Scalar::new(value, &source)
+                {
+                    step.condition = parse(&scalar, report);
+                }
+            }
+            "with" => {
+                step.with = Some(value.to_json());
+                match value.value {
+                    Value::Map(_) => step.inputs = input_template::read(value, report),
+                    _ => report
+                        .error(
+                            Code::BadSetting,
+                            value.span,
+                            format!("`with` holds {}", value.kind()),
+                        )
+                        .advise("it takes a mapping of inputs to values"),
+                }
+            }
+            "timeout" => step.timeout_ms = yaml_settings::duration_ms(value, report),
+            "retry" => (step.attempts, step.backoff_ms) = retry(value, report),
+            _ => step.on_failure = on_failure(value, report).unwrap_or(OnFailure::Stop),
+        }
+    }
+    check_join(&step, join_span, report);
+    if step.agent.text.is_empty() {
+        if all_known {
+            let message = format!("the step `{}` asks no agent", step.id);
+            report
+                .error(Code::BadWorkflow, step.span, message)
+                .advise("name one under `agent`");
+        }
+        return None;
+    }
+    Some(step)
+}
+
+fn name(node: &Node, report: &mut Report) -> Option<Name> {
+    yaml_settings::text(node, report).map(|text| Name {
+        text: text.to_owned(),
+        span: node.span,
+    })
+}
+
+/// How often a step is tried, and the first pause.
+fn retry(node: &Node, report: &mut Report) -> (Option<u32>, Option<u64>) {
+    if node.entries().is_none() {
+        return (yaml_settings::small_count(node, report), None);
+    }
+    let mut attempts = None;
+    let mut backoff_ms = None;
+    for Entry { key, value, .. } in
+        yaml_settings::known_entries(node, &["attempts", "backoff"], report)
+    {
+        match key.as_str() {
+            "attempts" => attempts = yaml_settings::small_count(value, report),
+            _ => backoff_ms = yaml_settings::duration_ms(value, report),
+        }
+    }
+    (attempts.or(Some(RETRY_ATTEMPTS)), backoff_ms)
+}
+
+/// Reads `all`, `any`, `quorum N` or `{quorum: N}`.
+fn join(node: &Node, report: &mut Report) -> Option<Join> {
+    let read = match node.entries() {
+        Some([entry]) if entry.key == "quorum" => {
+            return yaml_settings::small_count(&entry.value, report).map(Join::Quorum);
+        }
+        Some(_) => None,
+        None => {
+            let text = yaml_settings::text(node, report)?;
+            match text.split_once(char::is_whitespace) {
+                None if text == "all" => Some(Join::All),
+                None if text == "any" => Some(Join::Any),
+                Some(("quorum", count)) => match count.trim().parse() {
+                    Ok(count) if count > 0 => Some(Join::Quorum(count)),
+                    _ => None,
+                },
+                _ => None,
+            }
+        }
+    };
+    if read.is_none() {
+        report
+            .error(Code::BadSetting, node.span, "this is no way to join")
+            .advise("write `all`, `any` or `quorum N`, where N is a whole number above zero");
+    }
+    read
+}
+
+/// Checks that so many steps as have to succeed are needed at all.
+fn check_join(step: &Step, span: Span, report: &mut Report) {
+    let least = match step.join {
+        Join::All => 0,
+        Join::Any => 1,
+        Join::Quorum(count) => count as usize,
+    };
+    let needed = step.needs.len();
+    if least > needed {
+        let message = format!(
+            "the step `{}` waits for {least} of the steps it needs, which are {needed}",
+            step.id
+        );
+        report
+            .error(Code::BadWorkflow, span, message)
+            .advise("name more of them under `needs`, or wait for fewer");
+    }
+}
+
+fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
+    if let Some(entries) = node.entries() {
+        if let [entry] = entries
+            && entry.key == "fallback"
+        {
+            return name(&entry.value, report).map(OnFailure::Fallback);
+        }
+        report
+            .error(Code::BadSetting, node.span, "this is no way to fail")
+            .advise("write `fallback: agent`, or one of retry, skip, stop, escalate");
+        return None;
+    }
+    let text = yaml_settings::text(node, report)?;
+    match text.split_once(char::is_whitespace) {
+        None if text == "stop" => Some(OnFailure::Stop),
+        None if text == "retry" => Some(OnFailure::Retry),
+        None if text == "skip" => Some(OnFailure::Skip),
+        None if text == "escalate" => Some(OnFailure::Escalate),
+        Some(("fallback", agent)) => Some(OnFailure::Fallback(Name {
+            text: agent.trim().to_owned(),
+            span: node.span,
+        })),
+        _ => {
+            let message = format!("`{text}` is no way to fail");
+            let known = ["retry", "skip", "stop", "escalate"];
+            let otherwise = "it takes retry, skip, stop, escalate or `fallback: agent`";
+            report
+                .error(Code::BadSetting, node.span, message)
+                .advise(did_you_mean(text, known, otherwise));
+            None
+        }
+    }
+}

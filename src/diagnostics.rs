@@ -1,0 +1,198 @@
+//! What was read ([`source::Source`], [`span::Span`]) and what there is to say about it ([`Diagnostic`], [`code::Code`]).
+//!
+//! Invariant: only this folder turns a place into text (`file:line:column`). A message never repeats a secret or a control
+//! character. It imports [`text`](crate::text).
+
+pub mod code;
+pub mod source;
+pub mod span;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::{Location, Span};
+
+/// How much a diagnostic weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Nothing can be generated.
+    Error,
+    /// Something is generated, and may not be what was meant.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl Severity {
+    /// The word for it: `error`, `warning`, `note`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing to say: what, where, and what to do about it.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What kind of thing it is.
+    pub code: Code,
+    /// The file, relative to the project and with `/` between its parts.
+    pub path: String,
+    /// The text of the file, where it could be read.
+    pub source: Option<Arc<Source>>,
+    /// The place in the text.
+    pub span: Option<Span>,
+    /// What is the matter: a fragment in lower case, without a full stop.
+    pub message: String,
+    /// What to do about it, likewise.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error about the file at `path`, without a place in it.
+    pub fn error(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            path: path.into(),
+            source: None,
+            span: None,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The same diagnostic with another weight.
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// The same diagnostic, placed in a source.
+    pub fn at(mut self, source: &Arc<Source>, span: Span) -> Self {
+        self.path = source.path().to_owned();
+        self.source = Some(Arc::clone(source));
+        self.span = Some(span);
+        self
+    }
+
+    /// The same diagnostic with advice.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The place as line and column, if there is one.
+    pub fn location(&self) -> Option<Location> {
+        Some(self.source.as_ref()?.location(self.span?.start))
+    }
+}
+
+/// `path:line:column: severity[AG000]: message (help)`, on one line.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path)?;
+        if let Some(Location { line, column }) = self.location() {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(
+            f,
+            ": {}[{}]: {}",
+            self.severity.as_str(),
+            self.code,
+            self.message
+        )?;
+        match &self.help {
+            Some(help) => write!(f, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Collects what there is to say about one source.
+#[derive(Debug)]
+pub struct Report {
+    source: Arc<Source>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Report {
+    /// An empty report on `source`.
+    pub fn new(source: &Arc<Source>) -> Self {
+        Self {
+            source: Arc::clone(source),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// The source it reports on.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// Adds an error; the answer takes the help text.
+    pub fn error(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Error, code, span, message)
+    }
+
+    /// Adds a warning.
+    pub fn warning(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        self.push(Severity::Warning, code, span, message)
+    }
+
+    /// Adds a note.
+    pub fn note(&mut self, code: Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Note, code, span, message)
+    }
+
+    /// Whether there is an error among what was said.
+    pub fn has_errors(&self) -> bool {
+        has_errors(&self.diagnostics)
+    }
+
+    /// Everything that was said, in the order it was said.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.diagnostics
+    }
+
+    fn push(
+        &mut self,
+        severity: Severity,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let diagnostic = Diagnostic::error(code, "", message)
+            .with_severity(severity)
+            .at(&self.source, span);
+        let index = self.diagnostics.len();
+        self.diagnostics.push(diagnostic);
+        &mut self.diagnostics[index]
+    }
+}
+
+impl Diagnostic {
+    /// Sets the advice in place; for use on what [`Report`] answers.
+    pub fn advise(&mut self, help: impl Into<String>) {
+        self.help = Some(help.into());
+    }
+}
+
+/// Whether an error is among `diagnostics`.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics
+        .iter()
+        .any(|diagnostic| diagnostic.severity == Severity::Error)
+}

@@ -1,0 +1,65 @@
+//! Frontmatter that had to be repaired, written again as valid YAML.
+
+use std::sync::Arc;
+
+use crate::diagnostics::Report;
+use crate::diagnostics::source::Source;
+use crate::frontmatter::{self, Document, Reading};
+use crate::yaml::node::{Node, Value};
+
+/// The whole text of the file with its frontmatter as valid YAML. `document` is what was read of `source`.
+///
+/// The values and their order stay, and so does every byte of the body. What is around them is written plainly:
+/// nothing in front of the first `---`, no code fence around the file, lines that end as the first one does.
+/// Comments between the entries are not values; they go.
+///
+/// `None` where the frontmatter is valid already, or where the new text would not be read the same.
+pub fn fix(source: &Source, document: &Document) -> Option<String> {
+    if !document.repaired {
+        return None;
+    }
+    let text = source.text();
+    let body = &text[document.body.clone()];
+    let line_end = line_end(text);
+    let yaml = serde_yaml::to_string(&document.frontmatter.to_json()).ok()?;
+    let head = format!("---\n{yaml}---\n").replace('\n', line_end);
+    let fixed = format!("{head}{body}");
+    reads_the_same(source.path(), &fixed, &document.frontmatter, body).then_some(fixed)
+}
+
+fn line_end(text: &str) -> &'static str {
+    match text.find(['\n', '\r']) {
+        Some(at) if text[at..].starts_with("\r\n") => "\r\n",
+        Some(at) if text[at..].starts_with('\r') => "\r",
+        _ => "\n",
+    }
+}
+
+fn reads_the_same(path: &str, fixed: &str, frontmatter: &Node, body: &str) -> bool {
+    let source = Arc::new(Source::new(path, fixed.to_owned()));
+    match frontmatter::read(&mut Report::new(&source), true) {
+        Reading::Agent(again) => {
+            !again.repaired
+                && fixed[again.body.clone()] == *body
+                && same(&again.frontmatter, frontmatter)
+        }
+        Reading::NoFrontmatter | Reading::Unreadable => false,
+    }
+}
+
+/// Whether two values are the same, keys in the same order; where they stand does not count.
+fn same(left: &Node, right: &Node) -> bool {
+    match (&left.value, &right.value) {
+        (Value::List(left), Value::List(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(l, r)| same(l, r))
+        }
+        (Value::Map(left), Value::Map(right)) => {
+            left.len() == right.len()
+                && left
+                    .iter()
+                    .zip(right)
+                    .all(|(l, r)| l.key == r.key && same(&l.value, &r.value))
+        }
+        (left, right) => left == right,
+    }
+}

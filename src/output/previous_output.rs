@@ -1,0 +1,139 @@
+//! What earlier runs wrote into the output folder, and how to tell it from what others wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::code::Code;
+use crate::output::manifest::{self, Manifest};
+use crate::project::discover::reason;
+use crate::text::sha256;
+
+/// The manifest, and that of a run that was cut off.
+pub(crate) struct Record {
+    /// The manifest's own text, where there is one.
+    pub(crate) manifest_text: Option<String>,
+    manifest: Manifest,
+    /// The contents that are ours, by path. A run that was cut off leaves two for a path.
+    pub(crate) hashes: BTreeMap<String, BTreeSet<String>>,
+    /// The paths in lower case.
+    lower: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) interrupted: bool,
+}
+
+/// Where the content of a file on disk comes from.
+pub(crate) enum Found {
+    /// There is no file.
+    Nothing,
+    /// From us; with its hash.
+    Ours(String),
+    /// From someone else.
+    Other,
+}
+
+impl Record {
+    pub(crate) fn read(out: &Path, name: &str, force: bool) -> Result<Self, Diagnostic> {
+        let manifest_text = read_text(out, name, manifest::FILE_NAME)?;
+        let manifest = match manifest_text.as_deref().map(Manifest::parse) {
+            None => Manifest::default(),
+            Some(Ok(manifest)) => manifest,
+            Some(Err(_)) if force => Manifest::default(),
+            Some(Err(problem)) => {
+                let path = format!("{name}/{}", manifest::FILE_NAME);
+                let message = format!("the manifest can't be used: {problem}");
+                return Err(Diagnostic::error(Code::Conflict, path, message).help(
+                    "restore it, choose another output folder, or start it anew with `--force`",
+                ));
+            }
+        };
+        let pending = read_text(out, name, manifest::PENDING_NAME)?;
+        let interrupted = pending.is_some();
+        // A pending manifest that can't be read was cut off itself, before any other file was written.
+        let pending = pending
+            .and_then(|text| Manifest::parse(&text).ok())
+            .unwrap_or_default();
+        let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (path, hash) in manifest.files.iter().chain(&pending.files) {
+            hashes.entry(path.clone()).or_default().insert(hash.clone());
+        }
+        let mut lower: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in hashes.keys() {
+            lower
+                .entry(path.to_lowercase())
+                .or_default()
+                .insert(path.clone());
+        }
+        Ok(Self {
+            manifest_text,
+            manifest,
+            hashes,
+            lower,
+            interrupted,
+        })
+    }
+
+    /// Whether we wrote `bytes` at `path`; their hash is computed where it is not known yet. A checkout that only changed the line ends is not an edit.
+    pub(crate) fn judge(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Found {
+        let hash = hash.map_or_else(|| sha256::hex(bytes), str::to_owned);
+        let hashes = || {
+            self.lower
+                .get(&path.to_lowercase())
+                .into_iter()
+                .flatten()
+                .filter_map(|path| self.hashes.get(path))
+        };
+        if hashes().any(|hashes| hashes.contains(&hash)) {
+            return Found::Ours(hash);
+        }
+        if bytes.contains(&b'\r') && hashes().next().is_some() {
+            let unix = sha256::hex(&without_carriage_returns(bytes));
+            if hashes().any(|hashes| hashes.contains(&unix)) {
+                return Found::Ours(hash);
+            }
+        }
+        Found::Other
+    }
+
+    /// The hash that the manifest has for `path`.
+    pub(crate) fn recorded(&self, path: &str) -> Option<String> {
+        self.manifest.files.get(path).cloned()
+    }
+
+    /// Whether the file was known under a name that differs in case.
+    pub(crate) fn renamed(&self, path: &str) -> bool {
+        self.lower
+            .get(&path.to_lowercase())
+            .is_some_and(|known| known.iter().any(|known| known != path))
+    }
+}
+
+fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
+    let followed = bytes.iter().zip(bytes.iter().skip(1).chain(&[0]));
+    followed
+        .filter(|(byte, next)| !(**byte == b'\r' && **next == b'\n'))
+        .map(|(byte, _)| *byte)
+        .collect()
+}
+
+/// The text of one of our own files; empty where it is something else, which no manifest is.
+fn read_text(out: &Path, name: &str, file: &str) -> Result<Option<String>, Diagnostic> {
+    let path = out.join(file);
+    let read = fs::symlink_metadata(&path).and_then(|metadata| {
+        if metadata.is_file() {
+            fs::read(&path)
+        } else {
+            Ok(Vec::new())
+        }
+    });
+    match read {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            let path = format!("{name}/{file}");
+            let message = format!("the file can't be read: {}", reason(&error));
+            Err(Diagnostic::error(Code::Io, path, message))
+        }
+    }
+}

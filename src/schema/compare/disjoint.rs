@@ -1,0 +1,228 @@
+//! Whether a value of one type can be a value of another.
+
+use serde_json::{Value as Json, json};
+
+use crate::schema::compare::describe::{bounded, describe};
+use crate::schema::compare::range::{counts_meet, numbers_meet};
+use crate::schema::schema_type::{Array, EnumValue, Map, Object, Type};
+use crate::schema::schema_valid::is_valid;
+use crate::schema::typed_schema::{Typed, variants};
+
+/// Why no value is of two types at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// The names of the properties that lead there.
+    pub path: Vec<String>,
+    /// What the value is by the first type, in words.
+    pub left: String,
+    /// What the value is by the second type, in words.
+    pub right: String,
+}
+
+/// Why no value can be of both types; none where one may be. The relation is symmetric and errs on the side of "may be":
+/// what it refuses is never valid, and what it lets through the runtime still checks.
+pub fn clash(left: Typed<'_>, right: Typed<'_>) -> Option<Clash> {
+    compare(left, right, 0)
+}
+
+/// How deep types are looked into; what lies deeper counts as fitting.
+const MAX_DEPTH: usize = 24;
+
+fn compare(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Clash> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    let (left, right) = (left.resolved(), right.resolved());
+    let clash = |words: fn(Typed<'_>) -> String| {
+        Some(Clash {
+            path: Vec::new(),
+            left: words(left),
+            right: words(right),
+        })
+    };
+    match (left.ty, right.ty) {
+        (Type::Any | Type::Ref(_), _) | (_, Type::Any | Type::Ref(_)) => None,
+        (Type::Null | Type::Nullable(_), Type::Null | Type::Nullable(_))
+        | (Type::Boolean, Type::Boolean) => None,
+        (Type::Nullable(ty), _) => compare(left.with(ty), right, depth + 1),
+        (_, Type::Nullable(ty)) => compare(left, right.with(ty), depth + 1),
+        (Type::Integer(_) | Type::Number(_), Type::Integer(_) | Type::Number(_)) => {
+            if numbers_meet(left.ty, right.ty) {
+                None
+            } else {
+                clash(bounded)
+            }
+        }
+        (Type::Array(one), Type::Array(other)) => {
+            if !counts_meet(
+                (one.min_items, one.max_items),
+                (other.min_items, other.max_items),
+            ) {
+                return clash(bounded);
+            }
+            // A list that may be empty is of both types, whatever the items are.
+            let filled = |array: &Array| array.min_items.unwrap_or(0) > 0;
+            if !filled(one) && !filled(other) {
+                return None;
+            }
+            let items = compare(left.with(&one.items), right.with(&other.items), depth + 1)?;
+            Some(items.within("items"))
+        }
+        _ if is_text(left.ty) && is_text(right.ty) => {
+            if texts_meet(left.ty, right.ty) {
+                None
+            } else {
+                clash(bounded)
+            }
+        }
+        _ => {
+            let (ones, others) = (shapes(left), shapes(right));
+            let mut clashes = Vec::new();
+            for one in &ones {
+                for other in &others {
+                    clashes.push(objects(*one, left, *other, right, depth + 1)?);
+                }
+            }
+            match <[Clash; 1]>::try_from(clashes) {
+                Ok([clash]) => Some(clash),
+                Err(_) => clash(describe),
+            }
+        }
+    }
+}
+
+impl Clash {
+    fn within(mut self, name: &str) -> Self {
+        self.path.insert(0, name.to_owned());
+        self
+    }
+}
+
+/// One form of an object.
+#[derive(Clone, Copy)]
+enum Shape<'a> {
+    Object(&'a Object),
+    Map(&'a Map),
+}
+
+/// The forms that an object of the type may have; none where the type is no object.
+fn shapes<'a>(typed: Typed<'a>) -> Vec<Shape<'a>> {
+    match typed.ty {
+        Type::Object(object) => vec![Shape::Object(object)],
+        Type::Map(map) => vec![Shape::Map(map)],
+        Type::OneOf(one_of) => variants(typed, one_of).map(Shape::Object).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What the value of a property is.
+enum Property<'a> {
+    Missing,
+    Unknown,
+    Known(&'a Type),
+}
+
+impl<'a> Shape<'a> {
+    fn property(self, name: &str) -> Property<'a> {
+        match self {
+            Self::Map(map) => Property::Known(&map.values),
+            Self::Object(object) => match object.fields.iter().find(|field| field.name == name) {
+                Some(field) => Property::Known(&field.ty),
+                None if object.closed => Property::Missing,
+                None => object
+                    .extra
+                    .as_deref()
+                    .map_or(Property::Unknown, Property::Known),
+            },
+        }
+    }
+
+    fn required(self) -> impl Iterator<Item = &'a str> {
+        let fields = match self {
+            Self::Object(object) => object.fields.as_slice(),
+            Self::Map(_) => &[],
+        };
+        fields
+            .iter()
+            .filter(|field| field.required)
+            .map(|field| field.name.as_str())
+    }
+}
+
+/// Why no object is of both forms. Only properties that one of them requires can keep an object from being both.
+fn objects<'a>(
+    one: Shape<'a>,
+    left: Typed<'a>,
+    other: Shape<'a>,
+    right: Typed<'a>,
+    depth: usize,
+) -> Option<Clash> {
+    one.required().chain(other.required()).find_map(|name| {
+        let (left, right) = match (one.property(name), other.property(name)) {
+            (Property::Missing, Property::Known(ty)) => {
+                ("nothing".to_owned(), describe(right.with(ty)))
+            }
+            (Property::Known(ty), Property::Missing) => {
+                (describe(left.with(ty)), "nothing".to_owned())
+            }
+            (Property::Known(one), Property::Known(other)) => {
+                let clash = compare(left.with(one), right.with(other), depth)?;
+                return Some(clash.within(name));
+            }
+            _ => return None,
+        };
+        let path = vec![name.to_owned()];
+        Some(Clash { path, left, right })
+    })
+}
+
+fn is_text(ty: &Type) -> bool {
+    matches!(
+        ty,
+        Type::String(_) | Type::DateTime | Type::Date | Type::Uuid | Type::Enum(_)
+    )
+}
+
+fn texts_meet(left: &Type, right: &Type) -> bool {
+    match (left, right) {
+        (Type::Enum(values), other) | (other, Type::Enum(values)) => {
+            let schema = text_schema(other);
+            let valid = |value: &EnumValue| is_valid(&json!(value.value), &schema, &Json::Null);
+            values.iter().any(valid)
+        }
+        (Type::String(one), Type::String(other)) => counts_meet(
+            (one.min_length, one.max_length),
+            (other.min_length, other.max_length),
+        ),
+        (Type::String(_), _) | (_, Type::String(_)) => true,
+        (left, right) => left == right,
+    }
+}
+
+/// The JSON Schema of a type of text.
+fn text_schema(ty: &Type) -> Json {
+    let mut schema = json!({ "type": "string" });
+    match ty {
+        Type::Enum(values) => {
+            schema["enum"] = values.iter().map(|value| json!(value.value)).collect();
+        }
+        Type::DateTime => schema["format"] = json!("date-time"),
+        Type::Date => schema["format"] = json!("date"),
+        Type::Uuid => schema["format"] = json!("uuid"),
+        Type::String(text) => {
+            for (keyword, count) in [
+                ("minLength", text.min_length),
+                ("maxLength", text.max_length),
+            ] {
+                if let Some(count) = count {
+                    schema[keyword] = json!(count);
+                }
+            }
+            if let Some(pattern) = &text.pattern {
+                schema["pattern"] = json!(pattern);
+            }
+        }
+        _ => {}
+    }
+    schema
+}

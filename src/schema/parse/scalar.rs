@@ -1,0 +1,283 @@
+//! Reads schemas of text and numbers.
+
+use crate::diagnostics::code::Code;
+use crate::schema::parse::cursor::Part;
+use crate::schema::parse::keywords::{Topic, wrong_kind};
+use crate::schema::schema_type::{Bounds, Integer, Text, TextFormat, Type};
+use crate::yaml::node::Value;
+
+/// The type of text that `part` describes.
+pub fn text(part: &mut Part<'_, '_>) -> Option<Type> {
+    let mut good = part.check(&[Topic::Kind, Topic::Text, Topic::Format], "text");
+    let mut text = Text {
+        min_length: count(part, "minLength", &mut good),
+        max_length: count(part, "maxLength", &mut good),
+        ..Text::default()
+    };
+    good &= ordered(
+        part,
+        "minLength",
+        text.min_length,
+        "maxLength",
+        text.max_length,
+    );
+    if let Some(node) = part.node.get("pattern") {
+        match node.as_str().map(regex_lite::Regex::new) {
+            Some(Ok(regex)) => text.pattern = Some(regex.as_str().to_owned()),
+            Some(Err(error)) => {
+                let message = format!("the pattern can't be checked: {error}");
+                part.reader
+                    .report
+                    .error(Code::BadSchema, node.span, message)
+                    .advise("use a regular expression without look-around and back-references");
+                good = false;
+            }
+            None => {
+                wrong_kind("pattern", node, "a regular expression", part.reader.report);
+                good = false;
+            }
+        }
+    }
+    let typed = match format(part, &mut good) {
+        Some("date-time") => Type::DateTime,
+        Some("date") => Type::Date,
+        Some("uuid") => Type::Uuid,
+        format => {
+            text.format = format.and_then(TextFormat::from_name);
+            if let Some(other) = format.filter(|_| text.format.is_none()) {
+                unchecked(part, other);
+            }
+            return good.then_some(Type::String(text));
+        }
+    };
+    for keyword in ["minLength", "maxLength", "pattern"] {
+        if let Some(entry) = part.node.entry(keyword) {
+            let message = format!("`{keyword}` stands beside a format that has a type of its own");
+            part.reader
+                .report
+                .error(Code::UnsupportedSchema, entry.key_span, message)
+                .advise(format!("leave out `{keyword}` or `format`"));
+            good = false;
+        }
+    }
+    good.then_some(typed)
+}
+
+/// The type of the whole number that `part` describes.
+pub fn integer(part: &mut Part<'_, '_>) -> Option<Type> {
+    let topics = [Topic::Kind, Topic::Number, Topic::Format];
+    let mut good = part.check(&topics, "a whole number");
+    let narrow = match format(part, &mut good) {
+        Some("int32") => true,
+        Some("int64") | None => false,
+        Some(other) => {
+            unchecked(part, other);
+            false
+        }
+    };
+    let mut bound = |part: &mut Part<'_, '_>, keyword| {
+        let advice = "write a whole number, or make the type `number`";
+        whole(part, keyword, "of 64 bits", advice, &mut good)
+    };
+    let bounds = Bounds {
+        minimum: bound(part, "minimum"),
+        maximum: bound(part, "maximum"),
+        exclusive_minimum: bound(part, "exclusiveMinimum"),
+        exclusive_maximum: bound(part, "exclusiveMaximum"),
+        multiple_of: bound(part, "multipleOf"),
+    };
+    if good {
+        good = has_multiple(part, &bounds);
+    }
+    good.then_some(Type::Integer(Integer { bounds, narrow }))
+}
+
+/// The type of the number that `part` describes.
+pub fn number(part: &mut Part<'_, '_>) -> Option<Type> {
+    let mut good = part.check(&[Topic::Kind, Topic::Number, Topic::Format], "a number");
+    if let Some(other) = format(part, &mut good).filter(|name| !matches!(*name, "float" | "double"))
+    {
+        unchecked(part, other);
+    }
+    let mut bound = |part: &mut Part<'_, '_>, keyword| {
+        let node = part.node.get(keyword)?;
+        match &node.value {
+            Value::Number(number) => number.as_f64(),
+            _ => {
+                wrong_kind(keyword, node, "a number", part.reader.report);
+                good = false;
+                None
+            }
+        }
+    };
+    let bounds = Bounds {
+        minimum: bound(part, "minimum"),
+        maximum: bound(part, "maximum"),
+        exclusive_minimum: bound(part, "exclusiveMinimum"),
+        exclusive_maximum: bound(part, "exclusiveMaximum"),
+        multiple_of: bound(part, "multipleOf"),
+    };
+    if bounds.multiple_of.is_some_and(|step| step <= 0.0) {
+        not_positive(part);
+        good = false;
+    }
+    let least = bounds.minimum.unwrap_or(f64::NEG_INFINITY);
+    let above = bounds.exclusive_minimum.unwrap_or(f64::NEG_INFINITY);
+    let most = bounds.maximum.unwrap_or(f64::INFINITY);
+    let below = bounds.exclusive_maximum.unwrap_or(f64::INFINITY);
+    let between = |value: f64| value >= least && value > above && value <= most && value < below;
+    let fits = match bounds.multiple_of {
+        // The first multiple may be the one that is excluded.
+        Some(step) if step > 0.0 && least.max(above).is_finite() => {
+            let first = (least.max(above) / step).ceil();
+            between(first * step) || between((first + 1.0) * step)
+        }
+        _ => least <= most && least < below && above < most && above < below,
+    };
+    if !fits {
+        contradiction(part);
+        good = false;
+    }
+    good.then_some(Type::Number(bounds))
+}
+
+/// The whole number from 0 under `keyword`; `good` becomes false where it is something else.
+pub fn count(part: &mut Part<'_, '_>, keyword: &str, good: &mut bool) -> Option<u64> {
+    whole(part, keyword, "from 0", "write a number such as 1", good)
+}
+
+/// Whether the count under `min` is not above the one under `max`; if it is, that is reported.
+pub fn ordered(
+    part: &mut Part<'_, '_>,
+    min: &str,
+    least: Option<u64>,
+    max: &str,
+    most: Option<u64>,
+) -> bool {
+    let (Some(least), Some(most), Some(entry)) = (least, most, part.node.entry(max)) else {
+        return true;
+    };
+    if least > most {
+        let message = format!("`{min}` is {least} and `{max}` is {most}");
+        part.reader
+            .report
+            .error(Code::BadSchema, entry.key_span, message)
+            .advise("no value is like that; change one of them");
+    }
+    least <= most
+}
+
+fn format<'n>(part: &mut Part<'n, '_>, good: &mut bool) -> Option<&'n str> {
+    let node = part.node.get("format")?;
+    let name = node.as_str();
+    if name.is_none() {
+        wrong_kind("format", node, "the name of a format", part.reader.report);
+        *good = false;
+    }
+    name
+}
+
+fn unchecked(part: &mut Part<'_, '_>, name: &str) {
+    let Some(node) = part.node.get("format") else {
+        return;
+    };
+    let message = format!("nothing checks the format {name:?}");
+    part.reader
+        .report
+        .note(Code::UnsupportedSchema, node.span, message)
+        .advise("it is kept as documentation");
+}
+
+/// The whole number under `keyword`; `good` becomes false where it is something else, or outside the `range` of a `T`.
+fn whole<T: TryFrom<i128>>(
+    part: &mut Part<'_, '_>,
+    keyword: &str,
+    range: &str,
+    advice: &str,
+    good: &mut bool,
+) -> Option<T> {
+    let node = part.node.get(keyword)?;
+    let value = match &node.value {
+        Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(signed), ..) => Some(i128::from(signed)),
+            (_, Some(unsigned), _) => Some(i128::from(unsigned)),
+            (.., Some(float)) if float.fract() == 0.0 && float.abs() < 9e15 => Some(float as i128),
+            _ => None,
+        },
+        _ => None,
+    };
+    let value = value.and_then(|value| T::try_from(value).ok());
+    if value.is_none() {
+        let message = format!("`{keyword}` is not a whole number {range}");
+        part.reader
+            .report
+            .error(Code::BadSchema, node.span, message)
+            .advise(advice);
+        *good = false;
+    }
+    value
+}
+
+/// Whether there is a number within the bounds; if not, that is reported.
+fn has_multiple(part: &mut Part<'_, '_>, bounds: &Bounds<i64>) -> bool {
+    let step = i128::from(bounds.multiple_of.unwrap_or(1));
+    if step <= 0 {
+        not_positive(part);
+        return false;
+    }
+    let least = [
+        bounds.minimum.map(i128::from),
+        bounds.exclusive_minimum.map(|v| i128::from(v) + 1),
+    ]
+    .into_iter()
+    .flatten()
+    .max();
+    let most = [
+        bounds.maximum.map(i128::from),
+        bounds.exclusive_maximum.map(|v| i128::from(v) - 1),
+    ]
+    .into_iter()
+    .flatten()
+    .min();
+    let (Some(least), Some(most)) = (least, most) else {
+        return true;
+    };
+    let first = least.div_euclid(step) * step + if least.rem_euclid(step) == 0 { 0 } else { step };
+    if first > most {
+        contradiction(part);
+    }
+    first <= most
+}
+
+fn not_positive(part: &mut Part<'_, '_>) {
+    if let Some(node) = part.node.get("multipleOf") {
+        part.reader
+            .report
+            .error(
+                Code::BadSchema,
+                node.span,
+                "`multipleOf` is not greater than 0",
+            )
+            .advise("write a number greater than 0");
+    }
+}
+
+fn contradiction(part: &mut Part<'_, '_>) {
+    let is_bound = |key: &str| {
+        matches!(
+            key,
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum"
+        )
+    };
+    let bounds = part.entries.iter().rev().find(|entry| is_bound(&entry.key));
+    if let Some(entry) = bounds {
+        part.reader
+            .report
+            .error(
+                Code::BadSchema,
+                entry.key_span,
+                "no number is within the bounds",
+            )
+            .advise("change one of the bounds");
+    }
+}

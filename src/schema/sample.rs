@@ -1,0 +1,214 @@
+//! Makes up a value for a schema.
+
+use serde_json::{Map, Value};
+
+use crate::schema::sample_scalar::{count, integer, number, sample_text, text};
+use crate::schema::schema_valid::{definition, is_valid};
+
+/// A value that is valid under `schema`, which is canonical; the same one each time. What the author
+/// gave as an example or default is preferred. None where no value comes to mind, such as for a
+/// pattern without an example.
+pub fn example(schema: &Value) -> Option<Value> {
+    let mut maker = Maker {
+        root: schema,
+        open: Vec::new(),
+        steps: 0,
+    };
+    let value = maker.make(schema, "", 0, 0)?;
+    is_valid(&value, schema, schema).then_some(value)
+}
+
+/// The most schemas that are looked at before giving up.
+const MAX_STEPS: usize = 20_000;
+/// How deep an object may lie and still show its optional properties.
+const SHOWN_DEPTH: usize = 3;
+
+struct Maker<'a> {
+    root: &'a Value,
+    /// The definitions whose values are being made.
+    open: Vec<String>,
+    steps: usize,
+}
+
+impl Maker<'_> {
+    /// A value for `schema`, that of a property called `name`; with another `vary`, another value
+    /// where there is one.
+    fn make(&mut self, schema: &Value, name: &str, depth: usize, vary: usize) -> Option<Value> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return None;
+        }
+        if let Some(value) = self.given(schema, vary) {
+            return Some(value);
+        }
+        let nothing = Map::new();
+        let keywords = schema.as_object().unwrap_or(&nothing);
+        let value = self.make_kind(keywords, name, depth, vary)?;
+        is_valid(&value, schema, self.root).then_some(value)
+    }
+
+    fn make_kind(
+        &mut self,
+        keywords: &Map<String, Value>,
+        name: &str,
+        depth: usize,
+        vary: usize,
+    ) -> Option<Value> {
+        if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
+            return self.make_definition(reference, name, depth, vary);
+        }
+        if let Some(Value::Array(schemas)) = keywords.get("oneOf").or_else(|| keywords.get("anyOf"))
+        {
+            let mut null = None;
+            for schema in schemas {
+                match self.make(schema, name, depth, vary) {
+                    Some(Value::Null) => null = Some(Value::Null),
+                    Some(value) => return Some(value),
+                    None => {}
+                }
+            }
+            return null;
+        }
+        if let Some(constant) = keywords.get("const") {
+            return (vary == 0).then(|| constant.clone());
+        }
+        if let Some(Value::Array(values)) = keywords.get("enum") {
+            return values.get(vary).cloned();
+        }
+        let kinds = match keywords.get("type") {
+            Some(Value::Array(kinds)) => kinds.as_slice(),
+            Some(kind) => std::slice::from_ref(kind),
+            None => &[],
+        };
+        let kind = kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|kind| *kind != "null");
+        match kind {
+            Some("boolean") if vary < 2 => Some(Value::Bool(vary == 0)),
+            Some("integer") => integer(keywords, vary),
+            Some("number") => number(keywords, vary),
+            Some("string") => text(keywords, name, vary),
+            Some("array") => self.make_list(keywords, name, depth),
+            Some("object") => self.make_object(keywords, depth, vary),
+            Some(_) => None,
+            None if kinds.is_empty() => Some(Value::from(sample_text(keywords, name, vary))),
+            None => (vary == 0).then_some(Value::Null),
+        }
+    }
+
+    fn given(&self, schema: &Value, vary: usize) -> Option<Value> {
+        let examples = schema.get("examples").and_then(Value::as_array);
+        let given = examples.into_iter().flatten().chain(schema.get("default"));
+        given
+            .filter(|value| is_valid(value, schema, self.root))
+            .nth(vary)
+            .cloned()
+    }
+
+    fn make_definition(
+        &mut self,
+        reference: &str,
+        name: &str,
+        depth: usize,
+        vary: usize,
+    ) -> Option<Value> {
+        // The smallest value of a definition never holds another value of the same one.
+        if self.open.iter().any(|open| open == reference) {
+            return None;
+        }
+        let schema = definition(reference, self.root)?;
+        self.open.push(reference.to_owned());
+        let value = self.make(schema, name, depth, vary);
+        self.open.pop();
+        value
+    }
+
+    fn make_list(
+        &mut self,
+        keywords: &Map<String, Value>,
+        name: &str,
+        depth: usize,
+    ) -> Option<Value> {
+        let min = count(keywords, "minItems").unwrap_or(0);
+        let max = count(keywords, "maxItems").unwrap_or(usize::MAX);
+        let wanted = min.max(1).min(max);
+        let unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
+        let anything = Value::Bool(true);
+        let schema = keywords.get("items").unwrap_or(&anything);
+        let mut items: Vec<Value> = Vec::new();
+        let mut vary = 0;
+        while items.len() < wanted {
+            let Some(item) = self.make(schema, name, depth + 1, vary) else {
+                break;
+            };
+            if unique {
+                vary += 1;
+            }
+            if !unique || !items.contains(&item) {
+                items.push(item);
+            } else if vary > 2 * wanted + 10 {
+                break;
+            }
+        }
+        (items.len() >= min).then_some(Value::Array(items))
+    }
+
+    fn make_object(
+        &mut self,
+        keywords: &Map<String, Value>,
+        depth: usize,
+        vary: usize,
+    ) -> Option<Value> {
+        let mut object = Map::new();
+        let required: Vec<&str> = keywords
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        for (name, schema) in keywords
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let must = required.contains(&name.as_str());
+            if !must && depth >= SHOWN_DEPTH {
+                continue;
+            }
+            // A property that has only one value keeps it; others make the object another one.
+            let value = self
+                .make(schema, name, depth + 1, vary)
+                .or_else(|| self.make(schema, name, depth + 1, 0));
+            match value {
+                Some(value) => {
+                    object.insert(name.clone(), value);
+                }
+                None if must => return None,
+                None => {}
+            }
+        }
+        let min = count(keywords, "minProperties").unwrap_or(0);
+        let max = count(keywords, "maxProperties").unwrap_or(usize::MAX);
+        let shown = usize::from(!keywords.contains_key("properties") && depth < SHOWN_DEPTH);
+        let wanted = min.max(shown).min(max);
+        if let Some(values @ Value::Object(_)) = keywords.get("additionalProperties") {
+            while object.len() < wanted {
+                let name = match object.len() {
+                    0 if vary == 0 => "name".to_owned(),
+                    index => format!("name{}", index + 1 + vary),
+                };
+                match self.make(values, &name, depth + 1, 0) {
+                    Some(value) => object.insert(name, value),
+                    None => break,
+                };
+            }
+        }
+        while object.len() < min {
+            object.insert(format!("name{}", object.len() + 1), Value::from("text"));
+        }
+        Some(Value::Object(object))
+    }
+}

@@ -1,0 +1,238 @@
+//! The types that schemas are read into.
+
+use crate::diagnostics::span::Span;
+
+/// What a schema says a value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Type {
+    /// Any JSON value.
+    Any,
+    /// Null and nothing else.
+    Null,
+    /// True or false.
+    Boolean,
+    /// A whole number.
+    Integer(Integer),
+    /// A number.
+    Number(Bounds<f64>),
+    /// Text that is not one of the typed formats.
+    String(Text),
+    /// An RFC 3339 date and time (`format: date-time`).
+    DateTime,
+    /// An RFC 3339 date (`format: date`).
+    Date,
+    /// A UUID (`format: uuid`).
+    Uuid,
+    /// One of some texts, in the order of the source.
+    Enum(Vec<EnumValue>),
+    /// A list.
+    Array(Box<Array>),
+    /// An object of any property names.
+    Map(Box<Map>),
+    /// An object of known property names.
+    Object(Object),
+    /// One of some objects, which a property tells apart.
+    OneOf(OneOf),
+    /// The type or null.
+    Nullable(Box<Type>),
+    /// A definition of the same schema, by its name.
+    Ref(String),
+}
+
+/// The bounds of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Bounds<T> {
+    /// The least value.
+    pub minimum: Option<T>,
+    /// The greatest value.
+    pub maximum: Option<T>,
+    /// What the value is greater than.
+    pub exclusive_minimum: Option<T>,
+    /// What the value is less than.
+    pub exclusive_maximum: Option<T>,
+    /// What divides the value.
+    pub multiple_of: Option<T>,
+}
+
+/// A whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Integer {
+    /// Its bounds.
+    pub bounds: Bounds<i64>,
+    /// Whether it has 32 bits (`format: int32`) instead of 64.
+    pub narrow: bool,
+}
+
+/// Text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Text {
+    /// The least number of characters.
+    pub min_length: Option<u64>,
+    /// The greatest number of characters.
+    pub max_length: Option<u64>,
+    /// A regular expression that is found in it; `regex-lite` compiles it.
+    pub pattern: Option<String>,
+    /// A format that the runtime checks.
+    pub format: Option<TextFormat>,
+}
+
+/// A format of text that the runtime checks and that has no type of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFormat {
+    /// An e-mail address.
+    Email,
+    /// A host name.
+    Hostname,
+    /// An IPv4 address.
+    Ipv4,
+    /// An IPv6 address.
+    Ipv6,
+    /// A JSON Pointer.
+    JsonPointer,
+    /// A time of day with an offset.
+    Time,
+    /// A URI with a scheme.
+    Uri,
+    /// A URI, or a relative reference.
+    UriReference,
+}
+
+impl TextFormat {
+    /// Every format, in the order of the names.
+    pub const ALL: [Self; 8] = [
+        Self::Email,
+        Self::Hostname,
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::JsonPointer,
+        Self::Time,
+        Self::Uri,
+        Self::UriReference,
+    ];
+
+    /// The name in JSON Schema, such as `uri-reference`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Hostname => "hostname",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::JsonPointer => "json-pointer",
+            Self::Time => "time",
+            Self::Uri => "uri",
+            Self::UriReference => "uri-reference",
+        }
+    }
+
+    /// The format called `name`, if the runtime checks it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.as_str() == name)
+    }
+}
+
+/// One value of an enum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnumValue {
+    /// The text.
+    pub value: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// What the items are.
+    pub items: Type,
+    /// The least number of items.
+    pub min_items: Option<u64>,
+    /// The greatest number of items.
+    pub max_items: Option<u64>,
+    /// Whether no two items are equal.
+    pub unique: bool,
+}
+
+/// An object of any property names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Map {
+    /// What the values are.
+    pub values: Type,
+    /// The least number of properties.
+    pub min_properties: Option<u64>,
+    /// The greatest number of properties.
+    pub max_properties: Option<u64>,
+}
+
+/// An object of known property names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Object {
+    /// Its title or description.
+    pub description: Option<String>,
+    /// Its properties, in the order of the source.
+    pub fields: Vec<Field>,
+    /// Whether other properties are refused.
+    pub closed: bool,
+    /// What the values of other properties are; none where they are refused or ignored.
+    pub extra: Option<Box<Type>>,
+}
+
+/// A property of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// The name in JSON.
+    pub name: String,
+    /// Whether it must be there.
+    pub required: bool,
+    /// Its description, or its title.
+    pub description: Option<String>,
+    /// What its value is.
+    pub ty: Type,
+    /// Where its name stands.
+    pub span: Span,
+}
+
+/// One of some objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OneOf {
+    /// The property that tells them apart.
+    pub tag: String,
+    /// The objects, in the order of the source.
+    pub variants: Vec<Variant>,
+}
+
+/// One of the objects of a [`OneOf`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// The value of the tag.
+    pub value: String,
+    /// The object, with the tag among its properties.
+    pub content: VariantContent,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Where the object of a [`Variant`] is described.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VariantContent {
+    /// In its place.
+    Object(Object),
+    /// In a definition, which is an object.
+    Ref(String),
+}
+
+impl Type {
+    /// The kind of value in words, for messages: "a list", "text".
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Any => "any value",
+            Self::Null => "null",
+            Self::Boolean => "true or false",
+            Self::Integer(_) | Self::Number(_) => "a number",
+            Self::String(_) | Self::DateTime | Self::Date | Self::Uuid | Self::Enum(_) => "text",
+            Self::Array(_) => "a list",
+            Self::Map(_) | Self::Object(_) | Self::OneOf(_) => "an object",
+            Self::Nullable(_) => "null or something",
+            Self::Ref(_) => "a definition",
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The agent that a source describes.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::frontmatter::known_keys;
+use crate::frontmatter::{self, Document, Reading};
+use crate::spec::example_blocks::{self, Example};
+use crate::spec::tool_list::{self, Tool};
+use crate::text::printable::is_hidden;
+use crate::text::slug::{MAX_SLUG_BYTES, Slug, SlugError};
+use crate::yaml::node::{Node, Value};
+
+/// One agent, as its file describes it.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// The file.
+    pub source: Arc<Source>,
+    /// The name as the author wrote it, or the file's without its ending.
+    pub name: String,
+    /// Where the name stands; the start of the file if it does not.
+    pub name_span: Span,
+    /// The name in paths.
+    pub slug: Slug,
+    /// The whole description.
+    pub description: String,
+    /// The description on one line, without its examples; never empty.
+    pub summary: String,
+    /// The examples in the description.
+    pub examples: Vec<Example>,
+    /// The model or model alias, if one is named.
+    pub model: Option<String>,
+    /// The tools the agent may use; `None` leaves it unrestricted.
+    pub tools: Option<Vec<Tool>>,
+    /// Every key as it was read.
+    pub frontmatter: Node,
+    /// Whether the frontmatter is not valid YAML and was read as it was plainly meant.
+    pub repaired: bool,
+    prompt: Prompt,
+}
+
+#[derive(Debug, Clone)]
+enum Prompt {
+    /// The bytes of the source in this range.
+    Body(Range<usize>),
+    /// The value of the key `prompt`.
+    Key(String),
+}
+
+impl Spec {
+    /// The prompt, byte for byte.
+    pub fn prompt(&self) -> &str {
+        match &self.prompt {
+            Prompt::Body(range) => &self.source.text()[range.clone()],
+            Prompt::Key(text) => text,
+        }
+    }
+
+    /// The line of the file the body starts on, from 1; `None` where the prompt is a key.
+    pub fn body_line(&self) -> Option<usize> {
+        match &self.prompt {
+            Prompt::Body(range) => Some(self.source.location(range.start).line),
+            Prompt::Key(_) => None,
+        }
+    }
+}
+
+/// Reads the agent in the report's source: a Markdown file with frontmatter, or a YAML file with a key
+/// `prompt`. `None` where there is no agent in it; the report says why.
+pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
+    let source = Arc::clone(report.source());
+    let (frontmatter, prompt, repaired) = if is_yaml(source.path()) {
+        let frontmatter = frontmatter::read_yaml(report)?;
+        let prompt = prompt_key(&frontmatter, report)?;
+        (frontmatter, prompt, false)
+    } else {
+        match frontmatter::read(report, strict) {
+            Reading::Agent(Document {
+                frontmatter,
+                body,
+                repaired,
+            }) => (frontmatter, Prompt::Body(body), repaired),
+            Reading::NoFrontmatter => {
+                report
+                    .note(
+                        Code::NoFrontmatter,
+                        Span::default(),
+                        "the file has no frontmatter",
+                    )
+                    .advise("it is left out; an agent's file starts with a line `---`");
+                return None;
+            }
+            Reading::Unreadable => return None,
+        }
+    };
+    known_keys::check(&frontmatter, report);
+    check_hidden(report);
+    let (name, name_span, slug) = name(&frontmatter, report)?;
+    let description = description(&frontmatter, report);
+    let example_blocks::Description { summary, examples } = example_blocks::parse(&description);
+    let summary = if summary.is_empty() {
+        format!("The agent {name}.")
+    } else {
+        summary
+    };
+    let spec = Spec {
+        name_span,
+        slug,
+        summary,
+        examples,
+        model: model(&frontmatter, report),
+        tools: tools(&frontmatter, report),
+        name,
+        description,
+        frontmatter,
+        repaired,
+        prompt,
+        source,
+    };
+    if spec.prompt().trim().is_empty() {
+        let end = spec.source.text().len();
+        report
+            .warning(Code::BodyEmpty, Span::new(end, end), "the prompt is empty")
+            .advise("write below the frontmatter what the agent is to do");
+    }
+    Some(spec)
+}
+
+/// Whether the file at `path` is written in YAML, by its ending.
+pub fn is_yaml(path: &str) -> bool {
+    path.ends_with(".yaml") || path.ends_with(".yml")
+}
+
+/// The name of the file at `path` without its folder and its ending.
+pub fn stem(path: &str) -> &str {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+}
+
+/// A scalar as the text it was written as; `None` for nothing, lists and mappings.
+pub fn scalar_text(node: &Node) -> Option<Cow<'_, str>> {
+    match &node.value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        Value::Bool(truth) => Some(Cow::Owned(truth.to_string())),
+        Value::Null | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+fn prompt_key(frontmatter: &Node, report: &mut Report) -> Option<Prompt> {
+    match frontmatter.get("prompt") {
+        Some(prompt) => match scalar_text(prompt) {
+            Some(text) => Some(Prompt::Key(text.into_owned())),
+            None => {
+                let message = format!("`prompt` holds {}", prompt.kind());
+                report
+                    .error(Code::WrongType, prompt.span, message)
+                    .advise("it takes the text of the prompt");
+                None
+            }
+        },
+        None => {
+            report
+                .error(
+                    Code::BodyEmpty,
+                    Span::default(),
+                    "the agent has no `prompt`",
+                )
+                .advise(
+                    "a YAML file in this folder is an agent; write its prompt under `prompt: |`",
+                );
+            None
+        }
+    }
+}
+
+fn name(frontmatter: &Node, report: &mut Report) -> Option<(String, Span, Slug)> {
+    let stem = stem(report.source().path()).to_owned();
+    let written = frontmatter.get("name").and_then(|node| {
+        let text = scalar_text(node)?.trim().to_owned();
+        (!text.is_empty()).then_some((text, node.span))
+    });
+    let (name, span) = match written {
+        Some(written) => written,
+        None => {
+            let span = frontmatter
+                .get("name")
+                .map_or(Span::default(), |node| node.span);
+            report
+                .warning(Code::NameMissing, span, "the agent has no name")
+                .advise(format!(
+                    "it is called `{stem}`, as its file is; write `name: {stem}`"
+                ));
+            (stem.clone(), span)
+        }
+    };
+    match Slug::new(&name) {
+        Ok(slug) => Some((name, span, slug)),
+        Err(SlugError::TooLong) => {
+            let message = format!("the name has {} characters", name.chars().count());
+            report
+                .error(Code::NameUnusable, span, message)
+                .advise(format!(
+                    "keep it under {MAX_SLUG_BYTES}: files and routes are named after it"
+                ));
+            None
+        }
+        Err(SlugError::Empty) => match Slug::new(&stem) {
+            Ok(slug) => {
+                report
+                    .warning(
+                        Code::NameUnusable,
+                        span,
+                        "no file or route can be named like that",
+                    )
+                    .advise(format!("they are named `{slug}`, as the agent's file is"));
+                Some((name, span, slug))
+            }
+            Err(_) => {
+                report
+                    .error(Code::NameUnusable, span, "no file or route can be named like that")
+                    .advise("use the letters a to z, digits and hyphens in `name` or in the file's name");
+                None
+            }
+        },
+    }
+}
+
+fn description(frontmatter: &Node, report: &mut Report) -> String {
+    let text = frontmatter.get("description").and_then(scalar_text);
+    match text {
+        Some(text) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => {
+            let span = frontmatter
+                .entry("description")
+                .map_or(Span::default(), |entry| entry.key_span);
+            report
+                .warning(
+                    Code::DescriptionMissing,
+                    span,
+                    "the agent has no description",
+                )
+                .advise("say under `description` when it is the one to ask");
+            String::new()
+        }
+    }
+}
+
+fn model(frontmatter: &Node, report: &mut Report) -> Option<String> {
+    let node = frontmatter.get("model")?;
+    let first = match &node.value {
+        Value::Null => return None,
+        Value::List(models) => models.first().and_then(scalar_text),
+        _ => scalar_text(node),
+    };
+    if first.is_none() {
+        let message = format!("`model` holds {}", node.kind());
+        report
+            .error(Code::WrongType, node.span, message)
+            .advise("it takes the name of a model, such as `sonnet`");
+    }
+    let model = first?.trim().to_owned();
+    (!model.is_empty()).then_some(model)
+}
+
+fn tools(frontmatter: &Node, report: &mut Report) -> Option<Vec<Tool>> {
+    let node = ["tools", "allowed-tools", "allowedTools"]
+        .iter()
+        .find_map(|key| frontmatter.get(key))
+        .filter(|node| node.value != Value::Null)?;
+    match tool_list::parse(node) {
+        Some(tools) => {
+            note_built_in(&tools, report);
+            Some(tools.into_iter().map(|(tool, _)| tool).collect())
+        }
+        None => {
+            // A restriction that can't be read must not be lost: the agent would get every tool.
+            let message = format!("`tools` holds {}", node.kind());
+            report
+                .error(Code::WrongType, node.span, message)
+                .advise("it takes `Read, Grep`, or a list of such names");
+            None
+        }
+    }
+}
+
+/// Says once which of the tools a service has not.
+fn note_built_in(tools: &[(Tool, Span)], report: &mut Report) {
+    let built_in = tools.iter().filter(|(tool, _)| tool.is_built_in());
+    let Some((_, first)) = built_in.clone().next() else {
+        return;
+    };
+    let mut names = Vec::new();
+    for (tool, _) in built_in {
+        let name = format!("`{}`", tool.name);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let message = format!("a service can't run {}", names.join(", "));
+    report.note(Code::ToolNotExecutable, *first, message).advise(
+        "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
+    );
+}
+
+fn check_hidden(report: &mut Report) {
+    let source = Arc::clone(report.source());
+    let hidden = source
+        .text()
+        .char_indices()
+        .find(|(_, c)| is_hidden(*c) && !matches!(c, '\u{200d}' | '\u{feff}'));
+    if let Some((offset, c)) = hidden {
+        let span = Span::new(offset, offset + c.len_utf8());
+        let message = format!(
+            "the text holds the invisible character U+{:04X}",
+            u32::from(c)
+        );
+        report
+            .warning(Code::HiddenCharacters, span, message)
+            .advise("readers don't see what it does to the text; it is kept as it is");
+    }
+}

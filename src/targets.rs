@@ -1,0 +1,9 @@
+//! Agents to artifacts, one folder or file for each kind of output.
+//!
+//! Invariant: targets are pure: the same agents and templates give the same bytes. Whatever a template renders is parsed by its own
+//! language before it becomes an artifact.
+
+pub mod openapi;
+pub mod prompts;
+pub mod rust;
+pub mod template_engine;

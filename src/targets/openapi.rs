@@ -1,0 +1,285 @@
+//! OpenAPI documents: a fragment for each agent, and all of them merged.
+
+pub mod arazzo;
+pub mod arazzo_ids;
+pub mod arazzo_request;
+pub mod components;
+pub mod descriptions;
+pub mod document;
+pub mod document_operations;
+pub mod openapi_yaml;
+pub mod operations;
+pub mod versions;
+pub mod workflow_operations;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::agent::Agent;
+use crate::agent::operation;
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::code::Code;
+use crate::output::artifact::Artifact;
+use crate::parallel::in_parallel;
+use crate::project::config::{Config, Openapi, OpenapiFormat, OpenapiVersion};
+use crate::spec::example_blocks::shorten;
+use crate::targets::openapi::document::{canonical, merge, prune};
+use crate::targets::openapi::document_operations::documents_context;
+use crate::targets::openapi::operations::{named_examples, operation_context};
+use crate::targets::openapi::versions::convert;
+use crate::targets::openapi::workflow_operations::workflows_context;
+use crate::targets::template_engine::Templates;
+
+/// The documents of a project.
+#[derive(Debug, Clone, Default)]
+pub struct Documents {
+    /// The fragments and the merged document, in the version and syntax the project asks for.
+    pub artifacts: Vec<Artifact>,
+    /// The merged document in OpenAPI 3.1 as JSON: what the service serves.
+    pub served: String,
+}
+
+/// The components that the documents of a project share, by section and name.
+///
+/// # Errors
+///
+/// What was wrong with the template or with what it made.
+pub fn shared(templates: &Templates) -> Result<Json, Diagnostic> {
+    const NAME: &str = "openapi/shared.yaml.tera";
+    parse(&templates.render(NAME, &json!({}))?, NAME, templates)
+}
+
+/// The document of one agent, as version 3.1 has it, in canonical order.
+///
+/// # Errors
+///
+/// What was wrong with the templates or with what they made.
+pub fn fragment(
+    agent: &Agent,
+    config: &Config,
+    shared: &Json,
+    templates: &Templates,
+) -> Result<Json, Diagnostic> {
+    let context = context(agent, &config.openapi);
+    let document = document("openapi/fragment.yaml.tera", &context, templates)?;
+    Ok(canonical(prune(document, shared)))
+}
+
+/// Merges the agents' `fragments` (in the order of `agents`) and writes all of them.
+///
+/// # Errors
+///
+/// What was wrong with the templates, and every component or operation that two agents contend for.
+pub fn render(
+    agents: &[Agent],
+    fragments: &[Json],
+    config: &Config,
+    shared: &Json,
+    templates: &Templates,
+) -> Result<Documents, Vec<Diagnostic>> {
+    let context = service_context(agents, &config.openapi);
+    let service = document("openapi/service.yaml.tera", &context, templates)
+        .map_err(|diagnostic| vec![diagnostic])?;
+    let (merged, clashes) = merge(service, fragments);
+    if !clashes.is_empty() {
+        return Err(clashes
+            .into_iter()
+            .map(|clash| {
+                let second = &agents[clash.second];
+                let message = match clash.first.map(|first| &agents[first].spec) {
+                    Some(first) => format!(
+                        "`{}` and `{}` of {} both have the {}",
+                        second.spec.name,
+                        first.name,
+                        first.source.path(),
+                        clash.what
+                    ),
+                    None => format!(
+                        "`{}` and the service itself both have the {}",
+                        second.spec.name, clash.what
+                    ),
+                };
+                Diagnostic::error(Code::ComponentCollision, "", message)
+                    .at(&second.spec.source, second.spec.name_span)
+                    .help("rename the agent or the endpoint of one of them")
+            })
+            .collect());
+    }
+    let merged = canonical(prune(merged, shared));
+    let openapi = &config.openapi;
+    let extension = openapi.format.extension();
+    let write = |document: &Json, path: String| Artifact {
+        path,
+        bytes: text(&convert(document, openapi.version), openapi.format).into_bytes(),
+    };
+    let pairs: Vec<(&Agent, &Json)> = agents.iter().zip(fragments).collect();
+    let mut artifacts = in_parallel(&pairs, |(agent, fragment)| {
+        write(fragment, format!("openapi/{}.{extension}", agent.spec.slug))
+    });
+    artifacts.push(write(&merged, format!("openapi.{extension}")));
+    Ok(Documents {
+        artifacts,
+        served: text(&merged, OpenapiFormat::Json),
+    })
+}
+
+/// `document` in the syntax the project asks for.
+pub fn text(document: &Json, format: OpenapiFormat) -> String {
+    match format {
+        OpenapiFormat::Yaml => openapi_yaml::write(document),
+        OpenapiFormat::Json => format!("{document:#}\n"),
+    }
+}
+
+fn document(name: &str, context: &Json, templates: &Templates) -> Result<Json, Diagnostic> {
+    let text = templates.render(name, context)?;
+    let document: Json = parse(&text, name, templates)?;
+    for key in ["openapi", "info", "paths", "components"] {
+        if document.get(key).is_none() {
+            let message = format!("what the template makes has no `{key}`");
+            return Err(templates
+                .bad_output(name, message)
+                .help("an OpenAPI document has openapi, info, paths and components"));
+        }
+    }
+    Ok(document)
+}
+
+/// Reads what the template `name` made.
+///
+/// # Errors
+///
+/// What is not YAML in it.
+pub fn parse(text: &str, name: &str, templates: &Templates) -> Result<Json, Diagnostic> {
+    openapi_yaml::read(text).map_err(|error| {
+        templates
+            .bad_output(
+                name,
+                format!("what the template makes is not YAML: {error}"),
+            )
+            .help("put every value through the filter `json`")
+    })
+}
+
+/// What both templates are given of the settings.
+fn base_context(openapi: &Openapi) -> Map<String, Json> {
+    let servers: Vec<Json> = openapi
+        .servers
+        .iter()
+        .map(|url| {
+            let description = match url.as_str() {
+                "/" => "The service that serves this document.",
+                _ => "A server of this API.",
+            };
+            json!({ "url": url, "description": description })
+        })
+        .collect();
+    let mut context = Map::new();
+    context.insert("openapi".to_owned(), json!("3.1.2"));
+    context.insert("title".to_owned(), json!(openapi.title));
+    context.insert("api_version".to_owned(), json!(openapi.api_version));
+    context.insert("servers".to_owned(), json!(servers));
+    context.insert(
+        "contact".to_owned(),
+        json!({ "name": format!("The maintainers of {}", openapi.title) }),
+    );
+    context.insert(
+        "license".to_owned(),
+        json!({ "name": openapi.license, "identifier": openapi.license }),
+    );
+    context
+}
+
+fn service_context(agents: &[Agent], openapi: &Openapi) -> Json {
+    let mut context = base_context(openapi);
+    let names: Vec<&str> = agents
+        .iter()
+        .map(|agent| agent.spec.name.as_str())
+        .collect();
+    let list: Vec<Json> = agents
+        .iter()
+        .take(3)
+        .map(|agent| {
+            json!({
+                "name": agent.spec.slug.as_str(),
+                "description": shorten(&agent.spec.summary, 200),
+                "model": agent.model(),
+            })
+        })
+        .collect();
+    let count = match agents {
+        [_] => "1 agent, behind its own endpoints.".to_owned(),
+        _ => format!("{} agents, each behind its own endpoints.", agents.len()),
+    };
+    context.insert("summary".to_owned(), json!(count));
+    let description = format!("The agents {}.", shorten(&names.join(", "), 400));
+    context.insert("description".to_owned(), json!(description));
+    context.insert("agent_list".to_owned(), json!({ "agents": list }));
+    let first = agents.first().map(|agent| agent.spec.slug.as_str());
+    context.insert(
+        "example_agent".to_owned(),
+        json!(first.unwrap_or("librarian")),
+    );
+    let mut components = Vec::new();
+    let workflows = workflows_context(agents, &mut components);
+    context.insert("workflows".to_owned(), json!(workflows));
+    context.insert("schemas".to_owned(), schemas(components));
+    Json::Object(context)
+}
+
+/// Components, as the templates write them.
+fn schemas(components: Vec<(String, Json)>) -> Json {
+    components
+        .into_iter()
+        .map(|(name, schema)| json!({ "name": name, "schema": schema }))
+        .collect()
+}
+
+fn context(agent: &Agent, openapi: &Openapi) -> Json {
+    let spec = &agent.spec;
+    let mut components: Vec<(String, Json)> = Vec::new();
+    let mut paths: Vec<(String, Vec<Json>)> = Vec::new();
+    for operation in operation::all(agent) {
+        let context = operation_context(agent, &operation, &mut components);
+        match paths.iter_mut().find(|(path, _)| *path == operation.path) {
+            Some((_, operations)) => operations.push(context),
+            None => paths.push((operation.path.clone(), vec![context])),
+        }
+    }
+    let mut context = base_context(openapi);
+    context.insert(
+        "agent".to_owned(),
+        json!({
+            "name": spec.name,
+            "slug": spec.slug.as_str(),
+            "summary": spec.summary,
+            "short_summary": shorten(&spec.summary, 120),
+            "model": agent.model(),
+        }),
+    );
+    context.insert(
+        "paths".to_owned(),
+        paths
+            .into_iter()
+            .map(|(path, operations)| json!({ "path": path, "operations": operations }))
+            .collect(),
+    );
+    context.insert("documents".to_owned(), documents_context(agent));
+    context.insert("schemas".to_owned(), schemas(components));
+    context.insert(
+        "examples".to_owned(),
+        named_examples(agent)
+            .into_iter()
+            .map(|(name, example)| json!({ "name": name, "example": example }))
+            .collect(),
+    );
+    Json::Object(context)
+}
+
+/// The version of the OpenAPI Specification by the number in its documents.
+pub fn version_number(version: OpenapiVersion) -> &'static str {
+    match version {
+        OpenapiVersion::V3_0 => "3.0.3",
+        OpenapiVersion::V3_1 => "3.1.2",
+        OpenapiVersion::V3_2 => "3.2.0",
+    }
+}

@@ -1,0 +1,226 @@
+//! The workflows of a project as an [Arazzo 1.1](https://spec.openapis.org/arazzo/v1.1.0.html) document: each step
+//! as a call of an operation in the OpenAPI document.
+//!
+//! Arazzo has no conditions for steps; a step's `when` stands in `x-when`, as it is written, and a `join` of less than
+//! all in `x-join`. Nor can it say that two calls may overlap: `dependsOn` tells which ones may.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::agent::operation::{self, Operation};
+use crate::agent::{Agent, called};
+use crate::contract::endpoint::INVOKE_NAME;
+use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::code::Code;
+use crate::output::artifact::Artifact;
+use crate::project::config::Config;
+use crate::targets::openapi;
+use crate::targets::openapi::arazzo_ids::Ids;
+use crate::targets::openapi::arazzo_request::{self, Request};
+use crate::targets::template_engine::Templates;
+use crate::yaml::yaml_settings::Name;
+
+const TEMPLATE: &str = "openapi/arazzo.yaml.tera";
+
+/// The document of all workflows of `agents`, beside the merged OpenAPI document; none where there is no workflow.
+///
+/// # Errors
+///
+/// A step whose agent can't be called, and what was wrong with the template or with what it made.
+pub fn render(
+    agents: &[Agent],
+    config: &Config,
+    templates: &Templates,
+) -> Result<Option<Artifact>, Diagnostic> {
+    let mut workflows = Vec::new();
+    for agent in agents {
+        for workflow in &agent.service.workflows {
+            let mut context = workflow_context(workflow, agent, agents)?;
+            let place = format!("#/workflows/{}/inputs", workflows.len());
+            context["input_schema"] = placed(&workflow.input.json, &place);
+            workflows.push(context);
+        }
+    }
+    if workflows.is_empty() {
+        return Ok(None);
+    }
+    let settings = &config.openapi;
+    let extension = settings.format.extension();
+    let context = json!({
+        "title": settings.title,
+        "api_version": settings.api_version,
+        "openapi_url": format!("./openapi.{extension}"),
+        "workflows": workflows,
+    });
+    let document = openapi::parse(&templates.render(TEMPLATE, &context)?, TEMPLATE, templates)?;
+    for key in ["arazzo", "info", "sourceDescriptions", "workflows"] {
+        if document.get(key).is_none() {
+            let message = format!("what the template makes has no `{key}`");
+            return Err(templates
+                .bad_output(TEMPLATE, message)
+                .help("an Arazzo document has arazzo, info, sourceDescriptions and workflows"));
+        }
+    }
+    Ok(Some(Artifact {
+        path: format!("arazzo.{extension}"),
+        bytes: openapi::text(&document, settings.format).into_bytes(),
+    }))
+}
+
+fn workflow_context(
+    workflow: &Workflow,
+    agent: &Agent,
+    agents: &[Agent],
+) -> Result<Json, Diagnostic> {
+    let ids = Ids::new(&workflow.steps);
+    let mut steps = Vec::new();
+    for (index, step) in workflow.steps.iter().enumerate() {
+        let next = workflow.steps.get(index + 1).map(|next| ids.get(&next.id));
+        let call = operation(&step.agent, step.endpoint_name(), agent, agents)?;
+        let id = ids.get(&step.id);
+        let mut context = json!({
+            "id": id,
+            "description": match id == step.id {
+                true => format!("Asks {}.", step.agent.text),
+                false => format!("{}: asks {}.", step.id, step.agent.text),
+            },
+            "depends_on": step.needs.iter().map(|need| ids.get(&need.text)).collect::<Vec<_>>(),
+            "when": step.when,
+            "join": join(step.join),
+            "timeout_ms": step.timeout_ms,
+            "on_success": [],
+            "on_failure": on_failure(step, next, &ids),
+        });
+        let request = arazzo_request::of_step(step, workflow, call.endpoint, &ids);
+        asks(&mut context, request, &call);
+        let OnFailure::Fallback(other) = &step.on_failure else {
+            steps.push(context);
+            continue;
+        };
+        let call = operation(other, INVOKE_NAME, agent, agents)?;
+        let request = arazzo_request::of_fallback(step, workflow, call.endpoint, &ids);
+        let mut fallback = context.clone();
+        fallback["id"] = json!(ids.fallback(&step.id));
+        fallback["description"] = json!(format!("Asks {} where {} fails.", other.text, step.id));
+        fallback["on_failure"] = json!([{ "name": "stop", "type": "end" }]);
+        asks(&mut fallback, request, &call);
+        // The fallback stands behind its step, and a success goes past it.
+        context["on_success"] = json!([go_on(next)]);
+        steps.extend([context, fallback]);
+    }
+    Ok(json!({
+        "id": workflow.slug.as_str(),
+        "summary": format!("The workflow {} of {}.", workflow.name, agent.spec.name),
+        "steps": steps,
+        "outputs": outputs(&workflow.steps, &ids),
+    }))
+}
+
+/// A schema that stands at `place` of a document: what it refers to in itself is found from the document's root.
+fn placed(schema: &Json, place: &str) -> Json {
+    let Some(map) = schema.as_object() else {
+        return schema.clone();
+    };
+    let each = |(key, value): (&String, &Json)| (key.clone(), placed(value, place));
+    let members = map.iter().map(|(key, value)| {
+        let value = match (key.as_str(), value) {
+            ("$ref", Json::String(target)) => match target.strip_prefix('#') {
+                Some(inner) => json!(format!("{place}{inner}")),
+                None => value.clone(),
+            },
+            ("properties" | "$defs", Json::Object(schemas)) => {
+                Json::Object(schemas.iter().map(each).collect())
+            }
+            ("oneOf" | "anyOf" | "allOf" | "prefixItems", Json::Array(schemas)) => {
+                schemas.iter().map(|schema| placed(schema, place)).collect()
+            }
+            ("items" | "additionalProperties", _) => placed(value, place),
+            _ => value.clone(),
+        };
+        (key.clone(), value)
+    });
+    Json::Object(members.collect())
+}
+
+/// Says in the context of a step that it gives `request` to the operation `call`.
+fn asks(step: &mut Json, request: Request, call: &Operation<'_>) {
+    step["operation_id"] = json!(call.id);
+    step["parameters"] = json!(request.parameters);
+    step["payload"] = json!(request.payload);
+    step["output"] = json!(match call.name {
+        INVOKE_NAME => "$response.body#/output",
+        _ => "$response.body",
+    });
+}
+
+/// How many of the needed steps have to succeed, where that is not all of them.
+fn join(join: Join) -> Option<Json> {
+    match join {
+        Join::All => None,
+        Join::Any => Some(json!("any")),
+        Join::Quorum(steps) => Some(json!({ "quorum": steps })),
+    }
+}
+
+/// The operation of `endpoint` of the agent called `name`.
+fn operation<'a>(
+    name: &Name,
+    endpoint: &str,
+    owner: &Agent,
+    agents: &'a [Agent],
+) -> Result<Operation<'a>, Diagnostic> {
+    let operations = called(agents, &name.text)
+        .map(operation::all)
+        .unwrap_or_default();
+    let asked = operations.into_iter().find(|call| call.name == endpoint);
+    asked.ok_or_else(|| {
+        let message = format!("`{}` can't be asked: it has no `{endpoint}`", name.text);
+        Diagnostic::error(Code::BadWorkflow, "", message)
+            .at(&owner.service.source, name.span)
+            .help("take `invoke: false` out of its contract")
+    })
+}
+
+fn on_failure(step: &Step, next: Option<&str>, ids: &Ids<'_>) -> Vec<Json> {
+    let mut actions = Vec::new();
+    let attempts = step.attempts();
+    if attempts > 1 {
+        actions.push(json!({
+            "name": "retry",
+            "type": "retry",
+            // In seconds.
+            "retryAfter": step.backoff_ms() as f64 / 1000.0,
+            "retryLimit": attempts - 1,
+        }));
+    }
+    actions.push(match &step.on_failure {
+        OnFailure::Stop | OnFailure::Retry => json!({ "name": "stop", "type": "end" }),
+        OnFailure::Escalate => json!({ "name": "escalate", "type": "end" }),
+        OnFailure::Skip | OnFailure::Join => {
+            let mut skip = go_on(next);
+            skip["name"] = json!("skip");
+            skip
+        }
+        OnFailure::Fallback(_) => {
+            json!({ "name": "fallback", "type": "goto", "stepId": ids.fallback(&step.id) })
+        }
+    });
+    actions
+}
+
+/// The action that goes to the step `next`, or ends the workflow behind its last one.
+fn go_on(next: Option<&str>) -> Json {
+    match next {
+        Some(next) => json!({ "name": "go-on", "type": "goto", "stepId": next }),
+        None => json!({ "name": "go-on", "type": "end" }),
+    }
+}
+
+/// What comes of the workflow: the outputs of the steps that no other needs.
+fn outputs(steps: &[Step], ids: &Ids<'_>) -> Map<String, Json> {
+    steps
+        .iter()
+        .filter(|step| !steps.iter().any(|other| other.waits_for(&step.id)))
+        .map(|step| (ids.get(&step.id).to_owned(), json!(ids.output(&step.id))))
+        .collect()
+}

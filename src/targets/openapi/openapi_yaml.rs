@@ -1,0 +1,182 @@
+//! OpenAPI documents as YAML text.
+
+use serde_json::{Map, Number, Value as Json};
+
+/// Reads a document; keys keep their order.
+///
+/// # Errors
+///
+/// What is wrong with the text, with its line and column.
+pub fn read(text: &str) -> Result<Json, serde_yaml::Error> {
+    serde_yaml::from_str(text)
+}
+
+/// Writes a document. Readers of YAML 1.1 and of 1.2 read the same values: whatever one of them could
+/// take for a truth value, a number or a date stands in quotes.
+pub fn write(document: &Json) -> String {
+    let mut text = String::new();
+    match document {
+        Json::Object(map) if !map.is_empty() => write_map(map, 0, false, &mut text),
+        Json::Array(items) if !items.is_empty() => write_list(items, 0, false, &mut text),
+        value => {
+            write_scalar(value, 0, &mut text);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The longest key that every reader takes without a mark before it.
+const LONGEST_KEY: usize = 1_000;
+
+/// Writes the entries of a mapping; with `begun`, the first goes on with the line.
+fn write_map(map: &Map<String, Json>, depth: usize, begun: bool, text: &mut String) {
+    for (index, (key, value)) in map.iter().enumerate() {
+        if index > 0 || !begun {
+            indent(depth, text);
+        }
+        let key = if is_plain(key) {
+            key.clone()
+        } else {
+            quoted(key)
+        };
+        if key.chars().count() > LONGEST_KEY {
+            text.push_str("? ");
+            text.push_str(&key);
+            text.push('\n');
+            indent(depth, text);
+        } else {
+            text.push_str(&key);
+        }
+        text.push(':');
+        match value {
+            Json::Object(map) if !map.is_empty() => {
+                text.push('\n');
+                write_map(map, depth + 1, false, text);
+            }
+            Json::Array(items) if !items.is_empty() => {
+                text.push('\n');
+                write_list(items, depth, false, text);
+            }
+            value => {
+                text.push(' ');
+                write_scalar(value, depth, text);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+fn write_list(items: &[Json], depth: usize, begun: bool, text: &mut String) {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 || !begun {
+            indent(depth, text);
+        }
+        text.push_str("- ");
+        match item {
+            Json::Object(map) if !map.is_empty() => write_map(map, depth + 1, true, text),
+            Json::Array(items) if !items.is_empty() => write_list(items, depth + 1, true, text),
+            value => {
+                write_scalar(value, depth, text);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+fn indent(depth: usize, text: &mut String) {
+    for _ in 0..depth {
+        text.push_str("  ");
+    }
+}
+
+fn write_scalar(value: &Json, depth: usize, text: &mut String) {
+    match value {
+        Json::String(value) if is_plain(value) => text.push_str(value),
+        Json::String(value) if is_block(value) => {
+            text.push_str(if value.ends_with('\n') { "|" } else { "|-" });
+            for line in value.trim_end_matches('\n').split('\n') {
+                text.push('\n');
+                if !line.is_empty() {
+                    indent(depth + 1, text);
+                    text.push_str(line);
+                }
+            }
+        }
+        Json::String(value) => text.push_str(&quoted(value)),
+        Json::Number(value) => text.push_str(&number(value)),
+        // Null, the truth values, and what is empty.
+        value => text.push_str(&value.to_string()),
+    }
+}
+
+/// A number with a point and a sign in it where it has an exponent: otherwise it is text in YAML 1.1.
+fn number(number: &Number) -> String {
+    let text = number.to_string();
+    let Some((digits, exponent)) = text.split_once('e') else {
+        return text;
+    };
+    let point = if digits.contains('.') { "" } else { ".0" };
+    let sign = if exponent.starts_with(['-', '+']) {
+        ""
+    } else {
+        "+"
+    };
+    format!("{digits}{point}e{sign}{exponent}")
+}
+
+/// Words that readers of YAML 1.1 or 1.2 take for something else than text.
+const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+
+/// Whether `text` means itself without quotes.
+fn is_plain(text: &str) -> bool {
+    // What begins with a letter is no number, no date and no sign of YAML's own.
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '$' | '_'))
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && text.chars().all(is_printable)
+        && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Whether `text` is best shown line by line.
+fn is_block(text: &str) -> bool {
+    let lines = text.strip_suffix('\n').unwrap_or(text);
+    lines.contains('\n')
+        && !lines.starts_with([' ', '\n'])
+        && !lines.ends_with('\n')
+        && lines
+            .split('\n')
+            .all(|line| !line.ends_with(' ') && line.chars().all(is_printable))
+}
+
+/// Whether a character stands for itself in every kind of YAML text.
+fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~' | '\u{a1}'..='\u{2027}' | '\u{202f}'..='\u{205f}' | '\u{2070}'..='\u{d7ff}'
+        | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{ffef}' | '\u{10000}'..='\u{1ffff}')
+        && !crate::text::printable::is_hidden(c)
+}
+
+fn quoted(text: &str) -> String {
+    if text.chars().all(is_printable) {
+        return format!("'{}'", text.replace('\'', "''"));
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            c if is_printable(c) => quoted.push(c),
+            c => match u32::from(c) {
+                code @ ..=0xff => quoted.push_str(&format!("\\x{code:02x}")),
+                code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
+                code => quoted.push_str(&format!("\\U{code:08x}")),
+            },
+        }
+    }
+    quoted.push('"');
+    quoted
+}

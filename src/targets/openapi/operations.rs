@@ -1,0 +1,289 @@
+//! One operation as the OpenAPI template is given it: its content, parameters, examples and problems.
+
+use std::collections::BTreeMap;
+
+use heck::ToUpperCamelCase;
+use serde_json::{Map, Value as Json, json};
+
+use crate::agent::Agent;
+use crate::agent::operation::Operation;
+use crate::contract::endpoint::{Endpoint, Handler};
+use crate::contract::method::Method;
+use crate::contract::parameter::{Location, Parameter};
+use crate::schema::sample::example;
+use crate::spec::example_blocks::shorten;
+use crate::targets::openapi::components::{define, hoist, inline, without};
+use crate::targets::openapi::descriptions::{description, summary};
+
+/// What the template is given of one operation; the schemas it needs by name go into `components`.
+pub fn operation_context(
+    agent: &Agent,
+    operation: &Operation<'_>,
+    components: &mut Vec<(String, Json)>,
+) -> Json {
+    let mut content = match operation.endpoint {
+        None => invoke_content(agent),
+        Some(endpoint) => endpoint_content(agent, operation, endpoint, components),
+    };
+    if operation.method == Method::Post {
+        content
+            .parameters
+            .push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
+    json!({
+        "method": operation.method.as_str(),
+        "operation_id": operation.id,
+        "summary": summary(agent, operation),
+        "description": description(operation),
+        "parameters": content.parameters,
+        "request": content.request,
+        "response": content.response,
+        "stream": operation.stream,
+        "errors": errors(operation),
+    })
+}
+
+/// What goes in and out of an operation.
+struct Content {
+    request: Json,
+    response: Json,
+    parameters: Vec<Json>,
+}
+
+/// The content of `invoke`, which is the same for every agent but for its examples.
+fn invoke_content(agent: &Agent) -> Content {
+    let name = &agent.spec.name;
+    let examples: Map<String, Json> = named_examples(agent)
+        .iter()
+        .enumerate()
+        .map(|(index, (name, _))| {
+            let reference = format!("#/components/examples/{name}");
+            (
+                format!("example{}", index + 1),
+                json!({ "$ref": reference }),
+            )
+        })
+        .collect();
+    Content {
+        request: json!({
+            "description": format!("What {name} is asked."),
+            "schema": { "$ref": "#/components/schemas/InvokeRequest" },
+            "examples": examples,
+        }),
+        response: json!({
+            "description": format!("What {name} answered."),
+            "schema": { "$ref": "#/components/schemas/InvokeResponse" },
+            "has_example": false,
+        }),
+        parameters: Vec::new(),
+    }
+}
+
+/// The content of a declared endpoint.
+fn endpoint_content(
+    agent: &Agent,
+    operation: &Operation<'_>,
+    endpoint: &Endpoint,
+    components: &mut Vec<(String, Json)>,
+) -> Content {
+    let name = &agent.spec.name;
+    let base = format!(
+        "{}{}",
+        component_base(agent),
+        endpoint.name.to_upper_camel_case()
+    );
+    let names: Vec<&str> = endpoint
+        .parameters
+        .iter()
+        .map(|parameter| parameter.name.as_str())
+        .collect();
+    let input = &endpoint.input.json;
+    let input_name = format!("{base}Request");
+    let definitions = define(&input_name, input, components);
+    let request = if endpoint.method.has_body() {
+        let body = without(input, &names);
+        let schema = hoist(
+            &input_name,
+            &described(&body, &format!("What {name} takes at {}.", operation.path)),
+            &definitions,
+            components,
+        );
+        let mut request = json!({
+            "description": format!("What {name} takes."),
+            "schema": schema,
+        });
+        if let Some(value) = example(&body) {
+            request["examples"] = json!({ "sample": { "summary": "A sample", "value": value } });
+        }
+        request
+    } else {
+        Json::Null
+    };
+    let output = &endpoint.output.json;
+    let output_name = format!("{base}Response");
+    let output_definitions = define(&output_name, output, components);
+    let schema = hoist(
+        &output_name,
+        &described(
+            output,
+            &format!("What {name} answers at {}.", operation.path),
+        ),
+        &output_definitions,
+        components,
+    );
+    let sample = example(output);
+    let response = json!({
+        "description": format!("What {name} answers."),
+        "schema": schema,
+        "has_example": sample.is_some(),
+        "example": sample,
+    });
+    let parameters = endpoint
+        .parameters
+        .iter()
+        .map(|parameter| {
+            let property = &input["properties"][&parameter.name];
+            let part = format!("{input_name}{}", parameter.name.to_upper_camel_case());
+            let schema = inline(&part, property, &definitions, components);
+            parameter_context(parameter, property, schema, input)
+        })
+        .collect();
+    Content {
+        request,
+        response,
+        parameters,
+    }
+}
+
+/// A Parameter Object for the property `property` of `input`, whose schema became `schema`.
+fn parameter_context(
+    parameter: &Parameter,
+    property: &Json,
+    mut schema: Json,
+    input: &Json,
+) -> Json {
+    let said = property["description"].as_str();
+    let description = said.map_or_else(
+        || format!("The property {}.", parameter.name),
+        str::to_owned,
+    );
+    // The parameter itself says it.
+    if let Some(map) = schema.as_object_mut() {
+        map.shift_remove("description");
+    }
+    let mut sampled = property.clone();
+    if let (Some(defs), Some(map)) = (input.get("$defs"), sampled.as_object_mut()) {
+        map.insert("$defs".to_owned(), defs.clone());
+    }
+    let mut context = json!({
+        "name": parameter.name,
+        "in": match parameter.location { Location::Path => "path", Location::Query => "query" },
+        "required": parameter.required,
+        "description": description,
+        "schema": schema,
+    });
+    if let Some(value) = example(&sampled).filter(|value| !value.is_null()) {
+        context["example"] = value;
+    }
+    context
+}
+
+fn described(schema: &Json, description: &str) -> Json {
+    let mut schema = schema.clone();
+    if let Some(map) = schema.as_object_mut()
+        && !map.contains_key("description")
+        && !map.contains_key("$ref")
+    {
+        map.insert("description".to_owned(), json!(description));
+    }
+    schema
+}
+
+fn component_base(agent: &Agent) -> String {
+    agent.spec.slug.as_str().to_upper_camel_case()
+}
+
+/// The problems that can really happen, by status.
+fn errors(operation: &Operation<'_>) -> Vec<Json> {
+    let mut errors: BTreeMap<u16, &str> = BTreeMap::new();
+    errors.insert(401, "Unauthorized");
+    errors.insert(406, "NotAcceptable");
+    errors.insert(421, "MisdirectedRequest");
+    // Where neither the endpoint nor the agent has a rate, the operator may have set one.
+    errors.insert(429, "TooManyRequests");
+    errors.insert(500, "InternalServerError");
+    errors.insert(503, "ServiceUnavailable");
+    errors.insert(504, "GatewayTimeout");
+    let has_body = operation.method.has_body();
+    let takes_something = has_body
+        || operation
+            .endpoint
+            .is_some_and(|endpoint| !endpoint.parameters.is_empty());
+    if has_body {
+        errors.insert(408, "RequestTimeout");
+        errors.insert(413, "ContentTooLarge");
+        errors.insert(415, "UnsupportedMediaType");
+    }
+    if takes_something {
+        errors.insert(400, "BadRequest");
+        errors.insert(422, "UnprocessableContent");
+    }
+    if operation
+        .endpoint
+        .is_some_and(|endpoint| !endpoint.roles.is_empty())
+    {
+        errors.insert(403, "Forbidden");
+    }
+    // Another turn of the conversation, or a request with the same Idempotency-Key, may be running.
+    if operation.has_session() || operation.method == Method::Post {
+        errors.insert(409, "Conflict");
+    }
+    // A declared endpoint begins a conversation that it doesn't know.
+    if operation.endpoint.is_none() {
+        errors.insert(404, "NotFound");
+    }
+    let handler = operation
+        .endpoint
+        .map_or(Handler::Model, |endpoint| endpoint.handler);
+    match handler {
+        Handler::Code => errors.insert(501, "NotImplemented"),
+        // The provider of a model or of embeddings stands behind them.
+        Handler::Model | Handler::Search | Handler::Embed => errors.insert(502, "BadGateway"),
+    };
+    errors
+        .into_iter()
+        .map(|(status, name)| json!({ "status": status.to_string(), "name": name }))
+        .collect()
+}
+
+/// The agent's `<example>` blocks as requests of `invoke`.
+pub fn named_examples(agent: &Agent) -> Vec<(String, Json)> {
+    let type_name = component_base(agent);
+    let asked = agent
+        .spec
+        .examples
+        .iter()
+        .filter_map(|example| Some((example, example.user.as_ref()?)));
+    let mut examples: Vec<(String, Json)> = asked
+        .enumerate()
+        .map(|(index, (example, user))| {
+            let mut value = Map::new();
+            let summary = example.context.as_deref().unwrap_or(user);
+            value.insert("summary".to_owned(), json!(shorten(summary, 120)));
+            if let Some(commentary) = &example.commentary {
+                value.insert("description".to_owned(), json!(commentary));
+            }
+            value.insert("value".to_owned(), json!({ "input": user }));
+            (
+                format!("{type_name}Example{}", index + 1),
+                Json::Object(value),
+            )
+        })
+        .collect();
+    if examples.is_empty() {
+        let input = format!("Say what {} is to do.", agent.spec.name);
+        let value = json!({ "summary": "A task for the agent.", "value": { "input": input } });
+        examples.push((format!("{type_name}Example1"), value));
+    }
+    examples
+}

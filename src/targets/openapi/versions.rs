@@ -1,0 +1,279 @@
+//! One document in the versions of the OpenAPI Specification.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::project::config::OpenapiVersion;
+use crate::targets::openapi::document::canonical;
+
+/// The document, which is of version 3.1, in `version`.
+pub fn convert(document: &Json, version: OpenapiVersion) -> Json {
+    match version {
+        OpenapiVersion::V3_0 => canonical(to_3_0(document)),
+        OpenapiVersion::V3_1 => document.clone(),
+        OpenapiVersion::V3_2 => canonical(to_3_2(document)),
+    }
+}
+
+/// Version 3.0 has `nullable` for lists of types, one `example` for a list, no `const`, and no licence ids.
+fn to_3_0(document: &Json) -> Json {
+    let mut document = older(document, false);
+    document["openapi"] = json!("3.0.3");
+    if let Some(info) = document["info"].as_object_mut() {
+        info.shift_remove("summary");
+        let id = info["license"]["identifier"].as_str().unwrap_or_default();
+        let page = match id.starts_with("LicenseRef-") {
+            true => "https://spdx.org/licenses/".to_owned(),
+            false => format!("https://spdx.org/licenses/{id}.html"),
+        };
+        let name = info["license"]["name"].clone();
+        info["license"] = json!({ "name": name, "url": page });
+    }
+    document
+}
+
+/// Rewrites schemas, wherever they are; `named` says that the keys of this object are the author's.
+fn older(value: &Json, named: bool) -> Json {
+    match value {
+        Json::Array(items) => items.iter().map(|item| older(item, false)).collect(),
+        Json::Object(map) if named => map
+            .iter()
+            .map(|(key, value)| (key.clone(), older(value, false)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Json::Object(map) => {
+            let mut out = Map::new();
+            for (key, value) in map {
+                match (key.as_str(), value) {
+                    ("example" | "default" | "value" | "enum", _) => {
+                        out.insert(key.clone(), value.clone());
+                    }
+                    ("examples", Json::Array(examples)) => {
+                        if let Some(first) = examples.first() {
+                            out.insert("example".to_owned(), first.clone());
+                        }
+                    }
+                    ("const", Json::Null) => out.extend(null_schema()),
+                    ("const", constant) => {
+                        out.insert("enum".to_owned(), json!([constant]));
+                        if !map.contains_key("type") && constant.is_string() {
+                            out.insert("type".to_owned(), json!("string"));
+                        }
+                    }
+                    ("type", Json::Array(types)) => {
+                        let mut types = types.iter().filter(|kind| **kind != "null");
+                        if let Some(kind) = types.next() {
+                            out.insert("type".to_owned(), kind.clone());
+                        }
+                        out.insert("nullable".to_owned(), json!(true));
+                    }
+                    ("type", Json::String(kind)) if kind == "null" => {
+                        out.extend(null_schema());
+                    }
+                    ("contentEncoding", encoding) => {
+                        if encoding == "base64" && !map.contains_key("format") {
+                            out.insert("format".to_owned(), json!("byte"));
+                        }
+                    }
+                    // An empty list is not allowed.
+                    ("required", Json::Array(names)) if names.is_empty() => {}
+                    ("exclusiveMinimum", Json::Number(bound)) => {
+                        out.insert("minimum".to_owned(), json!(bound));
+                        out.insert("exclusiveMinimum".to_owned(), json!(true));
+                    }
+                    ("exclusiveMaximum", Json::Number(bound)) => {
+                        out.insert("maximum".to_owned(), json!(bound));
+                        out.insert("exclusiveMaximum".to_owned(), json!(true));
+                    }
+                    ("contentMediaType" | "contentSchema" | "$schema" | "$comment", _) => {}
+                    (
+                        "properties" | "paths" | "responses" | "content" | "headers" | "schemas"
+                        | "examples" | "mapping" | "securitySchemes",
+                        _,
+                    ) => {
+                        out.insert(key.clone(), older(value, true));
+                    }
+                    _ => {
+                        out.insert(key.clone(), older(value, false));
+                    }
+                }
+            }
+            nullable_alternative(out)
+        }
+        value => value.clone(),
+    }
+}
+
+/// The schema of null alone: without a `type`, `nullable` means nothing.
+fn null_schema() -> Map<String, Json> {
+    let keywords = [
+        ("type", json!("string")),
+        ("nullable", json!(true)),
+        ("enum", json!([null])),
+    ];
+    keywords
+        .into_iter()
+        .map(|(keyword, value)| (keyword.to_owned(), value))
+        .collect()
+}
+
+/// A schema or null becomes that schema, nullable, if it has a type of its own; a reference with anything
+/// beside it is wrapped.
+fn nullable_alternative(mut map: Map<String, Json>) -> Json {
+    let is_null = |schema: &Json| schema["enum"] == json!([null]);
+    for key in ["anyOf", "oneOf"] {
+        let Some(Json::Array(alternatives)) = map.get(key) else {
+            continue;
+        };
+        let rest: Vec<&Json> = alternatives
+            .iter()
+            .filter(|schema| !is_null(schema))
+            .collect();
+        if let [Json::Object(single)] = rest.as_slice()
+            && rest.len() < alternatives.len()
+            && single.contains_key("type")
+        {
+            let mut single = single.clone();
+            single.insert("nullable".to_owned(), json!(true));
+            if let Some(Json::Array(values)) = single.get_mut("enum")
+                && !values.contains(&Json::Null)
+            {
+                values.push(Json::Null);
+            }
+            map.shift_remove(key);
+            // What stands outside is said of the whole.
+            for (keyword, value) in single {
+                map.entry(keyword).or_insert(value);
+            }
+        }
+    }
+    if map.len() > 1
+        && let Some(target) = map.shift_remove("$ref")
+    {
+        map.insert("allOf".to_owned(), json!([{ "$ref": target }]));
+    }
+    Json::Object(map)
+}
+
+/// Version 3.2 says what each item of a stream is.
+fn to_3_2(document: &Json) -> Json {
+    let mut document = document.clone();
+    document["openapi"] = json!("3.2.0");
+    for kind in stream_items(&mut document) {
+        if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+            schemas.insert(kind.item_name().to_owned(), kind.item());
+            schemas.sort_keys();
+        }
+    }
+    document
+}
+
+/// What a stream is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stream {
+    /// The events of an agent's run.
+    Agent,
+    /// The events of a workflow's run.
+    Workflow,
+}
+
+impl Stream {
+    fn item_name(self) -> &'static str {
+        match self {
+            Self::Agent => "AgentStreamItem",
+            Self::Workflow => "WorkflowStreamItem",
+        }
+    }
+
+    fn item(self) -> Json {
+        match self {
+            Self::Agent => stream_item(
+                "AgentEvent",
+                &[
+                    "run.started",
+                    "output.delta",
+                    "tool.started",
+                    "tool.completed",
+                    "policy.applied",
+                    "handoff.started",
+                    "handoff.completed",
+                    "run.completed",
+                    "run.failed",
+                ],
+                &json!({ "type": "output.delta", "text": "Done" }),
+            ),
+            Self::Workflow => stream_item(
+                "WorkflowEvent",
+                &[
+                    "run.started",
+                    "run.resumed",
+                    "step.started",
+                    "step.retried",
+                    "step.fallback",
+                    "policy.applied",
+                    "handoff.started",
+                    "handoff.completed",
+                    "step.finished",
+                    "run.finished",
+                ],
+                &json!({ "type": "step.started", "step": "plan", "agent": "architect", "endpoint": "invoke" }),
+            ),
+        }
+    }
+}
+
+/// Changes the streams among the answers of every operation, and says which kinds there are.
+fn stream_items(document: &mut Json) -> BTreeSet<Stream> {
+    let mut found = BTreeSet::new();
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    let operations = paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten());
+    for (_, operation) in operations {
+        let responses = operation.get_mut("responses").and_then(Json::as_object_mut);
+        for (_, response) in responses.into_iter().flatten() {
+            if let Some(stream) = response
+                .get_mut("content")
+                .and_then(|content| content.get_mut("text/event-stream"))
+            {
+                let workflow = stream["schema"]["$ref"] == "#/components/schemas/WorkflowEvent";
+                let kind = if workflow {
+                    Stream::Workflow
+                } else {
+                    Stream::Agent
+                };
+                let item = format!("#/components/schemas/{}", kind.item_name());
+                *stream = json!({ "itemSchema": { "$ref": item } });
+                found.insert(kind);
+            }
+        }
+    }
+    found
+}
+
+/// One event of a stream whose documents are `schema`, of one of the types `events`; `sample` is one.
+fn stream_item(schema: &str, events: &[&str], sample: &Json) -> Json {
+    json!({
+        "type": "object",
+        "description": "One server-sent event of a run.",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": { "type": "string", "description": "The number of the event in its stream, from 1." },
+            "event": {
+                "type": "string",
+                "description": "The type of the document in data.",
+                "enum": events,
+            },
+            "data": {
+                "type": "string",
+                "description": "One JSON document.",
+                "contentMediaType": "application/json",
+                "contentSchema": { "$ref": format!("#/components/schemas/{schema}") },
+            },
+        },
+        "examples": [{
+            "id": "2",
+            "event": sample["type"],
+            "data": sample.to_string(),
+        }],
+    })
+}

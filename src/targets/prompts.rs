@@ -1,0 +1,189 @@
+//! Prompt bundles: the prompt, byte for byte, and everything there is to know about its agent.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::agent::operation;
+use crate::agent::{Agent, resolve};
+use crate::contract::Policy;
+use crate::contract::endpoint::{Endpoint, Handler};
+use crate::contract::workflow_contract::{Join, OnFailure, Workflow};
+use crate::diagnostics::Diagnostic;
+use crate::output::artifact::Artifact;
+use crate::targets::template_engine::Templates;
+use crate::text::outline;
+use crate::text::sha256;
+use crate::text::token_count;
+
+/// The JSON Schema (2020-12) of `bundle.json`.
+pub const SCHEMA: &str = include_str!("../../schemas/bundle.schema.json");
+
+/// The version of the bundle's format; a change that readers have to know of raises it.
+const FORMAT: u32 = 1;
+
+/// Keys of the frontmatter that have a place of their own in a bundle.
+const OWN_KEYS: &[&str] = &["name", "description", "model", "tools", "service", "prompt"];
+
+/// The two files of `agent`'s bundle: `prompt.md` and `bundle.json`.
+///
+/// # Errors
+///
+/// What was wrong with the templates.
+pub fn render(
+    agent: &Agent,
+    agents: &[Agent],
+    templates: &Templates,
+) -> Result<Vec<Artifact>, Diagnostic> {
+    let slug = &agent.spec.slug;
+    let prompt = templates.render(
+        "prompts/prompt.md.tera",
+        &json!({ "prompt": agent.spec.prompt() }),
+    )?;
+    let bundle = templates.render(
+        "prompts/bundle.json.tera",
+        &json!({ "bundle": bundle(agent, agents) }),
+    )?;
+    if let Err(error) = serde_json::from_str::<Json>(&bundle) {
+        let message = format!("what the template makes is not JSON: {error}");
+        return Err(templates
+            .bad_output("prompts/bundle.json.tera", message)
+            .help("put every value through the filter `json`"));
+    }
+    Ok(vec![
+        Artifact {
+            path: format!("prompts/{slug}/bundle.json"),
+            bytes: bundle.into_bytes(),
+        },
+        Artifact {
+            path: format!("prompts/{slug}/prompt.md"),
+            bytes: prompt.into_bytes(),
+        },
+    ])
+}
+
+/// Everything about `agent` as one JSON value, described by `schemas/bundle.schema.json`.
+pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
+    let spec = &agent.spec;
+    let prompt = spec.prompt();
+    let others: Map<String, Json> = spec
+        .frontmatter
+        .entries()
+        .unwrap_or_default()
+        .iter()
+        .filter(|entry| !OWN_KEYS.contains(&entry.key.as_str()))
+        .map(|entry| (entry.key.clone(), entry.value.to_json()))
+        .collect();
+    json!({
+        "format": FORMAT,
+        "name": spec.name,
+        "slug": spec.slug.as_str(),
+        "summary": spec.summary,
+        "description": spec.description,
+        "examples": spec.examples,
+        "model": agent.model(),
+        "tools": spec.tools,
+        "metadata": others,
+        "prompt": {
+            "file": "prompt.md",
+            "sha256": sha256::hex(prompt.as_bytes()),
+            "bytes": prompt.len(),
+            "words": prompt.split_whitespace().count(),
+            "tokens": token_count::count(prompt),
+            "outline": outline::headings(prompt),
+        },
+        "source": {
+            "file": spec.source.path().rsplit('/').next(),
+            "body_line": spec.body_line(),
+            "repaired": spec.repaired,
+        },
+        "endpoints": operation::all(agent).iter().map(|operation| json!({
+            "name": operation.name,
+            "method": operation.method.as_str(),
+            "path": operation.path,
+            "operation_id": operation.id,
+            "description": operation.description,
+            "handler": operation.endpoint.map_or(Handler::Model, |endpoint| endpoint.handler).as_str(),
+            "retrieve": operation.endpoint.and_then(|endpoint| endpoint.retrieve.as_ref())
+                .map(|retrieve| json!({ "query": retrieve.query, "limit": retrieve.limit })),
+            "stream": operation.stream,
+            "roles": operation.endpoint.map_or(&[][..], |endpoint: &Endpoint| &endpoint.roles),
+            "rate": operation.endpoint.and_then(|endpoint| endpoint.rate),
+            "timeout_ms": operation.endpoint.and_then(|endpoint| endpoint.timeout_ms),
+            "input": operation.input_schema(),
+            "output": operation.output_schema(),
+        })).collect::<Vec<_>>(),
+        "policy": policy(&agent.service.policy),
+        "agents": agent.service.agents.iter()
+            .filter_map(|name| resolve(agents, &name.text))
+            .map(|slug| slug.as_str())
+            .collect::<Vec<_>>(),
+        "documents": agent.service.documents.as_ref().map(|documents| json!({
+            "collection": documents.collection.as_str(),
+            "roles": documents.roles,
+        })),
+        "workflows": agent.service.workflows.iter()
+            .map(|workflow| workflow_json(workflow, agents))
+            .collect::<Vec<_>>(),
+        "frontmatter": spec.frontmatter.to_json(),
+    })
+}
+
+fn policy(policy: &Policy) -> Json {
+    json!({
+        "fallbacks": policy.fallbacks.iter().map(|name| &name.text).collect::<Vec<_>>(),
+        "retry_attempts": policy.retry_attempts,
+        "retry_backoff_ms": policy.retry_backoff_ms,
+        "breaker_failures": policy.breaker_failures,
+        "breaker_cooldown_ms": policy.breaker_cooldown_ms,
+        "timeout_ms": policy.timeout_ms,
+        "budget_tokens": policy.budget_tokens,
+        "budget_turns": policy.budget_turns,
+        "rate": policy.rate,
+        "history_tokens": policy.history_tokens,
+        "session_ttl_ms": policy.session_ttl_ms,
+    })
+}
+
+fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
+    let slug = |name: &str| resolve(agents, name).map(|slug| slug.to_string());
+    json!({
+        "name": workflow.name,
+        "slug": workflow.slug.as_str(),
+        "operation_id": workflow.operation_id(),
+        "input": workflow.input.json,
+        "roles": workflow.roles,
+        "concurrency": workflow.concurrency,
+        "timeout_ms": workflow.timeout_ms,
+        "steps": workflow.steps.iter().map(|step| json!({
+            "id": step.id,
+            "agent": slug(&step.agent.text),
+            "endpoint": step.endpoint_name(),
+            "needs": step.needs.iter().map(|need| &need.text).collect::<Vec<_>>(),
+            "join": match step.join {
+                Join::All => "all",
+                Join::Any => "any",
+                Join::Quorum(_) => "quorum",
+            },
+            "quorum": match step.join {
+                Join::Quorum(count) => Some(count),
+                Join::All | Join::Any => None,
+            },
+            "when": step.when,
+            "with": step.with,
+            "timeout_ms": step.timeout_ms,
+            "attempts": step.attempts,
+            "backoff_ms": step.backoff_ms,
+            "on_failure": match &step.on_failure {
+                OnFailure::Stop => "stop",
+                OnFailure::Retry => "retry",
+                OnFailure::Skip => "skip",
+                OnFailure::Escalate => "escalate",
+                OnFailure::Join => "join",
+                OnFailure::Fallback(_) => "fallback",
+            },
+            "fallback": match &step.on_failure {
+                OnFailure::Fallback(name) => slug(&name.text),
+                _ => None,
+            },
+        })).collect::<Vec<_>>(),
+    })
+}

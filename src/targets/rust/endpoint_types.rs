@@ -1,0 +1,61 @@
+//! The types of what an agent's endpoints take and answer.
+
+use crate::schema::Schema;
+use crate::targets::rust::rust_item::{Names, RustType};
+use crate::targets::rust::rust_types::types;
+use crate::text::ident::Ident;
+use crate::text::rust_literal::code_span;
+
+/// The types of one endpoint, as they are called in the module of its agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointTypes {
+    /// The type of the request.
+    pub request: String,
+    /// The type of the answer.
+    pub response: String,
+}
+
+/// The endpoint's name, what it takes and what it answers; what is none is an object without properties, or nothing.
+pub type Schemas<'a> = (&'a str, Option<&'a Schema>, Option<&'a Schema>);
+
+/// The struct that answers every endpoint of the agent from its prompt.
+pub fn prompted(type_name: &Ident) -> &'static str {
+    match type_name.as_str() {
+        "Prompted" => "PromptedHandler",
+        _ => "Prompted",
+    }
+}
+
+/// The types of the declared `endpoints` of the agent whose trait is `type_name`, in their order, and all that these
+/// are made of. Whoever asks for the types of the same endpoints is told the same names.
+pub fn endpoint_types<'a>(
+    type_name: &Ident,
+    endpoints: impl IntoIterator<Item = Schemas<'a>>,
+) -> (Vec<EndpointTypes>, Vec<RustType>) {
+    let mut names = Names::default();
+    names.reserve(type_name.as_str());
+    names.reserve(prompted(type_name));
+    let mut all = Vec::new();
+    let empty = Schema::empty_object();
+    let mut named = |endpoint: &str, schema: Option<&Schema>, suffix: &str, about: &str| {
+        let name = Ident::camel(&format!("{endpoint} {suffix}"));
+        let types = match (schema, name) {
+            (Some(schema), Some(name)) => {
+                let about = format!("The {about} of {}.", code_span(endpoint));
+                types(schema, name.as_str(), &about, &mut names)
+            }
+            _ => Vec::new(),
+        };
+        let root = types.first().map(|ty| ty.name.clone());
+        all.extend(types);
+        root.unwrap_or_else(|| "()".to_owned())
+    };
+    let endpoints = endpoints
+        .into_iter()
+        .map(|(name, input, output)| EndpointTypes {
+            request: named(name, Some(input.unwrap_or(&empty)), "request", "request"),
+            response: named(name, output, "response", "answer"),
+        })
+        .collect();
+    (endpoints, all)
+}

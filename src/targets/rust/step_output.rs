@@ -1,0 +1,81 @@
+//! The Rust types of what the steps of workflows give.
+
+use std::collections::BTreeMap;
+
+use crate::agent::{Agent, called};
+use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
+use crate::contract::workflow_contract::{OnFailure, Step};
+use crate::schema::schema_type::Type;
+use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types};
+use crate::targets::rust::rust_part::{JSON, option_of, scalar};
+
+/// The types of the endpoints of agents that were asked for already, by slug.
+#[derive(Debug, Default)]
+pub struct KnownTypes<'a>(BTreeMap<&'a str, Vec<EndpointTypes>>);
+
+impl<'a> KnownTypes<'a> {
+    /// The type of the output of `step`, as the module `workflows` of `owner` calls it. None where an agent is not there,
+    /// which is an error before anything is generated.
+    pub fn output(&mut self, step: &Step, owner: &Agent, agents: &'a [Agent]) -> Option<String> {
+        let asked = called(agents, &step.agent.text)?;
+        let own = self.answer(asked, step.endpoint_name(), owner);
+        let OnFailure::Fallback(other) = &step.on_failure else {
+            return Some(own);
+        };
+        let other = self.answer(called(agents, &other.text)?, INVOKE_NAME, owner);
+        Some(format!("::agentgen_runtime::StepAnswer<{own}, {other}>"))
+    }
+
+    /// The type of what an endpoint gives to the steps behind: the answer, or of `invoke` the output in it.
+    fn answer(&mut self, agent: &'a Agent, name: &str, owner: &Agent) -> String {
+        let Some(endpoint) = declared(agent, name) else {
+            return "::std::string::String".to_owned();
+        };
+        if name == INVOKE_NAME {
+            return output_of_invoke(endpoint);
+        }
+        let endpoints = &agent.service.endpoints;
+        let types = self.0.entry(agent.spec.slug.as_str()).or_insert_with(|| {
+            let schemas = endpoints.iter().map(|endpoint| {
+                let Endpoint { input, output, .. } = endpoint;
+                (endpoint.name.as_str(), Some(input), Some(output))
+            });
+            endpoint_types(&agent.type_name, schemas).0
+        });
+        let index = endpoints.iter().position(|other| other.name == name);
+        let Some(types) = index.and_then(|index| types.get(index)) else {
+            return JSON.to_owned();
+        };
+        match types.response.as_str() {
+            "()" => "()".to_owned(),
+            name if agent.spec.slug == owner.spec.slug => format!("super::{name}"),
+            name => format!("super::super::{}::{name}", agent.module),
+        }
+    }
+}
+
+/// The endpoint `name` of `agent`; none is the `invoke` that an agent has without a word.
+fn declared<'a>(agent: &'a Agent, name: &str) -> Option<&'a Endpoint> {
+    let mut endpoints = agent.service.endpoints.iter();
+    endpoints.find(|endpoint| endpoint.name == name)
+}
+
+/// The type of the property `output` of an answer, which takes no type of the agent's module to say; any JSON otherwise.
+fn output_of_invoke(endpoint: &Endpoint) -> String {
+    let schema = &endpoint.output;
+    let Type::Object(object) = schema.resolve(&schema.ty) else {
+        return JSON.to_owned();
+    };
+    let Some(field) = object.fields.iter().find(|field| field.name == "output") else {
+        return JSON.to_owned();
+    };
+    let (ty, nullable) = match schema.resolve(&field.ty) {
+        Type::Nullable(ty) => (schema.resolve(ty), true),
+        ty => (ty, false),
+    };
+    match scalar(ty) {
+        Some(path) if nullable || !field.required => option_of(path),
+        Some(path) => path.to_owned(),
+        None => JSON.to_owned(),
+    }
+}

@@ -1,0 +1,276 @@
+//! Workflows as the templates of Rust code are given them: their expressions are Rust already.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::agent::{Agent, called};
+use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow, is_joined};
+use crate::expression::input_template::{Piece, Template, TemplateKind};
+use crate::expression::{Expression, Kind};
+use crate::targets::rust::rust_item::{Names, RustType};
+use crate::targets::rust::rust_types::types;
+use crate::targets::rust::step_output::KnownTypes;
+use crate::text::ident::Ident;
+use crate::text::rust_literal::{code_span, literal};
+
+/// A workflow in the context of a template.
+#[derive(Debug, Clone, Serialize)]
+pub struct RustWorkflow {
+    /// The name in its path.
+    pub name: String,
+    /// The static that describes it, unique in its agent.
+    pub constant: Ident,
+    /// The name of its operation in the OpenAPI document.
+    pub operation_id: String,
+    /// The function that runs it.
+    pub function: String,
+    /// The type of what it is given: the first of `types`.
+    pub input: String,
+    /// The struct of its steps.
+    pub steps_type: String,
+    /// The type of its report.
+    pub report: String,
+    /// The types that its input is made of.
+    pub types: Vec<RustType>,
+    /// Its name as Markdown.
+    pub doc: String,
+    /// The slug of the agent in whose file it stands.
+    pub agent: String,
+    /// JSON Schema of what a run is given.
+    pub input_schema: String,
+    /// The roles of which a caller needs one.
+    pub roles: Vec<String>,
+    /// How many steps may be under way at once.
+    pub concurrency: Option<u32>,
+    /// The longest a run may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// The steps, each behind those it needs.
+    pub steps: Vec<RustStep>,
+}
+
+/// A step in the context of a template.
+#[derive(Debug, Clone, Serialize)]
+pub struct RustStep {
+    /// Its id.
+    pub id: String,
+    /// The field of its outcome.
+    pub field: String,
+    /// The type of its output.
+    pub output: String,
+    /// Whom it asks, as Markdown.
+    pub doc: String,
+    /// The slug of the agent.
+    pub agent: String,
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// The ids of the steps that come first.
+    pub needs: Vec<String>,
+    /// A variant of the runtime's `Join`, as Rust.
+    pub join: String,
+    /// The runtime's `Expression`, as Rust.
+    pub when: Option<String>,
+    /// The runtime's `Template`, as Rust.
+    pub with: Option<String>,
+    /// The longest one attempt may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// How often it is tried at the most.
+    pub attempts: u32,
+    /// The pause before the second attempt, in milliseconds.
+    pub backoff_ms: u64,
+    /// A variant of the runtime's `OnFailure`, as Rust.
+    pub on_failure: String,
+}
+
+/// The workflows of `agent` over `agents`, whose names they use.
+pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
+    let all = &agent.service.workflows;
+    let constants = all
+        .iter()
+        .filter_map(|workflow| Ident::constant(workflow.slug.as_str()));
+    let mut scope = Scope {
+        known: KnownTypes::default(),
+        types: Names::default(),
+        values: Names::default(),
+    };
+    constants.for_each(|constant| scope.values.reserve(constant.as_str()));
+    all.iter()
+        .filter_map(|workflow| rust(workflow, agent, agents, &mut scope))
+        .collect()
+}
+
+/// What the workflows of one agent share: what is known of agents, and the names that are taken in their module.
+struct Scope<'a> {
+    known: KnownTypes<'a>,
+    types: Names,
+    values: Names,
+}
+
+fn rust<'a>(
+    workflow: &Workflow,
+    agent: &Agent,
+    agents: &'a [Agent],
+    scope: &mut Scope<'a>,
+) -> Option<RustWorkflow> {
+    let name = workflow.slug.as_str();
+    let doc = code_span(&workflow.name);
+    let camel = |suffix: &str| Ident::camel(&format!("{name} {suffix}"));
+    let about = format!("What the workflow {doc} is given.");
+    let input = camel("input")?;
+    let types = types(&workflow.input, input.as_str(), &about, &mut scope.types);
+    let steps_type = scope.types.take(camel("steps")?.as_str());
+    let report = scope.types.take(camel("report")?.as_str());
+    let mut fields = Names::default();
+    let idents = workflow.steps.iter().filter_map(Step::field);
+    idents.for_each(|ident| fields.reserve(ident.as_str()));
+    let mut steps = Vec::new();
+    for step in &workflow.steps {
+        let field = match step.field() {
+            Some(ident) => ident.to_string(),
+            None => fields.take("step"),
+        };
+        let output = scope.known.output(step, agent, agents)?;
+        steps.push(rust_step(step, workflow, agents, field, output)?);
+    }
+    Some(RustWorkflow {
+        name: name.to_owned(),
+        constant: Ident::constant(name)?,
+        operation_id: workflow.operation_id(),
+        function: scope.values.take(Ident::snake(name)?.as_str()),
+        input: types.first()?.name.clone(),
+        steps_type,
+        report,
+        types,
+        doc,
+        agent: agent.spec.slug.to_string(),
+        input_schema: workflow.input.json.to_string(),
+        roles: workflow.roles.clone(),
+        concurrency: workflow.concurrency,
+        timeout_ms: workflow.timeout_ms,
+        steps,
+    })
+}
+
+/// None where an agent is not there, which is an error before anything is generated.
+fn rust_step(
+    step: &Step,
+    workflow: &Workflow,
+    agents: &[Agent],
+    field: String,
+    output: String,
+) -> Option<RustStep> {
+    let agent = called(agents, &step.agent.text)?;
+    let endpoint = step.endpoint_name();
+    let on_failure = match &step.on_failure {
+        // Tried in vain, it has failed as any other.
+        OnFailure::Retry if is_joined(step, &workflow.steps) => "Join".to_owned(),
+        OnFailure::Join => "Join".to_owned(),
+        OnFailure::Stop | OnFailure::Retry => "Stop".to_owned(),
+        OnFailure::Skip => "Skip".to_owned(),
+        OnFailure::Escalate => "Escalate".to_owned(),
+        OnFailure::Fallback(name) => {
+            let slug = called(agents, &name.text)?.spec.slug.as_str();
+            format!("Fallback({})", literal(slug))
+        }
+    };
+    let join = match step.join {
+        Join::All => "All".to_owned(),
+        Join::Any => "Any".to_owned(),
+        Join::Quorum(count) => format!("Quorum({count})"),
+    };
+    Some(RustStep {
+        id: step.id.clone(),
+        field,
+        output,
+        doc: format!(
+            "The step {}, which asks {} of {}.",
+            code_span(&step.id),
+            code_span(endpoint),
+            code_span(&agent.spec.name)
+        ),
+        agent: agent.spec.slug.to_string(),
+        endpoint: endpoint.to_owned(),
+        needs: step.needs.iter().map(|need| need.text.clone()).collect(),
+        join: format!("{RUNTIME}Join::{join}"),
+        when: step.condition.as_ref().map(expression),
+        with: step.inputs.as_ref().map(template),
+        timeout_ms: step.timeout_ms,
+        attempts: step.attempts(),
+        backoff_ms: step.backoff_ms(),
+        on_failure: format!("{RUNTIME}OnFailure::{on_failure}"),
+    })
+}
+
+const RUNTIME: &str = "::agentgen_runtime::workflow::";
+
+fn expression(expression: &Expression) -> String {
+    let many = |parts: &[Expression]| {
+        let parts: Vec<String> = parts.iter().map(self::expression).collect();
+        parts.join(", ")
+    };
+    let text = match &expression.kind {
+        Kind::Null => "Null".to_owned(),
+        Kind::Boolean(boolean) => format!("Boolean({boolean})"),
+        // The shortest digits that mean this number, always with a point or an exponent.
+        Kind::Number(number) => format!("Number({number:?})"),
+        Kind::Text(text) => format!("Text({})", literal(text)),
+        Kind::Path(path) => {
+            let names: Vec<String> = path.iter().map(|name| literal(&name.text)).collect();
+            format!("Path(&[{}])", names.join(", "))
+        }
+        Kind::Not(inner) => format!("Not(&{})", self::expression(inner)),
+        Kind::All(parts) => format!("All(&[{}])", many(parts)),
+        Kind::Any(parts) => format!("Any(&[{}])", many(parts)),
+        Kind::Compare(comparison, sides) => {
+            let [left, right] = &**sides;
+            format!(
+                "Compare({RUNTIME}Comparison::{}, &{}, &{})",
+                comparison.name(),
+                self::expression(left),
+                self::expression(right)
+            )
+        }
+    };
+    format!("{RUNTIME}Expression::{text}")
+}
+
+fn template(template: &Template) -> String {
+    if let Some(json) = template.to_json() {
+        return json_template(&json);
+    }
+    let text = match &template.kind {
+        TemplateKind::Json(json) => return json_template(json),
+        TemplateKind::Value(value) => return value_template(value),
+        TemplateKind::Text(pieces) => {
+            let pieces: Vec<String> = pieces
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => json_template(&Json::from(text.as_str())),
+                    Piece::Value(value) => value_template(value),
+                })
+                .collect();
+            format!("Text(&[{}])", pieces.join(", "))
+        }
+        TemplateKind::Object(members) => {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| {
+                    format!("({}, {})", literal(&name.text), self::template(value))
+                })
+                .collect();
+            format!("Object(&[{}])", members.join(", "))
+        }
+        TemplateKind::List(items) => {
+            let items: Vec<String> = items.iter().map(self::template).collect();
+            format!("List(&[{}])", items.join(", "))
+        }
+    };
+    format!("{RUNTIME}Template::{text}")
+}
+
+fn json_template(json: &Json) -> String {
+    format!("{RUNTIME}Template::Json({})", literal(&json.to_string()))
+}
+
+fn value_template(value: &Expression) -> String {
+    format!("{RUNTIME}Template::Value({})", expression(value))
+}

@@ -1,0 +1,250 @@
+//! The templates that outputs are made with: embedded ones, and the user's in front of them.
+
+use std::sync::Arc;
+
+use include_dir::{Dir, include_dir};
+use serde::Serialize;
+use tera::{Context, ErrorKind, Kwargs, Map, State, Tera, TeraResult, Value};
+
+use crate::diagnostics::Diagnostic;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::project::UserTemplate;
+use crate::text::rust_literal;
+
+/// The embedded templates, by their path below `templates/`.
+pub static BUILTIN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+
+/// What stands before the name of an embedded template, so that a user's can extend it.
+const PREFIX: &str = "builtin/";
+
+/// All templates of a project, parsed.
+pub struct Templates {
+    tera: Tera,
+    own: Vec<UserTemplate>,
+}
+
+impl Templates {
+    /// The embedded templates, with the user's in front: a template named like an embedded one
+    /// takes its place, and can extend or include that one as `builtin/<name>`.
+    ///
+    /// # Errors
+    ///
+    /// A diagnostic with the place in the template that can't be parsed.
+    pub fn new(own: &[UserTemplate]) -> Result<Self, Diagnostic> {
+        let mut tera = Tera::new();
+        tera.autoescape_on(Vec::<&str>::new());
+        register_filters(&mut tera);
+        let mut templates = Self {
+            tera,
+            own: own.to_vec(),
+        };
+        templates
+            .tera
+            .set_fallback_prefixes([PREFIX])
+            .map_err(|error| templates.diagnostic(&error, PREFIX))?;
+        let mut files = Vec::new();
+        collect(&BUILTIN, &mut files);
+        let own = own
+            .iter()
+            .map(|template| (template.name.clone(), template.source.text().to_owned()));
+        let all: Vec<(String, String)> = files.into_iter().chain(own).collect();
+        templates
+            .tera
+            .add_raw_templates(all)
+            .map_err(|error| templates.diagnostic(&error, PREFIX))?;
+        Ok(templates)
+    }
+
+    /// The text that the template `name` makes of `context`.
+    ///
+    /// # Errors
+    ///
+    /// A diagnostic with the place in the template where rendering failed.
+    pub fn render(&self, name: &str, context: &impl Serialize) -> Result<String, Diagnostic> {
+        let rendered =
+            Context::from_serialize(context).and_then(|context| self.tera.render(name, &context));
+        rendered.map_err(|error| {
+            let diagnostic = self.diagnostic(&error, name);
+            match diagnostic.message == UNDEFINED {
+                true => name_undefined(diagnostic, context),
+                false => diagnostic,
+            }
+        })
+    }
+
+    /// The user's own template of that name, if there is one.
+    pub fn own(&self, name: &str) -> Option<&Arc<Source>> {
+        let own = self.own.iter().find(|template| template.name == name);
+        own.map(|template| &template.source)
+    }
+
+    /// What to say when the template `name` made something that can't be used.
+    pub fn bad_output(&self, name: &str, message: impl Into<String>) -> Diagnostic {
+        let diagnostic = Diagnostic::error(Code::BadOutput, name, message);
+        match self.own(name) {
+            Some(source) => diagnostic.at(source, Span::default()),
+            None => diagnostic,
+        }
+    }
+
+    fn diagnostic(&self, error: &tera::Error, name: &str) -> Diagnostic {
+        let (ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report)) = error.kind()
+        else {
+            return self.told_as_text(&error.to_string(), name);
+        };
+        let span = Span::new(report.span().range.start, report.span().range.end);
+        self.at(report.filename(), span, lower(report.message()))
+    }
+
+    /// Some errors are told as text only: the message, and below it `--> template:line:column`.
+    fn told_as_text(&self, text: &str, name: &str) -> Diagnostic {
+        let message = text.lines().next().unwrap_or(text);
+        let message = lower(message.strip_prefix("error: ").unwrap_or(message));
+        let place = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("--> "));
+        let mut parts = place.unwrap_or("").rsplitn(3, ':');
+        let column = parts.next().and_then(|column| column.parse().ok());
+        let line = parts.next().and_then(|line| line.parse().ok());
+        let (Some(column), Some(line), Some(file)) = (column, line, parts.next()) else {
+            let name = self
+                .own
+                .iter()
+                .map(|own| own.name.as_str())
+                .find(|own| message.contains(own))
+                .unwrap_or(name);
+            return self.at(name, Span::default(), message);
+        };
+        let offset = self
+            .own(file)
+            .map_or(0, |source| source.offset(line, column));
+        self.at(file, Span::new(offset, offset + 1), message)
+    }
+
+    fn at(&self, name: &str, span: Span, message: String) -> Diagnostic {
+        let diagnostic = Diagnostic::error(Code::BadTemplate, name, message);
+        match self.own(name) {
+            Some(source) => diagnostic
+                .at(source, span)
+                .help("`agentgen templates export` writes the built-in templates to compare with"),
+            None => diagnostic,
+        }
+    }
+}
+
+/// What a filter says of a value that is not there; it does not see which.
+const UNDEFINED: &str = "the value is not defined";
+
+/// Names the value that a filter found missing: it stands in front of the filter. Where it is a field of
+/// what the template is given, says which fields there are.
+fn name_undefined(diagnostic: Diagnostic, context: &impl Serialize) -> Diagnostic {
+    let (Some(source), Some(span)) = (diagnostic.source.clone(), diagnostic.span) else {
+        return diagnostic;
+    };
+    let before = source.text()[..span.start].trim_end();
+    let before = before.strip_suffix('|').unwrap_or(before).trim_end();
+    let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let path = &before[before.trim_end_matches(is_path).len()..];
+    if path.is_empty() {
+        return diagnostic;
+    }
+    let start = before.len() - path.len();
+    let mut diagnostic = diagnostic.at(&source, Span::new(start, before.len()));
+    diagnostic.message = format!("`{path}` is not defined");
+    let context = serde_json::to_value(context).unwrap_or_default();
+    let mut holder = &context;
+    for part in path.split('.') {
+        match holder.get(part) {
+            Some(inner) => holder = inner,
+            None => {
+                let fields = holder.as_object().into_iter().flat_map(|map| map.keys());
+                let fields: Vec<&str> = fields.map(String::as_str).collect();
+                // A loop's variable is not among what the template is given.
+                if holder != &context || !path.contains('.') {
+                    diagnostic
+                        .message
+                        .push_str(&format!("; there are {}", fields.join(", ")));
+                }
+                break;
+            }
+        }
+    }
+    diagnostic
+}
+
+/// Tera's sentences as fragments: a small first letter, and no line breaks.
+fn lower(message: &str) -> String {
+    let message = message.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => message,
+    }
+}
+
+fn collect(dir: &Dir<'_>, files: &mut Vec<(String, String)>) {
+    for file in dir.files() {
+        let (Some(path), Some(text)) = (file.path().to_str(), file.contents_utf8()) else {
+            continue;
+        };
+        if path.ends_with(".tera") {
+            files.push((
+                format!("{PREFIX}{}", path.replace('\\', "/")),
+                text.to_owned(),
+            ));
+        }
+    }
+    for inner in dir.dirs() {
+        collect(inner, files);
+    }
+}
+
+fn register_filters(tera: &mut Tera) {
+    tera.register_filter("json", |value: &Value, _: Kwargs, _: &State| {
+        to_json(value).map(|json| json.to_string())
+    });
+    tera.register_filter("json_pretty", |value: &Value, _: Kwargs, _: &State| {
+        to_json(value).map(|json| format!("{json:#}"))
+    });
+    tera.register_filter("rust_str", |text: &str, _: Kwargs, _: &State| {
+        rust_literal::literal(text)
+    });
+    tera.register_filter("rust_doc", |text: &str, _: Kwargs, _: &State| {
+        rust_literal::doc(text)
+    });
+    // Tera's own `group_by` goes through a hash map: its order changes from run to run.
+    tera.register_filter("group_by", group_by);
+}
+
+fn to_json(value: &Value) -> TeraResult<serde_json::Value> {
+    if value.is_undefined() {
+        return Err(tera::Error::message(UNDEFINED));
+    }
+    serde_json::to_value(value).map_err(tera::Error::message)
+}
+
+fn group_by(values: &[Value], kwargs: Kwargs, _: &State) -> TeraResult<Map> {
+    let attribute = kwargs.must_get::<&str>("attribute")?;
+    let mut groups: Vec<(String, Vec<Value>)> = Vec::new();
+    for value in values {
+        let Some(key) = value.get_from_path(attribute) else {
+            return Err(tera::Error::message(format!(
+                "a value has no attribute `{attribute}` to group by"
+            )));
+        };
+        if key.is_none() {
+            continue;
+        }
+        let key = key.to_string();
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(value.clone()),
+            None => groups.push((key, vec![value.clone()])),
+        }
+    }
+    Ok(groups
+        .into_iter()
+        .map(|(key, group)| (key.into(), group.into()))
+        .collect())
+}

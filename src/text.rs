@@ -1,0 +1,12 @@
+//! Names and texts that are valid by construction: slugs, Rust identifiers and literals, lines, "did you mean", hashes.
+//!
+//! Invariant: nothing here knows YAML, diagnostics or agents. It imports no other folder.
+
+pub mod did_you_mean;
+pub mod ident;
+pub mod outline;
+pub mod printable;
+pub mod rust_literal;
+pub mod sha256;
+pub mod slug;
+pub mod token_count;

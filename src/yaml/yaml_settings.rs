@@ -1,0 +1,212 @@
+//! Settings of a service block: durations, rates, counts, lists of names.
+
+use serde::Serialize;
+
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::text::did_you_mean::did_you_mean;
+use crate::yaml::node::{Entry, Node, Value};
+
+/// How often something may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Rate {
+    /// How many requests.
+    pub requests: u32,
+    /// In how many seconds.
+    pub seconds: u32,
+}
+
+/// A name in the source, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// The name as it was written.
+    pub text: String,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// The longest duration, in milliseconds: a hundred years.
+const LONGEST_MS: u64 = 36_525 * 86_400_000;
+
+/// The duration in `node`, such as `500ms`, `30s`, `5m`, `2h` or `7d`, in milliseconds.
+pub fn duration_ms(node: &Node, report: &mut Report) -> Option<u64> {
+    let parsed = node.as_str().and_then(|text| {
+        let text = text.trim();
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 {
+            return None;
+        }
+        // What is too long for the number is too long for a duration.
+        let number: u64 = text[..digits].parse().unwrap_or(u64::MAX);
+        let unit = match text[digits..].trim() {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        Some(number.saturating_mul(unit))
+    });
+    let (message, advice) = match parsed {
+        Some(1..=LONGEST_MS) => return parsed,
+        Some(0) => ("the duration is zero", "write a number above zero"),
+        Some(_) => (
+            "the duration is too long",
+            "it can be a hundred years at most: `36525d`",
+        ),
+        None => (
+            "this is no duration",
+            "write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+        ),
+    };
+    report
+        .error(Code::BadSetting, node.span, message)
+        .advise(advice);
+    None
+}
+
+/// The rate in `node`, such as `60/minute`.
+pub fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
+    let parsed = node.as_str().and_then(|text| {
+        let (requests, unit) = text.split_once('/')?;
+        let requests: u32 = requests.trim().parse().ok()?;
+        let seconds = match unit.trim() {
+            "second" | "sec" | "s" => 1,
+            "minute" | "min" | "m" => 60,
+            "hour" | "h" => 3_600,
+            "day" | "d" => 86_400,
+            _ => return None,
+        };
+        (requests > 0).then_some(Rate { requests, seconds })
+    });
+    if parsed.is_none() {
+        report
+            .error(Code::BadSetting, node.span, "this is no rate")
+            .advise("write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`");
+    }
+    parsed
+}
+
+/// The whole number above zero in `node`.
+pub fn count(node: &Node, report: &mut Report) -> Option<u64> {
+    let parsed = match &node.value {
+        Value::Number(number) => number.as_u64().filter(|number| *number > 0),
+        _ => None,
+    };
+    if parsed.is_none() {
+        report
+            .error(
+                Code::BadSetting,
+                node.span,
+                format!("this is {}", node.kind()),
+            )
+            .advise("it takes a whole number above zero");
+    }
+    parsed
+}
+
+/// The same as [`count`], for numbers that fit into 32 bits.
+pub fn small_count(node: &Node, report: &mut Report) -> Option<u32> {
+    let number = count(node, report)?;
+    let small = u32::try_from(number).ok();
+    if small.is_none() {
+        report
+            .error(Code::BadSetting, node.span, "the number is too large")
+            .advise(format!("it can be {} at most", u32::MAX));
+    }
+    small
+}
+
+/// The truth value in `node`.
+pub fn truth(node: &Node, report: &mut Report) -> Option<bool> {
+    if let Value::Bool(truth) = node.value {
+        return Some(truth);
+    }
+    report
+        .error(
+            Code::BadSetting,
+            node.span,
+            format!("this is {}", node.kind()),
+        )
+        .advise("it takes `true` or `false`");
+    None
+}
+
+/// The text in `node`.
+pub fn text<'a>(node: &'a Node, report: &mut Report) -> Option<&'a str> {
+    let text = node.as_str().map(str::trim).filter(|text| !text.is_empty());
+    if text.is_none() {
+        report
+            .error(
+                Code::BadSetting,
+                node.span,
+                format!("this is {}", node.kind()),
+            )
+            .advise("it takes text");
+    }
+    text
+}
+
+/// The names in the list in `node`, each once.
+pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
+    let Some(items) = node.items() else {
+        report
+            .error(
+                Code::BadSetting,
+                node.span,
+                format!("this is {}", node.kind()),
+            )
+            .advise("it takes a list of names: `[one, two]`");
+        return Vec::new();
+    };
+    let mut names: Vec<Name> = Vec::new();
+    for item in items {
+        let Some(text) = text(item, report) else {
+            continue;
+        };
+        if names.iter().any(|name| name.text == text) {
+            report
+                .warning(
+                    Code::BadSetting,
+                    item.span,
+                    format!("`{text}` stands here twice"),
+                )
+                .advise("once is enough");
+            continue;
+        }
+        names.push(Name {
+            text: text.to_owned(),
+            span: item.span,
+        });
+    }
+    names
+}
+
+/// The entries of the mapping in `node`; those whose key is not in `known` are errors and left out.
+pub fn known_entries<'a>(node: &'a Node, known: &[&str], report: &mut Report) -> Vec<&'a Entry> {
+    let Some(entries) = node.entries() else {
+        report
+            .error(
+                Code::BadSetting,
+                node.span,
+                format!("this is {}", node.kind()),
+            )
+            .advise(format!("it takes a mapping with {}", known.join(", ")));
+        return Vec::new();
+    };
+    let mut kept = Vec::new();
+    for entry in entries {
+        if known.contains(&entry.key.as_str()) {
+            kept.push(entry);
+            continue;
+        }
+        let message = format!("the setting `{}` is not known", entry.key);
+        let otherwise = format!("known here are {}", known.join(", "));
+        report
+            .error(Code::UnknownKey, entry.key_span, message)
+            .advise(did_you_mean(&entry.key, known.iter().copied(), otherwise));
+    }
+    kept
+}

@@ -1,0 +1,183 @@
+//! Names and texts that break generators: each becomes files inside the output folder, or one clear error.
+
+use agentgen_build::diagnostics::source::Source;
+use agentgen_build::generate::{Generation, generate};
+use agentgen_build::project::Project;
+
+fn build(files: &[(&str, String)]) -> Generation {
+    let sources = files
+        .iter()
+        .map(|(path, text)| Source::from_bytes(path, text.clone().into_bytes()).unwrap());
+    let generation = generate(&Project {
+        sources: sources.collect(),
+        ..Project::default()
+    });
+    for artifact in &generation.artifacts {
+        let parts: Vec<&str> = artifact.path.split('/').collect();
+        for part in &parts {
+            let plain = part.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)
+            });
+            assert!(
+                plain && !part.is_empty() && !part.starts_with('.'),
+                "{}",
+                artifact.path
+            );
+            let stem = part.split('.').next().unwrap();
+            assert!(
+                !["con", "prn", "aux", "nul", "com1", "lpt1"].contains(&stem),
+                "{part}"
+            );
+        }
+    }
+    generation
+}
+
+fn agent(name: &str) -> String {
+    let name = serde_json::Value::String(name.to_owned());
+    format!("---\nname: {name}\ndescription: Does one thing.\n---\nDo it.\n")
+}
+
+fn slugs(generation: &Generation) -> Vec<String> {
+    let slugs = generation
+        .agents
+        .iter()
+        .map(|agent| agent.spec.slug.to_string());
+    slugs.collect()
+}
+
+fn errors(generation: &Generation) -> Vec<String> {
+    let errors = generation.diagnostics.iter().map(ToString::to_string);
+    errors.filter(|line| line.contains(": error[")).collect()
+}
+
+#[test]
+fn names_become_slugs_and_identifiers() {
+    let cases = [
+        ("gen", "gen", "gen_", "Gen"),
+        ("self", "self", "self_", "Self_"),
+        ("option", "option", "option", "Option"),
+        ("result", "result", "result", "Result"),
+        ("string", "string", "string", "String"),
+        ("C++ expert", "c-expert", "c_expert", "CExpert"),
+        ("1st-agent", "1st-agent", "_1st_agent", "_1stAgent"),
+        ("../evil", "evil", "evil", "Evil"),
+        ("CON", "con-agent", "con_agent", "ConAgent"),
+        ("a/b", "a-b", "a_b", "AB"),
+        ("don't panic", "dont-panic", "dont_panic", "DontPanic"),
+        ("*/ \"## {{ x }} {% raw %}", "x-raw", "x_raw", "XRaw"),
+    ];
+    for (name, slug, module, type_name) in cases {
+        let generation = build(&[("agents/file.md", agent(name))]);
+        assert_eq!(errors(&generation), [""; 0], "{name}");
+        let agent = &generation.agents[0];
+        assert_eq!(agent.spec.name, name);
+        assert_eq!(agent.spec.slug.as_str(), slug);
+        assert_eq!(agent.module.as_str(), module);
+        assert_eq!(agent.type_name.as_str(), type_name);
+        let path = format!("rust/{module}.rs");
+        assert!(
+            generation.artifacts.iter().any(|file| file.path == path),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_name_without_letters_leaves_the_files_name() {
+    for name in ["🚀", "--", "", "   ", "日本"] {
+        let generation = build(&[("agents/rocket.md", agent(name))]);
+        assert_eq!(slugs(&generation), ["rocket"], "{name}");
+        assert!(errors(&generation).is_empty());
+        assert!(!generation.diagnostics.is_empty(), "it is said");
+    }
+}
+
+#[test]
+fn names_that_can_not_be_used_are_one_error_with_a_place() {
+    let rocket = build(&[("agents/🚀.md", agent("🚀"))]);
+    assert_eq!(
+        errors(&rocket),
+        [
+            "agents/🚀.md:2:7: error[AG021]: no file or route can be named like that \
+          (use the letters a to z, digits and hyphens in `name` or in the file's name)"
+        ]
+    );
+    let long = build(&[("agents/long.md", agent(&"x".repeat(300)))]);
+    assert_eq!(
+        errors(&long),
+        [
+            "agents/long.md:2:7: error[AG021]: the name has 300 characters \
+          (keep it under 64: files and routes are named after it)"
+        ]
+    );
+    assert!(rocket.artifacts.is_empty() && long.artifacts.is_empty());
+}
+
+#[test]
+fn two_agents_of_one_name_are_an_error_that_names_both() {
+    for (one, two) in [
+        ("C++ expert", "c-expert"),
+        ("Self", "self"),
+        ("Agent V2", "agent-v2"),
+    ] {
+        let generation = build(&[("agents/one.md", agent(one)), ("agents/two.md", agent(two))]);
+        let errors = errors(&generation);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(
+            errors[0].starts_with("agents/two.md:2:7: error[AG022]"),
+            "{errors:?}"
+        );
+        assert!(errors[0].contains("agents/one.md"), "{errors:?}");
+        assert!(generation.artifacts.is_empty());
+    }
+}
+
+#[test]
+fn texts_are_data_wherever_they_land() {
+    let texts = [
+        "ends a comment */ and a string \"## and '\"",
+        "{{ name }} {% raw %} {# comment #} ${x} #{y}",
+        "\u{202e}turned\u{202c} and \u{200b}hidden\u{feff}",
+        "carriage\rreturn and\ttab",
+        "```rust\nfn main() { panic!() }\n```\n    indented\n[link] <b> `tick` \\",
+        "<example>user: only examples</example>",
+        "日本語 🚀 é",
+    ];
+    for text in texts {
+        let quoted = serde_json::Value::String(text.to_owned());
+        let file = format!(
+            "---\nname: text\ndescription: {quoted}\nmodel: {quoted}\ntools: [{quoted}]\n---\n{text}"
+        );
+        let generation = build(&[("agents/text.md", file)]);
+        assert_eq!(errors(&generation), [""; 0], "{text}");
+        let prompt = generation
+            .artifacts
+            .iter()
+            .find(|file| file.path.ends_with("prompt.md"));
+        assert_eq!(prompt.unwrap().bytes, text.as_bytes());
+        for artifact in &generation.artifacts {
+            let written = std::str::from_utf8(&artifact.bytes).unwrap();
+            if artifact.path.ends_with(".rs") {
+                assert!(
+                    syn::parse_file(written).is_ok(),
+                    "{text}: {}",
+                    artifact.path
+                );
+                assert!(!written.contains(['\r', '\u{202e}', '\u{200b}']), "{text}");
+            } else if artifact.path.ends_with(".json") {
+                serde_json::from_str::<serde_json::Value>(written).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_text_is_refused() {
+    let nul = Source::from_bytes("agents/nul.md", b"---\nname: a\n---\n\0".to_vec());
+    assert!(nul.is_err());
+    let large = Source::from_bytes("agents/large.md", vec![b'x'; 1024 * 1024 + 1]);
+    assert!(large.is_err());
+    let whole = Source::from_bytes("agents/large.md", vec![b'x'; 1024 * 1024]);
+    assert!(whole.is_ok());
+}

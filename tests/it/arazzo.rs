@@ -1,0 +1,340 @@
+//! The Arazzo document: what stands in it, and whether others read it.
+//!
+//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test --test arazzo` writes the expected document anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use agentgen_build::diagnostics::source::Source;
+use agentgen_build::generate::{Generation, generate};
+use agentgen_build::project::config::{Config, OpenapiFormat};
+use agentgen_build::project::discover;
+use agentgen_build::project::{Project, UserTemplate};
+use agentgen_build::targets::openapi::openapi_yaml;
+use roas_arazzo::v1_1::Description;
+use roas_arazzo::validation::Validate;
+use serde_json::{Value, json};
+
+const BAKER: &str = r#"---
+name: baker
+description: Bakes what is asked for.
+service:
+  workflows:
+    bread:
+      - plan: baker
+      - parallel:
+          - flour: { agent: miller, retry: 3, timeout: 90s }
+          - water: { agent: miller, on_failure: skip }
+      - bake:
+          agent: baker
+          when: 'flour.output != ""'
+          with: { input: "{{ plan.output }}: {{flour.output}}, {{ input.input }}" }
+          on_failure: { fallback: miller }
+      - serve: { agent: baker, with: { input: "{{ steps.bake.output }}" }, on_failure: escalate }
+---
+You bake.
+"#;
+
+const MILLER: &str = "---\nname: miller\ndescription: Grinds corn.\n---\nYou grind.\n";
+
+fn project(files: &[(&str, &str)]) -> Project {
+    let sources = files
+        .iter()
+        .map(|(path, text)| Source::from_bytes(path, text.as_bytes().to_vec()).unwrap())
+        .collect();
+    Project {
+        sources,
+        ..Project::default()
+    }
+}
+
+fn bakery() -> Project {
+    project(&[("agents/baker.md", BAKER), ("agents/miller.md", MILLER)])
+}
+
+fn text(generation: &Generation, path: &str) -> Option<String> {
+    let artifact = generation.artifacts.iter().find(|file| file.path == path)?;
+    Some(String::from_utf8(artifact.bytes.clone()).unwrap())
+}
+
+#[track_caller]
+fn yaml(generation: &Generation, path: &str) -> Value {
+    let text = text(generation, path);
+    let text = text.unwrap_or_else(|| panic!("no {path}: {:#?}", generation.diagnostics));
+    openapi_yaml::read(&text).unwrap()
+}
+
+/// Every text in `value`, with those in keys left out.
+fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(map) => map.values().for_each(|value| texts(value, found)),
+        _ => {}
+    }
+}
+
+/// The name of a parameter, and where it stands.
+fn place_of(parameter: &Value) -> (Option<&str>, Option<&str>) {
+    (parameter["name"].as_str(), parameter["in"].as_str())
+}
+
+/// Reads the document with a model of Arazzo 1.1 that is not ours, and follows what it refers to.
+#[track_caller]
+fn judge(generation: &Generation) -> Value {
+    let document = yaml(generation, "arazzo.yaml");
+    let description: Description = serde_json::from_value(document.clone()).unwrap();
+    description.validate(Default::default()).unwrap();
+    let openapi = yaml(generation, "openapi.yaml");
+    let mut operations = BTreeMap::new();
+    for item in openapi["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            operations.insert(operation["operationId"].as_str().unwrap(), operation);
+        }
+    }
+    for workflow in document["workflows"].as_array().unwrap() {
+        let mut before: Vec<String> = Vec::new();
+        let steps = workflow["steps"].as_array().unwrap();
+        let ids: Vec<&str> = steps
+            .iter()
+            .filter_map(|step| step["stepId"].as_str())
+            .collect();
+        for step in steps {
+            let id = step["stepId"].as_str().unwrap();
+            let operation = operations[step["operationId"].as_str().unwrap()];
+            let has_body = operation.get("requestBody").is_some();
+            assert_eq!(step.get("requestBody").is_some(), has_body, "{id}");
+            let given = step.get("parameters").and_then(Value::as_array);
+            let given: BTreeSet<_> = given.into_iter().flatten().map(place_of).collect();
+            let declared = operation.get("parameters").and_then(Value::as_array);
+            let declared = declared.into_iter().flatten();
+            let (needed, all): (BTreeSet<_>, BTreeSet<_>) = (
+                declared
+                    .clone()
+                    .filter(|one| one["required"] == true)
+                    .map(place_of)
+                    .collect(),
+                declared.map(place_of).collect(),
+            );
+            assert!(
+                needed.is_subset(&given) && given.is_subset(&all),
+                "{id}: {given:?}"
+            );
+            let mut found = Vec::new();
+            texts(&step["requestBody"], &mut found);
+            texts(&step["parameters"], &mut found);
+            let needs = step.get("dependsOn").and_then(Value::as_array);
+            for need in needs.into_iter().flatten() {
+                // Of a step of the same workflow, `dependsOn` names the bare id.
+                assert!(
+                    before.iter().any(|known| known == need),
+                    "{need} before {id}"
+                );
+            }
+            for text in found {
+                for reference in text.split("$steps.").skip(1) {
+                    let end =
+                        reference.find(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c));
+                    let name = &reference[..end.unwrap_or(reference.len())];
+                    assert!(
+                        before.iter().any(|known| known == name),
+                        "{name} before {id}"
+                    );
+                }
+            }
+            for action in [&step["onFailure"], &step["onSuccess"]] {
+                for action in action.as_array().into_iter().flatten() {
+                    if let Some(target) = action.get("stepId") {
+                        assert!(ids.contains(&target.as_str().unwrap()), "{target} of {id}");
+                    }
+                }
+            }
+            before.push(id.to_owned());
+        }
+        for output in workflow["outputs"].as_object().unwrap().values() {
+            let name = output.as_str().unwrap().split('.').nth(1).unwrap();
+            assert!(ids.contains(&name), "{output}");
+        }
+    }
+    document
+}
+
+#[test]
+fn describes_the_steps_as_calls() {
+    let generation = generate(&bakery());
+    judge(&generation);
+    let text = text(&generation, "arazzo.yaml").unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots/bakery.arazzo.yaml");
+    if std::env::var_os("AGENTGEN_UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&path).unwrap());
+}
+
+#[test]
+fn describes_the_eight_workflows_of_the_orchestrator() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let generation = generate(&discover::load(root, Config::default()));
+    let document = judge(&generation);
+    let workflows = document["workflows"].as_array().unwrap();
+    let ids: Vec<&str> = workflows
+        .iter()
+        .map(|workflow| workflow["workflowId"].as_str().unwrap())
+        .collect();
+    for id in [
+        "full-stack-feature",
+        "database-schema-change",
+        "new-microservice",
+        "chatkit-integration",
+        "bilingual-interface",
+        "stateless-validation",
+        "conversation-history",
+        "containerise",
+    ] {
+        assert!(ids.contains(&id), "{id}: {ids:?}");
+    }
+}
+
+const SHELVES: &str = r##"---
+name: shelves
+description: Knows the shelves.
+service:
+  endpoints:
+    find:
+      path: /shelves/{shelf}
+      method: get
+      input: { shelf: string, limit?: integer, words?(array): string }
+      output: { titles(array): string }
+    put:
+      path: /shelves/{shelf}/books
+      input: { shelf: string, title: string }
+      output: { place: string }
+  workflows:
+    tidy:
+      input:
+        type: object
+        required: [shelf]
+        properties:
+          shelf: { $ref: "#/$defs/name" }
+          limit: { type: integer }
+        $defs: { name: { type: string, minLength: 1 } }
+      steps:
+      - find: { agent: shelves, endpoint: find }
+      - more: { agent: shelves, endpoint: find, needs: [], with: { shelf: "{{ input.shelf }}", words: [a, "{{ input.shelf }}"] } }
+      - größer: { agent: shelves, endpoint: put, with: { shelf: "{{ input.shelf }}", title: "{{ more.output.titles.0 }}!" }, on_failure: fallback shelves }
+      - tell: { agent: shelves, needs: [größer, find], with: { input: "{{ größer.output.place }}" } }
+      - tell_all: { agent: shelves, needs: [größer, find] }
+---
+You know the shelves.
+"##;
+
+/// What stands in the path and the query goes there, what is left into the body; a fallback is told all of it in words.
+#[test]
+fn gives_an_operation_what_it_takes_where_it_takes_it() {
+    let generation = generate(&project(&[("agents/shelves.md", SHELVES)]));
+    let document = judge(&generation);
+    // References are found from the root of the document.
+    let name = document["workflows"][0]["inputs"]["properties"]["shelf"]["$ref"].as_str();
+    let pointer = name.unwrap().strip_prefix('#').unwrap();
+    assert_eq!(document.pointer(pointer).unwrap()["minLength"], 1);
+    let steps = document["workflows"][0]["steps"].as_array().unwrap();
+    let step = |id: &str| steps.iter().find(|step| step["stepId"] == id).unwrap();
+    assert_eq!(
+        step("find")["parameters"],
+        json!([
+            { "name": "shelf", "in": "path", "value": "$inputs.shelf" },
+            { "name": "limit", "in": "query", "value": "$inputs.limit" },
+        ])
+    );
+    assert_eq!(
+        step("more")["parameters"][1],
+        json!({ "name": "words", "in": "query", "value": ["a", "$inputs.shelf"] })
+    );
+    let put = step("step-3");
+    assert_eq!(put["dependsOn"], json!(["more"]));
+    assert_eq!(
+        put["parameters"],
+        json!([{ "name": "shelf", "in": "path", "value": "$inputs.shelf" }])
+    );
+    assert_eq!(
+        put["requestBody"]["payload"],
+        json!({ "title": "{$steps.more.outputs.output#/titles/0}!" })
+    );
+    let fallback = step("step-3-fallback");
+    assert_eq!(fallback["operationId"], "invokeShelves");
+    assert_eq!(
+        fallback["requestBody"]["payload"],
+        json!({ "input": "shelf: {$inputs.shelf}\ntitle: {$steps.more.outputs.output#/titles/0}!" })
+    );
+    assert_eq!(
+        step("tell")["requestBody"]["payload"]["input"],
+        "$steps.step-3.outputs.output#/place"
+    );
+    assert_eq!(
+        step("tell_all")["requestBody"]["payload"]["input"],
+        "shelf: {$inputs.shelf}\nlimit: {$inputs.limit}\n\n## größer\n\n{$steps.step-3.outputs.output}\n\n## find\n\n{$steps.find.outputs.output}"
+    );
+}
+
+#[test]
+fn is_json_where_the_openapi_document_is() {
+    let mut project = bakery();
+    project.config.openapi.format = OpenapiFormat::Json;
+    let generation = generate(&project);
+    assert_eq!(text(&generation, "arazzo.yaml"), None);
+    let document: Value = serde_json::from_str(&text(&generation, "arazzo.json").unwrap()).unwrap();
+    assert_eq!(document["sourceDescriptions"][0]["url"], "./openapi.json");
+    assert!(text(&generation, "openapi.json").is_some());
+}
+
+#[test]
+fn is_not_there_without_workflows() {
+    let generation = generate(&project(&[("agents/miller.md", MILLER)]));
+    assert!(text(&generation, "openapi.yaml").is_some());
+    assert_eq!(text(&generation, "arazzo.yaml"), None);
+}
+
+#[test]
+fn an_agent_that_is_not_served_is_an_error_at_the_step() {
+    let closed = MILLER.replacen("\n---", "\nservice: { invoke: false }\n---", 1);
+    let generation = generate(&project(&[
+        ("agents/baker.md", BAKER),
+        ("agents/miller.md", &closed),
+    ]));
+    let told: Vec<String> = generation
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let told = told.join("\n");
+    assert!(told.contains("agents/baker.md:9:"), "{told}");
+    assert!(generation.artifacts.is_empty());
+}
+
+#[test]
+fn a_template_takes_the_place_of_the_built_in_one() {
+    let template = |text: &str| {
+        let mut project = bakery();
+        let path = "templates/openapi/arazzo.yaml.tera";
+        project.templates = vec![UserTemplate {
+            name: "openapi/arazzo.yaml.tera".to_owned(),
+            source: Source::from_bytes(path, text.as_bytes().to_vec()).unwrap(),
+        }];
+        generate(&project)
+    };
+    let own = "{% extends \"builtin/openapi/arazzo.yaml.tera\" %}";
+    assert_eq!(judge(&template(own))["arazzo"], json!("1.1.0"));
+    for wrong in ["arazzo: [1", "arazzo: 1.1.0"] {
+        let generation = template(wrong);
+        assert!(generation.artifacts.is_empty(), "{wrong}");
+        assert!(
+            generation
+                .diagnostics
+                .iter()
+                .any(|diagnostic| diagnostic.path.ends_with("arazzo.yaml.tera")),
+            "{:#?}",
+            generation.diagnostics
+        );
+    }
+}

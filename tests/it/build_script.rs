@@ -1,0 +1,301 @@
+//! The library in a real build script, under a real cargo.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+struct Package {
+    folder: TempDir,
+    target: PathBuf,
+}
+
+impl Package {
+    /// A package with one agent and a build script, outside of any workspace.
+    ///
+    /// All tests build the library once, in one target folder below that of the workspace.
+    fn new(name: &str) -> Self {
+        let library = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let package = Self {
+            folder: tempfile::tempdir().unwrap(),
+            target: Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script"),
+        };
+        for stale in package.script_folders(name) {
+            fs::remove_dir_all(stale).unwrap();
+        }
+        package.write(
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+                 [build-dependencies]\nagentgen-build = {{ path = {library:?} }}\n\n\
+                 [workspace]\n"
+            ),
+        );
+        let lock = fs::read_to_string(library.join("Cargo.lock")).unwrap();
+        package.write("Cargo.lock", &lock);
+        package.write(
+            "build.rs",
+            "fn main() { agentgen_build::compile(\"agents\"); }\n",
+        );
+        package.write("src/main.rs", "fn main() {}\n");
+        package.write("agents/first.md", FIRST);
+        package
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs `cargo build`; the answer is whether that went well, and what it said.
+    fn build(&self) -> (bool, String) {
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--offline", "-v", "--color", "never"])
+            .current_dir(self.folder.path())
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env_remove("RUSTFLAGS")
+            .env("RUST_BACKTRACE", "1")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), text)
+    }
+
+    /// The files that the build script generated, by their path below `agentgen`.
+    fn generated(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in self.script_folders(name) {
+            collect(&folder.join("out/agentgen"), "", &mut found);
+        }
+        found.sort();
+        found
+    }
+
+    /// Where cargo keeps the build script of the package `name`; earlier runs of this test left folders too.
+    fn script_folders(&self, name: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.target.join("debug/build")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                let file = path.file_name().unwrap().to_string_lossy();
+                file.starts_with(&format!("{name}-"))
+            })
+            .collect()
+    }
+
+    /// Gives a file a time that cargo can't take for the one of the last build.
+    fn touch(&self, name: &str, seconds: u64) {
+        let file = fs::File::options()
+            .append(true)
+            .open(self.path(name))
+            .unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(seconds))
+            .unwrap();
+    }
+}
+
+fn collect(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries {
+        let entry = entry.unwrap();
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &format!("{name}/"), found);
+        } else {
+            found.push(name);
+        }
+    }
+}
+
+const FIRST: &str = "---\nname: first\ndescription: Answers first.\n---\nYou answer first.\n";
+const SECOND: &str = "---\nname: second\ndescription: Answers second.\n---\nYou answer second.\n";
+
+fn ran_script(log: &str) -> bool {
+    log.contains("build-script-build`")
+}
+
+#[test]
+fn cargo_builds_again_exactly_when_it_has_to() {
+    let name = "build-again";
+    let package = Package::new(name);
+    let (fine, log) = package.build();
+    assert!(fine, "{log}");
+    assert!(ran_script(&log), "{log}");
+    let only_first = package.generated(name);
+    assert!(only_first.iter().any(|path| path.contains("first")));
+
+    let (fine, log) = package.build();
+    assert!(fine, "{log}");
+    assert!(!ran_script(&log), "nothing has changed:\n{log}");
+    assert!(log.contains(&format!("Fresh {name} ")), "{log}");
+    assert!(!log.contains("Compiling"), "{log}");
+
+    package.touch("agents/first.md", 10);
+    let (fine, log) = package.build();
+    assert!(fine && ran_script(&log), "a spec was touched:\n{log}");
+
+    package.write("agents/deeper/second.md", SECOND);
+    package.touch("agents/deeper/second.md", 20);
+    let (fine, log) = package.build();
+    assert!(fine && ran_script(&log), "a spec was added:\n{log}");
+    let both = package.generated(name);
+    assert!(both.iter().any(|path| path.contains("second")), "{both:?}");
+
+    fs::remove_dir_all(package.path("agents/deeper")).unwrap();
+    let file = fs::File::open(package.path("agents")).unwrap();
+    // Where a folder's time can be set, it is; elsewhere the removal has set it.
+    let _ = file.set_modified(SystemTime::now() + Duration::from_secs(30));
+    let (fine, log) = package.build();
+    assert!(fine && ran_script(&log), "a spec was removed:\n{log}");
+    assert_eq!(package.generated(name), only_first);
+}
+
+#[test]
+fn a_broken_spec_is_told_in_readable_lines() {
+    let name = "broken-spec";
+    let package = Package::new(name);
+    package.write("agents/broken.md", "---\nname: broken\n---\nText \0 here\n");
+    package.write(
+        "agents/worse.md",
+        "---\nname: worse\nservice:\n  endpoints:\n    ask:\n      path: ask\n---\n",
+    );
+    let (fine, log) = package.build();
+    assert!(!fine, "{log}");
+    let errors: Vec<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(errors.len(), 3, "one line each and one of cargo's:\n{log}");
+    for path in [
+        "agents/broken.md: [AG003] ",
+        "agents/worse.md:6:13: [AG042] ",
+    ] {
+        let start = format!("error: {name}@0.1.0: {path}");
+        assert!(errors.iter().any(|line| line.starts_with(&start)), "{log}");
+    }
+    let said: Vec<&str> = log
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("Running `"))
+        .collect();
+    for unwanted in ["panicked", "backtrace", "stderr"] {
+        assert!(!said.iter().any(|line| line.contains(unwanted)), "{log}");
+    }
+
+    package.write(
+        "agents/broken.md",
+        FIRST.replace("first", "broken").as_str(),
+    );
+    fs::remove_file(package.path("agents/worse.md")).unwrap();
+    let (fine, log) = package.build();
+    assert!(fine, "it is mended:\n{log}");
+}
+
+#[test]
+fn a_missing_folder_is_an_error_too() {
+    let package = Package::new("missing-folder");
+    package.write(
+        "build.rs",
+        "fn main() { agentgen_build::configure().agents(\"nowhere\").compile(); }\n",
+    );
+    let (fine, log) = package.build();
+    assert!(!fine);
+    assert!(
+        log.contains("error: missing-folder@0.1.0: nowhere: [AG091] there is no such folder"),
+        "{log}"
+    );
+}
+
+fn lines(folder: &Path, builder: agentgen_build::Builder) -> Vec<String> {
+    let out = folder.join("target/out");
+    builder.run(Some(OsString::from(folder)), Some(OsString::from(out)))
+}
+
+#[test]
+fn only_folders_that_exist_are_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("agents/sub")).unwrap();
+    fs::write(folder.path().join("agents/sub/a.md"), FIRST).unwrap();
+    let builder = || {
+        agentgen_build::configure()
+            .agents("agents")
+            .agents("agents/*/a.md")
+    };
+    assert_eq!(
+        lines(folder.path(), builder()),
+        ["cargo::rerun-if-changed=agents"]
+    );
+    fs::create_dir(folder.path().join("templates")).unwrap();
+    assert_eq!(
+        lines(folder.path(), builder()),
+        [
+            "cargo::rerun-if-changed=agents",
+            "cargo::rerun-if-changed=templates"
+        ]
+    );
+}
+
+#[test]
+fn writes_below_out_dir_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("agents")).unwrap();
+    fs::write(folder.path().join("agents/a.md"), FIRST).unwrap();
+    for outside in ["../x", "/x", "a/../../x"] {
+        let builder = agentgen_build::configure().out_dir(outside);
+        assert_eq!(
+            lines(folder.path(), builder),
+            [format!(
+                "cargo::error=the output folder `{outside}` is not below OUT_DIR"
+            )]
+        );
+    }
+    let mut found = Vec::new();
+    collect(folder.path(), "", &mut found);
+    assert_eq!(found, ["agents/a.md"]);
+    lines(folder.path(), agentgen_build::configure().out_dir("other"));
+    assert!(
+        folder
+            .path()
+            .join("target/out/other/manifest.json")
+            .exists()
+    );
+}
+
+#[test]
+fn a_hand_edit_in_out_dir_does_not_last() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("agents")).unwrap();
+    fs::write(folder.path().join("agents/a.md"), FIRST).unwrap();
+    lines(folder.path(), agentgen_build::configure());
+    let out = folder.path().join("target/out/agentgen");
+    let mut before = Vec::new();
+    collect(&out, "", &mut before);
+    for path in &before {
+        fs::write(out.join(path), "edited").unwrap();
+    }
+    assert_eq!(
+        lines(folder.path(), agentgen_build::configure()),
+        ["cargo::rerun-if-changed=agents"]
+    );
+    for path in &before {
+        assert_ne!(fs::read(out.join(path)).unwrap(), b"edited");
+    }
+}
+
+#[test]
+fn without_cargo_it_says_so() {
+    let said = agentgen_build::configure().run(None, None);
+    assert_eq!(said.len(), 1);
+    assert!(said[0].starts_with("cargo::error="));
+}

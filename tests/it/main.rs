@@ -1,0 +1,29 @@
+//! The black-box tests of agentgen-build, in one binary.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+
+mod adversarial;
+mod arazzo;
+mod build_script;
+mod bundle;
+mod contract;
+mod contract_schema;
+mod corpus;
+mod description;
+mod discover;
+mod lookup;
+mod openapi;
+mod reading;
+mod rust_output;
+mod schema;
+mod templates;
+mod weight;
+mod workflow;
+mod writing;
+mod yaml;

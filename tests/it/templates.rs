@@ -1,0 +1,161 @@
+//! The user's templates: in front of the built-in ones, file by file, and told apart when they break.
+
+use agentgen_build::diagnostics::source::Source;
+use agentgen_build::generate::{Generation, generate};
+use agentgen_build::project::{Project, UserTemplate};
+use agentgen_build::targets::template_engine::BUILTIN;
+
+const AGENT: &str =
+    "---\nname: librarian\ndescription: Knows every book.\n---\nYou are the librarian.\n";
+
+fn build(templates: &[(&str, &str)]) -> Generation {
+    let templates = templates.iter().map(|(name, text)| UserTemplate {
+        name: (*name).to_owned(),
+        source: Source::from_bytes(&format!("templates/{name}"), (*text).into()).unwrap(),
+    });
+    let second = AGENT.replace("librarian", "gardener");
+    generate(&Project {
+        sources: vec![
+            Source::from_bytes("agents/gardener.md", second.into()).unwrap(),
+            Source::from_bytes("agents/librarian.md", AGENT.into()).unwrap(),
+        ],
+        templates: templates.collect(),
+        ..Project::default()
+    })
+}
+
+fn text(generation: &Generation, path: &str) -> String {
+    let found = generation.artifacts.iter().find(|file| file.path == path);
+    let said = &generation.diagnostics;
+    let bytes = &found.unwrap_or_else(|| panic!("no {path}: {said:?}")).bytes;
+    String::from_utf8(bytes.clone()).unwrap()
+}
+
+/// The one thing that is said about a template.
+fn only_diagnostic(templates: &[(&str, &str)]) -> String {
+    let generation = build(templates);
+    assert!(generation.artifacts.is_empty());
+    let said: Vec<String> = generation
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    said[0].clone()
+}
+
+#[test]
+fn one_file_is_replaced_and_the_rest_stays() {
+    let plain = build(&[]);
+    let own = build(&[("prompts/prompt.md.tera", "<{{ prompt }}>")]);
+    assert_eq!(
+        text(&own, "prompts/librarian/prompt.md"),
+        "<You are the librarian.\n>"
+    );
+    for artifact in &plain.artifacts {
+        if !artifact.path.ends_with("prompt.md") {
+            assert!(
+                text(&own, &artifact.path).as_bytes() == artifact.bytes,
+                "{}",
+                artifact.path
+            );
+        }
+    }
+}
+
+#[test]
+fn templates_of_every_kind_can_be_extended() {
+    let own = build(&[
+        (
+            "prompts/prompt.md.tera",
+            "{% extends \"builtin/prompts/prompt.md.tera\" %}{% block prompt %}# Rules\n{{ super() }}{% endblock prompt %}",
+        ),
+        (
+            "rust/agent.rs.tera",
+            "{% extends \"builtin/rust/agent.rs.tera\" %}{% block prompted %}{{ super() }}\
+             /// The house style.\npub const STYLE: &str = {{ name | rust_str }};{% endblock prompted %}",
+        ),
+        (
+            "openapi/fragment.yaml.tera",
+            "{% extends \"builtin/openapi/fragment.yaml.tera\" %}{% block info %}info: {title: Ours, version: \"1\"}\n{% endblock info %}",
+        ),
+    ]);
+    let prompt = text(&own, "prompts/librarian/prompt.md");
+    assert_eq!(prompt, "# Rules\nYou are the librarian.\n");
+    let rust = text(&own, "rust/librarian.rs");
+    assert!(
+        rust.contains("pub const STYLE: &str = \"librarian\";"),
+        "{rust}"
+    );
+    assert!(rust.contains("pub trait Librarian"), "{rust}");
+    let openapi = text(&own, "openapi/librarian.yaml");
+    assert!(openapi.contains("title: Ours"), "{openapi}");
+    assert!(openapi.contains("/v1/agents/librarian/invoke"), "{openapi}");
+}
+
+#[test]
+fn exported_templates_change_nothing() {
+    let mut files = Vec::new();
+    let mut folders = vec![&BUILTIN];
+    while let Some(folder) = folders.pop() {
+        folders.extend(folder.dirs());
+        files.extend(
+            folder
+                .files()
+                .map(|file| (file.path().to_str().unwrap(), file.contents_utf8().unwrap())),
+        );
+    }
+    assert!(files.len() >= 8, "{} templates", files.len());
+    assert_eq!(build(&files).artifacts, build(&[]).artifacts);
+}
+
+#[test]
+fn a_broken_template_is_one_diagnostic_with_its_place() {
+    let syntax = only_diagnostic(&[("rust/agent.rs.tera", "pub mod x;\n  {% if %}")]);
+    assert!(
+        syntax.starts_with("templates/rust/agent.rs.tera:2:"),
+        "{syntax}"
+    );
+    assert!(syntax.contains("error[AG070]"), "{syntax}");
+
+    let filter = only_diagnostic(&[("rust/mod.rs.tera", "{{ agents | shout }}")]);
+    assert!(
+        filter.starts_with("templates/rust/mod.rs.tera:1:"),
+        "{filter}"
+    );
+
+    let include = only_diagnostic(&[("rust/mod.rs.tera", "{% include \"rust/nothing.tera\" %}")]);
+    assert!(include.contains("rust/nothing.tera"), "{include}");
+}
+
+#[test]
+fn an_unknown_field_is_told_with_those_there_are() {
+    let said = only_diagnostic(&[(
+        "prompts/bundle.json.tera",
+        "{\n  \"name\": {{ bundle.nmae | json }}\n}",
+    )]);
+    assert!(
+        said.starts_with("templates/prompts/bundle.json.tera:2:"),
+        "{said}"
+    );
+    assert!(said.contains("nmae"), "{said}");
+    assert!(said.contains("slug") && said.contains("summary"), "{said}");
+}
+
+#[test]
+fn what_a_template_makes_is_parsed_before_anything_is_written() {
+    for (name, template) in [
+        ("rust/agent.rs.tera", "pub fn {{ name | rust_str }}() {}"),
+        ("rust/mod.rs.tera", "this is not Rust"),
+        ("prompts/bundle.json.tera", "{\"name\": }"),
+        ("openapi/fragment.yaml.tera", "openapi: [1"),
+        ("openapi/fragment.yaml.tera", "openapi: 3.1.2"),
+        ("openapi/service.yaml.tera", "- a list"),
+    ] {
+        let said = only_diagnostic(&[(name, template)]);
+        assert!(
+            said.starts_with(&format!("templates/{name}:1:1: error[AG071]")),
+            "{said}"
+        );
+    }
+}
