@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::canonical::equal;
 use crate::evaluator::Evaluator;
-use crate::rules::{Node, NodeId, Rules, Types, choices_detail};
+use crate::rules::{Node, NodeId, Rules, Type, choices_detail, types_detail};
 use crate::validator::Validator;
 
 impl<'s> Evaluator<'s> {
@@ -121,25 +121,22 @@ impl<'s> Evaluator<'s> {
         !matches!(self.nodes[id.0], Node::Nothing)
             && self.branch_rules(id).iter().all(|rules| {
                 let types = rules.types.as_ref();
-                types.is_none_or(|types| types.accept(value))
+                types.is_none_or(|types| types.iter().any(|one| one.accepts(value)))
             })
     }
 
     /// `must be a string or null`, where every branch names its types.
     fn types_detail(&self, branches: &[NodeId]) -> Option<String> {
-        let mut names: Vec<&str> = Vec::new();
+        let mut all: Vec<Type> = Vec::new();
         for id in branches {
-            let types = self
-                .branch_rules(*id)
-                .into_iter()
-                .find_map(|rules| rules.types.as_ref())?;
-            for name in &types.0 {
-                if !names.contains(&name.as_str()) {
-                    names.push(name);
+            let rules = self.branch_rules(*id);
+            for one in rules.iter().find_map(|rules| rules.types.as_ref())? {
+                if !all.contains(one) {
+                    all.push(*one);
                 }
             }
         }
-        Some(Types::detail(names))
+        Some(types_detail(&all))
     }
 
     fn choices(&self, id: NodeId) -> Option<&'s [Value]> {

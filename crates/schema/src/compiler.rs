@@ -12,11 +12,11 @@ use crate::numbers::ExactNumber;
 use crate::pattern::Pattern;
 use crate::references::Identifiers;
 use crate::rules::{
-    ArrayRules, Condition, Contains, Node, NodeId, ObjectRules, Rules, StringRules, Types,
+    ArrayRules, Condition, Contains, Node, NodeId, ObjectRules, Rules, StringRules, Type,
 };
 use crate::schema_handle::CompileOptions;
 use crate::validator::Bounds;
-use crate::violation::push_key;
+use crate::validator::push_key;
 
 /// How deeply subschemas may be nested: what `serde_json` reads by default.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -270,7 +270,7 @@ impl Compiler<'_> {
         let dependent = dependent.and_then(Value::as_object).into_iter().flatten();
         let mut patterns = Vec::new();
         for (pattern, id) in self.schemas_by_name(part, "patternProperties")? {
-            let pointer = || part.at("patternProperties");
+            let pointer = || self.output.pointers[id.0].clone();
             patterns.push((pattern_at(&pattern, pointer)?, id));
         }
         Ok(ObjectRules {
@@ -356,12 +356,12 @@ impl Compiler<'_> {
     }
 }
 
-fn types(part: &Part<'_>) -> Option<Types> {
+fn types(part: &Part<'_>) -> Option<Vec<Type>> {
     let names = part.keywords.get("type")?;
     let single = std::slice::from_ref(names);
     let list = names.as_array().map_or(single, Vec::as_slice);
-    let list = list.iter().filter_map(Value::as_str);
-    Some(Types(list.map(str::to_owned).collect()))
+    let names = list.iter().filter_map(Value::as_str);
+    Some(names.filter_map(Type::from_name).collect())
 }
 
 fn choices(part: &Part<'_>) -> Option<Vec<Value>> {

@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::canonical::{equal, repeated_items};
 use crate::rules::{
-    ArrayRules, Contains, NOT_ALLOWED, Node, NodeId, ObjectRules, Rules, Types, choices_detail,
+    ArrayRules, Contains, NOT_ALLOWED, Node, NodeId, ObjectRules, Rules, choices_detail,
+    types_detail,
 };
 use crate::validator::Validator;
-use crate::violation::Violation;
+use crate::validator::Violation;
 
 /// How deeply schemas may be applied within each other. A value that `serde_json` reads by default is nested up to
 /// 128 levels deep; for each there is room for several schemas that apply to the same value.
@@ -103,9 +104,9 @@ impl<'s> Evaluator<'s> {
 
     fn check_rules(&mut self, rules: &'s Rules, value: &Value, v: &mut Validator) {
         if let Some(types) = &rules.types
-            && !types.accept(value)
+            && !types.iter().any(|one| one.accepts(value))
         {
-            return v.fail_with(|| Types::detail(types.0.iter().map(String::as_str)));
+            return v.fail_with(|| types_detail(types));
         }
         if let Some(choices) = &rules.choices
             && !choices.iter().any(|choice| equal(choice, value))

@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+use crate::canonical::repeated_items;
+use crate::rules::Type;
+
 macro_rules! vocabulary {
     (
         accepted { $($accepted:literal: $shape:ident,)* }
@@ -128,7 +131,7 @@ pub(crate) enum Shape {
     PositiveNumber,
     /// A whole number from 0, also written as `2.0`.
     Count,
-    /// One of [`TYPES`], or several.
+    /// The name of a [`Type`], or several.
     Types,
     Names,
     NamesByName,
@@ -136,11 +139,6 @@ pub(crate) enum Shape {
     Schemas,
     SchemasByName,
 }
-
-/// The values of `type`.
-pub(crate) const TYPES: [&str; 7] = [
-    "array", "boolean", "integer", "null", "number", "object", "string",
-];
 
 impl Shape {
     /// What `value` must be, where it is something else. Subschemas are not looked into.
@@ -198,7 +196,7 @@ fn is_anchor(text: &str) -> bool {
 }
 
 fn is_types(value: &Value) -> bool {
-    let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
+    let is_type = |value: &Value| value.as_str().and_then(Type::from_name).is_some();
     match value {
         Value::Array(types) => {
             !types.is_empty() && types.iter().all(is_type) && are_different(types)
@@ -214,5 +212,5 @@ fn is_names(value: &Value) -> bool {
 }
 
 fn are_different(values: &[Value]) -> bool {
-    crate::canonical::repeated_items(values).is_empty()
+    repeated_items(values).is_empty()
 }

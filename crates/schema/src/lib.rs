@@ -15,7 +15,7 @@
 //!
 //! assert!(schema.is_valid(&json!({ "name": "Ada", "age": 36.0 })));
 //!
-//! let violations = schema.violations(&json!({ "name": "", "age": -1 }));
+//! let violations = schema.violations(&json!({ "age": -1, "name": "" }));
 //! let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
 //! assert_eq!(lines, [
 //!     "/age: must be at least 0",
@@ -58,7 +58,6 @@ mod unevaluated;
 mod uri;
 mod uuid;
 mod validator;
-mod violation;
 
 pub use compile_error::{CompileError, CompileErrorKind};
 pub use date_time::{Date, DateTime};
@@ -66,8 +65,9 @@ pub use formats::{Format, FormatError};
 pub use pattern::{Pattern, PatternError};
 pub use schema_handle::{CompileOptions, Schema};
 pub use uuid::Uuid;
-pub use validator::{Bounds, IntegerBounds, NumberBounds, Validate, Validator, check};
-pub use violation::Violation;
+pub use validator::{
+    Bounds, IntegerBounds, NumberBounds, Validate, Validator, Violation, check, push_key,
+};
 
 /// Untyped JSON.
 pub type JsonValue = serde_json::Value;

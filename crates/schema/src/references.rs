@@ -8,7 +8,7 @@ use crate::compile_error::{CompileError, CompileErrorKind};
 use crate::compiler::MAX_DEPTH;
 use crate::keywords::{Shape, shape};
 use crate::uri;
-use crate::violation::push_key;
+use crate::validator::push_key;
 
 /// The identifiers of a document, each with the JSON Pointer of its schema.
 #[derive(Debug, Default)]

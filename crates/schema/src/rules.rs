@@ -26,7 +26,7 @@ pub(crate) enum Node {
 /// What the keywords of one schema demand.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    pub(crate) types: Option<Types>,
+    pub(crate) types: Option<Vec<Type>>,
     /// The values of `enum` and `const`.
     pub(crate) choices: Option<Vec<Value>>,
     pub(crate) number: Bounds<ExactNumber>,
@@ -110,45 +110,62 @@ impl Rules {
     }
 }
 
-/// The names of `type`, in the order of the schema.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Types(pub(crate) Vec<String>);
+/// A value of the keyword `type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Null,
+    Boolean,
+    Integer,
+    Number,
+    String,
+    Array,
+    Object,
+}
 
-impl Types {
-    pub(crate) fn accept(&self, value: &Value) -> bool {
-        self.0.iter().any(|name| is_a(name, value))
+impl Type {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "null" => Self::Null,
+            "boolean" => Self::Boolean,
+            "integer" => Self::Integer,
+            "number" => Self::Number,
+            "string" => Self::String,
+            "array" => Self::Array,
+            "object" => Self::Object,
+            _ => return None,
+        })
     }
 
-    /// `must be an integer or null`
-    pub(crate) fn detail<'t>(names: impl IntoIterator<Item = &'t str>) -> String {
-        let names: Vec<&str> = names.into_iter().map(described).collect();
-        format!("must be {}", names.join(" or "))
+    pub(crate) fn accepts(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Null, Value::Null)
+            | (Self::Boolean, Value::Bool(_))
+            | (Self::Number, Value::Number(_))
+            | (Self::String, Value::String(_))
+            | (Self::Array, Value::Array(_))
+            | (Self::Object, Value::Object(_)) => true,
+            (Self::Integer, Value::Number(number)) => ExactNumber::from(number).is_integer(),
+            _ => false,
+        }
+    }
+
+    const fn described(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "true or false",
+            Self::Integer => "an integer",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::Array => "an array",
+            Self::Object => "an object",
+        }
     }
 }
 
-fn is_a(name: &str, value: &Value) -> bool {
-    match (name, value) {
-        ("null", Value::Null)
-        | ("boolean", Value::Bool(_))
-        | ("number", Value::Number(_))
-        | ("string", Value::String(_))
-        | ("array", Value::Array(_))
-        | ("object", Value::Object(_)) => true,
-        ("integer", Value::Number(number)) => ExactNumber::from(number).is_integer(),
-        _ => false,
-    }
-}
-
-fn described(name: &str) -> &str {
-    match name {
-        "boolean" => "true or false",
-        "integer" => "an integer",
-        "number" => "a number",
-        "string" => "a string",
-        "array" => "an array",
-        "object" => "an object",
-        other => other,
-    }
+/// `must be an integer or null`
+pub(crate) fn types_detail(types: &[Type]) -> String {
+    let names: Vec<&str> = types.iter().map(|one| one.described()).collect();
+    format!("must be {}", names.join(" or "))
 }
 
 /// `must be "a" or "b"`

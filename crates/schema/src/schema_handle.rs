@@ -9,7 +9,7 @@ use crate::compile_error::CompileError;
 use crate::compiler::{Nodes, compile};
 use crate::evaluator::{is_valid, violations};
 use crate::rules::{Node, NodeId, Rules};
-use crate::violation::Violation;
+use crate::validator::Violation;
 
 /// A compiled JSON Schema. It is cheap to clone, and so are its parts, which share it.
 #[derive(Clone)]
@@ -122,10 +122,12 @@ impl Schema {
         schema
     }
 
-    /// The schema at a JSON Pointer into the document: `/properties/name`. `None` where no schema is.
+    /// The schema at a JSON Pointer that starts here: `/oneOf/0`. `None` where no schema is.
     #[must_use]
     pub fn at(&self, pointer: &str) -> Option<Self> {
-        let id = self.document.nodes.by_pointer.get(pointer)?;
+        let nodes = &self.document.nodes;
+        let pointer = format!("{}{pointer}", nodes.pointers[self.node.0]);
+        let id = nodes.by_pointer.get(&pointer)?;
         Some(self.part(*id))
     }
 

@@ -49,7 +49,7 @@ impl<'s> Evaluator<'s> {
             };
             !object.properties.contains_key(*name) && !is_matched()
         });
-        for inner in self.accepting(rules, value) {
+        for inner in self.applied(rules, value) {
             if rest.is_empty() {
                 return;
             }
@@ -93,7 +93,7 @@ impl<'s> Evaluator<'s> {
         if let Some(contains) = &array.contains {
             rest.retain(|index| !self.accepts(contains.schema, &items[*index]));
         }
-        for inner in self.accepting(rules, value) {
+        for inner in self.applied(rules, value) {
             if rest.is_empty() {
                 return;
             }
@@ -104,30 +104,24 @@ impl<'s> Evaluator<'s> {
         }
     }
 
-    /// The schemas that `rules` apply to the same value, and that accept it.
-    fn accepting(&mut self, rules: &'s Rules, value: &Value) -> Vec<&'s Rules> {
+    /// The schemas that `rules` apply to the same value, and whose verdict counts. What must accept the value anyway
+    /// is taken as accepting it: if it does not, the value is invalid, and one violation less is a consequence.
+    fn applied(&mut self, rules: &'s Rules, value: &Value) -> Vec<&'s Rules> {
         let mut applied: Vec<NodeId> = Vec::new();
-        for list in [
-            &rules.references,
-            &rules.all_of,
-            &rules.any_of,
-            &rules.one_of,
-        ] {
-            applied.extend(list);
-        }
+        applied.extend(rules.references.iter().chain(&rules.all_of));
+        let branches = rules.any_of.iter().chain(&rules.one_of);
+        applied.extend(branches.filter(|id| self.accepts(**id, value)));
         if let Some(condition) = &rules.condition {
-            applied.push(condition.test);
-            let branch = if self.accepts(condition.test, value) {
-                condition.then
+            if self.accepts(condition.test, value) {
+                applied.push(condition.test);
+                applied.extend(condition.then);
             } else {
-                condition.otherwise
-            };
-            applied.extend(branch);
+                applied.extend(condition.otherwise);
+            }
         }
         let dependent = rules.object.dependent_schemas.iter();
         let dependent = dependent.filter(|(name, _)| value.get(name.as_str()).is_some());
         applied.extend(dependent.map(|(_, id)| *id));
-        applied.retain(|id| self.accepts(*id, value));
         let nodes = self.nodes;
         applied
             .into_iter()

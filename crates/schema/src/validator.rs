@@ -1,9 +1,10 @@
 //! Collects violations. Compiled schemas and generated types report here, so both use the same words.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::JsonValue;
 use crate::canonical::repeated_items;
@@ -12,7 +13,6 @@ use crate::formats::Format;
 use crate::numbers::ExactNumber;
 use crate::pattern::Pattern;
 use crate::uuid::Uuid;
-use crate::violation::{Violation, push_key};
 
 /// The most violations that one check reports.
 const MAX_VIOLATIONS: usize = 100;
@@ -21,6 +21,26 @@ const MAX_VIOLATIONS: usize = 100;
 pub trait Validate {
     /// Reports everything that is wrong to `validator`.
     fn validate(&self, validator: &mut Validator);
+}
+
+/// One thing that is wrong with a JSON document, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Violation {
+    /// What is wrong.
+    pub detail: String,
+    /// Where: a JSON Pointer (RFC 6901).
+    pub pointer: String,
+}
+
+impl fmt::Display for Violation {
+    /// `/age: must be at least 0`; without a pointer where the whole document is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pointer.is_empty() {
+            f.write_str(&self.detail)
+        } else {
+            write!(f, "{}: {}", self.pointer, self.detail)
+        }
+    }
 }
 
 /// Checks `value`.
@@ -265,6 +285,24 @@ impl Validator {
         }
         if let Some(max) = max.filter(|max| count > *max) {
             self.fail_with(|| format!("has {count}, and must have at most {}", amount(max, noun)));
+        }
+    }
+}
+
+/// Appends `key` to a JSON Pointer, escaped.
+///
+/// ```
+/// let mut pointer = "/paths".to_owned();
+/// agentgen_schema::push_key(&mut pointer, "/users");
+/// assert_eq!(pointer, "/paths/~1users");
+/// ```
+pub fn push_key(pointer: &mut String, key: &str) {
+    pointer.push('/');
+    for character in key.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
         }
     }
 }

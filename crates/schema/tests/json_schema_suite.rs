@@ -60,12 +60,20 @@ fn every_case_is_right_or_refused_by_name() {
     print_table(&tallies);
     let wrong: Vec<&String> = tallies.values().flat_map(|tally| &tally.wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let tested = |keyword: &&str| tallies.get(*keyword).is_some_and(|tally| tally.passed > 0);
-    let with_a_file = keywords::ACCEPTED.iter().filter(|keyword| tested(keyword));
-    assert!(
-        with_a_file.count() >= 35,
-        "most keywords have a file of their own"
-    );
+    // A file that is named after an accepted keyword tests it, so some of its cases must compile.
+    let untested: Vec<&&str> = keywords::ACCEPTED
+        .iter()
+        .filter(|keyword| {
+            tallies
+                .get(**keyword)
+                .is_some_and(|tally| tally.passed == 0)
+        })
+        .collect();
+    assert!(untested.is_empty(), "no case compiles: {untested:?}");
+    let files = keywords::ACCEPTED
+        .iter()
+        .filter(|keyword| tallies.contains_key(**keyword));
+    assert!(files.count() >= 32, "files of keywords are missing");
 }
 
 fn suite() -> Option<PathBuf> {
