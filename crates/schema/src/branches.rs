@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::canonical::equal;
+use crate::equality::equal;
 use crate::evaluator::Evaluator;
 use crate::rules::{Node, NodeId, Rules, Type, choices_detail, types_detail};
 use crate::validator::Validator;
@@ -52,7 +52,7 @@ impl<'s> Evaluator<'s> {
                 let numbers: Vec<String> = numbers.iter().map(usize::to_string).collect();
                 let numbers = numbers.join(" and ");
                 format!(
-                    "must match exactly one of the {total} schemas under `oneOf`, and matches number {numbers}"
+                    "must match exactly one of the {total} schemas under `oneOf`, and matches numbers {numbers}"
                 )
             }),
         }

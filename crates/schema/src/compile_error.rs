@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::keywords::advice;
 use crate::pattern::PatternError;
+use crate::vocabulary::advice;
 
 /// A schema does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,19 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value};
 
-use crate::canonical::equal;
 use crate::compile_error::{CompileError, CompileErrorKind};
+use crate::compiled_schema::CompileOptions;
+use crate::equality::equal;
 use crate::formats::Format;
-use crate::keywords::{count, shape};
 use crate::numbers::ExactNumber;
 use crate::pattern::Pattern;
 use crate::references::Identifiers;
 use crate::rules::{
     ArrayRules, Condition, Contains, Node, NodeId, ObjectRules, Rules, StringRules, Type,
 };
-use crate::schema_handle::CompileOptions;
-use crate::validator::Bounds;
-use crate::validator::push_key;
+use crate::validator::{Bounds, push_key};
+use crate::vocabulary::{count, shape};
 
 /// How deeply subschemas may be nested: what `serde_json` reads by default.
 pub(crate) const MAX_DEPTH: usize = 128;

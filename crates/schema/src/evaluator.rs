@@ -4,13 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::canonical::{equal, repeated_items};
+use crate::equality::{equal, repeated_items};
 use crate::rules::{
     ArrayRules, Contains, NOT_ALLOWED, Node, NodeId, ObjectRules, Rules, choices_detail,
     types_detail,
 };
-use crate::validator::Validator;
-use crate::validator::Violation;
+use crate::validator::{Validator, Violation};
 
 /// How deeply schemas may be applied within each other. A value that `serde_json` reads by default is nested up to
 /// 128 levels deep; for each there is room for several schemas that apply to the same value.

@@ -26,7 +26,7 @@
 //!
 //! # Nothing is ignored in silence
 //! A keyword that this crate does not implement is an error of [`Schema::compile`] that names the keyword: a
-//! typo must not switch a check off. [`keywords`] lists what is accepted and what is refused. Names that start
+//! typo must not switch a check off. [`vocabulary`] lists what is accepted and what is refused. Names that start
 //! with `x-` are annotations. `format` is an assertion for every [`Format`]; other formats are annotations, and
 //! [`CompileOptions`] makes all of them annotations.
 //!
@@ -42,28 +42,28 @@
 //! checking say the same words. The string formats that have Rust types are [`Date`], [`DateTime`] and [`Uuid`].
 
 mod branches;
-mod canonical;
 mod compile_error;
+mod compiled_schema;
 mod compiler;
 mod date_time;
+mod equality;
 mod evaluator;
 mod formats;
-pub mod keywords;
 mod numbers;
 mod pattern;
 mod references;
 mod rules;
-mod schema_handle;
 mod unevaluated;
 mod uri;
 mod uuid;
 mod validator;
+pub mod vocabulary;
 
 pub use compile_error::{CompileError, CompileErrorKind};
+pub use compiled_schema::{CompileOptions, Schema};
 pub use date_time::{Date, DateTime};
 pub use formats::{Format, FormatError};
 pub use pattern::{Pattern, PatternError};
-pub use schema_handle::{CompileOptions, Schema};
 pub use uuid::Uuid;
 pub use validator::{
     Bounds, IntegerBounds, NumberBounds, Validate, Validator, Violation, check, push_key,

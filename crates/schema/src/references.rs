@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::compile_error::{CompileError, CompileErrorKind};
 use crate::compiler::MAX_DEPTH;
-use crate::keywords::{Shape, shape};
 use crate::uri;
 use crate::validator::push_key;
+use crate::vocabulary::{Shape, shape};
 
 /// The identifiers of a document, each with the JSON Pointer of its schema.
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::JsonValue;
-use crate::canonical::repeated_items;
 use crate::date_time::{Date, DateTime};
+use crate::equality::repeated_items;
 use crate::formats::Format;
 use crate::numbers::ExactNumber;
 use crate::pattern::Pattern;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use agentgen_schema::{CompileErrorKind, CompileOptions, Format, Schema, keywords};
+use agentgen_schema::{CompileErrorKind, CompileOptions, Format, Schema, vocabulary};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ fn every_case_is_right_or_refused_by_name() {
     let wrong: Vec<&String> = tallies.values().flat_map(|tally| &tally.wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     // A file that is named after an accepted keyword tests it, so some of its cases must compile.
-    let untested: Vec<&&str> = keywords::ACCEPTED
+    let untested: Vec<&&str> = vocabulary::ACCEPTED
         .iter()
         .filter(|keyword| {
             tallies
@@ -70,7 +70,7 @@ fn every_case_is_right_or_refused_by_name() {
         })
         .collect();
     assert!(untested.is_empty(), "no case compiles: {untested:?}");
-    let files = keywords::ACCEPTED
+    let files = vocabulary::ACCEPTED
         .iter()
         .filter(|keyword| tallies.contains_key(**keyword));
     assert!(files.count() >= 32, "files of keywords are missing");
@@ -163,7 +163,7 @@ fn needs_idna(schema: &Value, test: &Test) -> bool {
 fn refused(kind: &CompileErrorKind) -> Option<String> {
     match kind {
         CompileErrorKind::UnsupportedKeyword(keyword) => {
-            let is_accepted = keywords::ACCEPTED.contains(&keyword.as_str());
+            let is_accepted = vocabulary::ACCEPTED.contains(&keyword.as_str());
             (!is_accepted).then(|| keyword.clone())
         }
         CompileErrorKind::UnsupportedDialect(name)

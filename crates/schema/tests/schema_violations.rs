@@ -106,7 +106,7 @@ fn a_choice_is_explained_by_types_and_values() {
     let overlapping = json!({ "oneOf": [{ "minimum": 1 }, { "minimum": 2 }, { "maximum": -1 }] });
     assert_eq!(
         violations(&overlapping, &json!(3)),
-        ["must match exactly one of the 3 schemas under `oneOf`, and matches number 1 and 2"]
+        ["must match exactly one of the 3 schemas under `oneOf`, and matches numbers 1 and 2"]
     );
     assert_eq!(
         violations(&overlapping, &json!(0)),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::canonical::repeated_items;
+use crate::equality::repeated_items;
 use crate::rules::Type;
 
 macro_rules! vocabulary {
