@@ -105,7 +105,7 @@ pub fn collect(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) 
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.path().is_dir() {
             found.push((format!("{name}/"), Vec::new()));
             collect(&entry.path(), &format!("{name}/"), found);
         } else {

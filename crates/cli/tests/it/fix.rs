@@ -89,7 +89,7 @@ fn what_is_valid_is_left_alone() {
 #[test]
 fn check_fixes_files_in_place() {
     let folder = tempfile::tempdir().unwrap();
-    let agents = folder.path().join("../../agents");
+    let agents = folder.path().join("agents");
     fs::create_dir(&agents).unwrap();
     let valid = "---\n# kept\nname: good\ndescription: Is well.\n---\nYou are well.\n";
     fs::write(agents.join("good.md"), valid).unwrap();
