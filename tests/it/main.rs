@@ -10,6 +10,7 @@
 
 mod adversarial;
 mod arazzo;
+mod architecture;
 mod build_script;
 mod bundle;
 mod contract;
