@@ -101,9 +101,7 @@ pub use session::memory_sessions::MemorySessions;
 pub use session::session_store::{
     Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
 };
-pub use settings::{
-    DocumentsSettings, Log, LogFormat, Rates, Settings, TokenClient, Tokens, WorkflowLimits,
-};
+pub use settings::{DocumentsSettings, Log, LogFormat, Rates, Settings, TokenClient, Tokens};
 pub use spec::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
 pub use spec::endpoint_spec::{
     EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation, Retrieve,
@@ -118,6 +116,7 @@ pub use workflow::typed_report::{
     StepAnswer, StepOutcome, StepOutput, StepReports, TypedReport, TypedSteps,
 };
 pub use workflow::workflow_event::RunEvent;
+pub use workflow::workflow_service::WorkflowLimits;
 pub use workflow::workflows::Workflows;
 
 /// Includes the generated agents: those the build script made, or with a folder (relative to the file that says so)

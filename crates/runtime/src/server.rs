@@ -100,19 +100,19 @@ async fn serve_router(
 ) {
     let Built {
         router,
-        drain,
+        shutdown: signal,
         sessions,
         runs,
     } = built;
     start(&runs);
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
-    let draining = drain.clone();
+    let draining = signal.clone();
     let (idle, most) = (settings.idle, settings.connections);
-    let metrics = Arc::clone(&runs.shared.metrics);
+    let metrics = Arc::clone(&runs.resources.metrics);
     let shutdown = async move {
         shutdown.await;
         tracing::info!("stopping");
-        draining.begin();
+        draining.start_draining();
         stop.send_replace(true);
     };
     // Steps that are under way may end; what comes after them is left to the next start.
@@ -124,7 +124,7 @@ async fn serve_router(
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(settings.drain).await;
-        drain.end();
+        signal.terminate();
         tokio::time::sleep(LAST_WORDS).await;
     };
     tokio::select! {

@@ -18,6 +18,7 @@ use crate::embedding::embedding_settings::Embeddings;
 use crate::model::provider_settings::ProviderSettings;
 use crate::secret::Secret;
 use crate::spec::agent_spec::Rate;
+use crate::workflow::workflow_service::WorkflowLimits;
 
 /// `host:port` to listen at.
 pub(crate) const ADDRESS: &str = "AGENTGEN_ADDRESS";
@@ -109,27 +110,6 @@ pub struct Rates {
     pub address: Option<Rate>,
     /// For one agent, whoever asks.
     pub agent: Option<Rate>,
-}
-
-/// How runs of workflows are gone on with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WorkflowLimits {
-    /// How many runs may be under way at a time in this process; the next one waits its turn.
-    pub runs: u32,
-    /// How long after a process was killed others go on with its runs.
-    pub lease: Duration,
-    /// How long a run is kept that is over.
-    pub keep: Duration,
-}
-
-impl Default for WorkflowLimits {
-    fn default() -> Self {
-        Self {
-            runs: 64,
-            lease: Duration::from_secs(10),
-            keep: Duration::from_secs(7 * 24 * 60 * 60),
-        }
-    }
 }
 
 /// A server that keeps documents: Qdrant.

@@ -4,6 +4,7 @@
 
 pub(crate) mod agent_api;
 pub(crate) mod agent_selection;
+pub(crate) mod api_state;
 pub(crate) mod docs_api;
 pub(crate) mod documents_api;
 pub(crate) mod health_api;

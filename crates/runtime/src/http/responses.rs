@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use serde::Serialize;
 
 use crate::error::problem::Problem;
+use crate::run::request_info::RequestInfo;
 use crate::schema::formats::Uuid;
 use crate::telemetry::log;
 
@@ -23,15 +24,6 @@ const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame
 const OWN_HEADERS: usize = 7;
 /// The longest id of a request that is taken over.
 const LONGEST_REQUEST_ID: usize = 128;
-
-/// What is known of a request from its beginning to its end; an extension of every request.
-#[derive(Debug, Default)]
-pub(crate) struct RequestFacts {
-    /// Its id: the caller's own, or a new one.
-    pub(crate) id: String,
-    /// Its path.
-    pub(crate) path: String,
-}
 
 /// Marks an answer that is complete although its status is an error's; an extension of answers.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +77,7 @@ pub(crate) async fn frame(
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let began = Instant::now();
-    let facts = Arc::new(RequestFacts {
+    let facts = Arc::new(RequestInfo {
         id: request_id(request.headers()),
         path: request.uri().path().to_owned(),
     });
@@ -137,7 +129,7 @@ pub(crate) async fn frame(
 }
 
 /// An error as a problem document, whoever made it.
-fn written(response: Response, facts: &RequestFacts) -> Response {
+fn written(response: Response, facts: &RequestInfo) -> Response {
     let (mut parts, _) = response.into_parts();
     let known = parts.extensions.remove::<Arc<Problem>>();
     let mut problem = match known {

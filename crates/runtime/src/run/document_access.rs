@@ -41,7 +41,7 @@ impl RunContext {
                 filter,
             } = Search::read(endpoint.input_schema, request?)?;
             let form = HitForm::new(endpoint.output_schema);
-            let library = &self.0.library;
+            let library = &self.0.resources.documents;
             let lookup = Lookup {
                 collection: collection(agent)?,
                 query: &query,
@@ -49,7 +49,7 @@ impl RunContext {
                 limit,
                 count: form.has("total"),
             };
-            self.0.metrics.searched(agent.slug);
+            self.0.resources.metrics.searched(agent.slug);
             let found = library.search(lookup).await?;
             let model = library.model();
             let hits = found.passages.iter().filter_map(|passage| {
@@ -84,7 +84,7 @@ impl RunContext {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
             let asked = Texts::read(&request?)?;
-            let library = &self.0.library;
+            let library = &self.0.resources.documents;
             let vectors = library.embed(&asked.texts, asked.purpose).await?;
             let model = library.model();
             let value = typed(asked.answer(endpoint.output_schema, &vectors, model))?;
@@ -102,8 +102,12 @@ impl RunContext {
         query: &str,
         limit: u32,
     ) -> Result<Vec<Passage>, AgentError> {
-        self.0.metrics.searched(agent.slug);
-        self.0.library.passages(agent, query, limit).await
+        self.0.resources.metrics.searched(agent.slug);
+        self.0
+            .resources
+            .documents
+            .passages(agent, query, limit)
+            .await
     }
 }
 

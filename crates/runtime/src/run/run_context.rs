@@ -9,21 +9,19 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::documents::Passage;
-use crate::documents::document_index::Library;
 use crate::documents::grounding::Retrieved;
-use crate::engine::circuit_breaker::Breakers;
-use crate::engine::outage::Outage;
-use crate::engine::tools::{ToolContext, Tools};
+use crate::engine::tools::ToolContext;
 use crate::engine::turn;
 use crate::engine::turn_context::Means;
 use crate::error::AgentError;
 use crate::event::agent_event::{Event, RetrievedPassage};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
-use crate::http::responses::RequestFacts;
 use crate::model::user_message::{query, spoken, tells_session};
-use crate::model::{Message, ModelRequest, Provider, Role};
+use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
+use crate::run::request_info::RequestInfo;
+use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
 use crate::schema::validate::Validate;
 use crate::session::conversations::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
@@ -31,7 +29,6 @@ use crate::session::session_store::SessionKey;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
-use crate::telemetry::metrics::Metrics;
 
 /// One request under way. A handler's future is dropped when the caller goes away or time is up.
 #[derive(Clone)]
@@ -42,31 +39,21 @@ pub(crate) struct Run {
     /// The run.
     pub(crate) id: Uuid,
     /// The request it answers.
-    pub(crate) facts: Arc<RequestFacts>,
+    pub(crate) request: Arc<RequestInfo>,
     /// The agent that was called.
     pub(crate) agent: &'static AgentSpec,
     /// Its endpoint that was called.
     pub(crate) endpoint: &'static EndpointSpec,
     /// Who called.
     pub(crate) caller: Caller,
-    /// Who answers for the agents.
-    pub(crate) provider: Arc<dyn Provider>,
-    /// What the agents' models may have called.
-    pub(crate) tools: Tools,
+    /// What the service's runs share.
+    pub(crate) resources: Arc<Resources>,
     /// When the run ends in any case.
     pub(crate) deadline: Instant,
-    /// Whether who answers is known to be down.
-    pub(crate) outage: Arc<Outage>,
-    /// Which models are left alone for a while.
-    pub(crate) breakers: Arc<Breakers>,
-    /// What is counted.
-    pub(crate) metrics: Arc<Metrics>,
     /// What is counted of the endpoint.
     pub(crate) counted: Arc<EndpointMetrics>,
-    /// The conversations.
+    /// Where conversations are kept: the service's, or for a workflow step a store of its own that ends with it.
     pub(crate) sessions: Arc<Sessions>,
-    /// The documents.
-    pub(crate) library: Arc<Library>,
     /// What models took for it so far.
     pub(crate) meter: Meter,
     /// Where the events go.
@@ -83,7 +70,7 @@ impl RunContext {
     /// The request's id, as in `X-Request-Id`.
     #[must_use]
     pub fn request_id(&self) -> &str {
-        &self.0.facts.id
+        &self.0.request.id
     }
 
     /// Who called: the token's subject, or `anonymous`.
@@ -223,8 +210,12 @@ impl RunContext {
         called: bool,
     ) -> Result<Vec<Passage>, AgentError> {
         let run = &*self.0;
-        let passages = run.library.passages(agent, query, limit).await?;
-        run.metrics.retrieved(agent.slug, passages.len());
+        let passages = run
+            .resources
+            .documents
+            .passages(agent, query, limit)
+            .await?;
+        run.resources.metrics.retrieved(agent.slug, passages.len());
         if called {
             let retrieved = passages.iter().map(|passage| RetrievedPassage {
                 id: passage.id(),
@@ -244,19 +235,19 @@ impl RunContext {
     fn means(&self, agent: &'static AgentSpec, called: bool) -> Means<'_> {
         let run = &*self.0;
         Means {
-            provider: &*run.provider,
-            tools: &run.tools,
+            provider: &*run.resources.provider,
+            tools: &run.resources.tools,
             worker: ToolContext {
                 run_id: run.id,
-                request_id: run.facts.id.clone(),
+                request_id: run.request.id.clone(),
                 agent: agent.slug,
                 subject: run.caller.subject.clone(),
                 roles: run.caller.roles.clone(),
             },
             deadline: run.deadline,
-            outage: &run.outage,
-            breakers: &run.breakers,
-            metrics: &run.metrics,
+            outage: &run.resources.outage,
+            breakers: &run.resources.breakers,
+            metrics: &run.resources.metrics,
             meter: run.meter.part(),
             sink: called.then_some(&run.sink),
         }
@@ -286,7 +277,7 @@ impl fmt::Debug for RunContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunContext")
             .field("run_id", &self.0.id)
-            .field("request_id", &self.0.facts.id)
+            .field("request_id", &self.0.request.id)
             .field("subject", &self.0.caller.subject)
             .finish_non_exhaustive()
     }

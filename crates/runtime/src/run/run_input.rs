@@ -1,6 +1,5 @@
 //! What an endpoint is asked: JSON, which becomes the type of its handler.
 
-use axum::body::Bytes;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
@@ -17,16 +16,16 @@ const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// The text that was not read yet, if any.
-    text: Option<Bytes>,
+    text: Option<Vec<u8>>,
     /// What was read; whole numbers have no fraction here.
     json: Value,
 }
 
 impl Input {
     /// A text that should be JSON.
-    pub(crate) fn text(text: Bytes) -> Self {
+    pub(crate) fn text(text: impl Into<Vec<u8>>) -> Self {
         Self {
-            text: Some(text),
+            text: Some(text.into()),
             json: Value::Null,
         }
     }

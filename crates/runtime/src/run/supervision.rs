@@ -2,11 +2,10 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
@@ -15,6 +14,7 @@ use crate::error::problem::Problem;
 use crate::event::agent_event::{Event, PolicyKind, Usage};
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
+use crate::run::shutdown::Shutdown;
 use crate::telemetry::metrics::COMPLETED;
 
 /// What stands for the model where none was asked.
@@ -28,64 +28,16 @@ pub(crate) struct Running {
     task: JoinHandle<()>,
 }
 
-/// How far a service is on its way to its end.
-#[derive(Debug, Clone)]
-pub(crate) struct Drain(Arc<watch::Sender<Phase>>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Serving,
-    Draining,
-    Over,
-}
-
-impl Drain {
-    /// The end is not in sight.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Serving)))
-    }
-
-    /// From now on nothing new begins.
-    pub(crate) fn begin(&self) {
-        self.0.send_replace(Phase::Draining);
-    }
-
-    /// What is still running has to end now.
-    pub(crate) fn end(&self) {
-        self.0.send_replace(Phase::Over);
-    }
-
-    /// Whether nothing new may begin.
-    pub(crate) fn begun(&self) -> bool {
-        *self.0.borrow() != Phase::Serving
-    }
-
-    /// Waits until nothing new may begin.
-    pub(crate) async fn drains(&self) {
-        let mut phase = self.0.subscribe();
-        let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
-    }
-
-    /// Waits until what is still running has to end.
-    pub(crate) async fn ended(&self) {
-        let _ = self
-            .0
-            .subscribe()
-            .wait_for(|phase| *phase == Phase::Over)
-            .await;
-    }
-}
-
 /// A run that is told event by event; its last one is `Completed` or `Failed`.
 pub(crate) fn start(
     cx: RunContext,
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send + 'static,
     timeout: Duration,
-    drain: Drain,
+    shutdown: Shutdown,
     events: mpsc::Receiver<Event>,
 ) -> Running {
     let task = tokio::spawn(async move {
-        let ended = run(&cx, handler, timeout, &drain).await;
+        let ended = run(&cx, handler, timeout, &shutdown).await;
         let run = &*cx.0;
         let last = match ended {
             Ok(reply) => {
@@ -116,24 +68,26 @@ pub(crate) async fn run(
     cx: &RunContext,
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send,
     timeout: Duration,
-    drain: &Drain,
+    shutdown: &Shutdown,
 ) -> Result<Reply<String>, Box<Problem>> {
     let run = &cx.0;
     let span = tracing::info_span!(
         "run",
         run_id = %run.id,
-        request_id = run.facts.id,
+        request_id = run.request.id,
         agent = run.agent.slug,
         endpoint = run.endpoint.name,
     );
-    watched(cx, handler, timeout, drain).instrument(span).await
+    watched(cx, handler, timeout, shutdown)
+        .instrument(span)
+        .await
 }
 
 async fn watched(
     cx: &RunContext,
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send,
     timeout: Duration,
-    drain: &Drain,
+    shutdown: &Shutdown,
 ) -> Result<Reply<String>, Box<Problem>> {
     let mut account = Account::open(cx);
     let mut is_late = false;
@@ -141,7 +95,7 @@ async fn watched(
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
         () = tokio::time::sleep_until(cx.0.deadline) => Err(AgentError::TimedOut(String::new())),
-        () = drain.ended() => Err(AgentError::unavailable("the service is shutting down")),
+        () = shutdown.terminated() => Err(AgentError::unavailable("the service is shutting down")),
     };
     // The handler may have noticed it first.
     let outcome = outcome.map_err(|error| match error {
@@ -232,7 +186,9 @@ impl Drop for Account<'_> {
 async fn late(cx: &RunContext, detail: String) {
     let run = &cx.0;
     let policy = PolicyKind::Deadline;
-    run.metrics.policy_applied(run.agent.slug, policy.as_str());
+    run.resources
+        .metrics
+        .policy_applied(run.agent.slug, policy.as_str());
     let model = None;
     run.sink
         .aside(Event::PolicyApplied {
@@ -248,7 +204,7 @@ fn failed(cx: &RunContext, error: &AgentError) -> Problem {
     let mut problem = error.to_problem();
     if problem.status >= 500 {
         // The span says this too, where the level lets it.
-        let (run_id, request_id) = (run.id, &run.facts.id);
+        let (run_id, request_id) = (run.id, &run.request.id);
         let (agent, endpoint) = (run.agent.slug, run.endpoint.name);
         if matches!(error, AgentError::Internal(_)) {
             tracing::error!(%run_id, request_id, agent, endpoint, %error, "run failed");
@@ -256,8 +212,8 @@ fn failed(cx: &RunContext, error: &AgentError) -> Problem {
             tracing::warn!(%run_id, request_id, agent, endpoint, %error, "run failed");
         }
     }
-    problem.instance.clone_from(&run.facts.path);
-    problem.request_id.clone_from(&run.facts.id);
+    problem.instance.clone_from(&run.request.path);
+    problem.request_id.clone_from(&run.request.id);
     problem
 }
 

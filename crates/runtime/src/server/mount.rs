@@ -10,8 +10,9 @@ use axum::routing::any;
 
 use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
-use crate::http::api::agent_api::{Live, Methods, Shared, answer};
+use crate::http::api::agent_api::{Live, Methods, answer};
 use crate::http::api::agent_selection;
+use crate::http::api::api_state::ApiState;
 use crate::http::api::documents_api;
 use crate::http::api::sessions_api;
 use crate::http::api::system_api;
@@ -26,7 +27,7 @@ use crate::telemetry::endpoint_metrics::EndpointMetrics;
 pub(crate) fn mount(
     mut router: Router,
     services: Vec<Service>,
-    shared: Arc<Shared>,
+    state: Arc<ApiState>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
     let own = system_api::PATHS
@@ -64,7 +65,7 @@ pub(crate) fn mount(
                 .map(|rate| limiter(spec.operation_id, rate))
                 .transpose()?;
             let limiter = own.or_else(|| common.clone());
-            let metrics = EndpointMetrics::new(&shared.metrics, agent.slug, spec.name);
+            let metrics = EndpointMetrics::new(&state.resources.metrics, agent.slug, spec.name);
             let live = Live {
                 agent,
                 mounted,
@@ -83,10 +84,10 @@ pub(crate) fn mount(
         }
     }
     for (path, methods) in paths {
-        let (shared, methods) = (Arc::clone(&shared), Arc::new(methods));
+        let (state, methods) = (Arc::clone(&state), Arc::new(methods));
         let handler = move |path: Result<RawPathParams, RawPathParamsRejection>,
                             request: Request| {
-            answer(Arc::clone(&shared), Arc::clone(&methods), path, request)
+            answer(Arc::clone(&state), Arc::clone(&methods), path, request)
         };
         router = router.route(path, any(handler));
     }

@@ -15,8 +15,8 @@ use crate::engine::handoff::Team;
 use crate::engine::outage::Outage;
 use crate::engine::tools::{Tool, Tools};
 use crate::error::start_error::StartError;
-use crate::http::api::agent_api::Shared;
 use crate::http::api::agent_selection::{self, Agents};
+use crate::http::api::api_state::ApiState;
 use crate::http::api::documents_api;
 use crate::http::api::health_api::Readiness;
 use crate::http::api::sessions_api::{self, Served};
@@ -31,7 +31,8 @@ use crate::http::layers::{Front, enter};
 use crate::http::responses::{Hosts, problem};
 use crate::model::Provider;
 use crate::run::bound_service::Service;
-use crate::run::supervision::Drain;
+use crate::run::resources::Resources;
+use crate::run::shutdown::Shutdown;
 use crate::server::embedder_choice::embedder;
 use crate::server::mount::{missing, mount};
 use crate::server::store_backends::{documents, provider};
@@ -66,8 +67,8 @@ pub struct Registry {
 pub(crate) struct Built {
     /// Everything the service answers.
     pub(crate) router: Router,
-    /// The means to end what is running.
-    pub(crate) drain: Drain,
+    /// Stops what is running.
+    pub(crate) shutdown: Shutdown,
     /// The conversations, to be ended when nothing runs any more.
     pub(crate) sessions: Arc<Sessions>,
     /// The runs of workflows.
@@ -237,7 +238,7 @@ impl Registry {
             .map(|service| service.agent.slug)
             .collect::<BTreeSet<_>>();
         let slugs = Arc::new(slugs);
-        let drain = Drain::new();
+        let shutdown = Shutdown::new();
         let kept = self.sessions.unwrap_or_else(|| store.sessions());
         let outage = Arc::new(Outage::default());
         let metrics = Arc::new(Metrics::new());
@@ -260,7 +261,7 @@ impl Registry {
                 Arc::clone(&kept),
                 Arc::clone(&outage),
                 settings.auth.clone(),
-                drain.clone(),
+                shutdown.clone(),
                 queue.clone(),
             )
             .with_documents(settings.documents.is_some().then(|| Arc::clone(&documents))),
@@ -275,7 +276,7 @@ impl Registry {
                 limiter("address", settings.rates.address)?,
                 settings.trusted_proxies,
                 Arc::clone(&metrics),
-                drain.clone(),
+                shutdown.clone(),
             ),
         };
         let limits = Arc::new(Limits::new(&settings)?);
@@ -294,51 +295,54 @@ impl Registry {
             .transpose()?;
         let team = Team::new(self.services.iter().map(|service| service.agent));
         let (provider, by_model) = provider(self.provider, &settings, &self.services)?;
-        let shared = Arc::new(Shared {
+        let resources = Arc::new(Resources {
             provider,
+            tools: Tools::new(self.tools)?.with_team(team),
             outage,
             breakers: Arc::default(),
             metrics: Arc::clone(&metrics),
-            limits,
-            tools: Tools::new(self.tools)?.with_team(team),
             sessions: Arc::clone(&sessions),
-            library: Arc::new(library),
-            answers: Answers::default(),
-            auth: settings.auth,
-            body_limit: settings.body_limit,
+            documents: Arc::new(library),
             timeout: settings.timeout,
-            drain: drain.clone(),
+            shutdown: shutdown.clone(),
         });
         let runs = runs(
             &self.workflows,
-            places(&self.services, &shared),
-            Arc::clone(&shared),
+            places(&self.services, &metrics),
+            Arc::clone(&resources),
             store.journal(),
             queue,
             settings.workflows,
         )?;
+        let state = Arc::new(ApiState {
+            resources,
+            limits,
+            answers: Answers::default(),
+            auth: settings.auth,
+            body_limit: settings.body_limit,
+        });
         let agents = Agents::new(&self.services);
         let readers = self.services.iter().map(|service| service.agent);
         let readers = readers.map(|agent| (agent.slug, agent.documents)).collect();
         let own = system_api::routes(system)
             .merge(sessions_api)
             .merge(token_api::routes(issuer, settings.trusted_proxies, metrics))
-            .merge(workflow_api::routes(&runs))
-            .merge(documents_api::routes(readers, Arc::clone(&shared)))
+            .merge(workflow_api::routes(&runs, &state))
+            .merge(documents_api::routes(readers, Arc::clone(&state)))
             .merge(agent_selection::routes(
                 agents,
-                Arc::clone(&shared),
+                Arc::clone(&state),
                 by_model,
             ));
         for handle in &self.handles {
             handle.bind(&runs);
         }
-        let router = mount(own, self.services, shared)?
+        let router = mount(own, self.services, state)?
             .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
             .layer(from_fn_with_state(Arc::new(front), enter));
         Ok(Built {
             router,
-            drain,
+            shutdown,
             sessions,
             runs,
         })

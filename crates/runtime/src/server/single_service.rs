@@ -8,12 +8,13 @@ use axum::middleware::{Next, from_fn};
 use crate::documents::document_index::Library;
 use crate::engine::handoff::Team;
 use crate::engine::tools::Tools;
-use crate::http::api::agent_api::Shared;
+use crate::http::api::api_state::ApiState;
 use crate::http::idempotency::Answers;
 use crate::http::layers::rate_limits::Limits;
 use crate::http::responses::{Hosts, frame};
 use crate::run::bound_service::Service;
-use crate::run::supervision::Drain;
+use crate::run::resources::Resources;
+use crate::run::shutdown::Shutdown;
 use crate::server::embedder_choice::embedder;
 use crate::server::mount::mount;
 use crate::server::store_backends::{documents, models};
@@ -33,22 +34,25 @@ impl Service {
             let min_score = settings.embeddings.min_score;
             let embedder = embedder(&settings)?;
             let library = Library::new(documents, embedder, min_score, Arc::clone(&metrics));
-            let shared = Shared {
+            let resources = Resources {
                 provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
+                tools: Tools::default().with_team(Team::new([self.agent])),
                 outage: Arc::default(),
                 breakers: Arc::default(),
                 metrics,
-                limits: Arc::new(Limits::new(&settings)?),
-                tools: Tools::default().with_team(Team::new([self.agent])),
                 sessions: Arc::new(Sessions::new(store.sessions())),
-                library: Arc::new(library),
+                documents: Arc::new(library),
+                timeout: settings.timeout,
+                shutdown: Shutdown::new(),
+            };
+            let state = ApiState {
+                resources: Arc::new(resources),
+                limits: Arc::new(Limits::new(&settings)?),
                 answers: Answers::default(),
                 auth: settings.auth,
                 body_limit: settings.body_limit,
-                timeout: settings.timeout,
-                drain: Drain::new(),
             };
-            mount(Router::new(), vec![self], Arc::new(shared))
+            mount(Router::new(), vec![self], Arc::new(state))
         });
         let router = built.unwrap_or_else(|error| {
             tracing::error!(%error, "the agent can't be served");

@@ -14,9 +14,10 @@ use crate::model::provider_settings::{
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
 use crate::settings::settings_read::{self, EMPTY, Loaded};
-use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS, WorkflowLimits};
+use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS};
 use crate::store::store_url::{self, StoreUrl};
 use crate::workflow::queue::queue_url::{self, QueueUrl};
+use crate::workflow::workflow_service::WorkflowLimits;
 
 /// The variable that names the file.
 const CONFIG: &str = "AGENTGEN_CONFIG";

@@ -57,10 +57,10 @@ pub(crate) async fn drive(
 ) -> Left {
     let mut driven = Driven::new(going, run);
     let going = Arc::clone(&driven.going);
-    let drain = &going.runs.shared.drain;
+    let shutdown = &going.runs.resources.shutdown;
     let mut left = Left::GivenBack;
     loop {
-        let drains = drain.begun();
+        let drains = shutdown.is_draining();
         let tasks = driven.advance(drains);
         if !driven.write().await {
             driven.tasks.shutdown().await;
@@ -99,8 +99,8 @@ pub(crate) async fn drive(
                 driven.change.events.push(applied(None, PolicyKind::Deadline, &detail));
                 driven.over = Some((RunStatus::Failed, Some(detail)));
             }
-            () = drain.drains(), if !drains => {}
-            () = drain.ended() => {
+            () = shutdown.draining(), if !drains => {}
+            () = shutdown.terminated() => {
                 driven.tasks.shutdown().await;
                 break;
             }
@@ -302,13 +302,13 @@ impl Driven {
         let going = &self.going;
         let is_held = tokio::select! {
             is_held = going.write_at_last(&mut self.change) => is_held,
-            () = going.runs.shared.drain.ended() => false,
+            () = going.runs.resources.shutdown.terminated() => false,
         };
         if !is_held {
             tracing::warn!(run_id = %going.id, "a run is left to another process, or the next start");
             return false;
         }
-        let metrics = &going.runs.shared.metrics;
+        let metrics = &going.runs.resources.metrics;
         let (workflow, run_id) = (going.spec.name, going.id);
         for step in self
             .change

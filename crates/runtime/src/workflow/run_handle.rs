@@ -121,7 +121,7 @@ impl Going {
 
     /// Counts what was decided.
     fn count(&self, events: &[RunEvent]) {
-        let metrics = &self.runs.shared.metrics;
+        let metrics = &self.runs.resources.metrics;
         for (step, decision) in events.iter().filter_map(RunEvent::decision) {
             metrics.step_decided(self.spec.name, step, decision);
         }

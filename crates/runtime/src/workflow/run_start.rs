@@ -104,7 +104,7 @@ pub(crate) async fn ended(runs: &Runs, run: Uuid, subject: &str) -> Result<RunRe
         }
         tokio::select! {
             () = news.come() => {}
-            () = runs.shared.drain.ended() => {
+            () = runs.resources.shutdown.terminated() => {
                 return Err(AgentError::unavailable("the service is shutting down"));
             }
         }
@@ -135,7 +135,7 @@ async fn keep(runs: Weak<Runs>) {
             }
         }
         if runs.queue.is_none()
-            && !runs.shared.drain.begun()
+            && !runs.resources.shutdown.is_draining()
             && let Err(error) = claim(&runs).await
         {
             tracing::warn!(%error, "runs that were left behind can't be taken");

@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -13,11 +12,12 @@ use tokio::time::Instant;
 use crate::error::problem::Problem;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
-use crate::http::responses::RequestFacts;
 use crate::run::reply::Reply;
+use crate::run::request_info::RequestInfo;
 use crate::run::run_context::{Run, RunContext};
 use crate::run::run_input::Input;
-use crate::run::supervision::{self, Drain, EVENTS_AHEAD};
+use crate::run::shutdown::Shutdown;
+use crate::run::supervision::{self, EVENTS_AHEAD};
 use crate::schema::formats::{DateTime, Uuid};
 use crate::schema::shape::{misfits, resolved};
 use crate::session::conversations::Sessions;
@@ -206,7 +206,7 @@ async fn attempt(
     request: &Value,
     meter: &Meter,
 ) -> Answered {
-    let shared = &going.runs.shared;
+    let resources = &going.runs.resources;
     let Some(place) = going.runs.places.get(&(agent, endpoint)) else {
         return Err(Problem::new(500, "the service failed; its log says why"));
     };
@@ -215,38 +215,33 @@ async fn attempt(
         .timeout_ms
         .or(spec.timeout_ms)
         .or(place.agent.policy.timeout_ms);
-    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
+    let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
     let id = Uuid::new_v7();
     let (tell, mut told) = mpsc::channel(EVENTS_AHEAD);
     let metered = meter.part();
     let cx = RunContext(Arc::new(Run {
         id,
-        facts: Arc::new(RequestFacts {
+        request: Arc::new(RequestInfo {
             id: going.id.to_string(),
             path: format!("/v1/runs/{}", going.id),
         }),
         agent: place.agent,
         endpoint: spec,
         caller: going.caller.clone(),
-        provider: Arc::clone(&shared.provider),
-        tools: shared.tools.clone(),
+        resources: Arc::clone(resources),
         // When the time of the whole run is up, whoever drives it drops the step.
         deadline: Instant::now() + timeout,
-        outage: Arc::clone(&shared.outage),
-        breakers: Arc::clone(&shared.breakers),
-        metrics: Arc::clone(&shared.metrics),
         counted: Arc::clone(&place.metrics),
         sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
-        library: Arc::clone(&shared.library),
         meter: metered.clone(),
         sink: Sink::new(id, place.agent.slug, Some(tell)).quiet(),
     }));
     let request = without_nulls(request, spec.input_schema);
-    let input = Input::text(Bytes::from(request.to_string()));
+    let input = Input::text(request.to_string());
     let handler = (place.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
     // The end of the service is no failure of the step: whoever drives the run drops it then.
-    let drain = Drain::new();
-    let mut run = pin!(supervision::run(&cx, handler, timeout, &drain));
+    let shutdown = Shutdown::new();
+    let mut run = pin!(supervision::run(&cx, handler, timeout, &shutdown));
     let reply = loop {
         tokio::select! {
             biased;

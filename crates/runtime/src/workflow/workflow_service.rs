@@ -8,12 +8,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use crate::error::AgentError;
-use crate::http::api::agent_api::Shared;
 use crate::run::bound_service::{Mounted, Service};
+use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
+use crate::telemetry::metrics::Metrics;
 use crate::workflow::journal::{Hold, Journal};
 use crate::workflow::queue::{Delivery, Queue};
 use crate::workflow::run_report::{RunReport, StepReport};
@@ -21,14 +22,35 @@ use crate::workflow::run_report::{RunReport, StepReport};
 /// How long a run that another process may be going on with is left alone before it is looked at again.
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
+/// The limits of workflow runs in one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkflowLimits {
+    /// How many runs one process executes at a time; further runs wait. At least 1, at most 100,000.
+    pub runs: u32,
+    /// How long after the end of a process other processes resume its runs.
+    pub lease: Duration,
+    /// How long a finished run stays readable.
+    pub keep: Duration,
+}
+
+impl Default for WorkflowLimits {
+    fn default() -> Self {
+        Self {
+            runs: 64,
+            lease: Duration::from_secs(10),
+            keep: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+}
+
 /// What runs of workflows run on.
 pub(crate) struct Runs {
     /// The workflows, by name.
     pub(crate) specs: BTreeMap<&'static str, &'static WorkflowSpec>,
     /// The endpoints of all agents, by agent and name.
     pub(crate) places: BTreeMap<(&'static str, &'static str), Place>,
-    /// What all endpoints of the service share.
-    pub(crate) shared: Arc<Shared>,
+    /// What the service's runs share.
+    pub(crate) resources: Arc<Resources>,
     /// Where runs are kept.
     pub(crate) journal: Arc<dyn Journal>,
     /// What hands runs out to several processes, if anything does.
@@ -92,7 +114,7 @@ pub(crate) fn now() -> SystemTime {
 /// The endpoints that steps can ask.
 pub(crate) fn places(
     services: &[Service],
-    shared: &Shared,
+    metrics: &Arc<Metrics>,
 ) -> BTreeMap<(&'static str, &'static str), Place> {
     let endpoints = services.iter().flat_map(|service| {
         let endpoints = service.endpoints.iter();
@@ -100,7 +122,7 @@ pub(crate) fn places(
     });
     let places = endpoints.map(|(agent, mounted)| {
         let name = mounted.spec.name;
-        let metrics = EndpointMetrics::new(&shared.metrics, agent.slug, name);
+        let metrics = EndpointMetrics::new(metrics, agent.slug, name);
         let place = Place {
             agent,
             mounted,

@@ -11,10 +11,9 @@ use tokio::sync::{Semaphore, broadcast};
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
-use crate::http::api::agent_api::Shared;
+use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
 use crate::schema::validate::{Validate, check as check_input};
-use crate::settings::WorkflowLimits;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::journal::{Hold, Journal};
 use crate::workflow::queue::Queue;
@@ -22,7 +21,7 @@ use crate::workflow::run_report::RunReport;
 use crate::workflow::run_start::{begin, ended};
 use crate::workflow::step_task::INVOKE;
 use crate::workflow::typed_report::{TypedReport, TypedSteps};
-use crate::workflow::workflow_service::{Place, Runs};
+use crate::workflow::workflow_service::{Place, Runs, WorkflowLimits};
 
 /// How many runs may have news that a reader has not heard of; if there are more, it looks for itself.
 const NEWS: usize = 256;
@@ -86,7 +85,7 @@ impl Workflows {
 pub(crate) fn runs(
     specs: &[&'static WorkflowSpec],
     places: BTreeMap<(&'static str, &'static str), Place>,
-    shared: Arc<Shared>,
+    resources: Arc<Resources>,
     journal: Arc<dyn Journal>,
     queue: Option<Arc<dyn Queue>>,
     limits: WorkflowLimits,
@@ -105,7 +104,7 @@ pub(crate) fn runs(
     Ok(Arc::new(Runs {
         specs: known,
         places,
-        shared,
+        resources,
         journal,
         queue,
         elsewhere: broadcast::Sender::new(NEWS),

@@ -14,61 +14,25 @@ use tokio::time::Instant;
 
 use crate::auth::Auth;
 use crate::auth::claims::{Caller, Refusal};
-use crate::documents::document_index::Library;
-use crate::engine::circuit_breaker::Breakers;
-use crate::engine::outage::Outage;
-use crate::engine::tools::Tools;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
+use crate::http::api::api_state::ApiState;
 use crate::http::content_negotiation::{Wanted, wanted};
-use crate::http::idempotency::Answers;
 use crate::http::layers::rate_limiter::Limiter;
-use crate::http::layers::rate_limits::{Limits, within};
+use crate::http::layers::rate_limits::within;
 use crate::http::request_reader;
-use crate::http::responses::{RequestFacts, problem, written_json};
+use crate::http::responses::{problem, written_json};
 use crate::http::sse_response;
-use crate::model::Provider;
 use crate::run::bound_service::Mounted;
+use crate::run::request_info::RequestInfo;
 use crate::run::run_context::{Run, RunContext};
-use crate::run::supervision::{Drain, EVENTS_AHEAD, run, start};
+use crate::run::supervision::{EVENTS_AHEAD, run, start};
 use crate::schema::formats::Uuid;
-use crate::session::conversations::Sessions;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::Method;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
-use crate::telemetry::metrics::Metrics;
-
-/// What all endpoints of a service share.
-pub(crate) struct Shared {
-    /// Who answers for the agents.
-    pub(crate) provider: Arc<dyn Provider>,
-    /// What their models may have called.
-    pub(crate) tools: Tools,
-    /// Whether who answers is known to be down.
-    pub(crate) outage: Arc<Outage>,
-    /// Which models are left alone for a while.
-    pub(crate) breakers: Arc<Breakers>,
-    /// What is counted.
-    pub(crate) metrics: Arc<Metrics>,
-    /// How often one subject may call, and how often one agent may be called.
-    pub(crate) limits: Arc<Limits>,
-    /// The conversations.
-    pub(crate) sessions: Arc<Sessions>,
-    /// The documents.
-    pub(crate) library: Arc<Library>,
-    /// The answers to requests that may be sent again.
-    pub(crate) answers: Answers,
-    /// How callers prove who they are.
-    pub(crate) auth: Option<Auth>,
-    /// How large a body may be.
-    pub(crate) body_limit: usize,
-    /// How long a run may take that says nothing of its own.
-    pub(crate) timeout: Duration,
-    /// When everything has to end.
-    pub(crate) drain: Drain,
-}
 
 /// An endpoint as it is served.
 pub(crate) struct Live {
@@ -87,7 +51,7 @@ pub(crate) type Methods = BTreeMap<Method, Live>;
 
 /// Answers a request for one of `methods`.
 pub(crate) async fn answer(
-    shared: Arc<Shared>,
+    state: Arc<ApiState>,
     methods: Arc<Methods>,
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
@@ -96,13 +60,13 @@ pub(crate) async fn answer(
         Ok(live) => live,
         Err(response) => return *response,
     };
-    let mut response = answer_at(&shared, live, path, request).await;
+    let mut response = answer_at(&state, live, path, request).await;
     response.extensions_mut().insert(Arc::clone(&live.metrics));
     response
 }
 
 async fn answer_at(
-    shared: &Shared,
+    state: &ApiState,
     live: &Live,
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
@@ -115,7 +79,7 @@ async fn answer_at(
         Err(_) => return problem(Problem::new(400, "the path is not valid UTF-8")),
     };
     let caller = match admit(
-        shared.auth.as_ref(),
+        state.auth.as_ref(),
         request.headers(),
         live.mounted.spec.roles,
     )
@@ -126,11 +90,11 @@ async fn answer_at(
     };
     let (parts, body) = request.into_parts();
     let standing =
-        shared
+        state
             .limits
             .check_endpoint(&caller, &parts, live.limiter.as_deref(), live.agent.slug);
-    within(standing, &shared.metrics, async {
-        let response = run_of(shared, live, caller, &parts, &path, body).await;
+    within(standing, &state.resources.metrics, async {
+        let response = run_of(state, live, caller, &parts, &path, body).await;
         response.unwrap_or_else(|document| problem(*document))
     })
     .await
@@ -236,7 +200,7 @@ fn unauthorized(refusal: Refusal) -> Response {
 
 /// Answers a request that may be made: as a whole, or event by event.
 async fn run_of(
-    shared: &Shared,
+    state: &ApiState,
     live: &Live,
     caller: Caller,
     parts: &Parts,
@@ -255,9 +219,9 @@ async fn run_of(
             format!("this can be answered as application/json{events} only"),
         ))
     })?;
-    let input = request_reader::read(endpoint, parts, path, body, shared.body_limit).await?;
+    let input = request_reader::read(endpoint, parts, path, body, state.body_limit).await?;
     let timeout = endpoint.timeout_ms.or(live.agent.policy.timeout_ms);
-    let timeout = timeout.map_or(shared.timeout, Duration::from_millis);
+    let timeout = timeout.map_or(state.resources.timeout, Duration::from_millis);
     let (events, reader) = match wanted {
         Wanted::Json => (None, None),
         Wanted::Events => {
@@ -265,40 +229,37 @@ async fn run_of(
             (Some(events), Some(reader))
         }
     };
-    let facts = parts.extensions.get::<Arc<RequestFacts>>();
+    let info = parts.extensions.get::<Arc<RequestInfo>>();
     let id = Uuid::new_v7();
     let cx = RunContext(Arc::new(Run {
         id,
-        facts: facts.cloned().unwrap_or_default(),
+        request: info.cloned().unwrap_or_default(),
         agent: live.agent,
         endpoint,
         caller,
-        provider: Arc::clone(&shared.provider),
-        tools: shared.tools.clone(),
+        resources: Arc::clone(&state.resources),
         deadline: Instant::now() + timeout,
-        outage: Arc::clone(&shared.outage),
-        breakers: Arc::clone(&shared.breakers),
-        metrics: Arc::clone(&shared.metrics),
         counted: Arc::clone(&live.metrics),
-        sessions: Arc::clone(&shared.sessions),
-        library: Arc::clone(&shared.library),
+        sessions: Arc::clone(&state.resources.sessions),
         meter: Meter::default(),
         sink: Sink::new(id, live.agent.slug, events),
     }));
     if let Some(reader) = reader {
         let handler = (live.mounted.call)(cx.clone(), input)?;
-        let drain = shared.drain.clone();
-        return Ok(sse_response::respond(start(cx, handler, timeout, drain, reader)).await);
+        let shutdown = state.resources.shutdown.clone();
+        return Ok(sse_response::respond(start(cx, handler, timeout, shutdown, reader)).await);
     }
     let answer = async |input| {
         let handler = (live.mounted.call)(cx.clone(), input)?;
-        Ok(run(&cx, handler, timeout, &shared.drain).await?.value)
+        Ok(run(&cx, handler, timeout, &state.resources.shutdown)
+            .await?
+            .value)
     };
     let answer = match endpoint.method {
         Method::Post => {
             let (headers, subject) = (&parts.headers, &cx.0.caller.subject);
             let operation = endpoint.operation_id;
-            let answers = &shared.answers;
+            let answers = &state.answers;
             answers
                 .once(headers, subject, operation, input, answer)
                 .await?

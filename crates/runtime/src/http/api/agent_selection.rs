@@ -20,14 +20,16 @@ use crate::engine::turn_context::Means;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::usage_meter::Meter;
-use crate::http::api::agent_api::{Shared, admit, not_allowed, options};
+use crate::http::api::agent_api::{admit, not_allowed, options};
+use crate::http::api::api_state::ApiState;
 use crate::http::content_negotiation::wanted;
 use crate::http::layers::rate_limits::within;
 use crate::http::request_reader;
-use crate::http::responses::{self, RequestFacts, problem};
+use crate::http::responses::{self, problem};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::bound_service::Service;
 use crate::run::reply::LONGEST_INPUT;
+use crate::run::request_info::RequestInfo;
 use crate::schema::formats::Uuid;
 use crate::schema::validate::{IntegerBounds, Validate, Validator};
 use crate::spec::agent_spec::{AgentSpec, Policy};
@@ -173,33 +175,33 @@ impl Agents {
 }
 
 /// The route; `by_model` says whether a model is there to be asked.
-pub(crate) fn routes(agents: Agents, shared: Arc<Shared>, by_model: bool) -> Router {
+pub(crate) fn routes(agents: Agents, state: Arc<ApiState>, by_model: bool) -> Router {
     let agents = Arc::new(agents);
     let handler = move |request: Request| {
-        let (agents, shared) = (Arc::clone(&agents), Arc::clone(&shared));
-        async move { answer(&agents, &shared, by_model, request).await }
+        let (agents, state) = (Arc::clone(&agents), Arc::clone(&state));
+        async move { answer(&agents, &state, by_model, request).await }
     };
     Router::new().route(PATH, any(handler))
 }
 
-async fn answer(agents: &Agents, shared: &Shared, by_model: bool, request: Request) -> Response {
+async fn answer(agents: &Agents, state: &ApiState, by_model: bool, request: Request) -> Response {
     match *request.method() {
         HttpMethod::POST => {}
         HttpMethod::OPTIONS => return options(ALLOW),
         _ => return not_allowed(ALLOW),
     }
-    let caller = match admit(shared.auth.as_ref(), request.headers(), &[]).await {
+    let caller = match admit(state.auth.as_ref(), request.headers(), &[]).await {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
     let (parts, body) = request.into_parts();
-    let standing = shared.limits.check(&caller, &parts);
-    within(standing, &shared.metrics, async {
+    let standing = state.limits.check(&caller, &parts);
+    within(standing, &state.resources.metrics, async {
         if wanted(&parts.headers, false).is_none() {
             let detail = "this can be answered as application/json only";
             return problem(Problem::new(406, detail));
         }
-        let input = request_reader::read(&ROUTE, &parts, &[], body, shared.body_limit).await;
+        let input = request_reader::read(&ROUTE, &parts, &[], body, state.body_limit).await;
         let asked = match input.and_then(|input| input.typed::<Asked>(&agents.schema)) {
             Ok(asked) => asked,
             Err(document) => return problem(*document),
@@ -211,21 +213,21 @@ async fn answer(agents: &Agents, shared: &Shared, by_model: bool, request: Reque
             subject: caller.subject,
             roles: caller.roles,
         };
-        let told = told(agents, shared, by_model, &asked, worker).await;
-        shared.metrics.routed(told.by);
+        let told = told(agents, state, by_model, &asked, worker).await;
+        state.resources.metrics.routed(told.by);
         responses::json(&told)
     })
     .await
 }
 
 fn request_id(parts: &Parts) -> String {
-    let facts = parts.extensions.get::<Arc<RequestFacts>>();
-    facts.map(|facts| facts.id.clone()).unwrap_or_default()
+    let info = parts.extensions.get::<Arc<RequestInfo>>();
+    info.map(|info| info.id.clone()).unwrap_or_default()
 }
 
 async fn told(
     agents: &Agents,
-    shared: &Shared,
+    state: &ApiState,
     by_model: bool,
     asked: &Asked,
     worker: ToolContext,
@@ -236,7 +238,7 @@ async fn told(
         ToldAgent { agent, score, path }
     };
     if by_model {
-        match chosen(agents, shared, asked, limit, worker).await {
+        match chosen(agents, state, asked, limit, worker).await {
             Ok(slugs) => {
                 let agents = slugs.into_iter().take(limit).map(|slug| agent(slug, None));
                 return Told {
@@ -260,20 +262,20 @@ async fn told(
 /// Whom the model chooses, each once.
 async fn chosen(
     agents: &Agents,
-    shared: &Shared,
+    state: &ApiState,
     asked: &Asked,
     limit: usize,
     worker: ToolContext,
 ) -> Result<Vec<String>, AgentError> {
-    let deadline = Instant::now() + PATIENCE.min(shared.timeout);
+    let deadline = Instant::now() + PATIENCE.min(state.resources.timeout);
     let means = Means {
-        provider: &*shared.provider,
+        provider: &*state.resources.provider,
         tools: &Tools::default(),
         worker,
         deadline,
-        outage: &shared.outage,
-        breakers: &shared.breakers,
-        metrics: &shared.metrics,
+        outage: &state.resources.outage,
+        breakers: &state.resources.breakers,
+        metrics: &state.resources.metrics,
         meter: Meter::default(),
         sink: None,
     };

@@ -15,7 +15,8 @@ use crate::documents::{Document, DocumentFacts, DocumentHead};
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::http::any_method::{self, Asked};
-use crate::http::api::agent_api::{Shared, admit, not_allowed, options};
+use crate::http::api::agent_api::{admit, not_allowed, options};
+use crate::http::api::api_state::ApiState;
 use crate::http::content_negotiation::wanted;
 use crate::http::layers::rate_limits::within;
 use crate::http::pagination::{Page, spelled, text_of, wrong};
@@ -201,18 +202,18 @@ struct Told {
 }
 
 /// The routes of the documents of `agents`; none if no agent has documents.
-pub(crate) fn routes(agents: Agents, shared: Arc<Shared>) -> Router {
+pub(crate) fn routes(agents: Agents, state: Arc<ApiState>) -> Router {
     if agents.values().all(Option::is_none) {
         return Router::new();
     }
     let agents = Arc::new(agents);
     any_method::routes(PATHS, move |asked, body| {
-        let (agents, shared) = (Arc::clone(&agents), Arc::clone(&shared));
-        async move { answer(&agents, &shared, &asked, body).await }
+        let (agents, state) = (Arc::clone(&agents), Arc::clone(&state));
+        async move { answer(&agents, &state, &asked, body).await }
     })
 }
 
-async fn answer(agents: &Agents, shared: &Shared, asked: &Asked, body: Body) -> Response {
+async fn answer(agents: &Agents, state: &ApiState, asked: &Asked, body: Body) -> Response {
     let (method, headers) = (&asked.parts.method, &asked.parts.headers);
     let (allow, changes) = match asked.path {
         ONE => ("GET, HEAD, DELETE, OPTIONS", Method::DELETE),
@@ -227,12 +228,12 @@ async fn answer(agents: &Agents, shared: &Shared, asked: &Asked, body: Body) -> 
     let agent = asked.parameters.get("agent").map_or("", String::as_str);
     let documents = agents.get(agent).copied();
     let roles = documents.flatten().map_or(&[][..], |known| known.roles);
-    let caller = match admit(shared.auth.as_ref(), headers, roles).await {
+    let caller = match admit(state.auth.as_ref(), headers, roles).await {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
-    let standing = shared.limits.check(&caller, &asked.parts);
-    within(standing, &shared.metrics, async {
+    let standing = state.limits.check(&caller, &asked.parts);
+    within(standing, &state.resources.metrics, async {
         if *method != Method::DELETE && wanted(headers, false).is_none() {
             let detail = "this can be answered as application/json only";
             return problem(Problem::new(406, detail));
@@ -245,13 +246,13 @@ async fn answer(agents: &Agents, shared: &Shared, asked: &Asked, body: Body) -> 
         };
         let answering = async {
             match asked.path {
-                ONE if *method == Method::DELETE => delete(shared, collection, asked).await,
-                ONE => one(shared, collection, asked).await,
-                _ if *method == Method::POST => put(shared, collection, &caller, asked, body).await,
-                _ => list(shared, collection, asked).await,
+                ONE if *method == Method::DELETE => delete(state, collection, asked).await,
+                ONE => one(state, collection, asked).await,
+                _ if *method == Method::POST => put(state, collection, &caller, asked, body).await,
+                _ => list(state, collection, asked).await,
             }
         };
-        let told = match tokio::time::timeout(shared.timeout, answering).await {
+        let told = match tokio::time::timeout(state.resources.timeout, answering).await {
             Ok(told) => told,
             Err(_) => Err(told(AgentError::TimedOut(
                 "the request took too long".to_owned(),
@@ -265,14 +266,14 @@ async fn answer(agents: &Agents, shared: &Shared, asked: &Asked, body: Body) -> 
 type Answered = Result<Response, Box<Problem>>;
 
 async fn put(
-    shared: &Shared,
+    state: &ApiState,
     collection: &'static str,
     caller: &Caller,
     asked: &Asked,
     body: Body,
 ) -> Answered {
     let headers = &asked.parts.headers;
-    let input = read_body(headers, body, shared.body_limit).await?;
+    let input = read_body(headers, body, state.body_limit).await?;
     // What is put into two collections is not the same request.
     let operation = format!("putDocuments {collection}");
     let answer = async |input: Input| {
@@ -281,21 +282,21 @@ async fn put(
         let documents = documents.collect::<Vec<_>>();
         let ids = documents.iter().map(|document| document.head.id.clone());
         let ids = ids.collect::<Vec<_>>();
-        let put = shared.library.put(collection, documents).await;
+        let put = state.resources.documents.put(collection, documents).await;
         let counts = put.map_err(told)?;
         let put = ids.iter().zip(counts);
         let put = put.map(|(id, passages)| json!({ "id": id, "passages": passages }));
         Ok(json!({ "documents": put.collect::<Vec<_>>() }).to_string())
     };
-    let answers = &shared.answers;
+    let answers = &state.answers;
     let answer = answers.once(headers, &caller.subject, operation, input, answer);
     Ok(written_json(answer.await?))
 }
 
-async fn list(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
+async fn list(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
     let page = Page::read(&asked.parts.uri)?;
     let after = page.cursor.as_deref().map(place).transpose()?;
-    let store = &shared.library.store;
+    let store = &state.resources.documents.store;
     let listed = store.list(collection, after.as_deref(), page.limit + 1);
     let (listed, next) = page.cut(listed.await.map_err(told)?, |last| spelled(&last.head.id));
     let listed = listed.into_iter().map(Listed::from).collect::<Vec<_>>();
@@ -304,16 +305,21 @@ async fn list(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
     ))
 }
 
-async fn one(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
+async fn one(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
     let id = id(asked)?;
-    let found = shared.library.store.document(collection, id).await;
+    let found = state
+        .resources
+        .documents
+        .store
+        .document(collection, id)
+        .await;
     let (document, passages) = found.map_err(told)?.ok_or_else(no_such_document)?;
     Ok(responses::json(&Told { document, passages }))
 }
 
-async fn delete(shared: &Shared, collection: &str, asked: &Asked) -> Answered {
+async fn delete(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
     let id = id(asked)?;
-    match shared.library.store.delete(collection, id).await {
+    match state.resources.documents.store.delete(collection, id).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
         Ok(false) => Err(no_such_document()),
         Err(error) => Err(told(error)),

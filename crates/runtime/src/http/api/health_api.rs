@@ -12,7 +12,7 @@ use crate::auth::Auth;
 use crate::documents::document_store::DocumentStore;
 use crate::engine::outage::Outage;
 use crate::http::responses::{Finished, json};
-use crate::run::supervision::Drain;
+use crate::run::shutdown::Shutdown;
 use crate::session::session_store::{SessionStore, Stored};
 use crate::workflow::queue::Queue;
 
@@ -26,7 +26,7 @@ pub(crate) struct Readiness {
     store: Arc<dyn SessionStore>,
     outage: Arc<Outage>,
     auth: Option<Auth>,
-    drain: Drain,
+    shutdown: Shutdown,
     queue: Option<Arc<dyn Queue>>,
     asked: Mutex<Option<(Instant, bool)>>,
     /// A store of documents alone, and whether it answered.
@@ -54,14 +54,14 @@ impl Readiness {
         store: Arc<dyn SessionStore>,
         outage: Arc<Outage>,
         auth: Option<Auth>,
-        drain: Drain,
+        shutdown: Shutdown,
         queue: Option<Arc<dyn Queue>>,
     ) -> Self {
         Self {
             store,
             outage,
             auth,
-            drain,
+            shutdown,
             queue,
             asked: Mutex::default(),
             documents: None,
@@ -93,7 +93,11 @@ impl Readiness {
                 self.auth.as_ref().is_none_or(Auth::is_ready),
                 "there are no keys to check tokens with yet",
             ),
-            check("shutdown", !self.drain.begun(), "the service is stopping"),
+            check(
+                "shutdown",
+                !self.shutdown.is_draining(),
+                "the service is stopping",
+            ),
         ];
         if let Some(documents) = &self.documents {
             let asked = &self.documents_asked;

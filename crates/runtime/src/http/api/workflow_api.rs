@@ -14,6 +14,7 @@ use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::http::any_method::{self, Asked};
 use crate::http::api::agent_api::{admit, not_allowed, options};
+use crate::http::api::api_state::ApiState;
 use crate::http::api::workflow_event_stream;
 use crate::http::content_negotiation::wanted;
 use crate::http::idempotency;
@@ -36,20 +37,20 @@ const CANCEL: &str = "/v1/runs/{run_id}/cancel";
 pub(crate) const PATHS: [&str; 4] = [RUNS, ONE, EVENTS, CANCEL];
 
 /// The routes of the runs; none if there is no workflow.
-pub(crate) fn routes(runs: &Arc<Runs>) -> Router {
+pub(crate) fn routes(runs: &Arc<Runs>, state: &Arc<ApiState>) -> Router {
     if runs.is_empty() {
         return Router::new();
     }
-    let runs = Arc::clone(runs);
+    let (runs, state) = (Arc::clone(runs), Arc::clone(state));
     any_method::routes(PATHS, move |asked, body| {
-        let runs = Arc::clone(&runs);
-        async move { answer(&runs, &asked, body).await }
+        let (runs, state) = (Arc::clone(&runs), Arc::clone(&state));
+        async move { answer(&runs, &state, &asked, body).await }
     })
 }
 
 type Answered = Result<Response, Box<Problem>>;
 
-async fn answer(runs: &Arc<Runs>, asked: &Asked, body: Body) -> Response {
+async fn answer(runs: &Arc<Runs>, state: &ApiState, asked: &Asked, body: Body) -> Response {
     let (method, headers) = (&asked.parts.method, &asked.parts.headers);
     let (is_right, allow) = match asked.path {
         RUNS | CANCEL => (*method == Method::POST, "POST, OPTIONS"),
@@ -64,14 +65,13 @@ async fn answer(runs: &Arc<Runs>, asked: &Asked, body: Body) -> Response {
     if !is_right {
         return not_allowed(allow);
     }
-    let shared = &runs.shared;
-    let caller = match admit(shared.auth.as_ref(), headers, &[]).await {
+    let caller = match admit(state.auth.as_ref(), headers, &[]).await {
         Ok(caller) => caller,
         Err(response) => return *response,
     };
     if asked.path != RUNS {
-        let standing = shared.limits.check(&caller, &asked.parts);
-        return within(standing, &shared.metrics, async {
+        let standing = state.limits.check(&caller, &asked.parts);
+        return within(standing, &state.resources.metrics, async {
             let told = of_run(runs, &caller, asked).await;
             told.unwrap_or_else(|document| problem(*document))
         })
@@ -83,14 +83,14 @@ async fn answer(runs: &Arc<Runs>, asked: &Asked, body: Body) -> Response {
     };
     // A workflow is no way around the roles of the endpoints that it asks.
     for roles in roles(runs, spec) {
-        if let Err(response) = admit(shared.auth.as_ref(), headers, roles).await {
+        if let Err(response) = admit(state.auth.as_ref(), headers, roles).await {
             return *response;
         }
     }
-    let limits = &shared.limits;
+    let limits = &state.limits;
     let standing = limits.check_endpoint(&caller, &asked.parts, None, spec.agent);
-    within(standing, &shared.metrics, async {
-        let begun = begin(runs, spec, caller, &asked.parts, body).await;
+    within(standing, &state.resources.metrics, async {
+        let begun = begin(runs, state, spec, caller, &asked.parts, body).await;
         begun.unwrap_or_else(|document| problem(*document))
     })
     .await
@@ -116,14 +116,14 @@ fn roles(runs: &Arc<Runs>, spec: &WorkflowSpec) -> Vec<&'static [&'static str]> 
 
 async fn begin(
     runs: &Arc<Runs>,
+    state: &ApiState,
     spec: &'static WorkflowSpec,
     caller: Caller,
     parts: &Parts,
     body: Body,
 ) -> Answered {
     takes_json(parts)?;
-    let shared = &runs.shared;
-    let mut input = read_body(&parts.headers, body, shared.body_limit).await?;
+    let mut input = read_body(&parts.headers, body, state.body_limit).await?;
     let key = idempotency::key(&parts.headers)?;
     let input = std::mem::take(input.json()?);
     let asked = key.is_some().then(|| input.clone());

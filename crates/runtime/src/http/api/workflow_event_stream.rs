@@ -119,7 +119,7 @@ impl Reader {
             }
             tokio::select! {
                 () = news.come() => {}
-                () = self.runs.shared.drain.drains() => return None,
+                () = self.runs.resources.shutdown.draining() => return None,
             }
         }
         let (number, event) = self.read.pop_front()?;

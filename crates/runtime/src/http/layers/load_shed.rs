@@ -16,7 +16,7 @@ use crate::error::AgentError;
 use crate::http::layers::client_address;
 use crate::http::layers::rate_limiter::{Limiter, Standing};
 use crate::http::responses::problem;
-use crate::run::supervision::Drain;
+use crate::run::shutdown::Shutdown;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 use crate::telemetry::metrics::Metrics;
 
@@ -29,7 +29,7 @@ pub(crate) struct Gate {
     address: Option<Limiter>,
     proxies: usize,
     metrics: Arc<Metrics>,
-    drain: Drain,
+    shutdown: Shutdown,
 }
 
 impl Gate {
@@ -39,14 +39,14 @@ impl Gate {
         address: Option<Limiter>,
         proxies: usize,
         metrics: Arc<Metrics>,
-        drain: Drain,
+        shutdown: Shutdown,
     ) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
             address,
             proxies,
             metrics,
-            drain,
+            shutdown,
         }
     }
 
@@ -103,7 +103,7 @@ impl Gate {
                 AgentError::unavailable(detail).to_problem(),
             )))
         };
-        if self.drain.begun() {
+        if self.shutdown.is_draining() {
             self.metrics.rejected("shutdown");
             return (refused("the service is shutting down"), None);
         }

@@ -39,7 +39,7 @@ pub(crate) async fn work(runs: Weak<Runs>, queue: Arc<dyn Queue>) {
                 () = &mut pulled => break,
                 // Somebody knows of a run that the queue does not.
                 () = runs.freed.notified() => look(&runs).await,
-                () = runs.shared.drain.drains() => return,
+                () = runs.resources.shutdown.draining() => return,
             }
         }
     }
@@ -76,7 +76,7 @@ async fn pull(runs: &Arc<Runs>, queue: &Arc<dyn Queue>, is_down: &mut bool) {
 
 /// Goes on with a run that was handed out, if nobody does.
 async fn receive(runs: Arc<Runs>, delivery: Arc<dyn Delivery>, slot: OwnedSemaphorePermit) {
-    runs.shared.metrics.run_delivered(delivery.is_again());
+    runs.resources.metrics.run_delivered(delivery.is_again());
     let Some(id) = delivery.run() else {
         tracing::warn!(
             "the queue hands out something that is no run; it is not given to anybody else"

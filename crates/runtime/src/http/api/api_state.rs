@@ -1,0 +1,22 @@
+//! What the handlers of all endpoints share.
+
+use std::sync::Arc;
+
+use crate::auth::Auth;
+use crate::http::idempotency::Answers;
+use crate::http::layers::rate_limits::Limits;
+use crate::run::resources::Resources;
+
+/// The state of the HTTP API: the resources of runs, and what only requests need.
+pub(crate) struct ApiState {
+    /// What runs work with.
+    pub(crate) resources: Arc<Resources>,
+    /// The request rates of subjects, agents and endpoints.
+    pub(crate) limits: Arc<Limits>,
+    /// The responses to requests with an idempotency key.
+    pub(crate) answers: Answers,
+    /// How callers authenticate; `None` serves everyone as `anonymous`.
+    pub(crate) auth: Option<Auth>,
+    /// The largest request body, in bytes.
+    pub(crate) body_limit: usize,
+}
