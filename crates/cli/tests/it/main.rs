@@ -11,6 +11,7 @@
 mod cli;
 mod common;
 mod determinism;
+mod documentation;
 mod fix;
 mod graph;
 mod new;

@@ -6,6 +6,7 @@ mod access_keys;
 mod contract;
 mod cors;
 mod document_stores;
+mod documented_settings;
 mod documents;
 mod durability;
 mod embeddings;
