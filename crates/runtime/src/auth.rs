@@ -6,6 +6,7 @@ pub(crate) mod claims;
 pub(crate) mod issuer;
 pub(crate) mod jwks;
 pub(crate) mod refresh_tokens;
+pub(crate) mod token_settings;
 
 use std::fmt;
 use std::path::Path;

@@ -60,11 +60,13 @@ pub use axum;
 pub use schemars;
 
 pub use auth::refresh_tokens::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
+pub use auth::token_settings::{TokenClient, Tokens};
 pub use auth::{Auth, AuthError};
 pub use documents::document_store::{DocumentStore, Found, PassageQuery};
 pub use documents::grounding::Retrieved;
 pub use documents::memory_documents::MemoryDocuments;
 pub use documents::passage_filter::Condition;
+pub use documents::qdrant::DocumentsSettings;
 pub use documents::qdrant::Qdrant;
 pub use documents::{
     Document, DocumentFacts, DocumentHead, EmbeddedDocument, EmbeddedPassage, Passage,
@@ -78,6 +80,7 @@ pub use error::problem::Problem;
 pub use error::provider_error::{ProviderError, ProviderFault};
 pub use error::start_error::StartError;
 pub use event::agent_event::{Event, PolicyKind, RetrievedPassage, StopReason, Usage};
+pub use http::layers::rate_limits::Rates;
 pub use model::catalog::Models;
 pub use model::echo::Echo;
 pub use model::provider_settings::{ProviderKind, ProviderSettings};
@@ -101,12 +104,13 @@ pub use session::memory_sessions::MemorySessions;
 pub use session::session_store::{
     Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
 };
-pub use settings::{DocumentsSettings, Log, LogFormat, Rates, Settings, TokenClient, Tokens};
+pub use settings::Settings;
 pub use spec::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
 pub use spec::endpoint_spec::{
     EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation, Retrieve,
 };
 pub use store::Store;
+pub use telemetry::log::{Log, LogFormat};
 pub use workflow::journal::{Change, Hold, Journal, JournaledRun, Take};
 pub use workflow::memory_journal::MemoryJournal;
 pub use workflow::run_report::{

@@ -14,10 +14,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::Auth;
+use crate::auth::token_settings::Tokens;
+use crate::documents::qdrant::DocumentsSettings;
 use crate::embedding::embedding_settings::Embeddings;
+use crate::http::layers::rate_limits::Rates;
 use crate::model::provider_settings::ProviderSettings;
 use crate::secret::Secret;
-use crate::spec::agent_spec::Rate;
+use crate::telemetry::log::{Log, LogFormat};
 use crate::workflow::workflow_service::WorkflowLimits;
 
 /// `host:port` to listen at.
@@ -79,64 +82,6 @@ pub struct Settings {
     pub docs: bool,
     /// Whether `/metrics` is served.
     pub metrics: bool,
-}
-
-/// The tokens that a service issues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
-    /// For how long a token gives access.
-    pub access_ttl: Duration,
-    /// For how long the next one may be asked for.
-    pub refresh_ttl: Duration,
-    /// Who may ask, by name: the `sub` of the tokens.
-    pub clients: BTreeMap<String, TokenClient>,
-}
-
-/// Who may ask for tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenClient {
-    /// What proves it.
-    pub secret: Secret,
-    /// The `roles` of its tokens.
-    pub roles: Vec<String>,
-}
-
-/// How many requests are answered; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rates {
-    /// From one subject.
-    pub subject: Option<Rate>,
-    /// From one address.
-    pub address: Option<Rate>,
-    /// For one agent, whoever asks.
-    pub agent: Option<Rate>,
-}
-
-/// A server that keeps documents: Qdrant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentsSettings {
-    /// Where it is, as in `http://127.0.0.1:6333`.
-    pub url: String,
-    /// What it wants to be shown.
-    pub api_key: Option<Secret>,
-}
-
-/// What is logged, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Log {
-    /// How a line looks.
-    pub format: LogFormat,
-    /// The least that is worth a line.
-    pub level: tracing::Level,
-}
-
-/// How a line of the log looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A JSON object.
-    Json,
-    /// For people.
-    Text,
 }
 
 impl Default for Settings {

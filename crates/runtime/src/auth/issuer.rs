@@ -16,10 +16,10 @@ use serde::Serialize;
 
 use crate::auth::Auth;
 use crate::auth::refresh_tokens::{RefreshToken, RefreshTokens, Taken};
+use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::schema::formats::Uuid;
-use crate::settings::{TokenClient, Tokens};
 
 /// The fewest bytes that a client's secret may have.
 const SHORTEST_SECRET: usize = 16;

@@ -18,8 +18,8 @@ use crate::documents::similarity;
 use crate::documents::{Document, DocumentFacts, EmbeddedDocument};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::secret::Secret;
 use crate::session::session_store::Stored;
-use crate::settings::DocumentsSettings;
 
 /// The settings.
 pub(crate) const URL: &str = "documents.url";
@@ -32,6 +32,15 @@ const INDEXED: [(&str, &str); 5] = [
     ("head.language", "keyword"),
     ("head.updated_at", "datetime"),
 ];
+
+/// A server that keeps documents: Qdrant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentsSettings {
+    /// Where it is, as in `http://127.0.0.1:6333`.
+    pub url: String,
+    /// What it wants to be shown.
+    pub api_key: Option<Secret>,
+}
 
 /// A [`DocumentStore`] in Qdrant.
 pub struct Qdrant(Wire);

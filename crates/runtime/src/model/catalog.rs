@@ -17,7 +17,6 @@ use crate::model::echo::Echo;
 use crate::model::openai;
 use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
 use crate::model::{ChunkStream, ModelRequest, Provider};
-use crate::settings::Settings;
 use crate::spec::agent_spec::AgentSpec;
 
 /// The model of agents that name none.
@@ -31,7 +30,7 @@ const FAMILIES: [(&str, &str); 2] = [("claude-", "anthropic"), ("gpt-", "openai"
 const MOST_NAMES: usize = 8;
 
 /// A provider made of all providers in the settings. A model's name leads to `provider:model` by way of
-/// [`Settings::models`]; without any provider in the settings, [`Echo`] answers for every model.
+/// [`Settings::models`](crate::Settings::models); without any provider in the settings, [`Echo`] answers for every model.
 pub struct Models {
     names: BTreeMap<String, String>,
     servers: BTreeMap<String, Server>,
@@ -48,6 +47,7 @@ enum Target<'a> {
 struct Server {
     kind: ProviderKind,
     is_vendor: bool,
+    has_key: bool,
     client: Client,
     url: Url,
     headers: HeaderMap,
@@ -61,23 +61,27 @@ struct Wrong {
 }
 
 impl Models {
-    /// The providers and names in `settings`.
+    /// The models that `names` lead to ([`Settings::models`](crate::Settings::models)), served by `providers`
+    /// ([`Settings::providers`](crate::Settings::providers)).
     ///
     /// # Errors
     /// A provider's address that is none, and a name that stands for nothing.
-    pub fn new(settings: &Settings) -> Result<Self, StartError> {
+    pub fn new(
+        names: &BTreeMap<String, String>,
+        providers: &BTreeMap<String, ProviderSettings>,
+    ) -> Result<Self, StartError> {
         let mut servers = BTreeMap::new();
-        if !settings.providers.is_empty() {
+        if !providers.is_empty() {
             let client = client::client().map_err(|error| {
                 StartError::setting("providers", format!("no client can be made: {error}"))
             })?;
-            for (name, provider) in &settings.providers {
+            for (name, provider) in providers {
                 let server = Server::new(name, provider, &client).map_err(start_error)?;
                 servers.insert(name.clone(), server);
             }
         }
         let models = Self {
-            names: settings.models.clone(),
+            names: names.clone(),
             servers,
         };
         for name in models.names.keys() {
@@ -101,14 +105,9 @@ impl Models {
     ///
     /// # Errors
     /// The setting that says what the model stands for is missing, or a key for it.
-    pub fn check(
-        &self,
-        agent: &AgentSpec,
-        model: Option<&str>,
-        settings: &Settings,
-    ) -> Result<(), StartError> {
+    pub fn check(&self, agent: &AgentSpec, model: Option<&str>) -> Result<(), StartError> {
         let found = self.target(model);
-        let checked = found.and_then(|target| self.check_key(&target, settings));
+        let checked = found.and_then(|target| self.check_key(&target));
         checked.map_err(|Wrong { key, detail }| {
             let detail = format!("{detail} (agent `{}`)", agent.name);
             start_error(Wrong { key, detail })
@@ -165,19 +164,12 @@ impl Models {
     }
 
     /// At its vendor's own address, a provider does nothing without a key.
-    fn check_key(&self, target: &Target<'_>, settings: &Settings) -> Result<(), Wrong> {
+    fn check_key(&self, target: &Target<'_>) -> Result<(), Wrong> {
         let Target::Model { provider, model } = target else {
             return Ok(());
         };
-        let is_vendor = self
-            .servers
-            .get(*provider)
-            .is_some_and(|server| server.is_vendor);
-        let key = settings
-            .providers
-            .get(*provider)
-            .and_then(|known| known.api_key.as_ref());
-        if is_vendor && key.is_none() {
+        let server = self.servers.get(*provider);
+        if server.is_some_and(|server| server.is_vendor && !server.has_key) {
             return Err(Wrong {
                 key: format!("providers.{provider}.api_key"),
                 detail: match vendor_variable(provider) {
@@ -244,6 +236,7 @@ impl Server {
         Ok(Self {
             kind: settings.kind,
             is_vendor: vendors_own,
+            has_key: settings.api_key.is_some(),
             client: client.clone(),
             url,
             headers: headers.ok_or_else(|| wrong("api_key", "holds what no HTTP header can"))?,

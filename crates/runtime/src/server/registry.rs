@@ -279,7 +279,11 @@ impl Registry {
                 shutdown.clone(),
             ),
         };
-        let limits = Arc::new(Limits::new(&settings)?);
+        let limits = Arc::new(Limits::new(
+            settings.rates,
+            settings.auth.is_some(),
+            settings.trusted_proxies,
+        )?);
         let sessions = Arc::new(Sessions::new(kept));
         let sessions_api = sessions_api::routes(Served {
             agents: Arc::clone(&slugs),

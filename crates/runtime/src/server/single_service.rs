@@ -47,7 +47,11 @@ impl Service {
             };
             let state = ApiState {
                 resources: Arc::new(resources),
-                limits: Arc::new(Limits::new(&settings)?),
+                limits: Arc::new(Limits::new(
+                    settings.rates,
+                    settings.auth.is_some(),
+                    settings.trusted_proxies,
+                )?),
                 answers: Answers::default(),
                 auth: settings.auth,
                 body_limit: settings.body_limit,

@@ -40,13 +40,13 @@ pub(crate) fn provider(
 
 /// The models in the settings, which must explain those of all agents.
 pub(crate) fn models(settings: &Settings, services: &[Service]) -> Result<Models, StartError> {
-    let models = Models::new(settings)?;
+    let models = Models::new(&settings.models, &settings.providers)?;
     let is_agent = |name: &str| services.iter().any(|service| service.agent.slug == name);
     for service in services {
-        models.check(service.agent, service.agent.model, settings)?;
+        models.check(service.agent, service.agent.model)?;
         for fallback in service.agent.policy.fallbacks {
             if !is_agent(fallback) {
-                models.check(service.agent, Some(fallback), settings)?;
+                models.check(service.agent, Some(fallback))?;
             }
         }
     }

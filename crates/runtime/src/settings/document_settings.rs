@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::documents::qdrant::{self, Qdrant};
+use crate::documents::qdrant::{self, DocumentsSettings, Qdrant};
 use crate::embedding::embedding_settings::{
     DIMENSIONS, Embeddings, HASHING, MIN_SCORE, MODEL, named,
 };
 use crate::model::provider_settings::{ProviderSettings, vendor};
 use crate::secret::Secret;
-use crate::settings::DocumentsSettings;
 
 /// `[embeddings]`
 #[derive(Debug, Clone, Default, Deserialize)]

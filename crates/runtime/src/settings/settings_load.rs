@@ -5,17 +5,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::auth::issuer;
+use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
 use crate::error::start_error::StartError;
 use crate::http::layers::cors::Origins;
+use crate::http::layers::rate_limits::Rates;
 use crate::model::provider_settings::{
     PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys,
 };
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
 use crate::settings::settings_read::{self, EMPTY, Loaded};
-use crate::settings::{Log, LogFormat, Rates, Settings, TokenClient, Tokens, WAYS};
+use crate::settings::{Settings, WAYS};
 use crate::store::store_url::{self, StoreUrl};
+use crate::telemetry::log::{Log, LogFormat};
 use crate::workflow::queue::queue_url::{self, QueueUrl};
 use crate::workflow::workflow_service::WorkflowLimits;
 

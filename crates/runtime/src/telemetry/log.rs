@@ -2,7 +2,23 @@
 
 use std::time::Duration;
 
-use crate::settings::{Log, LogFormat};
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least that is worth a line.
+    pub level: tracing::Level,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A JSON object.
+    Json,
+    /// For people.
+    Text,
+}
 
 /// Sends the log to stderr, as `log` says. A program that has set up its own log keeps it.
 pub(crate) fn start(log: Log) {

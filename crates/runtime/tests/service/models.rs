@@ -13,6 +13,13 @@ fn settings(toml: &str, variables: &'static [(&str, &str)]) -> Result<Settings, 
     })
 }
 
+fn models(toml: &str, variables: &'static [(&str, &str)]) -> Result<Models, StartError> {
+    let Settings {
+        models, providers, ..
+    } = settings(toml, variables)?;
+    Models::new(&models, &providers)
+}
+
 fn asking(model: Option<&'static str>) -> &'static AgentSpec {
     agent(|agent| agent.model = model)
 }
@@ -36,7 +43,7 @@ const KEY: &[(&str, &str)] = &[("ANTHROPIC_API_KEY", "sk-ant")];
 
 #[test]
 fn names_lead_to_providers_by_way_of_the_settings() {
-    let models = Models::new(&settings(THREE, KEY).unwrap()).unwrap();
+    let models = models(THREE, KEY).unwrap();
     for (name, model) in [
         (Some("sonnet"), "anthropic:claude-sonnet-4-5"),
         (Some("haiku"), "local:llama3:8b"),
@@ -114,9 +121,7 @@ fn settings_that_make_no_sense_are_named() {
             "providers.openai.api_key: holds what",
         ),
     ] {
-        let error = Models::new(&settings(toml, &[]).unwrap())
-            .unwrap_err()
-            .to_string();
+        let error = models(toml, &[]).unwrap_err().to_string();
         assert!(error.starts_with(wanted), "{error}");
     }
 }

@@ -9,9 +9,19 @@ use crate::error::start_error::StartError;
 use crate::http::layers::client_address;
 use crate::http::layers::rate_limiter::{self, Limiter, Standing};
 use crate::http::responses::problem;
-use crate::settings::Settings;
 use crate::spec::agent_spec::Rate;
 use crate::telemetry::metrics::Metrics;
+
+/// How many requests are answered; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rates {
+    /// From one subject.
+    pub subject: Option<Rate>,
+    /// From one address.
+    pub address: Option<Rate>,
+    /// For one agent, whoever asks.
+    pub agent: Option<Rate>,
+}
 
 /// The rates of subjects and of agents.
 pub(crate) struct Limits {
@@ -24,16 +34,20 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// The rates in `settings`.
+    /// The limits that `rates` set.
     ///
     /// # Errors
     /// A rate that admits nothing.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        rates: Rates,
+        authenticated: bool,
+        proxies: usize,
+    ) -> Result<Self, StartError> {
         Ok(Self {
-            subject: limiter("subject", settings.rates.subject)?,
-            agent: limiter("agent", settings.rates.agent)?,
-            authenticated: settings.auth.is_some(),
-            proxies: settings.trusted_proxies,
+            subject: limiter("subject", rates.subject)?,
+            agent: limiter("agent", rates.agent)?,
+            authenticated,
+            proxies,
         })
     }
 
