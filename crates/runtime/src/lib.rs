@@ -91,9 +91,9 @@ pub use model::{
 pub use run::bound_service::Service;
 pub use run::reply::{InvokeRequest, InvokeResponse, Reply};
 pub use run::run_context::RunContext;
-pub use schema::formats::{Date, DateTime, Format, FormatError, Uuid};
-pub use schema::validate::{
-    Bounds, IntegerBounds, JsonValue, NumberBounds, Validate, Validator, Violation, check,
+pub use schema::{
+    Bounds, Date, DateTime, Format, FormatError, IntegerBounds, JsonValue, NumberBounds, Uuid,
+    Validate, Validator, Violation, check,
 };
 pub use secret::Secret;
 pub use server::command_line::{serve, serve_args};

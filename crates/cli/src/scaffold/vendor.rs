@@ -159,7 +159,12 @@ fn all(dir: &Dir<'_>) -> Vec<Artifact> {
 mod tests {
     use super::{BUILD_CRATE, EMBEDDED, RUNTIME_CRATE, VERSION, files, manifest};
 
-    const CRATES: [&str; 3] = [BUILD_CRATE, "agentgen-ranking", RUNTIME_CRATE];
+    const CRATES: [&str; 4] = [
+        BUILD_CRATE,
+        "agentgen-ranking",
+        RUNTIME_CRATE,
+        "agentgen-schema",
+    ];
 
     #[test]
     fn the_manifests_stand_alone() {

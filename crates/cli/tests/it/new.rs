@@ -152,9 +152,14 @@ fn a_vendored_project_needs_nothing_outside_itself() {
         .filter(|package| package["source"].is_null())
         .map(|package| package["manifest_path"].as_str().unwrap())
         .collect();
-    assert_eq!(local.len(), 4, "{local:?}");
+    assert_eq!(local.len(), 5, "{local:?}");
     assert!(local.iter().all(|path| Path::new(path).starts_with(&root)));
-    for name in ["agentgen-build", "agentgen-ranking", "agentgen-runtime"] {
+    for name in [
+        "agentgen-build",
+        "agentgen-ranking",
+        "agentgen-runtime",
+        "agentgen-schema",
+    ] {
         let manifest = folder.read(&format!("desk/vendor/{name}/Cargo.toml"));
         assert!(!manifest.contains("workspace"), "{manifest}");
     }

@@ -19,7 +19,7 @@ use crate::auth::refresh_tokens::{RefreshToken, RefreshTokens, Taken};
 use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
-use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v7;
 
 /// The fewest bytes that a client's secret may have.
 const SHORTEST_SECRET: usize = 16;
@@ -130,7 +130,7 @@ impl Issuer {
         let is_equal = verify_slices_are_equal(given.as_ref(), expected).is_ok();
         match self.tokens.clients.get_key_value(client) {
             Some((name, found)) if is_equal => {
-                let family = Uuid::new_v7().to_string();
+                let family = new_uuid_v7().to_string();
                 self.issue(name, &found.roles, family).await
             }
             _ => Err(Denied::Client),
@@ -175,7 +175,7 @@ impl Issuer {
             roles,
             iat: now,
             exp: now.saturating_add(expires_in),
-            jti: Uuid::new_v7().to_string(),
+            jti: new_uuid_v7().to_string(),
         };
         let access_token = self.auth.sign(claims).map_err(Denied::Failed)?;
         let refresh_token = random().map_err(Denied::Failed)?;

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::problem::Problem;
 use crate::run::request_info::RequestInfo;
-use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v7;
 use crate::telemetry::log;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -153,7 +153,7 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     given
         .filter(is_sane)
-        .map_or_else(|| Uuid::new_v7().to_string(), str::to_owned)
+        .map_or_else(|| new_uuid_v7().to_string(), str::to_owned)
 }
 
 fn is_local(headers: &HeaderMap) -> bool {

@@ -23,6 +23,7 @@ use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::run::request_info::RequestInfo;
 use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v4;
 use crate::schema::validate::Validate;
 use crate::session::conversations::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
 use crate::session::session_store::SessionKey;
@@ -108,7 +109,7 @@ impl RunContext {
             let session = match request.session_id {
                 Some(id) => self.open(agent, id, Open::Known).await?,
                 None => {
-                    self.open(agent, Uuid::new_v4().to_string(), Open::New)
+                    self.open(agent, new_uuid_v4().to_string(), Open::New)
                         .await?
                 }
             };
@@ -168,7 +169,7 @@ impl RunContext {
             let session = match session_id {
                 Some(id) => Some(self.open(agent, id, Open::KnownOrNew).await?),
                 None if tells => {
-                    let id = Uuid::new_v4().to_string();
+                    let id = new_uuid_v4().to_string();
                     Some(self.open(agent, id, Open::New).await?)
                 }
                 None => None,

@@ -73,10 +73,7 @@ fn check_text(schema: &Map<String, Value>, text: &str, v: &mut Validator) {
         v.fail(format!("does not match the pattern {pattern}"));
     }
     let format = schema.get("format").and_then(Value::as_str);
-    if let Some(format) = Format::ALL
-        .into_iter()
-        .find(|known| Some(known.as_str()) == format)
-    {
+    if let Some(format) = format.and_then(Format::from_name) {
         v.format(text, format);
     }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::AgentError;
 use crate::model::{Message, Role};
-use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v4;
 use crate::session::session_store::{Lease, SessionKey, SessionStore, Turn, busy};
 use crate::spec::agent_spec::Policy;
 
@@ -61,7 +61,7 @@ impl Sessions {
     pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
         Self {
             store,
-            holder: Uuid::new_v4().to_string(),
+            holder: new_uuid_v4().to_string(),
             busy: Mutex::default(),
         }
     }
@@ -123,7 +123,7 @@ impl Sessions {
     fn lease(&self) -> Lease {
         Lease {
             holder: self.holder.clone(),
-            turn: Uuid::new_v4().to_string(),
+            turn: new_uuid_v4().to_string(),
             lasts: LEASE,
         }
     }

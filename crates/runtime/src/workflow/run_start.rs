@@ -7,6 +7,7 @@ use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::schema::bounds::out_of_bounds;
 use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v7;
 use crate::schema::shape::misshapen;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::workflow::journal::JournaledRun;
@@ -43,7 +44,7 @@ pub(crate) async fn begin(
     // What is written down goes on, whether its caller waits or not.
     let beginning = tokio::spawn(async move {
         let run = JournaledRun {
-            id: Uuid::new_v7(),
+            id: new_uuid_v7(),
             workflow: spec.name.to_owned(),
             subject: caller.subject,
             roles: caller.roles,

@@ -18,7 +18,8 @@ use crate::run::run_context::{Run, RunContext};
 use crate::run::run_input::Input;
 use crate::run::shutdown::Shutdown;
 use crate::run::supervision::{self, EVENTS_AHEAD};
-use crate::schema::formats::{DateTime, Uuid};
+use crate::schema::formats::DateTime;
+use crate::schema::new_uuid_v7;
 use crate::schema::shape::{misfits, resolved};
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
@@ -216,7 +217,7 @@ async fn attempt(
         .or(spec.timeout_ms)
         .or(place.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
-    let id = Uuid::new_v7();
+    let id = new_uuid_v7();
     let (tell, mut told) = mpsc::channel(EVENTS_AHEAD);
     let metered = meter.part();
     let cx = RunContext(Arc::new(Run {

@@ -12,7 +12,7 @@ use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::run::resources::Resources;
-use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v4;
 use crate::schema::validate::{Validate, check as check_input};
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::journal::{Hold, Journal};
@@ -109,7 +109,7 @@ pub(crate) fn runs(
         queue,
         elsewhere: broadcast::Sender::new(NEWS),
         hold: Hold {
-            holder: Uuid::new_v4().to_string(),
+            holder: new_uuid_v4().to_string(),
             lasts: limits.lease,
         },
         keep: limits.keep,

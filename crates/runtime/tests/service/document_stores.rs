@@ -13,7 +13,7 @@ use crate::stores::on_each;
 
 /// Runs a test on each kind of store, with a collection that nobody else uses.
 async fn on_each_store(test: impl AsyncFn(Arc<dyn DocumentStore>, &str)) {
-    let collection = format!("test-{}", Uuid::new_v4());
+    let collection = format!("test-{}", uuid::Uuid::new_v4());
     on_each(async |fresh| test(fresh.open().await.documents(), &collection).await).await;
     match qdrant() {
         Some(store) => test(store, &collection).await,

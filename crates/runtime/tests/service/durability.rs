@@ -179,8 +179,7 @@ async fn several_that_start_at_once_share_a_new_store() {
 
 #[tokio::test]
 async fn without_a_word_about_it_sessions_are_kept_in_a_file_for_its_owner() {
-    let folder =
-        std::env::temp_dir().join(format!("agentgen-{}", agentgen_runtime::Uuid::new_v4()));
+    let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let mut child = start(&folder, None);
     let address = listening(&mut child);
@@ -248,8 +247,7 @@ async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
         "{closed}"
     );
     // A file that is something else.
-    let folder =
-        std::env::temp_dir().join(format!("agentgen-{}", agentgen_runtime::Uuid::new_v4()));
+    let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let path = folder.join("notes.txt");
     std::fs::write(&path, "notes ".repeat(100)).unwrap();

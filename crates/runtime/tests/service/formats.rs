@@ -77,10 +77,10 @@ fn a_format_takes_what_its_standard_takes() {
         (Format::JsonPointer, &["", "/a~0b/~1"], &["a", "/~2", "/~"]),
     ] {
         for text in good {
-            assert!(format.fits(text), "{format:?} {text:?}");
+            assert!(format.is_valid(text), "{format:?} {text:?}");
         }
         for text in bad {
-            assert!(!format.fits(text), "{format:?} {text:?}");
+            assert!(!format.is_valid(text), "{format:?} {text:?}");
         }
     }
 }
@@ -94,7 +94,7 @@ fn a_value_is_written_as_it_was_read() {
         serde_json::to_string(&"2024-02-29".parse::<Date>().unwrap()).unwrap(),
         "\"2024-02-29\""
     );
-    let id = Uuid::new_v7();
+    let id = Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes());
     let json = serde_json::to_string(&id).unwrap();
     assert_eq!(serde_json::from_str::<Uuid>(&json).unwrap(), id);
     let wrong = serde_json::from_str::<Date>("\"2024-02-30\"")

@@ -114,7 +114,7 @@ async fn survives(fresh: Fresh) {
         number("AGENTGEN_SEED", 20_261_121),
     );
     let mut moments = Moments(seed.max(1));
-    let marks = std::env::temp_dir().join(format!("agentgen-marks-{}", Uuid::new_v4()));
+    let marks = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
     std::fs::write(&marks, "").unwrap();
     let store = fresh.open().await;
     let journal = store.journal();

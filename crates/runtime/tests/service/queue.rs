@@ -119,9 +119,7 @@ async fn what_the_queue_should_not_hand_out_does_no_harm() {
     queue
         .push(place.rsplit('/').next().unwrap().to_owned())
         .await;
-    queue
-        .push(agentgen_runtime::Uuid::new_v4().to_string())
-        .await;
+    queue.push(uuid::Uuid::new_v4().to_string()).await;
     queue.push("nonsense".to_owned()).await;
     assert!(queue.runs_empty().await);
     assert_eq!(service.asked(), 1, "the run was over");

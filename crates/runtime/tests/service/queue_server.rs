@@ -51,7 +51,7 @@ impl Server {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let folder = std::env::temp_dir().join(format!("agentgen-nats-{}", Uuid::new_v4()));
+        let folder = std::env::temp_dir().join(format!("agentgen-nats-{}", uuid::Uuid::new_v4()));
         let Some(child) = launch(port, &folder, is_secure) else {
             let told = "not run: tests on a NATS server of their own, as there is no nats-server\n";
             std::io::stdout().write_all(told.as_bytes()).unwrap();

@@ -40,7 +40,7 @@ pub async fn queue() -> Option<Queue> {
     let store = database().await?;
     let server = server.trim_end_matches('/');
     let client = async_nats::connect(server).await.unwrap();
-    let stream = format!("test-{}", Uuid::new_v4());
+    let stream = format!("test-{}", uuid::Uuid::new_v4());
     Some(Queue {
         url: format!("{server}/{stream}"),
         stream,

@@ -36,7 +36,7 @@ impl Fresh {
 
 /// A store in a file that is not there yet, in a folder that is not there yet.
 pub fn file() -> Fresh {
-    let folder = std::env::temp_dir().join(format!("agentgen-{}", Uuid::new_v4()));
+    let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     let path = folder.join("data/agentgen.db");
     Fresh {
         url: format!("sqlite:{}", path.display()),
@@ -60,7 +60,7 @@ pub async fn database() -> Option<Fresh> {
         std::io::stdout().write_all(told.as_bytes()).unwrap();
         return None;
     };
-    let schema = format!("test_{}", Uuid::new_v4().to_string().replace('-', ""));
+    let schema = format!("test_{}", uuid::Uuid::new_v4().to_string().replace('-', ""));
     admin(&url, format!("CREATE SCHEMA {schema}")).await;
     let join = if url.contains('?') { '&' } else { '?' };
     Some(Fresh {

@@ -99,7 +99,7 @@ async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_ste
         number("AGENTGEN_SEED", 20_261_121),
     );
     let mut moments = Moments(seed.max(1));
-    let folder = std::env::temp_dir().join(format!("agentgen-marks-{}", Uuid::new_v4()));
+    let folder = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let marks = ["a", "b", "c"].map(|name| folder.join(name));
     let store = queue.store.open().await;

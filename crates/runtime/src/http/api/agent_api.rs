@@ -29,7 +29,7 @@ use crate::run::bound_service::Mounted;
 use crate::run::request_info::RequestInfo;
 use crate::run::run_context::{Run, RunContext};
 use crate::run::supervision::{EVENTS_AHEAD, run, start};
-use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v7;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::Method;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
@@ -230,7 +230,7 @@ async fn run_of(
         }
     };
     let info = parts.extensions.get::<Arc<RequestInfo>>();
-    let id = Uuid::new_v7();
+    let id = new_uuid_v7();
     let cx = RunContext(Arc::new(Run {
         id,
         request: info.cloned().unwrap_or_default(),

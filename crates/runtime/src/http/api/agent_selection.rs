@@ -30,7 +30,7 @@ use crate::model::{Message, ModelRequest, Role};
 use crate::run::bound_service::Service;
 use crate::run::reply::LONGEST_INPUT;
 use crate::run::request_info::RequestInfo;
-use crate::schema::formats::Uuid;
+use crate::schema::new_uuid_v7;
 use crate::schema::validate::{IntegerBounds, Validate, Validator};
 use crate::spec::agent_spec::{AgentSpec, Policy};
 use crate::spec::endpoint_spec::{EndpointSpec, Handler, Method};
@@ -207,7 +207,7 @@ async fn answer(agents: &Agents, state: &ApiState, by_model: bool, request: Requ
             Err(document) => return problem(*document),
         };
         let worker = ToolContext {
-            run_id: Uuid::new_v7(),
+            run_id: new_uuid_v7(),
             request_id: request_id(&parts),
             agent: CHOOSER.slug,
             subject: caller.subject,

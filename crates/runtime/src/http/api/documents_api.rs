@@ -23,7 +23,8 @@ use crate::http::pagination::{Page, spelled, text_of, wrong};
 use crate::http::request_reader::read_body;
 use crate::http::responses::{self, problem, written_json};
 use crate::run::run_input::Input;
-use crate::schema::formats::{DateTime, Uuid};
+use crate::schema::formats::DateTime;
+use crate::schema::new_uuid_v7;
 use crate::schema::validate::{Validate, Validator};
 use crate::spec::agent_spec::DocumentsSpec;
 
@@ -157,7 +158,7 @@ impl From<GivenDocument> for Document {
     fn from(given: GivenDocument) -> Self {
         Self {
             head: DocumentHead {
-                id: given.id.unwrap_or_else(|| Uuid::new_v7().to_string()),
+                id: given.id.unwrap_or_else(|| new_uuid_v7().to_string()),
                 title: given.title,
                 language: given.language,
                 updated_at: given.updated_at,
