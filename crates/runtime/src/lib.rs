@@ -27,7 +27,7 @@
 //! ```
 //!
 //! [`Models`] asks the models that the settings name, and without any [`Echo`] answers; a program can bring another
-//! [`Provider`]. A [`Tool`] is what a model can have called. What a run does is a stream of [`Event`]s; a JSON answer is
+//! [`Provider`]. A [`Tool`] is what a model can have called. What a run does is a stream of [`AgentEvent`]s; a JSON answer is
 //! the last of them, `text/event-stream` is all of them. Every error is a [`Problem`]. A service listens to its own
 //! machine only, unless callers prove who they are ([`Settings`]). Conversations are kept in a
 //! [`Store`], and so are the runs of a [`workflow`], step by step: they outlive the process.
@@ -79,7 +79,7 @@ pub use error::AgentError;
 pub use error::problem::Problem;
 pub use error::provider_error::{ProviderError, ProviderFault};
 pub use error::start_error::StartError;
-pub use event::agent_event::{Event, PolicyKind, RetrievedPassage, StopReason, Usage};
+pub use event::agent_event::{AgentEvent, PolicyKind, RetrievedPassage, StopReason, Usage};
 pub use http::layers::rate_limits::Rates;
 pub use model::catalog::Models;
 pub use model::echo::Echo;
@@ -119,7 +119,7 @@ pub use workflow::run_report::{
 pub use workflow::typed_report::{
     StepAnswer, StepOutcome, StepOutput, StepReports, TypedReport, TypedSteps,
 };
-pub use workflow::workflow_event::RunEvent;
+pub use workflow::workflow_event::WorkflowEvent;
 pub use workflow::workflow_service::WorkflowLimits;
 pub use workflow::workflows::Workflows;
 

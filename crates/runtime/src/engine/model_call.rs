@@ -10,7 +10,7 @@ use crate::engine::circuit_breaker::Admission;
 use crate::engine::turn_context::Means;
 use crate::error::AgentError;
 use crate::error::provider_error::ProviderFault;
-use crate::event::agent_event::{Event, PolicyKind, StopReason, Usage};
+use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
 use crate::model::{Chunk, ModelRequest, ToolCall};
 use crate::spec::agent_spec::{AgentSpec, Policy};
 
@@ -271,7 +271,7 @@ async fn attempt(
                     } else {
                         delta.clone()
                     };
-                    sink.send(Event::Delta { text }).await;
+                    sink.send(AgentEvent::Delta { text }).await;
                 }
                 said.text.push_str(&delta);
             }

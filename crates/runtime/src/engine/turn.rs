@@ -14,7 +14,7 @@ use crate::engine::structured_output::typed;
 use crate::engine::tools::ToolContext;
 use crate::engine::turn_context::Means;
 use crate::error::AgentError;
-use crate::event::agent_event::{Event, PolicyKind, StopReason, Usage};
+use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
 use crate::event::event_sink::Sink;
 use crate::model::{Message, ModelRequest, Role, Step, ToolCall, ToolResult};
 use crate::schema::validate::Validate;
@@ -194,7 +194,7 @@ async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResul
         return hand_over(means, agent, target, call).await;
     }
     if let Some(sink) = means.sink {
-        sink.send(Event::ToolStarted {
+        sink.send(AgentEvent::ToolStarted {
             call_id: id.clone(),
             tool: name.clone(),
             arguments: arguments.clone(),
@@ -210,7 +210,7 @@ async fn run(means: &Means<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResul
         Err(error) => (error.to_string(), true),
     };
     if let Some(sink) = means.sink {
-        sink.send(Event::ToolCompleted {
+        sink.send(AgentEvent::ToolCompleted {
             call_id: id.clone(),
             tool: name.clone(),
             is_error,
@@ -230,7 +230,7 @@ fn hand_over<'a>(
     Box::pin(async move {
         let (from, to) = (agent.slug, target.slug);
         if let Some(sink) = means.sink {
-            sink.send(Event::HandoffStarted {
+            sink.send(AgentEvent::HandoffStarted {
                 call_id: call.id.clone(),
                 from: from.to_owned(),
                 to: to.to_owned(),
@@ -243,7 +243,7 @@ fn hand_over<'a>(
         };
         means.metrics.handed_over(from, to, is_error);
         if let Some(sink) = means.sink {
-            sink.send(Event::HandoffCompleted {
+            sink.send(AgentEvent::HandoffCompleted {
                 call_id: call.id.clone(),
                 from: from.to_owned(),
                 to: to.to_owned(),

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::engine::circuit_breaker::Breakers;
 use crate::engine::outage::Outage;
 use crate::engine::tools::{ToolContext, Tools};
-use crate::event::agent_event::{Event, PolicyKind};
+use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::model::Provider;
@@ -54,7 +54,7 @@ impl Means<'_> {
         self.metrics.policy_applied(agent.slug, policy.as_str());
         if let Some(sink) = self.sink {
             let model = model.map(str::to_owned);
-            sink.aside(Event::PolicyApplied {
+            sink.aside(AgentEvent::PolicyApplied {
                 policy,
                 model,
                 detail,

@@ -7,9 +7,12 @@ use crate::error::problem::Problem;
 use crate::schema::formats::Uuid;
 
 /// One thing that happened in a run; JSON answers and event streams are both made of these.
+///
+/// Later versions add events: clients skip those that they don't know.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-pub enum Event {
+pub enum AgentEvent {
     /// The run has begun: the provider answers.
     #[serde(rename = "run.started")]
     Started {
@@ -111,7 +114,7 @@ pub enum Event {
     },
 }
 
-impl Event {
+impl AgentEvent {
     /// The event's type as the wire names it.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -140,6 +143,7 @@ pub struct RetrievedPassage {
 }
 
 /// A policy that decides how a run goes on: an agent's, or that of a step of a workflow.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyKind {
@@ -178,7 +182,7 @@ impl PolicyKind {
     }
 }
 
-impl Event {
+impl AgentEvent {
     /// Whether it tells how the run goes on: who works on it, and what a policy decided.
     pub(crate) const fn is_decision(&self) -> bool {
         matches!(
@@ -191,6 +195,7 @@ impl Event {
 }
 
 /// Why a model stopped.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::event::agent_event::Event;
+use crate::event::agent_event::AgentEvent;
 use crate::schema::formats::Uuid;
 
 /// The writing end of a run's events.
@@ -14,8 +14,8 @@ pub(crate) struct Sink {
     run_id: Uuid,
     agent: &'static str,
     started: AtomicBool,
-    waiting: Mutex<Vec<Event>>,
-    events: Option<mpsc::Sender<Event>>,
+    waiting: Mutex<Vec<AgentEvent>>,
+    events: Option<mpsc::Sender<AgentEvent>>,
     /// Whether only hand-overs are told.
     quiet: bool,
 }
@@ -25,7 +25,7 @@ impl Sink {
     pub(crate) fn new(
         run_id: Uuid,
         agent: &'static str,
-        events: Option<mpsc::Sender<Event>>,
+        events: Option<mpsc::Sender<AgentEvent>>,
     ) -> Self {
         Self {
             run_id,
@@ -53,7 +53,7 @@ impl Sink {
     /// Says once, and before anything else, that the run has begun.
     pub(crate) async fn started(&self, model: &str) {
         if self.events.is_some() && !self.started.swap(true, Ordering::Relaxed) {
-            self.send(Event::Started {
+            self.send(AgentEvent::Started {
                 run_id: self.run_id,
                 agent: self.agent.to_owned(),
                 model: model.to_owned(),
@@ -73,7 +73,7 @@ impl Sink {
 
     /// Sends an event that does not begin the run: until it has begun, the event waits. Of a run that never begins
     /// there is an error to tell and nothing else.
-    pub(crate) async fn aside(&self, event: Event) {
+    pub(crate) async fn aside(&self, event: AgentEvent) {
         if self.events.is_none() {
             return;
         }
@@ -84,12 +84,12 @@ impl Sink {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Event>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<AgentEvent>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
-    pub(crate) async fn send(&self, event: Event) {
+    pub(crate) async fn send(&self, event: AgentEvent) {
         if let Some(events) = &self.events
             && (!self.quiet || event.is_decision())
         {

@@ -8,7 +8,7 @@ use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use crate::event::agent_event::Event;
+use crate::event::agent_event::AgentEvent;
 use crate::http::responses::problem;
 use crate::run::supervision::Running;
 
@@ -18,7 +18,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The events of `run`, numbered from 1. A run that fails before its first event is answered like any other error.
 pub(crate) async fn respond(mut run: Running) -> Response {
     let first = match run.next().await {
-        Some(Event::Failed {
+        Some(AgentEvent::Failed {
             problem: document, ..
         }) => return problem(document),
         first => first,
@@ -41,7 +41,7 @@ pub(crate) async fn respond(mut run: Running) -> Response {
     response
 }
 
-fn written(event: &Event, id: u64) -> sse::Event {
+fn written(event: &AgentEvent, id: u64) -> sse::Event {
     let data = serde_json::to_string(event).unwrap_or_default();
     sse::Event::default()
         .id(id.to_string())

@@ -14,7 +14,7 @@ use crate::engine::tools::ToolContext;
 use crate::engine::turn;
 use crate::engine::turn_context::Means;
 use crate::error::AgentError;
-use crate::event::agent_event::{Event, RetrievedPassage};
+use crate::event::agent_event::{AgentEvent, RetrievedPassage};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::model::user_message::{query, spoken, tells_session};
@@ -89,7 +89,10 @@ impl RunContext {
     /// Sends some text of the answer ahead to a caller who asked for a stream.
     pub async fn delta(&self, text: impl Into<String>) {
         self.0.sink.started("code").await;
-        self.0.sink.send(Event::Delta { text: text.into() }).await;
+        self.0
+            .sink
+            .send(AgentEvent::Delta { text: text.into() })
+            .await;
     }
 
     /// Has the agent answer `request` in free text, in a new session or in the one that the request names.
@@ -223,7 +226,7 @@ impl RunContext {
                 score: passage.score,
             });
             run.sink
-                .aside(Event::PassagesRetrieved {
+                .aside(AgentEvent::PassagesRetrieved {
                     run_id: run.id,
                     passages: retrieved.collect(),
                 })

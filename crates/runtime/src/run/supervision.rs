@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::error::AgentError;
 use crate::error::problem::Problem;
-use crate::event::agent_event::{Event, PolicyKind, Usage};
+use crate::event::agent_event::{AgentEvent, PolicyKind, Usage};
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
 use crate::run::shutdown::Shutdown;
@@ -24,7 +24,7 @@ pub(crate) const EVENTS_AHEAD: usize = 64;
 
 /// A run under way. Dropping it ends the run.
 pub(crate) struct Running {
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<AgentEvent>,
     task: JoinHandle<()>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn start(
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send + 'static,
     timeout: Duration,
     shutdown: Shutdown,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<AgentEvent>,
 ) -> Running {
     let task = tokio::spawn(async move {
         let ended = run(&cx, handler, timeout, &shutdown).await;
@@ -44,14 +44,14 @@ pub(crate) fn start(
                 run.sink
                     .started(reply.model.as_deref().unwrap_or(NO_MODEL))
                     .await;
-                Event::Completed {
+                AgentEvent::Completed {
                     run_id: run.id,
                     stop_reason: reply.stop_reason,
                     usage: reply.usage,
                     output: serde_json::from_str(&reply.value).unwrap_or_default(),
                 }
             }
-            Err(problem) => Event::Failed {
+            Err(problem) => AgentEvent::Failed {
                 run_id: run.id,
                 usage: run.meter.usage(),
                 problem: *problem,
@@ -128,7 +128,7 @@ async fn watched(
 
 impl Running {
     /// The next event; `None` after the last one.
-    pub(crate) async fn next(&mut self) -> Option<Event> {
+    pub(crate) async fn next(&mut self) -> Option<AgentEvent> {
         self.events.recv().await
     }
 }
@@ -191,7 +191,7 @@ async fn late(cx: &RunContext, detail: String) {
         .policy_applied(run.agent.slug, policy.as_str());
     let model = None;
     run.sink
-        .aside(Event::PolicyApplied {
+        .aside(AgentEvent::PolicyApplied {
             policy,
             model,
             detail,

@@ -22,7 +22,7 @@ use crate::workflow::run_handle::Going;
 use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 use crate::workflow::schedule::{Next, next};
 use crate::workflow::step_task::{Task, perform};
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::now;
 
 /// A run under way, and its steps.
@@ -142,11 +142,11 @@ impl Driven {
         let mut change = going.change();
         let run_id = going.id;
         change.events.push(match run.status {
-            RunStatus::Queued => RunEvent::Started {
+            RunStatus::Queued => WorkflowEvent::Started {
                 run_id,
                 workflow: going.spec.name.to_owned(),
             },
-            _ => RunEvent::Resumed { run_id },
+            _ => WorkflowEvent::Resumed { run_id },
         });
         let meters = going.spec.steps.iter().map(|_| Meter::default());
         let steps = going.spec.steps.iter().map(|spec| {
@@ -194,7 +194,7 @@ impl Driven {
                     report.attempts = 1;
                     report.began_at = Some(moment());
                     self.change.steps.push(report.clone());
-                    self.change.events.push(RunEvent::StepStarted {
+                    self.change.events.push(WorkflowEvent::StepStarted {
                         step: report.step.clone(),
                         agent: task.step.agent.to_owned(),
                         endpoint: task.step.endpoint.to_owned(),
@@ -260,7 +260,9 @@ impl Driven {
         // A step that begins and ends between two changes stands in the second one only once.
         self.change.steps.retain(|step| step.step != report.step);
         self.change.steps.push(report.clone());
-        self.change.events.push(RunEvent::StepFinished { report });
+        self.change
+            .events
+            .push(WorkflowEvent::StepFinished { report });
     }
 
     fn end(&mut self, status: RunStatus, error: Option<String>) {
@@ -284,7 +286,7 @@ impl Driven {
         self.change.status = status;
         self.change.error.clone_from(&error);
         self.change.ended = Some((ended_at, ended_at + self.going.runs.keep));
-        self.change.events.push(RunEvent::Finished {
+        self.change.events.push(WorkflowEvent::Finished {
             run_id: self.going.id,
             status,
             error,
@@ -330,7 +332,7 @@ impl Driven {
 }
 
 /// What is decided about a step that has failed for good; `is_spared` if those that need it can do without.
-fn failed(step: &StepSpec, is_spared: bool) -> RunEvent {
+fn failed(step: &StepSpec, is_spared: bool) -> WorkflowEvent {
     let (policy, detail) = match step.on_failure {
         OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
         OnFailure::Join | OnFailure::Fallback(_) if is_spared => {
@@ -344,8 +346,8 @@ fn failed(step: &StepSpec, is_spared: bool) -> RunEvent {
     applied(Some(step.id), policy, detail)
 }
 
-fn applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> RunEvent {
-    RunEvent::PolicyApplied {
+fn applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> WorkflowEvent {
+    WorkflowEvent::PolicyApplied {
         step: step.map(str::to_owned),
         policy,
         model: None,

@@ -8,7 +8,7 @@ use crate::event::agent_event::Usage;
 use crate::schema::formats::{DateTime, Uuid};
 use crate::session::session_store::Stored;
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport};
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 
 /// Keeps runs, step by step. A run under way is held by one process at a time; the hold ends by itself, so that others
 /// can go on with the runs of a process that was killed. All methods fail with 503 if the journal can't be reached, and
@@ -52,7 +52,7 @@ pub trait Journal: Send + Sync + 'static {
 
     /// At most `limit` events of a run with their numbers, from behind the one numbered `after` on; the first one has
     /// the number 1.
-    fn events(&self, run: Uuid, after: u64, limit: u32) -> Stored<'_, Vec<(u64, RunEvent)>>;
+    fn events(&self, run: Uuid, after: u64, limit: u32) -> Stored<'_, Vec<(u64, WorkflowEvent)>>;
 
     /// Has a run be cancelled by who holds it, or by who takes it next. Says whether it is not over.
     fn cancel(&self, run: Uuid) -> Stored<'_, bool>;
@@ -120,7 +120,7 @@ pub struct Change {
     /// The steps that have changed.
     pub steps: Vec<StepReport>,
     /// What is told of it, in order.
-    pub events: Vec<RunEvent>,
+    pub events: Vec<WorkflowEvent>,
     /// How the run stands then.
     pub status: RunStatus,
     /// Why it did not complete.

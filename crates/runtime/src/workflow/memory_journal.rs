@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::schema::formats::Uuid;
 use crate::session::session_store::Stored;
 use crate::workflow::journal::{Change, Hold, Journal, JournaledRun, Take};
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 
 /// How many runs are kept at most.
 const MOST_RUNS: usize = 10_000;
@@ -23,7 +23,7 @@ pub struct MemoryJournal {
 struct Kept {
     run: JournaledRun,
     key: Option<String>,
-    events: Vec<RunEvent>,
+    events: Vec<WorkflowEvent>,
     held: Option<(String, SystemTime)>,
     expires_at: Option<SystemTime>,
 }
@@ -190,7 +190,7 @@ impl Journal for MemoryJournal {
         Box::pin(ready(Ok(found.map(|kept| kept.run.clone()))))
     }
 
-    fn events(&self, run: Uuid, after: u64, limit: u32) -> Stored<'_, Vec<(u64, RunEvent)>> {
+    fn events(&self, run: Uuid, after: u64, limit: u32) -> Stored<'_, Vec<(u64, WorkflowEvent)>> {
         let kept = self.kept();
         let events = kept.get(&run).map_or(&[] as &[_], |kept| &kept.events);
         let skipped = usize::try_from(after).unwrap_or(usize::MAX);

@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
-use crate::event::agent_event::Event;
+use crate::event::agent_event::AgentEvent;
 use crate::schema::formats::Uuid;
 use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
 use crate::workflow::journal::Change;
 use crate::workflow::run_report::{RunStatus, StepReport};
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::Runs;
 
 /// The pauses between attempts to write down what has happened.
@@ -40,14 +40,19 @@ pub(crate) struct Going {
     /// Says that there are new events.
     pub(crate) told: watch::Sender<()>,
     /// What was decided while the journal could not be reached.
-    pub(crate) untold: Mutex<Vec<RunEvent>>,
+    pub(crate) untold: Mutex<Vec<WorkflowEvent>>,
     /// How far steps have come that were asked for more than once and are not over.
     pub(crate) tried: Mutex<BTreeMap<&'static str, StepReport>>,
 }
 
 impl Going {
     /// Tells what was decided about a step that has come as far as `report` says.
-    pub(crate) async fn tell_tried(&self, step: &StepSpec, report: &StepReport, event: RunEvent) {
+    pub(crate) async fn tell_tried(
+        &self,
+        step: &StepSpec,
+        report: &StepReport,
+        event: WorkflowEvent,
+    ) {
         self.tried().insert(step.id, report.clone());
         let mut change = self.change();
         change.steps.push(report.clone());
@@ -106,13 +111,13 @@ impl Going {
         }
     }
 
-    fn untold(&self) -> MutexGuard<'_, Vec<RunEvent>> {
+    fn untold(&self) -> MutexGuard<'_, Vec<WorkflowEvent>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells what happened while an agent was at work on a step, if it is told at all.
-    pub(crate) async fn tell_of(&self, step: &StepSpec, event: Event) {
-        if let Some(event) = RunEvent::of_step(step.id, event) {
+    pub(crate) async fn tell_of(&self, step: &StepSpec, event: AgentEvent) {
+        if let Some(event) = WorkflowEvent::of_step(step.id, event) {
             let mut change = self.change();
             change.events.push(event);
             self.tell(change).await;
@@ -120,9 +125,9 @@ impl Going {
     }
 
     /// Counts what was decided.
-    fn count(&self, events: &[RunEvent]) {
+    fn count(&self, events: &[WorkflowEvent]) {
         let metrics = &self.runs.resources.metrics;
-        for (step, decision) in events.iter().filter_map(RunEvent::decision) {
+        for (step, decision) in events.iter().filter_map(WorkflowEvent::decision) {
             metrics.step_decided(self.spec.name, step, decision);
         }
     }

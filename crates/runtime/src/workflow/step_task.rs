@@ -27,7 +27,7 @@ use crate::spec::workflow_spec::{OnFailure, StepSpec};
 use crate::workflow::expression::{Known, filled, spoken};
 use crate::workflow::run_handle::Going;
 use crate::workflow::run_report::{StepReport, StepStatus};
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::now;
 
 /// The endpoint that takes and gives free text.
@@ -102,7 +102,7 @@ pub(crate) async fn perform(
     if let (Err(problem), OnFailure::Fallback(agent)) = (&answered, step.on_failure) {
         report.error = Some(problem.clone().into());
         report.fallback = Some(agent.to_owned());
-        let fallback = RunEvent::StepFallback {
+        let fallback = WorkflowEvent::StepFallback {
             step: step.id.to_owned(),
             agent: agent.to_owned(),
             error: problem.clone().into(),
@@ -161,7 +161,7 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &M
         {
             return Err(problem);
         }
-        let retry = RunEvent::StepRetried {
+        let retry = WorkflowEvent::StepRetried {
             step: step.id.to_owned(),
             attempt: report.attempts,
             pause_ms: crate::telemetry::log::millis(pause),

@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::agent_event::{Event, PolicyKind};
+use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::schema::formats::Uuid;
 use crate::workflow::run_report::{RunStatus, StepError, StepReport};
 
 /// One thing that happened in a run. They are numbered from 1 on, and none is ever taken back: a step that was under way
 /// when its process ended begins again after `run.resumed`, and what is told of it from then on is of its new beginning.
+///
+/// Later versions add events: clients skip those that they don't know.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
-pub enum RunEvent {
+pub enum WorkflowEvent {
     /// The run has begun.
     #[serde(rename = "run.started")]
     Started {
@@ -116,7 +119,7 @@ pub enum RunEvent {
     },
 }
 
-impl RunEvent {
+impl WorkflowEvent {
     /// Which step was decided about, and what, where it was the workflow that decided: what agents' policies decide
     /// within a step is counted with them. The run as a whole is the step without a name.
     pub(crate) fn decision(&self) -> Option<(&str, &'static str)> {
@@ -135,10 +138,10 @@ impl RunEvent {
     }
 
     /// What the run of a workflow tells of an event in one of its steps: what was decided there, and nothing else.
-    pub(crate) fn of_step(step: &str, event: Event) -> Option<Self> {
+    pub(crate) fn of_step(step: &str, event: AgentEvent) -> Option<Self> {
         let step = step.to_owned();
         match event {
-            Event::PolicyApplied {
+            AgentEvent::PolicyApplied {
                 policy,
                 model,
                 detail,
@@ -148,13 +151,13 @@ impl RunEvent {
                 model,
                 detail,
             }),
-            Event::HandoffStarted { call_id, from, to } => Some(Self::HandoffStarted {
+            AgentEvent::HandoffStarted { call_id, from, to } => Some(Self::HandoffStarted {
                 step,
                 call_id,
                 from,
                 to,
             }),
-            Event::HandoffCompleted {
+            AgentEvent::HandoffCompleted {
                 call_id,
                 from,
                 to,

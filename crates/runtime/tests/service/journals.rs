@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentgen_runtime::{
-    Change, Hold, Journal, JournaledRun, RunEvent, RunStatus, Settings, StepReport, StepStatus,
-    Take, Usage, Uuid,
+    Change, Hold, Journal, JournaledRun, RunStatus, Settings, StepReport, StepStatus, Take, Usage,
+    Uuid, WorkflowEvent,
 };
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ fn change(run: &JournaledRun, holder: &str, step: StepReport) -> Change {
     Change {
         run: run.id,
         holder: holder.to_owned(),
-        events: vec![RunEvent::StepFinished {
+        events: vec![WorkflowEvent::StepFinished {
             report: step.clone(),
         }],
         steps: vec![step],

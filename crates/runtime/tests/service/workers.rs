@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
-use agentgen_runtime::{Journal, RunEvent, Uuid};
+use agentgen_runtime::{Journal, Uuid, WorkflowEvent};
 
 use crate::durability::listening;
 use crate::kills::{Moments, STEPS, begin, executions, finished, number, start};
@@ -79,8 +79,8 @@ async fn check_told(journal: &dyn Journal, id: Uuid, seed: u64) {
     let mut told = BTreeMap::<&str, usize>::new();
     for (_, event) in &events {
         let name = match event {
-            RunEvent::StepFinished { report } => &*report.step,
-            RunEvent::Finished { .. } => "the run",
+            WorkflowEvent::StepFinished { report } => &*report.step,
+            WorkflowEvent::Finished { .. } => "the run",
             _ => continue,
         };
         *told.entry(name).or_default() += 1;

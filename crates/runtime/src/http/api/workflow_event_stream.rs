@@ -14,7 +14,7 @@ use crate::error::problem::Problem;
 use crate::http::any_method;
 use crate::schema::formats::Uuid;
 use crate::workflow::run_report::RunReport;
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::Runs;
 
 /// How long a stream may be silent before a comment keeps it open.
@@ -30,7 +30,7 @@ struct Reader {
     run: Uuid,
     /// The number of the last event that was read.
     after: u64,
-    read: VecDeque<(u64, RunEvent)>,
+    read: VecDeque<(u64, WorkflowEvent)>,
     is_over: bool,
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn respond(
 
 impl Reader {
     /// The next event; `None` after the last one, or if the service stops.
-    async fn next(&mut self) -> Option<(u64, RunEvent)> {
+    async fn next(&mut self) -> Option<(u64, WorkflowEvent)> {
         while self.read.is_empty() && !self.is_over {
             // Asked for before the journal is read, so that nothing that comes in between is missed.
             let news = self.runs.news(self.run);
@@ -124,7 +124,7 @@ impl Reader {
         }
         let (number, event) = self.read.pop_front()?;
         self.after = number;
-        self.is_over = matches!(event, RunEvent::Finished { .. });
+        self.is_over = matches!(event, WorkflowEvent::Finished { .. });
         Some((number, event))
     }
 }

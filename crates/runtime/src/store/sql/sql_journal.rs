@@ -15,7 +15,7 @@ use crate::store::sql::sqlite::SqliteStore;
 use crate::store::sql::{failed, millis, moment, now, plain, purged};
 use crate::workflow::journal::{Change, Hold, Journal, JournaledRun, Take};
 use crate::workflow::run_report::StepReport;
-use crate::workflow::workflow_event::RunEvent;
+use crate::workflow::workflow_event::WorkflowEvent;
 
 const BEGIN: &str = "INSERT INTO workflow_runs \
      (id, workflow, subject, input, roles, status, error, events, cancelled, created_at, holder, held_until, \
@@ -272,7 +272,7 @@ macro_rules! journal {
                 run: Uuid,
                 after: u64,
                 limit: u32,
-            ) -> Stored<'_, Vec<(u64, RunEvent)>> {
+            ) -> Stored<'_, Vec<(u64, WorkflowEvent)>> {
                 Box::pin(async move {
                     let rows = sqlx::query_as::<_, (i64, String)>(EVENTS)
                         .bind(run.to_string())
