@@ -239,3 +239,49 @@ fn the_readme_is_short() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     assert!(readme.lines().count() <= 200);
 }
+
+/// The names of all properties in a JSON Schema.
+fn properties(schema: &serde_json::Value, names: &mut Vec<String>) {
+    if let Some(properties) = schema["properties"].as_object() {
+        names.extend(properties.keys().cloned());
+    }
+    let parts: Vec<_> = match schema {
+        serde_json::Value::Object(parts) => parts.values().collect(),
+        serde_json::Value::Array(parts) => parts.iter().collect(),
+        _ => Vec::new(),
+    };
+    for part in parts {
+        properties(part, names);
+    }
+}
+
+#[test]
+fn every_key_of_the_service_block_is_documented() {
+    let schema = Folder::new(&[]).run(&["schema", "service"]).expect(0);
+    let mut names = Vec::new();
+    properties(&serde_json::from_str(&schema.stdout).unwrap(), &mut names);
+    assert!(names.len() > 50, "{names:?}");
+    let book: String = pages().into_iter().map(|(_, text)| text).collect();
+    for name in names {
+        assert!(
+            book.contains(&format!("`{name}`")) || book.contains(&format!("{name}:")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let operations = fs::read_to_string(root().join("docs/src/operations.md")).unwrap();
+    let telemetry = fs::read_dir(root().join("crates/runtime/src/telemetry")).unwrap();
+    let mut metrics = 0;
+    for file in telemetry {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for name in text.split("\"agentgen_").skip(1) {
+            let name = name.split('"').next().unwrap();
+            assert!(operations.contains(&format!("`agentgen_{name}`")), "{name}");
+            metrics += 1;
+        }
+    }
+    assert!(metrics >= 20, "{metrics} metrics");
+}
