@@ -75,7 +75,6 @@ struct Rendered {
 fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
     let config = &project.config;
     let templates = Templates::new(&project.templates).map_err(|diagnostic| vec![diagnostic])?;
-    let shared = openapi::shared(&templates).map_err(|diagnostic| vec![diagnostic])?;
     let wants = |target| config.targets.contains(&target);
     let one = |agent: &Agent| -> Result<Rendered, Diagnostic> {
         let mut artifacts = Vec::new();
@@ -86,7 +85,7 @@ fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diag
         if wants(Target::Rust) {
             artifacts.push(rust_source::module(agent, agents, &templates)?);
         }
-        let fragment = openapi::fragment(agent, config, &shared, &templates)?;
+        let fragment = openapi::fragment(agent, config, &templates)?;
         Ok(Rendered {
             artifacts,
             fragment,
@@ -107,7 +106,7 @@ fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diag
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
-    let documents = openapi::render(agents, &fragments, config, &shared, &templates)?;
+    let documents = openapi::render(agents, &fragments, config, &templates)?;
     if wants(Target::Openapi) {
         artifacts.extend(documents.artifacts);
         let arazzo = arazzo::render(agents, config, &templates);

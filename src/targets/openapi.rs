@@ -6,9 +6,9 @@ pub mod arazzo_request;
 pub mod components;
 pub mod descriptions;
 pub mod document;
-pub mod document_operations;
 pub mod openapi_yaml;
 pub mod operations;
+pub mod runtime_contract;
 pub mod versions;
 pub mod workflow_operations;
 
@@ -23,8 +23,10 @@ use crate::parallel::in_parallel;
 use crate::project::config::{Config, Openapi, OpenapiFormat, OpenapiVersion};
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::document::{canonical, merge, prune};
-use crate::targets::openapi::document_operations::documents_context;
 use crate::targets::openapi::operations::{named_examples, operation_context};
+use crate::targets::openapi::runtime_contract::{
+    add_paths, components, document_paths, run_paths, service_paths,
+};
 use crate::targets::openapi::versions::convert;
 use crate::targets::openapi::workflow_operations::workflows_context;
 use crate::targets::template_engine::Templates;
@@ -38,30 +40,16 @@ pub struct Documents {
     pub served: String,
 }
 
-/// The components that the documents of a project share, by section and name.
-///
-/// # Errors
-///
-/// What was wrong with the template or with what it made.
-pub fn shared(templates: &Templates) -> Result<Json, Diagnostic> {
-    const NAME: &str = "openapi/shared.yaml.tera";
-    parse(&templates.render(NAME, &json!({}))?, NAME, templates)
-}
-
 /// The document of one agent, as version 3.1 has it, in canonical order.
 ///
 /// # Errors
 ///
 /// What was wrong with the templates or with what they made.
-pub fn fragment(
-    agent: &Agent,
-    config: &Config,
-    shared: &Json,
-    templates: &Templates,
-) -> Result<Json, Diagnostic> {
+pub fn fragment(agent: &Agent, config: &Config, templates: &Templates) -> Result<Json, Diagnostic> {
     let context = context(agent, &config.openapi);
-    let document = document("openapi/fragment.yaml.tera", &context, templates)?;
-    Ok(canonical(prune(document, shared)))
+    let mut document = document("openapi/fragment.yaml.tera", &context, templates)?;
+    add_paths(&mut document, document_paths(agent));
+    Ok(canonical(prune(document, components())))
 }
 
 /// Merges the agents' `fragments` (in the order of `agents`) and writes all of them.
@@ -73,12 +61,12 @@ pub fn render(
     agents: &[Agent],
     fragments: &[Json],
     config: &Config,
-    shared: &Json,
     templates: &Templates,
 ) -> Result<Documents, Vec<Diagnostic>> {
     let context = service_context(agents, &config.openapi);
-    let service = document("openapi/service.yaml.tera", &context, templates)
+    let mut service = document("openapi/service.yaml.tera", &context, templates)
         .map_err(|diagnostic| vec![diagnostic])?;
+    add_paths(&mut service, own_paths(agents));
     let (merged, clashes) = merge(service, fragments);
     if !clashes.is_empty() {
         return Err(clashes
@@ -104,7 +92,7 @@ pub fn render(
             })
             .collect());
     }
-    let merged = canonical(prune(merged, shared));
+    let merged = canonical(prune(merged, components()));
     let openapi = &config.openapi;
     let extension = openapi.format.extension();
     let write = |document: &Json, path: String| Artifact {
@@ -195,6 +183,22 @@ fn service_context(agents: &[Agent], openapi: &Openapi) -> Json {
         .iter()
         .map(|agent| agent.spec.name.as_str())
         .collect();
+    let count = match agents {
+        [_] => "1 agent, behind its own endpoints.".to_owned(),
+        _ => format!("{} agents, each behind its own endpoints.", agents.len()),
+    };
+    context.insert("summary".to_owned(), json!(count));
+    let description = format!("The agents {}.", shorten(&names.join(", "), 400));
+    context.insert("description".to_owned(), json!(description));
+    let mut components = Vec::new();
+    let workflows = workflows_context(agents, &mut components);
+    context.insert("workflows".to_owned(), json!(workflows));
+    context.insert("schemas".to_owned(), schemas(components));
+    Json::Object(context)
+}
+
+/// The paths of the runtime itself in a service of `agents`.
+fn own_paths(agents: &[Agent]) -> Map<String, Json> {
     let list: Vec<Json> = agents
         .iter()
         .take(3)
@@ -206,24 +210,15 @@ fn service_context(agents: &[Agent], openapi: &Openapi) -> Json {
             })
         })
         .collect();
-    let count = match agents {
-        [_] => "1 agent, behind its own endpoints.".to_owned(),
-        _ => format!("{} agents, each behind its own endpoints.", agents.len()),
-    };
-    context.insert("summary".to_owned(), json!(count));
-    let description = format!("The agents {}.", shorten(&names.join(", "), 400));
-    context.insert("description".to_owned(), json!(description));
-    context.insert("agent_list".to_owned(), json!({ "agents": list }));
     let first = agents.first().map(|agent| agent.spec.slug.as_str());
-    context.insert(
-        "example_agent".to_owned(),
-        json!(first.unwrap_or("librarian")),
-    );
-    let mut components = Vec::new();
-    let workflows = workflows_context(agents, &mut components);
-    context.insert("workflows".to_owned(), json!(workflows));
-    context.insert("schemas".to_owned(), schemas(components));
-    Json::Object(context)
+    let mut paths = service_paths(&json!({ "agents": list }), first.unwrap_or("librarian"));
+    if agents
+        .iter()
+        .any(|agent| !agent.service.workflows.is_empty())
+    {
+        paths.extend(run_paths());
+    }
+    paths
 }
 
 /// Components, as the templates write them.
@@ -263,7 +258,6 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
             .map(|(path, operations)| json!({ "path": path, "operations": operations }))
             .collect(),
     );
-    context.insert("documents".to_owned(), documents_context(agent));
     context.insert("schemas".to_owned(), schemas(components));
     context.insert(
         "examples".to_owned(),

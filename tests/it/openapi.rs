@@ -474,6 +474,19 @@ fn discriminators_map_every_alternative() {
 }
 
 #[test]
+fn a_stream_of_3_2_lists_every_event() {
+    let file = built(&[("agents/clerk.md", CLERK)], OpenapiVersion::V3_2);
+    let schemas = file("openapi.json")["components"]["schemas"].clone();
+    let mapping = schemas["AgentEvent"]["discriminator"]["mapping"].as_object();
+    let types: Vec<&String> = mapping.unwrap().keys().collect();
+    assert_eq!(
+        schemas["AgentStreamItem"]["properties"]["event"]["enum"],
+        json!(types)
+    );
+    assert!(types.iter().any(|name| *name == "passages.retrieved"));
+}
+
+#[test]
 fn names_that_meet_in_one_agent_are_numbered() {
     let text = "---
 name: twin
@@ -601,11 +614,11 @@ Work.
         assert_eq!(
             ids,
             [
+                ("post", "/v1/workflows/down-all/runs", "startDownAll"),
+                ("post", "/v1/workflows/up/runs", "startUp"),
                 ("get", "/v1/runs/{run_id}", "getRun"),
                 ("post", "/v1/runs/{run_id}/cancel", "cancelRun"),
                 ("get", "/v1/runs/{run_id}/events", "listRunEvents"),
-                ("post", "/v1/workflows/down-all/runs", "startDownAll"),
-                ("post", "/v1/workflows/up/runs", "startUp"),
             ]
         );
         let start = |name: &str| &document["paths"][format!("/v1/workflows/{name}/runs")]["post"];

@@ -159,3 +159,30 @@ fn what_a_template_makes_is_parsed_before_anything_is_written() {
         );
     }
 }
+
+#[test]
+fn a_template_describes_an_operation_of_the_runtime_in_its_own_words() {
+    let service = "\
+{% extends \"builtin/openapi/service.yaml.tera\" %}
+{% block paths %}paths:
+  /livez: {get: {operationId: alive, responses: {\"200\": {description: It runs.}}}}
+{% endblock paths %}";
+    let generation = build(&[("openapi/service.yaml.tera", service)]);
+    let document: serde_json::Value =
+        serde_json::from_str(&text(&generation, "rust/openapi.json")).unwrap();
+    assert_eq!(document["paths"]["/livez"]["get"]["operationId"], "alive");
+    assert_eq!(
+        document["paths"]["/healthz"]["get"]["operationId"],
+        "getHealth"
+    );
+}
+
+#[test]
+fn what_the_runtime_describes_is_no_template() {
+    let diagnostic = only_diagnostic(&[("openapi/schemas.yaml.tera", "  Problem: {}")]);
+    assert!(
+        diagnostic.starts_with("templates/openapi/schemas.yaml.tera:1:1: error[AG070]"),
+        "{diagnostic}"
+    );
+    assert!(diagnostic.contains("agentgen-runtime"), "{diagnostic}");
+}

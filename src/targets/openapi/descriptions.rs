@@ -4,6 +4,7 @@ use crate::agent::Agent;
 use crate::agent::operation::Operation;
 use crate::contract::endpoint::{Endpoint, Handler};
 use crate::spec::example_blocks::shorten;
+use crate::targets::openapi::runtime_contract::event_types;
 
 /// What the operation does, in a few words.
 pub fn summary(agent: &Agent, operation: &Operation<'_>) -> String {
@@ -69,16 +70,28 @@ fn stream(endpoint: Option<&Endpoint>) -> Vec<String> {
         Some(_) => "`passages.retrieved`, ",
         None => "",
     };
+    let between: Vec<String> = event_types("AgentEvent")
+        .filter(|event| !ONCE.contains(event))
+        .map(|event| format!("`{event}`"))
+        .collect();
     vec![
         format!(
-            "Under `Accept: text/event-stream` the run is answered as server-sent events: \
-             `run.started`, {retrieved}any number of `output.delta`, `tool.started`, `tool.completed`, `policy.applied`, \
-             `handoff.started` and `handoff.completed`, and at the end \
-             `run.completed` with the whole answer, or `run.failed` with a problem document."
+            "Under `Accept: text/event-stream` the run is answered as server-sent events: `run.started`, {retrieved}any \
+             number of {}, and at the end `run.completed` with the whole answer, or `run.failed` with a problem \
+             document. Skip events of other types: later versions add some.",
+            between.join(", ")
         ),
         EVENTS.to_owned(),
     ]
 }
+
+/// The events that have their place in a stream; all others may come any number of times.
+const ONCE: [&str; 4] = [
+    "run.started",
+    "passages.retrieved",
+    "run.completed",
+    "run.failed",
+];
 
 /// A stream as it comes over the wire.
 const EVENTS: &str = "```text\nid: 1\nevent: run.started\n\

@@ -156,102 +156,57 @@ fn nullable_alternative(mut map: Map<String, Json>) -> Json {
     Json::Object(map)
 }
 
-/// Version 3.2 says what each item of a stream is.
+/// Version 3.2 describes each item of a stream.
 fn to_3_2(document: &Json) -> Json {
     let mut document = document.clone();
     document["openapi"] = json!("3.2.0");
-    for kind in stream_items(&mut document) {
+    for event in stream_items(&mut document) {
         if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
-            schemas.insert(kind.item_name().to_owned(), kind.item());
+            let item = stream_item(&event, &schemas[event.as_str()]);
+            schemas.insert(item_name(&event), item);
             schemas.sort_keys();
         }
     }
     document
 }
 
-/// What a stream is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stream {
-    /// The events of an agent's run.
-    Agent,
-    /// The events of a workflow's run.
-    Workflow,
-}
-
-impl Stream {
-    fn item_name(self) -> &'static str {
-        match self {
-            Self::Agent => "AgentStreamItem",
-            Self::Workflow => "WorkflowStreamItem",
-        }
-    }
-
-    fn item(self) -> Json {
-        match self {
-            Self::Agent => stream_item(
-                "AgentEvent",
-                &[
-                    "run.started",
-                    "output.delta",
-                    "tool.started",
-                    "tool.completed",
-                    "policy.applied",
-                    "handoff.started",
-                    "handoff.completed",
-                    "run.completed",
-                    "run.failed",
-                ],
-                &json!({ "type": "output.delta", "text": "Done" }),
-            ),
-            Self::Workflow => stream_item(
-                "WorkflowEvent",
-                &[
-                    "run.started",
-                    "run.resumed",
-                    "step.started",
-                    "step.retried",
-                    "step.fallback",
-                    "policy.applied",
-                    "handoff.started",
-                    "handoff.completed",
-                    "step.finished",
-                    "run.finished",
-                ],
-                &json!({ "type": "step.started", "step": "plan", "agent": "architect", "endpoint": "invoke" }),
-            ),
-        }
-    }
-}
-
-/// Changes the streams among the answers of every operation, and says which kinds there are.
-fn stream_items(document: &mut Json) -> BTreeSet<Stream> {
+/// Gives every stream among the answers an `itemSchema`, and answers the schemas of their events.
+fn stream_items(document: &mut Json) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     let operations = paths.flat_map(|(_, item)| item.as_object_mut().into_iter().flatten());
     for (_, operation) in operations {
         let responses = operation.get_mut("responses").and_then(Json::as_object_mut);
         for (_, response) in responses.into_iter().flatten() {
-            if let Some(stream) = response
+            let stream = response
                 .get_mut("content")
-                .and_then(|content| content.get_mut("text/event-stream"))
-            {
-                let workflow = stream["schema"]["$ref"] == "#/components/schemas/WorkflowEvent";
-                let kind = if workflow {
-                    Stream::Workflow
-                } else {
-                    Stream::Agent
-                };
-                let item = format!("#/components/schemas/{}", kind.item_name());
+                .and_then(|content| content.get_mut("text/event-stream"));
+            let Some(stream) = stream else { continue };
+            let event = stream["schema"]["$ref"]
+                .as_str()
+                .and_then(|target| target.strip_prefix(SCHEMAS));
+            if let Some(event) = event.map(str::to_owned) {
+                let item = format!("{SCHEMAS}{}", item_name(&event));
                 *stream = json!({ "itemSchema": { "$ref": item } });
-                found.insert(kind);
+                found.insert(event);
             }
         }
     }
     found
 }
 
-/// One event of a stream whose documents are `schema`, of one of the types `events`; `sample` is one.
-fn stream_item(schema: &str, events: &[&str], sample: &Json) -> Json {
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The component of a stream whose documents are `event`: `AgentStreamItem` for `AgentEvent`.
+fn item_name(event: &str) -> String {
+    format!("{}StreamItem", event.strip_suffix("Event").unwrap_or(event))
+}
+
+/// One event of a stream whose documents are the component `event` with the schema `schema`.
+fn stream_item(event: &str, schema: &Json) -> Json {
+    let types = schema["discriminator"]["mapping"].as_object();
+    let types: Vec<&String> = types.into_iter().flat_map(Map::keys).collect();
+    let sample = &schema["examples"][0];
     json!({
         "type": "object",
         "description": "One server-sent event of a run.",
@@ -261,13 +216,13 @@ fn stream_item(schema: &str, events: &[&str], sample: &Json) -> Json {
             "event": {
                 "type": "string",
                 "description": "The type of the document in data.",
-                "enum": events,
+                "enum": types,
             },
             "data": {
                 "type": "string",
                 "description": "One JSON document.",
                 "contentMediaType": "application/json",
-                "contentSchema": { "$ref": format!("#/components/schemas/{schema}") },
+                "contentSchema": { "$ref": format!("{SCHEMAS}{event}") },
             },
         },
         "examples": [{
