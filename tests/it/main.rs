@@ -20,6 +20,7 @@ mod description;
 mod discover;
 mod lookup;
 mod openapi;
+mod public_api;
 mod reading;
 mod rust_output;
 mod schema;

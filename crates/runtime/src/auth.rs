@@ -8,6 +8,9 @@ pub(crate) mod jwks;
 pub(crate) mod refresh_tokens;
 pub(crate) mod token_settings;
 
+pub use self::refresh_tokens::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
+pub use self::token_settings::{TokenClient, Tokens};
+
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;

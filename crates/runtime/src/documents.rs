@@ -14,6 +14,15 @@ pub(crate) mod qdrant;
 pub(crate) mod qdrant_wire;
 pub(crate) mod similarity;
 
+pub use self::document_store::{DocumentStore, Found, PassageQuery};
+pub use self::grounding::Retrieved;
+pub use self::memory_documents::MemoryDocuments;
+pub use self::passage_filter::Condition;
+pub use self::qdrant::{DocumentsSettings, Qdrant};
+pub use crate::embedding::embedding_settings::Embeddings;
+pub use crate::embedding::hashing_embedder::HashingEmbedder;
+pub use crate::embedding::{Embedder, Embedding, Purpose};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

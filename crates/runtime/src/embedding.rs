@@ -27,7 +27,7 @@ pub trait Embedder: Send + Sync + 'static {
     /// meaning at all may be all zeros.
     ///
     /// # Errors
-    /// What the provider of the model says, as for [`Provider`](crate::Provider).
+    /// What the provider of the model says, as for [`Provider`](crate::model::Provider).
     fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> Embedding<'a>;
 }
 

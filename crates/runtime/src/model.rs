@@ -10,6 +10,11 @@ pub(crate) mod openai;
 pub(crate) mod provider_settings;
 pub(crate) mod user_message;
 
+pub use self::catalog::Models;
+pub use self::echo::Echo;
+pub use self::provider_settings::{ProviderKind, ProviderSettings};
+pub use crate::error::provider_error::{ProviderError, ProviderFault};
+
 use std::borrow::Cow;
 use std::pin::Pin;
 

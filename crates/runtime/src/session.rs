@@ -6,3 +6,9 @@
 pub(crate) mod conversations;
 pub(crate) mod memory_sessions;
 pub(crate) mod session_store;
+
+pub use self::conversations::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
+pub use self::memory_sessions::MemorySessions;
+pub use self::session_store::{
+    Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
+};

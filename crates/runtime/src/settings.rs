@@ -9,6 +9,9 @@ pub(crate) mod settings_load;
 pub(crate) mod settings_read;
 pub(crate) mod settings_report;
 
+pub use crate::http::layers::rate_limits::Rates;
+pub use crate::telemetry::log::{Log, LogFormat};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,10 +20,8 @@ use crate::auth::Auth;
 use crate::auth::token_settings::Tokens;
 use crate::documents::qdrant::DocumentsSettings;
 use crate::embedding::embedding_settings::Embeddings;
-use crate::http::layers::rate_limits::Rates;
 use crate::model::provider_settings::ProviderSettings;
 use crate::secret::Secret;
-use crate::telemetry::log::{Log, LogFormat};
 use crate::workflow::workflow_service::WorkflowLimits;
 
 /// `host:port` to listen at.
@@ -30,7 +31,7 @@ pub(crate) const WAYS: &str =
     "AGENTGEN_AUTH_HS256_SECRET, or auth.jwks_file or auth.jwks_url in service.toml";
 
 /// How a service is run. The default listens at 127.0.0.1:8080, asks nobody who they are, keeps sessions in memory and
-/// answers with [`Echo`](crate::Echo).
+/// answers with [`Echo`](crate::model::Echo).
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `host:port` to listen at; `None` is 127.0.0.1:8080 or the next free port after it.

@@ -5,3 +5,8 @@
 pub(crate) mod agent_spec;
 pub(crate) mod endpoint_spec;
 pub(crate) mod workflow_spec;
+
+pub use self::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
+pub use self::endpoint_spec::{
+    EndpointSpec, Handler, Method, Parameter, ParameterKind, ParameterLocation, Retrieve,
+};

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! use agentgen_runtime::ProviderKind;
+//! use agentgen_runtime::model::ProviderKind;
 //! use agentgen_runtime::testing::{MockServer, Script};
 //!
 //! let server = MockServer::start().await.unwrap();

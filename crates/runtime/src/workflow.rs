@@ -20,4 +20,14 @@ pub(crate) mod workflow_event;
 pub(crate) mod workflow_service;
 pub(crate) mod workflows;
 
-pub use crate::spec::workflow_spec::*;
+pub use self::journal::{Change, Hold, Journal, JournaledRun, Take};
+pub use self::memory_journal::MemoryJournal;
+pub use self::run_report::{RunReport, RunStatus, SkipReason, StepError, StepReport, StepStatus};
+pub use self::typed_report::{
+    StepAnswer, StepOutcome, StepOutput, StepReports, TypedReport, TypedSteps,
+};
+pub use self::workflow_event::WorkflowEvent;
+pub use self::workflow_service::WorkflowLimits;
+pub use crate::spec::workflow_spec::{
+    Comparison, Expression, Join, OnFailure, StepSpec, Template, WorkflowSpec,
+};

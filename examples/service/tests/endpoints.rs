@@ -7,7 +7,8 @@ use agentgen_example_service::{Handlers, Library, agents, answer};
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::body::{Body, to_bytes};
 use agentgen_runtime::axum::http::{Request, StatusCode, header};
-use agentgen_runtime::{RunStatus, Settings, SkipReason, StepStatus, Workflows};
+use agentgen_runtime::workflow::{RunStatus, SkipReason, StepStatus};
+use agentgen_runtime::{Settings, Workflows};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

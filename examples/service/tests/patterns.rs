@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use agentgen_runtime::event::Usage;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::schema::DateTime;
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
-use agentgen_runtime::{
-    DateTime, ProviderKind, RunReport, RunStatus, Settings, SkipReason, StepReport, StepStatus,
-    Usage, Workflows,
-};
+use agentgen_runtime::workflow::{RunReport, RunStatus, SkipReason, StepReport, StepStatus};
+use agentgen_runtime::{Settings, Workflows};
 use serde_json::json;
 
 use crate::agents::orchestrator::workflows as patterns;

@@ -31,7 +31,7 @@ pub fn limits(policy: &RustPolicy<'_>) -> Vec<Limit> {
     let rate = policy.rate.map(|rate| {
         let RustRate { requests, seconds } = rate;
         some(format!(
-            "::agentgen_runtime::Rate {{ requests: {requests}, seconds: {seconds} }}"
+            "::agentgen_runtime::spec::Rate {{ requests: {requests}, seconds: {seconds} }}"
         ))
     });
     let limits: [(&'static str, Option<String>); LIMITS] = [

@@ -7,7 +7,7 @@ use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, doc, literal};
 
 /// The type of any JSON.
-pub const JSON: &str = "::agentgen_runtime::JsonValue";
+pub const JSON: &str = "::agentgen_runtime::schema::JsonValue";
 
 /// The path of the Rust type of `ty`, if that takes neither a name of its own nor parts.
 pub fn scalar(ty: &Type) -> Option<&'static str> {
@@ -19,9 +19,9 @@ pub fn scalar(ty: &Type) -> Option<&'static str> {
         Type::Integer(_) => "i64",
         Type::Number(_) => "f64",
         Type::String(_) => "::std::string::String",
-        Type::DateTime => "::agentgen_runtime::DateTime",
-        Type::Date => "::agentgen_runtime::Date",
-        Type::Uuid => "::agentgen_runtime::Uuid",
+        Type::DateTime => "::agentgen_runtime::schema::DateTime",
+        Type::Date => "::agentgen_runtime::schema::Date",
+        Type::Uuid => "::agentgen_runtime::schema::Uuid",
         _ => return None,
     })
 }

@@ -232,7 +232,7 @@ impl Builder<'_> {
             .iter()
             .map(|variant| {
                 let name = &variant.name;
-                format!("Self::{name}(value) => ::agentgen_runtime::Validate::validate(value, v),")
+                format!("Self::{name}(value) => ::agentgen_runtime::schema::Validate::validate(value, v),")
             })
             .collect();
         self.types[index].checks = format!("match self {{ {} }}", arms.concat());

@@ -23,7 +23,9 @@ impl<'a> KnownTypes<'a> {
             return Some(own);
         };
         let other = self.answer(called(agents, &other.text)?, INVOKE_NAME, owner);
-        Some(format!("::agentgen_runtime::StepAnswer<{own}, {other}>"))
+        Some(format!(
+            "::agentgen_runtime::workflow::StepAnswer<{own}, {other}>"
+        ))
     }
 
     /// The type of what an endpoint gives to the steps behind: the answer, or of `invoke` the output in it.

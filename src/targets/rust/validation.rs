@@ -90,7 +90,7 @@ pub fn checks(ty: &Type, place: &Place) -> String {
         Type::Nullable(inner) => optional_checks(inner, place),
         Type::Object(_) | Type::OneOf(_) | Type::Ref(_) => {
             format!(
-                "::agentgen_runtime::Validate::validate({}, v);",
+                "::agentgen_runtime::schema::Validate::validate({}, v);",
                 place.reference
             )
         }
@@ -163,7 +163,7 @@ fn text_checks(text: &Text, place: &Place) -> String {
             TextFormat::UriReference => "UriReference",
         };
         code.push_str(&format!(
-            "v.format({reference}, ::agentgen_runtime::Format::{variant});"
+            "v.format({reference}, ::agentgen_runtime::schema::Format::{variant});"
         ));
     }
     code
@@ -201,12 +201,12 @@ fn bounds_literal<T>(
         return None;
     }
     let rest = if given.len() < fields.len() {
-        format!("..::agentgen_runtime::{name}::NONE")
+        format!("..::agentgen_runtime::schema::{name}::NONE")
     } else {
         String::new()
     };
     Some(format!(
-        "::agentgen_runtime::{name} {{ {}{rest} }}",
+        "::agentgen_runtime::schema::{name} {{ {}{rest} }}",
         given.concat()
     ))
 }

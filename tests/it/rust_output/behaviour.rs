@@ -1,6 +1,6 @@
 //! What the generated types take and refuse.
 
-use agentgen_runtime::check;
+use agentgen_runtime::schema::check;
 use generated_crate::agents::chat_request::RunRequest;
 use generated_crate::agents::shop::{
     MaybeResponse, ORDER, OrderRequest, OrderRequestCircle, OrderRequestColour, OrderRequestPayment,
@@ -221,7 +221,7 @@ fn workflows_say_what_the_file_says() {
 
 #[test]
 fn what_is_looked_up_is_told_the_runtime() {
-    use agentgen_runtime::{DocumentsSpec, Handler, Retrieve};
+    use agentgen_runtime::spec::{DocumentsSpec, Handler, Retrieve};
     use generated_crate::agents::shop;
     let documents = DocumentsSpec { collection: "hand-book", roles: shop::SPEC.tools.unwrap() };
     assert_eq!(shop::SPEC.documents, Some(documents));

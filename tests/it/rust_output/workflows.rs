@@ -5,10 +5,8 @@ mod agents {
 }
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{
-    AgentError, RunContext, RunReport, RunStatus, Settings, SkipReason, StepAnswer, StepReport, StepStatus,
-    TypedReport, Workflows,
-};
+use agentgen_runtime::{AgentError, RunContext, Settings, Workflows};
+use agentgen_runtime::workflow::{RunReport, RunStatus, SkipReason, StepAnswer, StepReport, StepStatus, TypedReport};
 use agents::critic::{
     CountRequest, CountResponse, Critic, InvokeRequest, InvokeRequestTone, InvokeResponse, ReviewRequest,
     ReviewResponse, ReviewResponseVerdict,

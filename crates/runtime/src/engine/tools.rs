@@ -71,7 +71,8 @@ impl std::error::Error for ToolError {}
 /// A tool made of an async function; the schema comes from the type of its input.
 ///
 /// ```
-/// use agentgen_runtime::{ToolContext, ToolError, schemars, tool};
+/// use agentgen_runtime::schemars;
+/// use agentgen_runtime::tools::{ToolContext, ToolError, tool};
 ///
 /// #[derive(serde::Deserialize, schemars::JsonSchema)]
 /// struct Shelf {

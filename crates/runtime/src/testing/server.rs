@@ -31,7 +31,7 @@ const EMBEDDINGS: &str = "/v1/embeddings";
 
 /// A server at 127.0.0.1 that speaks the Messages API of Anthropic at `/v1/messages` and the Chat Completions API of
 /// OpenAI at `/v1/chat/completions`, and embeds texts at `/v1/embeddings` by their words, as
-/// [`HashingEmbedder`](crate::HashingEmbedder) does. It goes away when it is dropped.
+/// [`HashingEmbedder`](crate::documents::HashingEmbedder) does. It goes away when it is dropped.
 #[derive(Debug)]
 pub struct MockServer {
     address: SocketAddr,

@@ -1,7 +1,8 @@
 //! Who may call, and how often.
 
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Auth, Settings};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::http::StatusCode;
 use agentgen_runtime::axum::response::{IntoResponse, Response};
 use agentgen_runtime::axum::routing::get;
-use agentgen_runtime::{Auth, Settings, serve_on};
+use agentgen_runtime::{Settings, serve_on};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};

@@ -192,40 +192,40 @@ fn what_can_not_be_served_is_refused_at_the_start() {
 
 /// The agents of the tests, and one whose endpoint is at `path`.
 fn with_path(path: &'static str) -> Registry {
-    let agent = Box::leak(Box::new(agentgen_runtime::AgentSpec {
+    let agent = Box::leak(Box::new(agentgen_runtime::spec::AgentSpec {
         slug: "other",
         ..desk::SPEC
     }));
-    let endpoint = agentgen_runtime::EndpointSpec {
+    let endpoint = agentgen_runtime::spec::EndpointSpec {
         operation_id: "other",
         path,
         ..desk::CHAT
     };
     let service = Service::new(agent).endpoint(
         Box::leak(Box::new(endpoint)),
-        |_, _: agentgen_runtime::JsonValue| async { Ok(().into()) },
+        |_, _: agentgen_runtime::schema::JsonValue| async { Ok(().into()) },
     );
     registry().service(service)
 }
 
 #[test]
 fn a_rate_that_admits_nothing_is_refused_at_the_start() {
-    let rate = Some(agentgen_runtime::Rate {
+    let rate = Some(agentgen_runtime::spec::Rate {
         requests: 0,
         seconds: 60,
     });
-    let endpoint = agentgen_runtime::EndpointSpec {
+    let endpoint = agentgen_runtime::spec::EndpointSpec {
         path: "/none",
         rate,
         ..desk::CHAT
     };
-    let agent = Box::leak(Box::new(agentgen_runtime::AgentSpec {
+    let agent = Box::leak(Box::new(agentgen_runtime::spec::AgentSpec {
         slug: "other",
         ..desk::SPEC
     }));
     let service = Service::new(agent).endpoint(
         Box::leak(Box::new(endpoint)),
-        |_, _: agentgen_runtime::JsonValue| async { Ok(().into()) },
+        |_, _: agentgen_runtime::schema::JsonValue| async { Ok(().into()) },
     );
     assert!(refusal(registry().service(service)).contains("admits nothing"));
 }

@@ -1,7 +1,8 @@
 //! Which web pages may call the service.
 
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Auth, Settings};
 
 use crate::support::{app, registry, request, send};
 

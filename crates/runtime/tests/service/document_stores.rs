@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use agentgen_runtime::{
+use agentgen_runtime::Secret;
+use agentgen_runtime::documents::{
     Condition, Document, DocumentHead, DocumentStore, DocumentsSettings, EmbeddedDocument,
-    EmbeddedPassage, Found, PassageQuery, Qdrant, Secret, Uuid,
+    EmbeddedPassage, Found, PassageQuery, Qdrant,
 };
 use serde_json::{Map, Value, json};
 

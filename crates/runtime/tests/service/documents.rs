@@ -1,7 +1,8 @@
 //! The documents of an agent over HTTP.
 
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Auth, Settings};
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::documents::{Embedder, Embedding, Embeddings, Purpose};
+use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{
-    Embedder, Embedding, Embeddings, ProviderKind, Purpose, Secret, Settings, Store,
-};
+use agentgen_runtime::{Secret, Settings, Store};
 use serde_json::{Value, json};
 
 use crate::reading_room::{ask, hits, put, registry, room_on, shelf};

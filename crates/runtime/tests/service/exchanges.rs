@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{Policy, ProviderKind, Secret, ToolContext, ToolError, schemars, tool};
+use agentgen_runtime::tools::{ToolContext, ToolError, tool};
+use agentgen_runtime::{Secret, schemars};
 use serde_json::{Value, json};
 
 use crate::stage::{desk_with, mock, registry_of, text_of, told};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use agentgen_runtime::codegen::{nullable, present};
-use agentgen_runtime::{
+use agentgen_runtime::schema::{
     Date, DateTime, Format, IntegerBounds, NumberBounds, Uuid, Validate, Validator, check,
 };
 use serde::Deserialize;

@@ -1,8 +1,11 @@
 //! Tasks that a model hands over to other agents.
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{AgentSpec, Policy, ProviderKind, Registry, Service, ToolContext, tool};
+use agentgen_runtime::tools::{ToolContext, tool};
+use agentgen_runtime::{Registry, Service};
 use serde_json::{Value, json};
 
 use crate::stage::{KINDS, agent, invoke, mock, registry_of, told};

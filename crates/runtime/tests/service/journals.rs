@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agentgen_runtime::{
-    Change, Hold, Journal, JournaledRun, RunStatus, Settings, StepReport, StepStatus, Take, Usage,
-    Uuid, WorkflowEvent,
+use agentgen_runtime::Settings;
+use agentgen_runtime::event::Usage;
+use agentgen_runtime::schema::Uuid;
+use agentgen_runtime::workflow::{
+    Change, Hold, Journal, JournaledRun, RunStatus, StepReport, StepStatus, Take, WorkflowEvent,
 };
 use serde_json::{Value, json};
 

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use agentgen_runtime::schema::Uuid;
+use agentgen_runtime::serve_args;
 use agentgen_runtime::workflow::WorkflowSpec;
-use agentgen_runtime::{Journal, StepStatus, Uuid, serve_args};
+use agentgen_runtime::workflow::{Journal, StepStatus};
 
 use crate::durability::{ask, listening};
 use crate::orchestra::{registry_of, step, workflow};

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::body::Body;
 use agentgen_runtime::axum::extract::ConnectInfo;
 use agentgen_runtime::axum::http::Request;
-use agentgen_runtime::{Auth, Rate, Rates, Settings};
+use agentgen_runtime::settings::Rates;
+use agentgen_runtime::spec::Rate;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 

@@ -4,8 +4,9 @@ use std::future::pending;
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{Policy, Secret, Settings, serve_on};
+use agentgen_runtime::{Secret, Settings, serve_on};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::Dispatch;

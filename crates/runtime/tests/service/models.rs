@@ -1,8 +1,10 @@
 //! What the names of models stand for, and the settings they come from.
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::{Models, Provider, ProviderKind};
+use agentgen_runtime::spec::AgentSpec;
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{AgentSpec, Models, Provider, ProviderKind, Settings, StartError};
+use agentgen_runtime::{Settings, StartError};
 
 use crate::stage::{agent, invoke, mock, played_by, registry_of};
 

@@ -3,12 +3,16 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::extract::ConnectInfo;
-use agentgen_runtime::{
-    AgentError, Auth, Conversation, Lease, MemorySessions, PastMessage, Rate, Rates, SessionFacts,
-    SessionKey, SessionStore, Settings, Stored, Turn,
+use agentgen_runtime::session::{
+    Conversation, Lease, MemorySessions, PastMessage, SessionFacts, SessionKey, SessionStore,
+    Stored, Turn,
 };
+use agentgen_runtime::settings::Rates;
+use agentgen_runtime::spec::Rate;
+use agentgen_runtime::{AgentError, Settings};
 use serde_json::json;
 
 use crate::support::{Fails, Hangs, app, app_on, eventually, get, post, registry, request, send};

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::event::{StopReason, Usage};
+use agentgen_runtime::schema::DateTime;
+use agentgen_runtime::spec::{AgentSpec, EndpointSpec};
 use agentgen_runtime::workflow::{Join, OnFailure, StepSpec, Template, WorkflowSpec};
 use agentgen_runtime::{
-    AgentError, AgentSpec, DateTime, EndpointSpec, InvokeRequest, InvokeResponse, Registry,
-    RunContext, Service, Settings, StopReason, Store, Usage, Workflows,
+    AgentError, InvokeRequest, InvokeResponse, Registry, RunContext, Service, Settings, Store,
+    Workflows,
 };
 use serde_json::Value;
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{Policy, ProviderKind, Service, Settings};
+use agentgen_runtime::{Service, Settings};
 use serde_json::{Value, json};
 
 use crate::stage::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of, told};

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use agentgen_runtime::event::StopReason;
+use agentgen_runtime::model::{ProviderError, ProviderFault, ProviderKind};
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{
-    AgentError, Policy, ProviderError, ProviderFault, ProviderKind, Secret, Settings, StopReason,
-};
+use agentgen_runtime::{AgentError, Secret, Settings};
 use serde_json::json;
 use tower::ServiceExt;
 

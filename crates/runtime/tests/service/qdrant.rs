@@ -3,9 +3,10 @@
 use agentgen_runtime::axum::http::StatusCode;
 use agentgen_runtime::axum::response::IntoResponse;
 use agentgen_runtime::axum::{self, Router};
-use agentgen_runtime::{
-    DocumentStore, DocumentsSettings, Embeddings, PassageQuery, Qdrant, Secret, Settings,
+use agentgen_runtime::documents::{
+    DocumentStore, DocumentsSettings, Embeddings, PassageQuery, Qdrant,
 };
+use agentgen_runtime::{Secret, Settings};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

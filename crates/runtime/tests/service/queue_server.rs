@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use agentgen_runtime::{Secret, Settings, Uuid, WorkflowLimits};
+use agentgen_runtime::workflow::WorkflowLimits;
+use agentgen_runtime::{Secret, Settings};
 use serde_json::Value;
 
 use crate::durability::ask;

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::workflow::WorkflowSpec;
-use agentgen_runtime::{Secret, Settings, StartError, Uuid, WorkflowLimits, serve_on};
+use agentgen_runtime::{Secret, Settings, StartError, serve_on};
 use async_nats::jetstream::{self, Context};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;

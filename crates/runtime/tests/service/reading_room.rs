@@ -1,10 +1,11 @@
 //! An agent with documents, in the shape in which agents are generated: it searches, embeds and answers.
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{
-    AgentSpec, DocumentsSpec, EndpointSpec, Handler, Method, Policy, Registry, Retrieve,
-    RunContext, Service, Settings, Store, Validate, Validator,
+use agentgen_runtime::schema::{Validate, Validator};
+use agentgen_runtime::spec::{
+    AgentSpec, DocumentsSpec, EndpointSpec, Handler, Method, Policy, Retrieve,
 };
+use agentgen_runtime::{Registry, RunContext, Service, Settings, Store};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agentgen_runtime::{RefreshToken, Taken};
+use agentgen_runtime::auth::{RefreshToken, Taken};
 
 use crate::stores::on_each;
 

@@ -1,7 +1,9 @@
 //! What is read from a request, and what is said against one that can't be.
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{EndpointSpec, Reply, Service, Settings, Validate, Validator};
+use agentgen_runtime::schema::{Validate, Validator};
+use agentgen_runtime::spec::EndpointSpec;
+use agentgen_runtime::{Reply, Service, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -274,7 +276,7 @@ impl Validate for Order {
 
 /// A service that answers with the order that it has read.
 fn orders() -> Router {
-    static SPEC: agentgen_runtime::AgentSpec = agentgen_runtime::AgentSpec {
+    static SPEC: agentgen_runtime::spec::AgentSpec = agentgen_runtime::spec::AgentSpec {
         slug: "press",
         ..desk::SPEC
     };

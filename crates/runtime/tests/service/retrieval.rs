@@ -1,8 +1,9 @@
 //! Answers from passages: what the model is given, and what it may cite.
 
+use agentgen_runtime::Settings;
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{ProviderKind, Settings};
 use serde_json::{Value, json};
 
 use crate::reading_room::{ask, events, put, registry, room, shelf};

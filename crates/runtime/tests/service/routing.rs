@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::event::StopReason;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::settings::Rates;
+use agentgen_runtime::spec::{AgentSpec, Policy, Rate};
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{
-    AgentSpec, Auth, Policy, ProviderKind, Rate, Rates, Registry, RunContext, Service, Settings,
-    StopReason,
-};
+use agentgen_runtime::{Registry, RunContext, Service, Settings};
 use serde_json::{Value, json};
 
 use crate::agents::desk;

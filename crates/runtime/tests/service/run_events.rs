@@ -1,8 +1,10 @@
 //! The events of runs of workflows: all that was decided, in order, and again for whoever comes back.
 
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
-use agentgen_runtime::{AgentSpec, Policy, ProviderKind, Registry, Service, Settings, Store};
+use agentgen_runtime::{Registry, Service, Settings, Store};
 use serde_json::{Value, json};
 
 use crate::orchestra::{STEP, Stage, diamond, events, step, workflow};

@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::workflow::{StepSpec, WorkflowSpec};
-use agentgen_runtime::{Policy, ProviderKind, Registry, Secret, WorkflowLimits, serve_with};
+use agentgen_runtime::{Registry, Secret, serve_with};
 use serde_json::{Value, json};
 
 use crate::durability::{ask, listening};

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::workflow::WorkflowSpec;
-use agentgen_runtime::{Settings, Store, WorkflowLimits};
+use agentgen_runtime::{Settings, Store};
 use tokio::net::TcpStream;
 
 use crate::durability::ask;

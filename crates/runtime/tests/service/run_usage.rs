@@ -1,8 +1,10 @@
 //! What runs took, also those that failed: in reports, in events and against budgets.
 
+use agentgen_runtime::Service;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
-use agentgen_runtime::{AgentSpec, Policy, ProviderKind, Service};
 use serde_json::{Value, json};
 
 use crate::orchestra::{STEP, Stage, of, step, workflow};

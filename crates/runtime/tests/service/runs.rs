@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{
-    AgentSpec, EndpointSpec, Handler, Policy, Registry, RunContext, Service, Settings,
-};
+use agentgen_runtime::spec::{AgentSpec, EndpointSpec, Handler, Policy};
+use agentgen_runtime::{Registry, RunContext, Service, Settings};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use agentgen_runtime::{
+use agentgen_runtime::documents::{
     Document, DocumentHead, DocumentStore, EmbeddedDocument, EmbeddedPassage, MemoryDocuments,
     PassageQuery,
 };

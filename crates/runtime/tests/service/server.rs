@@ -284,7 +284,7 @@ async fn without_authentication_it_listens_to_nobody_else() {
         );
         assert!(text.contains("auth.jwks_file") && text.contains("auth.jwks_url"));
     }
-    let auth = agentgen_runtime::Auth::hs256(&[b'x'; 32]);
+    let auth = agentgen_runtime::auth::Auth::hs256(&[b'x'; 32]);
     let (listener, _) = listener("0.0.0.0:0").await;
     let settings = Settings {
         auth,

@@ -1,7 +1,8 @@
 //! The sessions of a caller over HTTP.
 
+use agentgen_runtime::Settings;
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Provider, Settings};
+use agentgen_runtime::model::Provider;
 use serde_json::{Value, json};
 
 use crate::stores::{Fresh, on_each};

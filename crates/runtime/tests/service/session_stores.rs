@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use agentgen_runtime::{Lease, MemorySessions, Message, Role, SessionKey, SessionStore, Turn};
+use agentgen_runtime::model::{Message, Role};
+use agentgen_runtime::session::{Lease, MemorySessions, SessionKey, SessionStore, Turn};
 
 use crate::stores::on_each;
 

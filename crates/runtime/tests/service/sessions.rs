@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{EndpointSpec, JsonValue, Registry, RunContext, Settings};
+use agentgen_runtime::schema::JsonValue;
+use agentgen_runtime::spec::EndpointSpec;
+use agentgen_runtime::{Registry, RunContext, Settings};
 use serde_json::{Value, json};
 
 use crate::agents::desk;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use agentgen_runtime::{LogFormat, ProviderKind, Rate, Settings};
+use agentgen_runtime::Settings;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::settings::LogFormat;
+use agentgen_runtime::spec::Rate;
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
     let get = |name: &str| {

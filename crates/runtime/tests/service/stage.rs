@@ -1,8 +1,10 @@
 //! What the tests of models share: agents of their own, and a service whose models are played.
 
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::{AgentSpec, Policy, ProviderKind, Registry, RunContext, Service, Settings};
+use agentgen_runtime::{Registry, RunContext, Service, Settings};
 use serde_json::Value;
 
 use crate::agents::desk;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use agentgen_runtime::{Secret, Store, Uuid};
+use agentgen_runtime::{Secret, Store};
 
 /// A store of a test's own: memory, a file in a folder of its own, or a schema of its own.
 pub struct Fresh {

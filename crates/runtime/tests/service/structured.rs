@@ -1,7 +1,11 @@
 //! Answers that have to fit a schema.
 
+use agentgen_runtime::event::StopReason;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::schemars;
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{Policy, ProviderKind, StopReason, ToolContext, schemars, tool};
+use agentgen_runtime::tools::{ToolContext, tool};
 use serde_json::{Value, json};
 
 use crate::agents::desk;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::body::{Body, to_bytes};
 use agentgen_runtime::axum::http::{HeaderMap, Request, StatusCode};
-use agentgen_runtime::{
-    AgentError, Chunk, ChunkStream, DateTime, Message, ModelRequest, Provider, Registry,
-    RunContext, Settings, StopReason, Usage,
-};
+use agentgen_runtime::event::{StopReason, Usage};
+use agentgen_runtime::model::{Chunk, ChunkStream, Message, ModelRequest, Provider};
+use agentgen_runtime::schema::DateTime;
+use agentgen_runtime::{AgentError, Registry, RunContext, Settings};
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tower::ServiceExt;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use agentgen_runtime::auth::{Auth, TokenClient, Tokens};
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::{Auth, Rate, Secret, Settings, StartError, Store, TokenClient, Tokens};
+use agentgen_runtime::spec::Rate;
+use agentgen_runtime::{Secret, Settings, StartError, Store};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};

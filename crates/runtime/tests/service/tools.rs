@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use agentgen_runtime::event::StopReason;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::Script;
-use agentgen_runtime::{
-    Policy, ProviderKind, Registry, Settings, StopReason, ToolContext, ToolError, schemars, tool,
-};
+use agentgen_runtime::tools::{ToolContext, ToolError, tool};
+use agentgen_runtime::{Registry, Settings, schemars};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 

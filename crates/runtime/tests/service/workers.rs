@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
-use agentgen_runtime::{Journal, Uuid, WorkflowEvent};
+use agentgen_runtime::schema::Uuid;
+use agentgen_runtime::workflow::{Journal, WorkflowEvent};
 
 use crate::durability::listening;
 use crate::kills::{Moments, STEPS, begin, executions, finished, number, start};

@@ -1,7 +1,9 @@
 //! Who may run a workflow, what is a request for one, and whose its runs are.
 
+use agentgen_runtime::auth::Auth;
 use agentgen_runtime::workflow::{Expression, OnFailure, StepSpec, Template, WorkflowSpec};
-use agentgen_runtime::{Auth, RunStatus, Settings, StepStatus, Store};
+use agentgen_runtime::workflow::{RunStatus, StepStatus};
+use agentgen_runtime::{Settings, Store};
 use serde_json::json;
 
 use crate::orchestra::{STEP, Stage, diamond, of, registry_of, step, workflow};

@@ -1,7 +1,8 @@
 //! How runs of workflows go: which steps begin when, and what they are told.
 
+use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::workflow::{Comparison, Expression, Join, StepSpec, Template, WorkflowSpec};
-use agentgen_runtime::{Settings, Store, WorkflowLimits};
+use agentgen_runtime::{Settings, Store};
 use serde_json::{Value, json};
 
 use crate::durability::ask;

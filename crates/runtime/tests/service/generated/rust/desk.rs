@@ -1,7 +1,7 @@
 //! An agent written by hand in exactly the shape in which agents are generated.
 
 /// What `desk` is: its prompt, its model, its limits.
-pub static SPEC: ::agentgen_runtime::AgentSpec = ::agentgen_runtime::AgentSpec {
+pub static SPEC: ::agentgen_runtime::spec::AgentSpec = ::agentgen_runtime::spec::AgentSpec {
     name: "desk",
     slug: "desk",
     summary: "Answers the questions of a library's readers.",
@@ -12,22 +12,22 @@ pub static SPEC: ::agentgen_runtime::AgentSpec = ::agentgen_runtime::AgentSpec {
     tools: ::core::option::Option::Some(&["Read", "Bash(git diff:*)"]),
     agents: &["architect"],
     documents: ::core::option::Option::None,
-    policy: ::agentgen_runtime::Policy {
+    policy: ::agentgen_runtime::spec::Policy {
         fallbacks: &["haiku"],
         timeout_ms: ::core::option::Option::Some(30000),
         history_tokens: ::core::option::Option::Some(60),
-        ..::agentgen_runtime::Policy::DEFAULT
+        ..::agentgen_runtime::spec::Policy::DEFAULT
     },
 };
 
 /// `POST /chat`
-pub static CHAT: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::EndpointSpec {
+pub static CHAT: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::spec::EndpointSpec {
     name: "chat",
     operation_id: "chatDesk",
-    method: ::agentgen_runtime::Method::Post,
+    method: ::agentgen_runtime::spec::Method::Post,
     path: "/chat",
     stream: true,
-    handler: ::agentgen_runtime::Handler::Model,
+    handler: ::agentgen_runtime::spec::Handler::Model,
     retrieve: ::core::option::Option::None,
     roles: &["user"],
     parameters: &[],
@@ -39,41 +39,41 @@ pub static CHAT: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::Endpoint
 };
 
 /// `GET /shelves/{shelf}/search`
-pub static SEARCH: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::EndpointSpec {
+pub static SEARCH: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::spec::EndpointSpec {
     name: "search",
     operation_id: "searchDesk",
-    method: ::agentgen_runtime::Method::Get,
+    method: ::agentgen_runtime::spec::Method::Get,
     path: "/shelves/{shelf}/search",
     stream: false,
-    handler: ::agentgen_runtime::Handler::Code,
+    handler: ::agentgen_runtime::spec::Handler::Code,
     retrieve: ::core::option::Option::None,
     roles: &[],
     parameters: &[
-        ::agentgen_runtime::Parameter {
+        ::agentgen_runtime::spec::Parameter {
             name: "shelf",
-            location: ::agentgen_runtime::ParameterLocation::Path,
-            kind: ::agentgen_runtime::ParameterKind::Integer,
+            location: ::agentgen_runtime::spec::ParameterLocation::Path,
+            kind: ::agentgen_runtime::spec::ParameterKind::Integer,
         },
-        ::agentgen_runtime::Parameter {
+        ::agentgen_runtime::spec::Parameter {
             name: "query",
-            location: ::agentgen_runtime::ParameterLocation::Query,
-            kind: ::agentgen_runtime::ParameterKind::String,
+            location: ::agentgen_runtime::spec::ParameterLocation::Query,
+            kind: ::agentgen_runtime::spec::ParameterKind::String,
         },
-        ::agentgen_runtime::Parameter {
+        ::agentgen_runtime::spec::Parameter {
             name: "tags",
-            location: ::agentgen_runtime::ParameterLocation::Query,
-            kind: ::agentgen_runtime::ParameterKind::Strings,
+            location: ::agentgen_runtime::spec::ParameterLocation::Query,
+            kind: ::agentgen_runtime::spec::ParameterKind::Strings,
         },
-        ::agentgen_runtime::Parameter {
+        ::agentgen_runtime::spec::Parameter {
             name: "all",
-            location: ::agentgen_runtime::ParameterLocation::Query,
-            kind: ::agentgen_runtime::ParameterKind::Boolean,
+            location: ::agentgen_runtime::spec::ParameterLocation::Query,
+            kind: ::agentgen_runtime::spec::ParameterKind::Boolean,
         },
     ],
     input_schema: r#"{"type":"object"}"#,
     output_schema: r#"{"type":"object"}"#,
     output_example: r#"{"hits":[]}"#,
-    rate: ::core::option::Option::Some(::agentgen_runtime::Rate {
+    rate: ::core::option::Option::Some(::agentgen_runtime::spec::Rate {
         requests: 3,
         seconds: 60,
     }),
@@ -81,13 +81,13 @@ pub static SEARCH: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::Endpoi
 };
 
 /// `POST /v1/agents/desk/invoke`
-pub static INVOKE: ::agentgen_runtime::EndpointSpec = ::agentgen_runtime::EndpointSpec {
+pub static INVOKE: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::spec::EndpointSpec {
     name: "invoke",
     operation_id: "invokeDesk",
-    method: ::agentgen_runtime::Method::Post,
+    method: ::agentgen_runtime::spec::Method::Post,
     path: "/v1/agents/desk/invoke",
     stream: true,
-    handler: ::agentgen_runtime::Handler::Model,
+    handler: ::agentgen_runtime::spec::Handler::Model,
     retrieve: ::core::option::Option::None,
     roles: &[],
     parameters: &[],
@@ -201,8 +201,8 @@ pub struct ChatRequest {
     pub session_id: ::core::option::Option<::std::string::String>,
 }
 
-impl ::agentgen_runtime::Validate for ChatRequest {
-    fn validate(&self, v: &mut ::agentgen_runtime::Validator) {
+impl ::agentgen_runtime::schema::Validate for ChatRequest {
+    fn validate(&self, v: &mut ::agentgen_runtime::schema::Validator) {
         v.at("message", |v| {
             v.length(
                 &self.message,
@@ -244,8 +244,8 @@ pub struct ChatResponse {
     pub sure: ::core::option::Option<f64>,
 }
 
-impl ::agentgen_runtime::Validate for ChatResponse {
-    fn validate(&self, v: &mut ::agentgen_runtime::Validator) {
+impl ::agentgen_runtime::schema::Validate for ChatResponse {
+    fn validate(&self, v: &mut ::agentgen_runtime::schema::Validator) {
         v.at("reply", |v| {
             v.length(
                 &self.reply,
@@ -295,14 +295,14 @@ pub struct SearchRequest {
     pub all: bool,
 }
 
-impl ::agentgen_runtime::Validate for SearchRequest {
-    fn validate(&self, v: &mut ::agentgen_runtime::Validator) {
+impl ::agentgen_runtime::schema::Validate for SearchRequest {
+    fn validate(&self, v: &mut ::agentgen_runtime::schema::Validator) {
         v.at("shelf", |v| {
             v.integer(
                 self.shelf,
-                ::agentgen_runtime::IntegerBounds {
+                ::agentgen_runtime::schema::IntegerBounds {
                     minimum: ::core::option::Option::Some(1),
-                    ..::agentgen_runtime::IntegerBounds::NONE
+                    ..::agentgen_runtime::schema::IntegerBounds::NONE
                 },
             );
         });
@@ -323,6 +323,6 @@ pub struct SearchResponse {
     pub hits: ::std::vec::Vec<::std::string::String>,
 }
 
-impl ::agentgen_runtime::Validate for SearchResponse {
-    fn validate(&self, _: &mut ::agentgen_runtime::Validator) {}
+impl ::agentgen_runtime::schema::Validate for SearchResponse {
+    fn validate(&self, _: &mut ::agentgen_runtime::schema::Validator) {}
 }
