@@ -8,7 +8,7 @@ pub(crate) mod jwks;
 pub(crate) mod refresh_tokens;
 pub(crate) mod token_settings;
 
-pub use self::refresh_tokens::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Taken};
+pub use self::refresh_tokens::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Redeemed};
 pub use self::token_settings::{TokenClient, Tokens};
 
 use std::fmt;
@@ -22,7 +22,7 @@ use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
 
-use crate::auth::claims::{ALGORITHM, Caller, Refusal, SIGNATURE, admitted, bearer};
+use crate::auth::claims::{ALGORITHM, BearerError, Caller, SIGNATURE, admitted, bearer};
 use crate::auth::jwks::{Jwks, Missing};
 use crate::error::AgentError;
 
@@ -229,9 +229,9 @@ impl Auth {
     ///
     /// # Errors
     /// Why they are nobody's.
-    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
-        let token = bearer(headers).ok_or(Refusal::NoToken)?;
-        let unreadable = Refusal::Token("the token can't be read");
+    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, BearerError> {
+        let token = bearer(headers).ok_or(BearerError::Missing)?;
+        let unreadable = BearerError::Invalid("the token can't be read");
         if token.len() > LONGEST_TOKEN {
             return Err(unreadable);
         }
@@ -239,22 +239,22 @@ impl Auth {
         // RFC 7515, section 4.1.11: what is critical has to be understood, and nothing is.
         if header.crit.is_some() {
             let detail = "the token demands something that is not understood (`crit`)";
-            return Err(Refusal::Token(detail));
+            return Err(BearerError::Invalid(detail));
         }
         let fits = |check: &&Validation| check.algorithms.contains(&header.alg);
         let Some(check) = self.checks.iter().find(fits) else {
-            return Err(Refusal::Token(ALGORITHM));
+            return Err(BearerError::Invalid(ALGORITHM));
         };
         let set = match &self.keys {
             Keys::Secret(pair) => return admitted(token, &pair.check, check),
             Keys::Set(set) => set,
         };
         let found = set.find(header.alg, header.kid.as_deref()).await;
-        let keys = found.map_err(|Missing| Refusal::NoKeys)?;
-        let mut refusal = Refusal::Token("the token is signed with a key that is not known");
+        let keys = found.map_err(|Missing| BearerError::KeysUnavailable)?;
+        let mut refusal = BearerError::Invalid("the token is signed with a key that is not known");
         for key in keys {
             match admitted(token, &key.check, check) {
-                Err(Refusal::Token(SIGNATURE)) => refusal = Refusal::Token(SIGNATURE),
+                Err(BearerError::Invalid(SIGNATURE)) => refusal = BearerError::Invalid(SIGNATURE),
                 known => return known,
             }
         }

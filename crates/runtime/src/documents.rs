@@ -1,4 +1,4 @@
-//! The documents that agents search, cut into passages; the stores for them; search and citations.
+//! Documents that agents search: split into passages, embedded, stored, found and cited.
 //!
 //! Invariant: a collection is searched with the embedding model that its passages were embedded with, or not at all.
 
@@ -8,103 +8,101 @@ pub(crate) mod document_index;
 pub(crate) mod document_store;
 pub(crate) mod grounding;
 pub(crate) mod memory_documents;
-pub(crate) mod passage_filter;
 pub(crate) mod passage_search;
 pub(crate) mod qdrant;
 pub(crate) mod qdrant_wire;
 pub(crate) mod similarity;
 
-pub use self::document_store::{DocumentStore, Found, PassageQuery};
-pub use self::grounding::Retrieved;
+pub use self::document_store::{Condition, DocumentStore, PassageQuery, SearchResult};
+pub use self::grounding::Grounding;
 pub use self::memory_documents::MemoryDocuments;
-pub use self::passage_filter::Condition;
 pub use self::qdrant::{DocumentsSettings, Qdrant};
 pub use crate::embedding::embedding_settings::Embeddings;
 pub use crate::embedding::hashing_embedder::HashingEmbedder;
-pub use crate::embedding::{Embedder, Embedding, Purpose};
+pub use crate::embedding::{EmbedFuture, Embedder, Purpose};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::schema::formats::DateTime;
 
-/// A document.
+/// A document of a collection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// All but its text.
+    /// Everything except the text.
     #[serde(flatten)]
     pub head: DocumentHead,
     /// Plain text or Markdown.
     pub text: String,
 }
 
-/// What is known of a document besides its text; a search can be narrowed by it.
+/// A document without its text. Searches can filter by it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DocumentHead {
-    /// Its id, unique within its collection.
+    /// Unique within the collection.
     pub id: String,
-    /// Its title.
+    /// The title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Its language, as BCP 47 names it.
+    /// A language tag of BCP 47, as in `de-CH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// When its author changed it last.
+    /// The author's last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<DateTime>,
-    /// Whatever else is known of it: texts, numbers, true or false, and lists of such.
+    /// Other properties: strings, numbers, booleans, and arrays of them.
     #[serde(default)]
     pub metadata: Map<String, Value>,
 }
 
-/// A document in a list.
+/// A document in a listing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DocumentFacts {
-    /// All but its text.
+pub struct DocumentSummary {
+    /// Everything except the text.
     pub head: DocumentHead,
-    /// How many passages it has.
+    /// The number of its passages.
     pub passages: u32,
 }
 
-/// A document with its passages embedded, ready to be kept.
+/// A document with its embedded passages, as stores keep it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddedDocument {
     /// The document.
     pub document: Document,
-    /// What embedded it: passages of different models can't be compared.
+    /// The embedding model. Vectors of different models can't be compared.
     pub model: String,
-    /// Its passages in their order.
+    /// The passages, in the order of the text.
     pub passages: Vec<EmbeddedPassage>,
 }
 
-/// A passage of a document, and what a search compares.
+/// A passage with its vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddedPassage {
-    /// The heading it stands under, or else the title of the document.
+    /// The nearest heading above the passage, or else the document's title.
     pub title: Option<String>,
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// Its embedding, of length 1.
+    /// The embedding, of length 1.
     pub vector: Vec<f32>,
 }
 
-/// A passage that was found.
+/// A passage that a search found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Passage {
-    /// The document it is from.
+    /// The document that it is from.
     pub document: DocumentHead,
-    /// The how manieth of the document's passages it is, from 0 on.
+    /// The index among the document's passages, from 0.
     pub number: u32,
-    /// The heading it stands under, or else the title of the document.
+    /// The nearest heading above the passage, or else the document's title.
     pub title: Option<String>,
-    /// Its text.
+    /// The text.
     pub text: String,
-    /// How near it is to what was looked for: the cosine of the angle between the two, above 0 and at most 1.
+    /// The similarity with the query: the cosine of the angle between their vectors, above 0 and at most 1.
     pub score: f64,
 }
 
 impl Passage {
-    /// Its id, unique within its collection: the document's, `#` and the number.
+    /// An id that is unique within the collection: the document's id, `#` and the number, as in `handbook#3`.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}#{}", self.document.id, self.number)

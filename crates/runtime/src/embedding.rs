@@ -1,4 +1,6 @@
-//! Turns texts into vectors: by hashing words, or by an embedding model over HTTP.
+//! Embeds texts as vectors: by hashing their words, or with an embedding model over HTTP.
+//!
+//! Invariant: vectors are compared only with vectors of the same model name.
 
 pub(crate) mod embedding_settings;
 pub(crate) mod hashing_embedder;
@@ -10,37 +12,36 @@ use crate::error::AgentError;
 
 /// Embeds texts.
 pub trait Embedder: Send + Sync + 'static {
-    /// The name of the model. Vectors are only compared with others of the same name, so that anything that changes
-    /// them is part of it.
+    /// The name of the model. Everything that changes its vectors is part of the name.
     fn model(&self) -> &str;
 
-    /// How many numbers a vector has; `None` if only the vectors themselves tell.
+    /// The size of the vectors; `None` if it is known only from the vectors themselves.
     fn dimensions(&self) -> Option<u32>;
 
-    /// What a passage scores at least that a query finds, if nobody says otherwise: where chance alone brings texts a
-    /// little nearer, it is above that.
+    /// The default of the lowest score that a search returns. An embedder whose unrelated texts score above 0 by chance
+    /// returns more than that.
     fn min_score(&self) -> f64 {
         0.0
     }
 
-    /// The vectors of `texts`, one for each in the same order, all of the same size and of length 1. What has no
-    /// meaning at all may be all zeros.
+    /// One vector for each text, in the same order, all of the same size and of length 1. The vector of a text without any
+    /// words may be zero.
     ///
     /// # Errors
-    /// What the provider of the model says, as for [`Provider`](crate::model::Provider).
-    fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> Embedding<'a>;
+    /// Those of the model's provider, as for [`Provider`](crate::model::Provider).
+    fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> EmbedFuture<'a>;
 }
 
-/// Vectors on their way.
-pub type Embedding<'a> =
+/// The future of [`Embedder::embed`].
+pub type EmbedFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Vec<Vec<f32>>, AgentError>> + Send + 'a>>;
 
-/// What vectors are for: some models embed what is looked for otherwise than what is to be found.
+/// What a vector is for. Some models embed queries and documents differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Purpose {
-    /// To be found.
+    /// A text that is searched.
     #[default]
     Document,
-    /// To find.
+    /// A text to search for.
     Query,
 }

@@ -5,7 +5,6 @@
 pub(crate) mod circuit_breaker;
 pub(crate) mod handoff;
 pub(crate) mod model_call;
-pub(crate) mod outage;
 pub(crate) mod structured_output;
 pub(crate) mod tools;
 pub(crate) mod turn;

@@ -1,71 +1,82 @@
-//! What can go wrong while an agent runs, while a model answers, and while a service starts.
+//! The errors of a run ([`AgentError`]), of a model provider and of starting a service.
+//!
+//! Invariant: errors know no HTTP; [`problem`] alone maps them to statuses.
 
 pub(crate) mod problem;
 pub(crate) mod provider_error;
 pub(crate) mod start_error;
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::problem::Problem;
-use crate::error::provider_error::{ProviderError, ProviderFault};
+use crate::error::provider_error::{ProviderError, ProviderErrorKind};
 use crate::schema::validate::Violation;
 
-/// Why a run failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a run failed. Texts are sent to the caller, except for [`AgentError::Internal`].
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum AgentError {
-    /// 400: the request makes no sense.
+    /// The request makes no sense (HTTP 400).
     BadRequest(String),
-    /// 403: the caller may not do this.
+    /// The caller may not do this (403).
     Forbidden(String),
-    /// 404: there is no such thing.
+    /// It does not exist (404).
     NotFound(String),
-    /// 409: something else is going on that excludes it.
+    /// It conflicts with something that is in progress or was changed meanwhile (409).
     Conflict(String),
-    /// 422: the request is well formed, but breaks these rules.
+    /// The request breaks these rules of its schema (422).
     Invalid(Vec<Violation>),
-    /// 429: too much was asked for; after so many seconds it may be tried again.
-    RateLimited(u64),
-    /// 500: a fault of the service. The text goes to the log, never to the caller.
-    Internal(String),
-    /// 501: nobody has written this yet.
+    /// Too many requests (429).
+    RateLimited {
+        /// How long to wait before the next try.
+        retry_after: Duration,
+    },
+    /// A fault of the service (500). The cause is logged, and never sent.
+    Internal(Arc<dyn Error + Send + Sync>),
+    /// The endpoint has no handler yet (501).
     NotImplemented(String),
-    /// 502: the model's answer is not what its output schema demands.
-    BadAnswer(String),
-    /// 503: it can't be done now.
+    /// The model answered with nothing (502).
+    EmptyAnswer,
+    /// The model's answer ends before it is complete (502).
+    TruncatedAnswer(String),
+    /// The model's answer does not fit its output schema (502).
+    SchemaMismatch(String),
+    /// The run's budget of tokens or model calls ended before there was an answer (502).
+    BudgetExceeded(String),
+    /// The model declined to answer (502).
+    Refused,
+    /// It can't be done now (503).
     Unavailable(String),
-    /// 504: it took longer than it may.
+    /// It took too long (504).
     TimedOut(String),
-    /// 502, 503 or 504: the provider of the model failed, and this is how.
+    /// The model's provider failed (502, 503 or 504).
     Provider(ProviderError),
 }
 
-/// After how many seconds another try makes sense when something is not there.
-const RETRY_UNAVAILABLE: u64 = 5;
-
 impl AgentError {
-    /// 400, because of `detail`.
+    /// An [`AgentError::BadRequest`].
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::BadRequest(detail.into())
     }
 
-    /// 403, because of `detail`.
+    /// An [`AgentError::Forbidden`].
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::Forbidden(detail.into())
     }
 
-    /// 404, because of `detail`.
+    /// An [`AgentError::NotFound`].
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::NotFound(detail.into())
     }
 
-    /// 409, because of `detail`.
+    /// An [`AgentError::Conflict`].
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::Conflict(detail.into())
     }
 
-    /// 422, for one reason at one place (a JSON Pointer).
+    /// An [`AgentError::Invalid`] with one violation. `pointer` is a JSON Pointer into the request, as in `/limit`.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation {
             detail: detail.into(),
@@ -73,68 +84,49 @@ impl AgentError {
         }])
     }
 
-    /// 500; `cause` is logged and not sent.
-    pub fn internal(cause: impl fmt::Display) -> Self {
-        Self::Internal(cause.to_string())
+    /// An [`AgentError::Internal`] from an error or a text.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(Arc::from(cause.into()))
     }
 
-    /// 501, for an endpoint that is still to be written: `what` is its name.
-    pub fn not_implemented(what: impl fmt::Display) -> Self {
-        Self::NotImplemented(format!("{what} is not implemented yet"))
+    /// An [`AgentError::NotImplemented`] for an endpoint that is still to be written, as in `search_books`.
+    pub fn not_implemented(endpoint: impl fmt::Display) -> Self {
+        Self::NotImplemented(format!("{endpoint} is not implemented yet"))
     }
 
-    /// 503, because of `detail`.
+    /// An [`AgentError::Unavailable`].
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::Unavailable(detail.into())
     }
 
-    /// The HTTP status of this error.
+    /// How the provider failed; `None` for other errors.
     #[must_use]
-    pub const fn status(&self) -> u16 {
+    pub const fn provider_error_kind(&self) -> Option<ProviderErrorKind> {
         match self {
-            Self::BadRequest(_) => 400,
-            Self::Forbidden(_) => 403,
-            Self::NotFound(_) => 404,
-            Self::Conflict(_) => 409,
-            Self::Invalid(_) => 422,
-            Self::RateLimited(_) => 429,
-            Self::Internal(_) => 500,
-            Self::NotImplemented(_) => 501,
-            Self::BadAnswer(_) => 502,
-            Self::Unavailable(_) => 503,
-            Self::TimedOut(_) => 504,
-            Self::Provider(error) => error.fault.status(),
-        }
-    }
-
-    /// The kind of failure, if the provider of the model failed.
-    #[must_use]
-    pub const fn provider_fault(&self) -> Option<ProviderFault> {
-        match self {
-            Self::Provider(error) => Some(error.fault),
+            Self::Provider(error) => Some(error.kind),
             _ => None,
         }
     }
 
-    /// Whether a provider that fails so may well answer a little later.
+    /// Whether the same model call may succeed a little later.
     pub(crate) const fn is_transient(&self) -> bool {
         match self {
-            Self::Provider(error) => error.fault.is_transient(),
-            Self::RateLimited(_) | Self::Unavailable(_) => true,
+            Self::Provider(error) => error.kind.is_transient(),
+            Self::RateLimited { .. } | Self::Unavailable(_) => true,
             _ => false,
         }
     }
 
-    /// After how long whoever failed wants to be asked again, if that is known.
+    /// How long whoever failed asks to wait before the next try.
     pub(crate) const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Provider(error) => error.retry_after,
-            Self::RateLimited(seconds) => Some(Duration::from_secs(*seconds)),
+            Self::RateLimited { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
 
-    /// What kind of error this is, in one word for counters.
+    /// The value of the metrics label `kind`.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
@@ -142,33 +134,21 @@ impl AgentError {
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Invalid(_) => "invalid",
-            Self::RateLimited(_) => "rate_limited",
+            Self::RateLimited { .. } => "rate_limited",
             Self::Internal(_) => "internal",
             Self::NotImplemented(_) => "not_implemented",
-            Self::BadAnswer(_) => "bad_answer",
+            Self::EmptyAnswer => "empty_answer",
+            Self::TruncatedAnswer(_) => "truncated_answer",
+            Self::SchemaMismatch(_) => "schema_mismatch",
+            Self::BudgetExceeded(_) => "budget_exceeded",
+            Self::Refused => "refused",
             Self::Unavailable(_) => "unavailable",
             Self::TimedOut(_) => "timed_out",
-            Self::Provider(error) => error.fault.as_str(),
+            Self::Provider(error) => error.kind.as_str(),
         }
     }
 
-    /// What the caller is told of it.
-    #[must_use]
-    pub fn to_problem(&self) -> Problem {
-        let mut problem = Problem::new(self.status(), self.detail());
-        match self {
-            Self::Invalid(violations) => problem.errors.clone_from(violations),
-            Self::RateLimited(seconds) => problem.retry_after = Some(*seconds),
-            Self::Unavailable(_) => problem.retry_after = Some(RETRY_UNAVAILABLE),
-            Self::Provider(error) if error.fault.status() == 503 => {
-                let told = error.retry_after.map(whole_seconds);
-                problem.retry_after = Some(told.unwrap_or(RETRY_UNAVAILABLE));
-            }
-            _ => {}
-        }
-        problem
-    }
-
+    /// The text for the caller.
     fn detail(&self) -> String {
         match self {
             Self::BadRequest(detail)
@@ -176,23 +156,22 @@ impl AgentError {
             | Self::NotFound(detail)
             | Self::Conflict(detail)
             | Self::NotImplemented(detail)
-            | Self::BadAnswer(detail)
+            | Self::TruncatedAnswer(detail)
+            | Self::SchemaMismatch(detail)
+            | Self::BudgetExceeded(detail)
             | Self::Unavailable(detail)
             | Self::TimedOut(detail) => detail.clone(),
+            Self::EmptyAnswer => "the model's answer is empty".to_owned(),
+            Self::Refused => "the model declined to answer".to_owned(),
             Self::Provider(error) => error.to_string(),
             Self::Invalid(_) => "the request breaks the rules of its schema".to_owned(),
-            Self::RateLimited(seconds) => {
+            Self::RateLimited { retry_after } => {
+                let seconds = whole_seconds(*retry_after);
                 format!("too many requests; try again in {seconds} s")
             }
             Self::Internal(_) => "the service failed; its log says why".to_owned(),
         }
     }
-}
-
-/// At least one second, and never less than `duration`.
-fn whole_seconds(duration: Duration) -> u64 {
-    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
-    seconds.max(1)
 }
 
 impl From<ProviderError> for AgentError {
@@ -201,19 +180,34 @@ impl From<ProviderError> for AgentError {
     }
 }
 
+/// For logs: in contrast to the text for the caller, it names the cause of an internal error.
 impl fmt::Display for AgentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Internal(cause) => f.write_str(cause),
+            Self::Internal(cause) => cause.fmt(f),
             Self::Invalid(violations) => {
-                let told = violations
+                let lines = violations
                     .iter()
-                    .map(|v| format!("{}: {}", v.pointer, v.detail));
-                f.write_str(&told.collect::<Vec<_>>().join("; "))
+                    .map(|violation| format!("{}: {}", violation.pointer, violation.detail));
+                f.write_str(&lines.collect::<Vec<_>>().join("; "))
             }
             _ => f.write_str(&self.detail()),
         }
     }
 }
 
-impl std::error::Error for AgentError {}
+impl Error for AgentError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            // Its text is that of this error already.
+            Self::Internal(cause) => cause.source(),
+            _ => None,
+        }
+    }
+}
+
+/// For `Retry-After`: at least 1, and never less than `duration`.
+fn whole_seconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    seconds.max(1)
+}

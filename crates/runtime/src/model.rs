@@ -13,7 +13,7 @@ pub(crate) mod user_message;
 pub use self::catalog::Models;
 pub use self::echo::Echo;
 pub use self::provider_settings::{ProviderKind, ProviderSettings};
-pub use crate::error::provider_error::{ProviderError, ProviderFault};
+pub use crate::error::provider_error::{ProviderError, ProviderErrorKind};
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -22,82 +22,80 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::documents::grounding::Retrieved;
+use crate::documents::grounding::Grounding;
 use crate::error::AgentError;
 use crate::event::agent_event::{StopReason, Usage};
 use crate::schema::shape::resolved;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 
-/// Something that answers in place of an agent.
+/// Calls a model.
 pub trait Provider: Send + Sync + 'static {
-    /// The model that answers when an agent asks for `model`.
+    /// The full name of the model that answers for `model`, as in `anthropic:claude-sonnet-4-5`. `None` is the default.
     fn model(&self, model: Option<&str>) -> String;
 
-    /// Answers `request` piece by piece. The last chunk is [`Chunk::Done`]; an error ends the stream.
-    /// Dropping the stream stops the model. The engine tries a call that fails before its first chunk again, and has
-    /// the tools called: a provider does neither.
+    /// Streams the answer to `request`. The last chunk is [`Chunk::Done`]; an error ends the stream. Dropping the stream
+    /// stops the model. A provider neither retries nor calls tools: the engine does.
     fn answer(&self, request: &ModelRequest) -> ChunkStream;
 }
 
 /// The chunks of one answer.
 pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk, AgentError>> + Send>>;
 
-/// Everything a provider needs to answer.
+/// What a provider answers.
 #[derive(Debug, Clone)]
 pub struct ModelRequest {
-    /// The agent that answers.
+    /// The agent whose prompt is the system message.
     pub agent: &'static AgentSpec,
-    /// The endpoint whose output schema the answer must fit; `None` asks for free text.
+    /// The endpoint whose output schema the answer must fit; `None` for free text.
     pub endpoint: Option<&'static EndpointSpec>,
-    /// The model asked for, as [`AgentSpec::model`] has it.
+    /// As [`AgentSpec::model`]; a fallback replaces it.
     pub model: Option<&'static str>,
-    /// The conversation; its last message is the one to answer, with the passages to answer from.
+    /// The conversation. The last message is the one to answer, and contains the passages to answer from.
     pub messages: Vec<Message>,
-    /// Those passages, and what was asked without them; `None` where nothing is looked up.
-    pub retrieved: Option<Retrieved>,
-    /// The id of the conversation, where the answer has a place for it: it stands there, whatever a model says.
+    /// Those passages, and the message without them; `None` without retrieval.
+    pub grounding: Option<Grounding>,
+    /// The conversation's id, if the answer contains it. It overrides what the model writes there.
     pub session_id: Option<String>,
-    /// What the model did about that message so far, in order.
+    /// What the model has done about the last message so far, in order.
     pub steps: Vec<Step>,
-    /// The tools it may have called.
+    /// The tools that the model may call.
     pub tools: Vec<ToolDefinition>,
-    /// The most tokens the answer may have; `None` leaves it to the provider.
+    /// The limit of output tokens; `None` leaves it to the provider.
     pub max_tokens: Option<u64>,
 }
 
-/// The name of the tool whose input is the answer, where a provider has no other way to impose a schema.
-pub(crate) const ANSWER: &str = "final_answer";
-/// The longest name of a tool that all providers take.
-pub(crate) const LONGEST_NAME: usize = 64;
+/// The tool whose input is the answer, for providers without another way to demand a schema.
+pub(crate) const ANSWER_TOOL: &str = "final_answer";
+/// The longest tool name that all providers accept, in bytes.
+pub(crate) const MAX_TOOL_NAME: usize = 64;
 
 /// A piece of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chunk {
-    /// Some more text.
+    /// More text.
     Text(String),
-    /// The model wants a tool called, once it has ended.
+    /// A tool call, to be made once the answer has ended.
     ToolCall(ToolCall),
     /// The end.
     Done {
-        /// Why it ends. Tool calls before it show that it ends for their results.
+        /// Why the model stopped. After tool calls it is [`StopReason::EndTurn`].
         stop_reason: StopReason,
-        /// What it took; zeros where the provider does not say.
+        /// Zeros if the provider does not report usage.
         usage: Usage,
     },
 }
 
-/// What one side said in a conversation. This is also what a session keeps: the tools that were called on the way to
-/// an answer are forgotten with the turn.
+/// A message of a conversation, as sessions store it. Tool calls are not stored: they end with their turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who said it.
+    /// Who wrote it.
     pub role: Role,
-    /// What was said.
+    /// The text.
     pub text: String,
 }
 
-/// A side of a conversation.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -108,7 +106,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The name that providers and stored conversations have for it.
+    /// The name in provider protocols and stored conversations.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -117,60 +115,60 @@ impl Role {
     }
 }
 
-/// One thing a model did before it came to its answer.
+/// Something that a model did before its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// It had tools called.
-    Called {
-        /// What it said before; may be empty.
+    /// It called tools.
+    ToolCalls {
+        /// The text before the calls; may be empty.
         text: String,
         /// The calls, at least one.
         calls: Vec<ToolCall>,
-        /// What came out: one result for each call, in the same order.
+        /// One result for each call, in the same order.
         results: Vec<ToolResult>,
     },
-    /// It gave an answer that does not fit the output schema.
-    Refused {
+    /// Its answer did not fit the output schema.
+    SchemaMismatch {
         /// The answer.
         text: String,
-        /// What it is told of it.
-        objection: String,
+        /// The message that asks for a corrected answer.
+        correction: String,
     },
 }
 
-/// A tool as a model is told of it.
+/// A tool, as described to a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolDefinition {
     /// Its name.
     pub name: String,
-    /// What it does, and when to use it.
+    /// What the tool does, and when to use it.
     pub description: String,
-    /// JSON Schema of its input: an object.
+    /// JSON Schema of the input, of type `object`.
     pub input_schema: Value,
 }
 
-/// A model's wish to have a tool called.
+/// A tool call that a model asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
-    /// What the result is matched with; unique within an answer.
+    /// Connects the result with the call; unique within an answer.
     pub id: String,
     /// The tool's name.
     pub name: String,
-    /// The input. A text where the model wrote something that is not JSON.
+    /// The input; a JSON string if the model wrote invalid JSON.
     pub arguments: Value,
 }
 
-/// What came out of a tool call.
+/// The result of a tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolResult {
-    /// What the model is told: JSON, or the text of an error.
+    /// JSON, or the text of an error.
     pub text: String,
-    /// Whether the tool failed or was denied.
+    /// Whether the tool failed, or may not be called by this agent.
     pub is_error: bool,
 }
 
 impl ModelRequest {
-    /// What `agent` is asked by `messages`, with its prompt as the system message and without tools.
+    /// A request to `agent` in free text and without tools.
     #[must_use]
     pub fn new(agent: &'static AgentSpec, messages: Vec<Message>) -> Self {
         Self {
@@ -178,7 +176,7 @@ impl ModelRequest {
             endpoint: None,
             model: agent.model,
             messages,
-            retrieved: None,
+            grounding: None,
             session_id: None,
             steps: Vec::new(),
             tools: Vec::new(),
@@ -186,17 +184,18 @@ impl ModelRequest {
         }
     }
 
-    /// The system message: the agent's prompt, what the passages are, and what an answer must look like.
+    /// The system message: the prompt, the instructions for passages, and the output schema.
     #[must_use]
     pub fn system(&self) -> Cow<'static, str> {
         let prompt = self.agent.prompt;
         let Some(endpoint) = self.endpoint else {
             return Cow::Borrowed(prompt);
         };
-        let (mut passages, mut schema) = (String::new(), Cow::Borrowed(endpoint.output_schema));
-        if let Some(retrieved) = &self.retrieved {
-            passages = format!("\n\n{}", retrieved.instructions().trim_end());
-            if let Some(narrowed) = retrieved.output_schema() {
+        let mut passages = String::new();
+        let mut schema = Cow::Borrowed(endpoint.output_schema);
+        if let Some(grounding) = &self.grounding {
+            passages = format!("\n\n{}", grounding.instructions().trim_end());
+            if let Some(narrowed) = grounding.output_schema() {
                 schema = Cow::Owned(narrowed.to_string());
             }
         }
@@ -206,10 +205,9 @@ impl ModelRequest {
         ))
     }
 
-    /// The output schema, if there is one and it describes an object: only those can be imposed on a model.
-    /// Its root is no reference.
+    /// The output schema, if it describes an object: providers accept no other. The root is not a `$ref`.
     pub(crate) fn object_schema(&self) -> Option<Value> {
-        let narrowed = self.retrieved.as_ref().and_then(Retrieved::output_schema);
+        let narrowed = self.grounding.as_ref().and_then(Grounding::output_schema);
         let schema = match narrowed {
             Some(schema) => Cow::Borrowed(schema),
             None => Cow::Owned(serde_json::from_str(self.endpoint?.output_schema).ok()?),
@@ -226,7 +224,7 @@ impl ModelRequest {
     }
 }
 
-/// How many tokens a text of so many bytes is taken for: a quarter, rounded up. No tokenizer is asked.
+/// An estimate of the tokens in a text: a quarter of its bytes, rounded up.
 #[must_use]
 pub const fn estimated_tokens(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(4)

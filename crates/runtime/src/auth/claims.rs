@@ -19,13 +19,13 @@ pub(crate) struct Caller {
 
 /// Why nobody is let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum BearerError {
     /// There is no token.
-    NoToken,
+    Missing,
     /// The token is not good, for this reason.
-    Token(&'static str),
+    Invalid(&'static str),
     /// The keys to check it with are not there.
-    NoKeys,
+    KeysUnavailable,
 }
 
 impl Caller {
@@ -60,19 +60,19 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// Whom a token admits that is signed with `key` and passes `check`.
 ///
 /// # Errors
-/// [`Refusal::Token`], with [`SIGNATURE`] if another key may have signed it.
+/// [`BearerError::Invalid`], with [`SIGNATURE`] if another key may have signed it.
 pub(crate) fn admitted(
     token: &str,
     key: &DecodingKey,
     check: &Validation,
-) -> Result<Caller, Refusal> {
+) -> Result<Caller, BearerError> {
     let decoded = jsonwebtoken::decode::<Claims>(token, key, check);
     let claims = decoded
-        .map_err(|error| Refusal::Token(reason(error.kind())))?
+        .map_err(|error| BearerError::Invalid(reason(error.kind())))?
         .claims;
     if !(1..=LONGEST_SUBJECT).contains(&claims.sub.len()) {
         let detail = "the token's `sub` is empty or longer than 255 bytes";
-        return Err(Refusal::Token(detail));
+        return Err(BearerError::Invalid(detail));
     }
     Ok(Caller {
         subject: claims.sub,

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::auth::Auth;
-use crate::auth::refresh_tokens::{RefreshToken, RefreshTokens, Taken};
+use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
 use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
@@ -37,7 +37,7 @@ pub(crate) struct Issuer {
 
 /// What a client gets: the members of RFC 6749, section 5.1.
 #[derive(Serialize)]
-pub(crate) struct Granted {
+pub(crate) struct TokenResponse {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
@@ -45,13 +45,13 @@ pub(crate) struct Granted {
 }
 
 /// Why a client gets nothing.
-pub(crate) enum Denied {
+pub(crate) enum TokenError {
     /// There is no such client, or this is not its secret.
-    Client,
+    InvalidClient,
     /// The refresh token is not good, or not any longer.
-    Grant,
+    InvalidGrant,
     /// Something failed.
-    Failed(AgentError),
+    Internal(AgentError),
 }
 
 #[derive(Serialize)]
@@ -121,7 +121,11 @@ impl Issuer {
     }
 
     /// Tokens for a client that proves who it is.
-    pub(crate) async fn grant(&self, client: &str, secret: &str) -> Result<Granted, Denied> {
+    pub(crate) async fn grant(
+        &self,
+        client: &str,
+        secret: &str,
+    ) -> Result<TokenResponse, TokenError> {
         let given = hash(secret);
         // Whether the client or its secret is wrong shall not be told by how long the answer takes.
         let nobody = hash("");
@@ -133,32 +137,32 @@ impl Issuer {
                 let family = new_uuid_v7().to_string();
                 self.issue(name, &found.roles, family).await
             }
-            _ => Err(Denied::Client),
+            _ => Err(TokenError::InvalidClient),
         }
     }
 
     /// The next tokens for whoever has this one; it is used up by that. What the client may is what the settings say
     /// today.
-    pub(crate) async fn refresh(&self, token: &str) -> Result<Granted, Denied> {
-        let taken = self.kept.take(&named(token)).await;
-        match taken.map_err(Denied::Failed)? {
-            Taken::Fresh(token) => match self.tokens.clients.get(&token.subject) {
+    pub(crate) async fn refresh(&self, token: &str) -> Result<TokenResponse, TokenError> {
+        let taken = self.kept.redeem(&named(token)).await;
+        match taken.map_err(TokenError::Internal)? {
+            Redeemed::Fresh(token) => match self.tokens.clients.get(&token.subject) {
                 Some(client) => {
                     self.issue(&token.subject, &client.roles, token.family)
                         .await
                 }
-                None => Err(Denied::Grant),
+                None => Err(TokenError::InvalidGrant),
             },
-            Taken::Reused { family } => {
+            Redeemed::Reused { family } => {
                 tracing::warn!(
                     family,
                     "a refresh token came twice: all that followed it ends"
                 );
                 let revoked = self.kept.revoke_family(&family).await;
-                revoked.map_err(Denied::Failed)?;
-                Err(Denied::Grant)
+                revoked.map_err(TokenError::Internal)?;
+                Err(TokenError::InvalidGrant)
             }
-            Taken::Unknown => Err(Denied::Grant),
+            Redeemed::Unknown => Err(TokenError::InvalidGrant),
         }
     }
 
@@ -167,7 +171,7 @@ impl Issuer {
         client: &str,
         roles: &[String],
         family: String,
-    ) -> Result<Granted, Denied> {
+    ) -> Result<TokenResponse, TokenError> {
         let now = jsonwebtoken::get_current_timestamp();
         let expires_in = self.tokens.access_ttl.as_secs();
         let claims = Claims {
@@ -177,12 +181,12 @@ impl Issuer {
             exp: now.saturating_add(expires_in),
             jti: new_uuid_v7().to_string(),
         };
-        let access_token = self.auth.sign(claims).map_err(Denied::Failed)?;
-        let refresh_token = random().map_err(Denied::Failed)?;
+        let access_token = self.auth.sign(claims).map_err(TokenError::Internal)?;
+        let refresh_token = random().map_err(TokenError::Internal)?;
         let expires_at = SystemTime::now().checked_add(self.tokens.refresh_ttl);
         let expires_at = expires_at.ok_or_else(|| {
             let cause = "tokens.refresh_ttl is longer than time";
-            Denied::Failed(AgentError::internal(cause))
+            TokenError::Internal(AgentError::internal(cause))
         })?;
         let kept = RefreshToken {
             hash: named(&refresh_token),
@@ -191,8 +195,8 @@ impl Issuer {
             roles: roles.to_vec(),
             expires_at,
         };
-        self.kept.put(kept).await.map_err(Denied::Failed)?;
-        Ok(Granted {
+        self.kept.put(kept).await.map_err(TokenError::Internal)?;
+        Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
             expires_in,

@@ -16,11 +16,11 @@ pub trait RefreshTokens: Send + Sync + 'static {
     fn put(&self, token: RefreshToken) -> Stored<'_, ()>;
 
     /// Uses up the token with this hash: of any number of calls at once, in one process or in several, one is told
-    /// [`Taken::Fresh`].
+    /// [`Redeemed::Fresh`].
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
-    fn take<'a>(&'a self, hash: &'a str) -> Stored<'a, Taken>;
+    fn redeem<'a>(&'a self, hash: &'a str) -> Stored<'a, Redeemed>;
 
     /// Ends all tokens of `family`, those that are yet to be put too.
     ///
@@ -52,7 +52,7 @@ pub struct RefreshToken {
 
 /// What a token turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum Redeemed {
     /// Good, and used up now.
     Fresh(RefreshToken),
     /// Used up before, or its family was revoked: somebody may have stolen it.
@@ -152,21 +152,21 @@ impl RefreshTokens for MemoryRefreshTokens {
         Box::pin(ready(Ok(())))
     }
 
-    fn take<'a>(&'a self, hash: &'a str) -> Stored<'a, Taken> {
+    fn redeem<'a>(&'a self, hash: &'a str) -> Stored<'a, Redeemed> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.tokens.get(hash).cloned();
         let taken = match found {
-            Some((token, _)) if token.expires_at <= SystemTime::now() => Taken::Unknown,
-            Some((token, used)) if used || kept.is_revoked(&token.family) => Taken::Reused {
+            Some((token, _)) if token.expires_at <= SystemTime::now() => Redeemed::Unknown,
+            Some((token, used)) if used || kept.is_revoked(&token.family) => Redeemed::Reused {
                 family: token.family,
             },
             Some((token, _)) => {
                 if let Some((_, used)) = kept.tokens.get_mut(hash) {
                     *used = true;
                 }
-                Taken::Fresh(token)
+                Redeemed::Fresh(token)
             }
-            None => Taken::Unknown,
+            None => Redeemed::Unknown,
         };
         Box::pin(ready(Ok(taken)))
     }

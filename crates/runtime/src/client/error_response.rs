@@ -1,4 +1,4 @@
-//! What a provider says when it does not answer: statuses, error documents, and when to come again.
+//! Error responses of providers: statuses, error documents and `Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,94 +6,97 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::error::provider_error::ProviderFault;
+use crate::error::provider_error::ProviderErrorKind;
 
-/// The longest name of an error that is taken for one, in bytes.
-const LONGEST_KIND: usize = 64;
+/// A longer `code` is a message in the wrong place, and may quote the prompt.
+const MAX_CODE_BYTES: usize = 64;
+/// The longest wait that a provider can ask for: adding more to an instant could overflow.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(365 * 86_400);
 
-/// What a provider says against a request, in an answer of its own or in a stream.
+/// The error that a provider reports, in an error response or in an event of a stream.
 #[derive(Debug, Default)]
-pub(crate) struct Complaint {
-    /// The name that the provider has for it.
-    pub(crate) kind: String,
-    /// The provider's own words.
+pub(crate) struct ProviderMessage {
+    /// The provider's code, as in `insufficient_quota`; empty if there is none.
+    pub(crate) code: String,
+    /// The provider's message; empty if there is none.
     pub(crate) message: String,
 }
 
-/// Why an answer can't be used.
+/// Why a response is not an answer.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    /// What kind of failure it is.
-    pub(crate) fault: ProviderFault,
-    /// What the provider says.
-    pub(crate) complaint: Complaint,
+pub(crate) struct ResponseError {
+    pub(crate) kind: ProviderErrorKind,
+    pub(crate) message: ProviderMessage,
 }
 
-impl Failure {
-    /// An answer that does not follow its own format: `why` is for the log.
-    pub(crate) fn broken(why: impl ToString) -> Self {
+impl ResponseError {
+    /// A response that does not follow its protocol. `reason` is logged, and must not quote the response.
+    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
         Self {
-            fault: ProviderFault::Broken,
-            complaint: Complaint {
-                kind: why.to_string(),
+            kind: ProviderErrorKind::Broken,
+            message: ProviderMessage {
+                code: reason.into(),
                 message: String::new(),
             },
         }
     }
 }
 
-/// A name that a provider has for an error; anything else under that key is left out.
-fn named(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
-    let is_name = text.len() <= LONGEST_KIND && text.chars().all(is_plain);
-    if is_name { text } else { "" }.to_owned()
-}
-
-/// What a provider says in a document that holds an `error`; several servers have just a text there.
-pub(crate) fn complaint(document: Value) -> Complaint {
-    let error = document.get("error").unwrap_or(&document);
-    let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
-    let message = text("message").or_else(|| error.as_str().map(str::to_owned));
-    Complaint {
-        kind: named(&text("code").or_else(|| text("type")).unwrap_or_default()),
-        message: message.unwrap_or_default(),
+/// Reads `{"error": {"code", "type", "message"}}`; several servers send `{"error": "message"}`.
+pub(crate) fn parse_error_body(document: &Value) -> ProviderMessage {
+    let error = document.get("error").unwrap_or(document);
+    let text = |key: &str| error.get(key).and_then(Value::as_str);
+    let code = text("code").or_else(|| text("type"));
+    ProviderMessage {
+        code: code
+            .filter(|code| is_code(code))
+            .unwrap_or_default()
+            .to_owned(),
+        message: text("message")
+            .or_else(|| error.as_str())
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 
-/// What a status means; a spent account looks like a rate limit to some.
-pub(crate) fn fault(status: StatusCode, kind: &str) -> ProviderFault {
+fn is_code(text: &str) -> bool {
+    let is_code_char = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    text.len() <= MAX_CODE_BYTES && text.chars().all(is_code_char)
+}
+
+/// The kind of failure behind a status. OpenAI answers 429 with `insufficient_quota` when the account has no credit:
+/// that does not pass with time.
+pub(crate) fn kind_of_status(status: StatusCode, code: &str) -> ProviderErrorKind {
     match status.as_u16() {
-        _ if kind == "insufficient_quota" => ProviderFault::Denied,
-        401..=403 => ProviderFault::Denied,
-        408 | 504 => ProviderFault::TimedOut,
-        429 => ProviderFault::RateLimited,
-        500.. => ProviderFault::Overloaded,
-        _ => ProviderFault::Rejected,
+        _ if code == "insufficient_quota" => ProviderErrorKind::Denied,
+        401..=403 => ProviderErrorKind::Denied,
+        408 | 504 => ProviderErrorKind::TimedOut,
+        429 => ProviderErrorKind::RateLimited,
+        500.. => ProviderErrorKind::Overloaded,
+        _ => ProviderErrorKind::Rejected,
     }
 }
 
-/// More than a year is a year: what is added to a moment must not lead past the end of time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 86_400);
-
-/// `Retry-After` of RFC 9110, in seconds or as a date, and the finer `retry-after-ms` that some send beside it.
+/// `Retry-After` of RFC 9110 (seconds, or a date), or the more exact `retry-after-ms` that some providers add.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    told(headers, now).map(|pause| pause.min(LONGEST_PAUSE))
+    let pause = parse_retry_after(headers, now)?;
+    Some(pause.min(MAX_RETRY_AFTER))
 }
 
-fn told(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn parse_retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok());
     if let Some(milliseconds) = milliseconds {
         return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
     }
-    let told = text("retry-after")?;
-    if let Ok(seconds) = told.parse::<f64>() {
+    let text = text("retry-after")?;
+    if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let then = chrono::DateTime::parse_from_rfc2822(told).ok()?.timestamp();
+    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    let date = Duration::from_secs(u64::try_from(date.timestamp()).ok()?);
     let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let then = Duration::from_secs(u64::try_from(then).ok()?);
-    Some(then.saturating_sub(now))
+    Some(date.saturating_sub(now))
 }
 
 #[cfg(test)]

@@ -1,29 +1,31 @@
-//! Reads server-sent events: the format of <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
+//! Decodes server-sent events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
+//!
+//! Only `data` is kept: providers repeat the event's type in it.
 
 use std::collections::VecDeque;
 
-/// The largest event that is read, in bytes.
-const LARGEST_EVENT: usize = 8 * 1024 * 1024;
+const MAX_EVENT_BYTES: usize = 8 * 1024 * 1024;
 
-/// One event: its data, whose JSON says what kind it is.
-pub(crate) type Data = String;
-
-/// Takes bytes as they come, and gives the data of whole events.
+/// Takes bytes in pieces of any size, and returns the data of complete events.
 #[derive(Debug, Default)]
-pub(crate) struct EventReader {
+pub(crate) struct SseDecoder {
+    /// The bytes of the current line.
     line: Vec<u8>,
+    /// The `data` lines of the current event.
     data: Option<String>,
-    began: bool,
+    /// Whether the first line has ended; it may start with a byte order mark.
+    has_line: bool,
+    /// Whether the last byte was `\r`: a following `\n` belongs to the same line end.
     after_return: bool,
-    ready: VecDeque<Data>,
+    ready: VecDeque<String>,
 }
 
-/// An event is larger than any that makes sense.
+/// An event exceeds [`MAX_EVENT_BYTES`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-impl EventReader {
-    /// Takes some more bytes.
+impl SseDecoder {
+    /// Adds bytes.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         for &byte in bytes {
             let after_return = std::mem::replace(&mut self.after_return, byte == b'\r');
@@ -33,22 +35,22 @@ impl EventReader {
                 _ => self.line.push(byte),
             }
         }
-        let held = self.line.len() + self.data.as_ref().map_or(0, String::len);
-        if held > LARGEST_EVENT {
+        let buffered = self.line.len() + self.data.as_ref().map_or(0, String::len);
+        if buffered > MAX_EVENT_BYTES {
             return Err(TooLarge);
         }
         Ok(())
     }
 
-    /// The next whole event.
-    pub(crate) fn next(&mut self) -> Option<Data> {
+    /// The data of the next complete event.
+    pub(crate) fn next(&mut self) -> Option<String> {
         self.ready.pop_front()
     }
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let mut line = line.as_slice();
-        if !std::mem::replace(&mut self.began, true) {
+        if !std::mem::replace(&mut self.has_line, true) {
             line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         }
         if line.is_empty() {
@@ -73,10 +75,10 @@ impl EventReader {
 
 #[cfg(test)]
 mod tests {
-    use super::EventReader;
+    use super::SseDecoder;
 
     fn read(pieces: &[&[u8]]) -> Vec<String> {
-        let mut reader = EventReader::default();
+        let mut reader = SseDecoder::default();
         for piece in pieces {
             assert_eq!(reader.feed(piece), Ok(()));
         }
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn an_event_without_end_is_refused() {
-        let mut reader = EventReader::default();
+        let mut reader = SseDecoder::default();
         let piece = vec![b'x'; 1024 * 1024];
         assert!((0..9).any(|_| reader.feed(&piece).is_err()));
     }

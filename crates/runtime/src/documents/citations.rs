@@ -1,27 +1,58 @@
-//! The citations of an answer: which there may be, and what becomes of those that a model made.
+//! Citations in answers: restricts the output schema to the passages at hand, then checks and completes what the model
+//! cited.
+//!
+//! Example: an output schema with `citations: [{ id, title?, quote? }]` or `citations: [string]`.
+
+use std::fmt;
 
 use serde_json::{Map, Value, json};
 
 use crate::documents::Passage;
 use crate::schema::shape::resolved;
 
-/// The property of an output schema that holds citations.
+/// The property of the output schema.
 pub(crate) const CITATIONS: &str = "citations";
-/// How much of a passage is quoted where nobody chose the words, in characters.
-const LONGEST_QUOTE: usize = 160;
+/// The length of a quote that is made without a model, in characters.
+const MAX_MADE_QUOTE: usize = 160;
 
-/// An output schema that says which passages may be cited; the root is no reference. `None` if it has no citations.
-pub(crate) fn narrowed(schema: &Value, passages: &[Passage]) -> Option<Value> {
-    let form = Form::of(schema)?;
+/// Why the citations of an answer are wrong. Its text goes back to the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CitationError {
+    /// The id is not that of a given passage. `pointer` is a JSON Pointer into the answer.
+    UnknownPassage { pointer: String, id: String },
+    /// The passage does not contain the quote.
+    Misquoted { pointer: String, id: String },
+}
+
+impl fmt::Display for CitationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownPassage { pointer, id } => {
+                write!(f, "{pointer}: `{id}` is no id of a passage that was given")
+            }
+            Self::Misquoted { pointer, id } => {
+                write!(
+                    f,
+                    "{pointer}: the passage `{id}` does not contain these words"
+                )
+            }
+        }
+    }
+}
+
+/// The output schema with the ids of `passages` as the only ones that can be cited. The root is not a `$ref`. `None` if the
+/// schema has no citations.
+pub(crate) fn restrict_to_passages(schema: &Value, passages: &[Passage]) -> Option<Value> {
+    let shape = CitationShape::of(schema)?;
     let ids = passages.iter().map(Passage::id).collect::<Vec<_>>();
-    let mut citations = form.citations.clone();
+    let mut citations = shape.citations.clone();
     if ids.is_empty() {
         citations.insert("maxItems".to_owned(), 0.into());
         citations.shift_remove("minItems");
     } else {
         let choice = json!({ "type": "string", "enum": ids });
-        let mut items = form.items.clone();
-        match form.fields {
+        let mut items = shape.items.clone();
+        match shape.fields {
             Some(fields) => {
                 let mut fields = fields.clone();
                 fields.insert("id".to_owned(), choice);
@@ -43,41 +74,41 @@ pub(crate) fn narrowed(schema: &Value, passages: &[Passage]) -> Option<Value> {
     Some(root.into())
 }
 
-/// Checks the citations of an answer, gives them the titles of their passages, and takes away quotes that are none.
+/// Checks the citations of an answer, sets their titles, and removes optional quotes that the passage does not contain.
 ///
 /// # Errors
-/// What is wrong, for the model: a passage is cited that was not given.
-pub(crate) fn settle(
+/// A citation of a passage that is not in `passages`, or a required quote that the passage does not contain.
+pub(crate) fn resolve_citations(
     schema: &Value,
     passages: &[Passage],
     answer: &mut Value,
-) -> Result<(), String> {
-    let (Some(form), Some(citations)) = (Form::of(schema), answer.get_mut(CITATIONS)) else {
+) -> Result<(), CitationError> {
+    let (Some(shape), Some(citations)) = (CitationShape::of(schema), answer.get_mut(CITATIONS))
+    else {
         return Ok(());
     };
     for (index, citation) in citations.as_array_mut().into_iter().flatten().enumerate() {
-        let (id, place) = match form.fields {
+        let (id, suffix) = match shape.fields {
             Some(_) => (&citation["id"], "/id"),
             None => (&*citation, ""),
         };
         let Some(id) = id.as_str().map(str::to_owned) else {
-            // What has another shape does not fit the schema, which is said elsewhere.
+            // Another type does not fit the schema, which is reported when the value is parsed.
             continue;
         };
         let Some(passage) = passages.iter().find(|passage| passage.id() == id) else {
-            return Err(format!(
-                "/{CITATIONS}/{index}{place}: `{id}` is no id of a passage that was given"
-            ));
+            let pointer = format!("/{CITATIONS}/{index}{suffix}");
+            return Err(CitationError::UnknownPassage { pointer, id });
         };
-        let (Some(fields), Value::Object(citation)) = (form.fields, citation) else {
+        let (Some(fields), Value::Object(citation)) = (shape.fields, citation) else {
             continue;
         };
-        // A title is a passage's or, where there has to be one, its document's name; never one that the model made up.
+        // The title is the passage's. Without one, a required title is the document's id, never the model's invention.
         match &passage.title {
             Some(title) if fields.contains_key("title") => {
                 citation.insert("title".to_owned(), title.as_str().into());
             }
-            None if form.requires("title") => {
+            None if shape.requires("title") => {
                 let name = passage.document.id.as_str();
                 citation.insert("title".to_owned(), name.into());
             }
@@ -87,61 +118,63 @@ pub(crate) fn settle(
             }
         }
         let quote = citation.get("quote").and_then(Value::as_str);
-        let is_quote = quote.is_none_or(|quote| plain(&passage.text).contains(&plain(quote)));
-        if !is_quote && !form.requires("quote") {
+        let is_quote = quote
+            .is_none_or(|quote| normalize_spaces(&passage.text).contains(&normalize_spaces(quote)));
+        if !is_quote && !shape.requires("quote") {
             citation.shift_remove("quote");
         } else if !is_quote {
-            return Err(format!(
-                "/{CITATIONS}/{index}/quote: these words do not stand in the passage `{id}`"
-            ));
+            let pointer = format!("/{CITATIONS}/{index}/quote");
+            return Err(CitationError::Misquoted { pointer, id });
         }
     }
     Ok(())
 }
 
-/// Citations of the first of the passages, made without a model; `example` has what else a citation needs. `None` if
-/// the schema has no citations, or some that can't be made up.
-pub(crate) fn made_up(
+/// Citations of the first passages, for [`Echo`](crate::model::echo::Echo). Other required properties are copied from
+/// `example`. `None` if the schema has no citations, or if a required property is missing from the example.
+pub(crate) fn sample_citations(
     schema: &Value,
     passages: &[Passage],
     example: Option<&Value>,
 ) -> Option<Value> {
-    let form = Form::of(schema)?;
-    let most = form.citations.get("maxItems").and_then(Value::as_u64);
-    let most = usize::try_from(most.unwrap_or(3)).unwrap_or(3).min(3);
-    let cited = passages.iter().take(most).map(|passage| {
-        let Some(fields) = form.fields else {
+    let shape = CitationShape::of(schema)?;
+    let max = shape.citations.get("maxItems").and_then(Value::as_u64);
+    let count = usize::try_from(max.unwrap_or(3)).unwrap_or(3).min(3);
+    let cited = passages.iter().take(count).map(|passage| {
+        let Some(fields) = shape.fields else {
             return Some(passage.id().into());
         };
         let example = example.and_then(|example| example[0].as_object());
         let mut citation = example.cloned().unwrap_or_default();
         citation.insert("id".to_owned(), passage.id().into());
         if let Some(quote) = fields.get("quote") {
-            let most = resolved(schema, quote)["maxLength"].as_u64();
-            let most = most.and_then(|most| usize::try_from(most).ok());
-            let most = most.unwrap_or(LONGEST_QUOTE).min(LONGEST_QUOTE);
-            let quote = passage.text.chars().take(most).collect::<String>();
+            let max = resolved(schema, quote)["maxLength"].as_u64();
+            let max = max.and_then(|max| usize::try_from(max).ok());
+            let max = max.unwrap_or(MAX_MADE_QUOTE).min(MAX_MADE_QUOTE);
+            let quote = passage.text.chars().take(max).collect::<String>();
             citation.insert("quote".to_owned(), quote.into());
         }
         if let (Some(title), true) = (&passage.title, fields.contains_key("title")) {
             citation.insert("title".to_owned(), title.as_str().into());
         }
-        let is_whole = form.required().all(|key| citation.contains_key(key));
-        is_whole.then_some(Value::Object(citation))
+        let is_complete = shape.required().all(|key| citation.contains_key(key));
+        is_complete.then_some(Value::Object(citation))
     });
     cited.collect::<Option<Vec<_>>>().map(Value::from)
 }
 
-/// How an output schema writes citations.
-struct Form<'a> {
+/// The citations of an output schema.
+struct CitationShape<'a> {
+    /// The schema of the array.
     citations: &'a Map<String, Value>,
+    /// The schema of one citation.
     items: &'a Map<String, Value>,
-    /// The properties of a citation that is an object with an id; `None` if the ids themselves are the citations.
+    /// The properties of a citation, if it is an object with an `id`; `None` if it is the id itself.
     fields: Option<&'a Map<String, Value>>,
 }
 
-impl<'a> Form<'a> {
-    /// `None` if there are no citations, or what is called so is something else.
+impl<'a> CitationShape<'a> {
+    /// `None` if the property `citations` is missing or has another shape.
     fn of(schema: &'a Value) -> Option<Self> {
         let root = resolved(schema, schema);
         let citations = resolved(schema, root.get("properties")?.get(CITATIONS)?);
@@ -169,7 +202,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// A text in which every space is one space.
-fn plain(text: &str) -> String {
+/// The text with every run of white space as one space.
+fn normalize_spaces(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

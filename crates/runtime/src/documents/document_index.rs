@@ -1,50 +1,47 @@
-//! The documents of a service: split and embedded when they are put, looked up by what they say.
+//! Indexes and searches documents: splits and embeds them when they are stored, embeds each query.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::documents::chunking::{Section, split};
-use crate::documents::document_store::{DocumentStore, Found, PassageQuery};
-use crate::documents::passage_filter::Condition;
+use crate::documents::document_store::Condition;
+use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::{Document, EmbeddedDocument, EmbeddedPassage, Passage};
 use crate::embedding::{Embedder, Purpose};
 use crate::error::AgentError;
 use crate::spec::agent_spec::AgentSpec;
 use crate::telemetry::metrics::Metrics;
 
-/// How much of a text is looked for, in characters: a model of embeddings refuses what is longer than it reads.
-const LONGEST_QUERY: usize = 4_000;
-/// How many passages are embedded for one request at most: headings can make many of a short text.
-const MOST_PASSAGES: usize = 8_192;
+/// In characters; the rest of a query is ignored. Embedding models refuse texts that are longer than their context.
+const MAX_QUERY: usize = 4_000;
+/// Passages in one `put`: a short text can have many headings.
+const MAX_PASSAGES: usize = 8_192;
 
-/// The documents of a service, and what embeds them.
-pub(crate) struct Library {
-    /// Where the documents are.
+/// The document store of a service with its embedder.
+pub(crate) struct DocumentIndex {
     pub(crate) store: Arc<dyn DocumentStore>,
     embedder: Arc<dyn Embedder>,
-    /// What a passage scores at least to be found.
+    /// Passages with a lower score are not found.
     min_score: f64,
     metrics: Arc<Metrics>,
-    /// Collections, each with the one model that all in it is embedded by.
-    of_one_model: Mutex<BTreeSet<(String, String)>>,
+    /// Pairs of collection and model: all documents of the collection were embedded by the model when it was checked.
+    /// This process removes a pair when it stores a document of another model.
+    verified_collections: Mutex<BTreeSet<(String, String)>>,
 }
 
-/// What is looked for.
-pub(crate) struct Lookup<'a> {
-    /// The collection.
+/// A search in one collection.
+pub(crate) struct PassageSearch<'a> {
     pub(crate) collection: &'a str,
-    /// What the passages are to be about.
     pub(crate) query: &'a str,
-    /// What their documents have to fulfil.
+    /// Conditions on the documents, all of which must hold.
     pub(crate) filter: Vec<Condition>,
-    /// How many at most.
     pub(crate) limit: u32,
-    /// Whether all that there are have to be counted.
+    /// Whether to count all matches, beyond the limit too.
     pub(crate) count: bool,
 }
 
-impl Library {
-    /// Documents in `store`, embedded by `embedder`; `min_score` is said instead of the embedder's own.
+impl DocumentIndex {
+    /// An index over `store`. `min_score` overrides the embedder's own.
     pub(crate) fn new(
         store: Arc<dyn DocumentStore>,
         embedder: Arc<dyn Embedder>,
@@ -56,16 +53,16 @@ impl Library {
             min_score: min_score.unwrap_or_else(|| embedder.min_score()),
             embedder,
             metrics,
-            of_one_model: Mutex::default(),
+            verified_collections: Mutex::default(),
         }
     }
 
-    /// The model that embeds.
+    /// The embedding model.
     pub(crate) fn model(&self) -> &str {
         self.embedder.model()
     }
 
-    /// Puts documents into a collection, all of them or none, and says how many passages each has.
+    /// Splits, embeds and stores documents, all of them or none. Returns the number of passages of each.
     pub(crate) async fn put(
         &self,
         collection: &str,
@@ -74,23 +71,25 @@ impl Library {
         let split = documents.iter().map(|document| split(&document.text));
         let split = split.collect::<Vec<_>>();
         let passages = split.iter().map(Vec::len).sum::<usize>();
-        if passages > MOST_PASSAGES {
-            let why = format!(
-                "must come to {MOST_PASSAGES} passages at most, and comes to {passages}: put fewer of them at a time, \
+        if passages > MAX_PASSAGES {
+            let detail = format!(
+                "must come to {MAX_PASSAGES} passages at most, and comes to {passages}: put fewer of them at a time, \
                  with fewer headings"
             );
-            return Err(AgentError::invalid("/documents", why));
+            return Err(AgentError::invalid("/documents", detail));
         }
         let texts = documents
             .iter()
             .zip(&split)
             .flat_map(|(document, sections)| {
                 let title = document.head.title.as_deref();
-                sections.iter().map(move |section| embedded(title, section))
+                sections
+                    .iter()
+                    .map(move |section| text_to_embed(title, section))
             });
         let texts = texts.collect::<Vec<_>>();
         let vectors = self.embed(&texts, Purpose::Document).await?;
-        let model = self.model_of(&vectors);
+        let model = self.stored_model(&vectors);
         let mut vectors = vectors.into_iter();
         let counts = split.iter().map(Vec::len).collect();
         let embedded = documents
@@ -114,14 +113,14 @@ impl Library {
                 }
             });
         self.store.put(collection, embedded.collect()).await?;
-        self.of_one_model()
-            .retain(|(known, other)| known != collection || *other == model);
+        self.verified_collections()
+            .retain(|(verified, by)| verified != collection || *by == model);
         Ok(counts)
     }
 
-    /// What is kept as the model of these vectors: where only they tell their size, with it, since the name may come to
-    /// stand for another model.
-    fn model_of(&self, vectors: &[Vec<f32>]) -> String {
+    /// The model name that is stored with vectors. If the settings don't give the size of vectors, the name includes it: a
+    /// provider may put another model behind the same name.
+    fn stored_model(&self, vectors: &[Vec<f32>]) -> String {
         let model = self.model();
         match (self.embedder.dimensions(), vectors.first()) {
             (None, Some(vector)) => format!("{model}/{}", vector.len()),
@@ -129,15 +128,15 @@ impl Library {
         }
     }
 
-    fn of_one_model(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
-        let known = self.of_one_model.lock();
-        known.unwrap_or_else(PoisonError::into_inner)
+    fn verified_collections(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        let verified = self.verified_collections.lock();
+        verified.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The vectors of texts, one for each.
+    /// One vector for each text.
     ///
     /// # Errors
-    /// What the embedder says, and 500 if it gives another number of vectors, or some of different sizes.
+    /// Those of the embedder, and an internal error if the number of vectors is wrong or their sizes differ.
     pub(crate) async fn embed(
         &self,
         texts: &[String],
@@ -153,44 +152,55 @@ impl Library {
             Err(error) => self.metrics.embedding_failed(model, error.kind()),
         }
         let vectors = embedded?;
-        let is_even = vectors.windows(2).all(|two| two[0].len() == two[1].len());
-        match vectors.len() == texts.len() && is_even {
-            true => Ok(vectors),
-            false => Err(AgentError::Internal(format!(
-                "the embedder `{model}` gave {} vectors for {} texts{}",
-                vectors.len(),
-                texts.len(),
-                if is_even { "" } else { ", of different sizes" }
-            ))),
+        let is_uniform = vectors.windows(2).all(|two| two[0].len() == two[1].len());
+        if vectors.len() == texts.len() && is_uniform {
+            return Ok(vectors);
         }
+        Err(AgentError::internal(format!(
+            "the embedder `{model}` gave {} vectors for {} texts{}",
+            vectors.len(),
+            texts.len(),
+            if is_uniform {
+                ""
+            } else {
+                ", of different sizes"
+            }
+        )))
     }
 
-    /// The passages that are nearest to a query. One that says nothing finds nothing.
+    /// The passages that are most similar to a query. A blank query finds nothing.
     ///
     /// # Errors
-    /// What the store and the embedder say, and 503 while something is in the collection that another model embedded.
-    pub(crate) async fn search(&self, lookup: Lookup<'_>) -> Result<Found, AgentError> {
-        let Lookup {
+    /// Those of the store and the embedder, and [`AgentError::Unavailable`] while the collection has documents of another
+    /// embedding model.
+    pub(crate) async fn search(
+        &self,
+        search: PassageSearch<'_>,
+    ) -> Result<SearchResult, AgentError> {
+        let PassageSearch {
             collection,
             query,
             filter,
             limit,
             count,
-        } = lookup;
+        } = search;
         if query.trim().is_empty() {
             let total = count.then_some(0);
-            return Ok(Found {
+            return Ok(SearchResult {
                 total,
-                ..Found::default()
+                ..SearchResult::default()
             });
         }
-        let query = [query.chars().take(LONGEST_QUERY).collect()];
+        let query = [query.chars().take(MAX_QUERY).collect()];
         let mut vectors = self.embed(&query, Purpose::Query).await?;
-        let model = self.model_of(&vectors);
-        self.refuse_others(collection, &model).await?;
+        let model = self.stored_model(&vectors);
+        let Some(vector) = vectors.pop() else {
+            return Err(AgentError::internal("the embedder gave no vector"));
+        };
+        self.verify_model(collection, &model).await?;
         let query = PassageQuery {
             model,
-            vector: vectors.pop().unwrap_or_default(),
+            vector,
             filter,
             min_score: self.min_score,
             limit,
@@ -199,74 +209,71 @@ impl Library {
         self.store.search(collection, &query).await
     }
 
-    /// The passages of an agent's documents that are nearest to a query.
+    /// The passages of an agent's documents that are most similar to a query.
     ///
     /// # Errors
-    /// As [`Library::search`], and 500 for an agent without documents.
+    /// As [`DocumentIndex::search`], and an internal error for an agent without documents.
     pub(crate) async fn passages(
         &self,
         agent: &AgentSpec,
         query: &str,
         limit: u32,
     ) -> Result<Vec<Passage>, AgentError> {
-        let lookup = Lookup {
+        let search = PassageSearch {
             collection: collection(agent)?,
             query,
             filter: Vec::new(),
             limit,
             count: false,
         };
-        Ok(self.search(lookup).await?.passages)
+        Ok(self.search(search).await?.passages)
     }
 
-    /// Refuses to search a collection in which something can't be found any more, because another model embedded it:
-    /// an answer without it would look like a whole one. A collection where nothing else is left is not looked through
-    /// again until something else is put.
-    async fn refuse_others(&self, collection: &str, model: &str) -> Result<(), AgentError> {
-        let known = (collection.to_owned(), model.to_owned());
-        if self.of_one_model().contains(&known) {
+    /// Fails if `collection` has documents of another embedding model. They can't be found, and an answer without them
+    /// would look complete.
+    async fn verify_model(&self, collection: &str, model: &str) -> Result<(), AgentError> {
+        let pair = (collection.to_owned(), model.to_owned());
+        if self.verified_collections().contains(&pair) {
             return Ok(());
         }
         if !self.store.has_others(collection, model).await? {
-            self.of_one_model().insert(known);
+            self.verified_collections().insert(pair);
             return Ok(());
         }
-        let why = format!(
+        let detail = format!(
             "the collection `{collection}` has documents that another model than `{model}` embedded: they have to be \
              put again, or deleted"
         );
-        tracing::error!(collection, model, "{why}");
-        Err(AgentError::unavailable(why))
+        tracing::error!(collection, model, "{detail}");
+        Err(AgentError::unavailable(detail))
     }
 }
 
-/// What is embedded of a passage: what it stands under is a part of what it says, a line for each title.
-fn embedded(title: Option<&str>, section: &Section) -> String {
+/// The text that is embedded for a passage: the document's title and the headings, one a line, then the passage.
+fn text_to_embed(title: Option<&str>, section: &Section) -> String {
     let mut titles = section
         .headings
         .iter()
         .map(String::as_str)
         .collect::<Vec<_>>();
-    // As a rule, the first heading is the title.
+    // The first heading of a document is often its title.
     if let Some(title) = title.filter(|title| titles.first() != Some(title)) {
         titles.insert(0, title);
     }
-    match titles.is_empty() {
-        true => section.text.clone(),
-        false => format!("{}\n\n{}", titles.join("\n"), section.text),
+    if titles.is_empty() {
+        return section.text.clone();
     }
+    format!("{}\n\n{}", titles.join("\n"), section.text)
 }
 
 /// The collection of an agent's documents.
 ///
 /// # Errors
-/// 500 for an agent without: the generator lets no such agent look anything up.
+/// An internal error for an agent without documents, which the generator never lets search.
 pub(crate) fn collection(agent: &AgentSpec) -> Result<&'static str, AgentError> {
     let documents = agent.documents.ok_or_else(|| {
         let slug = agent.slug;
-        AgentError::internal(format!(
-            "the agent `{slug}` looks something up, and has no documents"
-        ))
+        AgentError::internal(format!("the agent `{slug}` has no documents to search"))
     });
     Ok(documents?.collection)
 }

@@ -1,71 +1,123 @@
-//! What keeps documents has to be able to do.
+//! The document store's interface: [`DocumentStore`], its queries and filters.
 
 use std::future::ready;
 
-use crate::documents::passage_filter::Condition;
-use crate::documents::{Document, DocumentFacts, EmbeddedDocument, Passage};
+use serde_json::Value;
+
+use crate::documents::{Document, DocumentHead, DocumentSummary, EmbeddedDocument, Passage};
+use crate::schema::formats::DateTime;
 use crate::session::session_store::Stored;
 
-/// Keeps documents in collections, and finds their passages. A collection is there as soon as something is in it. All
-/// methods fail with 503 if the store can't be reached, and with 500 for what should not happen.
+/// Stores documents in collections and finds their passages. A collection exists while it has documents.
 pub trait DocumentStore: Send + Sync + 'static {
-    /// Puts documents into a collection, all of them or none, as if one after the other. A document takes the place of
-    /// the one that has its id, with all passages of it.
+    /// Stores documents, all of them or none, in this order. A document replaces the one with the same id, and all its
+    /// passages.
     fn put<'a>(&'a self, collection: &'a str, documents: Vec<EmbeddedDocument>) -> Stored<'a, ()>;
 
-    /// The document of this id, and how many passages it has.
+    /// The document with this id, and the number of its passages.
     fn document<'a>(
         &'a self,
         collection: &'a str,
         id: &'a str,
     ) -> Stored<'a, Option<(Document, u32)>>;
 
-    /// At most `limit` documents in an order of the store's own, from behind the one with the id `after` on, whether
-    /// that is still there or not.
+    /// At most `limit` documents after the one with the id `after`, which need not exist any more. The order is stable and
+    /// up to the store.
     fn list<'a>(
         &'a self,
         collection: &'a str,
         after: Option<&'a str>,
         limit: u32,
-    ) -> Stored<'a, Vec<DocumentFacts>>;
+    ) -> Stored<'a, Vec<DocumentSummary>>;
 
-    /// Removes the document of this id, and says whether there was one.
+    /// Deletes the document with this id. Returns whether it existed.
     fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool>;
 
-    /// The passages that are nearest to a query.
-    fn search<'a>(&'a self, collection: &'a str, query: &'a PassageQuery) -> Stored<'a, Found>;
+    /// The passages that are most similar to a query.
+    fn search<'a>(
+        &'a self,
+        collection: &'a str,
+        query: &'a PassageQuery,
+    ) -> Stored<'a, SearchResult>;
 
-    /// Whether there are documents in the collection that another model than this one embedded.
+    /// Whether the collection has documents of an embedding model other than `model`.
     fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool>;
 
-    /// Whether the store can be used: asks it something that costs little.
+    /// A cheap request, for readiness: fails if the store can't be used.
     fn check(&self) -> Stored<'_, ()> {
         Box::pin(ready(Ok(())))
     }
 }
 
-/// What is looked for.
+/// An embedded query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PassageQuery {
-    /// The model that embedded it. Passages that another one embedded are left out.
+    /// The model that embedded the query. Passages of other models are not found.
     pub model: String,
-    /// Its embedding, of length 1.
+    /// The embedding of the query, of length 1.
     pub vector: Vec<f32>,
-    /// What the documents have to fulfil, each of it.
+    /// Conditions on the documents, all of which must hold.
     pub filter: Vec<Condition>,
-    /// What a passage scores at least. One that does not score above 0 is never found.
+    /// The lowest score. Passages with a score of 0 or less are never found.
     pub min_score: f64,
-    /// How many passages are wanted at most.
+    /// The greatest number of passages.
     pub limit: u32,
-    /// Whether all that there are have to be counted.
+    /// Whether to count all matches, beyond the limit too.
     pub count: bool,
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Found {
-    /// The passages that score enough, the nearest first; among equals by document and number.
+pub struct SearchResult {
+    /// The best passages first; equal scores are ordered by document id and number.
     pub passages: Vec<Passage>,
-    /// How many there are, those beyond the limit included, if they were to be counted.
+    /// The number of all matches, if [`PassageQuery::count`] is set.
     pub total: Option<u64>,
+}
+
+/// A condition on a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// `updated_at` is later. A document without it does not match.
+    UpdatedAfter(DateTime),
+    /// `updated_at` is earlier. A document without it does not match.
+    UpdatedBefore(DateTime),
+    /// The named property is one of these strings, numbers and booleans; of an array, one entry is. The names are
+    /// `document` (the id), `title`, `language`, and those of the metadata.
+    OneOf(String, Vec<Value>),
+}
+
+impl Condition {
+    /// Whether `document` fulfils the condition.
+    #[must_use]
+    pub fn matches(&self, document: &DocumentHead) -> bool {
+        match self {
+            Self::UpdatedAfter(moment) => document.updated_at.is_some_and(|at| at > *moment),
+            Self::UpdatedBefore(moment) => document.updated_at.is_some_and(|at| at < *moment),
+            Self::OneOf(name, values) => {
+                let has_text = |text: &str| values.iter().any(|value| value == text);
+                match name.as_str() {
+                    "document" => has_text(&document.id),
+                    "title" => document.title.as_deref().is_some_and(has_text),
+                    "language" => document.language.as_deref().is_some_and(has_text),
+                    _ => document.metadata.get(name).is_some_and(|property| {
+                        let entries = property
+                            .as_array()
+                            .map_or(std::slice::from_ref(property), Vec::as_slice);
+                        entries
+                            .iter()
+                            .any(|entry| values.iter().any(|value| is_equal(entry, value)))
+                    }),
+                }
+            }
+        }
+    }
+}
+
+/// Numbers are equal if their values are, as JSON Schema has it: 5 and 5.0.
+fn is_equal(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
 }

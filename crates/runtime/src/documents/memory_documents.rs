@@ -1,16 +1,16 @@
-//! Documents kept in memory: gone with the process.
+//! The document store in memory.
 
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
-use crate::documents::document_store::{DocumentStore, Found, PassageQuery};
+use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::similarity::{Entry, Index};
-use crate::documents::{Document, DocumentFacts, EmbeddedDocument};
+use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::session::session_store::Stored;
 
-/// A [`DocumentStore`] in memory.
+/// A [`DocumentStore`] in memory; its documents are lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemoryDocuments {
     collections: RwLock<BTreeMap<String, Collection>>,
@@ -23,7 +23,7 @@ struct Collection {
 }
 
 impl MemoryDocuments {
-    /// What `read` finds in a collection; nothing in one that is not there.
+    /// The default for a collection that does not exist.
     fn read<T: Default>(&self, collection: &str, read: impl FnOnce(&Collection) -> T) -> T {
         let collections = self
             .collections
@@ -51,15 +51,15 @@ fn count(entry: &Entry) -> u32 {
 
 impl DocumentStore for MemoryDocuments {
     fn put<'a>(&'a self, collection: &'a str, documents: Vec<EmbeddedDocument>) -> Stored<'a, ()> {
-        self.change(collection, |kept| {
+        self.change(collection, |collection| {
             for EmbeddedDocument {
                 document: Document { head, text },
                 model,
                 passages,
             } in documents
             {
-                kept.texts.insert(head.id.clone(), text);
-                kept.index.put(Entry {
+                collection.texts.insert(head.id.clone(), text);
+                collection.index.put(Entry {
                     head,
                     model,
                     passages,
@@ -74,9 +74,9 @@ impl DocumentStore for MemoryDocuments {
         collection: &'a str,
         id: &'a str,
     ) -> Stored<'a, Option<(Document, u32)>> {
-        at_once(self.read(collection, |kept| {
-            let entry = kept.index.get(id)?;
-            let (head, text) = (entry.head.clone(), kept.texts.get(id)?.clone());
+        at_once(self.read(collection, |collection| {
+            let entry = collection.index.get(id)?;
+            let (head, text) = (entry.head.clone(), collection.texts.get(id)?.clone());
             Some((Document { head, text }, count(entry)))
         }))
     }
@@ -86,13 +86,13 @@ impl DocumentStore for MemoryDocuments {
         collection: &'a str,
         after: Option<&'a str>,
         limit: u32,
-    ) -> Stored<'a, Vec<DocumentFacts>> {
+    ) -> Stored<'a, Vec<DocumentSummary>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        at_once(self.read(collection, |kept| {
-            let ids = kept.texts.range::<str, _>((from, Bound::Unbounded));
+        at_once(self.read(collection, |collection| {
+            let ids = collection.texts.range::<str, _>((from, Bound::Unbounded));
             let listed = ids.take(limit as usize).filter_map(|(id, _)| {
-                let entry = kept.index.get(id)?;
-                Some(DocumentFacts {
+                let entry = collection.index.get(id)?;
+                Some(DocumentSummary {
                     head: entry.head.clone(),
                     passages: count(entry),
                 })
@@ -102,20 +102,26 @@ impl DocumentStore for MemoryDocuments {
     }
 
     fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool> {
-        at_once(self.change(collection, |kept| {
-            kept.texts.remove(id);
-            kept.index.remove(id)
+        at_once(self.change(collection, |collection| {
+            collection.texts.remove(id);
+            collection.index.remove(id)
         }))
     }
 
-    fn search<'a>(&'a self, collection: &'a str, query: &'a PassageQuery) -> Stored<'a, Found> {
-        let found = self.read(collection, |kept| Some(kept.index.search(query)));
+    fn search<'a>(
+        &'a self,
+        collection: &'a str,
+        query: &'a PassageQuery,
+    ) -> Stored<'a, SearchResult> {
+        let found = self.read(collection, |collection| {
+            Some(collection.index.search(query))
+        });
         at_once(found.unwrap_or_else(|| Index::default().search(query)))
     }
 
     fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool> {
-        at_once(self.read(collection, |kept| {
-            kept.index.entries().any(|entry| entry.model != model)
+        at_once(self.read(collection, |collection| {
+            collection.index.entries().any(|entry| entry.model != model)
         }))
     }
 }

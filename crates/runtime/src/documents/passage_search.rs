@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::documents::passage_filter::Condition;
+use crate::documents::document_store::Condition;
 use crate::documents::similarity::json;
 use crate::documents::{DocumentHead, Passage};
 use crate::embedding::Purpose;
@@ -16,7 +16,7 @@ const HIGHEST_LIMIT: u64 = 100;
 
 /// What a search endpoint is asked.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Search {
+pub(crate) struct SearchRequest {
     /// What the passages are to be about.
     pub(crate) query: String,
     /// How many at most.
@@ -25,7 +25,7 @@ pub(crate) struct Search {
     pub(crate) filter: Vec<Condition>,
 }
 
-impl Search {
+impl SearchRequest {
     /// Reads a request under the input schema of its endpoint. A property that is null, or a list without entries, asks
     /// for nothing.
     ///
@@ -156,7 +156,7 @@ fn property(passage: &Passage, name: &str) -> Option<Value> {
 
 /// What an embed endpoint is asked.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Texts {
+pub(crate) struct EmbedRequest {
     /// The texts.
     pub(crate) texts: Vec<String>,
     /// What they are embedded for.
@@ -165,7 +165,7 @@ pub(crate) struct Texts {
     is_one: bool,
 }
 
-impl Texts {
+impl EmbedRequest {
     /// Reads a request.
     ///
     /// # Errors

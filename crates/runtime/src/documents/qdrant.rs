@@ -1,31 +1,30 @@
-//! Documents in Qdrant, a vector database: <https://qdrant.tech/documentation/>.
+//! The document store in Qdrant, a vector database: <https://qdrant.tech/documentation/>.
 //!
-//! A passage is a point. What puts documents goes in batches, whose parts Qdrant takes one after the other: it is no
-//! transaction, and who searches meanwhile may find old and new passages of one document.
+//! A passage is a point. Documents are stored in batches, whose operations Qdrant applies one after the other. It has no
+//! transactions: a search meanwhile may find old and new passages of one document.
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
 use crate::client;
-use crate::documents::document_store::{DocumentStore, Found, PassageQuery};
-use crate::documents::passage_filter::Condition;
+use crate::documents::document_store::{Condition, DocumentStore, PassageQuery, SearchResult};
 use crate::documents::qdrant_wire::{
-    KEY, MOST_POINTS, Wire, first_passages, head, of_others, operations, passage, passages_from,
-    point_id, score, searched,
+    API_KEY_HEADER, MAX_POINTS, QdrantClient, first_passages, head, operations, other_models,
+    passage, passages_from, point_id, score, search_filter,
 };
 use crate::documents::similarity;
-use crate::documents::{Document, DocumentFacts, EmbeddedDocument};
+use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::secret::Secret;
 use crate::session::session_store::Stored;
 
-/// The settings.
+/// Settings, as diagnostics name them.
 pub(crate) const URL: &str = "documents.url";
 pub(crate) const API_KEY: &str = "documents.api_key";
-/// What a search is narrowed by, and what kind it is: those get an index.
-const INDEXED: [(&str, &str); 5] = [
+/// The payload fields that are filtered by, with the kind of their index.
+const INDEXED_FIELDS: [(&str, &str); 5] = [
     ("document", "keyword"),
     ("number", "integer"),
     ("model", "keyword"),
@@ -43,13 +42,13 @@ pub struct DocumentsSettings {
 }
 
 /// A [`DocumentStore`] in Qdrant.
-pub struct Qdrant(Wire);
+pub struct Qdrant(QdrantClient);
 
 impl Qdrant {
-    /// The server in `settings`; nothing is sent to it yet. A collection is made when something is put into it.
+    /// A store on the server of the settings. Nothing is sent yet. Collections are created when they are first used.
     ///
     /// # Errors
-    /// A [`StartError::Setting`] for an address that is none, or a key that can't be sent.
+    /// A [`StartError::Setting`] for an invalid address or key.
     pub fn open(settings: &DocumentsSettings) -> Result<Self, StartError> {
         Self::new(settings).map_err(|(key, detail)| StartError::setting(key, detail))
     }
@@ -57,29 +56,33 @@ impl Qdrant {
     /// As [`Qdrant::open`].
     ///
     /// # Errors
-    /// The setting that is wrong, and why; never a key.
+    /// The setting, and what is wrong with it; never a key.
     pub(crate) fn new(settings: &DocumentsSettings) -> Result<Self, (&'static str, String)> {
-        let wrong = |detail: &str| (URL, detail.to_owned());
+        let invalid = |detail: &str| (URL, detail.to_owned());
         let url = Url::parse(&settings.url).ok();
         let base = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| wrong("is no address such as http://127.0.0.1:6333"))?;
+        let base = base.ok_or_else(|| invalid("is not an address like http://127.0.0.1:6333"))?;
         if base.password().is_some() || !base.username().is_empty() {
-            return Err(wrong(
-                "must hold no name or password: documents.api_key is for the key",
+            return Err(invalid(
+                "must not contain a name or password: the key belongs in documents.api_key",
             ));
         }
         if base.query().is_some() || base.fragment().is_some() {
-            return Err(wrong("must hold nothing behind its path"));
+            return Err(invalid("must end with its path"));
         }
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.api_key {
             let value = client::sensitive(key.expose());
-            let value = value.ok_or((API_KEY, "holds what no HTTP header can".to_owned()))?;
-            headers.insert(KEY, value);
+            let value = value.ok_or((
+                API_KEY,
+                "has characters that an HTTP header can't have".to_owned(),
+            ))?;
+            headers.insert(API_KEY_HEADER, value);
         }
         let client = client::client();
-        let client = client.map_err(|error| (URL, format!("no client can be made: {error}")))?;
-        Ok(Self(Wire {
+        let client =
+            client.map_err(|error| (URL, format!("the HTTP client can't be created: {error}")))?;
+        Ok(Self(QdrantClient {
             client,
             base,
             headers,
@@ -93,55 +96,55 @@ impl Qdrant {
         body: Value,
     ) -> Result<Option<Value>, AgentError> {
         let path = [&["collections", collection, "points"], operation].concat();
-        self.0.ask(Method::POST, &path, Some(body)).await
+        self.0.request(Method::POST, &path, Some(body)).await
     }
 
-    /// Makes the collection if it isn't there.
+    /// Creates the collection if it does not exist.
     ///
     /// # Errors
-    /// 500 if it is there and takes other vectors.
-    async fn ensure(&self, collection: &str, size: usize) -> Result<(), AgentError> {
-        if self.is_there(collection, size).await? {
+    /// An internal error if it exists with vectors of another size or distance.
+    async fn ensure_collection(&self, collection: &str, size: usize) -> Result<(), AgentError> {
+        if self.collection_exists(collection, size).await? {
             return Ok(());
         }
         let path = ["collections", collection];
         let body = json!({ "vectors": { "size": size, "distance": "Cosine" } });
-        let made = self.0.ask(Method::PUT, &path, Some(body)).await;
-        // Somebody else may have made it in between.
-        if made.is_err() && self.is_there(collection, size).await? {
+        let created = self.0.request(Method::PUT, &path, Some(body)).await;
+        // Another process may have created it in between.
+        if created.is_err() && self.collection_exists(collection, size).await? {
             return Ok(());
         }
-        made?;
-        for (name, kind) in INDEXED {
+        created?;
+        for (name, kind) in INDEXED_FIELDS {
             let path = ["collections", collection, "index"];
             let body = json!({ "field_name": name, "field_schema": kind });
-            self.0.ask(Method::PUT, &path, Some(body)).await?;
+            self.0.request(Method::PUT, &path, Some(body)).await?;
         }
         Ok(())
     }
 
-    async fn is_there(&self, collection: &str, size: usize) -> Result<bool, AgentError> {
+    async fn collection_exists(&self, collection: &str, size: usize) -> Result<bool, AgentError> {
         let path = ["collections", collection];
-        let Some(facts) = self.0.ask(Method::GET, &path, None).await? else {
+        let Some(info) = self.0.request(Method::GET, &path, None).await? else {
             return Ok(false);
         };
-        let vectors = &facts["config"]["params"]["vectors"];
-        let (has, distance) = (vectors["size"].as_u64(), vectors["distance"].as_str());
-        if has == Some(size as u64) && distance == Some("Cosine") {
+        let vectors = &info["config"]["params"]["vectors"];
+        let (actual_size, distance) = (vectors["size"].as_u64(), vectors["distance"].as_str());
+        if actual_size == Some(size as u64) && distance == Some("Cosine") {
             return Ok(true);
         }
-        let has = match (has, distance) {
+        let actual = match (actual_size, distance) {
             (Some(size), Some(distance)) => format!("{size} dimensions and distance {distance}"),
             _ => "vectors of another kind".to_owned(),
         };
-        Err(AgentError::Internal(format!(
-            "the collection `{collection}` in the document store has {has}, and embeddings.model gives vectors of \
+        Err(AgentError::internal(format!(
+            "the collection `{collection}` in the document store has {actual}, and embeddings.model gives vectors of \
              {size} dimensions for distance Cosine: remove the collection and put its documents again, or set \
              embeddings.model and embeddings.dimensions to what it has"
         )))
     }
 
-    /// The nearest points, as Qdrant tells them; nothing if there is no such collection.
+    /// The nearest points as JSON; none if the collection does not exist.
     async fn nearest(
         &self,
         collection: &str,
@@ -151,23 +154,24 @@ impl Qdrant {
     ) -> Result<Vec<Value>, AgentError> {
         let body = json!({
             "query": similarity::json(&query.vector),
-            "filter": searched(&query.model, &query.filter),
+            "filter": search_filter(&query.model, &query.filter),
             "limit": limit,
             "with_payload": with_payload,
             "params": { "exact": true },
         });
         let answer = match self.post(collection, &["query"], body).await {
             Err(error @ AgentError::Internal(_)) => {
-                // It may be refused because of its size, which is said better than Qdrant does.
-                self.is_there(collection, query.vector.len()).await?;
+                // If the vector's size is wrong, this says so more clearly than Qdrant does.
+                self.collection_exists(collection, query.vector.len())
+                    .await?;
                 return Err(error);
             }
             answer => answer?,
         };
-        Ok(listed(answer.unwrap_or_default()["points"].take()))
+        Ok(into_array(answer.unwrap_or_default()["points"].take()))
     }
 
-    async fn change(&self, collection: &str, operations: Vec<Value>) -> Result<(), AgentError> {
+    async fn apply(&self, collection: &str, operations: Vec<Value>) -> Result<(), AgentError> {
         let body = json!({ "operations": operations });
         match self.post(collection, &["batch"], body).await? {
             Some(_) => Ok(()),
@@ -181,30 +185,34 @@ impl Qdrant {
         Ok(answer.unwrap_or_default()["count"].as_u64().unwrap_or(0))
     }
 
-    async fn find(&self, collection: &str, query: &PassageQuery) -> Result<Found, AgentError> {
-        let is_any = |condition: &Condition| matches!(condition, Condition::OneOf(_, values) if values.is_empty());
-        if query.filter.iter().any(is_any) || query.limit == 0 && !query.count {
+    async fn find(
+        &self,
+        collection: &str,
+        query: &PassageQuery,
+    ) -> Result<SearchResult, AgentError> {
+        let matches_nothing = |condition: &Condition| matches!(condition, Condition::OneOf(_, values) if values.is_empty());
+        if query.filter.iter().any(matches_nothing) || query.limit == 0 && !query.count {
             let total = query.count.then_some(0);
-            return Ok(Found {
+            return Ok(SearchResult {
                 total,
-                ..Found::default()
+                ..SearchResult::default()
             });
         }
         let limit = u64::from(query.limit.max(1));
         let fields = json!({ "exclude": ["body"] });
         let mut nearest = self.nearest(collection, query, limit, fields).await?;
-        let is_all = (nearest.len() as u64) < limit;
+        let has_all = (nearest.len() as u64) < limit;
         let passages = nearest
             .iter_mut()
             .filter_map(|point| passage(point, query.min_score).transpose());
         let mut passages = passages.collect::<Result<Vec<_>, _>>()?;
         let total = match query.count {
             false => None,
-            true if is_all || passages.len() < nearest.len() => Some(passages.len() as u64),
+            true if has_all || passages.len() < nearest.len() => Some(passages.len() as u64),
             true => {
-                let filter = searched(&query.model, &query.filter);
-                let most = self.count(collection, filter).await?.max(1);
-                let all = self.nearest(collection, query, most, false.into()).await?;
+                let filter = search_filter(&query.model, &query.filter);
+                let max = self.count(collection, filter).await?.max(1);
+                let all = self.nearest(collection, query, max, false.into()).await?;
                 let scored = all
                     .iter()
                     .filter(|point| score(point, query.min_score).is_some());
@@ -216,11 +224,11 @@ impl Qdrant {
             b.score.total_cmp(&a.score).then_with(by_place)
         });
         passages.truncate(query.limit as usize);
-        Ok(Found { passages, total })
+        Ok(SearchResult { passages, total })
     }
 }
 
-fn listed(points: Value) -> Vec<Value> {
+fn into_array(points: Value) -> Vec<Value> {
     match points {
         Value::Array(points) => points,
         _ => Vec::new(),
@@ -235,17 +243,17 @@ impl DocumentStore for Qdrant {
             let Some(size) = sizes.max() else {
                 return Ok(());
             };
-            self.ensure(collection, size).await?;
+            self.ensure_collection(collection, size).await?;
             let (mut batch, mut size) = (Vec::new(), 0);
             for (points, operation) in documents.iter().flat_map(operations) {
-                if size + points > MOST_POINTS {
-                    self.change(collection, std::mem::take(&mut batch)).await?;
+                if size + points > MAX_POINTS {
+                    self.apply(collection, std::mem::take(&mut batch)).await?;
                     size = 0;
                 }
                 batch.push(operation);
                 size += points;
             }
-            self.change(collection, batch).await
+            self.apply(collection, batch).await
         })
     }
 
@@ -257,7 +265,7 @@ impl DocumentStore for Qdrant {
         Box::pin(async move {
             let body = json!({ "ids": [point_id(id, 0)], "with_payload": true });
             let found = self.post(collection, &[], body).await?;
-            let Some(mut point) = found.map(listed).and_then(|mut found| found.pop()) else {
+            let Some(mut point) = found.map(into_array).and_then(|mut found| found.pop()) else {
                 return Ok(None);
             };
             let payload = &mut point["payload"];
@@ -272,9 +280,9 @@ impl DocumentStore for Qdrant {
         collection: &'a str,
         after: Option<&'a str>,
         limit: u32,
-    ) -> Stored<'a, Vec<DocumentFacts>> {
+    ) -> Stored<'a, Vec<DocumentSummary>> {
         Box::pin(async move {
-            // The order is that of the points, and the place where to go on is a part of it.
+            // Qdrant orders by point id, and starts a page at `offset`.
             let last = after.map(|id| point_id(id, 0));
             let body = json!({
                 "filter": first_passages(),
@@ -283,15 +291,15 @@ impl DocumentStore for Qdrant {
                 "with_payload": ["head", "passages"],
             });
             let page = self.post(collection, &["scroll"], body).await?;
-            let points = listed(page.unwrap_or_default()["points"].take());
+            let points = into_array(page.unwrap_or_default()["points"].take());
             let points = points
                 .into_iter()
                 .filter(|point| last.is_none() || point["id"].as_str() != last.as_deref());
-            let facts = points.take(limit as usize).map(|mut point| {
+            let summaries = points.take(limit as usize).map(|mut point| {
                 let (head, passages) = head(&mut point["payload"])?;
-                Ok(DocumentFacts { head, passages })
+                Ok(DocumentSummary { head, passages })
             });
-            facts.collect()
+            summaries.collect()
         })
     }
 
@@ -307,17 +315,21 @@ impl DocumentStore for Qdrant {
         })
     }
 
-    fn search<'a>(&'a self, collection: &'a str, query: &'a PassageQuery) -> Stored<'a, Found> {
+    fn search<'a>(
+        &'a self,
+        collection: &'a str,
+        query: &'a PassageQuery,
+    ) -> Stored<'a, SearchResult> {
         Box::pin(self.find(collection, query))
     }
 
     fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool> {
-        Box::pin(async move { Ok(self.count(collection, of_others(model)).await? > 0) })
+        Box::pin(async move { Ok(self.count(collection, other_models(model)).await? > 0) })
     }
 
     fn check(&self) -> Stored<'_, ()> {
         Box::pin(async move {
-            self.0.ask(Method::GET, &["collections"], None).await?;
+            self.0.request(Method::GET, &["collections"], None).await?;
             Ok(())
         })
     }

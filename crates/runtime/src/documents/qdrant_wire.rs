@@ -1,4 +1,4 @@
-//! What is said to Qdrant, over its REST API: <https://api.qdrant.tech/api-reference>.
+//! Requests and payloads of Qdrant's REST API: <https://api.qdrant.tech/api-reference>.
 
 use std::time::Duration;
 
@@ -7,37 +7,34 @@ use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::{Value, json};
 
-use crate::documents::passage_filter::Condition;
+use crate::documents::document_store::Condition;
 use crate::documents::similarity;
 use crate::documents::{Document, DocumentHead, EmbeddedDocument, Passage};
 use crate::error::AgentError;
 
-/// How long the server may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How many points are sent at a time, so that even the largest vectors stay below the 32 MB that Qdrant takes.
-pub(crate) const MOST_POINTS: usize = 256;
-/// How much of an error's text is logged, in characters.
-const LONGEST_MESSAGE: usize = 300;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Points in one request. Even with the largest vectors, it stays below Qdrant's limit of 32 MB.
+pub(crate) const MAX_POINTS: usize = 256;
+/// In characters.
+const MAX_LOGGED_MESSAGE: usize = 300;
 
-/// A server, and how it is asked.
-pub(crate) struct Wire {
-    /// The client, which keeps its connections.
+/// An HTTP client for one server.
+pub(crate) struct QdrantClient {
     pub(crate) client: Client,
-    /// Where the server is.
     pub(crate) base: Url,
-    /// What it is shown.
+    /// Sent with every request; the key is among them.
     pub(crate) headers: HeaderMap,
 }
 
-/// The header that a key stands in.
-pub(crate) const KEY: HeaderName = HeaderName::from_static("api-key");
+pub(crate) const API_KEY_HEADER: HeaderName = HeaderName::from_static("api-key");
 
-impl Wire {
-    /// What the server answers: its `result`, or nothing if there is no such collection.
+impl QdrantClient {
+    /// The `result` of an operation; `None` if the collection does not exist.
     ///
     /// # Errors
-    /// 503 if the server can't be reached or has too much to do, 500 for what it refuses.
-    pub(crate) async fn ask(
+    /// [`AgentError::Unavailable`] if the server can't be reached or is overloaded, an internal error if it refuses the
+    /// request.
+    pub(crate) async fn request(
         &self,
         method: Method,
         path: &[&str],
@@ -48,7 +45,7 @@ impl Wire {
             segments.pop_if_empty().extend(path);
         }
         if method != Method::GET && path.contains(&"points") {
-            // What was answered is there for the next who asks.
+            // Answer only when the change is visible to searches.
             url.set_query(Some("wait=true"));
         }
         let mut request = self.client.request(method, url);
@@ -58,40 +55,43 @@ impl Wire {
                 .header(reqwest::header::CONTENT_TYPE, "application/json")
                 .body(body.to_string());
         }
-        let answered = tokio::time::timeout(PATIENCE, async {
+        let response = tokio::time::timeout(REQUEST_TIMEOUT, async {
             let response = request.send().await?;
             Ok((response.status(), response.bytes().await?))
         });
-        let answered = answered.await.map_err(|late| unreachable(&late))?;
-        let (status, bytes) = answered.map_err(|error: reqwest::Error| unreachable(&error))?;
-        let mut answer = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        let response = response.await.map_err(|elapsed| unavailable(&elapsed))?;
+        let (status, bytes) = response.map_err(|error: reqwest::Error| unavailable(&error))?;
         match status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if status.is_success() => Ok(Some(answer["result"].take())),
-            StatusCode::TOO_MANY_REQUESTS => Err(unreachable(&status)),
-            status if status.is_server_error() => Err(unreachable(&status)),
+            status if status.is_success() => {
+                let mut answer =
+                    serde_json::from_slice::<Value>(&bytes).map_err(AgentError::internal)?;
+                Ok(Some(answer["result"].take()))
+            }
+            StatusCode::TOO_MANY_REQUESTS => Err(unavailable(&status)),
+            status if status.is_server_error() => Err(unavailable(&status)),
             status => {
+                // The body of an error need not be JSON.
+                let answer = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 let message = answer["status"]["error"].as_str().unwrap_or_default();
-                let message = message.chars().take(LONGEST_MESSAGE).collect::<String>();
+                let message = message.chars().take(MAX_LOGGED_MESSAGE).collect::<String>();
                 let hint = match status {
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                        ": look at documents.api_key"
-                    }
+                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": check documents.api_key",
                     _ => "",
                 };
                 let cause = format!("the document store refuses: {status}{hint} {message}");
-                Err(AgentError::Internal(cause))
+                Err(AgentError::internal(cause))
             }
         }
     }
 }
 
-fn unreachable(why: &dyn std::fmt::Display) -> AgentError {
-    tracing::warn!(error = %why, "the document store can't be used now");
+fn unavailable(error: &dyn std::fmt::Display) -> AgentError {
+    tracing::warn!(%error, "the document store can't be used now");
     AgentError::unavailable("the document store can't be used now")
 }
 
-/// The id of a passage's point. Points have numbers or UUIDs, so that it is a hash of the passage's own id.
+/// The id of a passage's point: a UUID made of a hash of the passage's id, since Qdrant accepts only numbers and UUIDs.
 pub(crate) fn point_id(document: &str, number: usize) -> String {
     let hash = digest(&SHA256, format!("{document}#{number}").as_bytes());
     let mut bytes = [0; 16];
@@ -101,20 +101,19 @@ pub(crate) fn point_id(document: &str, number: usize) -> String {
         .to_string()
 }
 
-/// What puts a document in the place of the one that has its id, in parts that are sent at a time, each with its count
-/// of points.
+/// The operations that store a document in place of an earlier one, each with the number of its points.
 pub(crate) fn operations(embedded: &EmbeddedDocument) -> Vec<(usize, Value)> {
     let points = points(embedded);
-    let upserts = points.chunks(MOST_POINTS).map(|points| {
+    let upserts = points.chunks(MAX_POINTS).map(|points| {
         let upsert = json!({ "upsert": { "points": points } });
         (points.len(), upsert)
     });
-    let rest = passages_from(&embedded.document.head.id, points.len());
-    let rest = (0, json!({ "delete": { "filter": rest } }));
-    upserts.chain([rest]).collect()
+    let stale = passages_from(&embedded.document.head.id, points.len());
+    let delete = (0, json!({ "delete": { "filter": stale } }));
+    upserts.chain([delete]).collect()
 }
 
-/// The points of a document: one for each passage. The first one holds the whole text too.
+/// One point for each passage of a document. The first one also has the whole text, as `body`.
 fn points(embedded: &EmbeddedDocument) -> Vec<Value> {
     let Document { head, text } = &embedded.document;
     let count = embedded.passages.len();
@@ -141,29 +140,29 @@ fn points(embedded: &EmbeddedDocument) -> Vec<Value> {
     points.collect()
 }
 
-/// The points of a document's passages from this number on.
+/// A filter for the passages of a document from `number` on.
 pub(crate) fn passages_from(document: &str, number: usize) -> Value {
-    json!({ "must": [is("document", document), { "key": "number", "range": { "gte": number } }] })
+    json!({ "must": [equals("document", document), { "key": "number", "range": { "gte": number } }] })
 }
 
-/// The first passages of all documents.
+/// A filter for the first passage of each document.
 pub(crate) fn first_passages() -> Value {
-    json!({ "must": [is("number", 0)] })
+    json!({ "must": [equals("number", 0)] })
 }
 
-/// The passages that a search may find.
-pub(crate) fn searched(model: &str, filter: &[Condition]) -> Value {
-    let mut must = vec![is("model", model)];
+/// A filter for the passages that a search may find.
+pub(crate) fn search_filter(model: &str, filter: &[Condition]) -> Value {
+    let mut must = vec![equals("model", model)];
     must.extend(filter.iter().map(condition));
     json!({ "must": must })
 }
 
-/// The passages that another model embedded.
-pub(crate) fn of_others(model: &str) -> Value {
-    json!({ "must_not": [is("model", model)] })
+/// A filter for the passages of other embedding models.
+pub(crate) fn other_models(model: &str) -> Value {
+    json!({ "must_not": [equals("model", model)] })
 }
 
-fn is(key: &str, value: impl Into<Value>) -> Value {
+fn equals(key: &str, value: impl Into<Value>) -> Value {
     json!({ "key": key, "match": { "value": value.into() } })
 }
 
@@ -179,35 +178,35 @@ fn condition(condition: &Condition) -> Value {
             let key = match name.as_str() {
                 "document" => name.clone(),
                 "title" | "language" => format!("head.{name}"),
-                // In quotes, a dot in the name is one.
+                // In quotes, a dot is part of the name.
                 _ => format!("head.metadata.\"{name}\""),
             };
             let values = values.iter().map(|value| match value.as_f64() {
-                // What is matched has no fraction.
+                // `match` accepts integers only.
                 Some(number) => json!({ "key": key, "range": { "gte": number, "lte": number } }),
-                None => is(&key, value.clone()),
+                None => equals(&key, value.clone()),
             });
             json!({ "should": values.collect::<Vec<_>>() })
         }
     }
 }
 
-/// The document that a point's payload tells of, and how many passages it has.
+/// The document of a point's payload, and the number of its passages.
 pub(crate) fn head(payload: &mut Value) -> Result<(DocumentHead, u32), AgentError> {
     let passages = payload["passages"].as_u64().unwrap_or_default();
     let head = serde_json::from_value(payload["head"].take()).map_err(AgentError::internal)?;
     Ok((head, u32::try_from(passages).unwrap_or(u32::MAX)))
 }
 
-/// The score of a point; none if it is not above 0, or less than it is at least.
-pub(crate) fn score(point: &Value, least: f64) -> Option<f64> {
+/// The score of a point; `None` if it is 0 or less, or below `min`.
+pub(crate) fn score(point: &Value, min: f64) -> Option<f64> {
     let score = point["score"].as_f64()?;
-    (score > 0.0 && score >= least).then_some(score.min(1.0))
+    (score > 0.0 && score >= min).then_some(score.min(1.0))
 }
 
-/// The passage that a point is, with its score; none if it has no such score.
-pub(crate) fn passage(point: &mut Value, least: f64) -> Result<Option<Passage>, AgentError> {
-    let Some(score) = score(point, least) else {
+/// The passage of a point; `None` if its score is too low.
+pub(crate) fn passage(point: &mut Value, min: f64) -> Result<Option<Passage>, AgentError> {
+    let Some(score) = score(point, min) else {
         return Ok(None);
     };
     let payload = &mut point["payload"];

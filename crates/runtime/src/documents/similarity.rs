@@ -1,62 +1,62 @@
-//! Exact search: every vector is compared with the query.
+//! Exact similarity search in memory: compares every vector with the query.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::documents::document_store::{Found, PassageQuery};
+use crate::documents::document_store::{PassageQuery, SearchResult};
 use crate::documents::{DocumentHead, EmbeddedPassage, Passage};
 
-/// How many products are added up side by side: as many as a processor's registers take at once.
+/// Sums that [`dot`] adds up side by side, so that the compiler can use vector instructions.
 const LANES: usize = 16;
 
-/// The passages of a collection, in memory.
+/// The documents of a collection, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     documents: BTreeMap<String, Entry>,
 }
 
-/// A document in the index.
+/// A document of the index.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// What a search is narrowed by.
     pub(crate) head: DocumentHead,
-    /// What embedded it.
+    /// The embedding model.
     pub(crate) model: String,
-    /// Its passages in their order.
     pub(crate) passages: Vec<EmbeddedPassage>,
 }
 
 impl Index {
-    /// Puts a document in the place of the one that has its id.
+    /// Adds a document, or replaces the one with the same id.
     pub(crate) fn put(&mut self, entry: Entry) {
         self.documents.insert(entry.head.id.clone(), entry);
     }
 
-    /// Removes a document, and says whether there was one.
+    /// Removes a document. Returns whether it existed.
     pub(crate) fn remove(&mut self, id: &str) -> bool {
         self.documents.remove(id).is_some()
     }
 
-    /// The document of this id.
+    /// The document with this id.
     pub(crate) fn get(&self, id: &str) -> Option<&Entry> {
         self.documents.get(id)
     }
 
-    /// All documents in the order of their ids.
+    /// All documents, ordered by id.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.documents.values()
     }
 
-    /// The passages that are nearest to `query`.
-    pub(crate) fn search(&self, query: &PassageQuery) -> Found {
-        let admitted = self.entries().filter(|entry| {
+    /// The passages that are most similar to `query`.
+    pub(crate) fn search(&self, query: &PassageQuery) -> SearchResult {
+        let matching = self.entries().filter(|entry| {
             let filter = &query.filter;
             entry.model == query.model
-                && filter.iter().all(|condition| condition.admits(&entry.head))
+                && filter
+                    .iter()
+                    .all(|condition| condition.matches(&entry.head))
         });
         let mut scored = Vec::new();
-        for entry in admitted {
+        for entry in matching {
             for (number, passage) in entry.passages.iter().enumerate() {
                 let score = dot(&passage.vector, &query.vector);
                 if score > 0.0 && f64::from(score) >= query.min_score {
@@ -66,7 +66,7 @@ impl Index {
         }
         let total = query.count.then_some(scored.len() as u64);
         let limit = query.limit as usize;
-        // The passages were met in the order of documents and numbers, which a stable order keeps among equals.
+        // The sort is stable: equal scores stay in the order of documents and numbers.
         scored.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
         scored.truncate(limit);
         let passages = scored.into_iter().map(|(score, entry, number)| {
@@ -79,15 +79,15 @@ impl Index {
                 score: f64::from(score).min(1.0),
             }
         });
-        Found {
+        SearchResult {
             passages: passages.collect(),
             total,
         }
     }
 }
 
-/// The cosine of the angle between two vectors of length 1. Vectors of different models may differ in size; the rest
-/// of the longer one counts for nothing.
+/// The cosine of the angle between two vectors of length 1. Of vectors of different sizes, the rest of the longer one is
+/// ignored.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a_blocks, b_blocks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     let rest = a_blocks.remainder().iter().zip(b_blocks.remainder());
@@ -101,13 +101,17 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// A vector as JSON, each number with as many digits as tell it from its neighbours.
+/// A vector as JSON, each number with the fewest digits that identify it as an `f32`.
 pub(crate) fn json(vector: &[f32]) -> Value {
-    let short = |number: &f32| number.to_string().parse::<f64>().unwrap_or_default();
-    vector.iter().map(short).collect()
+    // The shortest text of an `f32` is a valid `f64`.
+    let shortest = |number: &f32| {
+        let number = number.to_string().parse::<f64>();
+        number.map_or(Value::Null, Value::from)
+    };
+    vector.iter().map(shortest).collect()
 }
 
-/// Scales a vector to length 1; one of nothing but zeros stays as it is.
+/// Scales a vector to length 1; a zero vector stays as it is.
 pub(crate) fn normalize(vector: &mut [f32]) {
     let square: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
     let length = square.sqrt();

@@ -1,25 +1,27 @@
-//! What an operator may set of the embeddings.
+//! Settings of the embedding model.
 
 use crate::model::provider_settings::ProviderSettings;
 
-/// The setting that names the model.
+/// Settings, as diagnostics name them.
 pub(crate) const MODEL: &str = "embeddings.model";
-/// The setting that says how many numbers a vector has.
 pub(crate) const DIMENSIONS: &str = "embeddings.dimensions";
-/// The setting that says what a passage scores at least to be found.
 pub(crate) const MIN_SCORE: &str = "embeddings.min_score";
-/// The embedder that needs no provider.
+/// What is wrong with a model name that [`split_model`] refuses.
+pub(crate) const INVALID_MODEL: &str =
+    "must be `hashing` or `provider:model`, as in `openai:text-embedding-3-small`";
+/// The model name of [`HashingEmbedder`](crate::HashingEmbedder).
 pub(crate) const HASHING: &str = "hashing";
-/// What makes the texts of documents comparable.
+
+/// The embedding model of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
-    /// `hashing`, which needs no provider and knows words only, or `provider:model`.
+    /// `hashing`, which compares words and needs no provider, or `provider:model`.
     pub model: String,
-    /// How many numbers a vector has; `None` is 2,048 for `hashing`, and what the model gives for any other.
+    /// The size of the vectors; `None` is 2,048 for `hashing`, and the model's own for others.
     pub dimensions: Option<u32>,
-    /// What a passage scores at least to be found, from 0 to 1; `None` is 0.06 for `hashing`, and 0 for any other.
+    /// The lowest score that searches return, from 0 to 1; `None` is 0.06 for `hashing`, and 0 for others.
     pub min_score: Option<f64>,
-    /// The model's provider, if it is not among [`Settings::providers`](crate::Settings::providers).
+    /// The model's provider, if it is not one of [`Settings::providers`](crate::Settings::providers).
     pub provider: Option<ProviderSettings>,
 }
 
@@ -34,17 +36,8 @@ impl Default for Embeddings {
     }
 }
 
-/// The provider and the model in a name.
-///
-/// # Errors
-/// What is wrong with it.
-pub(crate) fn named(model: &str) -> Result<(&str, &str), String> {
-    let named = model.split_once(':');
-    named
-        .filter(|(provider, model)| !provider.is_empty() && !model.is_empty())
-        .ok_or_else(|| {
-            format!(
-                "must be `{HASHING}` or `provider:model`, as in `openai:text-embedding-3-small`"
-            )
-        })
+/// Splits `provider:model`; `None` if either is missing.
+pub(crate) fn split_model(model: &str) -> Option<(&str, &str)> {
+    let parts = model.split_once(':');
+    parts.filter(|(provider, model)| !provider.is_empty() && !model.is_empty())
 }

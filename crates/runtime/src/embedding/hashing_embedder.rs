@@ -1,4 +1,4 @@
-//! Embeds texts without a model: their words and parts of words, hashed into a vector.
+//! Embeds texts without a model: hashes their words and parts of words into a vector.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -6,26 +6,24 @@ use std::future::ready;
 use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::documents::similarity::normalize;
-use crate::embedding::{Embedder, Embedding, Purpose};
+use crate::embedding::{EmbedFuture, Embedder, Purpose};
 use agentgen_ranking::{Word, words};
 
-/// How many numbers a vector has if nobody says.
-pub(crate) const USUAL_DIMENSIONS: u32 = 2_048;
-/// What passages score at least that have anything in common with a query. Words that fall on the same number by chance
-/// bring others near, and the longer a passage is, the less a word of it counts: in `tests/service/handbook`, this much
-/// leaves out most of the former and none of the latter.
+pub(crate) const DEFAULT_DIMENSIONS: u32 = 2_048;
+/// Hash collisions give unrelated texts a score above 0, and a single word counts less in a longer passage. On the
+/// documents of `tests/service/handbook`, this limit removes most chance matches and no real one.
 const MIN_SCORE: f64 = 0.06;
-/// What a word counts, one of few letters, and three letters of a word in a row. Short words are in every text and say
-/// little; the parts of words bring together what no stemmer does.
+/// The weights of a word, of a short word, and of three consecutive letters of a word. Short words are in every text and
+/// distinguish little; trigrams match related words that the stemmer does not.
 const WORD: f32 = 1.0;
 const SHORT_WORD: f32 = 0.25;
 const TRIGRAM: f32 = 0.25;
-/// From how many letters on a word is a long one.
-const LONG: usize = 4;
+/// A word with fewer letters is short.
+const LONG_WORD_LETTERS: usize = 4;
 
-/// An [`Embedder`] that knows words and no meanings: texts are near each other if they share words or parts of words.
-/// It needs no network, gives the same vector for the same text on every machine, and says what it is: its model is
-/// called `hashing-2048` after its dimensions. The method is signed feature hashing (Weinberger et al., "Feature Hashing
+/// An [`Embedder`] that compares words, not meanings: texts that share words or parts of words are similar. It needs no
+/// network, and gives the same vector for the same text on every machine. Its model name contains the size of its vectors,
+/// as in `hashing-2048`. The method is signed feature hashing (Weinberger et al., "Feature Hashing
 /// for Large Scale Multitask Learning", 2009, arXiv:0902.2206).
 #[derive(Debug, Clone)]
 pub struct HashingEmbedder {
@@ -34,7 +32,7 @@ pub struct HashingEmbedder {
 }
 
 impl HashingEmbedder {
-    /// An embedder whose vectors have so many numbers, at least one.
+    /// An embedder with vectors of this size, at least 1.
     #[must_use]
     pub fn new(dimensions: u32) -> Self {
         let dimensions = dimensions.max(1);
@@ -47,12 +45,12 @@ impl HashingEmbedder {
     fn vector(&self, text: &str) -> Vec<f32> {
         let mut vector = vec![0.0; self.dimensions as usize];
         for (hash, (weight, count)) in features(text) {
-            // The place comes from all bits but the first, the sign from that one.
-            let place = (hash ^ (hash >> 32)) % u64::from(self.dimensions);
+            // The first bit decides the sign, the others the index.
+            let index = (hash ^ (hash >> 32)) % u64::from(self.dimensions);
             let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
-            // A word that stands there often does not say as much more. The root is the same number everywhere,
-            // which a logarithm need not be.
-            vector[place as usize] += sign * weight * (count as f32).sqrt();
+            // A repeated word counts less each time. IEEE 754 defines the square root exactly, other than a logarithm, so the
+            // result is the same on every machine.
+            vector[index as usize] += sign * weight * (count as f32).sqrt();
         }
         normalize(&mut vector);
         vector
@@ -61,7 +59,7 @@ impl HashingEmbedder {
 
 impl Default for HashingEmbedder {
     fn default() -> Self {
-        Self::new(USUAL_DIMENSIONS)
+        Self::new(DEFAULT_DIMENSIONS)
     }
 }
 
@@ -78,13 +76,13 @@ impl Embedder for HashingEmbedder {
         MIN_SCORE
     }
 
-    fn embed<'a>(&'a self, texts: &'a [String], _: Purpose) -> Embedding<'a> {
+    fn embed<'a>(&'a self, texts: &'a [String], _: Purpose) -> EmbedFuture<'a> {
         let vectors = texts.iter().map(|text| self.vector(text)).collect();
         Box::pin(ready(Ok(vectors)))
     }
 }
 
-/// The words of a text and the parts of them, by their hashes: what one counts, and how often it is there.
+/// The words and trigrams of a text, by hash, each with its weight and its number of occurrences.
 fn features(text: &str) -> BTreeMap<u64, (f32, u32)> {
     let stemmer = Stemmer::create(Algorithm::English);
     let mut features = BTreeMap::new();
@@ -102,7 +100,7 @@ fn features(text: &str) -> BTreeMap<u64, (f32, u32)> {
         };
         let stem = stemmer.stem(&word);
         let letters = stem.chars().collect::<Vec<_>>();
-        let is_long = letters.len() >= LONG;
+        let is_long = letters.len() >= LONG_WORD_LETTERS;
         add(b'w', &stem, if is_long { WORD } else { SHORT_WORD });
         if is_long {
             for three in letters.windows(3) {

@@ -1,92 +1,86 @@
-//! The Embeddings API of OpenAI, and of the many servers that speak it:
+//! The Embeddings API of OpenAI, which many other servers offer too:
 //! <https://platform.openai.com/docs/api-reference/embeddings>.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::client::Upstream;
-use crate::client::error_response::Failure;
+use crate::client::HttpEndpoint;
 use crate::documents::similarity::normalize;
-use crate::embedding::{Embedder, Embedding, Purpose};
+use crate::embedding::{EmbedFuture, Embedder, Purpose};
 use crate::error::AgentError;
 use crate::error::provider_error::ProviderError;
 
-/// How many texts are sent at a time. The API takes 2,048, of 300,000 tokens together; other servers take fewer.
-const BATCH: usize = 64;
-/// How often a call is tried again that may succeed later, and the pauses between.
-const RETRIES: usize = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Texts in one request. OpenAI accepts 2,048 with 300,000 tokens in total; other servers accept fewer.
+const BATCH_SIZE: usize = 64;
+const MAX_RETRIES: usize = 3;
+const MIN_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Asks a server for embeddings.
+/// An [`Embedder`] that calls an embedding model over HTTP.
 pub(crate) struct OpenAiEmbedder {
-    upstream: Upstream,
-    /// What the server calls the model.
-    asked: String,
+    endpoint: HttpEndpoint,
+    /// The model's name in requests.
+    server_model: String,
     dimensions: Option<u32>,
-    /// What the service calls it: with the provider, and the dimensions if they are asked for.
+    /// `provider:model`, or `provider:model/dimensions`.
     model: String,
 }
 
 impl OpenAiEmbedder {
-    /// An embedder that asks `model` at `upstream`, for vectors of so many numbers if that is said.
-    pub(crate) fn new(upstream: Upstream, model: &str, dimensions: Option<u32>) -> Self {
-        let provider = &upstream.provider;
+    /// An embedder for `model`. `dimensions` asks the model for vectors of this size.
+    pub(crate) fn new(endpoint: HttpEndpoint, model: &str, dimensions: Option<u32>) -> Self {
+        let provider = &endpoint.provider;
         let name = match dimensions {
             Some(dimensions) => format!("{provider}:{model}/{dimensions}"),
             None => format!("{provider}:{model}"),
         };
         Self {
-            asked: model.to_owned(),
+            server_model: model.to_owned(),
             model: name,
             dimensions,
-            upstream,
+            endpoint,
         }
     }
 
-    /// The vectors of a batch; tried again while the server says that it may work later.
-    async fn batch(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
-        let mut body = json!({ "model": self.asked, "input": texts, "encoding_format": "float" });
+    /// The vectors of one batch, with retries after transient errors.
+    async fn embed_batch(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, ProviderError> {
+        let mut body =
+            json!({ "model": self.server_model, "input": texts, "encoding_format": "float" });
         if let Some(dimensions) = self.dimensions {
             body["dimensions"] = dimensions.into();
         }
         let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(FIRST_PAUSE)
-            .with_max_delay(LONGEST_PAUSE)
-            .with_max_times(RETRIES)
+            .with_min_delay(MIN_PAUSE)
+            .with_max_delay(MAX_PAUSE)
+            .with_max_times(MAX_RETRIES)
             .with_jitter()
             .build();
         loop {
-            let answer = self.upstream.post(&body).await;
+            let answer = self.endpoint.post(&body).await;
             let error = match answer {
-                Ok(answer) => return self.read(&answer, texts.len()),
+                Ok(answer) => return self.parse(&answer, texts.len()),
                 Err(error) => error,
             };
-            let pause = pauses.next().filter(|_| error.fault.is_transient());
+            let pause = pauses.next().filter(|_| error.kind.is_transient());
             let Some(pause) = pause.map(|pause| error.retry_after.unwrap_or(pause)) else {
                 return Err(error);
             };
-            if pause > LONGEST_PAUSE {
+            if pause > MAX_PAUSE {
                 return Err(error);
             }
             tracing::info!(
                 model = self.model,
                 pause_ms = crate::telemetry::log::millis(pause),
-                "the embedding is tried again"
+                "retrying the embedding request"
             );
             tokio::time::sleep(pause).await;
         }
     }
 
-    fn read(&self, answer: &Value, count: usize) -> Result<Vec<Vec<f32>>, ProviderError> {
-        let read = vectors(answer, count, self.dimensions);
-        read.map_err(|why| {
-            let failure = Failure::broken(why);
-            self.upstream.failed(&failure, None, &HeaderMap::new())
-        })
+    fn parse(&self, answer: &Value, count: usize) -> Result<Vec<Vec<f32>>, ProviderError> {
+        vectors(answer, count, self.dimensions).map_err(|reason| self.endpoint.malformed(reason))
     }
 }
 
@@ -99,18 +93,18 @@ impl Embedder for OpenAiEmbedder {
         self.dimensions
     }
 
-    fn embed<'a>(&'a self, texts: &'a [String], _: Purpose) -> Embedding<'a> {
+    fn embed<'a>(&'a self, texts: &'a [String], _: Purpose) -> EmbedFuture<'a> {
         Box::pin(async move {
             let mut vectors = Vec::with_capacity(texts.len());
-            for batch in texts.chunks(BATCH) {
-                vectors.extend(self.batch(batch).await.map_err(AgentError::from)?);
+            for batch in texts.chunks(BATCH_SIZE) {
+                vectors.extend(self.embed_batch(batch).await.map_err(AgentError::from)?);
             }
             Ok(vectors)
         })
     }
 }
 
-/// The vectors in an answer, in the order of their texts: one for each, all of one size.
+/// The vectors of an answer, in the order of their texts.
 fn vectors(
     answer: &Value,
     count: usize,
@@ -121,16 +115,16 @@ fn vectors(
         return Err("another count of embeddings than of texts");
     }
     let mut vectors = vec![Vec::new(); count];
-    for (place, entry) in data.iter().enumerate() {
+    for (position, entry) in data.iter().enumerate() {
         let index = match &entry["index"] {
-            Value::Null => Some(place),
+            Value::Null => Some(position),
             index => index.as_u64().and_then(|index| usize::try_from(index).ok()),
         };
         let index = index.filter(|index| *index < count);
-        let slot = &mut vectors[index.ok_or("an index of no text")?];
+        let slot = &mut vectors[index.ok_or("an index out of range")?];
         let numbers = entry["embedding"].as_array();
         let numbers = numbers.into_iter().flatten();
-        // What is too large for a number of this size would be near everything or nothing.
+        // A number beyond the range of `f32` becomes infinite, which would match everything or nothing.
         let numbers = numbers.map(|number| {
             let number = number.as_f64().map(|number| number as f32);
             number.filter(|number| number.is_finite())
@@ -147,11 +141,8 @@ fn vectors(
         || vectors.first().map_or(0, Vec::len),
         |dimensions| dimensions as usize,
     );
-    match vectors
-        .iter()
-        .all(|vector| vector.len() == size && size > 0)
-    {
-        true => Ok(vectors),
-        false => Err("embeddings of another size than they should have"),
+    if size == 0 || vectors.iter().any(|vector| vector.len() != size) {
+        return Err("embeddings of the wrong size");
     }
+    Ok(vectors)
 }

@@ -1,5 +1,7 @@
-//! Circuit breakers, one for each model of each provider: after several failures in a row a model is left alone for a
-//! while, and then one call tries whether it answers again.
+//! Circuit breakers, one for each model of each provider, and the outage check that readiness reports.
+//!
+//! Example: with `breaker_failures: 3`, three failed calls in a row open the breaker of `openai:gpt-5`. Calls are then
+//! refused for `breaker_cooldown_ms`; after that one call, the probe, decides whether the breaker closes or stays open.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,25 +9,32 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::error::AgentError;
+use crate::error::provider_error::ProviderErrorKind;
 use crate::spec::agent_spec::Policy;
 
-/// The breakers of a service, by the name that the provider has for a model.
-#[derive(Debug, Default)]
-pub(crate) struct Breakers(Mutex<BTreeMap<String, Breaker>>);
+/// Failures in a row, over all models, that make an outage.
+const OUTAGE_FAILURES: u32 = 5;
+/// How long an outage lasts after its last failure: then the instance reports ready, and its next request is the trial.
+const OUTAGE_COOLDOWN: Duration = Duration::from_secs(30);
 
-/// What a call may do.
+/// The breakers of a service, keyed by the provider's name for the model, as in `anthropic:claude-sonnet-4-5`.
+#[derive(Debug, Default)]
+pub(crate) struct CircuitBreakers(Mutex<BTreeMap<String, State>>);
+
+/// Whether a call may be made.
 pub(crate) enum Admission<'a> {
-    /// It is made as any other.
+    /// The breaker is closed.
     Closed,
-    /// It is the one that tries whether the model answers again.
+    /// The breaker is half-open, and this call is its probe.
     Probe(Probe<'a>),
-    /// It is not made before so long, or while another one tries.
+    /// The breaker is open for this much longer; `None` while a probe is running.
     Refused(Option<Duration>),
 }
 
-/// The one call that tries. If it is given up, nothing is known, and the next one tries.
+/// The one call of a half-open breaker. Dropped without an outcome, it lets the next call be the probe.
 pub(crate) struct Probe<'a> {
-    breakers: &'a Breakers,
+    breakers: &'a CircuitBreakers,
     model: String,
     since: Instant,
 }
@@ -33,26 +42,28 @@ pub(crate) struct Probe<'a> {
 impl Drop for Probe<'_> {
     fn drop(&mut self) {
         let mut breakers = self.breakers.lock();
-        if let Some(breaker) = breakers.get_mut(&self.model)
-            && matches!(breaker, Breaker::HalfOpen(since) if *since == self.since)
+        if let Some(state) = breakers.get_mut(&self.model)
+            && matches!(state, State::HalfOpen { since } if *since == self.since)
         {
-            *breaker = Breaker::Open(Instant::now());
+            *state = State::Open {
+                until: Instant::now(),
+            };
         }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Breaker {
-    /// Calls are made; so many failed in a row.
-    Closed(u32),
-    /// No calls are made until then.
-    Open(Instant),
-    /// One call is under way since then, and no others are made.
-    HalfOpen(Instant),
+enum State {
+    /// Calls are made; `failures` counts those in a row.
+    Closed { failures: u32 },
+    /// No call is made before `until`.
+    Open { until: Instant },
+    /// A probe has been running since then; no other call is made.
+    HalfOpen { since: Instant },
 }
 
-impl Breakers {
-    /// Whether `model` may be called by an agent of this policy.
+impl CircuitBreakers {
+    /// Whether an agent with this policy may call `model` now.
     pub(crate) fn admit(&self, model: &str, policy: &Policy) -> Admission<'_> {
         if policy.breaker_failures == 0 {
             return Admission::Closed;
@@ -60,11 +71,11 @@ impl Breakers {
         let now = Instant::now();
         let mut breakers = self.lock();
         match breakers.get_mut(model) {
-            None | Some(Breaker::Closed(_)) => Admission::Closed,
-            Some(Breaker::Open(until)) if *until > now => Admission::Refused(Some(*until - now)),
-            Some(Breaker::HalfOpen(_)) => Admission::Refused(None),
-            Some(breaker) => {
-                *breaker = Breaker::HalfOpen(now);
+            None | Some(State::Closed { .. }) => Admission::Closed,
+            Some(State::Open { until }) if *until > now => Admission::Refused(Some(*until - now)),
+            Some(State::HalfOpen { .. }) => Admission::Refused(None),
+            Some(state @ State::Open { .. }) => {
+                *state = State::HalfOpen { since: now };
                 Admission::Probe(Probe {
                     breakers: self,
                     model: model.to_owned(),
@@ -74,18 +85,13 @@ impl Breakers {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Breaker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// `model` answered; whether this closed its breaker.
+    /// Records a successful call of `model`. Returns whether this closed an open breaker.
     pub(crate) fn succeeded(&self, model: &str) -> bool {
-        let mut breakers = self.lock();
-        let before = breakers.remove(model);
-        matches!(before, Some(Breaker::Open(_) | Breaker::HalfOpen(_)))
+        let before = self.lock().remove(model);
+        matches!(before, Some(State::Open { .. } | State::HalfOpen { .. }))
     }
 
-    /// `model` failed; whether this opened its breaker.
+    /// Records a failed call of `model`. Returns whether this opened its breaker.
     pub(crate) fn failed(&self, model: &str, policy: &Policy) -> bool {
         if policy.breaker_failures == 0 {
             return false;
@@ -93,21 +99,75 @@ impl Breakers {
         let mut breakers = self.lock();
         let failures = match breakers.get(model) {
             None => 1,
-            Some(Breaker::Closed(failures)) => failures.saturating_add(1),
-            // A call from before it opened says nothing new.
-            Some(Breaker::Open(_)) => return false,
-            Some(Breaker::HalfOpen(_)) => policy.breaker_failures,
+            Some(State::Closed { failures }) => failures.saturating_add(1),
+            // This call began before the breaker opened.
+            Some(State::Open { .. }) => return false,
+            Some(State::HalfOpen { .. }) => policy.breaker_failures,
         };
         let opens = failures >= policy.breaker_failures;
-        let breaker = match opens {
-            true => Breaker::Open(Instant::now() + cooldown(policy)),
-            false => Breaker::Closed(failures),
+        let state = if opens {
+            let cooldown = Duration::from_millis(policy.breaker_cooldown_ms);
+            State::Open {
+                until: Instant::now() + cooldown,
+            }
+        } else {
+            State::Closed { failures }
         };
-        breakers.insert(model.to_owned(), breaker);
+        breakers.insert(model.to_owned(), state);
         opens
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn cooldown(policy: &Policy) -> Duration {
-    Duration::from_millis(policy.breaker_cooldown_ms)
+/// Whether the models are down: several calls failed in a row, the last one just now. Readiness reports it, so that a
+/// load balancer sends requests to other instances.
+#[derive(Debug, Default)]
+pub(crate) struct Outage(Mutex<Failures>);
+
+/// Failures since the last success.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl Outage {
+    /// Records how a call ended. Errors that depend on the request, such as 400 from the provider, do not count.
+    pub(crate) fn observe<T>(&self, outcome: &Result<T, AgentError>) {
+        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(_) => *failures = Failures::default(),
+            Err(error) if counts_as_outage(error) => {
+                failures.count = failures.count.saturating_add(1);
+                failures.last = Some(Instant::now());
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Whether the models count as down now.
+    pub(crate) fn is_ongoing(&self) -> bool {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.count >= OUTAGE_FAILURES
+            && failures
+                .last
+                .is_some_and(|last| last.elapsed() < OUTAGE_COOLDOWN)
+    }
+}
+
+fn counts_as_outage(error: &AgentError) -> bool {
+    match error {
+        AgentError::Unavailable(_) | AgentError::TimedOut(_) => true,
+        AgentError::Provider(error) => matches!(
+            error.kind,
+            ProviderErrorKind::Unreachable
+                | ProviderErrorKind::Denied
+                | ProviderErrorKind::Overloaded
+                | ProviderErrorKind::TimedOut
+        ),
+        _ => false,
+    }
 }

@@ -1,50 +1,54 @@
-//! The tools by which a model hands a task over to another agent: which there are, and how far that goes.
+//! Handoffs: the tools by which a model passes a task to another agent.
+//!
+//! Example: the agent `desk` with `agents: [porter]` has the tool `hand_over_to_porter`.
+//! Invariant: within one turn a task never returns to an agent that has had it, and passes through at most
+//! [`MAX_HANDOFFS`] handoffs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::model::{LONGEST_NAME, ToolDefinition};
+use crate::model::{MAX_TOOL_NAME, ToolDefinition};
 use crate::spec::agent_spec::AgentSpec;
 
-/// What the names of these tools begin with; no other tool's does.
-pub(crate) const PREFIX: &str = "hand_over_to_";
-/// How many times a task may be handed on within one turn.
-const MOST_HANDOVERS: usize = 4;
+/// How the names of handoff tools start. No registered tool may start like this.
+pub(crate) const TOOL_PREFIX: &str = "hand_over_to_";
+const MAX_HANDOFFS: usize = 4;
 
-/// The agents of a service, and through whose hands a task went before it came to the one at work.
+/// The agents of a service, and those that a task has already passed through.
 #[derive(Clone, Default)]
-pub(crate) struct Team {
+pub(crate) struct HandoffTargets {
     agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
-    before: Vec<&'static str>,
+    /// Slugs, the first agent of the chain first.
+    visited: Vec<&'static str>,
 }
 
-impl Team {
-    /// The agents of a service, none of them at work.
+impl HandoffTargets {
+    /// The agents of a service, before any handoff.
     pub(crate) fn new(agents: impl IntoIterator<Item = &'static AgentSpec>) -> Self {
         let agents = agents.into_iter().map(|agent| (agent.slug, agent));
         Self {
             agents: Arc::new(agents.collect()),
-            before: Vec::new(),
+            visited: Vec::new(),
         }
     }
 
-    /// The agent of this slug.
+    /// The agent with this slug, whether it may receive a task or not.
     pub(crate) fn agent(&self, slug: &str) -> Option<&'static AgentSpec> {
         self.agents.get(slug).copied()
     }
 
-    /// The same agents, for one that `agent` hands a task over to.
+    /// The targets that remain after `agent` has handed the task on.
     pub(crate) fn after(&self, agent: &AgentSpec) -> Self {
-        let mut team = self.clone();
-        team.before.push(agent.slug);
-        team
+        let mut targets = self.clone();
+        targets.visited.push(agent.slug);
+        targets
     }
 
-    /// What the model of `agent` is told: a tool for everyone it may hand over to and who has not had the task yet.
+    /// The handoff tools of `agent`: one for each agent that it lists and that has not had the task.
     pub(crate) fn definitions(&self, agent: &AgentSpec) -> Vec<ToolDefinition> {
-        let tools = self.open_to(agent).map(|(name, target)| ToolDefinition {
+        let tools = self.tools(agent).map(|(name, target)| ToolDefinition {
             name,
             description: format!(
                 "Hands a task over to the agent {}, and gives back its answer. {}",
@@ -65,40 +69,46 @@ impl Team {
         tools.collect()
     }
 
-    /// Whom `agent` hands a task over to with the tool `name`, if it may.
+    /// The agent that the tool `name` of `agent` hands over to; `None` if it has no such handoff tool.
     pub(crate) fn target(&self, agent: &AgentSpec, name: &str) -> Option<&'static AgentSpec> {
-        let mut open = self.open_to(agent);
-        open.find(|(own, _)| own == name).map(|(_, target)| target)
+        let mut tools = self.tools(agent);
+        tools
+            .find(|(tool, _)| tool == name)
+            .map(|(_, target)| target)
     }
 
-    fn open_to(
+    fn tools(
         &self,
         agent: &AgentSpec,
     ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'_> {
         let own = agent.slug;
-        let is_deep = self.before.len() >= MOST_HANDOVERS;
-        let named = (0..).zip(agent.agents).filter(move |_| !is_deep);
-        named.filter_map(move |(index, slug)| {
+        let listed = if self.visited.len() < MAX_HANDOFFS {
+            agent.agents
+        } else {
+            &[]
+        };
+        listed.iter().enumerate().filter_map(move |(index, slug)| {
             let target = self.agent(slug)?;
-            let is_new = target.slug != own && !self.before.contains(&target.slug);
+            let is_new = target.slug != own && !self.visited.contains(&target.slug);
             is_new.then(|| (tool_name(target.slug, index), target))
         })
     }
 }
 
-/// The task in what a model wrote as a tool's input.
+/// The task in the arguments that a model gave to a handoff tool; `None` if it is missing or blank.
 pub(crate) fn task(arguments: &Value) -> Option<&str> {
     let task = arguments.get("task")?.as_str()?;
     (!task.trim().is_empty()).then_some(task)
 }
 
-/// The name of the tool for the agent at `index` in a list; a slug that is too long is cut, and told apart by its place.
+/// The name of the tool for the agent at `index` of the list. A slug that is too long is cut; the index keeps the name
+/// unique.
 fn tool_name(slug: &str, index: usize) -> String {
-    let room = LONGEST_NAME - PREFIX.len();
+    let room = MAX_TOOL_NAME - TOOL_PREFIX.len();
     if slug.len() <= room {
-        return format!("{PREFIX}{slug}");
+        return format!("{TOOL_PREFIX}{slug}");
     }
-    let place = format!("_{index}");
-    let kept = slug.get(..room - place.len()).unwrap_or_default();
-    format!("{PREFIX}{kept}{place}")
+    let suffix = format!("_{index}");
+    let end = slug.floor_char_boundary(room - suffix.len());
+    format!("{TOOL_PREFIX}{}{suffix}", &slug[..end])
 }

@@ -1,55 +1,69 @@
-//! From the text that a model answers with to the value that it should be.
+//! Parses a model's text as the JSON value that an endpoint's output schema promises.
+
+use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::documents::citations::CitationError;
 use crate::error::AgentError;
 use crate::model::ModelRequest;
-use crate::model::user_message::tell_session;
-use crate::schema::validate::{Validate, check};
+use crate::model::user_message::insert_session_id;
+use crate::schema::validate::{Validate, Violation, check};
 use crate::spec::endpoint_spec::EndpointSpec;
 
-/// Reads a model's answer as what the endpoint's output schema promises, with citations of nothing but what it was given
-/// in `request`, and with the id of the conversation; the error is for the model.
-pub(crate) fn typed<T: DeserializeOwned + Validate>(
+/// Why a model's text is not the value that was asked for. Its text goes back to the model, and may quote the answer.
+#[derive(Debug)]
+pub(crate) enum OutputMismatch {
+    NotJson(serde_json::Error),
+    Citation(CitationError),
+    Type(serde_path_to_error::Error<serde_json::Error>),
+    Constraints(Vec<Violation>),
+}
+
+/// Parses `text` under the output schema of `endpoint`. Citations are checked against the passages of `request`, and
+/// the conversation's id is filled in.
+pub(crate) fn parse_structured_output<T: DeserializeOwned + Validate>(
     endpoint: &EndpointSpec,
     request: &ModelRequest,
     text: &str,
-) -> Result<T, String> {
-    let unfenced = unfenced(text);
-    // The detour over untyped JSON knows the place of what is wrong.
-    let is_whole = request.retrieved.is_none() && request.session_id.is_none();
-    if is_whole
-        && let Ok(value) = serde_json::from_str::<T>(unfenced)
+) -> Result<T, OutputMismatch> {
+    let json_text = strip_code_fence(text);
+    // The fast path. Untyped JSON, below, is slower and knows the place of a mismatch.
+    let is_complete = request.grounding.is_none() && request.session_id.is_none();
+    if is_complete
+        && let Ok(value) = serde_json::from_str::<T>(json_text)
         && check(&value).is_ok()
     {
         return Ok(value);
     }
-    let mut json = match serde_json::from_str(unfenced) {
+    let mut json = match serde_json::from_str(json_text) {
         Ok(json) => json,
-        // A model that is to answer with a text may leave out the quotation marks.
+        // A model that has to answer with a JSON string often leaves out the quotation marks.
         Err(_) if is_text(endpoint) => Value::String(text.to_owned()),
-        Err(error) => return Err(format!("it is not JSON: {error}")),
+        Err(error) => return Err(OutputMismatch::NotJson(error)),
     };
-    if let Some(retrieved) = &request.retrieved {
-        retrieved.settle(&mut json)?;
+    if let Some(grounding) = &request.grounding {
+        grounding
+            .resolve_citations(&mut json)
+            .map_err(OutputMismatch::Citation)?;
     }
     if let Some(id) = &request.session_id {
-        tell_session(&mut json, id);
+        insert_session_id(&mut json, id);
     }
-    let value = serde_path_to_error::deserialize(json).map_err(|error| error.to_string())?;
-    check(&value).map_err(|violations| AgentError::Invalid(violations).to_string())?;
+    let value = serde_path_to_error::deserialize(json).map_err(OutputMismatch::Type)?;
+    check(&value).map_err(OutputMismatch::Constraints)?;
     Ok(value)
 }
 
-/// Without the fence of a Markdown code block, if the whole text stands in one.
-fn unfenced(text: &str) -> &str {
+/// The content of a Markdown code block, if the whole text is one; else the trimmed text.
+fn strip_code_fence(text: &str) -> &str {
     let trimmed = text.trim();
     let inner = trimmed
         .strip_prefix("```")
         .and_then(|rest| rest.strip_suffix("```"));
     match inner.and_then(|inner| inner.split_once('\n')) {
-        Some((_, inside)) => inside,
+        Some((_, content)) => content,
         None => trimmed,
     }
 }
@@ -57,4 +71,15 @@ fn unfenced(text: &str) -> &str {
 fn is_text(endpoint: &EndpointSpec) -> bool {
     serde_json::from_str::<Value>(endpoint.output_schema)
         .is_ok_and(|schema| schema.get("type").and_then(Value::as_str) == Some("string"))
+}
+
+impl fmt::Display for OutputMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotJson(error) => write!(f, "it is not JSON: {error}"),
+            Self::Citation(error) => error.fmt(f),
+            Self::Type(error) => error.fmt(f),
+            Self::Constraints(violations) => AgentError::Invalid(violations.clone()).fmt(f),
+        }
+    }
 }

@@ -1,4 +1,6 @@
-//! What a model may have done for it: functions with a name, a description and a schema of their input.
+//! Tools: functions that a model may call, each with a name, a description and a JSON Schema of its input.
+//!
+//! Invariant: a tool runs only if the agent's list names it; an unlisted call is answered with an error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,50 +13,51 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::engine::handoff::{PREFIX, Team};
+use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
 use crate::error::start_error::StartError;
-use crate::model::{ANSWER, LONGEST_NAME, ToolDefinition};
+use crate::model::{ANSWER_TOOL, MAX_TOOL_NAME, ToolDefinition};
 use crate::schema::formats::Uuid;
 
-/// A function that a model can have called.
+/// A function that a model can call.
 pub trait Tool: Send + Sync + 'static {
-    /// Its name: letters, digits, `_` and `-`, 64 at most. An agent's list of tools names it so.
+    /// Its name, as in an agent's `tools`: 1 to 64 letters, digits, `_` and `-`.
     fn name(&self) -> &str;
 
-    /// What it does and when to use it, for the model.
+    /// Tells the model what the tool does, and when to use it.
     fn description(&self) -> &str;
 
-    /// JSON Schema of its input: an object.
+    /// JSON Schema of its input, of type `object`.
     fn input_schema(&self) -> Value;
 
-    /// Runs it. The input is what the model wrote, checked by nobody. The future is dropped when the run ends before.
-    fn call(&self, cx: ToolContext, input: Value) -> Calling<'_>;
+    /// Runs the tool. `input` is what the model wrote: it is not checked against the schema. The future is dropped if
+    /// the run ends first.
+    fn call(&self, cx: ToolContext, input: Value) -> ToolFuture<'_>;
 }
 
-/// A tool at work.
-pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<Value, ToolError>> + Send + 'a>>;
+/// The future of a tool call.
+pub type ToolFuture<'a> = Pin<Box<dyn Future<Output = Result<Value, ToolError>> + Send + 'a>>;
 
-/// For whom a tool works.
+/// Who a tool is called for.
 #[derive(Debug, Clone)]
 pub struct ToolContext {
-    /// The run.
+    /// The run's id, as in its events.
     pub run_id: Uuid,
     /// The request's id, as in `X-Request-Id`.
     pub request_id: String,
-    /// The slug of the agent whose model wants it.
+    /// The slug of the agent whose model calls the tool.
     pub agent: &'static str,
-    /// Who called the agent: the token's subject, or `anonymous`.
+    /// The caller: the token's subject, or `anonymous`.
     pub subject: String,
-    /// The roles of who called.
+    /// The caller's roles.
     pub roles: Vec<String>,
 }
 
-/// Why a tool has no result. The model is told so and goes on; it may tell the caller.
+/// Why a tool failed. The text is the result that the model gets; it may repeat it to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolError(String);
 
 impl ToolError {
-    /// An error that says `detail` to the model.
+    /// An error with this text for the model.
     pub fn new(detail: impl Into<String>) -> Self {
         Self(detail.into())
     }
@@ -68,7 +71,7 @@ impl fmt::Display for ToolError {
 
 impl std::error::Error for ToolError {}
 
-/// A tool made of an async function; the schema comes from the type of its input.
+/// A tool from an async function. The input schema is derived from the function's second parameter.
 ///
 /// ```
 /// use agentgen_runtime::schemars;
@@ -127,39 +130,39 @@ where
 
     fn input_schema(&self) -> Value {
         let mut schema = schemars::schema_for!(I);
-        // Both say nothing to a model.
+        // A model has no use for these two.
         schema.remove("$schema");
         schema.remove("title");
         schema.into()
     }
 
-    fn call(&self, cx: ToolContext, input: Value) -> Calling<'_> {
+    fn call(&self, cx: ToolContext, input: Value) -> ToolFuture<'_> {
         let input = serde_path_to_error::deserialize::<_, I>(input);
-        let calling = input.map(|input| (self.call)(cx, input));
+        let call = input.map(|input| (self.call)(cx, input));
         Box::pin(async move {
-            let calling = calling
-                .map_err(|error| ToolError::new(format!("the input does not fit: {error}")))?;
-            let output = calling.await?;
+            let call =
+                call.map_err(|error| ToolError::new(format!("the input does not fit: {error}")))?;
+            let output = call.await?;
             serde_json::to_value(output).map_err(|error| ToolError::new(error.to_string()))
         })
     }
 }
 
-/// The tools of a service, by name.
+/// The tools of a service.
 #[derive(Clone, Default)]
 pub(crate) struct Tools {
-    known: Arc<BTreeMap<String, Box<dyn Tool>>>,
-    /// Whom a task may be handed over to.
-    pub(crate) team: Team,
+    by_name: Arc<BTreeMap<String, Box<dyn Tool>>>,
+    /// The handoff tools, which come from the agents and are not registered.
+    pub(crate) handoff_targets: HandoffTargets,
 }
 
 impl Tools {
-    /// These tools.
+    /// Checks and registers tools.
     ///
     /// # Errors
-    /// A name that a provider does not take, one that stands twice, and a schema that is not of an object.
+    /// A name that providers refuse, that is reserved or registered twice, and an input that is not an object.
     pub(crate) fn new(tools: Vec<Box<dyn Tool>>) -> Result<Self, StartError> {
-        let mut known = BTreeMap::new();
+        let mut by_name = BTreeMap::new();
         for tool in tools {
             let name = tool.name().to_owned();
             let wrong = |detail: &str| StartError::Tool {
@@ -167,35 +170,38 @@ impl Tools {
                 detail: detail.to_owned(),
             };
             let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-            if !name.chars().all(is_plain) || !(1..=LONGEST_NAME).contains(&name.len()) {
+            if !name.chars().all(is_plain) || !(1..=MAX_TOOL_NAME).contains(&name.len()) {
                 return Err(wrong("a name has 1 to 64 letters, digits, _ and -"));
             }
-            if name == ANSWER || name.starts_with(PREFIX) {
-                return Err(wrong("the name is taken by the runtime"));
+            if name == ANSWER_TOOL || name.starts_with(TOOL_PREFIX) {
+                return Err(wrong("the name is reserved by the runtime"));
             }
             if tool.input_schema().get("type").and_then(Value::as_str) != Some("object") {
                 return Err(wrong("its input is not an object"));
             }
-            if known.contains_key(&name) {
+            if by_name.contains_key(&name) {
                 return Err(wrong("is registered twice"));
             }
-            known.insert(name, tool);
+            by_name.insert(name, tool);
         }
         Ok(Self {
-            known: Arc::new(known),
-            team: Team::default(),
+            by_name: Arc::new(by_name),
+            handoff_targets: HandoffTargets::default(),
         })
     }
 
-    /// The same tools, with others to hand tasks over to.
-    pub(crate) fn with_team(self, team: Team) -> Self {
-        Self { team, ..self }
+    /// The same tools with other handoff targets.
+    pub(crate) fn with_handoff_targets(self, handoff_targets: HandoffTargets) -> Self {
+        Self {
+            handoff_targets,
+            ..self
+        }
     }
 
-    /// What a model is told of the tools that `allowed` lists; `None` allows all.
+    /// The definitions of the tools that `allowed` lists; `None` allows all.
     pub(crate) fn definitions(&self, allowed: Option<&[&str]>) -> Vec<ToolDefinition> {
         let allowed = self
-            .known
+            .by_name
             .values()
             .filter(|tool| is_allowed(tool.name(), allowed));
         allowed
@@ -207,7 +213,7 @@ impl Tools {
             .collect()
     }
 
-    /// Has the tool `name` called, if it is there and `allowed` lists it.
+    /// Calls the tool `name`, if it exists and `allowed` lists it.
     pub(crate) async fn call(
         &self,
         name: &str,
@@ -215,15 +221,15 @@ impl Tools {
         cx: ToolContext,
         input: Value,
     ) -> Result<Value, ToolError> {
-        match self.known.get(name).filter(|_| is_allowed(name, allowed)) {
+        match self.by_name.get(name).filter(|_| is_allowed(name, allowed)) {
             Some(tool) => tool.call(cx, input).await,
             None => Err(ToolError::new("denied: this agent has no such tool")),
         }
     }
 }
 
-/// `*` allows every tool. An entry may narrow a tool down, as in `Bash(git diff:*)`: nothing here can heed that, so that
-/// such an entry allows nothing.
+/// `*` allows every tool. An entry with a restriction, as in `Bash(git diff:*)`, allows nothing, since restrictions are
+/// not enforced here.
 fn is_allowed(name: &str, allowed: Option<&[&str]>) -> bool {
     allowed.is_none_or(|allowed| allowed.iter().any(|entry| *entry == name || *entry == "*"))
 }

@@ -1,9 +1,8 @@
-//! What a turn of a conversation runs on.
+//! Everything one model turn needs, borrowed from the run.
 
 use tokio::time::Instant;
 
-use crate::engine::circuit_breaker::Breakers;
-use crate::engine::outage::Outage;
+use crate::engine::circuit_breaker::{CircuitBreakers, Outage};
 use crate::engine::tools::{ToolContext, Tools};
 use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::event::event_sink::Sink;
@@ -12,32 +11,29 @@ use crate::model::Provider;
 use crate::spec::agent_spec::AgentSpec;
 use crate::telemetry::metrics::Metrics;
 
-/// What a turn runs on.
+/// Provider, tools, limits and event sink of one turn. Built by `RunContext::turn_context`; a handoff clones it with
+/// another agent, deadline and sink.
 #[derive(Clone)]
-pub(crate) struct Means<'a> {
-    /// Who answers.
+pub(crate) struct TurnContext<'a> {
     pub(crate) provider: &'a dyn Provider,
-    /// The tools of the service.
+    /// All tools of the service; the agent's own list narrows them.
     pub(crate) tools: &'a Tools,
-    /// For whom they work.
-    pub(crate) worker: ToolContext,
-    /// When the run ends in any case.
+    /// Passed to every tool that is called.
+    pub(crate) tool_context: ToolContext,
+    /// No model call starts or waits for its first chunk after this.
     pub(crate) deadline: Instant,
-    /// Whether who answers is known to be down.
     pub(crate) outage: &'a Outage,
-    /// Which models are left alone for a while.
-    pub(crate) breakers: &'a Breakers,
-    /// What is counted.
+    pub(crate) breakers: &'a CircuitBreakers,
     pub(crate) metrics: &'a Metrics,
-    /// What the turn took so far.
+    /// Tokens that this turn has used, those of its handoffs included.
     pub(crate) meter: Meter,
-    /// Where text and tool calls go as they come, if anywhere.
+    /// Receives text, tool calls and policy decisions; `None` sends none.
     pub(crate) sink: Option<&'a Sink>,
 }
 
-impl Means<'_> {
-    /// Tells and counts what a policy of `agent` decided. `detail` repeats nothing that was said.
-    pub(crate) async fn decided(
+impl TurnContext<'_> {
+    /// Logs, counts and emits what a policy of `agent` decided. `detail` must not quote a prompt or an answer.
+    pub(crate) async fn record_policy(
         &self,
         agent: &AgentSpec,
         policy: PolicyKind,
@@ -63,8 +59,8 @@ impl Means<'_> {
         }
     }
 
-    /// Whether somebody sees the pieces of the answer as they come: what was seen can't be taken back.
-    pub(crate) fn is_watched(&self) -> bool {
+    /// Whether a caller receives the answer while it is written. What was sent can't be taken back.
+    pub(crate) fn is_streaming(&self) -> bool {
         self.sink.is_some_and(Sink::is_watched)
     }
 }

@@ -1,8 +1,15 @@
-//! The problem document of RFC 9457: how every error is told over HTTP.
+//! The problem document of RFC 9457, which every HTTP error response holds, and the status of each error.
+//!
+//! Invariant: this is the only place where errors become HTTP statuses.
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::provider_error::ProviderErrorKind;
+use crate::error::{AgentError, whole_seconds};
 use crate::schema::validate::Violation;
+
+/// `Retry-After` of a 503 without a better estimate.
+const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
 
 /// What went wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +58,62 @@ impl Problem {
             error: None,
             request_id: String::new(),
             retry_after: None,
+        }
+    }
+}
+
+impl AgentError {
+    /// The HTTP status that the caller gets.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::BadRequest(_) => 400,
+            Self::Forbidden(_) => 403,
+            Self::NotFound(_) => 404,
+            Self::Conflict(_) => 409,
+            Self::Invalid(_) => 422,
+            Self::RateLimited { .. } => 429,
+            Self::Internal(_) => 500,
+            Self::NotImplemented(_) => 501,
+            Self::EmptyAnswer
+            | Self::TruncatedAnswer(_)
+            | Self::SchemaMismatch(_)
+            | Self::BudgetExceeded(_)
+            | Self::Refused => 502,
+            Self::Unavailable(_) => 503,
+            Self::TimedOut(_) => 504,
+            Self::Provider(error) => error.kind.status(),
+        }
+    }
+
+    /// The problem document that the caller gets.
+    #[must_use]
+    pub fn to_problem(&self) -> Problem {
+        let mut problem = Problem::new(self.status(), self.detail());
+        match self {
+            Self::Invalid(violations) => problem.errors.clone_from(violations),
+            Self::RateLimited { retry_after } => {
+                problem.retry_after = Some(whole_seconds(*retry_after));
+            }
+            Self::Unavailable(_) => problem.retry_after = Some(UNAVAILABLE_RETRY_SECONDS),
+            Self::Provider(error) if error.kind.status() == 503 => {
+                let seconds = error.retry_after.map(whole_seconds);
+                problem.retry_after = Some(seconds.unwrap_or(UNAVAILABLE_RETRY_SECONDS));
+            }
+            _ => {}
+        }
+        problem
+    }
+}
+
+impl ProviderErrorKind {
+    /// The HTTP status that the service answers with: the provider's own 4xx are no fault of the caller.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Denied | Self::Rejected | Self::Broken => 502,
+            Self::Unreachable | Self::RateLimited | Self::Overloaded => 503,
+            Self::TimedOut => 504,
         }
     }
 }

@@ -1,53 +1,52 @@
-//! How the provider of a model can fail.
+//! How a model provider fails.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A failed call of a provider. Its text says what kind of failure it is, and nothing that the provider said: that may
-/// hold parts of a key or of a prompt.
+/// A failed call of a provider. It holds nothing that the provider sent: that may contain parts of a key or of a prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderError {
     /// The provider's name in the settings.
     pub provider: String,
-    /// What went wrong.
-    pub fault: ProviderFault,
-    /// After how long the provider wants to be asked again, if it said so.
+    /// How it failed.
+    pub kind: ProviderErrorKind,
+    /// How long the provider asks to wait before the next try.
     pub retry_after: Option<Duration>,
 }
 
-/// A kind of failure.
+/// How a provider failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum ProviderFault {
-    /// No connection came about.
+pub enum ProviderErrorKind {
+    /// No connection could be made.
     Unreachable,
-    /// It does not take the service's key, or the account behind it: 401, 402, 403.
+    /// It does not accept the key, or the account has no credit: 401, 402, 403.
     Denied,
-    /// It does not take the request, or does not have the model: any other 4xx.
+    /// It does not accept the request, or does not have the model: other 4xx.
     Rejected,
-    /// Too much is asked of it: 429.
+    /// Too many requests: 429.
     RateLimited,
-    /// It is overloaded, or fails itself: 5xx.
+    /// It is overloaded or failed itself: 5xx.
     Overloaded,
-    /// It was silent for too long.
+    /// It sent nothing for longer than its timeout.
     TimedOut,
-    /// Its answer breaks off, or can't be read.
+    /// The connection broke, or the answer does not follow the protocol.
     Broken,
 }
 
 impl ProviderError {
     /// A failure of `provider`.
-    pub fn new(provider: impl Into<String>, fault: ProviderFault) -> Self {
+    pub fn new(provider: impl Into<String>, kind: ProviderErrorKind) -> Self {
         Self {
             provider: provider.into(),
-            fault,
+            kind,
             retry_after: None,
         }
     }
 }
 
-impl ProviderFault {
-    /// Every kind there is.
+impl ProviderErrorKind {
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::Unreachable,
         Self::Denied,
@@ -58,7 +57,7 @@ impl ProviderFault {
         Self::Broken,
     ];
 
-    /// A name for metrics and logs.
+    /// The name in metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,17 +71,7 @@ impl ProviderFault {
         }
     }
 
-    /// The HTTP status with which the service passes the failure on.
-    #[must_use]
-    pub const fn status(self) -> u16 {
-        match self {
-            Self::Denied | Self::Rejected | Self::Broken => 502,
-            Self::Unreachable | Self::RateLimited | Self::Overloaded => 503,
-            Self::TimedOut => 504,
-        }
-    }
-
-    /// Whether the same call may well succeed a little later.
+    /// Whether the same call may succeed a little later.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         !matches!(self, Self::Denied | Self::Rejected)
@@ -91,14 +80,14 @@ impl ProviderFault {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.fault {
-            ProviderFault::Unreachable => "the model's provider can't be reached",
-            ProviderFault::Denied => "the model's provider does not accept the service",
-            ProviderFault::Rejected => "the model's provider does not accept the request",
-            ProviderFault::RateLimited => "the model's provider is asked too often",
-            ProviderFault::Overloaded => "the model's provider is overloaded",
-            ProviderFault::TimedOut => "the model's provider took too long",
-            ProviderFault::Broken => "the model's answer breaks off",
+        f.write_str(match self.kind {
+            ProviderErrorKind::Unreachable => "the model's provider can't be reached",
+            ProviderErrorKind::Denied => "the model's provider does not accept the service",
+            ProviderErrorKind::Rejected => "the model's provider does not accept the request",
+            ProviderErrorKind::RateLimited => "the model's provider is asked too often",
+            ProviderErrorKind::Overloaded => "the model's provider is overloaded",
+            ProviderErrorKind::TimedOut => "the model's provider took too long",
+            ProviderErrorKind::Broken => "the model's answer breaks off",
         })
     }
 }

@@ -60,7 +60,7 @@ where
 /// What the caller is told of an error of a request about `what`; the log is told the rest.
 pub(crate) fn told(what: &'static str, error: AgentError) -> Box<Problem> {
     if let AgentError::Internal(cause) = &error {
-        tracing::error!(cause, "a request about {what} failed");
+        tracing::error!(%cause, "a request about {what} failed");
     }
     Box::new(error.to_problem())
 }

@@ -6,33 +6,33 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::client::error_response::{Complaint, Failure, complaint};
+use crate::client::error_response::{ProviderMessage, ResponseError, parse_error_body};
 use crate::client::{Decoder, sensitive};
-use crate::error::provider_error::ProviderFault;
+use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
-use crate::model::{ANSWER, Chunk, ModelRequest, Step, ToolCall};
+use crate::model::{ANSWER_TOOL, Chunk, ModelRequest, Step, ToolCall};
 use crate::secret::Secret;
 
-/// Where Anthropic is.
 pub(crate) const BASE_URL: &str = "https://api.anthropic.com";
-const VERSION: &str = "2023-06-01";
-/// The most tokens of an answer: the API wants to be told a number.
+/// The header `anthropic-version`, which the API requires.
+const API_VERSION: &str = "2023-06-01";
+/// The API requires a limit.
 const MAX_TOKENS: u64 = 8192;
-/// What stands for a message without text, which the API does not take.
-const NOTHING: &str = "(nothing)";
+/// Replaces empty messages, which the API refuses.
+const EMPTY_MESSAGE: &str = "(nothing)";
 
-/// Where messages are posted, with or without `/v1` at the end of the base URL.
+/// The address of the Messages operation. The base URL may end in `/v1`.
 pub(crate) fn url(base: &str) -> Option<Url> {
     let base = base.trim_end_matches('/');
     let base = base.strip_suffix("/v1").unwrap_or(base);
     Url::parse(&format!("{base}/v1/messages")).ok()
 }
 
-/// What is sent along; `None` for a key that no header can hold.
+/// The headers of a request; `None` for a key that can't be a header value.
 pub(crate) fn headers(key: Option<&Secret>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     let version = HeaderName::from_static("anthropic-version");
-    headers.insert(version, HeaderValue::from_static(VERSION));
+    headers.insert(version, HeaderValue::from_static(API_VERSION));
     if let Some(key) = key {
         headers.insert(
             HeaderName::from_static("x-api-key"),
@@ -42,8 +42,8 @@ pub(crate) fn headers(key: Option<&Secret>) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// The body of a request for `model`. An output schema is imposed as the input of a tool that has to be called: unlike
-/// the API's own output format, that takes every JSON Schema, and leaves room for the agent's tools.
+/// The body of a request for `model`. An output schema becomes the input schema of a tool that the model must call: unlike
+/// the API's own output format, this accepts every JSON Schema and works together with other tools.
 pub(crate) fn body(model: &str, request: &ModelRequest) -> Value {
     let mut body = json!({
         "model": model,
@@ -59,16 +59,22 @@ pub(crate) fn body(model: &str, request: &ModelRequest) -> Value {
     let mut tools = request
         .tools
         .iter()
-        .map(|known| tool(&known.name, &known.description, &known.input_schema))
+        .map(|definition| {
+            tool(
+                &definition.name,
+                &definition.description,
+                &definition.input_schema,
+            )
+        })
         .collect::<Vec<_>>();
     if let Some(schema) = request.object_schema() {
         body["tool_choice"] = if tools.is_empty() {
-            json!({ "type": "tool", "name": ANSWER })
+            json!({ "type": "tool", "name": ANSWER_TOOL })
         } else {
             json!({ "type": "any", "disable_parallel_tool_use": true })
         };
         tools.push(tool(
-            ANSWER,
+            ANSWER_TOOL,
             "Takes the answer; call it once, when you have it.",
             &schema,
         ));
@@ -80,17 +86,17 @@ pub(crate) fn body(model: &str, request: &ModelRequest) -> Value {
 }
 
 fn messages(request: &ModelRequest) -> Vec<Value> {
-    let said = |role: &str, text: &str| {
-        let text = if text.is_empty() { NOTHING } else { text };
+    let message = |role: &str, text: &str| {
+        let text = if text.is_empty() { EMPTY_MESSAGE } else { text };
         json!({ "role": role, "content": text })
     };
     let mut messages = Vec::new();
-    for message in &request.messages {
-        messages.push(said(message.role.as_str(), &message.text));
+    for past in &request.messages {
+        messages.push(message(past.role.as_str(), &past.text));
     }
     for step in &request.steps {
         match step {
-            Step::Called {
+            Step::ToolCalls {
                 text,
                 calls,
                 results,
@@ -98,7 +104,7 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
                 let mut content = Vec::new();
                 content.extend((!text.is_empty()).then(|| json!({ "type": "text", "text": text })));
                 content.extend(calls.iter().map(|call| {
-                    // The API takes objects only.
+                    // The API accepts only objects.
                     let input = match &call.arguments {
                         Value::Object(_) => call.arguments.clone(),
                         other => json!({ "unreadable": other }),
@@ -116,35 +122,38 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
                 });
                 messages.push(json!({ "role": "user", "content": results.collect::<Vec<_>>() }));
             }
-            Step::Refused { text, objection } => {
-                messages.push(said("assistant", text));
-                messages.push(said("user", objection));
+            Step::SchemaMismatch { text, correction } => {
+                messages.push(message("assistant", text));
+                messages.push(message("user", correction));
             }
         }
     }
     messages
 }
 
-/// Reads the events of one answer.
+/// Decodes the events of one answer.
 #[derive(Debug)]
-pub(crate) struct Events {
-    imposed: bool,
+pub(crate) struct AnthropicDecoder {
+    /// Whether the answer is the input of [`ANSWER_TOOL`].
+    has_schema: bool,
+    /// Whether a part of that input has come.
     answered: bool,
-    beside: String,
+    /// Text outside of that input.
+    stray_text: String,
     block: Block,
-    called: bool,
+    has_tool_call: bool,
     stop_reason: StopReason,
     usage: Usage,
-    over: bool,
+    is_complete: bool,
 }
 
-/// The part of the answer that is under way.
+/// The content block that is being received.
 #[derive(Debug, Default)]
 enum Block {
     #[default]
     Other,
     Answer {
-        written: bool,
+        has_delta: bool,
         input: Value,
     },
     Tool {
@@ -155,26 +164,26 @@ enum Block {
     },
 }
 
-impl Events {
-    /// For the answer to `request`.
+impl AnthropicDecoder {
+    /// A decoder for the answer to `request`.
     pub(crate) fn new(request: &ModelRequest) -> Self {
         Self {
-            imposed: request.object_schema().is_some(),
+            has_schema: request.object_schema().is_some(),
             answered: false,
-            beside: String::new(),
+            stray_text: String::new(),
             block: Block::default(),
-            called: false,
+            has_tool_call: false,
             stop_reason: StopReason::EndTurn,
             usage: Usage::default(),
-            over: false,
+            is_complete: false,
         }
     }
 
-    fn begin(&mut self, block: &Value, chunks: &mut VecDeque<Chunk>) {
+    fn start_block(&mut self, block: &Value, chunks: &mut VecDeque<Chunk>) {
         let text = |key: &str| block[key].as_str().unwrap_or_default().to_owned();
         self.block = match block["type"].as_str() {
-            Some("tool_use") if self.imposed && block["name"] == ANSWER => Block::Answer {
-                written: false,
+            Some("tool_use") if self.has_schema && block["name"] == ANSWER_TOOL => Block::Answer {
+                has_delta: false,
                 input: block["input"].clone(),
             },
             Some("tool_use") => Block::Tool {
@@ -185,21 +194,21 @@ impl Events {
             },
             _ => Block::Other,
         };
-        self.say(&text("text"), chunks);
+        self.add_text(&text("text"), chunks);
     }
 
-    /// Text beside an imposed answer is no part of it, unless the answer never comes.
-    fn say(&mut self, text: &str, chunks: &mut VecDeque<Chunk>) {
-        if self.imposed {
-            self.beside.push_str(text);
+    /// With a schema, text is not part of the answer. It is kept in case the answer never comes.
+    fn add_text(&mut self, text: &str, chunks: &mut VecDeque<Chunk>) {
+        if self.has_schema {
+            self.stray_text.push_str(text);
         } else if !text.is_empty() {
             chunks.push_back(Chunk::Text(text.to_owned()));
         }
     }
 
-    fn add(&mut self, delta: &Value, chunks: &mut VecDeque<Chunk>) {
+    fn add_delta(&mut self, delta: &Value, chunks: &mut VecDeque<Chunk>) {
         if let Some(text) = delta["text"].as_str() {
-            self.say(text, chunks);
+            self.add_text(text, chunks);
         }
         let Some(piece) = delta["partial_json"]
             .as_str()
@@ -208,8 +217,8 @@ impl Events {
             return;
         };
         match &mut self.block {
-            Block::Answer { written, .. } => {
-                *written = true;
+            Block::Answer { has_delta, .. } => {
+                *has_delta = true;
                 self.answered = true;
                 chunks.push_back(Chunk::Text(piece.to_owned()));
             }
@@ -218,10 +227,10 @@ impl Events {
         }
     }
 
-    fn finish(&mut self, chunks: &mut VecDeque<Chunk>) {
+    fn end_block(&mut self, chunks: &mut VecDeque<Chunk>) {
         match std::mem::take(&mut self.block) {
             Block::Answer {
-                written: false,
+                has_delta: false,
                 input,
             } => {
                 self.answered = true;
@@ -233,7 +242,7 @@ impl Events {
                 input,
                 json,
             } => {
-                self.called = true;
+                self.has_tool_call = true;
                 let arguments = match serde_json::from_str(&json) {
                     _ if json.is_empty() => input,
                     Ok(arguments) => arguments,
@@ -249,26 +258,26 @@ impl Events {
         }
     }
 
-    fn count(&mut self, usage: &Value) {
-        let read = [
+    fn add_usage(&mut self, usage: &Value) {
+        let keys = [
             "input_tokens",
             "cache_creation_input_tokens",
             "cache_read_input_tokens",
         ];
-        let read = read
+        let read = keys
             .iter()
             .filter_map(|key| usage[*key].as_u64())
             .sum::<u64>();
-        // Counts are of the whole answer so far, and may be left out where nothing changed.
+        // Counts are totals of the answer so far, and may be missing where nothing changed.
         self.usage.input_tokens = self.usage.input_tokens.max(read);
         let written = usage["output_tokens"].as_u64().unwrap_or_default();
         self.usage.output_tokens = self.usage.output_tokens.max(written);
     }
 
     fn complete(&mut self, chunks: &mut VecDeque<Chunk>) {
-        self.over = true;
-        if !self.answered && !self.called && !self.beside.is_empty() {
-            chunks.push_back(Chunk::Text(std::mem::take(&mut self.beside)));
+        self.is_complete = true;
+        if !self.answered && !self.has_tool_call && !self.stray_text.is_empty() {
+            chunks.push_back(Chunk::Text(std::mem::take(&mut self.stray_text)));
         }
         chunks.push_back(Chunk::Done {
             stop_reason: self.stop_reason,
@@ -277,48 +286,49 @@ impl Events {
     }
 }
 
-impl Decoder for Events {
-    fn event(&mut self, data: &str, chunks: &mut VecDeque<Chunk>) -> Result<(), Failure> {
-        if self.over {
+impl Decoder for AnthropicDecoder {
+    fn event(&mut self, data: &str, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
+        if self.is_complete {
             return Ok(());
         }
-        let event = serde_json::from_str::<Value>(data).map_err(|_| Failure::broken("no JSON"))?;
+        let event =
+            serde_json::from_str::<Value>(data).map_err(|_| ResponseError::malformed("no JSON"))?;
         match event["type"].as_str() {
-            Some("message_start") => self.count(&event["message"]["usage"]),
-            Some("content_block_start") => self.begin(&event["content_block"], chunks),
-            Some("content_block_delta") => self.add(&event["delta"], chunks),
-            Some("content_block_stop") => self.finish(chunks),
+            Some("message_start") => self.add_usage(&event["message"]["usage"]),
+            Some("content_block_start") => self.start_block(&event["content_block"], chunks),
+            Some("content_block_delta") => self.add_delta(&event["delta"], chunks),
+            Some("content_block_stop") => self.end_block(chunks),
             Some("message_delta") => {
                 self.stop_reason = stop_reason(&event["delta"]["stop_reason"]);
-                self.count(&event["usage"]);
+                self.add_usage(&event["usage"]);
             }
             Some("message_stop") => self.complete(chunks),
-            Some("error") => return Err(failure(complaint(event))),
-            // There are pings, and there will be events that nobody knows today.
+            Some("error") => return Err(response_error(parse_error_body(&event))),
+            // `ping`, and event types that are added later.
             _ => {}
         }
         Ok(())
     }
 
-    fn whole(&mut self, answer: &Value, chunks: &mut VecDeque<Chunk>) -> Result<(), Failure> {
+    fn body(&mut self, answer: &Value, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
         if answer["type"] == "error" {
-            return Err(failure(complaint(answer.clone())));
+            return Err(response_error(parse_error_body(answer)));
         }
         let Some(content) = answer["content"].as_array() else {
-            return Err(Failure::broken("an answer without content"));
+            return Err(ResponseError::malformed("an answer without content"));
         };
         for block in content {
-            self.begin(block, chunks);
-            self.finish(chunks);
+            self.start_block(block, chunks);
+            self.end_block(chunks);
         }
         self.stop_reason = stop_reason(&answer["stop_reason"]);
-        self.count(&answer["usage"]);
+        self.add_usage(&answer["usage"]);
         self.complete(chunks);
         Ok(())
     }
 
     fn end(&mut self, _: &mut VecDeque<Chunk>) -> bool {
-        self.over
+        self.is_complete
     }
 }
 
@@ -330,14 +340,14 @@ fn stop_reason(reason: &Value) -> StopReason {
     }
 }
 
-/// What an error within a stream means: its status is long sent.
-fn failure(complaint: Complaint) -> Failure {
-    let fault = match &*complaint.kind {
-        "authentication_error" | "permission_error" | "billing_error" => ProviderFault::Denied,
-        "rate_limit_error" => ProviderFault::RateLimited,
-        "overloaded_error" | "api_error" => ProviderFault::Overloaded,
-        "timeout_error" => ProviderFault::TimedOut,
-        _ => ProviderFault::Rejected,
+/// The error of an error event. It has no status: that of the response was 200.
+fn response_error(message: ProviderMessage) -> ResponseError {
+    let kind = match &*message.code {
+        "authentication_error" | "permission_error" | "billing_error" => ProviderErrorKind::Denied,
+        "rate_limit_error" => ProviderErrorKind::RateLimited,
+        "overloaded_error" | "api_error" => ProviderErrorKind::Overloaded,
+        "timeout_error" => ProviderErrorKind::TimedOut,
+        _ => ProviderErrorKind::Rejected,
     };
-    Failure { fault, complaint }
+    ResponseError { kind, message }
 }

@@ -1,4 +1,7 @@
-//! Which provider answers for which model: the names that agents use, and what the settings say they stand for.
+//! Resolves model names to providers.
+//!
+//! Example: with `models.sonnet = "anthropic:claude-sonnet-4-5"` in the settings, an agent with `model: sonnet` is answered
+//! by the provider `anthropic`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,116 +12,124 @@ use futures_util::stream;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 
-use crate::client::{self, Upstream};
+use crate::client::{self, HttpEndpoint};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
-use crate::model::anthropic;
+use crate::model::anthropic::{self, AnthropicDecoder};
 use crate::model::echo::Echo;
-use crate::model::openai;
+use crate::model::openai::{self, OpenAiDecoder};
 use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
 use crate::model::{ChunkStream, ModelRequest, Provider};
 use crate::spec::agent_spec::AgentSpec;
 
 /// The model of agents that name none.
-const DEFAULT: &str = "default";
-/// What an agent says that wants its caller's model.
+const DEFAULT_MODEL: &str = "default";
+/// Claude Code's word for the caller's model. A service has no such model: it is the default.
 const INHERIT: &str = "inherit";
 pub(crate) const ECHO: &str = "echo";
-/// Providers that answer for the models whose names begin so, without a word in the settings.
-const FAMILIES: [(&str, &str); 2] = [("claude-", "anthropic"), ("gpt-", "openai")];
-/// How many names in a row may stand for each other.
-const MOST_NAMES: usize = 8;
+/// Model names that lead to a vendor without a setting, by prefix.
+const VENDOR_PREFIXES: [(&str, &str); 2] = [("claude-", "anthropic"), ("gpt-", "openai")];
+/// How many aliases in a row are followed.
+const MAX_ALIASES: usize = 8;
 
-/// A provider made of all providers in the settings. A model's name leads to `provider:model` by way of
-/// [`Settings::models`](crate::Settings::models); without any provider in the settings, [`Echo`] answers for every model.
+/// A [`Provider`] made of all providers in the settings. A model's name is resolved to `provider:model` through
+/// [`Settings::models`](crate::Settings::models). Without providers in the settings, [`Echo`] answers for every model.
 pub struct Models {
-    names: BTreeMap<String, String>,
-    servers: BTreeMap<String, Server>,
+    /// Alias to another alias or `provider:model`.
+    aliases: BTreeMap<String, String>,
+    /// By the provider's name.
+    servers: BTreeMap<String, ProviderServer>,
 }
 
-/// What a name stands for in the end.
+/// What a model name resolves to.
 #[derive(Debug, PartialEq, Eq)]
 enum Target<'a> {
     Echo,
     Model { provider: &'a str, model: &'a str },
 }
 
-/// A provider that can be asked.
-struct Server {
+/// A provider with its address.
+struct ProviderServer {
     kind: ProviderKind,
+    /// Whether the address is the vendor's own.
     is_vendor: bool,
     has_key: bool,
     client: Client,
     url: Url,
     headers: HeaderMap,
-    patience: Duration,
+    idle_timeout: Duration,
 }
 
-/// The setting that is missing or wrong, and why.
-struct Wrong {
+/// A setting that is missing or wrong.
+struct InvalidSetting {
     key: String,
     detail: String,
 }
 
 impl Models {
-    /// The models that `names` lead to ([`Settings::models`](crate::Settings::models)), served by `providers`
+    /// Resolves model names through `aliases` ([`Settings::models`](crate::Settings::models)) to `providers`
     /// ([`Settings::providers`](crate::Settings::providers)).
     ///
     /// # Errors
-    /// A provider's address that is none, and a name that stands for nothing.
+    /// An invalid address of a provider, and an alias that resolves to nothing.
     pub fn new(
-        names: &BTreeMap<String, String>,
+        aliases: &BTreeMap<String, String>,
         providers: &BTreeMap<String, ProviderSettings>,
     ) -> Result<Self, StartError> {
         let mut servers = BTreeMap::new();
         if !providers.is_empty() {
             let client = client::client().map_err(|error| {
-                StartError::setting("providers", format!("no client can be made: {error}"))
+                StartError::setting(
+                    "providers",
+                    format!("the HTTP client can't be created: {error}"),
+                )
             })?;
             for (name, provider) in providers {
-                let server = Server::new(name, provider, &client).map_err(start_error)?;
+                let server = ProviderServer::new(name, provider, &client).map_err(start_error)?;
                 servers.insert(name.clone(), server);
             }
         }
         let models = Self {
-            names: names.clone(),
+            aliases: aliases.clone(),
             servers,
         };
-        for name in models.names.keys() {
-            models.target(Some(name)).map_err(start_error)?;
+        for name in models.aliases.keys() {
+            models.resolve(Some(name)).map_err(start_error)?;
         }
         Ok(models)
     }
 
-    /// Whether [`Echo`] answers for every model, since the settings name no provider.
+    /// Whether [`Echo`] answers for every model, because the settings have no provider.
     #[must_use]
     pub fn is_echo(&self) -> bool {
         self.servers.is_empty()
     }
 
-    /// Whether a model answers for the agents that name none, and not [`Echo`].
+    /// Whether the default model is a real one, and not [`Echo`].
     pub(crate) fn has_default(&self) -> bool {
-        matches!(self.target(None), Ok(Target::Model { .. }))
+        matches!(self.resolve(None), Ok(Target::Model { .. }))
     }
 
-    /// Checks that `agent` can be answered for by `model`: its own, or one that it falls back to.
+    /// Checks that `model`, the agent's own or a fallback, has a provider and a key.
     ///
     /// # Errors
-    /// The setting that says what the model stands for is missing, or a key for it.
+    /// The setting that is missing.
     pub fn check(&self, agent: &AgentSpec, model: Option<&str>) -> Result<(), StartError> {
-        let found = self.target(model);
-        let checked = found.and_then(|target| self.check_key(&target));
-        checked.map_err(|Wrong { key, detail }| {
+        let target = self.resolve(model);
+        let checked = target.and_then(|target| self.check_key(&target));
+        checked.map_err(|InvalidSetting { key, detail }| {
             let detail = format!("{detail} (agent `{}`)", agent.name);
-            start_error(Wrong { key, detail })
+            start_error(InvalidSetting { key, detail })
         })
     }
 
-    fn target<'a>(&'a self, model: Option<&'a str>) -> Result<Target<'a>, Wrong> {
-        let asked = model.filter(|name| *name != INHERIT).unwrap_or(DEFAULT);
-        let mut name = asked;
-        for _ in 0..MOST_NAMES {
-            match self.names.get(name) {
+    fn resolve<'a>(&'a self, model: Option<&'a str>) -> Result<Target<'a>, InvalidSetting> {
+        let requested = model
+            .filter(|name| *name != INHERIT)
+            .unwrap_or(DEFAULT_MODEL);
+        let mut name = requested;
+        for _ in 0..MAX_ALIASES {
+            match self.aliases.get(name) {
                 Some(next) if next != name => name = next.trim(),
                 _ => break,
             }
@@ -132,7 +143,7 @@ impl Models {
         {
             return Ok(Target::Model { provider, model });
         }
-        let family = FAMILIES.iter().find(|(prefix, provider)| {
+        let family = VENDOR_PREFIXES.iter().find(|(prefix, provider)| {
             name.starts_with(prefix) && self.servers.contains_key(*provider)
         });
         if let Some((_, provider)) = family {
@@ -141,8 +152,8 @@ impl Models {
                 model: name,
             });
         }
-        if self.names.contains_key(asked) {
-            let key = format!("models.{asked}");
+        if self.aliases.contains_key(requested) {
+            let key = format!("models.{requested}");
             let detail = match name.split_once(':') {
                 Some((provider, _)) if !provider.is_empty() => {
                     format!(
@@ -151,26 +162,26 @@ impl Models {
                 }
                 _ => "must be `provider:model`, `echo` or the name of another model".to_owned(),
             };
-            return Err(Wrong { key, detail });
+            return Err(InvalidSetting { key, detail });
         }
         if self.is_echo() {
             return Ok(Target::Echo);
         }
-        Err(Wrong {
-            key: format!("models.{asked}"),
+        Err(InvalidSetting {
+            key: format!("models.{requested}"),
             detail: "is not set: say which model this is, as in `anthropic:claude-sonnet-4-5`, or `echo`"
                 .to_owned(),
         })
     }
 
-    /// At its vendor's own address, a provider does nothing without a key.
-    fn check_key(&self, target: &Target<'_>) -> Result<(), Wrong> {
+    /// A provider at its vendor's own address needs a key.
+    fn check_key(&self, target: &Target<'_>) -> Result<(), InvalidSetting> {
         let Target::Model { provider, model } = target else {
             return Ok(());
         };
         let server = self.servers.get(*provider);
         if server.is_some_and(|server| server.is_vendor && !server.has_key) {
-            return Err(Wrong {
+            return Err(InvalidSetting {
                 key: format!("providers.{provider}.api_key"),
                 detail: match vendor_variable(provider) {
                     Some(variable) => {
@@ -186,18 +197,18 @@ impl Models {
 
 impl Provider for Models {
     fn model(&self, model: Option<&str>) -> String {
-        match self.target(model) {
+        match self.resolve(model) {
             Ok(Target::Model { provider, model }) => format!("{provider}:{model}"),
             Ok(Target::Echo) => ECHO.to_owned(),
-            Err(_) => model.unwrap_or(DEFAULT).to_owned(),
+            Err(_) => model.unwrap_or(DEFAULT_MODEL).to_owned(),
         }
     }
 
     fn answer(&self, request: &ModelRequest) -> ChunkStream {
-        let (provider, model) = match self.target(request.model) {
+        let (provider, model) = match self.resolve(request.model) {
             Ok(Target::Model { provider, model }) => (provider, model),
             Ok(Target::Echo) => return Echo.answer(request),
-            Err(Wrong { key, detail }) => {
+            Err(InvalidSetting { key, detail }) => {
                 let error = AgentError::internal(format!("{key}: {detail}"));
                 return Box::pin(stream::iter([Err(error)]));
             }
@@ -209,22 +220,27 @@ impl Provider for Models {
     }
 }
 
-impl Server {
-    fn new(name: &str, settings: &ProviderSettings, client: &Client) -> Result<Self, Wrong> {
-        let wrong = |key: &str, detail: &str| Wrong {
+impl ProviderServer {
+    fn new(
+        name: &str,
+        settings: &ProviderSettings,
+        client: &Client,
+    ) -> Result<Self, InvalidSetting> {
+        let wrong = |key: &str, detail: &str| InvalidSetting {
             key: format!("providers.{name}.{key}"),
             detail: detail.to_owned(),
         };
-        let (usual, url, headers): (_, fn(&str) -> _, fn(_) -> _) = match settings.kind {
+        let (default_base, url, headers): (_, fn(&str) -> _, fn(_) -> _) = match settings.kind {
             ProviderKind::Anthropic => (anthropic::BASE_URL, anthropic::url, anthropic::headers),
             ProviderKind::OpenAi => (openai::BASE_URL, openai::url, openai::headers),
         };
         if settings.base_url.is_none() && vendor_variable(name).is_none() {
             return Err(wrong("base_url", "is not set: where is this provider?"));
         }
-        let base = settings.base_url.as_deref().unwrap_or(usual);
-        let (url, vendors_own): (Option<Url>, _) = (url(base), url(usual));
-        let vendors_own = url == vendors_own;
+        let base = settings.base_url.as_deref().unwrap_or(default_base);
+        let vendor_url: Option<Url> = url(default_base);
+        let url: Option<Url> = url(base);
+        let is_vendor = url == vendor_url;
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or_else(|| {
             wrong(
@@ -235,33 +251,34 @@ impl Server {
         let headers: Option<HeaderMap> = headers(settings.api_key.as_ref());
         Ok(Self {
             kind: settings.kind,
-            is_vendor: vendors_own,
+            is_vendor,
             has_key: settings.api_key.is_some(),
             client: client.clone(),
             url,
-            headers: headers.ok_or_else(|| wrong("api_key", "holds what no HTTP header can"))?,
-            patience: settings.timeout,
+            headers: headers
+                .ok_or_else(|| wrong("api_key", "has characters that an HTTP header can't have"))?,
+            idle_timeout: settings.timeout,
         })
     }
 
     fn answer(&self, provider: &str, model: &str, request: &ModelRequest) -> ChunkStream {
-        let upstream = Arc::new(Upstream {
+        let endpoint = Arc::new(HttpEndpoint {
             provider: provider.to_owned(),
             client: self.client.clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
-            patience: self.patience,
+            idle_timeout: self.idle_timeout,
         });
         match self.kind {
-            ProviderKind::Anthropic => client::ask(
-                upstream,
+            ProviderKind::Anthropic => client::stream_chunks(
+                endpoint,
                 anthropic::body(model, request),
-                anthropic::Events::new(request),
+                AnthropicDecoder::new(request),
             ),
-            ProviderKind::OpenAi => client::ask(
-                upstream,
+            ProviderKind::OpenAi => client::stream_chunks(
+                endpoint,
                 openai::body(model, request, self.is_vendor),
-                openai::Events::new(request),
+                OpenAiDecoder::new(request),
             ),
         }
     }
@@ -270,12 +287,12 @@ impl Server {
 impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Models")
-            .field("names", &self.names)
+            .field("aliases", &self.aliases)
             .field("providers", &self.servers.keys())
             .finish_non_exhaustive()
     }
 }
 
-fn start_error(Wrong { key, detail }: Wrong) -> StartError {
+fn start_error(InvalidSetting { key, detail }: InvalidSetting) -> StartError {
     StartError::setting(key, detail)
 }

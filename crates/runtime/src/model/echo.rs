@@ -1,4 +1,4 @@
-//! The provider that stands in when no model is configured: it says what it was told.
+//! A provider without a model, for development: it repeats the request.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,20 +8,18 @@ use futures_util::stream;
 use serde_json::Value;
 
 use crate::event::agent_event::{StopReason, Usage};
-use crate::model::user_message::tell_session;
+use crate::model::user_message::insert_session_id;
 use crate::model::{Chunk, ChunkStream, ModelRequest, Provider, estimated_tokens};
 use crate::schema::shape::resolved;
 use crate::spec::endpoint_spec::EndpointSpec;
 
-/// How much of a text is said back, in characters.
-const LONGEST_ECHO: usize = 200;
-/// How long a chunk is at least, in bytes.
-const CHUNK: usize = 32;
+/// How much of a request is repeated, in characters.
+const MAX_ECHO_CHARS: usize = 200;
+const MIN_CHUNK_BYTES: usize = 32;
 
-/// Answers without a model, always in the same way, and says so. Where an output schema is to be met, it answers
-/// with the endpoint's example, puts its text into the first property that takes any text, and cites the passages it was
-/// given. Its token counts are
-/// estimates: a quarter of the bytes.
+/// Answers without a model: `[echo] desk received 4 characters: Hi!?`. With an output schema, it answers with the endpoint's
+/// example, puts this text into the first property that accepts any text, and cites the passages of the request. The same
+/// request always gets the same answer. Token counts are estimates.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Echo;
 
@@ -32,13 +30,13 @@ impl Provider for Echo {
 
     fn answer(&self, request: &ModelRequest) -> ChunkStream {
         let last = request.messages.last();
-        let said = match &request.retrieved {
-            Some(retrieved) => &retrieved.question,
+        let input = match &request.grounding {
+            Some(grounding) => &grounding.question,
             None => last.map_or("", |message| message.text.as_str()),
         };
-        let text = echo(request.agent.slug, said);
+        let text = echo(request.agent.slug, input);
         let text = match request.endpoint {
-            Some(endpoint) => completed(request, fitting(endpoint, &text)),
+            Some(endpoint) => complete(request, example_with(endpoint, &text)),
             None => text,
         };
         let read = request
@@ -63,8 +61,8 @@ impl Provider for Echo {
     }
 }
 
-fn echo(agent: &str, said: &str) -> String {
-    let count = said.chars().count();
+fn echo(agent: &str, input: &str) -> String {
+    let count = input.chars().count();
     let noun = if count == 1 {
         "character"
     } else {
@@ -72,32 +70,32 @@ fn echo(agent: &str, said: &str) -> String {
     };
     format!(
         "[echo] {agent} received {count} {noun}: {}",
-        clipped(said, LONGEST_ECHO)
+        clipped(input, MAX_ECHO_CHARS)
     )
 }
 
-/// The first `most` characters of a text; an ellipsis stands for what is missing.
-fn clipped(text: &str, most: usize) -> Cow<'_, str> {
-    // No text has more characters than bytes.
-    if text.len() <= most || text.chars().count() <= most {
+/// The first `max` characters of a text; the last one is an ellipsis if the text is longer.
+fn clipped(text: &str, max: usize) -> Cow<'_, str> {
+    // A text never has more characters than bytes.
+    if text.len() <= max || text.chars().count() <= max {
         return Cow::Borrowed(text);
     }
-    let kept = text.chars().take(most.saturating_sub(1));
-    kept.chain((most > 0).then_some('…')).collect()
+    let start = text.chars().take(max.saturating_sub(1));
+    start.chain((max > 0).then_some('…')).collect()
 }
 
-/// An answer with the citations of what the request has to be answered from, and the id of its conversation.
-fn completed(request: &ModelRequest, answer: String) -> String {
-    if request.retrieved.is_none() && request.session_id.is_none() {
+/// The answer with citations of the request's passages, and with the conversation's id.
+fn complete(request: &ModelRequest, answer: String) -> String {
+    if request.grounding.is_none() && request.session_id.is_none() {
         return answer;
     }
     match serde_json::from_str(&answer) {
         Ok(mut json) => {
-            if let Some(retrieved) = &request.retrieved {
-                retrieved.cite(&mut json);
+            if let Some(grounding) = &request.grounding {
+                grounding.cite(&mut json);
             }
             if let Some(id) = &request.session_id {
-                tell_session(&mut json, id);
+                insert_session_id(&mut json, id);
             }
             json.to_string()
         }
@@ -105,76 +103,76 @@ fn completed(request: &ModelRequest, answer: String) -> String {
     }
 }
 
-/// The endpoint's example, with `text` in the first place that takes any text.
-fn fitting(endpoint: &'static EndpointSpec, text: &str) -> String {
-    static SHAPES: RwLock<BTreeMap<usize, Arc<Shape>>> = RwLock::new(BTreeMap::new());
-    let place = std::ptr::from_ref(endpoint) as usize;
-    let known = SHAPES
+/// The endpoint's example, with `text` in the first property that accepts any text.
+fn example_with(endpoint: &'static EndpointSpec, text: &str) -> String {
+    /// By the address of the endpoint, which is a static.
+    static EXAMPLES: RwLock<BTreeMap<usize, Arc<Example>>> = RwLock::new(BTreeMap::new());
+    let key = std::ptr::from_ref(endpoint) as usize;
+    let cached = EXAMPLES
         .read()
         .unwrap_or_else(PoisonError::into_inner)
-        .get(&place)
+        .get(&key)
         .cloned();
-    let shape = known.unwrap_or_else(|| {
-        let shape = Arc::new(Shape::of(endpoint));
-        let mut shapes = SHAPES.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(shapes.entry(place).or_insert(shape))
+    let example = cached.unwrap_or_else(|| {
+        let example = Arc::new(Example::of(endpoint));
+        let mut examples = EXAMPLES.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(examples.entry(key).or_insert(example))
     });
-    shape.with(text)
+    example.with(text)
 }
 
-/// An answer as JSON; a text can be put into it where there is room for one.
-struct Shape {
-    example: String,
-    room: Option<Room>,
+/// An example answer, and the slot in it where any text fits.
+struct Example {
+    json: String,
+    slot: Option<Slot>,
 }
 
-/// Where any text may stand: what comes before and after it, and how many characters it may have.
-struct Room {
+/// A string in a JSON text: the JSON before and after it, and the limits of its length in characters.
+struct Slot {
     before: String,
     after: String,
-    least: usize,
-    most: usize,
+    min: usize,
+    max: usize,
 }
 
-impl Shape {
+impl Example {
     fn of(endpoint: &EndpointSpec) -> Self {
         Self {
-            example: endpoint.output_example.to_owned(),
-            room: Room::of(endpoint),
+            json: endpoint.output_example.to_owned(),
+            slot: Slot::of(endpoint),
         }
     }
 
     fn with(&self, text: &str) -> String {
-        let Some(room) = &self.room else {
-            return self.example.clone();
+        let Some(slot) = &self.slot else {
+            return self.json.clone();
         };
-        let text = clipped(text, room.most);
-        if text.chars().count() < room.least {
-            return self.example.clone();
+        let text = clipped(text, slot.max);
+        if text.chars().count() < slot.min {
+            return self.json.clone();
         }
-        // This is twice as fast as to format a JSON value.
-        let text = serde_json::to_string(&text).unwrap_or_default();
-        [&*room.before, &text, &room.after].concat()
+        // Twice as fast as formatting the whole JSON value.
+        let text = Value::from(text).to_string();
+        [&*slot.before, &text, &slot.after].concat()
     }
 }
 
-impl Room {
-    /// The first place that takes any text: the answer itself, or one of its properties.
+impl Slot {
+    /// The answer itself, or the first of its properties that accepts any text.
     fn of(endpoint: &EndpointSpec) -> Option<Self> {
         let schema = serde_json::from_str::<Value>(endpoint.output_schema).ok()?;
         let root = resolved(&schema, &schema);
-        if let Some((least, most)) = free_text(root) {
-            let (before, after) = Default::default();
+        if let Some((min, max)) = free_text(root) {
             return Some(Self {
-                before,
-                after,
-                least,
-                most,
+                before: String::new(),
+                after: String::new(),
+                min,
+                max,
             });
         }
         let example = serde_json::from_str::<Value>(endpoint.output_example).ok()?;
         let properties = root.get("properties").and_then(Value::as_object)?;
-        let (key, (least, most)) = properties
+        let (key, (min, max)) = properties
             .iter()
             .find_map(|(key, property)| Some((key, free_text(resolved(&schema, property))?)))?;
         let mut fields = example.as_object()?.clone();
@@ -185,21 +183,21 @@ impl Room {
         Some(Self {
             before: format!("{{{}:", Value::from(key.as_str())),
             after: format!("{comma}{others}}}"),
-            least,
-            most,
+            min,
+            max,
         })
     }
 }
 
-/// How many characters a text may have at least and at most, if `schema` takes any text.
+/// The least and the greatest length in characters, if `schema` accepts any text.
 fn free_text(schema: &Value) -> Option<(usize, usize)> {
     let schema = schema.as_object()?;
-    let is_bound = [
+    let is_restricted = [
         "enum", "const", "format", "pattern", "$ref", "allOf", "anyOf", "oneOf", "not",
     ]
     .iter()
     .any(|keyword| schema.contains_key(*keyword));
-    if is_bound || schema.get("type")?.as_str()? != "string" {
+    if is_restricted || schema.get("type")?.as_str()? != "string" {
         return None;
     }
     let limit = |keyword| {
@@ -212,13 +210,13 @@ fn free_text(schema: &Value) -> Option<(usize, usize)> {
     ))
 }
 
-/// `text` cut behind spaces into pieces of at least [`CHUNK`] bytes.
+/// `text`, split after spaces into pieces of at least [`MIN_CHUNK_BYTES`] bytes.
 fn pieces(text: &str) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = String::new();
     for word in text.split_inclusive(' ') {
         piece.push_str(word);
-        if piece.len() >= CHUNK {
+        if piece.len() >= MIN_CHUNK_BYTES {
             pieces.push(std::mem::take(&mut piece));
         }
     }

@@ -1,4 +1,4 @@
-//! The Chat Completions API of OpenAI, and of the many servers that speak it:
+//! The Chat Completions API of OpenAI, which many other servers offer too:
 //! <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
 use std::collections::VecDeque;
@@ -7,24 +7,23 @@ use reqwest::header::{self, HeaderMap};
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
-use crate::client::error_response::{Failure, complaint, fault};
+use crate::client::error_response::{ResponseError, kind_of_status, parse_error_body};
 use crate::client::{Decoder, sensitive};
-use crate::error::provider_error::ProviderFault;
+use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
 use crate::model::{Chunk, ModelRequest, Step, ToolCall};
 use crate::secret::Secret;
 
-/// Where OpenAI is.
 pub(crate) const BASE_URL: &str = "https://api.openai.com/v1";
-/// The longest name that a schema may have.
-const LONGEST_NAME: usize = 64;
+/// Limit of the API.
+const MAX_SCHEMA_NAME: usize = 64;
 
-/// Where completions are posted. A base URL without a path means the usual one, `/v1`.
+/// The address of the Chat Completions operation. A base URL without a path gets `/v1`.
 pub(crate) fn url(base: &str) -> Option<Url> {
     operation(base, "chat/completions")
 }
 
-/// Where embeddings are asked for, as [`url`].
+/// The address of the Embeddings operation, as [`url`].
 pub(crate) fn embeddings_url(base: &str) -> Option<Url> {
     operation(base, "embeddings")
 }
@@ -36,7 +35,7 @@ fn operation(base: &str, path: &str) -> Option<Url> {
     Url::parse(&format!("{base}{version}/{path}")).ok()
 }
 
-/// What is sent along; `None` for a key that no header can hold.
+/// The headers of a request; `None` for a key that can't be a header value.
 pub(crate) fn headers(key: Option<&Secret>) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     if let Some(key) = key {
@@ -46,9 +45,9 @@ pub(crate) fn headers(key: Option<&Secret>) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// The body of a request for `model`. An output schema goes along as the response format, not strictly: the strict form
-/// takes a part of JSON Schema only, and what comes out is checked in any case. `is_vendor` is OpenAI itself, whose
-/// models take the limit of tokens under another name than all other servers.
+/// The body of a request for `model`. An output schema becomes the response format with `strict: false`: strict mode
+/// supports only a part of JSON Schema, and the answer is validated anyway. `is_vendor`: the server is OpenAI's own, whose
+/// newer models know the token limit only as `max_completion_tokens`.
 pub(crate) fn body(model: &str, request: &ModelRequest, is_vendor: bool) -> Value {
     let mut body = json!({
         "model": model,
@@ -82,7 +81,7 @@ pub(crate) fn body(model: &str, request: &ModelRequest, is_vendor: bool) -> Valu
             .operation_id
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-            .take(LONGEST_NAME)
+            .take(MAX_SCHEMA_NAME)
             .collect::<String>();
         let format = json!({ "name": name, "schema": schema, "strict": false });
         body["response_format"] = json!({ "type": "json_schema", "json_schema": format });
@@ -91,72 +90,74 @@ pub(crate) fn body(model: &str, request: &ModelRequest, is_vendor: bool) -> Valu
 }
 
 fn messages(request: &ModelRequest) -> Vec<Value> {
-    let said = |role: &str, text: &str| json!({ "role": role, "content": text });
+    let message = |role: &str, text: &str| json!({ "role": role, "content": text });
     let mut messages = Vec::new();
     let system = request.system();
     if !system.is_empty() {
-        messages.push(said("system", &system));
+        messages.push(message("system", &system));
     }
-    for message in &request.messages {
-        messages.push(said(message.role.as_str(), &message.text));
+    for past in &request.messages {
+        messages.push(message(past.role.as_str(), &past.text));
     }
     for step in &request.steps {
         match step {
-            Step::Called {
+            Step::ToolCalls {
                 text,
                 calls,
                 results,
             } => {
-                let written = calls.iter().map(|call| {
+                let tool_calls = calls.iter().map(|call| {
                     let arguments = match &call.arguments {
-                        Value::String(unreadable) => unreadable.clone(),
+                        Value::String(invalid_json) => invalid_json.clone(),
                         arguments => arguments.to_string(),
                     };
                     let function = json!({ "name": call.name, "arguments": arguments });
                     json!({ "id": call.id, "type": "function", "function": function })
                 });
                 let content = (!text.is_empty()).then_some(text);
-                let written = written.collect::<Vec<_>>();
+                let tool_calls = tool_calls.collect::<Vec<_>>();
                 messages.push(
-                    json!({ "role": "assistant", "content": content, "tool_calls": written }),
+                    json!({ "role": "assistant", "content": content, "tool_calls": tool_calls }),
                 );
                 messages.extend(calls.iter().zip(results).map(|(call, result)| {
-                    // The format has no other place for it.
+                    // The protocol has no flag for failed calls.
                     let error = if result.is_error { "error: " } else { "" };
                     let content = format!("{error}{}", result.text);
                     json!({ "role": "tool", "tool_call_id": call.id, "content": content })
                 }));
             }
-            Step::Refused { text, objection } => {
-                messages.push(said("assistant", text));
-                messages.push(said("user", objection));
+            Step::SchemaMismatch { text, correction } => {
+                messages.push(message("assistant", text));
+                messages.push(message("user", correction));
             }
         }
     }
     messages
 }
 
-/// Reads the chunks of one answer.
+/// Decodes the chunks of one answer.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub(crate) struct OpenAiDecoder {
+    /// The number of earlier steps: makes ids unique that the server does not set.
     round: usize,
-    calls: Vec<Call>,
+    calls: Vec<PartialCall>,
     stop_reason: Option<StopReason>,
     usage: Usage,
-    over: bool,
+    is_complete: bool,
 }
 
-/// A tool call under way.
+/// A tool call whose pieces are being received.
 #[derive(Debug, Default)]
-struct Call {
+struct PartialCall {
     index: u64,
     id: String,
     name: String,
+    /// JSON text.
     arguments: String,
 }
 
-impl Events {
-    /// For the answer to `request`.
+impl OpenAiDecoder {
+    /// A decoder for the answer to `request`.
     pub(crate) fn new(request: &ModelRequest) -> Self {
         Self {
             round: request.steps.len(),
@@ -164,28 +165,29 @@ impl Events {
         }
     }
 
-    fn take(
+    /// Adds the delta of a chunk, or the message of a whole answer: `key` is its name.
+    fn add(
         &mut self,
         answer: &Value,
-        part: &str,
+        key: &str,
         chunks: &mut VecDeque<Chunk>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ResponseError> {
         if answer.get("error").is_some_and(|error| !error.is_null()) {
-            return Err(failure(answer));
+            return Err(response_error(answer));
         }
         let choice = &answer["choices"][0];
-        let said = &choice[part];
-        for key in ["content", "refusal"] {
-            if let Some(text) = said[key].as_str().filter(|text| !text.is_empty()) {
+        let message = &choice[key];
+        for field in ["content", "refusal"] {
+            if let Some(text) = message[field].as_str().filter(|text| !text.is_empty()) {
                 chunks.push_back(Chunk::Text(text.to_owned()));
             }
         }
-        let refused = said["refusal"]
+        let refused = message["refusal"]
             .as_str()
             .is_some_and(|text| !text.is_empty());
-        let calls = said["tool_calls"].as_array();
+        let calls = message["tool_calls"].as_array();
         for (position, call) in calls.into_iter().flatten().enumerate() {
-            self.call(position as u64, call);
+            self.add_call(position as u64, call);
         }
         if refused {
             self.stop_reason = Some(StopReason::Refusal);
@@ -206,23 +208,23 @@ impl Events {
         Ok(())
     }
 
-    /// Adds a piece of a call. Some servers number all calls alike, or not at all: another id is another call.
-    fn call(&mut self, position: u64, piece: &Value) {
+    /// Adds a piece of a call. Some servers give all calls the same index, or none: a new id then starts a new call.
+    fn add_call(&mut self, position: u64, piece: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let index = piece["index"].as_u64().unwrap_or(position);
         let id = text(&piece["id"]);
-        let known = self
+        let open = self
             .calls
             .iter_mut()
             .rev()
             .find(|call| call.index == index)
             .filter(|call| id.is_empty() || call.id.is_empty() || call.id == id);
-        let call = match known {
+        let call = match open {
             Some(call) => call,
             None => {
-                self.calls.push(Call {
+                self.calls.push(PartialCall {
                     index,
-                    ..Call::default()
+                    ..PartialCall::default()
                 });
                 let last = self.calls.len() - 1;
                 &mut self.calls[last]
@@ -242,7 +244,7 @@ impl Events {
     }
 
     fn complete(&mut self, chunks: &mut VecDeque<Chunk>) {
-        self.over = true;
+        self.is_complete = true;
         let stop_reason = self.stop_reason.unwrap_or_default();
         for (number, call) in std::mem::take(&mut self.calls).into_iter().enumerate() {
             let arguments = match serde_json::from_str(&call.arguments) {
@@ -250,9 +252,10 @@ impl Events {
                 Ok(arguments) => arguments,
                 Err(_) => Value::String(call.arguments),
             };
-            let id = match call.id.is_empty() {
-                true => format!("call_{}_{number}", self.round),
-                false => call.id,
+            let id = if call.id.is_empty() {
+                format!("call_{}_{number}", self.round)
+            } else {
+                call.id
             };
             chunks.push_back(Chunk::ToolCall(ToolCall {
                 id,
@@ -267,34 +270,35 @@ impl Events {
     }
 }
 
-impl Decoder for Events {
-    fn event(&mut self, data: &str, chunks: &mut VecDeque<Chunk>) -> Result<(), Failure> {
-        if self.over {
+impl Decoder for OpenAiDecoder {
+    fn event(&mut self, data: &str, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
+        if self.is_complete {
             return Ok(());
         }
         if data.trim() == "[DONE]" {
             self.complete(chunks);
             return Ok(());
         }
-        let chunk = serde_json::from_str::<Value>(data).map_err(|_| Failure::broken("no JSON"))?;
-        self.take(&chunk, "delta", chunks)
+        let chunk =
+            serde_json::from_str::<Value>(data).map_err(|_| ResponseError::malformed("no JSON"))?;
+        self.add(&chunk, "delta", chunks)
     }
 
-    fn whole(&mut self, answer: &Value, chunks: &mut VecDeque<Chunk>) -> Result<(), Failure> {
-        self.take(answer, "message", chunks)?;
+    fn body(&mut self, answer: &Value, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
+        self.add(answer, "message", chunks)?;
         if answer["choices"][0].get("message").is_none() {
-            return Err(Failure::broken("an answer without a message"));
+            return Err(ResponseError::malformed("an answer without a message"));
         }
         self.complete(chunks);
         Ok(())
     }
 
-    /// Some servers end without saying so; a reason to stop says it as well.
+    /// Some servers never send `[DONE]`: after a `finish_reason`, the end of the stream is the end of the answer.
     fn end(&mut self, chunks: &mut VecDeque<Chunk>) -> bool {
-        if !self.over && self.stop_reason.is_some() {
+        if !self.is_complete && self.stop_reason.is_some() {
             self.complete(chunks);
         }
-        self.over
+        self.is_complete
     }
 }
 
@@ -306,18 +310,18 @@ fn stop_reason(reason: &str) -> StopReason {
     }
 }
 
-/// What an error within a stream means: servers put a status into its code, or a word.
-fn failure(answer: &Value) -> Failure {
-    let complaint = complaint(answer.clone());
+/// The error in an answer with status 200. Its `code` is a status or a word, depending on the server.
+fn response_error(answer: &Value) -> ResponseError {
+    let message = parse_error_body(answer);
     let code = &answer["error"]["code"];
     let status = code.as_u64().and_then(|code| u16::try_from(code).ok());
     let status = status.and_then(|code| StatusCode::from_u16(code).ok());
-    let fault = match (status, &*complaint.kind) {
-        (Some(status), kind) => fault(status, kind),
-        (None, "insufficient_quota" | "invalid_api_key") => ProviderFault::Denied,
-        (None, "rate_limit_exceeded") => ProviderFault::RateLimited,
-        (None, "server_error" | "internal_server_error") => ProviderFault::Overloaded,
-        (None, _) => ProviderFault::Rejected,
+    let kind = match (status, &*message.code) {
+        (Some(status), code) => kind_of_status(status, code),
+        (None, "insufficient_quota" | "invalid_api_key") => ProviderErrorKind::Denied,
+        (None, "rate_limit_exceeded") => ProviderErrorKind::RateLimited,
+        (None, "server_error" | "internal_server_error") => ProviderErrorKind::Overloaded,
+        (None, _) => ProviderErrorKind::Rejected,
     };
-    Failure { fault, complaint }
+    ResponseError { kind, message }
 }

@@ -1,4 +1,4 @@
-//! Where a provider is and what it speaks.
+//! Settings of model providers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,54 +6,56 @@ use std::time::Duration;
 use crate::error::start_error::StartError;
 use crate::secret::Secret;
 
-/// The longest silence of a provider that says nothing of its own.
-pub(crate) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(120);
-/// The providers that need no settings, and the variables that their vendors have for a key.
+/// The default of [`ProviderSettings::timeout`].
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+/// Providers that need no settings, with the environment variables that their vendors use for the key.
 const VENDORS: [(&str, ProviderKind, &str); 2] = [
     ("anthropic", ProviderKind::Anthropic, "ANTHROPIC_API_KEY"),
     ("openai", ProviderKind::OpenAi, "OPENAI_API_KEY"),
 ];
 
-/// A server that models are asked from.
+/// A model provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderSettings {
-    /// What it speaks.
+    /// The protocol.
     pub kind: ProviderKind,
-    /// Where it is, without the path of an operation; `None` is the vendor's own.
+    /// The base URL, as in `https://api.openai.com/v1`; `None` is the vendor's own.
     pub base_url: Option<String>,
-    /// What it wants to be shown.
+    /// The API key.
     pub api_key: Option<Secret>,
-    /// How long it may be silent.
+    /// The longest wait for the next bytes of an answer.
     pub timeout: Duration,
 }
 
-/// What a provider speaks.
+/// The protocol of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderKind {
     /// The Messages API of Anthropic.
     Anthropic,
-    /// The Chat Completions API of OpenAI, which many servers offer.
+    /// The Chat Completions API of OpenAI, which many other servers offer too.
     OpenAi,
 }
 
-/// The variable that the vendor of the provider has for a key; `None` if settings have to say where the provider is.
+/// The vendor's environment variable for the key; `None` for a provider that needs settings.
 pub(crate) fn vendor_variable(provider: &str) -> Option<&'static str> {
     let vendor = VENDORS.iter().find(|(name, ..)| *name == provider);
     vendor.map(|(.., variable)| *variable)
 }
 
-/// The vendors' own variables give a key to the providers of their names, if a model is asked from them.
+/// Adds the vendors' providers that a model refers to, with the keys from the vendors' environment variables.
 pub(crate) fn add_vendor_keys(
     models: &BTreeMap<String, String>,
     providers: &mut BTreeMap<String, ProviderSettings>,
     get: &impl Fn(&str) -> Result<Option<String>, String>,
 ) -> Result<(), StartError> {
     for (name, kind, variable) in VENDORS {
-        let of_vendor = |target: &String| target.starts_with(&format!("{name}:"));
-        if !models.values().any(of_vendor) {
+        let is_vendor = |target: &String| target.starts_with(&format!("{name}:"));
+        if !models.values().any(is_vendor) {
             continue;
         }
-        let provider = providers.entry(name.to_owned()).or_insert(usual(kind));
+        let provider = providers
+            .entry(name.to_owned())
+            .or_insert(default_settings(kind));
         if provider.api_key.is_none() && provider.kind == kind {
             let key = vendor_key(variable, get);
             provider.api_key = key.map_err(|(key, detail)| StartError::setting(key, detail))?;
@@ -62,10 +64,10 @@ pub(crate) fn add_vendor_keys(
     Ok(())
 }
 
-/// The vendor of this name as a provider, with the key in its own variable.
+/// The provider of this vendor, with the key from its environment variable.
 ///
 /// # Errors
-/// That variable, and why it can't be read.
+/// The variable, and why it can't be read.
 pub(crate) fn vendor(
     provider: &str,
     get: &impl Fn(&str) -> Result<Option<String>, String>,
@@ -76,16 +78,16 @@ pub(crate) fn vendor(
     };
     Ok(Some(ProviderSettings {
         api_key: vendor_key(variable, get)?,
-        ..usual(*kind)
+        ..default_settings(*kind)
     }))
 }
 
-const fn usual(kind: ProviderKind) -> ProviderSettings {
+const fn default_settings(kind: ProviderKind) -> ProviderSettings {
     ProviderSettings {
         kind,
         base_url: None,
         api_key: None,
-        timeout: PROVIDER_TIMEOUT,
+        timeout: DEFAULT_TIMEOUT,
     }
 }
 

@@ -21,19 +21,19 @@ pub(crate) fn query(request: &str, property: &str) -> String {
 
 /// What of a request is said to the model, and the session it names. A request with one text in it is that text;
 /// any other is its JSON.
-pub(crate) fn spoken(endpoint: &EndpointSpec, request: String) -> (String, Option<String>) {
+pub(crate) fn user_message(endpoint: &EndpointSpec, request: String) -> (String, Option<String>) {
     let (request, session_id) = match endpoint.input_schema.contains("\"session_id\"") {
-        true => without_session(request),
+        true => take_session_id(request),
         false => (request, None),
     };
     match serde_json::from_str(&request) {
-        Ok(LoneText(text)) => (text, session_id),
+        Ok(SingleTextField(text)) => (text, session_id),
         Err(_) => (request, session_id),
     }
 }
 
 /// Whether an endpoint takes the id of a conversation and answers with it.
-pub(crate) fn tells_session(endpoint: &EndpointSpec) -> bool {
+pub(crate) fn returns_session_id(endpoint: &EndpointSpec) -> bool {
     let schemas = [endpoint.input_schema, endpoint.output_schema];
     if !schemas
         .iter()
@@ -48,14 +48,14 @@ pub(crate) fn tells_session(endpoint: &EndpointSpec) -> bool {
 }
 
 /// Puts the id of its conversation into an answer.
-pub(crate) fn tell_session(answer: &mut Value, id: &str) {
+pub(crate) fn insert_session_id(answer: &mut Value, id: &str) {
     if let Value::Object(answer) = answer {
         answer.insert(SESSION.to_owned(), id.into());
     }
 }
 
 /// Takes the session out of a request.
-fn without_session(request: String) -> (String, Option<String>) {
+fn take_session_id(request: String) -> (String, Option<String>) {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(&request) else {
         return (request, None);
     };
@@ -66,22 +66,22 @@ fn without_session(request: String) -> (String, Option<String>) {
 }
 
 /// The text in an object that holds one text and nothing else. Reading stops where that is over.
-struct LoneText(String);
+struct SingleTextField(String);
 
-impl<'de> Deserialize<'de> for LoneText {
+impl<'de> Deserialize<'de> for SingleTextField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
         impl<'de> Visitor<'de> for Reader {
-            type Value = LoneText;
+            type Value = SingleTextField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object with one text")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoneText, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SingleTextField, A::Error> {
                 let entry = map.next_entry::<IgnoredAny, String>()?;
                 match (entry, map.next_key::<IgnoredAny>()?) {
-                    (Some((_, text)), None) => Ok(LoneText(text)),
+                    (Some((_, text)), None) => Ok(SingleTextField(text)),
                     _ => Err(A::Error::custom("there is not one member")),
                 }
             }

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::documents::Passage;
-use crate::documents::document_index::{Lookup, collection};
-use crate::documents::passage_search::{HitForm, Search, Texts};
+use crate::documents::document_index::{PassageSearch, collection};
+use crate::documents::passage_search::{EmbedRequest, HitForm, SearchRequest};
 use crate::error::AgentError;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
@@ -35,14 +35,14 @@ impl RunContext {
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
-            let Search {
+            let SearchRequest {
                 query,
                 limit,
                 filter,
-            } = Search::read(endpoint.input_schema, request?)?;
+            } = SearchRequest::read(endpoint.input_schema, request?)?;
             let form = HitForm::new(endpoint.output_schema);
             let library = &self.0.resources.documents;
-            let lookup = Lookup {
+            let lookup = PassageSearch {
                 collection: collection(agent)?,
                 query: &query,
                 filter,
@@ -83,7 +83,7 @@ impl RunContext {
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
-            let asked = Texts::read(&request?)?;
+            let asked = EmbedRequest::read(&request?)?;
             let library = &self.0.resources.documents;
             let vectors = library.embed(&asked.texts, asked.purpose).await?;
             let model = library.model();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::documents::document_index::Library;
-use crate::engine::circuit_breaker::Breakers;
-use crate::engine::outage::Outage;
+use crate::documents::document_index::DocumentIndex;
+use crate::engine::circuit_breaker::CircuitBreakers;
+use crate::engine::circuit_breaker::Outage;
 use crate::engine::tools::Tools;
 use crate::model::Provider;
 use crate::run::shutdown::Shutdown;
@@ -21,13 +21,13 @@ pub(crate) struct Resources {
     /// Whether the provider has failed several times in a row.
     pub(crate) outage: Arc<Outage>,
     /// One circuit breaker for each model.
-    pub(crate) breakers: Arc<Breakers>,
+    pub(crate) breakers: Arc<CircuitBreakers>,
     /// The metrics of the service.
     pub(crate) metrics: Arc<Metrics>,
     /// The conversations of callers. Workflow steps do not use them.
     pub(crate) sessions: Arc<Sessions>,
     /// The documents of all agents, with their embedder.
-    pub(crate) documents: Arc<Library>,
+    pub(crate) documents: Arc<DocumentIndex>,
     /// The time limit of a run whose endpoint and agent set none.
     pub(crate) timeout: Duration,
     /// Says when new work is refused and when running work has to stop.

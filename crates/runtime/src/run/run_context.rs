@@ -9,15 +9,15 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::documents::Passage;
-use crate::documents::grounding::Retrieved;
+use crate::documents::grounding::Grounding;
 use crate::engine::tools::ToolContext;
 use crate::engine::turn;
-use crate::engine::turn_context::Means;
+use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::event::agent_event::{AgentEvent, RetrievedPassage};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
-use crate::model::user_message::{query, spoken, tells_session};
+use crate::model::user_message::{query, returns_session_id, user_message};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::run::request_info::RequestInfo;
@@ -119,9 +119,9 @@ impl RunContext {
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
             let mut asked = asked(agent, None, &request.input, Some(&session));
-            let means = self.means(agent, called);
+            let turn_context = self.turn_context(agent, called);
             // Boxed, since a handler's future is moved more than once, and this is most of it.
-            let turn = Box::pin(turn::turn(&means, &mut asked)).await?;
+            let turn = Box::pin(turn::turn(&turn_context, &mut asked)).await?;
             session
                 .commit(request.input, turn.text.clone(), &agent.policy)
                 .await?;
@@ -167,8 +167,8 @@ impl RunContext {
             let query = endpoint
                 .retrieve
                 .map(|retrieve| (query(&request, retrieve.query), retrieve.limit));
-            let (text, session_id) = spoken(endpoint, request);
-            let tells = tells_session(endpoint);
+            let (text, session_id) = user_message(endpoint, request);
+            let tells = returns_session_id(endpoint);
             let session = match session_id {
                 Some(id) => Some(self.open(agent, id, Open::KnownOrNew).await?),
                 None if tells => {
@@ -183,16 +183,17 @@ impl RunContext {
             request.session_id = session_id.filter(|_| tells);
             if let Some((query, limit)) = query {
                 let passages = self.retrieve(agent, &query, limit, called).await?;
-                let retrieved = Retrieved::new(text.clone(), passages, endpoint.output_schema);
+                let grounding = Grounding::new(text.clone(), passages, endpoint.output_schema);
                 // The session goes on from the question alone: what is retrieved next time is something else.
                 if let Some(last) = request.messages.last_mut() {
-                    last.text = retrieved.message();
+                    last.text = grounding.message();
                 }
-                request.retrieved = Some(retrieved);
+                request.grounding = Some(grounding);
             }
-            let means = self.means(agent, called);
+            let turn_context = self.turn_context(agent, called);
             // Boxed as above.
-            let (value, turn) = Box::pin(turn::typed_turn(&means, endpoint, request)).await?;
+            let (value, turn) =
+                Box::pin(turn::typed_turn(&turn_context, endpoint, request)).await?;
             if let Some(session) = session {
                 session.commit(text, turn.text, &agent.policy).await?;
             }
@@ -236,12 +237,12 @@ impl RunContext {
     }
 
     /// Only the text of the endpoint that was called goes to the caller: what a handler asks other agents stays inside.
-    fn means(&self, agent: &'static AgentSpec, called: bool) -> Means<'_> {
+    fn turn_context(&self, agent: &'static AgentSpec, called: bool) -> TurnContext<'_> {
         let run = &*self.0;
-        Means {
+        TurnContext {
             provider: &*run.resources.provider,
             tools: &run.resources.tools,
-            worker: ToolContext {
+            tool_context: ToolContext {
                 run_id: run.id,
                 request_id: run.request.id.clone(),
                 agent: agent.slug,

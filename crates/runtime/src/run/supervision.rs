@@ -222,7 +222,7 @@ fn panicked<T>(panic: Box<dyn Any + Send>) -> Result<T, AgentError> {
     let text = text
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    Err(AgentError::Internal(format!(
+    Err(AgentError::internal(format!(
         "the handler panicked: {text}"
     )))
 }

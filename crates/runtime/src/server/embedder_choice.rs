@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use reqwest::Url;
 
-use crate::client::{self, Upstream};
+use crate::client::{self, HttpEndpoint};
 use crate::embedding::Embedder;
 use crate::embedding::embedding_settings::{
-    DIMENSIONS, Embeddings, HASHING, MIN_SCORE, MODEL, named,
+    DIMENSIONS, Embeddings, HASHING, INVALID_MODEL, MIN_SCORE, MODEL, split_model,
 };
-use crate::embedding::hashing_embedder::{HashingEmbedder, USUAL_DIMENSIONS};
+use crate::embedding::hashing_embedder::{DEFAULT_DIMENSIONS, HashingEmbedder};
 use crate::embedding::openai_embedder::OpenAiEmbedder;
 use crate::error::start_error::StartError;
 use crate::model::openai;
@@ -38,21 +38,22 @@ pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartEr
         return Err(StartError::setting(DIMENSIONS, detail));
     }
     if model == HASHING {
-        let dimensions = dimensions.unwrap_or(USUAL_DIMENSIONS);
+        let dimensions = dimensions.unwrap_or(DEFAULT_DIMENSIONS);
         return Ok(Arc::new(HashingEmbedder::new(dimensions)));
     }
-    let (name, model) = named(model).map_err(|detail| StartError::setting(MODEL, detail))?;
+    let (name, model) =
+        split_model(model).ok_or_else(|| StartError::setting(MODEL, INVALID_MODEL))?;
     let provider = settings.providers.get(name).or(provider.as_ref());
     let provider = provider.ok_or_else(|| {
         let detail =
             format!("there is no provider `{name}`: [providers.{name}] has to say where it is");
         StartError::setting(MODEL, detail)
     })?;
-    let upstream = upstream(name, provider)?;
-    Ok(Arc::new(OpenAiEmbedder::new(upstream, model, *dimensions)))
+    let endpoint = endpoint(name, provider)?;
+    Ok(Arc::new(OpenAiEmbedder::new(endpoint, model, *dimensions)))
 }
 
-fn upstream(name: &str, provider: &ProviderSettings) -> Result<Upstream, StartError> {
+fn endpoint(name: &str, provider: &ProviderSettings) -> Result<HttpEndpoint, StartError> {
     if provider.kind != ProviderKind::OpenAi {
         let detail = format!(
             "the provider `{name}` has no embeddings: they are asked from one that speaks as OpenAI's does"
@@ -82,15 +83,19 @@ fn upstream(name: &str, provider: &ProviderSettings) -> Result<Upstream, StartEr
         return Err(wrong("api_key", &detail));
     }
     let headers = openai::headers(provider.api_key.as_ref());
-    let headers = headers.ok_or_else(|| wrong("api_key", "holds what no HTTP header can"))?;
+    let headers =
+        headers.ok_or_else(|| wrong("api_key", "has characters that an HTTP header can't have"))?;
     let client = client::client().map_err(|error| {
-        StartError::setting("providers", format!("no client can be made: {error}"))
+        StartError::setting(
+            "providers",
+            format!("the HTTP client can't be created: {error}"),
+        )
     })?;
-    Ok(Upstream {
+    Ok(HttpEndpoint {
         provider: name.to_owned(),
         client,
         url,
         headers,
-        patience: provider.timeout,
+        idle_timeout: provider.timeout,
     })
 }

@@ -9,10 +9,10 @@ use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 
 use crate::auth::issuer::Issuer;
-use crate::documents::document_index::Library;
+use crate::documents::document_index::DocumentIndex;
 use crate::embedding::Embedder;
-use crate::engine::handoff::Team;
-use crate::engine::outage::Outage;
+use crate::engine::circuit_breaker::Outage;
+use crate::engine::handoff::HandoffTargets;
 use crate::engine::tools::{Tool, Tools};
 use crate::error::start_error::StartError;
 use crate::http::api::agent_selection::{self, Agents};
@@ -247,7 +247,7 @@ impl Registry {
             Some(chosen) => chosen,
             None => embedder(&settings)?,
         };
-        let library = Library::new(
+        let library = DocumentIndex::new(
             Arc::clone(&documents),
             embedder,
             settings.embeddings.min_score,
@@ -297,11 +297,11 @@ impl Registry {
             .clone()
             .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
             .transpose()?;
-        let team = Team::new(self.services.iter().map(|service| service.agent));
+        let team = HandoffTargets::new(self.services.iter().map(|service| service.agent));
         let (provider, by_model) = provider(self.provider, &settings, &self.services)?;
         let resources = Arc::new(Resources {
             provider,
-            tools: Tools::new(self.tools)?.with_team(team),
+            tools: Tools::new(self.tools)?.with_handoff_targets(team),
             outage,
             breakers: Arc::default(),
             metrics: Arc::clone(&metrics),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{Next, from_fn};
 
-use crate::documents::document_index::Library;
-use crate::engine::handoff::Team;
+use crate::documents::document_index::DocumentIndex;
+use crate::engine::handoff::HandoffTargets;
 use crate::engine::tools::Tools;
 use crate::http::api::api_state::ApiState;
 use crate::http::idempotency::Answers;
@@ -33,10 +33,10 @@ impl Service {
             let documents = documents(&settings, &store)?;
             let min_score = settings.embeddings.min_score;
             let embedder = embedder(&settings)?;
-            let library = Library::new(documents, embedder, min_score, Arc::clone(&metrics));
+            let library = DocumentIndex::new(documents, embedder, min_score, Arc::clone(&metrics));
             let resources = Resources {
                 provider: Arc::new(models(&settings, std::slice::from_ref(&self))?),
-                tools: Tools::default().with_team(Team::new([self.agent])),
+                tools: Tools::default().with_handoff_targets(HandoffTargets::new([self.agent])),
                 outage: Arc::default(),
                 breakers: Arc::default(),
                 metrics,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::documents::qdrant::{self, DocumentsSettings, Qdrant};
 use crate::embedding::embedding_settings::{
-    DIMENSIONS, Embeddings, HASHING, MIN_SCORE, MODEL, named,
+    DIMENSIONS, Embeddings, HASHING, INVALID_MODEL, MIN_SCORE, MODEL, split_model,
 };
 use crate::model::provider_settings::{ProviderSettings, vendor};
 use crate::secret::Secret;
@@ -44,7 +44,7 @@ pub(crate) fn embeddings(
     let model = file.model.clone().unwrap_or(usual.model);
     let mut provider = None;
     if model != HASHING {
-        let (name, _) = named(&model).map_err(|detail| (MODEL, detail))?;
+        let (name, _) = split_model(&model).ok_or_else(|| (MODEL, INVALID_MODEL.to_owned()))?;
         if !providers.contains_key(name) {
             provider = vendor(name, get)?;
         }

@@ -11,7 +11,7 @@ use crate::error::start_error::StartError;
 use crate::http::layers::cors::Origins;
 use crate::http::layers::rate_limits::Rates;
 use crate::model::provider_settings::{
-    PROVIDER_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys,
+    DEFAULT_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys,
 };
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
@@ -329,7 +329,7 @@ fn providers(loaded: &Loaded) -> Result<BTreeMap<String, ProviderSettings>, Star
             kind,
             base_url: file.base_url.clone(),
             api_key: file.api_key.clone(),
-            timeout: file.timeout.unwrap_or(PROVIDER_TIMEOUT),
+            timeout: file.timeout.unwrap_or(DEFAULT_TIMEOUT),
         };
         providers.insert(name.clone(), settings);
     }

@@ -277,7 +277,7 @@ impl Metrics {
     }
 
     /// A task that an agent handed over came back.
-    pub(crate) fn handed_over(&self, from: &str, to: &str, is_error: bool) {
+    pub(crate) fn handed_off(&self, from: &str, to: &str, is_error: bool) {
         let outcome = if is_error { "failed" } else { COMPLETED };
         self.handoffs.with_label_values(&[from, to, outcome]).inc();
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::script::{Act, Answer, End};
 use crate::event::agent_event::{StopReason, Usage};
-use crate::model::ANSWER;
+use crate::model::ANSWER_TOOL;
 
 /// A provider's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ fn event(data: &Value) -> Part {
 /// Where the request demands its answer as the input of a tool, the texts are pieces of that input.
 fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
     let tools = asked["tools"].as_array();
-    let imposed = tools.is_some_and(|tools| tools.iter().any(|tool| tool["name"] == ANSWER));
+    let imposed = tools.is_some_and(|tools| tools.iter().any(|tool| tool["name"] == ANSWER_TOOL));
     let Usage {
         input_tokens,
         output_tokens,
@@ -111,7 +111,7 @@ fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
                 if !open {
                     open = true;
                     parts.push(begin(blocks, if imposed {
-                        json!({ "type": "tool_use", "id": "toolu_answer", "name": ANSWER, "input": {} })
+                        json!({ "type": "tool_use", "id": "toolu_answer", "name": ANSWER_TOOL, "input": {} })
                     } else {
                         json!({ "type": "text", "text": "" })
                     }));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use agentgen_runtime::Secret;
 use agentgen_runtime::documents::{
     Condition, Document, DocumentHead, DocumentStore, DocumentsSettings, EmbeddedDocument,
-    EmbeddedPassage, Found, PassageQuery, Qdrant,
+    EmbeddedPassage, PassageQuery, Qdrant, SearchResult,
 };
 use serde_json::{Map, Value, json};
 
@@ -73,7 +73,7 @@ fn toward(vector: [f32; 3], limit: u32) -> PassageQuery {
     }
 }
 
-fn ids(found: &Found) -> Vec<String> {
+fn ids(found: &SearchResult) -> Vec<String> {
     found.passages.iter().map(|passage| passage.id()).collect()
 }
 
@@ -215,7 +215,7 @@ async fn the_nearest_are_found_and_all_above_zero_counted() {
             ..toward([1.0, 0.0, 0.0], 0)
         };
         let none = store.search(collection, &uncounted).await.unwrap();
-        assert_eq!(none, Found::default());
+        assert_eq!(none, SearchResult::default());
         let nothing = store
             .search(collection, &toward([-1.0, 0.0, -9.0], 1))
             .await

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::documents::{Embedder, Embedding, Embeddings, Purpose};
+use agentgen_runtime::documents::{Embedder, EmbedFuture, Embeddings, Purpose};
 use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Secret, Settings, Store};
@@ -293,7 +293,7 @@ impl Embedder for Salt {
         Some(2)
     }
 
-    fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> Embedding<'a> {
+    fn embed<'a>(&'a self, texts: &'a [String], purpose: Purpose) -> EmbedFuture<'a> {
         let vector = move |text: &String| match text.contains("salt") {
             true if purpose == Purpose::Query => vec![0.6, 0.8],
             true => vec![1.0, 0.0],

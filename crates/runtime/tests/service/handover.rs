@@ -234,6 +234,6 @@ async fn long_names_are_cut_and_no_tool_is_called_like_one() {
         refused
             .unwrap_err()
             .to_string()
-            .contains("taken by the runtime")
+            .contains("reserved by the runtime")
     );
 }

@@ -86,7 +86,7 @@ async fn failures_are_logged_without_the_key_at_any_level() {
             assert!(text.contains(&format!("status={status}")), "{text}");
             assert!(text.contains("req_7"), "{text}");
             assert!(!text.contains("sk-hidden"), "{text}");
-            let denied = text.contains("look at providers.mock.api_key");
+            let denied = text.contains("check providers.mock.api_key");
             assert_eq!(denied, status == 401, "{text}");
             assert_eq!(text.contains("what is this?"), status != 401, "{text}");
         }

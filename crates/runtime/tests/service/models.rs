@@ -120,7 +120,7 @@ fn settings_that_make_no_sense_are_named() {
         ),
         (
             "[providers.openai]\napi_key = \"a\\nb\"",
-            "providers.openai.api_key: holds what",
+            "providers.openai.api_key: has characters",
         ),
     ] {
         let error = models(toml, &[]).unwrap_err().to_string();

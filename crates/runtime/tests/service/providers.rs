@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use agentgen_runtime::event::StopReason;
-use agentgen_runtime::model::{ProviderError, ProviderFault, ProviderKind};
+use agentgen_runtime::model::{ProviderError, ProviderErrorKind, ProviderKind};
 use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{AgentError, Secret, Settings};
@@ -436,16 +436,16 @@ async fn a_budget_of_tokens_bounds_the_answer() {
 
 #[test]
 fn kinds_of_failures_can_be_told_apart() {
-    let names = ProviderFault::ALL.map(ProviderFault::as_str);
+    let names = ProviderErrorKind::ALL.map(ProviderErrorKind::as_str);
     assert_eq!(names.len(), std::collections::BTreeSet::from(names).len());
-    for fault in ProviderFault::ALL {
+    for fault in ProviderErrorKind::ALL {
         let error = AgentError::from(ProviderError::new("anthropic", fault));
-        assert_eq!(error.provider_fault(), Some(fault));
+        assert_eq!(error.provider_error_kind(), Some(fault));
         assert_eq!(error.status(), fault.status());
         assert_eq!(
             error.to_problem().retry_after.is_some(),
             fault.status() == 503
         );
     }
-    assert_eq!(AgentError::unavailable("x").provider_fault(), None);
+    assert_eq!(AgentError::unavailable("x").provider_error_kind(), None);
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agentgen_runtime::auth::{RefreshToken, Taken};
+use agentgen_runtime::auth::{RefreshToken, Redeemed};
 
 use crate::stores::on_each;
 
@@ -18,8 +18,8 @@ fn token(hash: &str, family: &str, seconds: u64) -> RefreshToken {
     }
 }
 
-fn reused(family: &str) -> Taken {
-    Taken::Reused {
+fn reused(family: &str) -> Redeemed {
+    Redeemed::Reused {
         family: family.to_owned(),
     }
 }
@@ -30,12 +30,12 @@ async fn a_token_is_good_once() {
         let tokens = fresh.open().await.refresh_tokens();
         let first = token("one", "f", 60);
         tokens.put(first.clone()).await.unwrap();
-        assert_eq!(tokens.take("one").await.unwrap(), Taken::Fresh(first));
-        assert_eq!(tokens.take("one").await.unwrap(), reused("f"));
-        assert_eq!(tokens.take("two").await.unwrap(), Taken::Unknown);
+        assert_eq!(tokens.redeem("one").await.unwrap(), Redeemed::Fresh(first));
+        assert_eq!(tokens.redeem("one").await.unwrap(), reused("f"));
+        assert_eq!(tokens.redeem("two").await.unwrap(), Redeemed::Unknown);
         let error = tokens.put(token("one", "g", 60)).await.unwrap_err();
         assert_eq!(error.status(), 500, "{error}");
-        assert_eq!(tokens.take("one").await.unwrap(), reused("f"));
+        assert_eq!(tokens.redeem("one").await.unwrap(), reused("f"));
     })
     .await;
 }
@@ -56,12 +56,12 @@ async fn of_many_who_take_a_token_at_once_one_gets_it() {
         let takers = (0..20).map(|number| {
             let store = if number % 2 == 0 { &store } else { &other };
             let tokens = store.refresh_tokens();
-            tokio::spawn(async move { tokens.take("one").await.unwrap() })
+            tokio::spawn(async move { tokens.redeem("one").await.unwrap() })
         });
         let mut fresh_ones = 0;
         for taker in takers.collect::<Vec<_>>() {
             match taker.await.unwrap() {
-                Taken::Fresh(_) => fresh_ones += 1,
+                Redeemed::Fresh(_) => fresh_ones += 1,
                 taken => assert_eq!(taken, reused("f")),
             }
         }
@@ -78,12 +78,12 @@ async fn a_family_that_was_revoked_stays_so() {
         tokens.put(token("other", "g", 60)).await.unwrap();
         tokens.revoke_family("f").await.unwrap();
         tokens.revoke_family("unheard of").await.unwrap();
-        assert_eq!(tokens.take("one").await.unwrap(), reused("f"));
+        assert_eq!(tokens.redeem("one").await.unwrap(), reused("f"));
         tokens.put(token("late", "f", 60)).await.unwrap();
-        assert_eq!(tokens.take("late").await.unwrap(), reused("f"));
+        assert_eq!(tokens.redeem("late").await.unwrap(), reused("f"));
         assert!(matches!(
-            tokens.take("other").await.unwrap(),
-            Taken::Fresh(_)
+            tokens.redeem("other").await.unwrap(),
+            Redeemed::Fresh(_)
         ));
     })
     .await;
@@ -96,17 +96,17 @@ async fn a_token_that_has_expired_is_unknown_and_goes() {
         tokens.put(token("over", "f", 0)).await.unwrap();
         tokens.put(token("mixed", "g", 0)).await.unwrap();
         tokens.put(token("good", "g", 60)).await.unwrap();
-        assert_eq!(tokens.take("over").await.unwrap(), Taken::Unknown);
+        assert_eq!(tokens.redeem("over").await.unwrap(), Redeemed::Unknown);
         assert_eq!(tokens.purge_tokens(10).await.unwrap(), 1);
         assert_eq!(tokens.purge_tokens(10).await.unwrap(), 0);
         tokens.put(token("over", "h", 60)).await.unwrap();
         assert!(matches!(
-            tokens.take("over").await.unwrap(),
-            Taken::Fresh(_)
+            tokens.redeem("over").await.unwrap(),
+            Redeemed::Fresh(_)
         ));
         assert!(matches!(
-            tokens.take("good").await.unwrap(),
-            Taken::Fresh(_)
+            tokens.redeem("good").await.unwrap(),
+            Redeemed::Fresh(_)
         ));
     })
     .await;

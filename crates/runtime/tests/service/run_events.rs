@@ -142,7 +142,7 @@ async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
         );
         assert_eq!(live[2].1["model"], "mock:model");
         assert_eq!(live[4].1["model"], "mock:small");
-        are_about(&live, &[(3, "is left alone for 60000 ms"), (7, "ms more")]);
+        are_about(&live, &[(3, "no calls for 60000 ms"), (7, "ms more")]);
         let all = json!(live).to_string();
         assert!(!all.contains("busy"), "the provider's words stay inside");
         comes_back(&stage, &place, &live).await;
@@ -188,7 +188,7 @@ async fn a_breaker_that_tries_and_closes_within_a_step_is_told_with_it() {
             "run.finished",
         ]
     );
-    are_about(&live, &[(8, "tries whether"), (9, "answers again")]);
+    are_about(&live, &[(8, "probes whether"), (9, "answers again")]);
 }
 
 /// `registry` with the desk of `stage`, beside the agents that do as they are told.

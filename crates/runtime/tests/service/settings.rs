@@ -542,7 +542,7 @@ fn what_embeds_and_where_documents_are_kept_can_be_set() {
         ),
         (
             &[("AGENTGEN_DOCUMENTS_URL", "127.0.0.1:6333")],
-            "AGENTGEN_DOCUMENTS_URL: is no address such as",
+            "AGENTGEN_DOCUMENTS_URL: is not an address like",
         ),
         (
             &[("AGENTGEN_DOCUMENTS_API_KEY", "sk-hush")],

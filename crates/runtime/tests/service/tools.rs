@@ -410,7 +410,7 @@ fn tools_that_can_not_be_offered_are_named_at_the_start() {
         (registry().tool(named(&long)), "tool `xxx"),
         (
             registry().tool(named("final_answer")),
-            "tool `final_answer`: the name is taken",
+            "tool `final_answer`: the name is reserved",
         ),
         (
             registry().tool(named("twice")).tool(named("twice")),

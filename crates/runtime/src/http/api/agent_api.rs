@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::auth::Auth;
-use crate::auth::claims::{Caller, Refusal};
+use crate::auth::claims::{BearerError, Caller};
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::event_sink::Sink;
@@ -177,14 +177,14 @@ fn pick<'a>(methods: &'a Methods, method: &axum::http::Method) -> Result<&'a Liv
     }))
 }
 
-fn unauthorized(refusal: Refusal) -> Response {
+fn unauthorized(refusal: BearerError) -> Response {
     let (detail, challenge) = match refusal {
-        Refusal::NoToken => ("a bearer token is needed", "Bearer".to_owned()),
-        Refusal::Token(reason) => (
+        BearerError::Missing => ("a bearer token is needed", "Bearer".to_owned()),
+        BearerError::Invalid(reason) => (
             reason,
             format!("Bearer error=\"invalid_token\", error_description=\"{reason}\""),
         ),
-        Refusal::NoKeys => {
+        BearerError::KeysUnavailable => {
             let error = AgentError::unavailable("the keys to check tokens with are not there yet");
             return problem(error.to_problem());
         }

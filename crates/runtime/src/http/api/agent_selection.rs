@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::engine::tools::{ToolContext, Tools};
 use crate::engine::turn::typed_turn;
-use crate::engine::turn_context::Means;
+use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::usage_meter::Meter;
@@ -206,14 +206,14 @@ async fn answer(agents: &Agents, state: &ApiState, by_model: bool, request: Requ
             Ok(asked) => asked,
             Err(document) => return problem(*document),
         };
-        let worker = ToolContext {
+        let tool_context = ToolContext {
             run_id: new_uuid_v7(),
             request_id: request_id(&parts),
             agent: CHOOSER.slug,
             subject: caller.subject,
             roles: caller.roles,
         };
-        let told = told(agents, state, by_model, &asked, worker).await;
+        let told = told(agents, state, by_model, &asked, tool_context).await;
         state.resources.metrics.routed(told.by);
         responses::json(&told)
     })
@@ -230,7 +230,7 @@ async fn told(
     state: &ApiState,
     by_model: bool,
     asked: &Asked,
-    worker: ToolContext,
+    tool_context: ToolContext,
 ) -> Told {
     let limit = asked.limit.unwrap_or(USUAL_LIMIT) as usize;
     let agent = |agent: String, score| {
@@ -238,7 +238,7 @@ async fn told(
         ToldAgent { agent, score, path }
     };
     if by_model {
-        match chosen(agents, state, asked, limit, worker).await {
+        match chosen(agents, state, asked, limit, tool_context).await {
             Ok(slugs) => {
                 let agents = slugs.into_iter().take(limit).map(|slug| agent(slug, None));
                 return Told {
@@ -265,13 +265,13 @@ async fn chosen(
     state: &ApiState,
     asked: &Asked,
     limit: usize,
-    worker: ToolContext,
+    tool_context: ToolContext,
 ) -> Result<Vec<String>, AgentError> {
     let deadline = Instant::now() + PATIENCE.min(state.resources.timeout);
-    let means = Means {
+    let cx = TurnContext {
         provider: &*state.resources.provider,
         tools: &Tools::default(),
-        worker,
+        tool_context,
         deadline,
         outage: &state.resources.outage,
         breakers: &state.resources.breakers,
@@ -289,7 +289,7 @@ async fn chosen(
         endpoint: Some(&ROUTE),
         ..ModelRequest::new(&CHOOSER, vec![message])
     };
-    let turn = Box::pin(typed_turn::<Chosen>(&means, &ROUTE, request));
+    let turn = Box::pin(typed_turn::<Chosen>(&cx, &ROUTE, request));
     let (Chosen { agents: mut slugs }, _) = timeout_at(deadline, turn)
         .await
         .map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))??;
@@ -297,7 +297,7 @@ async fn chosen(
         .iter()
         .any(|slug| !agents.paths.contains_key(slug.as_str()))
     {
-        return Err(AgentError::BadAnswer(
+        return Err(AgentError::SchemaMismatch(
             "the model names an agent that is not there".to_owned(),
         ));
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::auth::claims::Caller;
-use crate::documents::{Document, DocumentFacts, DocumentHead};
+use crate::documents::{Document, DocumentHead, DocumentSummary};
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::http::any_method::{self, Asked};
@@ -182,8 +182,8 @@ struct Listed {
     passages: u32,
 }
 
-impl From<DocumentFacts> for Listed {
-    fn from(DocumentFacts { head, passages }: DocumentFacts) -> Self {
+impl From<DocumentSummary> for Listed {
+    fn from(DocumentSummary { head, passages }: DocumentSummary) -> Self {
         Self {
             id: head.id,
             title: head.title,

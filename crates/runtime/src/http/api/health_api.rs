@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::auth::Auth;
 use crate::documents::document_store::DocumentStore;
-use crate::engine::outage::Outage;
+use crate::engine::circuit_breaker::Outage;
 use crate::http::responses::{Finished, json};
 use crate::run::shutdown::Shutdown;
 use crate::session::session_store::{SessionStore, Stored};
@@ -85,7 +85,7 @@ impl Readiness {
             ),
             check(
                 "provider",
-                !self.outage.is_known(),
+                !self.outage.is_ongoing(),
                 "the provider failed several times in a row",
             ),
             check(

@@ -11,7 +11,7 @@ use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::auth::issuer::{Denied, Granted, Issuer};
+use crate::auth::issuer::{Issuer, TokenError, TokenResponse};
 use crate::error::problem::Problem;
 use crate::http::api::agent_api::{not_allowed, options};
 use crate::http::content_negotiation::wanted;
@@ -95,7 +95,11 @@ async fn limited(desk: &Desk, asked: Asked, request: Request) -> Response {
     .await
 }
 
-async fn answer(issuer: &Issuer, asked: Asked, request: Request) -> Result<Granted, Box<Problem>> {
+async fn answer(
+    issuer: &Issuer,
+    asked: Asked,
+    request: Request,
+) -> Result<TokenResponse, Box<Problem>> {
     let (parts, body) = request.into_parts();
     if wanted(&parts.headers, false).is_none() {
         let detail = "this can be answered as application/json only";
@@ -140,12 +144,14 @@ async fn answer(issuer: &Issuer, asked: Asked, request: Request) -> Result<Grant
         }
     };
     granted.map_err(|denied| match denied {
-        Denied::Client => wrong(401, "invalid_client", "the client is not who it has to be"),
-        Denied::Grant => {
+        TokenError::InvalidClient => {
+            wrong(401, "invalid_client", "the client is not who it has to be")
+        }
+        TokenError::InvalidGrant => {
             let detail = "the refresh token is not good, or not any longer; ask for a new one";
             wrong(400, "invalid_grant", detail)
         }
-        Denied::Failed(error) => {
+        TokenError::Internal(error) => {
             tracing::error!(%error, "no token could be issued");
             Box::new(error.to_problem())
         }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request};
@@ -119,7 +119,12 @@ impl Gate {
         }) = standing
         {
             self.metrics.rate_limited(name);
-            let response = problem(AgentError::RateLimited(seconds).to_problem());
+            let response = problem(
+                AgentError::RateLimited {
+                    retry_after: Duration::from_secs(seconds),
+                }
+                .to_problem(),
+            );
             return (Err(Box::new(response)), standing);
         }
         let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {

@@ -1,5 +1,7 @@
 //! The rates that an operator sets for a whole service: whom they count, and what becomes of a request over one.
 
+use std::time::Duration;
+
 use axum::http::request::Parts;
 use axum::response::Response;
 
@@ -112,7 +114,12 @@ pub(crate) async fn within(
     let mut response = match standing.retry_after {
         Some(seconds) => {
             metrics.rate_limited(standing.name);
-            problem(AgentError::RateLimited(seconds).to_problem())
+            problem(
+                AgentError::RateLimited {
+                    retry_after: Duration::from_secs(seconds),
+                }
+                .to_problem(),
+            )
         }
         None => answer.await,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::documents::document_store::{Found, PassageQuery};
+use crate::documents::document_store::{PassageQuery, SearchResult};
 use crate::documents::similarity::Index;
 use crate::error::AgentError;
 
@@ -39,7 +39,10 @@ impl Mirror {
     ///
     /// # Errors
     /// 500 if the search panicked.
-    pub(crate) async fn search(self: Arc<Self>, query: PassageQuery) -> Result<Found, AgentError> {
+    pub(crate) async fn search(
+        self: Arc<Self>,
+        query: PassageQuery,
+    ) -> Result<SearchResult, AgentError> {
         let search = move || {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
             index.search(&query)

@@ -6,9 +6,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sqlx::Transaction;
 
-use crate::documents::document_store::{DocumentStore, Found, PassageQuery};
+use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::similarity::{Entry, Index};
-use crate::documents::{Document, DocumentFacts, DocumentHead, EmbeddedDocument, EmbeddedPassage};
+use crate::documents::{
+    Document, DocumentHead, DocumentSummary, EmbeddedDocument, EmbeddedPassage,
+};
 use crate::error::AgentError;
 use crate::session::session_store::Stored;
 #[cfg(feature = "postgres")]
@@ -196,7 +198,7 @@ macro_rules! documents {
                 collection: &'a str,
                 after: Option<&'a str>,
                 limit: u32,
-            ) -> Stored<'a, Vec<DocumentFacts>> {
+            ) -> Stored<'a, Vec<DocumentSummary>> {
                 Box::pin(async move {
                     let found = sqlx::query_as::<_, (String, i64)>(LIST)
                         .bind(collection)
@@ -206,7 +208,7 @@ macro_rules! documents {
                         .await
                         .map_err(failed)?;
                     let facts = |(head, passages): &(String, i64)| {
-                        Ok(DocumentFacts {
+                        Ok(DocumentSummary {
                             head: read(head)?,
                             passages: count(*passages),
                         })
@@ -243,7 +245,7 @@ macro_rules! documents {
                 &'a self,
                 collection: &'a str,
                 query: &'a PassageQuery,
-            ) -> Stored<'a, Found> {
+            ) -> Stored<'a, SearchResult> {
                 Box::pin(async move {
                     let mirror = self.mirrors.of(collection);
                     let mut known = mirror.version.lock().await;

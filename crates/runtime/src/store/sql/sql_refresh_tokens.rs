@@ -1,6 +1,6 @@
 //! Refresh tokens in a database: the same statements for SQLite and PostgreSQL.
 
-use crate::auth::refresh_tokens::{RefreshToken, RefreshTokens, Taken};
+use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
 use crate::error::AgentError;
 use crate::session::session_store::Stored;
 #[cfg(feature = "postgres")]
@@ -48,7 +48,7 @@ macro_rules! refresh_tokens {
                 })
             }
 
-            fn take<'a>(&'a self, hash: &'a str) -> Stored<'a, Taken> {
+            fn redeem<'a>(&'a self, hash: &'a str) -> Stored<'a, Redeemed> {
                 Box::pin(async move {
                     let fresh = sqlx::query_as::<_, (String, String, String, i64)>(
                         "UPDATE refresh_tokens SET used_at = $2 \
@@ -64,7 +64,7 @@ macro_rules! refresh_tokens {
                     .await
                     .map_err(failed)?;
                     if let Some((family, subject, roles, expires_at)) = fresh {
-                        return Ok(Taken::Fresh(RefreshToken {
+                        return Ok(Redeemed::Fresh(RefreshToken {
                             hash: hash.to_owned(),
                             family,
                             subject,
@@ -81,8 +81,8 @@ macro_rules! refresh_tokens {
                     .await
                     .map_err(failed)?;
                     Ok(match known {
-                        Some(family) => Taken::Reused { family },
-                        None => Taken::Unknown,
+                        Some(family) => Redeemed::Reused { family },
+                        None => Redeemed::Unknown,
                     })
                 })
             }
