@@ -8,7 +8,7 @@ pub(crate) mod jwks;
 pub(crate) mod refresh_tokens;
 pub(crate) mod token_settings;
 
-pub use self::refresh_tokens::{MemoryRefreshTokens, RefreshToken, RefreshTokens, Redeemed};
+pub use self::refresh_tokens::{MemoryRefreshTokens, Redeemed, RefreshToken, RefreshTokens};
 pub use self::token_settings::{TokenClient, Tokens};
 
 use std::fmt;

@@ -59,7 +59,7 @@ pub mod workflow;
 
 /// Functions that a model can call.
 pub mod tools {
-    pub use crate::engine::tools::{ToolFuture, Tool, ToolContext, ToolError, tool};
+    pub use crate::engine::tools::{Tool, ToolContext, ToolError, ToolFuture, tool};
 }
 
 pub use axum;
