@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use agentgen_runtime::axum::Router;
-use agentgen_runtime::documents::{Embedder, EmbedFuture, Embeddings, Purpose};
+use agentgen_runtime::documents::{EmbedFuture, Embedder, Embeddings, Purpose};
 use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Secret, Settings, Store};

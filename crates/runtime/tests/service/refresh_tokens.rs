@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agentgen_runtime::auth::{RefreshToken, Redeemed};
+use agentgen_runtime::auth::{Redeemed, RefreshToken};
 
 use crate::stores::on_each;
 
