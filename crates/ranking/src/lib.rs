@@ -15,14 +15,14 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 pub use words::{Word, words};
 
-/// What the words of the fields count: name and description, examples, prompt. These measured best on public agents.
+/// The weights of the fields: name and description, examples, prompt. These measured best on public agents.
 const WEIGHTS: [f32; 3] = [1.0, 0.5, 1.0];
-/// How far a word counts more that stands in a text more often: BM25's k1. It is commonly between 1.2 and 2; that 2 is the
-/// better one was found on one half of public agents, and the test `ranking` shows what it does on the other half.
+/// BM25's k1: how much repeated words count. It is commonly between 1.2 and 2. Measured on one half of a set of public agents,
+/// 2 was better; the test `ranking` measures the other half.
 const SATURATION: f32 = 2.0;
-/// How many different words of a request are looked at: more do not change whom it is for, and cost time.
-const MOST_WORDS: usize = 256;
-/// English words that say nothing of a subject.
+/// How many different words of a request are used: more do not change the ranking, and cost time.
+const MAX_WORDS: usize = 256;
+/// English words without a subject of their own. Sorted, for binary search.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "above", "after", "again", "all", "am", "an", "and", "any", "are", "as", "at",
     "be", "because", "been", "before", "being", "below", "between", "both", "but", "by", "can",
@@ -36,14 +36,14 @@ const STOP_WORDS: &[&str] = &[
     "who", "whom", "why", "will", "with", "would", "you", "your",
 ];
 
-/// What an agent says of itself.
+/// The texts of one agent.
 #[derive(Debug, Clone, Copy)]
 pub struct Document<'a> {
     /// Its name as its author wrote it.
     pub name: &'a str,
-    /// Its name as it stands in paths; unique.
+    /// Its name in paths; unique.
     pub slug: &'a str,
-    /// What it is for, in one line.
+    /// Its description, in one line.
     pub summary: &'a str,
     /// The situations of its examples, one after the other.
     pub examples: &'a str,
@@ -56,7 +56,7 @@ pub struct Document<'a> {
 pub struct Ranked {
     /// The slug.
     pub slug: String,
-    /// How well it fits, in thousandths: comparable within one ranking, and above 0.
+    /// Rounded to thousandths; comparable within one ranking; above 0.
     pub score: f64,
 }
 
@@ -86,14 +86,14 @@ impl Ranking {
 
     /// The agents that share words with `text`, best first; among equals in the order of their slugs.
     pub fn rank(&self, text: &str) -> Vec<Ranked> {
-        let asked = asked(text);
+        let query = query(text);
         let score = |slug: &String| -> f32 {
             let fields = self.fields.iter().zip(WEIGHTS);
             fields
-                .filter_map(|(field, weight)| Some(field.score(slug, &asked)? * weight))
+                .filter_map(|(field, weight)| Some(field.score(slug, &query)? * weight))
                 .sum()
         };
-        // Whole thousandths, since the last digits of a logarithm may differ between machines.
+        // Rounded, because the last digits of a logarithm may differ between machines.
         let scored = self.slugs.iter().map(|slug| {
             let thousandths = (score(slug) * 1000.0).round() as u64;
             (thousandths, slug)
@@ -118,7 +118,7 @@ fn field(agents: &[Document<'_>], texts: &[String]) -> Scorer<String, u64> {
     let mut scorer = Scorer::new();
     for (agent, text) in agents.iter().zip(texts) {
         let mut embedding = embedder.embed(text);
-        // A word that stands there twice has the same value twice, and is looked for from the start.
+        // A repeated word has the same value each time; lookups scan from the start, so one entry is enough.
         embedding.0.sort_by_key(|word| word.index);
         embedding.0.dedup_by_key(|word| word.index);
         scorer.upsert(&agent.slug.to_owned(), embedding);
@@ -127,16 +127,16 @@ fn field(agents: &[Document<'_>], texts: &[String]) -> Scorer<String, u64> {
 }
 
 /// The words of a request, each once.
-fn asked(text: &str) -> Embedding<u64> {
-    let mut known = BTreeSet::new();
+fn query(text: &str) -> Embedding<u64> {
+    let mut seen = BTreeSet::new();
     let words = English::default().tokenize(text).into_iter();
     let words = words.map(|word| u64::embed(&word));
-    let words = words.filter(|index| known.insert(*index)).take(MOST_WORDS);
+    let words = words.filter(|index| seen.insert(*index)).take(MAX_WORDS);
     let words = words.map(|index| TokenEmbedding { index, value: 1.0 });
     Embedding(words.collect())
 }
 
-/// Words without their endings; those that say nothing are left out.
+/// Stems of English words, without stop words.
 struct English(Stemmer);
 
 impl Default for English {
@@ -149,8 +149,8 @@ impl Tokenizer for English {
     fn tokenize(&self, text: &str) -> Vec<String> {
         let words = words(text).into_iter().filter_map(|word| match word {
             Word::Spaced(word) => {
-                let says_nothing = STOP_WORDS.binary_search(&word.as_str()).is_ok();
-                (!says_nothing).then(|| self.0.stem(&word).into_owned())
+                let is_stop_word = STOP_WORDS.binary_search(&word.as_str()).is_ok();
+                (!is_stop_word).then(|| self.0.stem(&word).into_owned())
             }
             Word::Unspaced(pair) => Some(pair),
         });

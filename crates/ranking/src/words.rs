@@ -1,12 +1,11 @@
 //! Splits text in any script into words.
 
-/// What stands for itself in a text.
+/// A unit of text that is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Word {
-    /// What stands between blanks and marks, in small letters.
+    /// A word between blanks and punctuation, in lower case.
     Spaced(String),
-    /// Two letters in a row of what is written without blanks, or one that is alone: no dictionary is needed to see where
-    /// two texts share a word then.
+    /// Two adjacent characters of a script without blanks, or a single one. Pairs find shared words without a dictionary.
     Unspaced(String),
 }
 
@@ -25,14 +24,14 @@ pub fn words(text: &str) -> Vec<Word> {
     words.collect()
 }
 
-/// What a character does to words.
+/// How a character takes part in words.
 #[derive(PartialEq)]
 enum Kind {
-    /// It stands between them.
+    /// It separates words.
     Gap,
-    /// It is of a script that puts blanks between them.
+    /// It belongs to a script with blanks between words.
     Spaced,
-    /// It is of one that does not, or, as Korean, writes a word and what belongs to it as one.
+    /// It belongs to a script without blanks between words, or, as Korean, with particles joined to words.
     Unspaced,
 }
 
