@@ -7,6 +7,7 @@ pub mod add_command;
 pub mod build_command;
 pub mod check_command;
 pub mod completions_command;
+pub mod explain_command;
 pub mod graph_command;
 pub mod list_command;
 pub mod new_command;
@@ -30,7 +31,8 @@ use crate::terminal::Status;
     version,
     arg_required_else_help = true,
     after_help = "Settings are read from the nearest agentgen.toml; its paths are relative to it.\n\
-        Exit status: 0 fine, 1 the specs or the drift check say no, or no agent fits, 2 wrong usage or settings, 3 I/O failure."
+        Exit status: 0 success; 1 the agents have errors, generated files are out of date, or no agent matches;\n\
+        2 wrong arguments or settings; 3 the system failed to read or write."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -39,30 +41,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new project that builds, is tested and serves at once
+    /// Create a project: a Rust service with two sample agents, or with yours
     New(new_command::Arguments),
     /// Add an agent to the project
     Add(add_command::Arguments),
-    /// Generate prompts, Rust and OpenAPI from the agents
+    /// Generate prompt bundles, Rust and OpenAPI documents from the agents
     Build(build_command::Arguments),
-    /// Say what is wrong or doubtful about the agents, and generate nothing
+    /// Report errors and warnings in the agents; write nothing
     Check(check_command::Arguments),
+    /// Explain the code of a diagnostic, such as AG005, with an example and its fix
+    Explain(explain_command::Arguments),
     /// List the agents of the project
     List(list_command::Arguments),
-    /// Show what one agent comes to: an agent of the project by name, or any file
+    /// Show one agent, by name or as a file: prompt, endpoints, workflows, documents
     Show(show_command::Arguments),
-    /// Draw the agents, whom they hand over to, and their workflows: Mermaid, DOT or SVG
+    /// Draw agents, handoffs and workflows as Mermaid, DOT or SVG
     Graph(graph_command::Arguments),
-    /// Propose a service block from what an agent's prompt says, as a diff
+    /// Propose a service block for an agent, read from its prompt, as a diff
     Suggest(suggest_command::Arguments),
-    /// Say which agents a request is for, best first; exits with 1 if it is for none
+    /// Rank the agents for a request, best first; exit with 1 if none matches
     Route(route_command::Arguments),
-    /// Work with the templates behind the outputs
+    /// Export the templates of the outputs
     #[command(subcommand, arg_required_else_help = true)]
     Templates(templates_command::Command),
-    /// Print the JSON Schema of a file that agentgen reads, for editors
+    /// Print the JSON Schema of a file format, for editors and validators
     Schema(schema_command::Arguments),
-    /// Print the completions of a shell
+    /// Print the completion script for a shell
     Completions(completions_command::Arguments),
 }
 
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Add(arguments) => add_command::run(&arguments),
         Command::Build(arguments) => build_command::run(&arguments),
         Command::Check(arguments) => check_command::run(&arguments),
+        Command::Explain(arguments) => explain_command::run(&arguments),
         Command::List(arguments) => list_command::run(&arguments),
         Command::Show(arguments) => show_command::run(&arguments),
         Command::Graph(arguments) => graph_command::run(&arguments),

@@ -1,4 +1,4 @@
-//! Pictures of a project: agents, whom they hand over to, and workflows with their steps, as Mermaid, DOT or SVG.
+//! Diagrams of a project: agents with their handoffs, and workflows with their steps, as Mermaid, DOT or SVG.
 
 pub mod graph_dot;
 pub mod graph_mermaid;
@@ -11,7 +11,7 @@ use agentgen_build::spec::example_blocks::shorten;
 /// The characters of a line in a box; longer texts are wrapped.
 const LINE: usize = 40;
 
-/// A picture, for the languages that can write it down.
+/// A diagram, independent of its output language.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     /// What it shows, in a few words.
@@ -23,7 +23,7 @@ pub struct Graph {
 /// One part of a picture: a workflow, or the agents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Part {
-    /// What stands above it.
+    /// Its heading.
     pub title: String,
     /// The boxes.
     pub nodes: Vec<Node>,
@@ -34,20 +34,20 @@ pub struct Part {
 /// A box.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// What it stands for.
+    /// Its kind.
     pub kind: Kind,
     /// Its text, as it came from the specs: not escaped for any language.
     pub lines: Vec<String>,
 }
 
-/// What a box stands for.
+/// The kinds of boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An agent.
     Agent,
     /// A step of a workflow.
     Step,
-    /// The person who is asked when a step fails.
+    /// The person who decides when a step fails.
     Person,
 }
 
@@ -62,7 +62,7 @@ pub struct Edge {
     pub on_failure: bool,
 }
 
-/// What stands at a line that is taken on failure.
+/// The label of an edge that is taken on failure.
 pub const ON_FAILURE: &str = "on failure";
 
 /// All agents of a project, and all their workflows.
@@ -77,7 +77,7 @@ pub fn of_project(agents: &[Agent]) -> Graph {
     }
 }
 
-/// One of `agents`: whom it may hand over to, and its workflows.
+/// One of `agents`, with its handoffs and workflows.
 pub fn of_agent(agent: &Agent, agents: &[Agent]) -> Graph {
     let shown: Vec<&Agent> = agents
         .iter()
@@ -160,9 +160,9 @@ fn workflow_part(workflow: &Workflow) -> Part {
     }
     for (from, step) in steps.iter().enumerate() {
         if let Some(node) = asked_on_failure(step) {
-            let known = part.nodes.iter().position(|other| *other == node);
-            let to = known.unwrap_or(part.nodes.len());
-            if known.is_none() {
+            let existing = part.nodes.iter().position(|other| *other == node);
+            let to = existing.unwrap_or(part.nodes.len());
+            if existing.is_none() {
                 part.nodes.push(node);
             }
             part.edges.push(Edge {
@@ -208,7 +208,7 @@ fn step_node(step: &Step) -> Node {
     }
 }
 
-/// Whoever is asked in place of the step's agent.
+/// The box of whoever takes over when the step fails.
 fn asked_on_failure(step: &Step) -> Option<Node> {
     match &step.on_failure {
         OnFailure::Fallback(agent) => Some(Node {

@@ -1,5 +1,12 @@
-//! The command `agentgen`.
+//! The command `agentgen`: makes services out of agent files.
+
+mod commands;
+mod configuration;
+mod graph;
+mod scaffold;
+mod suggest;
+mod terminal;
 
 fn main() -> std::process::ExitCode {
-    cargo_agentgen::main()
+    commands::main()
 }

@@ -29,9 +29,9 @@ use agentgen_build::project::Project;
 use agentgen_build::project::config::Config;
 use agentgen_build::targets::template_engine::Templates;
 
-/// The Rust that images and CI take; it is not older than any crate asks for.
+/// The Rust version of images and CI; at least the `rust-version` of every dependency.
 const RUST_IMAGE: &str = "1.95.0";
-/// What a project names besides agentgen's own crates.
+/// The dependencies of a project besides agentgen's own crates.
 const CRATES: [&str; 6] = [
     "futures-util",
     "jsonwebtoken",
@@ -63,10 +63,10 @@ const PLAIN: [&str; 11] = [
     "tests/service.rs",
     "tests/support/mod.rs",
 ];
-/// The agents of a project that was made of nothing.
+/// The sample agents of a project without `--from`.
 const SAMPLES: [&str; 2] = ["librarian.md", "proofreader.md"];
 
-/// Where a project has agentgen's own crates from.
+/// Where a project gets agentgen's own crates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A checkout, by its path.
@@ -77,12 +77,12 @@ pub enum Origin {
     Vendored,
 }
 
-/// What a project is made of.
+/// The input of a new project.
 #[derive(Debug, Clone)]
 pub struct Scaffold {
     /// The name of the package.
     pub name: String,
-    /// Where it has agentgen's crates from.
+    /// Where it gets agentgen's crates.
     pub origin: Origin,
     /// The agent files, by their paths below `agents/`; without any there are samples.
     pub agents: Vec<Artifact>,
@@ -92,7 +92,7 @@ pub struct Scaffold {
 ///
 /// # Errors
 ///
-/// What a build of the agents would refuse.
+/// The errors of a build of the agents.
 pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
     let templates = Templates::new(&[]).map_err(one)?;
     let mut files = agent_files(scaffold, &templates)?;
@@ -133,7 +133,7 @@ pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
 ///
 /// # Errors
 ///
-/// What is wrong with the template.
+/// The error in the template.
 pub fn agent(name: &str, description: &str) -> Result<String, Diagnostic> {
     let context = json!({ "name": name, "description": description });
     Templates::new(&[])?.render("project/agents/added.md.tera", &context)
@@ -189,7 +189,7 @@ struct Context<'a> {
     label: String,
     title: String,
     agents: Vec<&'a str>,
-    /// The path of an agent that can be asked in plain words.
+    /// The path of the first `invoke` endpoint.
     invoke: Option<String>,
     vendored: bool,
     registry: bool,
@@ -249,9 +249,9 @@ fn dependency(name: &str, origin: &Origin) -> String {
     format!("{name} = {{ {place} }}")
 }
 
-/// The newer of the versions of Rust that the two crates ask for.
+/// The newer `rust-version` of the two crates.
 fn rust_version() -> String {
-    let asked = [BUILD_CRATE, RUNTIME_CRATE].map(|name| {
+    let versions = [BUILD_CRATE, RUNTIME_CRATE].map(|name| {
         let manifest = vendor::manifest(name);
         let version = manifest.get("package").and_then(|p| p.get("rust-version"));
         version.and_then(Value::as_str).unwrap_or("").to_owned()
@@ -260,7 +260,7 @@ fn rust_version() -> String {
         let parts = version.split('.');
         parts.map(|part| part.parse().unwrap_or_default()).collect()
     };
-    asked.into_iter().max_by_key(numbers).unwrap_or_default()
+    versions.into_iter().max_by_key(numbers).unwrap_or_default()
 }
 
 /// `support-desk` as a title: `Support desk`.

@@ -1,10 +1,12 @@
-//! What the body of an agent says of a service: routes, specialists, workflows, the form of its answers.
+//! Reads the body of an agent for what a service block can say: routes, specialists, workflows, the answer format.
 //!
 //! Reading is guessing: what is found is proposed to a person ([`crate::suggest::propose`]), never acted on.
 
 pub mod endpoint_proposal;
 pub mod insertion;
 pub mod proposal;
+#[cfg(test)]
+mod proposal_tests;
 pub mod propose;
 pub mod reading;
 pub mod service_edit;
@@ -18,7 +20,7 @@ use crate::suggest::reading::agent_mentions::Names;
 use crate::suggest::reading::answer_format;
 use crate::suggest::reading::document_hints;
 use crate::suggest::reading::markdown::{self, Block, Kind};
-use crate::suggest::reading::prompt_limits::one_line;
+use crate::suggest::reading::one_line;
 use crate::suggest::reading::roster;
 use crate::suggest::reading::routes;
 
@@ -29,28 +31,28 @@ pub use crate::suggest::reading::text_sample::Property;
 pub use crate::suggest::workflow_patterns::Workflow;
 pub use crate::suggest::workflow_patterns::step_groups::{Group, Step};
 
-/// What was found in a body, everything in its order. Lines count from 1 in the body, until
+/// What was found in a body, in its order. Lines count from 1 in the body, until
 /// [`Findings::below`] moves them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Findings {
     /// The agents of a roster, such as one under "Available Agents".
     pub specialists: Vec<Specialist>,
-    /// The lists under headings such as "Pattern 1: Release".
+    /// The lists of steps under headings such as "Pattern 1: Release".
     pub workflows: Vec<Workflow>,
-    /// Paths that are spoken of as routes.
+    /// Paths that are mentioned as routes.
     pub routes: Vec<Route>,
-    /// The line that first speaks of passages a model is given: retrieval, embeddings, vectors.
+    /// The first line that mentions retrieval, embeddings or vectors.
     pub retrieval: Option<usize>,
-    /// What stands under a heading such as "Output Format".
+    /// The answer format under a heading such as "Output Format".
     pub output: Option<Output>,
-    /// Lists with boxes to tick. Nothing of a service block stands for them: they stay in the prompt.
+    /// Lists with boxes to tick. A service block has no form of them: they stay in the prompt.
     pub checklists: Vec<Checklist>,
 }
 
 /// A list with boxes to tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Checklist {
-    /// The heading it stands under.
+    /// The heading above it.
     pub title: String,
     /// The line of its first item.
     pub line: usize,

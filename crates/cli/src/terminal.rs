@@ -13,16 +13,16 @@ use std::process::ExitCode;
 use agentgen_build::diagnostics::code::Code;
 use agentgen_build::diagnostics::{Diagnostic, Severity};
 
-/// How a command ends.
+/// The exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
-    /// All is well.
+    /// Success.
     Fine = 0,
-    /// The specs or the drift check say no.
+    /// The agents have errors, the output is out of date, or no agent matches.
     Refused = 1,
-    /// The command or the settings are wrong.
+    /// The arguments or `agentgen.toml` are wrong.
     Usage = 2,
-    /// The machine failed.
+    /// The system failed to read or write.
     Io = 3,
 }
 
@@ -33,7 +33,7 @@ impl From<Status> for ExitCode {
 }
 
 impl Status {
-    /// The status that `diagnostics` lead to: a failure of the machine counts before anything else.
+    /// The status for `diagnostics`: [`Status::Io`] takes precedence over [`Status::Refused`].
     pub fn of(diagnostics: &[Diagnostic]) -> Self {
         let mut errors = diagnostics
             .iter()
@@ -49,7 +49,7 @@ impl Status {
     }
 }
 
-/// Writes data to stdout. A reader who has gone away is not an error.
+/// Writes data to stdout. A closed pipe is not an error.
 ///
 /// # Errors
 ///
@@ -68,9 +68,9 @@ pub fn print(text: &str) -> Result<(), Status> {
     }
 }
 
-/// Writes a line to stderr, in colours only where that is a terminal that wants them.
+/// Writes a line to stderr, without colours unless it is a terminal that supports them.
 pub fn say(line: &str) {
     let mut stderr = anstream::stderr().lock();
-    // Where stderr is gone there is nothing left to tell it to.
+    // Without stderr, nothing can be reported.
     let _ = writeln!(stderr, "{line}");
 }

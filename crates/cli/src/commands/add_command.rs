@@ -24,7 +24,7 @@ use crate::terminal::{Status, print, say};
 pub struct Arguments {
     /// Name of the agent
     name: String,
-    /// When it is the one to ask
+    /// When to use the agent, in one or two sentences
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// What to print
@@ -32,7 +32,7 @@ pub struct Arguments {
     format: Format,
 }
 
-/// Where stubs lie in a project whose settings don't say.
+/// The folder of stubs in a project whose settings name none.
 const STUBS: &str = "src/agents";
 
 /// Writes the agent's file and, in a project that has handlers, its stub.
@@ -57,14 +57,14 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let taken = |ending: &str| {
         let path = format!("{folder}/{slug}.{ending}");
         let there = fs::symlink_metadata(root.join(&path)).is_ok();
-        there.then(|| Diagnostic::error(Code::Taken, path, "there is such a file already"))
+        there.then(|| Diagnostic::error(Code::Taken, path, "this file exists"))
     };
     if let Some(diagnostic) = ["md", "yaml", "yml"].into_iter().find_map(taken) {
         return Err(one(diagnostic.help("give the agent another name")));
     }
     let description = match &arguments.description {
         Some(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
-        None => format!("Say here when {name} is the one to ask."),
+        None => format!("Describe here when to use {name}."),
     };
     let text = scaffold::agent(slug.as_str(), &description).map_err(one)?;
     let absolute = root.join(&path);
@@ -76,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;
     if has_errors(&diagnostics) {
-        // The project as it was is worth more than an agent that can't be built.
+        // Leave the project as it was rather than with an agent that fails the build.
         let _ = fs::remove_file(&absolute);
         return Err(refuse(diagnostics));
     }

@@ -24,7 +24,7 @@ pub struct Arguments {
     /// Folder of the generated files [default: generated]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write nothing; show how the output folder differs, and exit with 1 if it does
+    /// Write nothing; print a diff of the output folder and exit with 1 if it is out of date
     #[arg(long, conflicts_with_all = ["dry_run", "force"])]
     check: bool,
     /// Write nothing; list what would be written and deleted
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Overwrite files that were edited by hand or that agentgen didn't write
     #[arg(long)]
     force: bool,
-    /// Write only the files of this agent and those that all agents share; delete nothing. May be given again
+    /// Write only the files of this agent and the shared ones; delete nothing; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// What to print
@@ -41,7 +41,7 @@ pub struct Arguments {
     format: Format,
 }
 
-/// Generates, compares and, if all is well, writes.
+/// Generates in memory, compares with the output folder and, if there are no errors, writes.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let format = arguments.format;
     let settings = Settings::read(&arguments.inputs, arguments.out.as_deref(), format)?;

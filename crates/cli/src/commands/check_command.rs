@@ -28,12 +28,12 @@ pub struct Arguments {
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
-    /// Rewrite frontmatter that is not valid YAML as valid YAML with the same values; its comments go
+    /// Rewrite invalid frontmatter as valid YAML with the same values; comments in it are lost
     #[arg(long)]
     fix: bool,
 }
 
-/// Generates in memory, and says everything there is to say. With `--fix`, agent files are rewritten first.
+/// Generates in memory and reports all diagnostics. With `--fix`, agent files are rewritten first.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let settings = Settings::read(&arguments.inputs, None, arguments.format)?;
     let mut project = settings.load();
@@ -58,10 +58,10 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     let counts = Counts::of(&diagnostics);
     let files = plural(project.sources.len(), "file");
-    let said = counts
+    let summary = counts
         .words()
         .unwrap_or_else(|| "nothing to say".to_owned());
-    let line = format!("{files} checked: {said}");
+    let line = format!("{files} checked: {summary}");
     if counts.errors > 0 {
         say(&format!("{}: {line}", red("error")));
     } else if counts.warnings > 0 {
@@ -72,12 +72,12 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     Ok(status)
 }
 
-/// What became of the files that had to be repaired.
+/// The result of `--fix`.
 #[derive(Default)]
 struct Fixed {
-    /// Those that were rewritten.
+    /// The rewritten files.
     paths: Vec<String>,
-    /// Why others could not be.
+    /// Errors of files that could not be written.
     failures: Vec<Diagnostic>,
 }
 

@@ -11,7 +11,7 @@ pub struct Arguments {
     shell: Shell,
 }
 
-/// Prints the script that the shell is to read.
+/// Prints the completion script.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let mut script = Vec::new();
     let mut command = super::Arguments::command();

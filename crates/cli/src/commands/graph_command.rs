@@ -15,8 +15,8 @@ use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format};
 use crate::terminal::{Status, print, say};
 
-/// The most lines that one part of an SVG may have: the time to lay them out grows much faster than their number.
-const MOST_LINES: usize = 250;
+/// The most edges in one part of an SVG: the time of the layout grows much faster than their number.
+const MAX_EDGES: usize = 250;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -25,7 +25,7 @@ pub struct Arguments {
     name: Option<String>,
     #[command(flatten)]
     inputs: Inputs,
-    /// The language of the picture
+    /// Language of the diagram
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Language,
 }
@@ -37,11 +37,11 @@ enum Language {
     Mermaid,
     /// For Graphviz.
     Dot,
-    /// A picture as it is.
+    /// An image.
     Svg,
 }
 
-/// Prints the picture.
+/// Prints the diagram.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
     let mut generation = check(&settings.load());
@@ -63,10 +63,10 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         Language::Dot => graph_dot::write(&graph),
         Language::Svg => {
             let lines = graph.parts.iter().map(|part| part.edges.len()).max();
-            if lines > Some(MOST_LINES) {
+            if lines > Some(MAX_EDGES) {
                 say(&format!(
-                    "error: more than {MOST_LINES} lines lead from box to box, too many to lay out: name one agent or one workflow, \
-                     or take `--format dot` and Graphviz"
+                    "error: more than {MAX_EDGES} edges in one part are too many for the layout: name one agent or one workflow, \
+                     or use `--format dot` and Graphviz"
                 ));
                 return Err(Status::Refused);
             }
@@ -88,7 +88,7 @@ fn of_name(name: &str, agents: &[Agent]) -> Result<Graph, Diagnostic> {
     }
     let slugs = agents.iter().map(|agent| agent.spec.slug.as_str());
     let names = workflows.map(|workflow| workflow.name.as_str());
-    let otherwise = "`agentgen graph` draws all there are";
+    let otherwise = "`agentgen graph` without a name draws all";
     let help = did_you_mean(name, names.chain(slugs), otherwise);
     let message = "there is no such agent or workflow";
     Err(Diagnostic::error(Code::UnknownAgent, name, message).help(help))

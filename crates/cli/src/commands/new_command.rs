@@ -1,11 +1,10 @@
 //! `agentgen new`
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use crate::scaffold::atomic_dir::{PlaceError, check, place};
-use crate::scaffold::import_agents::{Carried, carry};
-use crate::scaffold::package_name;
+use crate::scaffold::atomic_dir::{CreateDirError, check_is_free, create_dir_atomically};
+use crate::scaffold::import_agents::{Imported, import_agents};
+use crate::scaffold::package_name::{NameError, check_package_name, package_name_for};
 use crate::scaffold::vendor;
 use crate::scaffold::{self, Origin, Scaffold};
 use agentgen_build::diagnostics::code::Code;
@@ -22,45 +21,36 @@ use crate::terminal::{Status, print, say};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder of the project; it must not be there, or be empty
+    /// Folder to create; it may exist if it is empty
     path: PathBuf,
-    /// Agent file, or folder of agents, to start from; may be given again [default: sample agents]
+    /// Agent file or folder of agents to copy into the project; may be repeated [default: two samples]
     #[arg(long, value_name = "FILE|DIR")]
     from: Vec<String>,
-    /// Name of the package [default: that of the folder]
+    /// Name of the Cargo package [default: the name of the folder]
     #[arg(long)]
     name: Option<String>,
-    /// Copy the sources of agentgen's crates into the project, for images and builds without them
+    /// Copy the sources of agentgen's crates into the project, so that it builds in containers and on other machines
     #[arg(long)]
     vendor: bool,
-    /// Ask nothing
-    #[arg(long, short)]
-    yes: bool,
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
 
-/// Makes the project, all of it or nothing.
+/// Creates the project completely or not at all. Asks nothing, so that it can be pasted with other commands.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let format = arguments.format;
     let path = &arguments.path;
     let shown = printable(&path.to_string_lossy());
-    check(path).map_err(|error| refuse_place(&shown, &error, format))?;
-    let asks = !arguments.yes && io::stdin().is_terminal() && io::stderr().is_terminal();
-    let name = name(arguments, asks).map_err(|why| {
-        let diagnostic = Diagnostic::error(Code::NameUnusable, &shown, why);
+    check_is_free(path).map_err(|error| refuse_folder(&shown, &error, format))?;
+    let name = name(arguments).map_err(|why| {
+        let diagnostic = Diagnostic::error(Code::NameUnusable, &shown, why.to_string());
         diagnostic_report::refuse(vec![diagnostic], format, Status::Usage)
     })?;
-    let mut from = arguments.from.clone();
-    if from.is_empty() && asks {
-        let question = "Agents to start from, a file or a folder (nothing: two samples)";
-        from.extend(ask(question, "").filter(|answer| !answer.is_empty()));
-    }
-    let Carried {
+    let Imported {
         files: agents,
         diagnostics,
-    } = carried(&from)?;
+    } = import(&arguments.from)?;
     if has_errors(&diagnostics) {
         let status = Status::of(&diagnostics);
         return Err(diagnostic_report::refuse(diagnostics, format, status));
@@ -80,68 +70,41 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         let status = Status::of(&errors);
         diagnostic_report::refuse(errors, format, status)
     })?;
-    place(path, &files).map_err(|error| refuse_place(&shown, &error, format))?;
+    create_dir_atomically(path, &files).map_err(|error| refuse_folder(&shown, &error, format))?;
     finish(&scaffold, path, &files, &diagnostics, format)
 }
 
-fn carried(from: &[String]) -> Result<Carried, Status> {
+fn import(from: &[String]) -> Result<Imported, Status> {
     if from.is_empty() {
-        return Ok(Carried::default());
+        return Ok(Imported::default());
     }
     let current = std::env::current_dir().map_err(|error| {
         say(&format!("error: there is no current folder: {error}"));
         Status::Io
     })?;
-    Ok(carry(&current, from))
+    Ok(import_agents(&current, from))
 }
 
-/// The name of the package: as it was given, as the user says, or as the folder is called.
-fn name(arguments: &Arguments, asks: bool) -> Result<String, String> {
+/// The name of the package: `--name`, or one made from the folder's name.
+fn name(arguments: &Arguments) -> Result<String, NameError> {
     if let Some(name) = &arguments.name {
-        return package_name::check(name).map(|()| name.clone());
+        return check_package_name(name).map(|()| name.clone());
     }
     let absolute = std::path::absolute(&arguments.path).unwrap_or_else(|_| arguments.path.clone());
     // `..` has no name of its own, the folder it leads to has.
     let absolute = absolute.canonicalize().unwrap_or(absolute);
     let folder = absolute.file_name().unwrap_or_default().to_string_lossy();
-    let default = package_name::for_folder(&folder);
-    if !asks {
-        return default;
-    }
-    loop {
-        let answer = ask("Name of the package", default.as_deref().unwrap_or(""));
-        let Some(answer) = answer.filter(|answer| !answer.is_empty()) else {
-            return default;
-        };
-        match package_name::check(&answer) {
-            Ok(()) => return Ok(answer),
-            Err(why) => say(&printable(&why)),
-        }
-    }
+    package_name_for(&folder)
 }
 
-/// What the user answers on the terminal; the default where that is nothing, none where there is no more input.
-fn ask(question: &str, default: &str) -> Option<String> {
-    say(&match default {
-        "" => format!("{question}:"),
-        _ => format!("{question} [{default}]:"),
-    });
-    let mut answer = String::new();
-    match io::stdin().read_line(&mut answer) {
-        Ok(0) | Err(_) => None,
-        Ok(_) if answer.trim().is_empty() => Some(default.to_owned()),
-        Ok(_) => Some(answer.trim().to_owned()),
-    }
-}
-
-fn refuse_place(shown: &str, error: &PlaceError, format: Format) -> Status {
+fn refuse_folder(shown: &str, error: &CreateDirError, format: Format) -> Status {
     let (diagnostic, status) = match error {
-        PlaceError::Taken(why) => (
+        CreateDirError::Occupied(why) => (
             Diagnostic::error(Code::Taken, shown, *why)
                 .help("name a folder that is not there, or an empty one"),
             Status::Refused,
         ),
-        PlaceError::Io(path, error) => {
+        CreateDirError::Io(path, error) => {
             let path = printable(&path.to_string_lossy());
             let message = format!("the project can't be written: {}", reason(error));
             (Diagnostic::error(Code::Io, path, message), Status::Io)
@@ -172,10 +135,10 @@ fn finish(
     ));
     match &scaffold.origin {
         Origin::Checkout(root) => say(&format!(
-            "note: it depends on the checkout at {}; with `--vendor` it could be built without it",
+            "note: it depends on the agentgen checkout at {}; use `--vendor` to build it on other machines",
             printable(&root.to_string_lossy())
         )),
-        Origin::Registry => say("note: it has no Cargo.lock yet; `cargo test` makes it"),
+        Origin::Registry => say("note: `cargo test` creates its Cargo.lock"),
         Origin::Vendored => {}
     }
     let commands = format!("cd {}\ncargo test\ncargo run\n", quoted(&shown));

@@ -1,4 +1,4 @@
-//! A request to a service that runs: which agents it is for.
+//! Asks a running service which agents a request is for.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use ureq::http::Uri;
 
 use crate::terminal::{Status, say};
 
-/// The variable with the token for services that want one.
+/// The environment variable with the token for services that need one.
 const TOKEN: &str = "AGENTGEN_TOKEN";
-/// How long an answer may take: longer than a service gives its model.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How many agents a service names at most.
-const MOST: u32 = 20;
+/// Longer than the service waits for its own model.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The highest `limit` that the service accepts.
+const MAX_LIMIT: u32 = 20;
 
 /// What `POST /v1/route` of the service at `address` answers.
 ///
 /// # Errors
 ///
-/// What keeps it from answering; the reason is on stderr.
+/// The exit status; the reason is on stderr.
 pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
     let refused = |status, reason: &str| {
         say(&printable(&format!("error: {address}: {reason}")));
@@ -39,7 +39,7 @@ pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
-        .timeout_global(Some(PATIENCE));
+        .timeout_global(Some(TIMEOUT));
     let url = format!("{}/v1/route", address.trim_end_matches('/'));
     let mut request = config
         .build()
@@ -53,20 +53,22 @@ pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
         }
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    let body = json!({ "text": text, "limit": limit.min(MOST) }).to_string();
+    let body = json!({ "text": text, "limit": limit.min(MAX_LIMIT) }).to_string();
     let failed = |error: ureq::Error| refused(Status::Io, &error.to_string());
     let mut response = request.send(body).map_err(failed)?;
-    let told = response.body_mut().read_to_string().map_err(failed)?;
-    let told = serde_json::from_str::<Value>(&told).unwrap_or_default();
-    if response.status().is_success() && told["agents"].is_array() {
-        return Ok(told);
+    let text = response.body_mut().read_to_string().map_err(failed)?;
+    let reply = serde_json::from_str::<Value>(&text).unwrap_or_default();
+    if response.status().is_success() && reply["agents"].is_array() {
+        return Ok(reply);
     }
     let status = if response.status().is_client_error() {
         Status::Usage
     } else {
         Status::Io
     };
-    let detail = told["detail"].as_str().unwrap_or("no service of agentgen");
+    let detail = reply["detail"]
+        .as_str()
+        .unwrap_or("this is not an agentgen service");
     let reason = format!("answers {}: {detail}", response.status().as_u16());
     Err(refused(status, &reason))
 }

@@ -15,14 +15,14 @@ use crate::terminal::{Status, print, say};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What somebody asks
+    /// The request
     text: String,
     #[command(flatten)]
     inputs: Inputs,
-    /// Ask the service that runs there: its model chooses among its agents, if it has one
+    /// Ask a running service instead: its model chooses among its agents, if it has one
     #[arg(long, value_name = "URL", conflicts_with = "Inputs")]
     service: Option<String>,
-    /// How many agents to name at most
+    /// The highest number of agents to print
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// What to print
@@ -30,7 +30,7 @@ pub struct Arguments {
     format: Format,
 }
 
-/// Prints the agents that the text is for, best first: as a service says, or as the local ranking does, which needs no
+/// Prints the agents for the request, best first: chosen by a running service, or by the local ranking, which needs no
 /// network.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     match &arguments.service {
@@ -40,14 +40,14 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
 }
 
 fn by_service(arguments: &Arguments, address: &str) -> Result<Status, Status> {
-    let told = remote_selection::route(address, &arguments.text, arguments.limit)?;
-    let agents = told["agents"].as_array().map_or(&[][..], Vec::as_slice);
-    tell(arguments.format, agents)?;
+    let reply = remote_selection::route(address, &arguments.text, arguments.limit)?;
+    let agents = reply["agents"].as_array().map_or(&[][..], Vec::as_slice);
+    print_agents(arguments.format, agents)?;
     if agents.is_empty() {
-        say("no agent fits, says the service");
+        say("the service found no agent for the request");
         return Ok(Status::Refused);
     }
-    if told["by"] == "model" {
+    if reply["by"] == "model" {
         say("chosen by the service's model");
     }
     Ok(Status::Fine)
@@ -60,14 +60,14 @@ fn by_ranking(arguments: &Arguments) -> Result<Status, Status> {
     let ranked = ranked.iter().take(arguments.limit as usize);
     let ranked = ranked.map(|ranked| json!({ "agent": ranked.slug, "score": ranked.score }));
     let ranked: Vec<Value> = ranked.collect();
-    tell(arguments.format, &ranked)?;
+    print_agents(arguments.format, &ranked)?;
     if has_errors(&generation.diagnostics) {
         diagnostic_report::deduplicate(&mut generation.diagnostics);
         diagnostic_report::draw(&generation.diagnostics);
         return Ok(Status::of(&generation.diagnostics));
     }
     if ranked.is_empty() {
-        say("no agent fits: none shares a word with the request");
+        say("no agent matches: none shares a word with the request");
         return Ok(Status::Refused);
     }
     Ok(Status::Fine)
@@ -96,7 +96,7 @@ fn ranking(agents: &[Agent]) -> Ranking {
 }
 
 /// Prints `agents`, each with its name under `agent` and perhaps a `score`.
-fn tell(format: Format, agents: &[Value]) -> Result<(), Status> {
+fn print_agents(format: Format, agents: &[Value]) -> Result<(), Status> {
     let name = |agent: &Value| printable(agent["agent"].as_str().unwrap_or_default());
     let width = agents.iter().map(|agent| name(agent).len()).max();
     let width = width.unwrap_or(0);

@@ -9,7 +9,7 @@ use crate::terminal::{Status, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What the schema is of
+    /// The file format
     #[arg(value_enum)]
     of: Document,
 }

@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         diagnostic_report::draw(&diagnostics);
         return Err(Status::of(&diagnostics).max(Status::Refused));
     };
-    // Of a single file nothing can be said about the agents it names: they are not there.
+    // For a single file the agents it names are not read, so references to them are not checked.
     let own: Vec<_> = generation
         .diagnostics
         .iter()
@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     Ok(Status::Fine)
 }
 
-/// What a person wants to know first.
+/// The lines for people, one fact each.
 fn overview(agent: &Agent, bundle: &Value) -> String {
     let spec = &agent.spec;
     let prompt = &bundle["prompt"];

@@ -31,7 +31,7 @@ pub struct Arguments {
     agent: String,
     #[command(flatten)]
     inputs: Inputs,
-    /// What to print: a diff, or everything that was found
+    /// Print a diff, or all findings as JSON
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
     /// Write the change instead of printing it
@@ -39,7 +39,7 @@ pub struct Arguments {
     write: bool,
 }
 
-/// Reads the agent's body and prints the service block that it speaks of as a diff to accept.
+/// Reads the agent's body and prints a proposed service block as a diff.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let settings = Settings::read(&arguments.inputs, None, arguments.format)?;
     let mut root = settings.root.clone();
@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         print(&format!("{document:#}\n"))?;
         return Ok(Status::Fine);
     }
-    tell(agent, &findings, &proposal, &edit);
+    report(agent, &findings, &proposal, &edit);
     match (change, &diff) {
         (Some(change), _) if arguments.write => say(&format!("wrote {}", printable(&change.path))),
         (_, Some(diff)) => print(diff)?,
@@ -136,8 +136,8 @@ fn own_errors(agent: &Agent, diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Says on stderr what was found and what it comes to.
-fn tell(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
+/// Reports on stderr what was found and proposed.
+fn report(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
     let name = &agent.spec.name;
     let counts = [
         (findings.specialists.len(), "specialist"),
@@ -152,7 +152,9 @@ fn tell(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
         .collect();
     let found = found.join(", ");
     let line = match edit {
-        _ if findings.is_empty() => "nothing in the prompt speaks of a service".to_owned(),
+        _ if findings.is_empty() => {
+            "the prompt mentions nothing that a service block could say".to_owned()
+        }
         Edit::Nothing => format!("found {found}; there is nothing to add"),
         Edit::Change(_) | Edit::Impossible(_) => format!("found {found}"),
     };
@@ -166,7 +168,7 @@ fn tell(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
     }
     for checklist in &findings.checklists {
         note(&format!(
-            "the checklist {:?} (line {}, {}) stays in the prompt: nothing of a service block stands for it.",
+            "the checklist {:?} (line {}, {}) stays in the prompt: a service block has no form of it.",
             checklist.title,
             checklist.line,
             plural(checklist.items.len(), "item")
@@ -180,13 +182,11 @@ fn tell(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
     }
     match edit {
         Edit::Change(change) if change.commented => {
-            note(
-                "as it stands, `agentgen check` would refuse the block: all of it is in comments.",
-            );
+            note("`agentgen check` would refuse the block as it is, so all of it is in comments.");
         }
         Edit::Impossible(lines) => {
             note(
-                "the service block is written so that nothing can be added to it by itself. This is what it could hold:",
+                "the service block is written in a form that nothing can be added to. This is the proposal:",
             );
             for line in lines {
                 say(&printable(line));
@@ -199,7 +199,7 @@ fn tell(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) {
 /// The byte order mark, which sources leave out.
 const MARK: &str = "\u{feff}";
 
-/// What stands in front of the text in the file on the disk.
+/// The byte order mark of the file on the disk, if it has one.
 fn mark(root: &Path, change: &Change) -> &'static str {
     match fs::read(root.join(&change.path)) {
         Ok(bytes) if bytes.starts_with(MARK.as_bytes()) => MARK,

@@ -15,11 +15,11 @@ use crate::terminal::{Status, say};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write the built-in templates to a folder, to be changed there
+    /// Write the built-in templates to a folder, to edit them there
     Export {
         /// The folder [default: the project's templates folder]
         dir: Option<PathBuf>,
-        /// Overwrite templates that are there and differ
+        /// Overwrite existing templates that differ
         #[arg(long)]
         force: bool,
     },
@@ -36,14 +36,14 @@ pub fn run(command: &Command) -> Result<Status, Status> {
         }
     };
     let (mut written, mut unchanged) = (0, 0);
-    let mut kept = Vec::new();
+    let mut conflicts = Vec::new();
     for (path, bytes) in templates(&BUILTIN) {
         let target = folder.join(path);
         let present = std::fs::symlink_metadata(&target).is_ok();
         if present && std::fs::read(&target).is_ok_and(|found| found == bytes) {
             unchanged += 1;
         } else if present && !force {
-            kept.push(target);
+            conflicts.push(target);
         } else {
             write_file(&target, bytes).map_err(|error| {
                 let reason = reason(&error);
@@ -57,7 +57,7 @@ pub fn run(command: &Command) -> Result<Status, Status> {
             written += 1;
         }
     }
-    for path in &kept {
+    for path in &conflicts {
         say(&format!(
             "{}: {}: the file differs from the built-in template and was not overwritten",
             red("error"),
@@ -69,14 +69,14 @@ pub fn run(command: &Command) -> Result<Status, Status> {
     say(&format!(
         "{folder}: {written} written, {unchanged} unchanged"
     ));
-    if kept.is_empty() {
+    if conflicts.is_empty() {
         return Ok(Status::Fine);
     }
     say("use `--force` to overwrite them");
     Ok(Status::Refused)
 }
 
-/// The folder of what only `new` and `add` render; a project's own templates are not asked there.
+/// The folder of the templates of `new` and `add`, which a project can't replace.
 const PROJECT: &str = "project";
 
 /// The templates below `dir` that a project can replace, sorted by path.

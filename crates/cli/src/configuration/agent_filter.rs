@@ -1,4 +1,4 @@
-//! Which files belong to which agent.
+//! Finds agents by name and the generated files of each.
 
 use agentgen_build::agent::Agent;
 use agentgen_build::diagnostics::Diagnostic;
@@ -39,7 +39,7 @@ pub fn find<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Agent> {
     agents.iter().find(|agent| is_called(agent, name))
 }
 
-/// What to say about a name that no agent has.
+/// The diagnostic for a name that no agent has.
 pub fn unknown_agent(name: &str, agents: &[Agent]) -> Diagnostic {
     let slugs = agents.iter().map(|agent| agent.spec.slug.as_str());
     let help = did_you_mean(name, slugs, "`agentgen list` shows the agents");

@@ -235,9 +235,9 @@ impl Reader<'_> {
         self.error(item, message).advise(help);
     }
 
-    fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, known: &[&str]) {
+    fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, choices: &[&str]) {
         let message = format!("unknown key `{}`", key.get_ref());
-        let help = suggest(key.get_ref(), known);
+        let help = suggest(key.get_ref(), choices);
         let span = key.span();
         self.report
             .error(Code::BadConfig, Span::new(span.start, span.end), message)
@@ -252,15 +252,15 @@ impl Reader<'_> {
 }
 
 /// The nearest of the known words, or all of them where none is near.
-fn suggest(word: &str, known: &[&str]) -> String {
-    match nearest(word, known.iter().copied()) {
+fn suggest(word: &str, choices: &[&str]) -> String {
+    match nearest(word, choices.iter().copied()) {
         // Of very short words, every one is near to every other.
         Some(near) if word.len() > 3 => format!("did you mean `{near}`?"),
         // Those are the codes: too many to name them.
-        _ if known.len() > 10 => {
+        _ if choices.len() > 10 => {
             "codes are written like `AG005`; every diagnostic shows its own".to_owned()
         }
-        _ => format!("choose one of `{}`", known.join("`, `")),
+        _ => format!("choose one of `{}`", choices.join("`, `")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The arguments that say what is read, and the project they lead to.
+//! The arguments that select what is read, and the project they select.
 
 use std::path::{Path, PathBuf};
 
@@ -11,16 +11,16 @@ use clap::{Args, ValueEnum};
 use crate::terminal::Status;
 use crate::terminal::diagnostic_report::{self, Format};
 
-/// What to read and how.
+/// The arguments that most commands share.
 #[derive(Debug, Args, Default)]
 pub struct Inputs {
-    /// Folder, file or glob pattern of agents; may be given again [default: agents]
+    /// Folder, file or glob pattern of agents; may be repeated [default: agents]
     #[arg(long, value_name = "PATH")]
     pub agents: Vec<String>,
     /// Folder of templates that replace the built-in ones [default: templates]
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
-    /// What to generate; may be given again [default: all]
+    /// Outputs to generate; may be repeated [default: all]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
     pub target: Vec<TargetName>,
     /// Version of the OpenAPI documents [default: 3.1]
@@ -29,7 +29,7 @@ pub struct Inputs {
     /// Syntax of the OpenAPI documents [default: yaml]
     #[arg(long, value_enum, value_name = "SYNTAX")]
     pub openapi_format: Option<Syntax>,
-    /// Take files that need repair for errors
+    /// Treat invalid YAML that could be repaired as an error
     #[arg(long)]
     pub strict: bool,
 }
@@ -66,7 +66,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `agentgen.toml`, and lets the arguments overrule it.
+    /// Reads `agentgen.toml`; the arguments take precedence.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Settings {
         discover::load(&self.root, self.config.clone())
     }
 
-    /// Reads the project that is the file at `path` alone, with the contract that may lie beside it. Its paths are
+    /// Reads the project that is the file at `path` alone, with the contract beside it, if there is one. Its paths are
     /// relative to `root`.
     pub fn load_alone(&self, root: &Path, path: &Path) -> Project {
         let sidecar = path.with_extension("service.yaml");

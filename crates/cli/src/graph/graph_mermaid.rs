@@ -49,7 +49,7 @@ fn line(text: &mut String, depth: usize, line: &str) {
     text.push('\n');
 }
 
-/// Letters, digits and spaces stand for themselves, marks inside words too; all else could be Mermaid, Markdown
+/// Letters, digits, spaces and marks inside words are written as they are; all else could be Mermaid, Markdown
 /// or HTML, and is written by its number.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

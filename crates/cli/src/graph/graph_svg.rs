@@ -55,7 +55,7 @@ pub fn write(graph: &Graph) -> String {
     )
 }
 
-/// Where everything of a part goes, from the part's corner at the top left.
+/// The layout of one part, relative to its top left corner.
 struct Placed {
     width: f64,
     height: f64,
@@ -71,7 +71,7 @@ struct Area {
     height: f64,
 }
 
-/// A line by the points it goes through, and the middle of its text.
+/// The points of an edge and the middle of its label.
 struct Route {
     points: Vec<Point>,
     label: (f64, f64),

@@ -1,4 +1,4 @@
-//! Puts a new folder where nothing is: all of it, or nothing.
+//! Creates a folder with files completely or not at all.
 
 use std::fs;
 use std::io;
@@ -9,42 +9,42 @@ use agentgen_build::output::artifact::Artifact;
 
 /// Why a folder was not made.
 #[derive(Debug)]
-pub enum PlaceError {
+pub enum CreateDirError {
     /// Something is there already.
-    Taken(&'static str),
+    Occupied(&'static str),
     /// The system failed at a path.
     Io(PathBuf, io::Error),
 }
 
-/// Whether a folder can be made at `path`: nothing is there, or an empty folder.
+/// Checks that a folder can be created at `path`: nothing is there, or an empty folder.
 ///
 /// # Errors
 ///
 /// What is there instead.
-pub fn check(path: &Path) -> Result<(), PlaceError> {
+pub fn check_is_free(path: &Path) -> Result<(), CreateDirError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(PlaceError::Io(path.to_path_buf(), error)),
+        Err(error) => return Err(CreateDirError::Io(path.to_path_buf(), error)),
     };
     if !metadata.is_dir() && !path.is_dir() {
-        return Err(PlaceError::Taken("it is not a folder"));
+        return Err(CreateDirError::Occupied("it is not a folder"));
     }
     let mut entries = fs::read_dir(path).map_err(failed(path))?;
     match entries.next() {
         None => Ok(()),
-        Some(_) => Err(PlaceError::Taken("the folder is not empty")),
+        Some(_) => Err(CreateDirError::Occupied("the folder is not empty")),
     }
 }
 
-/// Makes the folder `path` with `files`, whose paths are below it. They are written beside it first and moved to
-/// their place when all of them are there; after a failure nothing is left.
+/// Creates the folder `path` with `files`, whose paths are relative to it. They are written to a temporary folder beside it
+/// and moved when all are written; a failure leaves nothing behind.
 ///
 /// # Errors
 ///
 /// What is there already, or what the system says.
-pub fn place(path: &Path, files: &[Artifact]) -> Result<(), PlaceError> {
-    check(path)?;
+pub fn create_dir_atomically(path: &Path, files: &[Artifact]) -> Result<(), CreateDirError> {
+    check_is_free(path)?;
     let path = std::path::absolute(path).map_err(failed(path))?;
     let made = make_parents(&path)?;
     let undo = |error| {
@@ -67,7 +67,7 @@ pub fn place(path: &Path, files: &[Artifact]) -> Result<(), PlaceError> {
 }
 
 /// Makes the folders above `path`; the answer is those that were not there, the innermost first.
-fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PlaceError> {
+fn make_parents(path: &Path) -> Result<Vec<PathBuf>, CreateDirError> {
     let parents = path.ancestors().skip(1);
     let made: Vec<PathBuf> = parents
         .take_while(|folder| fs::symlink_metadata(folder).is_err())
@@ -78,13 +78,13 @@ fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PlaceError> {
             for folder in &made[index + 1..] {
                 let _ = fs::remove_dir(folder);
             }
-            return Err(PlaceError::Io(folder.clone(), error));
+            return Err(CreateDirError::Io(folder.clone(), error));
         }
     }
     Ok(made)
 }
 
-fn write_all(folder: &Path, files: &[Artifact]) -> Result<(), PlaceError> {
+fn write_all(folder: &Path, files: &[Artifact]) -> Result<(), CreateDirError> {
     for file in files {
         let path = folder.join(&file.path);
         write_file(&path, &file.bytes).map_err(failed(&path))?;
@@ -92,12 +92,12 @@ fn write_all(folder: &Path, files: &[Artifact]) -> Result<(), PlaceError> {
     Ok(())
 }
 
-/// Moves what is in `from` to `path`. An empty folder that is there stays the same folder, since a shell may stand in it.
-fn move_all(from: &Path, path: &Path) -> Result<(), PlaceError> {
+/// Moves what is in `from` to `path`. An existing empty folder is filled, not replaced, since it may be the current folder of a shell.
+fn move_all(from: &Path, path: &Path) -> Result<(), CreateDirError> {
     if fs::symlink_metadata(path).is_err() {
         return fs::rename(from, path).map_err(failed(path));
     }
-    check(path)?;
+    check_is_free(path)?;
     let mut moved = Vec::new();
     let result = fs::read_dir(from).and_then(|entries| {
         for entry in entries {
@@ -115,11 +115,52 @@ fn move_all(from: &Path, path: &Path) -> Result<(), PlaceError> {
                 false => fs::remove_file(&target),
             };
         }
-        PlaceError::Io(path.to_path_buf(), error)
+        CreateDirError::Io(path.to_path_buf(), error)
     })
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> PlaceError {
+fn failed(path: &Path) -> impl Fn(io::Error) -> CreateDirError {
     let path = path.to_path_buf();
-    move |error| PlaceError::Io(path.clone(), error)
+    move |error| CreateDirError::Io(path.clone(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::fs;
+    use std::path::Path;
+
+    use agentgen_build::output::artifact::Artifact;
+
+    use super::create_dir_atomically;
+
+    #[test]
+    fn a_failure_midway_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let names = |path: &Path| -> Vec<String> {
+            let entries = fs::read_dir(path).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        };
+        let file = |path: &str| Artifact {
+            path: path.to_owned(),
+            bytes: b"text".to_vec(),
+        };
+        let files = [file("a"), file("b/c"), file("a/below-a-file")];
+        assert!(create_dir_atomically(&root.path().join("x/y/project"), &files).is_err());
+        assert_eq!(names(root.path()), [""; 0]);
+        let empty = root.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        assert!(create_dir_atomically(&empty, &files).is_err());
+        assert_eq!(
+            (names(root.path()), names(&empty)),
+            (vec!["empty".to_owned()], vec![])
+        );
+        create_dir_atomically(&empty, &files[..2]).unwrap();
+        assert_eq!(names(&empty), ["a", "b"]);
+        assert_eq!(names(&empty.join("b")), ["c"]);
+    }
 }

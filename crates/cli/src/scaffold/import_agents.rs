@@ -1,4 +1,4 @@
-//! Agent files from anywhere, carried into a new project.
+//! Copies agent files from anywhere into a new project.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,19 +14,19 @@ use agentgen_build::project::discover::{load, reason, relative};
 /// A path that no project has.
 const NOWHERE: &str = ".agentgen-nowhere";
 
-/// What there is to carry.
+/// The files of the agents to import, and their diagnostics.
 #[derive(Debug, Clone, Default)]
-pub struct Carried {
+pub struct Imported {
     /// The agents and their contracts, byte for byte, by their paths below `agents/`; none where a diagnostic is an
     /// error. They are sorted by path.
     pub files: Vec<Artifact>,
-    /// What there is to say about them.
+    /// The diagnostics of a build of these agents.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 /// The agents in `from`: files, and folders with what is below them. Paths are relative to `root`. What a build would
-/// refuse is refused, and so are two files that would lie in one place.
-pub fn carry(root: &Path, from: &[String]) -> Carried {
+/// refuse is refused, and so are two files that would get the same path.
+pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     let mut agents = Vec::new();
     for entry in from {
         agents.push(entry.clone());
@@ -50,7 +50,7 @@ pub fn carry(root: &Path, from: &[String]) -> Carried {
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;
     if has_errors(&diagnostics) {
-        return Carried {
+        return Imported {
             files: Vec::new(),
             diagnostics,
         };
@@ -85,7 +85,7 @@ pub fn carry(root: &Path, from: &[String]) -> Carried {
         files.clear();
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Carried { files, diagnostics }
+    Imported { files, diagnostics }
 }
 
 /// The path of `source` below the one of `folders` it was found in; its name, where it was named itself.

@@ -1,4 +1,6 @@
-//! Names of packages that cargo takes, and that no dependency of a generated project has.
+//! Names of packages that cargo accepts and that no dependency of a generated project has.
+
+use std::fmt;
 
 use crate::scaffold::lockfile;
 use agentgen_build::text::slug::Slug;
@@ -12,10 +14,8 @@ const LONGEST: usize = 64;
 /// # Errors
 ///
 /// Why there is none, and what to do.
-pub fn for_folder(folder: &str) -> Result<String, String> {
-    let slug = Slug::new(folder).map_err(|_| {
-        format!("no package can be named after `{folder}`; name it with `--name NAME`")
-    })?;
+pub fn package_name_for(folder: &str) -> Result<String, NameError> {
+    let slug = Slug::new(folder).map_err(|_| NameError::Folder(folder.to_owned()))?;
     let mut name = slug.as_str().to_owned();
     if name.starts_with(|first: char| first.is_ascii_digit()) {
         name = format!("service-{name}");
@@ -23,7 +23,7 @@ pub fn for_folder(folder: &str) -> Result<String, String> {
     if is_reserved(&name) {
         name.push_str("-service");
     }
-    check(&name).map(|()| name)
+    check_package_name(&name).map(|()| name)
 }
 
 /// Whether a package of a generated project can be called `name`.
@@ -31,10 +31,10 @@ pub fn for_folder(folder: &str) -> Result<String, String> {
 /// # Errors
 ///
 /// Why not, and what to do.
-pub fn check(name: &str) -> Result<(), String> {
+pub fn check_package_name(name: &str) -> Result<(), NameError> {
     let first = name.chars().next();
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let why = if first.is_none() {
+    let reason = if first.is_none() {
         "it is empty"
     } else if name.len() > LONGEST {
         "it is longer than 64 characters"
@@ -47,12 +47,50 @@ pub fn check(name: &str) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(match for_folder(name) {
-        Ok(near) if near != name => {
-            format!("a package can't be named `{name}`: {why}; `{near}` is possible")
-        }
-        _ => format!("a package can't be named `{name}`: {why}"),
+    let suggestion = package_name_for(name).ok().filter(|near| near != name);
+    Err(NameError::Invalid {
+        name: name.to_owned(),
+        reason,
+        suggestion,
     })
+}
+
+/// Why a name can't be that of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameError {
+    /// No name can be made from that of this folder.
+    Folder(String),
+    /// Cargo refuses the name, or a generated project would.
+    Invalid {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+        /// A similar name that is valid.
+        suggestion: Option<String>,
+    },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(
+                f,
+                "no package can be named after `{folder}`; name it with `--name NAME`"
+            ),
+            Self::Invalid {
+                name,
+                reason,
+                suggestion,
+            } => {
+                write!(f, "a package can't be named `{name}`: {reason}")?;
+                match suggestion {
+                    Some(name) => write!(f, "; `{name}` is possible"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
 }
 
 /// Whether Rust, cargo or Windows keeps the name for itself, or a crate that the project is built of has it.
@@ -93,7 +131,9 @@ const RESERVED: [&str; 21] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{check, for_folder};
+    #![allow(clippy::unwrap_used)]
+
+    use super::{check_package_name, package_name_for};
 
     #[test]
     fn folders_give_names_that_cargo_takes() {
@@ -113,17 +153,17 @@ mod tests {
             ("caf\u{e9}", "caf"),
             ("con", "con-agent"),
         ] {
-            assert_eq!(for_folder(folder).as_deref(), Ok(name), "{folder}");
-            assert_eq!(check(name), Ok(()));
+            assert_eq!(package_name_for(folder).as_deref(), Ok(name), "{folder}");
+            assert_eq!(check_package_name(name), Ok(()));
         }
         for folder in ["\u{65e5}\u{672c}", "...", "", &"a".repeat(80)] {
-            assert!(for_folder(folder).is_err(), "{folder}");
+            assert!(package_name_for(folder).is_err(), "{folder}");
         }
     }
 
     #[test]
     fn a_name_that_was_asked_for_is_taken_as_it_is_or_not_at_all() {
-        assert_eq!(check("support_desk2"), Ok(()));
+        assert_eq!(check_package_name("support_desk2"), Ok(()));
         for (name, words) in [
             ("test", "`test-service` is possible"),
             ("self", "`self-service` is possible"),
@@ -131,7 +171,7 @@ mod tests {
             ("a b", "`a-b` is possible"),
             ("", "it is empty"),
         ] {
-            let refused = check(name).err().unwrap_or_default();
+            let refused = check_package_name(name).unwrap_err().to_string();
             assert!(refused.contains(words), "{name}: {refused}");
         }
     }

@@ -1,6 +1,6 @@
-//! The user's own code of an agent: a handler that compiles and answers 501 until it is written.
+//! Stubs of handlers: code that compiles and answers 501 until the user writes it.
 //!
-//! Below the folder of stubs lie `mod.rs` and a file for each agent. An agent that has a file is left alone; for one
+//! The folder of stubs holds `mod.rs` and a file for each agent. A file that exists is never changed; for an agent
 //! that has none, the file is written, and `mod.rs` gets a module and a handler between its marks.
 
 use serde::Serialize;

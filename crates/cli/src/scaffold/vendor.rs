@@ -38,7 +38,7 @@ pub fn checkout() -> Option<&'static Path> {
     (version(&found)? == VERSION).then_some(root)
 }
 
-/// Where the crate `name` lies in a checkout, relative to its root: `agentgen-runtime` in `crates/runtime`.
+/// The folder of the crate `name` in a checkout, relative to its root: `agentgen-runtime` in `crates/runtime`.
 pub fn checkout_folder(name: &str) -> String {
     if name == BUILD_CRATE {
         return ".".to_owned();
@@ -46,7 +46,7 @@ pub fn checkout_folder(name: &str) -> String {
     format!("crates/{}", name.trim_start_matches("agentgen-"))
 }
 
-/// The files of all crates, by their paths below the folder they are to lie in, each crate in a folder of its name.
+/// The files of all crates, with paths relative to `vendor/`; each crate has a folder of its name.
 pub fn files() -> Vec<Artifact> {
     let mut files = Vec::new();
     for folder in EMBEDDED.dirs() {

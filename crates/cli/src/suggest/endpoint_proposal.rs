@@ -1,11 +1,11 @@
-//! The endpoints of a service block that a body's routes and the form of its answers come to.
+//! Proposes endpoints for the routes and the answer format of a body.
 
 use heck::ToSnakeCase;
 
 use crate::suggest::proposal::Proposal;
 use crate::suggest::reading::document_hints;
 use crate::suggest::reading::text_sample::Shape;
-use crate::suggest::yaml_lines::{Branch, scalar};
+use crate::suggest::yaml_lines::{YamlLine, scalar};
 use crate::suggest::{Findings, Output, Property, Route};
 use agentgen_build::agent::Agent;
 use agentgen_build::contract::document_collection;
@@ -69,7 +69,7 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// The endpoint, and its agent, that a route `path` can't stand beside: one of the same method (any, where the
+    /// The endpoint, and its agent, that a route `path` conflicts with: one of the same method (any, where the
     /// route names none), or one whose path differs only in the names of parameters.
     fn clash(&self, method: Option<&str>, path: &str) -> Option<(&'a Agent, &'a Endpoint)> {
         let shape = endpoint_path::shape(path);
@@ -83,7 +83,7 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// The last words of paths behind which no model stands.
+/// The last segments of paths that code answers, not a model.
 const CODE: [&str; 18] = [
     "auth",
     "embed",
@@ -105,7 +105,7 @@ const CODE: [&str; 18] = [
     "webhook",
 ];
 
-/// Those of [`CODE`] that are asked by GET and tell how the service is.
+/// Those of [`CODE`] that are read with GET and report the state of the service.
 const STATE: [&str; 6] = [
     "health",
     "healthcheck",
@@ -179,16 +179,17 @@ fn add_route(
         proposal.notes.push(note);
         return;
     };
-    let mut below = vec![Branch::leaf(format!("path: {path}"))];
+    let mut below = vec![YamlLine::leaf(format!("path: {path}"))];
     if method != "POST" {
-        below.push(Branch::leaf(format!("method: {verb}")));
+        below.push(YamlLine::leaf(format!("method: {verb}")));
     }
     if let Some(lookup) = document_hints::lookup(last, method, path) {
         below.extend(lookup);
         if last == "search" {
             taken.looked_up.push(format!("`{name}` answers"));
         }
-    } else if let Some(line) = retrieval.filter(|_| has_body(method) && document_hints::asks(last))
+    } else if let Some(line) =
+        retrieval.filter(|_| has_body(method) && document_hints::is_question(last))
     {
         below.extend(document_hints::conversation(path));
         taken
@@ -197,7 +198,7 @@ fn add_route(
     } else {
         below.extend(contract(path, method, is_state));
         if CODE.contains(&last) {
-            below.push(Branch::leaf("handler: code"));
+            below.push(YamlLine::leaf("handler: code"));
             taken.code.push(format!("`{name}`"));
         }
     }
@@ -205,7 +206,7 @@ fn add_route(
     taken.names.push(ident);
     proposal
         .endpoints
-        .push(Branch::new(format!("{}:", scalar(&name)), below));
+        .push(YamlLine::new(format!("{}:", scalar(&name)), below));
 }
 
 fn has_body(method: &str) -> bool {
@@ -213,20 +214,20 @@ fn has_body(method: &str) -> bool {
 }
 
 /// What an endpoint at `path` takes and answers, where that is not what it is without a word.
-fn contract(path: &str, method: &str, is_state: bool) -> Vec<Branch> {
+fn contract(path: &str, method: &str, is_state: bool) -> Vec<YamlLine> {
     let mut below = Vec::new();
     let mut input = document_hints::from_path(path);
     if is_state && input.is_empty() {
-        below.push(Branch::leaf("input: {}"));
+        below.push(YamlLine::leaf("input: {}"));
     } else if !input.is_empty() {
         if has_body(method) && !endpoint_path::parameters(path).any(|name| name == "input") {
-            input.push(Branch::leaf("input: string, what the agent is asked"));
+            input.push(YamlLine::leaf("input: string, what the agent is asked"));
         }
-        below.push(Branch::new("input:", input));
+        below.push(YamlLine::new("input:", input));
     }
     if is_state {
-        let output = Branch::leaf("status: string, how the service is");
-        below.push(Branch::new("output:", vec![output]));
+        let output = YamlLine::leaf("status: string, how the service is");
+        below.push(YamlLine::new("output:", vec![output]));
     }
     below
 }
@@ -249,19 +250,19 @@ fn add_output(output: &Output, taken: &Taken<'_>, proposal: &mut Proposal) {
         output.title
     );
     let below = vec![
-        Branch::leaf(format!("description: {}", scalar(&description))),
-        Branch::new("output:", properties(&output.properties)),
+        YamlLine::leaf(format!("description: {}", scalar(&description))),
+        YamlLine::new("output:", properties(&output.properties)),
     ];
     proposal.notes.push(format!(
         "the answer of `{name}` has the form on line {line}; a model fills it in as JSON, so see whether the prompt should say so."
     ));
     proposal
         .endpoints
-        .push(Branch::new(format!("{name}:"), below));
+        .push(YamlLine::new(format!("{name}:"), below));
 }
 
 /// `properties` in Picoschema.
-fn properties(properties: &[Property]) -> Vec<Branch> {
+fn properties(properties: &[Property]) -> Vec<YamlLine> {
     properties
         .iter()
         .map(|property| match &property.shape {
@@ -272,21 +273,21 @@ fn properties(properties: &[Property]) -> Vec<Branch> {
                     "" => (*kind).to_owned(),
                     text => scalar(&format!("{kind}, {text}")),
                 };
-                Branch::leaf(format!("{key}: {value}"))
+                YamlLine::leaf(format!("{key}: {value}"))
             }
             Shape::Enum(choices) => {
-                let told = match property.description.as_str() {
+                let description = match property.description.as_str() {
                     "" => String::new(),
                     text => format!(", {}", text.replace(['(', ')'], "")),
                 };
-                let key = scalar(&format!("{}(enum{told})", property.name));
+                let key = scalar(&format!("{}(enum{description})", property.name));
                 let choices: Vec<String> = choices.iter().map(|choice| scalar(choice)).collect();
-                Branch::leaf(format!("{key}: [{}]", choices.join(", ")))
+                YamlLine::leaf(format!("{key}: [{}]", choices.join(", ")))
             }
             Shape::Object(below) => {
                 let suffix = if property.many { "(array)" } else { "(object)" };
                 let key = scalar(&format!("{}{suffix}", property.name));
-                Branch::new(format!("{key}:"), self::properties(below))
+                YamlLine::new(format!("{key}:"), self::properties(below))
             }
         })
         .collect()

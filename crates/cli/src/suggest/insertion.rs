@@ -1,7 +1,7 @@
-//! Where in a text a proposal goes, and the text with it.
+//! Inserts proposed lines into the text of a service block.
 
 use crate::suggest::proposal::Proposal;
-use crate::suggest::yaml_lines::{self, Branch, header};
+use crate::suggest::yaml_lines::{self, YamlLine, header};
 use agentgen_build::frontmatter::split::lines;
 use agentgen_build::yaml::node::{Entry, Node, Value};
 
@@ -14,7 +14,7 @@ pub struct Insertion {
 
 impl Insertion {
     /// The lines of `branches`.
-    pub fn of(offset: usize, branches: &[Branch], indent: usize) -> Self {
+    pub fn of(offset: usize, branches: &[YamlLine], indent: usize) -> Self {
         Self {
             offset,
             lines: yaml_lines::lines(branches, indent),
@@ -68,7 +68,7 @@ pub fn into_map(
 }
 
 /// What adds `branches` to the mapping or the list in `entry`.
-fn into_entry(text: &str, entry: &Entry, limit: usize, branches: &[Branch]) -> Option<Insertion> {
+fn into_entry(text: &str, entry: &Entry, limit: usize, branches: &[YamlLine]) -> Option<Insertion> {
     let key = column(text, entry.key_span.start)?;
     match &entry.value.value {
         Value::Map(entries) => {
@@ -82,9 +82,9 @@ fn into_entry(text: &str, entry: &Entry, limit: usize, branches: &[Branch]) -> O
             let before = text.get(start..last.start)?;
             // In `[one, two]` there is no place for comments.
             if before.trim() != "-" {
-                let live = branches.iter().filter(|branch| branch.live);
-                let names: String = live
-                    .filter_map(|branch| branch.text.strip_prefix("- "))
+                let enabled = branches.iter().filter(|line| line.enabled);
+                let names: String = enabled
+                    .filter_map(|line| line.text.strip_prefix("- "))
                     .map(|name| format!(", {name}"))
                     .collect();
                 return Some(Insertion {
@@ -105,7 +105,7 @@ fn line_start(text: &str, offset: usize) -> usize {
     text[..offset].rfind(['\n', '\r']).map_or(0, |at| at + 1)
 }
 
-/// The column, from 0, of what stands at `offset`, where only blanks stand before it.
+/// The column of `offset`, from 0, if only blanks precede it on its line.
 fn column(text: &str, offset: usize) -> Option<usize> {
     let before = text.get(line_start(text, offset)..offset)?;
     before
@@ -114,7 +114,7 @@ fn column(text: &str, offset: usize) -> Option<usize> {
         .then_some(before.len())
 }
 
-/// Where the block ends whose key stands at `key`, in the column `indent`.
+/// The end of the block whose key is at `key`, in the column `indent`.
 fn block_end(text: &str, key: usize, indent: usize, limit: usize) -> usize {
     let mut below = lines(text, line_start(text, key)..limit);
     let mut end = below.next().map_or(limit, |line| line.next);

@@ -1,10 +1,10 @@
-//! The service block that findings come to, for the agents there are.
+//! Turns findings into a proposed service block, for the agents of the project.
 
 use crate::suggest::Findings;
 use crate::suggest::endpoint_proposal::add_endpoints;
 use crate::suggest::proposal::{Proposal, missing};
 use crate::suggest::workflow_proposal::add_workflow;
-use crate::suggest::yaml_lines::{Branch, scalar};
+use crate::suggest::yaml_lines::{YamlLine, scalar};
 use agentgen_build::agent::{self, Agent};
 use agentgen_build::text::slug::Slug;
 
@@ -30,16 +30,16 @@ fn add_specialists(findings: &Findings, agent: &Agent, agents: &[Agent], proposa
         match agent::resolve(agents, &specialist.name) {
             Some(slug) if *slug == agent.spec.slug || listed.contains(&slug) => {}
             Some(slug) => {
-                let branch = Branch::leaf(format!("- {}", scalar(slug.as_str())));
+                let branch = YamlLine::leaf(format!("- {}", scalar(slug.as_str())));
                 if !proposal.agents.contains(&branch) {
                     proposal.agents.push(branch);
                 }
             }
             None => {
                 if let Some(name) = missing(&specialist.name, proposal) {
-                    proposal.agents.push(Branch {
-                        live: false,
-                        ..Branch::leaf(format!("- {}", scalar(&name)))
+                    proposal.agents.push(YamlLine {
+                        enabled: false,
+                        ..YamlLine::leaf(format!("- {}", scalar(&name)))
                     });
                 }
             }

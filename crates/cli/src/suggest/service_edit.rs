@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::suggest::insertion::{Insertion, inserted, into_map, into_service};
 use crate::suggest::proposal::Proposal;
-use crate::suggest::yaml_lines::{self, Branch, header};
+use crate::suggest::yaml_lines::{self, YamlLine, header};
 use agentgen_build::agent::Agent;
 use agentgen_build::diagnostics::source::Source;
 use agentgen_build::diagnostics::{Diagnostic, Report, Severity};
@@ -15,10 +15,10 @@ use agentgen_build::project::Project;
 use agentgen_build::project::glob;
 use agentgen_build::yaml::node::Node;
 
-/// What comes of a proposal.
+/// The result of applying a proposal.
 #[derive(Debug, Clone)]
 pub enum Edit {
-    /// All of it stands there already, in comments.
+    /// All of it is in the file already, in comments.
     Nothing,
     /// A file changes.
     Change(Change),
@@ -26,7 +26,7 @@ pub enum Edit {
     Impossible(Vec<String>),
 }
 
-/// What a file would become.
+/// A changed file.
 #[derive(Debug, Clone)]
 pub struct Change {
     /// The file, relative to the project.
@@ -39,8 +39,8 @@ pub struct Change {
     pub commented: bool,
 }
 
-/// The change that puts `proposal` where the contract of `agent` stands: in its frontmatter, or in the file beside
-/// it. Where frontmatter is so odd that the contract can't stand in it, a file beside it is made.
+/// The change that adds `proposal` to the contract of `agent`: in its frontmatter, or in the file beside
+/// it. Frontmatter that can't take the contract gets a new file beside it.
 ///
 /// The changed project is generated in memory, and no change is answered with which it would have an error that it
 /// has not now, or with which the agent would be another.
@@ -64,7 +64,7 @@ pub fn edit(project: &Project, agent: &Agent, proposal: &Proposal) -> Edit {
         candidates.push(beside(project, agent, &commented, true));
     }
     let mut candidates = candidates.into_iter().flatten();
-    match candidates.find(|change| holds(project, agent, change, &before)) {
+    match candidates.find(|change| passes_check(project, agent, change, &before)) {
         Some(change) => Edit::Change(change),
         None => {
             let whole = header("service", branches(&proposal));
@@ -91,7 +91,7 @@ fn errors(project: &Project) -> Vec<String> {
 }
 
 /// Whether the project with `change` has no error besides those `before`, and the same agent.
-fn holds(project: &Project, agent: &Agent, change: &Change, before: &[String]) -> bool {
+fn passes_check(project: &Project, agent: &Agent, change: &Change, before: &[String]) -> bool {
     let Ok(new) = Source::from_bytes(&change.path, change.new.clone().into_bytes()) else {
         return false;
     };
@@ -150,7 +150,7 @@ fn beside(
 }
 
 /// A branch for each key that something is proposed for.
-fn branches(proposal: &Proposal) -> Vec<Branch> {
+fn branches(proposal: &Proposal) -> Vec<YamlLine> {
     let parts = proposal.parts().into_iter();
     let filled = parts.filter(|(_, branches)| !branches.is_empty());
     filled
@@ -158,7 +158,7 @@ fn branches(proposal: &Proposal) -> Vec<Branch> {
         .collect()
 }
 
-/// The change of the file that the contract stands in, or of the agent's file.
+/// The change of the file with the contract, or of the agent's file.
 fn inline(agent: &Agent, proposal: &Proposal, commented: bool) -> Option<Change> {
     let source = &agent.service.source;
     let text = source.text();

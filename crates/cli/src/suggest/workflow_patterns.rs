@@ -6,16 +6,18 @@ pub(crate) mod list_items;
 pub(crate) mod list_steps;
 pub(crate) mod mermaid_steps;
 pub(crate) mod step_groups;
+#[cfg(test)]
+mod workflow_tests;
 
 use serde::Serialize;
 
 use crate::suggest::reading::agent_mentions::Names;
 use crate::suggest::reading::markdown::{Block, Kind};
-use crate::suggest::reading::prompt_limits::{MAX_FINDINGS, one_line};
-use crate::suggest::workflow_patterns::assignment::ask;
+use crate::suggest::reading::{MAX_FINDINGS, one_line};
+use crate::suggest::workflow_patterns::assignment::parse_assignment;
 use crate::suggest::workflow_patterns::headings::{is_pattern, lists_workflows, pattern, title};
 use crate::suggest::workflow_patterns::list_items::{Item, Mark, items};
-use crate::suggest::workflow_patterns::list_steps::{asked, asks, groups, is_step};
+use crate::suggest::workflow_patterns::list_steps::{agent_steps, groups, is_step, names_agent};
 use crate::suggest::workflow_patterns::mermaid_steps::of_mermaid;
 use crate::suggest::workflow_patterns::step_groups::{Group, chain};
 use agentgen_build::frontmatter::split;
@@ -23,7 +25,7 @@ use agentgen_build::frontmatter::split;
 /// A list of steps under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Workflow {
-    /// What stands behind the number.
+    /// The text behind the number.
     pub title: String,
     /// The line of the title.
     pub line: usize,
@@ -57,7 +59,7 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
             continue;
         };
         let mut groups = steps(body, below(blocks, index, names), names);
-        if asked(&groups) == 0
+        if agent_steps(&groups) == 0
             && let Some(row) = chain(&row, block.line, names)
         {
             groups = row;
@@ -66,7 +68,8 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
         let first = groups.first().and_then(|group| group.steps.first());
         let is_taken = first.is_some_and(|step| step.agent.is_some());
         let is_heading = matches!(block.kind, Kind::Heading(_));
-        let counts = is_pattern(&block.text) || asked(&groups) > 1 || (is_heading && is_taken);
+        let counts =
+            is_pattern(&block.text) || agent_steps(&groups) > 1 || (is_heading && is_taken);
         let count: usize = groups.iter().map(|group| group.steps.len()).sum();
         if counts && (1..=MAX_FINDINGS).contains(&count) {
             found.push(Workflow {
@@ -102,7 +105,7 @@ fn in_code(body: &str, block: &Block, names: &Names<'_>) -> Vec<Workflow> {
         .filter_map(|((index, start, _, title), end)| {
             let items = items(text, *start..end, first + index + 1, &[], &speaks);
             let groups = groups(&chosen(items, names), names);
-            (asked(&groups) > 0).then(|| Workflow {
+            (agent_steps(&groups) > 0).then(|| Workflow {
                 title: one_line(title, 80),
                 line: first + index,
                 groups,
@@ -117,7 +120,8 @@ fn is_fenced(body: &str, code: &Block) -> bool {
 
 /// Whether `text` is a step by itself.
 fn speaks(text: &str, names: &Names<'_>) -> bool {
-    ask(text, names).is_some_and(|found| found.is_step) || chain(text, 0, names).is_some()
+    parse_assignment(text, names).is_some_and(|found| found.is_step)
+        || chain(text, 0, names).is_some()
 }
 
 /// The blocks that belong to the workflow at `index`: never those of another.
@@ -131,15 +135,15 @@ fn below<'b>(blocks: &'b [Block], index: usize, names: &Names<'_>) -> &'b [Block
             return false;
         };
         // Phases belong to the pattern above them, and so do agents in bold.
-        let phase =
-            level == own && (Mark::is_label(&block.text) || (own >= 7 && is_asked(block, names)));
+        let phase = level == own
+            && (Mark::is_label(&block.text) || (own >= 7 && is_assigned(block, names)));
         (level <= own && !phase) || is_pattern(&block.text)
     });
     &rest[..end.unwrap_or(rest.len())]
 }
 
-fn is_asked(block: &Block, names: &Names<'_>) -> bool {
-    block.is_title() && ask(&block.text, names).is_some_and(|found| found.is_step)
+fn is_assigned(block: &Block, names: &Names<'_>) -> bool {
+    block.is_title() && parse_assignment(&block.text, names).is_some_and(|found| found.is_step)
 }
 
 /// The steps in `section`: those of the code or of the text around it, whichever names more agents.
@@ -184,10 +188,10 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
     let mut best = Vec::new();
     for items in found
         .into_iter()
-        .filter(|items| listed(items) || items.iter().any(|item| asks(item, names)))
+        .filter(|items| listed(items) || items.iter().any(|item| names_agent(item, names)))
     {
         let groups = groups(&chosen(items, names), names);
-        if best.is_empty() || asked(&groups) > asked(&best) {
+        if best.is_empty() || agent_steps(&groups) > agent_steps(&best) {
             best = groups;
         }
     }
@@ -206,7 +210,7 @@ fn whole_lines(body: &str, block: &Block) -> std::ops::Range<usize> {
 fn chosen(mut items: Vec<Item>, names: &Names<'_>) -> Vec<Item> {
     let is_row = |item: &Item| item.mark == Mark::Bare && chain(&item.text, 0, names).is_some();
     let count = |items: &[Item], row: bool| {
-        let of = |item: &Item| asked(&groups(std::slice::from_ref(item), names));
+        let of = |item: &Item| agent_steps(&groups(std::slice::from_ref(item), names));
         items
             .iter()
             .filter(|item| is_row(item) == row)
@@ -247,7 +251,10 @@ fn chosen(mut items: Vec<Item>, names: &Names<'_>) -> Vec<Item> {
                 .count()
                 > item.below.len()
     };
-    if items.iter().any(|item| steps(item) && asks(item, names)) {
+    if items
+        .iter()
+        .any(|item| steps(item) && names_agent(item, names))
+    {
         items.retain(steps);
     }
     items

@@ -1,8 +1,8 @@
-//! The workflows of a service block that a body's patterns come to.
+//! Proposes workflows for the patterns of a body.
 
 use crate::suggest::proposal::{Proposal, missing};
-use crate::suggest::reading::prompt_limits::one_line;
-use crate::suggest::yaml_lines::{Branch, scalar};
+use crate::suggest::reading::one_line;
+use crate::suggest::yaml_lines::{YamlLine, scalar};
 use crate::suggest::{Group, Step, Workflow};
 use agentgen_build::agent::{self, Agent};
 use agentgen_build::text::slug::Slug;
@@ -29,15 +29,15 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
     if proposal.workflows.iter().any(|other| other.text == key) {
         return;
     }
-    let mut live = true;
+    let mut enabled = true;
     let mut resolved = |name: &str| {
         if let Some(found) = agent::resolve(agents, name) {
-            let asked = agents.iter().find(|agent| agent.spec.slug == *found);
+            let target = agents.iter().find(|agent| agent.spec.slug == *found);
             // A step asks for free text, which an agent without `invoke` does not take.
-            live &= asked.is_some_and(|agent| agent.service.invoke);
+            enabled &= target.is_some_and(|agent| agent.service.invoke);
             return Some(found.to_string());
         }
-        live = false;
+        enabled = false;
         missing(name, proposal)
     };
     let ids = step_ids(workflow);
@@ -50,19 +50,19 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
         let mut comments = Vec::new();
         let mut these = Vec::new();
         for step in steps {
-            let asked = step.agent.as_deref().and_then(|name| {
+            let resolved = step.agent.as_deref().and_then(|name| {
                 let id = ids.next()?;
                 Some((id.clone(), resolved(name)?))
             });
-            match asked {
-                Some((id, asked)) => {
-                    group.push(step_branch(&id, &asked, step, &before));
+            match resolved {
+                Some((id, target)) => {
+                    group.push(step_branch(&id, &target, step, &before));
                     these.push(id);
                 }
                 None => {
                     unassigned += 1;
                     let task = one_line(&step.task, 100);
-                    comments.push(Branch::leaf(format!("# No agent is named for: {task}")));
+                    comments.push(YamlLine::leaf(format!("# No agent is named for: {task}")));
                 }
             }
         }
@@ -70,7 +70,7 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
             before = these;
         }
         match *parallel && group.len() > 1 {
-            true => branches.push(Branch::new("- parallel:", group)),
+            true => branches.push(YamlLine::new("- parallel:", group)),
             false => branches.append(&mut group),
         }
         branches.append(&mut comments);
@@ -91,10 +91,10 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
             "`{slug}` has {steps} without an agent, in comments: give each an agent or take it out."
         ));
     }
-    proposal.workflows.push(Branch {
+    proposal.workflows.push(YamlLine {
         text: key,
-        live,
-        below: branches,
+        enabled,
+        children: branches,
     });
 }
 
@@ -160,7 +160,7 @@ fn id_words(step: &Step) -> Vec<String> {
         true => step.task.split_once(')').map_or("", |(_, task)| task),
         false => &step.task,
     };
-    // "Use the coder to build it" is about what stands behind the coder.
+    // In "Use the coder to build it" the task is the text behind the agent.
     let agent = step.agent.as_deref().unwrap_or_default();
     let behind = task.split_once(agent).map(|(_, behind)| behind);
     let behind = behind.filter(|rest| rest.starts_with(|c: char| !c.is_alphanumeric()));
@@ -190,7 +190,7 @@ fn is_id(text: &str) -> bool {
 }
 
 /// A step that asks `agent` for its task, with the run's input and what the steps `before` it answered.
-fn step_branch(id: &str, agent: &str, step: &Step, before: &[String]) -> Branch {
+fn step_branch(id: &str, agent: &str, step: &Step, before: &[String]) -> YamlLine {
     let mut text: Vec<String> = Vec::new();
     if !step.task.is_empty() {
         text.push(unheld(&step.task));
@@ -204,10 +204,10 @@ fn step_branch(id: &str, agent: &str, step: &Step, before: &[String]) -> Branch 
     for id in before {
         text.push(format!("The result of {id}: {{{{ steps.{id}.output }}}}"));
     }
-    let text = text.into_iter().map(Branch::leaf).collect();
-    let input = Branch::new("with:", vec![Branch::new("input: |-", text)]);
-    let agent = Branch::leaf(format!("agent: {}", scalar(agent)));
-    Branch::new(format!("- {}:", scalar(id)), vec![agent, input])
+    let text = text.into_iter().map(YamlLine::leaf).collect();
+    let input = YamlLine::new("with:", vec![YamlLine::new("input: |-", text)]);
+    let agent = YamlLine::leaf(format!("agent: {}", scalar(agent)));
+    YamlLine::new(format!("- {}:", scalar(id)), vec![agent, input])
 }
 
 /// `text` without what would be a hole for a value.

@@ -1,61 +1,62 @@
-//! YAML that is proposed: lines below lines, of which some count and some are comments.
+//! Proposed YAML as a tree of lines, some of them commented out.
 
 /// A line of YAML with the lines below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Branch {
+pub struct YamlLine {
     /// The line without its indent.
     pub text: String,
-    /// Whether it counts; if not, it and all below it are written as comments.
-    pub live: bool,
-    /// The lines below it.
-    pub below: Vec<Branch>,
+    /// If not, the line and its children are written as comments.
+    pub enabled: bool,
+    /// The lines below it, indented one level more.
+    pub children: Vec<YamlLine>,
 }
 
-impl Branch {
-    /// A line that counts, with those below it.
-    pub fn new(text: impl Into<String>, below: Vec<Branch>) -> Self {
+impl YamlLine {
+    /// An enabled line with its children.
+    pub fn new(text: impl Into<String>, children: Vec<YamlLine>) -> Self {
         Self {
             text: text.into(),
-            live: true,
-            below,
+            enabled: true,
+            children,
         }
     }
 
-    /// A line that counts, with none below it.
+    /// An enabled line without children.
     pub fn leaf(text: impl Into<String>) -> Self {
         Self::new(text, Vec::new())
     }
 }
 
-/// The branch `key` with `below`; it counts if anything below it does.
-pub fn header(key: &str, below: Vec<Branch>) -> Branch {
-    Branch {
+/// The line `key:` with `children`; enabled if any child is.
+pub fn header(key: &str, children: Vec<YamlLine>) -> YamlLine {
+    YamlLine {
         text: format!("{key}:"),
-        live: below.iter().any(|branch| branch.live),
-        below,
+        enabled: children.iter().any(|line| line.enabled),
+        children,
     }
 }
 
-/// The lines of `branches`, each with its indent.
-pub fn lines(branches: &[Branch], indent: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    write(branches, indent, None, &mut lines);
-    lines
+/// The text of `lines`, each with its indent of at least `indent` blanks.
+pub fn lines(lines: &[YamlLine], indent: usize) -> Vec<String> {
+    let mut written = Vec::new();
+    write(lines, indent, None, &mut written);
+    written
 }
 
-fn write(branches: &[Branch], indent: usize, comment: Option<usize>, lines: &mut Vec<String>) {
-    for branch in branches {
-        let comment = comment.or_else(|| (!branch.live).then_some(indent));
-        lines.push(match comment {
+/// `comment` is the column of the `#` where a parent is disabled.
+fn write(lines: &[YamlLine], indent: usize, comment: Option<usize>, written: &mut Vec<String>) {
+    for line in lines {
+        let comment = comment.or_else(|| (!line.enabled).then_some(indent));
+        written.push(match comment {
             Some(column) => {
                 let blanks = " ".repeat(indent - column);
-                format!("{}# {blanks}{}", " ".repeat(column), branch.text)
+                format!("{}# {blanks}{}", " ".repeat(column), line.text)
             }
-            None => format!("{}{}", " ".repeat(indent), branch.text),
+            None => format!("{}{}", " ".repeat(indent), line.text),
         });
-        // What is below an item stands below its key, not below its dash.
-        let deeper = if branch.text.starts_with("- ") { 4 } else { 2 };
-        write(&branch.below, indent + deeper, comment, lines);
+        // The children of `- key:` are indented from the key, not from the dash.
+        let deeper = if line.text.starts_with("- ") { 4 } else { 2 };
+        write(&line.children, indent + deeper, comment, written);
     }
 }
 
@@ -70,8 +71,9 @@ pub fn scalar(text: &str) -> String {
             .chars()
             .any(|c| c.is_control() || agentgen_build::text::printable::is_hidden(c))
         || words.contains(&text.to_ascii_lowercase().as_str());
-    match first && !odd {
-        true => text.to_owned(),
-        false => serde_json::Value::from(text).to_string(),
+    if first && !odd {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
     }
 }

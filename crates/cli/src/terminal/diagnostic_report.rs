@@ -1,4 +1,4 @@
-//! Diagnostics as people read them: drawn on stderr, errors last, with a line that sums up.
+//! Diagnostics for people: drawn on stderr, errors last.
 
 use std::ops::Range;
 
@@ -22,23 +22,29 @@ pub enum Format {
     Json,
 }
 
-/// Takes out what is said twice.
+/// Removes repeated diagnostics.
 pub fn deduplicate(diagnostics: &mut Vec<Diagnostic>) {
     let mut seen = std::collections::BTreeSet::new();
     diagnostics.retain(|diagnostic| seen.insert((diagnostic.to_string(), diagnostic.span)));
 }
 
-/// Draws everything on stderr, the errors last.
+/// Draws the diagnostics on stderr, errors last, then the command that explains the last one.
 pub fn draw(diagnostics: &[Diagnostic]) {
     let renderer = Renderer::styled();
     let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
     ordered.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
-    for diagnostic in ordered {
+    for diagnostic in &ordered {
         say(&format!("{}\n", render(&renderer, diagnostic)));
+    }
+    if let Some(last) = ordered.last() {
+        say(&format!(
+            "run `agentgen explain {}` for an example and its fix",
+            last.code
+        ));
     }
 }
 
-/// Reports errors that end a command before there is a plan; the answer is `status` again.
+/// Reports errors that end a command before anything is written; returns `status`.
 pub fn refuse(mut diagnostics: Vec<Diagnostic>, format: Format, status: Status) -> Status {
     deduplicate(&mut diagnostics);
     match format {

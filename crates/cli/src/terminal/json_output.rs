@@ -1,4 +1,4 @@
-//! What `--format json` prints: one document, the same for every command that says more than data.
+//! The document that `--format json` prints, the same for every command that reports diagnostics.
 //!
 //! ```json
 //! {
@@ -10,8 +10,7 @@
 //! }
 //! ```
 //!
-//! `line` and `column` count from 1, columns in characters; they and `help` are null where there is nothing to
-//! say. `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
+//! `line` and `column` count from 1, columns in characters; they and `help` may be null. `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
 //! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
 //! are the agent files it rewrote, those of `new` and `add` what they wrote.
 
@@ -56,7 +55,7 @@ impl Document {
         }
     }
 
-    /// The same document with what `plan` says.
+    /// The same document with the changes of `plan`.
     pub fn with_plan(mut self, plan: &Plan<'_>) -> Self {
         for kind in KINDS {
             let count = plan.count(|found| found.as_str() == kind);

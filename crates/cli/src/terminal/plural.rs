@@ -1,8 +1,8 @@
-//! How many there are of what.
+//! Counts of diagnostics and of other things, in words.
 
 use agentgen_build::diagnostics::{Diagnostic, Severity};
 
-/// How many diagnostics there are of each kind.
+/// The number of diagnostics of each severity.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
     pub errors: usize,

@@ -1,4 +1,4 @@
-//! What `build --check` shows: unified diffs from the files on disk to those that would be generated.
+//! The output of `build --check`: unified diffs from the files on disk to those that would be generated.
 
 use std::fs;
 use std::time::Duration;

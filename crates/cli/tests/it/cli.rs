@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::thread::JoinHandle;
 
-use crate::common::{FIRST, Folder, Run, collect, finish};
+use crate::command_folder::{FIRST, Folder, Run, collect, finish};
 use serde_json::Value;
 
 const SECOND: &str = "---\nname: second\ndescription: Answers second.\n---\nYou answer second.\n";
@@ -108,6 +108,7 @@ error[AG003]: line 1 holds a NUL byte
 --> agents/b.md
  = help: the file is not text; remove the byte or the file
 
+run `agentgen explain AG003` for an example and its fix
 error: 2 errors; nothing was written
 "
     );
@@ -171,6 +172,7 @@ error[AG091]: there is no such folder
 --> agents
  = help: create it with one Markdown file per agent, or name another one in `agents`
 
+run `agentgen explain AG091` for an example and its fix
 error: 1 error; nothing was written
 "
     );
@@ -318,6 +320,7 @@ error[AG093]: the generated file was edited by hand
 --> {file}
  = help: make the change in the agent's file or in a template, then overwrite this file with `--force`
 
+run `agentgen explain AG093` for an example and its fix
 error: 1 error; nothing was written
 "
         )
@@ -364,6 +367,7 @@ error[AG044]: there is no such agent
 --> frist
  = help: did you mean `first`?
 
+run `agentgen explain AG044` for an example and its fix
 error: 1 error; nothing was written
 "
     );
@@ -425,6 +429,7 @@ error[AG090]: `3.3` can't be chosen here
   |
   = help: choose one of `3.0`, `3.1`, `3.2`
 
+run `agentgen explain AG090` for an example and its fix
 error: 2 errors; nothing was written
 "
         );
@@ -580,7 +585,7 @@ fn routes_to_the_agent_that_fits() {
 
     let run = folder.run(&["route", "the quantum"]).expect(1);
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.contains("no agent fits"), "{}", run.stderr);
+    assert!(run.stderr.contains("no agent matches"), "{}", run.stderr);
     let run = folder
         .run(&["route", "quantum", "--format", "json"])
         .expect(1);
@@ -675,7 +680,7 @@ fn says_why_a_service_does_not_route() {
     for (address, status, said) in [
         (&*refusing, 2, "answers 401: there is no token"),
         (&failing, 3, "answers 503"),
-        (&foreign, 3, "no service of agentgen"),
+        (&foreign, 3, "this is not an agentgen service"),
         ("http://127.0.0.1:1", 3, "refused"),
         ("127.0.0.1:8080", 2, "written as in http://127.0.0.1:8080"),
         (

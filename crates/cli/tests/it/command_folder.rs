@@ -1,4 +1,4 @@
-//! A folder to run the command in, and what the command said there.
+//! A temporary folder to run the command in, and what the command printed there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use tempfile::TempDir;
 
 pub const FIRST: &str = "---\nname: first\ndescription: Answers first.\n---\nYou answer first.\n";
 
-/// A folder that is gone in the end.
+/// A folder that is deleted when it is dropped.
 pub struct Folder {
     root: TempDir,
 }
 
-/// A command that has ended.
+/// The exit status and the output of a command.
 pub struct Run {
     pub status: i32,
     pub stdout: String,
@@ -52,7 +52,7 @@ impl Folder {
         fs::write(path, text).unwrap();
     }
 
-    /// The command, in the folder `name` and without what the terminal may say of colours.
+    /// The command, to run in the folder `name`, without the environment's colour settings.
     pub fn command_in(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentgen"));
         command
@@ -112,4 +112,24 @@ pub fn collect(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) 
             found.push((name, fs::read(entry.path()).unwrap()));
         }
     }
+}
+
+/// Compares the part of `page`, a file of the repository, that follows the line `<!-- name: generated below -->`. With
+/// `AGENTGEN_UPDATE_SNAPSHOTS` in the environment the file is written instead.
+#[track_caller]
+pub fn assert_generated_section(page: &str, name: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(page);
+    let text = fs::read_to_string(&path).unwrap().replace("\r\n", "\n");
+    let marker = format!("<!-- {name}: generated below -->\n");
+    let (head, generated) = text.split_once(&marker).expect("the page has the marker");
+    if std::env::var_os("AGENTGEN_UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, format!("{head}{marker}{expected}")).unwrap();
+        return;
+    }
+    assert!(
+        generated == expected,
+        "{page} is out of date; run the test with AGENTGEN_UPDATE_SNAPSHOTS=1"
+    );
 }

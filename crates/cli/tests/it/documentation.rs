@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{FIRST, Folder};
+use crate::command_folder::{FIRST, Folder};
 
 /// A fenced block of code.
 struct Block {

@@ -1,12 +1,12 @@
 //! Pictures of agents and workflows, as the command prints them.
 //!
-//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test --test graph` writes the expected pictures anew.
+//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test -p cargo-agentgen graph` writes the expected pictures anew.
 
 #[allow(dead_code)]
 use std::fs;
 use std::path::Path;
 
-use crate::common::Folder;
+use crate::command_folder::Folder;
 
 /// A name full of what the three languages would read as their own.
 const NASTY: &str = r#"R&D "x"] --> <b>\N;end`#é"#;

@@ -9,10 +9,12 @@
 )]
 
 mod cli;
-mod common;
+mod command_folder;
 mod determinism;
 mod documentation;
+mod explain;
 mod fix;
 mod graph;
 mod new;
 mod suggest;
+mod templates_page;

@@ -4,16 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{FIRST, Folder, Run, collect};
-use agentgen_build::output::artifact::Artifact;
-use cargo_agentgen::scaffold::atomic_dir::place;
+use crate::command_folder::{FIRST, Folder, Run, collect};
 use serde_json::{Value, json};
 
 const CODE: &str = "---\nname: clerk\ndescription: Files things.\nservice:\n  endpoints:\n    file:\n      path: /file\n      input: { thing: string }\n      output: { place: string }\n      handler: code\n---\nYou file.\n";
 
 impl Run {
     #[track_caller]
-    fn says(self, words: &str) -> Self {
+    fn assert_stderr_contains(self, words: &str) -> Self {
         assert!(self.stderr.contains(words), "{words}:\n{}", self.stderr);
         self
     }
@@ -183,7 +181,7 @@ fn a_project_from_a_checkout_takes_its_crates_from_there() {
     folder
         .run(&["new", "desk"])
         .expect(0)
-        .says("it depends on the checkout at ");
+        .assert_stderr_contains("it depends on the agentgen checkout at ");
     let metadata = folder.metadata("desk");
     let local = metadata["packages"].as_array().unwrap().iter();
     let runtime = local
@@ -220,7 +218,7 @@ fn agents_are_carried_over_byte_for_byte() {
     folder
         .run(&["new", "desk", "--from", "from", "--from", "alone/lone.md"])
         .expect(0)
-        .says("README.md");
+        .assert_stderr_contains("README.md");
     let names = folder.names("desk/agents");
     let expected = ["clerk.md", "deep/odd.md", "lone.md", "lone.service.yaml"];
     assert_eq!(names, expected);
@@ -253,20 +251,20 @@ fn what_a_build_would_refuse_is_refused_and_nothing_is_written() {
     folder
         .run(&twice)
         .expect(1)
-        .says("one/first.md")
-        .says("two/first.md");
+        .assert_stderr_contains("one/first.md")
+        .assert_stderr_contains("two/first.md");
     let same_place = ["new", "a/b/desk", "--from", "one", "--from", "three"];
     folder
         .run(&same_place)
         .expect(1)
-        .says("one/first.md and three/first.md would both be agents/first.md");
+        .assert_stderr_contains("one/first.md and three/first.md would both be agents/first.md");
     for (from, words) in [
         ("broken", "broken/a.md"),
         ("empty", "there are no agents here"),
         ("nowhere", "there is no such folder"),
     ] {
         let run = folder.run(&["new", "a/b/desk", "--from", from]);
-        run.expect(1).says(words);
+        run.expect(1).assert_stderr_contains(words);
         let json = folder.run(&["new", "a/b/desk", "--from", from, "--format", "json"]);
         let document: Value = serde_json::from_str(&json.expect(1).stdout).unwrap();
         assert_eq!(document["summary"]["status"], "refused");
@@ -281,31 +279,20 @@ fn nothing_that_is_there_is_touched() {
     folder
         .run(&["new", "full"])
         .expect(1)
-        .says("the folder is not empty");
-    folder.run(&["new", "file"]).expect(1).says("not a folder");
+        .assert_stderr_contains("the folder is not empty");
+    folder
+        .run(&["new", "file"])
+        .expect(1)
+        .assert_stderr_contains("not a folder");
     folder.run(&["new", "file/below"]).expect(3);
-    folder.run(&["new", "."]).expect(1).says("not empty");
+    folder
+        .run(&["new", "."])
+        .expect(1)
+        .assert_stderr_contains("not empty");
     assert_eq!(folder.tree(""), before);
     fs::create_dir(folder.path("empty")).unwrap();
     folder.run_in("empty", &["new", "."]).expect(0);
     assert!(folder.read("empty/Cargo.toml").contains("name = \"empty\""));
-}
-
-#[test]
-fn a_failure_midway_leaves_nothing() {
-    let folder = Folder::new(&[]);
-    let file = |path: &str| Artifact {
-        path: path.to_owned(),
-        bytes: b"text".to_vec(),
-    };
-    let files = [file("a"), file("b/c"), file("a/below-a-file")];
-    assert!(place(&folder.path("x/y/project"), &files).is_err());
-    assert_eq!(folder.entries(""), [""; 0]);
-    fs::create_dir(folder.path("empty")).unwrap();
-    assert!(place(&folder.path("empty"), &files).is_err());
-    assert_eq!(folder.entries(""), ["empty/"]);
-    place(&folder.path("empty"), &files[..2]).unwrap();
-    assert_eq!(folder.entries("empty"), ["a", "b/", "b/c"]);
 }
 
 #[test]
@@ -373,7 +360,7 @@ fn an_agent_is_added_with_its_stub_and_the_others_stay() {
             &["add", "Night Clerk", "--description", description],
         )
         .expect(0)
-        .says("wrote agents/night-clerk.md");
+        .assert_stderr_contains("wrote agents/night-clerk.md");
     let shown = folder.run_in("desk", &["show", "night-clerk", "--format", "json"]);
     let bundle: Value = serde_json::from_str(&shown.expect(0).stdout).unwrap();
     assert_eq!(bundle["description"], description);
@@ -387,7 +374,7 @@ fn an_agent_is_added_with_its_stub_and_the_others_stay() {
 
     let before = folder.tree("desk");
     let again = folder.run_in("desk", &["add", "night clerk"]).expect(1);
-    again.says("there is such a file already");
+    again.assert_stderr_contains("this file exists");
     folder.run_in("desk", &["add", "\u{1f980}"]).expect(1);
     assert_eq!(folder.tree("desk"), before);
     folder.run(&["add", "lost"]).expect(1);
@@ -426,7 +413,7 @@ fn a_build_writes_the_stubs_that_are_missing() {
     folder
         .run_in("desk", &["build"])
         .expect(0)
-        .says("wrote src/agents/clerk.rs");
+        .assert_stderr_contains("wrote src/agents/clerk.rs");
     let stub = folder.read("desk/src/agents/clerk.rs");
     assert!(stub.contains("Err(AgentError::not_implemented(\"file\"))"));
     assert_eq!(folder.read("desk/src/agents/librarian.rs"), mine);
@@ -438,7 +425,7 @@ fn a_build_writes_the_stubs_that_are_missing() {
     folder
         .run_in("desk", &["build"])
         .expect(0)
-        .says("`other` is not named here");
+        .assert_stderr_contains("`other` is not named here");
     assert_eq!(folder.read("desk/src/agents/mod.rs"), "// Without marks.\n");
     assert!(folder.path("desk/src/agents/other.rs").is_file());
 }

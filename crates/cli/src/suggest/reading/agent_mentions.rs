@@ -1,6 +1,5 @@
-//! The agents that a text speaks of.
+//! Recognises names of agents in a text.
 
-use crate::suggest::reading::prompt_limits::is_name;
 use agentgen_build::text::slug::Slug;
 
 /// The names that are known as those of agents.
@@ -39,7 +38,7 @@ impl<'a> Names<'a> {
         (new || mention).then(|| name.to_owned())
     }
 
-    /// The agents of a list such as "`coder`, tester (unit tests) and @writer", each with what stands in parentheses
+    /// The agents of a list such as "`coder`, tester (unit tests) and @writer", each with the text in parentheses
     /// behind it; `None` if there is anything else.
     pub fn list(&self, text: &str) -> Option<Vec<(String, String)>> {
         let parts = split(
@@ -79,7 +78,7 @@ impl<'a> Names<'a> {
         Some((found, rest))
     }
 
-    /// The known name that `text` begins with, as it is written, and what stands behind it.
+    /// The known name that `text` begins with, as it is written, and the text behind it.
     fn first<'t>(&self, text: &'t str) -> Option<(String, &'t str)> {
         let marks = |c: char| matches!(c, '@' | '`' | '*' | '[');
         let bare = text.trim_start_matches(marks);
@@ -95,7 +94,7 @@ impl<'a> Names<'a> {
     }
 
     /// The known agents that a sentence names, each once: a name with a hyphen anywhere, any other where it is marked
-    /// as one or stands behind a verb of asking.
+    /// as one or follows a verb such as "ask".
     pub fn mentioned(&self, text: &str) -> Vec<String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let plain = |word: &str| word.trim_matches(|c: char| !is_inner(c)).to_owned();
@@ -111,10 +110,10 @@ impl<'a> Names<'a> {
                 .iter()
                 .rev()
                 .map(|word| plain(word).to_lowercase());
-            let asked = before
+            let after_verb = before
                 .skip_while(|word| matches!(word.as_str(), "the" | "to" | "over" | "off"))
                 .take(1)
-                .any(|word| ASKING.contains(&word.as_str()));
+                .any(|word| VERBS.contains(&word.as_str()));
             let called = words.get(at + 1).is_some_and(|next| {
                 matches!(plain(next).as_str(), "agent" | "agents" | "subagent")
             });
@@ -131,7 +130,7 @@ impl<'a> Names<'a> {
             let joined = (joins(at + 1) && known_at(at + 2))
                 || (at > 1 && joins(at - 1) && known_at(at - 2))
                 || (word.ends_with(',') && known_at(at + 1));
-            let is_agent = joined || name.contains('-') || marked || bold || asked || called;
+            let is_agent = joined || name.contains('-') || marked || bold || after_verb || called;
             if is_agent && !found.iter().any(|other| other == known) {
                 found.push((*known).to_owned());
             }
@@ -139,15 +138,15 @@ impl<'a> Names<'a> {
         found
     }
 
-    /// Whether any known name stands in `text` as a word of its own.
+    /// Whether `text` contains a known name as a word of its own.
     pub fn any(&self, text: &str) -> bool {
         let mut words = text.split(|c: char| !is_inner(c));
         words.any(|word| self.known.iter().any(|(name, _)| *name == word))
     }
 }
 
-/// Verbs behind which the one stands who is asked.
-const ASKING: [&str; 17] = [
+/// Verbs that are followed by the agent that gets the task.
+const VERBS: [&str; 17] = [
     "ask", "assign", "call", "consult", "delegate", "deploy", "dispatch", "engage", "hand", "have",
     "invoke", "launch", "let", "run", "send", "spawn", "use",
 ];
@@ -197,7 +196,7 @@ fn unbracketed(text: &str) -> &str {
     inner.unwrap_or(text)
 }
 
-/// `text` without the parentheses at its end, and what stands in them.
+/// `text` without the parentheses at its end, and the text in them.
 pub fn without_aside(text: &str) -> (&str, &str) {
     let text = text.trim_end();
     match text
@@ -209,7 +208,7 @@ pub fn without_aside(text: &str) -> (&str, &str) {
     }
 }
 
-/// The parts of `text` between `marks` that stand in no brackets.
+/// The parts of `text` between those `marks` that are outside of brackets.
 pub fn split<'t>(text: &'t str, marks: &[&str]) -> Vec<&'t str> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -221,7 +220,7 @@ pub fn split<'t>(text: &'t str, marks: &[&str]) -> Vec<&'t str> {
     parts
 }
 
-/// What stands before and behind the first of `marks` that stands in no brackets.
+/// The text before and behind the first of `marks` that is outside of brackets.
 pub fn cut<'t>(text: &'t str, marks: &[&str]) -> Option<(&'t str, &'t str)> {
     let mut depth = 0_usize;
     for (at, c) in text.char_indices() {
@@ -237,4 +236,11 @@ pub fn cut<'t>(text: &'t str, marks: &[&str]) -> Option<(&'t str, &'t str)> {
         }
     }
     None
+}
+
+/// Whether `text` is written as agents are: `code-reviewer`.
+pub fn is_name(text: &str) -> bool {
+    text.contains('-')
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && Slug::new(text).is_ok_and(|slug| slug.as_str() == text)
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::suggest::reading::json_sample;
 use crate::suggest::reading::markdown::{Block, Kind, section};
-use crate::suggest::reading::prompt_limits::one_line;
+use crate::suggest::reading::one_line;
 use crate::suggest::reading::text_sample::{self, Property};
 use agentgen_build::diagnostics::Report;
 use agentgen_build::diagnostics::source::Source;

@@ -1,10 +1,10 @@
-//! Routes behind which documents or an embedding stand, and those whose model is given passages.
+//! Routes that search documents or embed texts, and routes whose model is given passages.
 
 use crate::suggest::reading::markdown::{Block, Kind};
-use crate::suggest::yaml_lines::{Branch, scalar};
+use crate::suggest::yaml_lines::{YamlLine, scalar};
 use agentgen_build::contract::endpoint_path;
 
-/// The line of the first of `blocks`, outside of code, that speaks of passages a model is given.
+/// The line of the first of `blocks`, outside of code, that mentions retrieval.
 pub fn retrieval(blocks: &[Block]) -> Option<usize> {
     let mut blocks = blocks.iter();
     let found = blocks.find(|block| !matches!(block.kind, Kind::Fence(_)) && speaks(&block.text));
@@ -30,7 +30,7 @@ fn speaks(text: &str) -> bool {
         || text.to_lowercase().contains("vector search")
 }
 
-/// The last words of paths at which a person asks something.
+/// The last segments of paths that take a question.
 const QUESTIONS: [&str; 9] = [
     "answer",
     "answers",
@@ -44,32 +44,32 @@ const QUESTIONS: [&str; 9] = [
 ];
 
 /// Whether the model at a route that ends in `last` answers from passages, where there are some.
-pub fn asks(last: &str) -> bool {
+pub fn is_question(last: &str) -> bool {
     QUESTIONS.contains(&last)
 }
 
 /// The rest of an endpoint at `path` that answers from documents or with vectors, if it is one: its input, its
 /// output, and what answers it.
-pub fn lookup(last: &str, method: &str, path: &str) -> Option<Vec<Branch>> {
+pub fn lookup(last: &str, method: &str, path: &str) -> Option<Vec<YamlLine>> {
     let parameters: Vec<&str> = endpoint_path::parameters(path).collect();
     match (last, method) {
         ("search", "GET" | "POST") => {
-            // What else stands in the path narrows the search, as a text.
+            // Other parameters of the path are filters, which are texts.
             let typed = ["limit", "updated_after", "updated_before"];
             if parameters.iter().any(|name| typed.contains(name)) {
                 return None;
             }
             let mut input = from_path(path);
             if !parameters.contains(&"query") {
-                input.push(Branch::leaf("query: string, what is looked for"));
+                input.push(YamlLine::leaf("query: string, what is looked for"));
             }
-            input.push(Branch::leaf("limit?: integer, how many passages at most"));
+            input.push(YamlLine::leaf("limit?: integer, how many passages at most"));
             Some(endpoint(input, search_output(), "search"))
         }
         ("embed" | "embeddings", "POST") if parameters.is_empty() => {
             let input = vec![
-                Branch::leaf("texts(array): string, what is embedded"),
-                Branch::leaf("purpose?(enum, what the vectors are for): [document, query]"),
+                YamlLine::leaf("texts(array): string, what is embedded"),
+                YamlLine::leaf("purpose?(enum, what the vectors are for): [document, query]"),
             ];
             Some(endpoint(input, embed_output(), "embed"))
         }
@@ -79,7 +79,7 @@ pub fn lookup(last: &str, method: &str, path: &str) -> Option<Vec<Branch>> {
 
 /// The rest of an endpoint at `path` whose model answers from passages, turn after turn: its input, its output with
 /// what the answer rests on, and what the passages are looked for by.
-pub fn conversation(path: &str) -> Vec<Branch> {
+pub fn conversation(path: &str) -> Vec<YamlLine> {
     let parameters: Vec<&str> = endpoint_path::parameters(path).collect();
     let mut input = from_path(path);
     let own = [
@@ -90,43 +90,43 @@ pub fn conversation(path: &str) -> Vec<Branch> {
         ),
     ];
     let own = own.iter().filter(|(name, _)| !parameters.contains(name));
-    input.extend(own.map(|(_, line)| Branch::leaf(*line)));
+    input.extend(own.map(|(_, line)| YamlLine::leaf(*line)));
     let citation = [
         "id: string, identifies the passage",
         "title?: string, its title",
         "quote?: string, the words that matter",
     ];
     let output = vec![
-        Branch::leaf("output: string, what the agent answers"),
-        Branch::leaf("session_id: string, the conversation it belongs to"),
-        Branch::new(
+        YamlLine::leaf("output: string, what the agent answers"),
+        YamlLine::leaf("session_id: string, the conversation it belongs to"),
+        YamlLine::new(
             "citations(array, the passages that the answer rests on):",
-            citation.map(Branch::leaf).into(),
+            citation.map(YamlLine::leaf).into(),
         ),
     ];
     vec![
-        Branch::new("input:", input),
-        Branch::new("output:", output),
-        Branch::leaf("retrieve: input"),
+        YamlLine::new("input:", input),
+        YamlLine::new("output:", output),
+        YamlLine::leaf("retrieve: input"),
     ]
 }
 
 /// What an endpoint at `path` takes from there.
-pub fn from_path(path: &str) -> Vec<Branch> {
+pub fn from_path(path: &str) -> Vec<YamlLine> {
     let parameters = endpoint_path::parameters(path);
     let texts = parameters.map(|name| format!("{}: string, from the path", scalar(name)));
-    texts.map(Branch::leaf).collect()
+    texts.map(YamlLine::leaf).collect()
 }
 
-fn endpoint(input: Vec<Branch>, output: Vec<Branch>, handler: &str) -> Vec<Branch> {
+fn endpoint(input: Vec<YamlLine>, output: Vec<YamlLine>, handler: &str) -> Vec<YamlLine> {
     vec![
-        Branch::new("input:", input),
-        Branch::new("output:", output),
-        Branch::leaf(format!("handler: {handler}")),
+        YamlLine::new("input:", input),
+        YamlLine::new("output:", output),
+        YamlLine::leaf(format!("handler: {handler}")),
     ]
 }
 
-fn search_output() -> Vec<Branch> {
+fn search_output() -> Vec<YamlLine> {
     let hit = [
         "id: string, identifies the passage",
         "score: number, how near it is to the query",
@@ -135,27 +135,27 @@ fn search_output() -> Vec<Branch> {
         "title?: string, its title",
     ];
     vec![
-        Branch::new(
+        YamlLine::new(
             "hits(array, the nearest passages, best first):",
-            hit.map(Branch::leaf).into(),
+            hit.map(YamlLine::leaf).into(),
         ),
-        Branch::leaf("total: integer, how many passages fit"),
+        YamlLine::leaf("total: integer, how many passages fit"),
     ]
 }
 
 /// Lists of lists have no shorthand.
-fn embed_output() -> Vec<Branch> {
-    let number = Branch::leaf("items: { type: number }");
-    let vector = Branch::new("items:", vec![Branch::leaf("type: array"), number]);
+fn embed_output() -> Vec<YamlLine> {
+    let number = YamlLine::leaf("items: { type: number }");
+    let vector = YamlLine::new("items:", vec![YamlLine::leaf("type: array"), number]);
     vec![
-        Branch::leaf("type: object"),
-        Branch::leaf("required: [vectors, model, dimensions]"),
-        Branch::new(
+        YamlLine::leaf("type: object"),
+        YamlLine::leaf("required: [vectors, model, dimensions]"),
+        YamlLine::new(
             "properties:",
             vec![
-                Branch::new("vectors:", vec![Branch::leaf("type: array"), vector]),
-                Branch::leaf("model: { type: string }"),
-                Branch::leaf("dimensions: { type: integer }"),
+                YamlLine::new("vectors:", vec![YamlLine::leaf("type: array"), vector]),
+                YamlLine::leaf("model: { type: string }"),
+                YamlLine::leaf("dimensions: { type: integer }"),
             ],
         ),
     ]

@@ -1,13 +1,13 @@
-//! What an answer holds, read from an example of it in JSON, as people write them: with comments, with `...`, with
+//! Reads the properties of an answer from an example in JSON, as people write them: with comments, with `...`, with
 //! types or choices in place of values.
 
 use serde_json::{Map, Value as Json};
 
-use crate::suggest::reading::prompt_limits::one_line;
+use crate::suggest::reading::one_line;
 use crate::suggest::reading::text_sample::{Property, Shape, unique};
 use agentgen_build::text::ident::Ident;
 
-/// How deep properties stand in each other; what is deeper may be anything.
+/// How deep properties are read; deeper ones become `any`.
 const MAX_DEPTH: usize = 6;
 
 /// The properties of the JSON object in `text`, or of those in the list that it is.
@@ -16,7 +16,7 @@ pub fn of_json(text: &str) -> Option<Vec<Property>> {
     of_value(&serde_json::from_str(&strict).ok()?, &remarks)
 }
 
-/// The properties of the object `value`, or of those in the list that it is. `remarks` are what is said of keys.
+/// The properties of the object `value`, or of those in the list that it is. `remarks` are the comments on keys.
 pub fn of_value(value: &Json, remarks: &[(String, String)]) -> Option<Vec<Property>> {
     let properties = match value {
         Json::Object(map) => object(map, 0, remarks),
@@ -48,8 +48,8 @@ fn object(map: &Map<String, Json>, depth: usize, remarks: &[(String, String)]) -
             Json::Array(items) => items.first().and_then(Json::as_str),
             value => value.as_str(),
         };
-        // A value of one word is an example; several say what the value is.
-        let told = sample.filter(|sample| {
+        // A value of one word is an example; several words describe the value.
+        let phrase = sample.filter(|sample| {
             sample.contains([' ', '|'])
                 && kind(sample).is_none()
                 && !matches!(shape, Shape::Enum(_))
@@ -60,7 +60,7 @@ fn object(map: &Map<String, Json>, depth: usize, remarks: &[(String, String)]) -
             .map(|(_, remark)| remark.as_str());
         Some(Property {
             name: key.clone(),
-            description: one_line(remark.or(told).unwrap_or_default(), 120),
+            description: one_line(remark.or(phrase).unwrap_or_default(), 120),
             shape,
             many,
         })
@@ -93,7 +93,7 @@ fn shape(value: &Json, depth: usize, remarks: &[(String, String)]) -> (Shape, bo
     }
 }
 
-/// What stands for a value as `text`: a type, a choice ("low | medium | high"), or an example.
+/// The shape of a value written as `text`: a type, a choice ("low | medium | high"), or an example.
 fn of_text(text: &str) -> Shape {
     if let Some(kind) = kind(text) {
         return Shape::Scalar(kind);
@@ -151,7 +151,7 @@ fn kind(text: &str) -> Option<&'static str> {
     })
 }
 
-/// `text` as JSON that is nothing else, and what its comments say of the keys before them. What stands for a value
+/// `text` as strict JSON, and its comments with the keys before them. A placeholder for a value
 /// without quotes becomes a text, and `...` nothing.
 fn strict(text: &str) -> Option<(String, Vec<(String, String)>)> {
     let mut out = String::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! The blocks of a Markdown text, in a row: what a reader sees, without the markup.
+//! The blocks of a Markdown text as a flat list, without the markup.
 
 use std::ops::Range;
 
@@ -15,9 +15,9 @@ pub struct Block {
     pub line: usize,
     /// Its bytes; those of a list item hold the items below it.
     pub range: Range<usize>,
-    /// Its text without markup and without what stands in blocks below it; of code, the code.
+    /// Its text without markup and without the blocks below it; for code, the code.
     pub text: String,
-    /// What stands in backticks.
+    /// The texts in backticks.
     pub codes: Vec<String>,
     /// The bold text or code it starts with.
     pub lead: Option<String>,
@@ -45,7 +45,7 @@ pub enum Kind {
 }
 
 impl Block {
-    /// Where the block stands in the order of headings: what has a higher level belongs to it. `None` for blocks
+    /// The level of the block as a heading: blocks of a higher level belong to it. `None` for blocks
     /// that nothing belongs to.
     ///
     /// A paragraph that is all bold or ends in a colon is a heading to its readers, below the real ones.

@@ -1,9 +1,10 @@
-//! The agents that a body lists as those it can ask.
+//! The agents that a body lists as available.
 
 use serde::Serialize;
 
+use crate::suggest::reading::agent_mentions::is_name;
 use crate::suggest::reading::markdown::{Block, Kind, section};
-use crate::suggest::reading::prompt_limits::{MAX_FINDINGS, is_name, one_line};
+use crate::suggest::reading::{MAX_FINDINGS, one_line};
 use agentgen_build::text::slug::Slug;
 
 /// An agent of a roster.
@@ -11,9 +12,9 @@ use agentgen_build::text::slug::Slug;
 pub struct Specialist {
     /// Its name, as it is written.
     pub name: String,
-    /// The line it stands on.
+    /// Its line, from 1.
     pub line: usize,
-    /// What is said of it; may be empty.
+    /// Its description in the roster; may be empty.
     pub purpose: String,
 }
 
@@ -27,7 +28,7 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
         let own = section(blocks, index);
         let named = is_named(own);
         let mut columns = Vec::new();
-        // What stands below an agent is said of it.
+        // Blocks below an agent describe it.
         let mut below = usize::MAX;
         for (at, block) in own.iter().enumerate() {
             let level = block.level();
@@ -65,7 +66,7 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
             let Some((name, purpose)) = specialist(block, agents, &columns, named) else {
                 continue;
             };
-            if is_plain || known(&name, agents).is_some() {
+            if is_plain || agent_name(&name, agents).is_some() {
                 below = level.unwrap_or(below);
                 add(name, &purpose);
             }
@@ -83,7 +84,7 @@ fn in_a_row(block: &Block, agents: &[&str]) -> Vec<String> {
     let behind = text.split_once(':').map_or(text, |(_, behind)| behind);
     let parts = behind.split(',').flat_map(|part| part.split(" and "));
     let parts = parts.map(str::trim).filter(|part| !part.is_empty());
-    let names: Option<Vec<String>> = parts.map(|part| known(part, agents)).collect();
+    let names: Option<Vec<String>> = parts.map(|part| agent_name(part, agents)).collect();
     names.filter(|names| names.len() > 1).unwrap_or_default()
 }
 
@@ -115,7 +116,7 @@ fn roster(title: &str) -> Option<bool> {
         "tools", "skills", "commands", "models", "when", "how", "if", "not", "other",
     ]);
     let plain = all || (words.len() <= 5 && !others && has(&["available", "roster"]));
-    let spoken = words.len() <= 9
+    let is_sentence = words.len() <= 9
         && !others
         && has(&[
             "available",
@@ -126,10 +127,10 @@ fn roster(title: &str) -> Option<bool> {
             "delegation",
             "following",
         ]);
-    (agents && (plain || spoken)).then_some(plain)
+    (agents && (plain || is_sentence)).then_some(plain)
 }
 
-/// The name and the purpose of the agent that `block` introduces; `columns` are those of the table it stands in, and
+/// The name and the purpose of the agent that `block` introduces; `columns` are those of its table, and
 /// `named` says that it names an agent in any case, as far as it names anything.
 fn specialist(
     block: &Block,
@@ -148,13 +149,13 @@ fn specialist(
         Kind::Heading(_) | Kind::Paragraph if block.is_title() => {
             let text = text.trim_start_matches(|c: char| c.is_ascii_digit() || ".) ".contains(c));
             let (name, purpose) = parted(text);
-            let name = known(name, agents)
+            let name = agent_name(name, agents)
                 .or_else(|| (named && is_short(name)).then(|| name.trim().to_owned()))?;
             found(&name, purpose)
         }
         Kind::Paragraph => {
             let lead = block.lead.as_deref()?;
-            let name = known(lead.trim().trim_end_matches(':'), agents)?;
+            let name = agent_name(lead.trim().trim_end_matches(':'), agents)?;
             found(&name, &block.text[lead.len()..])
         }
         Kind::Row => {
@@ -173,7 +174,7 @@ fn specialist(
                     .any(|who| column == who || column.strip_suffix(" name") == Some(who))
             });
             let cell = block.cells.get(column.unwrap_or(0))?.trim();
-            let name = known(cell, agents)
+            let name = agent_name(cell, agents)
                 .or_else(|| (column.is_some() && is_short(cell)).then(|| cell.to_owned()))?;
             let others = block.cells.iter().zip(columns).enumerate();
             let mut others = others.filter(|(at, (cell, _))| {
@@ -199,14 +200,14 @@ fn specialist(
                 .and_then(|rest| rest.split_once(')'));
             if let Some((inner, behind)) = inner
                 && block.codes.iter().any(|code| code == inner)
-                && let Some(name) = known(inner, agents)
+                && let Some(name) = agent_name(inner, agents)
             {
                 return found(&name, behind);
             }
             // In a roster, bold text at the start of an item is a name, even where it is no slug.
             let bold =
                 *depth == 0 && lead.is_some() && announced && is_short(name) && !is_attribute(name);
-            match known(name, agents) {
+            match agent_name(name, agents) {
                 Some(name) => found(&name, rest),
                 None => (bold || (named && *depth == 0)).then(|| found(name, rest))?,
             }
@@ -216,7 +217,7 @@ fn specialist(
 }
 
 /// The agent that `name` is the name of: one of `agents`, in whatever letters, or one that is written as agents are.
-fn known(name: &str, agents: &[&str]) -> Option<String> {
+fn agent_name(name: &str, agents: &[&str]) -> Option<String> {
     let mention = name.trim().strip_prefix('@');
     let name = mention.unwrap_or(name).trim();
     let slug = Slug::new(name).ok()?;
@@ -227,7 +228,7 @@ fn known(name: &str, agents: &[&str]) -> Option<String> {
     (is_name(name) || (mention.is_some() && slug.as_str() == name)).then(|| name.to_owned())
 }
 
-/// The first word of `text`, or what stands before its colon or dash where that is short, and the rest.
+/// The first word of `text`, or a short text before its colon or dash, and the rest.
 fn parted(text: &str) -> (&str, &str) {
     let marks = [":", " - ", " \u{2013} ", " \u{2014} ", " (", " \u{2192} "];
     let ends = marks.iter().filter_map(|mark| text.find(mark));
@@ -239,9 +240,9 @@ fn is_short(name: &str) -> bool {
     name.split_whitespace().count() <= 4 && Slug::new(name).is_ok()
 }
 
-/// Whether `section` says of one agent what is usually said of agents: "**Tools**: Read".
+/// Whether `section` describes one agent with attributes such as "**Tools**: Read".
 fn is_described(section: &[Block]) -> bool {
-    let mut said = section
+    let mut purposes = section
         .iter()
         .take_while(|block| !block.is_title())
         .filter(|block| block.lead.is_some() || matches!(block.kind, Kind::Item(_)));
@@ -249,10 +250,10 @@ fn is_described(section: &[Block]) -> bool {
         let lead = block.lead.as_deref();
         is_attribute(lead.unwrap_or_else(|| parted(block.text.trim()).0))
     };
-    said.next().is_some_and(attribute)
+    purposes.next().is_some_and(attribute)
 }
 
-/// Whether `name` is rather what is said of an agent than its name.
+/// Whether `name` is an attribute of an agent rather than its name.
 fn is_attribute(name: &str) -> bool {
     let name = name.trim().trim_end_matches(':').to_lowercase();
     [
@@ -287,7 +288,7 @@ fn is_attribute(name: &str) -> bool {
     .contains(&name.as_str())
 }
 
-/// Whether the items at the top of `section` are all single words and what is said of them: "coder: writes code".
+/// Whether the items at the top of `section` are all single words with a description: "coder: writes code".
 fn is_named(section: &[Block]) -> bool {
     let mut items = section
         .iter()

@@ -1,9 +1,9 @@
-//! The routes that a body speaks of.
+//! The HTTP routes that a body mentions.
 
 use serde::Serialize;
 
+use crate::suggest::reading::MAX_FINDINGS;
 use crate::suggest::reading::markdown::{Block, Kind};
-use crate::suggest::reading::prompt_limits::MAX_FINDINGS;
 use agentgen_build::contract::method::Method;
 
 /// A path that is spoken of as a route.
@@ -13,12 +13,12 @@ pub struct Route {
     pub method: Option<&'static str>,
     /// The path, with parameters in braces.
     pub path: String,
-    /// The line it stands on, or the first line of the block it stands in.
+    /// Its line, or the first line of its block.
     pub line: usize,
 }
 
 /// The routes outside of code: a method and a path anywhere (`POST /chat`), a path alone in backticks where
-/// the text around it speaks of routes. Code below a title that does may list them, one a line.
+/// the text around it mentions routes. Code below a title that does may list them, one a line.
 pub fn read(blocks: &[Block]) -> Vec<Route> {
     let mut found: Vec<Route> = Vec::new();
     let mut titles: Vec<(usize, String)> = Vec::new();
@@ -31,7 +31,7 @@ pub fn read(blocks: &[Block]) -> Vec<Route> {
         if block.kind == Kind::Head {
             columns = block.cells.join(" ").to_lowercase();
         }
-        // The title of the whole says what the agent is, not what stands below.
+        // The title of the whole describes the agent, not the text below it.
         let above = titles
             .iter()
             .filter(|(level, _)| *level > 1 || titles.len() == 1);
@@ -45,8 +45,8 @@ pub fn read(blocks: &[Block]) -> Vec<Route> {
         let mut add = |method: Option<Method>, path: &str, line: usize| {
             let method = method.map(Method::name);
             let mut same = found.iter().filter(|route| route.path == path);
-            let known = same.any(|route| route.method == method || method.is_none());
-            if known || found.len() == MAX_FINDINGS {
+            let is_duplicate = same.any(|route| route.method == method || method.is_none());
+            if is_duplicate || found.len() == MAX_FINDINGS {
                 return;
             }
             found.retain(|route| !(route.path == path && route.method.is_none()));

@@ -1,9 +1,9 @@
-//! What an answer holds, read from a skeleton of its text or a list.
+//! Reads the properties of an answer from a skeleton of its text or from a list.
 
 use serde::Serialize;
 
 use crate::suggest::reading::markdown::{self, Block, Kind, section};
-use crate::suggest::reading::prompt_limits::one_line;
+use crate::suggest::reading::one_line;
 use agentgen_build::text::ident::Ident;
 
 /// A property of an answer.
@@ -11,7 +11,7 @@ use agentgen_build::text::ident::Ident;
 pub struct Property {
     /// Its name.
     pub name: String,
-    /// What the body says of it; may be empty.
+    /// Its description in the body; may be empty.
     pub description: String,
     /// What it holds.
     pub shape: Shape,
@@ -39,7 +39,7 @@ pub fn of_markdown(text: &str) -> Option<Vec<Property>> {
     of_blocks(&markdown::blocks(text))
 }
 
-/// The same of headings that stand in the body itself, where each names a part of one answer.
+/// The same for headings of the body itself, where each names a part of one answer.
 pub fn of_headings(section: &[Block]) -> Option<Vec<Property>> {
     let mut headings = section
         .iter()
@@ -67,7 +67,7 @@ fn of_blocks(blocks: &[Block]) -> Option<Vec<Property>> {
         _ => None,
     };
     let mut levels: Vec<u8> = blocks.iter().filter_map(level).collect();
-    // A heading that stands alone above the others is the title of the whole.
+    // A single heading above the others is the title of the whole.
     if let [first, rest @ ..] = levels.as_slice()
         && !rest.is_empty()
         && rest.iter().all(|level| level > first)
@@ -135,14 +135,14 @@ fn name(text: &str) -> Option<String> {
 
 /// The properties with each name once.
 pub fn unique(properties: Vec<Property>) -> Vec<Property> {
-    let mut kept: Vec<Property> = Vec::new();
+    let mut unique: Vec<Property> = Vec::new();
     for property in properties {
         let same = |other: &Property| Ident::snake(&other.name) == Ident::snake(&property.name);
-        if kept.len() < MAX_WIDTH && !kept.iter().any(same) {
-            kept.push(property);
+        if unique.len() < MAX_WIDTH && !unique.iter().any(same) {
+            unique.push(property);
         }
     }
-    kept
+    unique
 }
 
 /// What a section of a skeleton holds: a list, the rows of a table, or text.
@@ -208,7 +208,7 @@ fn label(block: &Block) -> Option<Property> {
     (!label.contains(['[', '<', '{'])).then(|| text(label, rest.trim()))?
 }
 
-/// The property that a list item under "Output Format" names: its bold text, what stands before the colon, or all.
+/// The property that a list item under "Output Format" names: its bold text, the text before the colon, or all of it.
 fn item(block: &Block) -> Option<Property> {
     let whole = block.text.trim();
     // A colon in parentheses is part of what they say.
@@ -235,10 +235,10 @@ fn text(label: &str, description: &str) -> Option<Property> {
     let name = name(label)?;
     let description = match one_line(description, 120) {
         none if none.is_empty() => one_line(label, 120),
-        told => told,
+        text => text,
     };
-    // The name said once more says nothing.
-    let same = Ident::snake(&description).is_some_and(|said| said.as_str() == name);
+    // A description that repeats the name is left out.
+    let same = Ident::snake(&description).is_some_and(|name_of_text| name_of_text.as_str() == name);
     Some(Property {
         description: if same { String::new() } else { description },
         name,
@@ -247,7 +247,7 @@ fn text(label: &str, description: &str) -> Option<Property> {
     })
 }
 
-/// What stands in brackets to be filled in: `[agent-name]`, `<file>`.
+/// Placeholders in brackets: `[agent-name]`, `<file>`.
 fn placeholders(line: &str) -> Vec<Property> {
     let mut found = Vec::new();
     for (open, close) in [('[', ']'), ('<', '>')] {

@@ -2,7 +2,7 @@
 
 use crate::suggest::reading::agent_mentions::{Names, cut};
 use crate::suggest::reading::markdown::{Block, Kind};
-use crate::suggest::workflow_patterns::assignment::ask;
+use crate::suggest::workflow_patterns::assignment::parse_assignment;
 use crate::suggest::workflow_patterns::step_groups::chain;
 
 /// Whether the blocks below the heading `title` are workflows, whatever they are called.
@@ -17,7 +17,7 @@ pub fn lists_workflows(title: &str) -> bool {
     })
 }
 
-/// What stands behind the number of a title such as "Pattern 1: Release", "Workflow 2 - Review".
+/// The text behind the number of a title such as "Pattern 1: Release", "Workflow 2 - Review".
 fn numbered<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
     let text = text.trim().trim_start_matches(|c: char| !c.is_alphabetic());
     let lower = text.to_ascii_lowercase();
@@ -51,7 +51,7 @@ pub fn pattern(text: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Whether what stands below `title` is said about workflows rather than one of them.
+/// Whether `title` introduces remarks about workflows rather than one of them.
 fn is_remark(title: &str) -> bool {
     let title = title.to_lowercase();
     let mut words = title.split(|c: char| !c.is_alphanumeric());
@@ -72,7 +72,7 @@ fn is_remark(title: &str) -> bool {
     })
 }
 
-/// The name of the workflow that `block` introduces, and what stands behind the name in the same block. Where
+/// The name of the workflow that `block` introduces, and the text behind the name in the same block. Where
 /// workflows are `listed`, a block needs no number.
 pub fn title(block: &Block, listed: bool, names: &Names<'_>) -> Option<(String, String)> {
     let words = [
@@ -101,10 +101,12 @@ pub fn title(block: &Block, listed: bool, names: &Names<'_>) -> Option<(String, 
     if let Some((own, row)) = with_row(name, block.line, names) {
         return Some((own.trim_end_matches(is_around).to_owned(), row.to_owned()));
     }
-    // Where nothing stands behind, a title introduces what is below it; a step does not.
+    // Without text behind it, a title introduces the blocks below it; a step does not.
     let introduces = match numbered {
         Some(_) => block.level().is_some(),
-        None => block.is_title() && ask(text, names).is_none_or(|found| !found.is_step),
+        None => {
+            block.is_title() && parse_assignment(text, names).is_none_or(|found| !found.is_step)
+        }
     };
     let title = match name.trim_end_matches(is_around) {
         "" => text.trim_end_matches(is_around),
@@ -113,7 +115,7 @@ pub fn title(block: &Block, listed: bool, names: &Names<'_>) -> Option<(String, 
     introduces.then(|| (title.to_owned(), String::new()))
 }
 
-/// Whether `c` may stand around the name of a workflow.
+/// Whether `c` may surround the name of a workflow.
 fn is_around(c: char) -> bool {
     c.is_whitespace() || ":.-#\u{2013}\u{2014}".contains(c)
 }

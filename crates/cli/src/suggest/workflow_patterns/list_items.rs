@@ -7,15 +7,15 @@ use agentgen_build::frontmatter::split;
 /// An item with those below it.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// The line it stands on, from 1.
+    /// Its line, from 1.
     pub line: usize,
     /// Its column.
     column: usize,
-    /// How far it stands in; a title stands left of what it introduces.
+    /// Its effective indent; a title is left of the items it introduces.
     indent: usize,
     /// What it is marked with.
     pub mark: Mark,
-    /// What stands behind the mark, with its markup.
+    /// The text behind the mark, with its markup.
     pub text: String,
     /// The items below it.
     pub below: Vec<Item>,
@@ -32,7 +32,7 @@ pub enum Mark {
     Number(String),
     /// A heading, bold text, or a line that ends in a colon.
     Title,
-    /// Nothing: a line that speaks for itself.
+    /// Nothing: the line is a step by its text alone.
     Bare,
 }
 
@@ -90,7 +90,7 @@ pub fn items(
             {
                 (item.mark, item.text) = (Mark::Title, title.to_owned());
             }
-            // "Step 2: coder builds" is numbered, whatever stands before "Step".
+            // "Step 2: coder builds" is numbered, whatever precedes "Step".
             if let Some((number, rest)) = labelled(&item.text) {
                 let titled = item.mark == Mark::Title || item.mark == Mark::Bare;
                 if !rest.is_empty() {
@@ -178,7 +178,7 @@ fn is_branch(c: char) -> bool {
     ('\u{2500}'..='\u{257f}').contains(&c) || matches!(c, '\u{25ba}' | '\u{25b6}' | ' ' | '\t')
 }
 
-/// What `line` is marked with (`1.`, `2a)`, `2.1`, `b.`, `-`, `*`, `+`, `•`), and what stands behind.
+/// What `line` is marked with (`1.`, `2a)`, `2.1`, `b.`, `-`, `*`, `+`, `•`), and the text behind it.
 fn marked(line: &str) -> Option<(Mark, &str)> {
     let bullets = ['-', '*', '+', '\u{2022}', '\u{2023}', '\u{25e6}'];
     let (mark, rest) = match line
@@ -239,7 +239,7 @@ fn title(line: &str) -> Option<&str> {
     (!inner.contains("**")).then_some(inner)
 }
 
-/// The number in a label such as "Step 2:", "**Phase 1** -" or "Stage B)", and what stands behind it.
+/// The number in a label such as "Step 2:", "**Phase 1** -" or "Stage B)", and the text behind it.
 fn labelled(text: &str) -> Option<(String, &str)> {
     let bare = text.trim_start_matches('*');
     let word = bare.split([' ', '\u{a0}']).next()?;

@@ -1,14 +1,14 @@
-//! The steps that a list comes to: what follows what, and what runs at the same time.
+//! Reads the steps of a list: their order, and which run at the same time.
 
 use crate::suggest::reading::agent_mentions::Names;
-use crate::suggest::reading::prompt_limits::one_line;
+use crate::suggest::reading::one_line;
 use crate::suggest::workflow_patterns::assignment::{
-    Ask, ask, is_label, is_parallel, is_parallel_mark, plain,
+    Assignment, is_label, is_parallel, is_parallel_mark, parse_assignment, plain,
 };
 use crate::suggest::workflow_patterns::list_items::{Item, Mark};
 use crate::suggest::workflow_patterns::step_groups::{self as group, Group, chain};
 
-/// The groups that `items` come to, one behind the other.
+/// The groups of steps in `items`, in their order.
 pub fn groups(items: &[Item], names: &Names<'_>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut above: Option<&Item> = None;
@@ -28,7 +28,7 @@ pub fn groups(items: &[Item], names: &Names<'_>) -> Vec<Group> {
 }
 
 /// How many steps of `groups` name an agent.
-pub fn asked(groups: &[Group]) -> usize {
+pub fn agent_steps(groups: &[Group]) -> usize {
     let steps = groups.iter().flat_map(|group| &group.steps);
     steps.filter(|step| step.agent.is_some()).count()
 }
@@ -45,10 +45,10 @@ fn of_item(item: &Item, names: &Names<'_>) -> Vec<Group> {
     if let Some(group) = group::side_by_side(&item.text, item.line, names) {
         return vec![group];
     }
-    let found = ask(&item.text, names);
+    let found = parse_assignment(&item.text, names);
     let is_step = found.as_ref().is_some_and(|found| found.is_step);
     if !is_step && let Some((agents, others)) = assigned(item, names) {
-        let found = Ask {
+        let found = Assignment {
             agents,
             task: plain(&item.text),
             is_step: true,
@@ -60,7 +60,7 @@ fn of_item(item: &Item, names: &Names<'_>) -> Vec<Group> {
             item.line,
         )];
     }
-    let asking = item.below.iter().any(|item| asks(item, names));
+    let asking = item.below.iter().any(|item| names_agent(item, names));
     let listed = asking || (is_parallel_mark(&item.text) && !item.below.is_empty());
     if !is_step && is_parallel(&item.text) && listed {
         return side_by_side(&item.below, names);
@@ -106,7 +106,7 @@ fn side_by_side(items: &[Item], names: &Names<'_>) -> Vec<Group> {
     levels
 }
 
-/// Agents, each with what stands in parentheses behind it.
+/// Agents, each with the text in parentheses behind it.
 type Agents = Vec<(String, String)>;
 
 /// The agents that an item below `item` says are to do it ("Agent: coder"), and the other items below.
@@ -128,17 +128,17 @@ fn assigned<'a>(item: &'a Item, names: &Names<'_>) -> Option<(Agents, Vec<&'a It
 }
 
 /// Whether `item` or one below it asks an agent.
-pub fn asks(item: &Item, names: &Names<'_>) -> bool {
+pub fn names_agent(item: &Item, names: &Names<'_>) -> bool {
     is_step(item, names)
-        || ask(&item.text, names).is_some()
-        || item.below.iter().any(|item| asks(item, names))
+        || parse_assignment(&item.text, names).is_some()
+        || item.below.iter().any(|item| names_agent(item, names))
 }
 
 /// Whether `item` is written as a step of an agent.
 pub fn is_step(item: &Item, names: &Names<'_>) -> bool {
     chain(&item.text, item.line, names).is_some()
         || group::side_by_side(&item.text, item.line, names).is_some()
-        || ask(&item.text, names).is_some_and(|found| found.is_step)
+        || parse_assignment(&item.text, names).is_some_and(|found| found.is_step)
         || assigned(item, names).is_some()
 }
 
@@ -151,8 +151,8 @@ fn is_beside(above: &Item, item: &Item, last: Option<&Group>, names: &Names<'_>)
             return true;
         }
     }
-    // What stands below both of them, if anything, says more than their marks.
-    let alone = |item: &Item| !item.below.iter().any(|item| asks(item, names));
+    // Items below them count more than their marks.
+    let alone = |item: &Item| !item.below.iter().any(|item| names_agent(item, names));
     if !alone(above) || !alone(item) {
         return false;
     }
@@ -165,7 +165,7 @@ fn is_beside(above: &Item, item: &Item, last: Option<&Group>, names: &Names<'_>)
         };
         return number || agents.any(|agent| rest.starts_with(agent));
     }
-    let single = |item: &Item| match ask(&item.text, names) {
+    let single = |item: &Item| match parse_assignment(&item.text, names) {
         Some(found) if found.is_step && found.agents.len() == 1 => Some(found.agents[0].0.clone()),
         _ => None,
     };
@@ -178,7 +178,7 @@ fn is_beside(above: &Item, item: &Item, last: Option<&Group>, names: &Names<'_>)
     }
 }
 
-/// What stands behind "in parallel with" in `text`.
+/// The text behind "in parallel with".
 fn partner(text: &str) -> Option<String> {
     let text = text.to_lowercase();
     let with = [

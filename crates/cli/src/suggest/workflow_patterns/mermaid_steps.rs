@@ -1,8 +1,8 @@
-//! The steps that a flowchart in Mermaid comes to.
+//! Reads the steps of a flowchart in Mermaid.
 
+use crate::suggest::reading::MAX_FINDINGS;
 use crate::suggest::reading::agent_mentions::{Names, split};
-use crate::suggest::reading::prompt_limits::MAX_FINDINGS;
-use crate::suggest::workflow_patterns::assignment::ask;
+use crate::suggest::workflow_patterns::assignment::parse_assignment;
 use crate::suggest::workflow_patterns::step_groups::Group;
 
 /// A graph of names, each with what is written in its place.
@@ -51,7 +51,7 @@ pub fn of_mermaid(code: &str, first: usize, names: &Names<'_>) -> Option<Vec<Gro
         let line = straight(line.trim_end_matches(';'));
         let mut before: Vec<usize> = Vec::new();
         for part in split(&line, &["-->"]) {
-            // What stands on an arrow: `-->|yes|`.
+            // The label of an arrow: `-->|yes|`.
             let part = part.trim();
             let part = part
                 .strip_prefix('|')
@@ -128,20 +128,20 @@ impl Graph {
         if self.nodes.iter().enumerate().any(open) {
             return None;
         }
-        let asked = self.nodes.iter().map(|node| {
-            let found = ask(&node.label, names).filter(|found| found.is_step)?;
+        let steps = self.nodes.iter().map(|node| {
+            let found = parse_assignment(&node.label, names).filter(|found| found.is_step)?;
             Some(Group::of(Some(found), &node.label, &[], node.line))
         });
-        let asked: Vec<Option<Group>> = asked.collect();
+        let steps: Vec<Option<Group>> = steps.collect();
         let mut levels = vec![0; self.nodes.len()];
         for _ in 0..self.nodes.len() {
             for (from, to) in &self.edges {
-                let behind = levels[*from] + usize::from(asked[*from].is_some());
+                let behind = levels[*from] + usize::from(steps[*from].is_some());
                 levels[*to] = behind.max(levels[*to]);
             }
         }
         let mut groups: Vec<(usize, Group)> = Vec::new();
-        for (level, group) in levels.into_iter().zip(asked) {
+        for (level, group) in levels.into_iter().zip(steps) {
             let Some(group) = group else { continue };
             match groups.iter_mut().find(|(other, _)| *other == level) {
                 Some((_, same)) => {

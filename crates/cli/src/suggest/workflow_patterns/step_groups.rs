@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use crate::suggest::reading::agent_mentions::{Names, cut, split};
-use crate::suggest::reading::prompt_limits::{MAX_FINDINGS, one_line};
-use crate::suggest::workflow_patterns::assignment::{Ask, ask, is_parallel_mark, plain};
+use crate::suggest::reading::{MAX_FINDINGS, one_line};
+use crate::suggest::workflow_patterns::assignment::{
+    Assignment, is_parallel_mark, parse_assignment, plain,
+};
 
 /// Steps that run at the same time; a step that runs alone is a group of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,20 +26,20 @@ pub struct Step {
     pub task: String,
     /// What is listed below it.
     pub details: Vec<String>,
-    /// The line it stands on.
+    /// Its line, from 1.
     pub line: usize,
 }
 
 impl Group {
     /// What the agents of `found` do at the same time, or a step that asks nobody for `text`.
-    pub fn of(found: Option<Ask>, text: &str, details: &[String], line: usize) -> Self {
+    pub fn of(found: Option<Assignment>, text: &str, details: &[String], line: usize) -> Self {
         let step = |agent: Option<String>, task: &str| Step {
             agent,
             task: one_line(task.trim().trim_end_matches(':'), 500),
             details: details.to_vec(),
             line,
         };
-        let Some(Ask { agents, task, .. }) = found else {
+        let Some(Assignment { agents, task, .. }) = found else {
             return Self {
                 parallel: false,
                 steps: vec![step(None, &plain(text))],
@@ -57,7 +59,7 @@ impl Group {
     }
 }
 
-/// What stands between the steps of a row.
+/// Separators between the steps of a row.
 const ARROWS: [&str; 13] = [
     "\u{2192}",
     "\u{27a1}\u{fe0f}",
@@ -81,7 +83,7 @@ pub fn side_by_side(text: &str, line: usize, names: &Names<'_>) -> Option<Group>
     let parts = split(rest.trim_end_matches('.'), &["; ", ", and ", ", "]);
     let mut steps = Vec::new();
     for part in &parts {
-        let found = ask(part, names).filter(|found| found.is_step)?;
+        let found = parse_assignment(part, names).filter(|found| found.is_step)?;
         steps.extend(Group::of(Some(found), part, &[], line).steps);
     }
     (parts.len() > 1).then_some(Group {
@@ -107,7 +109,7 @@ pub fn chain(text: &str, line: usize, names: &Names<'_>) -> Option<Vec<Group>> {
         .filter(|part| !part.is_empty());
     let groups: Vec<Group> = parts
         .map(|part| {
-            let found = ask(part, names).filter(|found| found.is_step);
+            let found = parse_assignment(part, names).filter(|found| found.is_step);
             Group::of(found, part, &[], line)
         })
         .collect();
