@@ -5,6 +5,7 @@
 pub(crate) mod problem;
 pub(crate) mod provider_error;
 pub(crate) mod start_error;
+pub(crate) mod store_error;
 
 use std::error::Error;
 use std::fmt;

@@ -42,6 +42,7 @@ mod embedding;
 mod engine;
 mod error;
 pub mod event;
+mod future;
 mod http;
 pub mod model;
 mod run;
@@ -55,6 +56,7 @@ mod store;
 mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod unix_time;
 pub mod workflow;
 
 /// Functions that a model can call.
@@ -68,6 +70,8 @@ pub use schemars;
 pub use error::AgentError;
 pub use error::problem::Problem;
 pub use error::start_error::StartError;
+pub use error::store_error::StoreError;
+pub use future::BoxFuture;
 pub use run::bound_service::Service;
 pub use run::reply::{InvokeRequest, InvokeResponse, Reply};
 pub use run::run_context::RunContext;

@@ -130,7 +130,7 @@ async fn serve_router(
     tokio::select! {
         () = served => {}
         () = deadline => {}
-        never = store.stay_clean() => match never {},
+        never = store.purge_forever() => match never {},
     }
     sessions.end().await;
 }

@@ -10,5 +10,5 @@ pub(crate) mod session_store;
 pub use self::conversations::{DEFAULT_HISTORY_TOKENS, DEFAULT_SESSION_TTL};
 pub use self::memory_sessions::MemorySessions;
 pub use self::session_store::{
-    Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn,
+    Conversation, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore, Turn,
 };

@@ -10,27 +10,28 @@ use std::time::Duration;
 use crate::auth::refresh_tokens::{MemoryRefreshTokens, RefreshTokens};
 use crate::documents::document_store::DocumentStore;
 use crate::documents::memory_documents::MemoryDocuments;
-use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::error::store_error::StoreError;
 use crate::secret::Secret;
 use crate::session::memory_sessions::MemorySessions;
 use crate::session::session_store::SessionStore;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::store::sql::SqlStore;
 #[cfg(feature = "postgres")]
-use crate::store::sql::postgres::PostgresStore;
+use crate::store::sql::postgres;
 #[cfg(feature = "sqlite")]
-use crate::store::sql::sqlite::SqliteStore;
+use crate::store::sql::sqlite;
 use crate::store::store_url::{SETTING, StoreUrl};
 use crate::workflow::journal::Journal;
 use crate::workflow::memory_journal::MemoryJournal;
 
-/// How long after a round of cleaning the next one comes.
-const CLEANS_EVERY: Duration = Duration::from_secs(60);
-/// How much a statement of a round removes at most, and how many of them a round has.
-const AT_ONCE: u32 = 500;
-const ROUNDS: usize = 20;
+/// The pause between two purges.
+const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+/// How many rows one statement deletes at most, and how many statements a purge has.
+const PURGE_LIMIT: u32 = 500;
+const PURGE_ROUNDS: usize = 20;
 
-/// What a service keeps beyond a request: conversations, the refresh tokens that it issued, the runs of workflows, and
-/// documents.
+/// Everything a service stores beyond a request: conversations, refresh tokens, workflow runs and documents.
 #[derive(Clone)]
 pub struct Store {
     sessions: Arc<dyn SessionStore>,
@@ -41,7 +42,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store in memory: gone with the process.
+    /// A store in memory, which ends with the process.
     #[must_use]
     pub fn memory() -> Self {
         Self {
@@ -53,12 +54,12 @@ impl Store {
         }
     }
 
-    /// Opens `sqlite:PATH`, `postgres://…` or `memory:`, and brings the tables up to date. A file that isn't there is
-    /// made, with its folder; on Unix nobody but its owner may read it. Several processes may use one store.
+    /// Opens `sqlite:PATH`, `postgres://…` or `memory:`, and migrates the tables. A file that does not exist is created,
+    /// with its folder; on Unix only its owner can read it. Several processes may use one store.
     ///
     /// # Errors
-    /// A [`StartError::Setting`] for `store.url`, if it says none of these or the store can't be opened; a password in
-    /// it is not told.
+    /// A [`StartError::Setting`] for `store.url`, if the URL is none of these or the store can't be opened. The error
+    /// never shows a password.
     pub fn open(url: &Secret) -> impl Future<Output = Result<Self, StartError>> + Send + use<> {
         Self::open_at(StoreUrl::parse(url.expose()))
     }
@@ -69,10 +70,10 @@ impl Store {
             StoreUrl::Memory => Ok(Self::memory()),
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {
-                let opened = SqliteStore::open(&path).await;
+                let opened = sqlite::open(&path).await;
                 let place = || format!("the file `{}`", path.display());
                 let store = opened.map_err(|error| wrong(unusable(&place(), &error)))?;
-                Ok(Self::of(store))
+                Ok(Self::from_sql(store))
             }
             #[cfg(feature = "postgres")]
             StoreUrl::Postgres(options) => {
@@ -81,19 +82,19 @@ impl Store {
                     options.get_host(),
                     options.get_port()
                 );
-                let opened = PostgresStore::open(*options).await;
+                let opened = postgres::open(*options).await;
                 let store = opened.map_err(|error| wrong(unusable(&place, &error)))?;
                 let is_shared = true;
                 Ok(Self {
                     is_shared,
-                    ..Self::of(store)
+                    ..Self::from_sql(store)
                 })
             }
         }
     }
 
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    fn of(store: impl SessionStore + RefreshTokens + Journal + DocumentStore) -> Self {
+    fn from_sql(store: SqlStore) -> Self {
         let store = Arc::new(store);
         let sessions: Arc<dyn SessionStore> = store.clone();
         Self {
@@ -105,39 +106,39 @@ impl Store {
         }
     }
 
-    /// With the sessions kept elsewhere.
+    /// Replaces the store of sessions.
     #[must_use]
     pub fn with_sessions(mut self, sessions: Arc<dyn SessionStore>) -> Self {
         self.sessions = sessions;
         self
     }
 
-    /// With the documents kept elsewhere.
+    /// Replaces the store of documents.
     #[must_use]
     pub fn with_documents(mut self, documents: Arc<dyn DocumentStore>) -> Self {
         self.documents = documents;
         self
     }
 
-    /// Its sessions.
+    /// The store of sessions.
     #[must_use]
     pub fn sessions(&self) -> Arc<dyn SessionStore> {
         Arc::clone(&self.sessions)
     }
 
-    /// Its refresh tokens.
+    /// The store of refresh tokens.
     #[must_use]
     pub fn refresh_tokens(&self) -> Arc<dyn RefreshTokens> {
         Arc::clone(&self.refresh_tokens)
     }
 
-    /// Its runs of workflows.
+    /// The store of workflow runs.
     #[must_use]
     pub fn journal(&self) -> Arc<dyn Journal> {
         Arc::clone(&self.journal)
     }
 
-    /// Its documents.
+    /// The store of documents.
     #[must_use]
     pub fn documents(&self) -> Arc<dyn DocumentStore> {
         Arc::clone(&self.documents)
@@ -148,22 +149,22 @@ impl Store {
         self.is_shared
     }
 
-    /// Removes what has expired, from time to time, for as long as the future is polled.
-    pub(crate) async fn stay_clean(self) -> std::convert::Infallible {
+    /// Deletes what has expired, once a minute, for as long as the future is polled.
+    pub(crate) async fn purge_forever(self) -> std::convert::Infallible {
         loop {
-            tokio::time::sleep(CLEANS_EVERY).await;
-            if let Err(error) = self.clean().await {
-                tracing::warn!(%error, "what has expired can't be removed from the store");
+            tokio::time::sleep(PURGE_INTERVAL).await;
+            if let Err(error) = self.purge_expired().await {
+                tracing::warn!(%error, "expired rows can't be deleted from the store");
             }
         }
     }
 
-    async fn clean(&self) -> Result<(), AgentError> {
-        for _ in 0..ROUNDS {
-            let sessions = self.sessions.purge(AT_ONCE).await?;
-            let tokens = self.refresh_tokens.purge_tokens(AT_ONCE).await?;
-            let runs = self.journal.purge_runs(AT_ONCE).await?;
-            if sessions.max(tokens).max(runs) < u64::from(AT_ONCE) {
+    async fn purge_expired(&self) -> Result<(), StoreError> {
+        for _ in 0..PURGE_ROUNDS {
+            let sessions = self.sessions.purge(PURGE_LIMIT).await?;
+            let tokens = self.refresh_tokens.purge_tokens(PURGE_LIMIT).await?;
+            let runs = self.journal.purge_runs(PURGE_LIMIT).await?;
+            if sessions.max(tokens).max(runs) < u64::from(PURGE_LIMIT) {
                 break;
             }
         }
@@ -171,7 +172,7 @@ impl Store {
     }
 }
 
-/// What the operating system or the database says, without what sqlx says before it.
+/// The error of the operating system or the database, without the prefix that sqlx adds.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn unusable(place: &str, error: &sqlx::Error) -> String {
     let why = match error {

@@ -20,7 +20,7 @@ pub(crate) mod workflow_event;
 pub(crate) mod workflow_service;
 pub(crate) mod workflows;
 
-pub use self::journal::{Change, Hold, Journal, JournaledRun, Take};
+pub use self::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
 pub use self::memory_journal::MemoryJournal;
 pub use self::run_report::{RunReport, RunStatus, SkipReason, StepError, StepReport, StepStatus};
 pub use self::typed_report::{

@@ -5,7 +5,7 @@ CREATE TABLE sessions (
     agent TEXT NOT NULL,
     id TEXT NOT NULL,
     version BIGINT NOT NULL,
-    messages BIGINT NOT NULL,
+    message_count BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
@@ -25,12 +25,12 @@ CREATE TABLE session_messages (
     PRIMARY KEY (session, number)
 );
 
--- Whose turn it is. A lease may be older than its session.
+-- The turn that runs now. A lease may be older than its session.
 CREATE TABLE session_leases (
     subject TEXT NOT NULL,
     agent TEXT NOT NULL,
     id TEXT NOT NULL,
-    holder TEXT NOT NULL,
+    owner TEXT NOT NULL,
     turn TEXT NOT NULL,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (subject, agent, id)

@@ -5,7 +5,7 @@ CREATE TABLE sessions (
     agent TEXT NOT NULL,
     id TEXT NOT NULL,
     version INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
+    message_count INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
@@ -25,12 +25,12 @@ CREATE TABLE session_messages (
     PRIMARY KEY (session, number)
 ) STRICT, WITHOUT ROWID;
 
--- Whose turn it is. A lease may be older than its session.
+-- The turn that runs now. A lease may be older than its session.
 CREATE TABLE session_leases (
     subject TEXT NOT NULL,
     agent TEXT NOT NULL,
     id TEXT NOT NULL,
-    holder TEXT NOT NULL,
+    owner TEXT NOT NULL,
     turn TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (subject, agent, id)

@@ -1,4 +1,4 @@
--- How often a collection was changed: whoever keeps its passages in memory sees by this that there is something new.
+-- A version counts the changes of a collection. Caches of its passages compare it with their own.
 CREATE TABLE document_collections (
     name TEXT NOT NULL PRIMARY KEY,
     version INTEGER NOT NULL

@@ -1,4 +1,4 @@
--- What its owner called the request for a run, so that the same request begins it once.
+-- The idempotency key of the request that started a run, so that the same request starts it once.
 ALTER TABLE workflow_runs ADD COLUMN idempotency_key TEXT;
 
 CREATE UNIQUE INDEX workflow_runs_by_key ON workflow_runs (subject, workflow, idempotency_key)

@@ -19,6 +19,7 @@ use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
 use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::error::store_error::StoreError;
 use crate::schema::new_uuid_v7;
 
 /// The fewest bytes that a client's secret may have.
@@ -144,8 +145,8 @@ impl Issuer {
     /// The next tokens for whoever has this one; it is used up by that. What the client may is what the settings say
     /// today.
     pub(crate) async fn refresh(&self, token: &str) -> Result<TokenResponse, TokenError> {
-        let taken = self.kept.redeem(&named(token)).await;
-        match taken.map_err(TokenError::Internal)? {
+        let redeemed = self.kept.redeem(&named(token)).await;
+        match redeemed? {
             Redeemed::Fresh(token) => match self.tokens.clients.get(&token.subject) {
                 Some(client) => {
                     self.issue(&token.subject, &client.roles, token.family)
@@ -159,7 +160,7 @@ impl Issuer {
                     "a refresh token came twice: all that followed it ends"
                 );
                 let revoked = self.kept.revoke_family(&family).await;
-                revoked.map_err(TokenError::Internal)?;
+                revoked?;
                 Err(TokenError::InvalidGrant)
             }
             Redeemed::Unknown => Err(TokenError::InvalidGrant),
@@ -195,7 +196,7 @@ impl Issuer {
             roles: roles.to_vec(),
             expires_at,
         };
-        self.kept.put(kept).await.map_err(TokenError::Internal)?;
+        self.kept.put(kept).await?;
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
@@ -216,6 +217,12 @@ fn named(token: &str) -> String {
         let _ = write!(name, "{byte:02x}");
     }
     name
+}
+
+impl From<StoreError> for TokenError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(error.into())
+    }
 }
 
 /// 256 random bits.

@@ -5,7 +5,8 @@ use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::session::session_store::Stored;
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 
 /// Keeps refresh tokens. A token is known by a hash of it, so that whoever reads the store can't use what stands there.
 pub trait RefreshTokens: Send + Sync + 'static {
@@ -13,26 +14,26 @@ pub trait RefreshTokens: Send + Sync + 'static {
     ///
     /// # Errors
     /// 503 if the store can't be reached, 500 for a hash that is known already and whatever else goes wrong.
-    fn put(&self, token: RefreshToken) -> Stored<'_, ()>;
+    fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Uses up the token with this hash: of any number of calls at once, in one process or in several, one is told
     /// [`Redeemed::Fresh`].
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
-    fn redeem<'a>(&'a self, hash: &'a str) -> Stored<'a, Redeemed>;
+    fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>>;
 
     /// Ends all tokens of `family`, those that are yet to be put too.
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
-    fn revoke_family<'a>(&'a self, family: &'a str) -> Stored<'a, ()>;
+    fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Forgets at most `most` families whose last token has expired, and says how many it were.
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
-    fn purge_tokens(&self, most: u32) -> Stored<'_, u64>;
+    fn purge_tokens(&self, most: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
 /// A refresh token, without the token itself.
@@ -133,11 +134,11 @@ impl Kept {
 }
 
 impl RefreshTokens for MemoryRefreshTokens {
-    fn put(&self, token: RefreshToken) -> Stored<'_, ()> {
+    fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.tokens.contains_key(&token.hash) {
             let cause = "a refresh token was put twice";
-            return Box::pin(ready(Err(crate::AgentError::internal(cause))));
+            return Box::pin(ready(Err(StoreError::internal(cause))));
         }
         if !kept.families.contains_key(&token.family) {
             kept.make_room();
@@ -152,7 +153,7 @@ impl RefreshTokens for MemoryRefreshTokens {
         Box::pin(ready(Ok(())))
     }
 
-    fn redeem<'a>(&'a self, hash: &'a str) -> Stored<'a, Redeemed> {
+    fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let found = kept.tokens.get(hash).cloned();
         let taken = match found {
@@ -171,7 +172,7 @@ impl RefreshTokens for MemoryRefreshTokens {
         Box::pin(ready(Ok(taken)))
     }
 
-    fn revoke_family<'a>(&'a self, family: &'a str) -> Stored<'a, ()> {
+    fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(family) = kept.families.get_mut(family) {
             family.revoked = true;
@@ -179,7 +180,7 @@ impl RefreshTokens for MemoryRefreshTokens {
         Box::pin(ready(Ok(())))
     }
 
-    fn purge_tokens(&self, most: u32) -> Stored<'_, u64> {
+    fn purge_tokens(&self, most: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Box::pin(ready(Ok(kept.purge(most))))

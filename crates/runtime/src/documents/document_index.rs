@@ -206,7 +206,7 @@ impl DocumentIndex {
             limit,
             count,
         };
-        self.store.search(collection, &query).await
+        Ok(self.store.search(collection, &query).await?)
     }
 
     /// The passages of an agent's documents that are most similar to a query.

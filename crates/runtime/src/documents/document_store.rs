@@ -5,21 +5,26 @@ use std::future::ready;
 use serde_json::Value;
 
 use crate::documents::{Document, DocumentHead, DocumentSummary, EmbeddedDocument, Passage};
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::schema::formats::DateTime;
-use crate::session::session_store::Stored;
 
 /// Stores documents in collections and finds their passages. A collection exists while it has documents.
 pub trait DocumentStore: Send + Sync + 'static {
     /// Stores documents, all of them or none, in this order. A document replaces the one with the same id, and all its
     /// passages.
-    fn put<'a>(&'a self, collection: &'a str, documents: Vec<EmbeddedDocument>) -> Stored<'a, ()>;
+    fn put<'a>(
+        &'a self,
+        collection: &'a str,
+        documents: Vec<EmbeddedDocument>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// The document with this id, and the number of its passages.
     fn document<'a>(
         &'a self,
         collection: &'a str,
         id: &'a str,
-    ) -> Stored<'a, Option<(Document, u32)>>;
+    ) -> BoxFuture<'a, Result<Option<(Document, u32)>, StoreError>>;
 
     /// At most `limit` documents after the one with the id `after`, which need not exist any more. The order is stable and
     /// up to the store.
@@ -28,23 +33,31 @@ pub trait DocumentStore: Send + Sync + 'static {
         collection: &'a str,
         after: Option<&'a str>,
         limit: u32,
-    ) -> Stored<'a, Vec<DocumentSummary>>;
+    ) -> BoxFuture<'a, Result<Vec<DocumentSummary>, StoreError>>;
 
     /// Deletes the document with this id. Returns whether it existed.
-    fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool>;
+    fn delete<'a>(
+        &'a self,
+        collection: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// The passages that are most similar to a query.
     fn search<'a>(
         &'a self,
         collection: &'a str,
         query: &'a PassageQuery,
-    ) -> Stored<'a, SearchResult>;
+    ) -> BoxFuture<'a, Result<SearchResult, StoreError>>;
 
     /// Whether the collection has documents of an embedding model other than `model`.
-    fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool>;
+    fn has_others<'a>(
+        &'a self,
+        collection: &'a str,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// A cheap request, for readiness: fails if the store can't be used.
-    fn check(&self) -> Stored<'_, ()> {
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(ready(Ok(())))
     }
 }

@@ -8,7 +8,8 @@ use std::sync::{PoisonError, RwLock};
 use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::similarity::{Entry, Index};
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
-use crate::session::session_store::Stored;
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 
 /// A [`DocumentStore`] in memory; its documents are lost when the process ends.
 #[derive(Debug, Default)]
@@ -41,7 +42,7 @@ impl MemoryDocuments {
     }
 }
 
-fn at_once<'a, T: Send + 'a>(value: T) -> Stored<'a, T> {
+fn at_once<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, StoreError>> {
     Box::pin(ready(Ok(value)))
 }
 
@@ -50,7 +51,11 @@ fn count(entry: &Entry) -> u32 {
 }
 
 impl DocumentStore for MemoryDocuments {
-    fn put<'a>(&'a self, collection: &'a str, documents: Vec<EmbeddedDocument>) -> Stored<'a, ()> {
+    fn put<'a>(
+        &'a self,
+        collection: &'a str,
+        documents: Vec<EmbeddedDocument>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.change(collection, |collection| {
             for EmbeddedDocument {
                 document: Document { head, text },
@@ -73,7 +78,7 @@ impl DocumentStore for MemoryDocuments {
         &'a self,
         collection: &'a str,
         id: &'a str,
-    ) -> Stored<'a, Option<(Document, u32)>> {
+    ) -> BoxFuture<'a, Result<Option<(Document, u32)>, StoreError>> {
         at_once(self.read(collection, |collection| {
             let entry = collection.index.get(id)?;
             let (head, text) = (entry.head.clone(), collection.texts.get(id)?.clone());
@@ -86,7 +91,7 @@ impl DocumentStore for MemoryDocuments {
         collection: &'a str,
         after: Option<&'a str>,
         limit: u32,
-    ) -> Stored<'a, Vec<DocumentSummary>> {
+    ) -> BoxFuture<'a, Result<Vec<DocumentSummary>, StoreError>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         at_once(self.read(collection, |collection| {
             let ids = collection.texts.range::<str, _>((from, Bound::Unbounded));
@@ -101,7 +106,11 @@ impl DocumentStore for MemoryDocuments {
         }))
     }
 
-    fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool> {
+    fn delete<'a>(
+        &'a self,
+        collection: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         at_once(self.change(collection, |collection| {
             collection.texts.remove(id);
             collection.index.remove(id)
@@ -112,14 +121,18 @@ impl DocumentStore for MemoryDocuments {
         &'a self,
         collection: &'a str,
         query: &'a PassageQuery,
-    ) -> Stored<'a, SearchResult> {
+    ) -> BoxFuture<'a, Result<SearchResult, StoreError>> {
         let found = self.read(collection, |collection| {
             Some(collection.index.search(query))
         });
         at_once(found.unwrap_or_else(|| Index::default().search(query)))
     }
 
-    fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool> {
+    fn has_others<'a>(
+        &'a self,
+        collection: &'a str,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         at_once(self.read(collection, |collection| {
             collection.index.entries().any(|entry| entry.model != model)
         }))

@@ -15,10 +15,10 @@ use crate::documents::qdrant_wire::{
 };
 use crate::documents::similarity;
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
-use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::secret::Secret;
-use crate::session::session_store::Stored;
 
 /// Settings, as diagnostics name them.
 pub(crate) const URL: &str = "documents.url";
@@ -94,7 +94,7 @@ impl Qdrant {
         collection: &str,
         operation: &[&str],
         body: Value,
-    ) -> Result<Option<Value>, AgentError> {
+    ) -> Result<Option<Value>, StoreError> {
         let path = [&["collections", collection, "points"], operation].concat();
         self.0.request(Method::POST, &path, Some(body)).await
     }
@@ -103,7 +103,7 @@ impl Qdrant {
     ///
     /// # Errors
     /// An internal error if it exists with vectors of another size or distance.
-    async fn ensure_collection(&self, collection: &str, size: usize) -> Result<(), AgentError> {
+    async fn ensure_collection(&self, collection: &str, size: usize) -> Result<(), StoreError> {
         if self.collection_exists(collection, size).await? {
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl Qdrant {
         Ok(())
     }
 
-    async fn collection_exists(&self, collection: &str, size: usize) -> Result<bool, AgentError> {
+    async fn collection_exists(&self, collection: &str, size: usize) -> Result<bool, StoreError> {
         let path = ["collections", collection];
         let Some(info) = self.0.request(Method::GET, &path, None).await? else {
             return Ok(false);
@@ -137,7 +137,7 @@ impl Qdrant {
             (Some(size), Some(distance)) => format!("{size} dimensions and distance {distance}"),
             _ => "vectors of another kind".to_owned(),
         };
-        Err(AgentError::internal(format!(
+        Err(StoreError::internal(format!(
             "the collection `{collection}` in the document store has {actual}, and embeddings.model gives vectors of \
              {size} dimensions for distance Cosine: remove the collection and put its documents again, or set \
              embeddings.model and embeddings.dimensions to what it has"
@@ -151,7 +151,7 @@ impl Qdrant {
         query: &PassageQuery,
         limit: u64,
         with_payload: Value,
-    ) -> Result<Vec<Value>, AgentError> {
+    ) -> Result<Vec<Value>, StoreError> {
         let body = json!({
             "query": similarity::json(&query.vector),
             "filter": search_filter(&query.model, &query.filter),
@@ -160,7 +160,7 @@ impl Qdrant {
             "params": { "exact": true },
         });
         let answer = match self.post(collection, &["query"], body).await {
-            Err(error @ AgentError::Internal(_)) => {
+            Err(error @ StoreError::Internal(_)) => {
                 // If the vector's size is wrong, this says so more clearly than Qdrant does.
                 self.collection_exists(collection, query.vector.len())
                     .await?;
@@ -171,15 +171,15 @@ impl Qdrant {
         Ok(into_array(answer.unwrap_or_default()["points"].take()))
     }
 
-    async fn apply(&self, collection: &str, operations: Vec<Value>) -> Result<(), AgentError> {
+    async fn apply(&self, collection: &str, operations: Vec<Value>) -> Result<(), StoreError> {
         let body = json!({ "operations": operations });
         match self.post(collection, &["batch"], body).await? {
             Some(_) => Ok(()),
-            None => Err(AgentError::unavailable("the collection was just removed")),
+            None => Err(StoreError::unavailable("the collection was just removed")),
         }
     }
 
-    async fn count(&self, collection: &str, filter: Value) -> Result<u64, AgentError> {
+    async fn count(&self, collection: &str, filter: Value) -> Result<u64, StoreError> {
         let body = json!({ "filter": filter, "exact": true });
         let answer = self.post(collection, &["count"], body).await?;
         Ok(answer.unwrap_or_default()["count"].as_u64().unwrap_or(0))
@@ -189,7 +189,7 @@ impl Qdrant {
         &self,
         collection: &str,
         query: &PassageQuery,
-    ) -> Result<SearchResult, AgentError> {
+    ) -> Result<SearchResult, StoreError> {
         let matches_nothing = |condition: &Condition| matches!(condition, Condition::OneOf(_, values) if values.is_empty());
         if query.filter.iter().any(matches_nothing) || query.limit == 0 && !query.count {
             let total = query.count.then_some(0);
@@ -236,7 +236,11 @@ fn into_array(points: Value) -> Vec<Value> {
 }
 
 impl DocumentStore for Qdrant {
-    fn put<'a>(&'a self, collection: &'a str, documents: Vec<EmbeddedDocument>) -> Stored<'a, ()> {
+    fn put<'a>(
+        &'a self,
+        collection: &'a str,
+        documents: Vec<EmbeddedDocument>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let passages = documents.iter().flat_map(|embedded| &embedded.passages);
             let sizes = passages.map(|passage| passage.vector.len());
@@ -261,7 +265,7 @@ impl DocumentStore for Qdrant {
         &'a self,
         collection: &'a str,
         id: &'a str,
-    ) -> Stored<'a, Option<(Document, u32)>> {
+    ) -> BoxFuture<'a, Result<Option<(Document, u32)>, StoreError>> {
         Box::pin(async move {
             let body = json!({ "ids": [point_id(id, 0)], "with_payload": true });
             let found = self.post(collection, &[], body).await?;
@@ -280,7 +284,7 @@ impl DocumentStore for Qdrant {
         collection: &'a str,
         after: Option<&'a str>,
         limit: u32,
-    ) -> Stored<'a, Vec<DocumentSummary>> {
+    ) -> BoxFuture<'a, Result<Vec<DocumentSummary>, StoreError>> {
         Box::pin(async move {
             // Qdrant orders by point id, and starts a page at `offset`.
             let last = after.map(|id| point_id(id, 0));
@@ -303,7 +307,11 @@ impl DocumentStore for Qdrant {
         })
     }
 
-    fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool> {
+    fn delete<'a>(
+        &'a self,
+        collection: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let all = passages_from(id, 0);
             let count = self.count(collection, all.clone()).await?;
@@ -319,15 +327,19 @@ impl DocumentStore for Qdrant {
         &'a self,
         collection: &'a str,
         query: &'a PassageQuery,
-    ) -> Stored<'a, SearchResult> {
+    ) -> BoxFuture<'a, Result<SearchResult, StoreError>> {
         Box::pin(self.find(collection, query))
     }
 
-    fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool> {
+    fn has_others<'a>(
+        &'a self,
+        collection: &'a str,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move { Ok(self.count(collection, other_models(model)).await? > 0) })
     }
 
-    fn check(&self) -> Stored<'_, ()> {
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             self.0.request(Method::GET, &["collections"], None).await?;
             Ok(())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::documents::document_store::Condition;
 use crate::documents::similarity;
 use crate::documents::{Document, DocumentHead, EmbeddedDocument, Passage};
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Points in one request. Even with the largest vectors, it stays below Qdrant's limit of 32 MB.
@@ -32,14 +32,14 @@ impl QdrantClient {
     /// The `result` of an operation; `None` if the collection does not exist.
     ///
     /// # Errors
-    /// [`AgentError::Unavailable`] if the server can't be reached or is overloaded, an internal error if it refuses the
+    /// [`StoreError::Unavailable`] if the server can't be reached or is overloaded, an internal error if it refuses the
     /// request.
     pub(crate) async fn request(
         &self,
         method: Method,
         path: &[&str],
         body: Option<Value>,
-    ) -> Result<Option<Value>, AgentError> {
+    ) -> Result<Option<Value>, StoreError> {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -65,7 +65,7 @@ impl QdrantClient {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {
                 let mut answer =
-                    serde_json::from_slice::<Value>(&bytes).map_err(AgentError::internal)?;
+                    serde_json::from_slice::<Value>(&bytes).map_err(StoreError::internal)?;
                 Ok(Some(answer["result"].take()))
             }
             StatusCode::TOO_MANY_REQUESTS => Err(unavailable(&status)),
@@ -80,15 +80,15 @@ impl QdrantClient {
                     _ => "",
                 };
                 let cause = format!("the document store refuses: {status}{hint} {message}");
-                Err(AgentError::internal(cause))
+                Err(StoreError::internal(cause))
             }
         }
     }
 }
 
-fn unavailable(error: &dyn std::fmt::Display) -> AgentError {
+fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
     tracing::warn!(%error, "the document store can't be used now");
-    AgentError::unavailable("the document store can't be used now")
+    StoreError::unavailable("the document store can't be used now")
 }
 
 /// The id of a passage's point: a UUID made of a hash of the passage's id, since Qdrant accepts only numbers and UUIDs.
@@ -192,9 +192,9 @@ fn condition(condition: &Condition) -> Value {
 }
 
 /// The document of a point's payload, and the number of its passages.
-pub(crate) fn head(payload: &mut Value) -> Result<(DocumentHead, u32), AgentError> {
+pub(crate) fn head(payload: &mut Value) -> Result<(DocumentHead, u32), StoreError> {
     let passages = payload["passages"].as_u64().unwrap_or_default();
-    let head = serde_json::from_value(payload["head"].take()).map_err(AgentError::internal)?;
+    let head = serde_json::from_value(payload["head"].take()).map_err(StoreError::internal)?;
     Ok((head, u32::try_from(passages).unwrap_or(u32::MAX)))
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn score(point: &Value, min: f64) -> Option<f64> {
 }
 
 /// The passage of a point; `None` if its score is too low.
-pub(crate) fn passage(point: &mut Value, min: f64) -> Result<Option<Passage>, AgentError> {
+pub(crate) fn passage(point: &mut Value, min: f64) -> Result<Option<Passage>, StoreError> {
     let Some(score) = score(point, min) else {
         return Ok(None);
     };

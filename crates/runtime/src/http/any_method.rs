@@ -58,7 +58,8 @@ where
 }
 
 /// What the caller is told of an error of a request about `what`; the log is told the rest.
-pub(crate) fn told(what: &'static str, error: AgentError) -> Box<Problem> {
+pub(crate) fn told(what: &'static str, error: impl Into<AgentError>) -> Box<Problem> {
+    let error = error.into();
     if let AgentError::Internal(cause) = &error {
         tracing::error!(%cause, "a request about {what} failed");
     }

@@ -25,7 +25,7 @@ use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
 use crate::schema::new_uuid_v4;
 use crate::schema::validate::Validate;
-use crate::session::conversations::{LONGEST_SESSION_ID, Open, SessionTurn, Sessions};
+use crate::session::conversations::{LONGEST_SESSION_ID, OpenMode, SessionTurn, Sessions};
 use crate::session::session_store::SessionKey;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
@@ -110,9 +110,9 @@ impl RunContext {
     ) -> impl Future<Output = Result<Reply<InvokeResponse>, AgentError>> + Send + use<'_> {
         async move {
             let session = match request.session_id {
-                Some(id) => self.open(agent, id, Open::Known).await?,
+                Some(id) => self.open(agent, id, OpenMode::Existing).await?,
                 None => {
-                    self.open(agent, new_uuid_v4().to_string(), Open::New)
+                    self.open(agent, new_uuid_v4().to_string(), OpenMode::Create)
                         .await?
                 }
             };
@@ -170,10 +170,10 @@ impl RunContext {
             let (text, session_id) = user_message(endpoint, request);
             let tells = returns_session_id(endpoint);
             let session = match session_id {
-                Some(id) => Some(self.open(agent, id, Open::KnownOrNew).await?),
+                Some(id) => Some(self.open(agent, id, OpenMode::GetOrCreate).await?),
                 None if tells => {
                     let id = new_uuid_v4().to_string();
-                    Some(self.open(agent, id, Open::New).await?)
+                    Some(self.open(agent, id, OpenMode::Create).await?)
                 }
                 None => None,
             };
@@ -262,7 +262,7 @@ impl RunContext {
         &self,
         agent: &AgentSpec,
         id: String,
-        open: Open,
+        mode: OpenMode,
     ) -> Result<SessionTurn, AgentError> {
         if !(1..=LONGEST_SESSION_ID).contains(&id.chars().count()) {
             let detail = format!("must have between 1 and {LONGEST_SESSION_ID} characters");
@@ -274,7 +274,7 @@ impl RunContext {
             agent: agent.slug.to_owned(),
             id,
         };
-        self.0.sessions.open(key, open, &agent.policy).await
+        self.0.sessions.open(key, mode, &agent.policy).await
     }
 }
 

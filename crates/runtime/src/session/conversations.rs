@@ -1,4 +1,4 @@
-//! Conversations that go on: one turn at a time, in this process and in all others that use the store.
+//! Turns of conversations: one at a time, in this process and in all others that use the store.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,64 +9,64 @@ use tokio::task::JoinHandle;
 use crate::error::AgentError;
 use crate::model::{Message, Role};
 use crate::schema::new_uuid_v4;
-use crate::session::session_store::{Lease, SessionKey, SessionStore, Turn, busy};
+use crate::session::session_store::{SessionKey, SessionLease, SessionStore, Turn, lease_conflict};
 use crate::spec::agent_spec::Policy;
 
-/// How much history goes to the model where the policy says nothing, in estimated tokens.
+/// How much history the model gets if the policy does not say, in estimated tokens.
 pub const DEFAULT_HISTORY_TOKENS: u64 = 32_000;
-/// After how long an idle session is forgotten where the policy says nothing.
+/// How long after its last turn a session expires if the policy does not say.
 pub const DEFAULT_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest id that a caller may choose for a session, in characters.
+/// The longest session id, in characters.
 pub(crate) const LONGEST_SESSION_ID: usize = 128;
-/// For how long a session stays closed to others after its process was killed.
-const LEASE: Duration = Duration::from_secs(30);
+/// How long a session stays locked after its process was killed.
+const LEASE_TTL: Duration = Duration::from_secs(30);
 
-/// Which session a turn is for.
+/// Whether the session of a turn must exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Open {
-    /// One that must be there.
-    Known,
-    /// One that begins if it isn't there.
-    KnownOrNew,
-    /// One whose id was made just now, so that nobody else can know it.
-    New,
+pub(crate) enum OpenMode {
+    /// It must exist.
+    Existing,
+    /// It is created if it does not exist.
+    GetOrCreate,
+    /// It is new: its id was just generated, so nobody else can know it and no lease is needed.
+    Create,
 }
 
 /// The sessions of a service.
 pub(crate) struct Sessions {
     store: Arc<dyn SessionStore>,
-    /// Names this process to the store.
-    holder: String,
-    busy: Mutex<BTreeSet<SessionKey>>,
+    /// This process, unique among all that share the store.
+    owner: String,
+    locked: Mutex<BTreeSet<SessionKey>>,
 }
 
-/// The right to add one turn to a session; held by one request at a time, and given back by dropping it.
+/// The right to add one turn to a session. One request at a time has it; dropping it releases it.
 pub(crate) struct SessionTurn {
-    hold: Hold,
-    lease: Option<(Lease, JoinHandle<()>)>,
+    local_lock: LocalLock,
+    lease: Option<(SessionLease, JoinHandle<()>)>,
     version: u64,
-    /// What was said so far, as far as the model is told.
+    /// The messages so far that the model gets.
     pub(crate) history: Vec<Message>,
 }
 
-/// A session that no other request of this process can have.
-struct Hold {
+/// Excludes other requests of this process from the session, until it is dropped.
+struct LocalLock {
     sessions: Arc<Sessions>,
     key: SessionKey,
 }
 
 impl Sessions {
-    /// Sessions that are kept in `store`.
+    /// Sessions in `store`.
     pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
         Self {
             store,
-            holder: new_uuid_v4().to_string(),
-            busy: Mutex::default(),
+            owner: new_uuid_v4().to_string(),
+            locked: Mutex::default(),
         }
     }
 
-    /// Where they are kept.
+    /// The store.
     pub(crate) fn store(&self) -> &dyn SessionStore {
         &*self.store
     }
@@ -75,102 +75,110 @@ impl Sessions {
     pub(crate) async fn open(
         self: &Arc<Self>,
         key: SessionKey,
-        open: Open,
+        mode: OpenMode,
         policy: &Policy,
     ) -> Result<SessionTurn, AgentError> {
         let mut turn = SessionTurn {
-            hold: self.hold(key)?,
+            local_lock: self.lock(key)?,
             lease: None,
             version: 0,
             history: Vec::new(),
         };
-        if open == Open::New {
+        if mode == OpenMode::Create {
             return Ok(turn);
         }
-        let lease = self.lease();
-        let beat = tokio::spawn(keep(Arc::clone(self), turn.hold.key.clone(), lease.clone()));
-        // From here on dropping the turn gives the lease back, also if it isn't known yet whether it was got.
-        let (lease, _) = &*turn.lease.insert((lease, beat));
-        let key = &turn.hold.key;
+        let lease = self.new_lease();
+        let heartbeat = tokio::spawn(renew_until_aborted(
+            Arc::clone(self),
+            turn.local_lock.key.clone(),
+            lease.clone(),
+        ));
+        // From here on dropping the turn releases the lease, even if the store has not answered yet.
+        let (lease, _) = &*turn.lease.insert((lease, heartbeat));
+        let key = &turn.local_lock.key;
         let found = self.store.begin(key, lease, history_tokens(policy)).await?;
         match found {
             Some(conversation) => {
                 turn.version = conversation.version;
                 turn.history = conversation.messages;
             }
-            None if open == Open::KnownOrNew => {}
+            None if mode == OpenMode::GetOrCreate => {}
             None => return Err(no_such_session()),
         }
         Ok(turn)
     }
 
-    /// Forgets a session; 404 if there is none, 409 while a turn of it is under way.
+    /// Deletes a session; 404 if there is none, 409 while a turn of it is under way.
     pub(crate) async fn delete(self: &Arc<Self>, key: SessionKey) -> Result<(), AgentError> {
-        let hold = self.hold(key)?;
-        match self.store.delete(&hold.key, &self.lease()).await? {
-            true => Ok(()),
-            false => Err(no_such_session()),
+        let lock = self.lock(key)?;
+        if self.store.delete(&lock.key, &self.new_lease()).await? {
+            Ok(())
+        } else {
+            Err(no_such_session())
         }
     }
 
-    /// Gives all sessions back when the process ends: the next one need not wait until their leases do.
+    /// Releases all leases when the process ends, so that other processes need not wait until they expire.
     pub(crate) async fn end(&self) {
-        if let Err(error) = self.store.release_all(&self.holder).await {
-            tracing::warn!(%error, "the leases of sessions can't be given back");
+        if let Err(error) = self.store.release_all(&self.owner).await {
+            tracing::warn!(%error, "the leases of sessions can't be released");
         }
     }
 
-    fn lease(&self) -> Lease {
-        Lease {
-            holder: self.holder.clone(),
+    fn new_lease(&self) -> SessionLease {
+        SessionLease {
+            owner: self.owner.clone(),
             turn: new_uuid_v4().to_string(),
-            lasts: LEASE,
+            ttl: LEASE_TTL,
         }
     }
 
-    fn hold(self: &Arc<Self>, key: SessionKey) -> Result<Hold, AgentError> {
-        let mut held = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        if !held.insert(key.clone()) {
-            return Err(busy());
+    fn lock(self: &Arc<Self>, key: SessionKey) -> Result<LocalLock, AgentError> {
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !locked.insert(key.clone()) {
+            return Err(lease_conflict().into());
         }
         let sessions = Arc::clone(self);
-        Ok(Hold { sessions, key })
+        Ok(LocalLock { sessions, key })
     }
 }
 
 impl SessionTurn {
     /// The session's id.
     pub(crate) fn id(&self) -> &str {
-        &self.hold.key.id
+        &self.local_lock.key.id
     }
 
-    /// Adds what was said; 409 if the session went on elsewhere meanwhile.
+    /// Adds the question and the answer; 409 if another turn was added meanwhile.
     pub(crate) async fn commit(
         mut self,
-        said: String,
+        question: String,
         answer: String,
         policy: &Policy,
     ) -> Result<(), AgentError> {
         let message = |role, text| Message { role, text };
         let turn = Turn {
             version: self.version,
-            messages: vec![message(Role::User, said), message(Role::Assistant, answer)],
+            messages: vec![
+                message(Role::User, question),
+                message(Role::Assistant, answer),
+            ],
             history_tokens: history_tokens(policy),
             ttl: policy
                 .session_ttl_seconds
                 .map_or(DEFAULT_SESSION_TTL, Duration::from_secs),
             lease: self.lease.as_ref().map(|(lease, _)| lease.clone()),
         };
-        let hold = &self.hold;
-        hold.sessions.store.commit(&hold.key, turn).await?;
-        if let Some((_, beat)) = self.lease.take() {
-            beat.abort();
+        let LocalLock { sessions, key } = &self.local_lock;
+        sessions.store.commit(key, turn).await?;
+        if let Some((_, heartbeat)) = self.lease.take() {
+            heartbeat.abort();
         }
         Ok(())
     }
 }
 
-/// What is said of a session that isn't there, or is another caller's.
+/// The error for a session that does not exist or is another caller's.
 pub(crate) fn no_such_session() -> AgentError {
     AgentError::not_found("there is no such session")
 }
@@ -179,10 +187,10 @@ fn history_tokens(policy: &Policy) -> u64 {
     policy.history_tokens.unwrap_or(DEFAULT_HISTORY_TOKENS)
 }
 
-/// Renews a lease for as long as its turn takes.
-async fn keep(sessions: Arc<Sessions>, key: SessionKey, lease: Lease) {
+/// Renews a lease until the task is aborted, which the end of the turn does.
+async fn renew_until_aborted(sessions: Arc<Sessions>, key: SessionKey, lease: SessionLease) {
     loop {
-        tokio::time::sleep(lease.lasts / 3).await;
+        tokio::time::sleep(lease.ttl / 3).await;
         if let Err(error) = sessions.store.renew(&key, &lease).await {
             tracing::warn!(%error, "the lease of a session can't be renewed");
         }
@@ -191,26 +199,30 @@ async fn keep(sessions: Arc<Sessions>, key: SessionKey, lease: Lease) {
 
 impl Drop for SessionTurn {
     fn drop(&mut self) {
-        let Some((lease, beat)) = self.lease.take() else {
+        let Some((lease, heartbeat)) = self.lease.take() else {
             return;
         };
-        beat.abort();
-        // The session is free for this process at once, and for others as soon as the store knows.
-        let (sessions, key) = (Arc::clone(&self.hold.sessions), self.hold.key.clone());
+        heartbeat.abort();
+        // This process can use the session at once, others when the store has released the lease.
+        let (sessions, key) = (
+            Arc::clone(&self.local_lock.sessions),
+            self.local_lock.key.clone(),
+        );
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = sessions.store.release(&key, &lease).await {
-                    tracing::warn!(%error, "the lease of a session can't be given back");
+                    tracing::warn!(%error, "the lease of a session can't be released");
                 }
             });
         }
     }
 }
 
-impl Drop for Hold {
+impl Drop for LocalLock {
     fn drop(&mut self) {
-        let held = self.sessions.busy.lock();
-        held.unwrap_or_else(PoisonError::into_inner)
+        let locked = self.sessions.locked.lock();
+        locked
+            .unwrap_or_else(PoisonError::into_inner)
             .remove(&self.key);
     }
 }

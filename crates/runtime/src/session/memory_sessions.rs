@@ -1,32 +1,34 @@
-//! Sessions kept in memory: gone with the process, and never more than a fixed number.
+//! Sessions in memory: they end with the process.
 
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::session::session_store::{
-    Conversation, Lease, PastMessage, SessionFacts, SessionKey, SessionStore, Stored, Turn, busy,
-    fitting, overtaken,
+    Conversation, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore, Turn, fitting,
+    lease_conflict, version_conflict,
 };
+use crate::unix_time::now;
 
-/// How many sessions are kept at most.
-const MOST_SESSIONS: usize = 10_000;
-/// How many go when there are as many.
-const MAKES_ROOM: usize = 1_000;
+/// How many sessions are stored at most.
+const MAX_SESSIONS: usize = 10_000;
+/// How many sessions are evicted at once when there are as many.
+const EVICTED: usize = 1_000;
 
-/// A [`SessionStore`] in memory. Of each session it keeps what the next turn needs. When there are 10,000 sessions in
-/// it, those that have expired make room for a new one, or else the 1,000 longest unused.
+/// A [`SessionStore`] in memory. It keeps of each session what the next turn needs. When it has 10,000 sessions, it
+/// evicts the expired ones, or else the 1,000 least recently updated.
 #[derive(Debug, Default)]
 pub struct MemorySessions {
-    kept: Mutex<Kept>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct State {
     sessions: BTreeMap<SessionKey, Session>,
-    leases: BTreeMap<SessionKey, (Lease, SystemTime)>,
+    leases: BTreeMap<SessionKey, (SessionLease, SystemTime)>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ struct Session {
 }
 
 impl Session {
-    fn is_over(&self) -> bool {
+    fn is_expired(&self) -> bool {
         self.expires_at <= now()
     }
 
@@ -55,24 +57,26 @@ impl Session {
     }
 }
 
-impl Kept {
+impl State {
     fn find(&self, key: &SessionKey) -> Option<&Session> {
-        self.sessions.get(key).filter(|session| !session.is_over())
+        self.sessions
+            .get(key)
+            .filter(|session| !session.is_expired())
     }
 
-    fn lease(&mut self, key: &SessionKey, lease: &Lease) -> Result<(), AgentError> {
+    fn take_lease(&mut self, key: &SessionKey, lease: &SessionLease) -> Result<(), StoreError> {
         let now = now();
         match self.leases.get(key) {
-            Some((other, end)) if other.holder != lease.holder && *end > now => Err(busy()),
+            Some((other, end)) if other.owner != lease.owner && *end > now => Err(lease_conflict()),
             _ => {
                 self.leases
-                    .insert(key.clone(), (lease.clone(), now + lease.lasts));
+                    .insert(key.clone(), (lease.clone(), now + lease.ttl));
                 Ok(())
             }
         }
     }
 
-    fn release(&mut self, key: &SessionKey, lease: &Lease) {
+    fn release(&mut self, key: &SessionKey, lease: &SessionLease) {
         if self
             .leases
             .get(key)
@@ -82,19 +86,19 @@ impl Kept {
         }
     }
 
-    fn commit(&mut self, key: &SessionKey, turn: Turn) -> Result<(), AgentError> {
+    fn commit(&mut self, key: &SessionKey, turn: Turn) -> Result<(), StoreError> {
         let now = now();
         if turn.version == 0 {
-            if self.sessions.get(key).is_some_and(Session::is_over) {
+            if self.sessions.get(key).is_some_and(Session::is_expired) {
                 self.sessions.remove(key);
             }
             self.make_room();
         }
-        let known = self.sessions.get_mut(key);
-        if known.as_ref().map_or(0, |session| session.version) != turn.version {
-            return Err(overtaken());
+        let existing = self.sessions.get_mut(key);
+        if existing.as_ref().map_or(0, |session| session.version) != turn.version {
+            return Err(version_conflict());
         }
-        let session = match known {
+        let session = match existing {
             Some(session) => session,
             None => self.sessions.entry(key.clone()).or_insert(Session {
                 version: 0,
@@ -116,7 +120,7 @@ impl Kept {
             });
         }
         let messages = session.messages.iter().map(|past| &past.message);
-        // The last turn is kept even if the model won't be told of it: the numbers go on from there.
+        // The last turn stays even if it is too long for the model: the next message is numbered after it.
         let needed = fitting(messages, turn.history_tokens).max(2);
         session
             .messages
@@ -127,51 +131,43 @@ impl Kept {
         Ok(())
     }
 
-    /// Many go at once, since looking for them takes a while.
+    /// Evicts many sessions at once, since finding them takes a scan.
     fn make_room(&mut self) {
-        if self.sessions.len() < MOST_SESSIONS || self.purge(MOST_SESSIONS) >= MAKES_ROOM as u64 {
+        if self.sessions.len() < MAX_SESSIONS || self.purge(MAX_SESSIONS) >= EVICTED as u64 {
             return;
         }
         let used = self.sessions.values().map(|session| session.updated_at);
         let mut used = used.collect::<Vec<_>>();
-        let (_, last, _) = used.select_nth_unstable(MAKES_ROOM - 1);
-        let (last, mut gone) = (*last, 0);
+        let (_, last, _) = used.select_nth_unstable(EVICTED - 1);
+        let (last, mut evicted) = (*last, 0);
         self.sessions.retain(|_, session| {
-            let goes = gone < MAKES_ROOM && session.updated_at <= last;
-            gone += usize::from(goes);
-            !goes
+            let is_evicted = evicted < EVICTED && session.updated_at <= last;
+            evicted += usize::from(is_evicted);
+            !is_evicted
         });
     }
 
-    fn purge(&mut self, most: usize) -> u64 {
+    fn purge(&mut self, limit: usize) -> u64 {
         let now = now();
         self.leases.retain(|_, (_, end)| *end > now);
         let Self { sessions, leases } = self;
-        let mut gone = 0;
+        let mut purged = 0;
         sessions.retain(|key, session| {
-            let goes = gone < most && session.is_over() && !leases.contains_key(key);
-            gone += usize::from(goes);
-            !goes
+            let is_purged = purged < limit && session.is_expired() && !leases.contains_key(key);
+            purged += usize::from(is_purged);
+            !is_purged
         });
-        gone as u64
+        purged as u64
     }
 }
 
 impl MemorySessions {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// This moment to the millisecond, as cursors tell it.
-fn now() -> SystemTime {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn at_once<'a, T: Send + 'a>(result: Result<T, AgentError>) -> Stored<'a, T> {
+fn done<'a, T: Send + 'a>(result: Result<T, StoreError>) -> BoxFuture<'a, Result<T, StoreError>> {
     Box::pin(ready(result))
 }
 
@@ -179,12 +175,12 @@ impl SessionStore for MemorySessions {
     fn begin<'a>(
         &'a self,
         key: &'a SessionKey,
-        lease: &'a Lease,
+        lease: &'a SessionLease,
         history_tokens: u64,
-    ) -> Stored<'a, Option<Conversation>> {
-        let mut kept = self.lock();
-        at_once(kept.lease(key, lease).map(|()| {
-            let session = kept.find(key)?;
+    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
+        let mut state = self.lock();
+        done(state.take_lease(key, lease).map(|()| {
+            let session = state.find(key)?;
             let messages = session.messages.iter().map(|past| &past.message);
             let skipped = session.messages.len() - fitting(messages.clone(), history_tokens);
             Some(Conversation {
@@ -194,33 +190,48 @@ impl SessionStore for MemorySessions {
         }))
     }
 
-    fn renew<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, ()> {
+    fn renew<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        lease: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         if let Some((held, end)) = self.lock().leases.get_mut(key)
             && held.turn == lease.turn
         {
-            *end = now() + lease.lasts;
+            *end = now() + lease.ttl;
         }
-        at_once(Ok(()))
+        done(Ok(()))
     }
 
-    fn release<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, ()> {
+    fn release<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        lease: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.lock().release(key, lease);
-        at_once(Ok(()))
+        done(Ok(()))
     }
 
-    fn release_all<'a>(&'a self, holder: &'a str) -> Stored<'a, ()> {
-        let mut kept = self.lock();
-        kept.leases.retain(|_, (lease, _)| lease.holder != holder);
-        at_once(Ok(()))
+    fn release_all<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        let mut state = self.lock();
+        state.leases.retain(|_, (lease, _)| lease.owner != owner);
+        done(Ok(()))
     }
 
-    fn commit<'a>(&'a self, key: &'a SessionKey, turn: Turn) -> Stored<'a, ()> {
-        at_once(self.lock().commit(key, turn))
+    fn commit<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        turn: Turn,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        done(self.lock().commit(key, turn))
     }
 
-    fn facts<'a>(&'a self, key: &'a SessionKey) -> Stored<'a, Option<SessionFacts>> {
-        let kept = self.lock();
-        at_once(Ok(kept.find(key).map(|session| session.facts(key))))
+    fn facts<'a>(
+        &'a self,
+        key: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>> {
+        let state = self.lock();
+        done(Ok(state.find(key).map(|session| session.facts(key))))
     }
 
     fn list<'a>(
@@ -229,25 +240,25 @@ impl SessionStore for MemorySessions {
         agent: &'a str,
         after: Option<(SystemTime, &'a str)>,
         limit: u32,
-    ) -> Stored<'a, Vec<SessionFacts>> {
+    ) -> BoxFuture<'a, Result<Vec<SessionFacts>, StoreError>> {
         let first = SessionKey {
             subject: subject.to_owned(),
             agent: agent.to_owned(),
             id: String::new(),
         };
-        let kept = self.lock();
-        let own = kept
+        let state = self.lock();
+        let own = state
             .sessions
             .range(first..)
             .take_while(|(key, _)| key.subject == subject && key.agent == agent)
-            .filter(|(_, session)| !session.is_over())
+            .filter(|(_, session)| !session.is_expired())
             .map(|(key, session)| session.facts(key));
         let mut own = own
             .filter(|facts| after.is_none_or(|after| (facts.created_at, &*facts.id) < after))
             .collect::<Vec<_>>();
         own.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         own.truncate(limit as usize);
-        at_once(Ok(own))
+        done(Ok(own))
     }
 
     fn messages<'a>(
@@ -255,25 +266,30 @@ impl SessionStore for MemorySessions {
         key: &'a SessionKey,
         after: u64,
         limit: u32,
-    ) -> Stored<'a, Option<Vec<PastMessage>>> {
-        let kept = self.lock();
-        at_once(Ok(kept.find(key).map(|session| {
+    ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>> {
+        let state = self.lock();
+        done(Ok(state.find(key).map(|session| {
             let rest = session.messages.iter().filter(|past| past.number > after);
             rest.take(limit as usize).cloned().collect()
         })))
     }
 
-    fn delete<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, bool> {
-        let mut kept = self.lock();
-        at_once(kept.lease(key, lease).map(|()| {
-            kept.leases.remove(key);
-            kept.sessions
+    fn delete<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        lease: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let mut state = self.lock();
+        done(state.take_lease(key, lease).map(|()| {
+            state.leases.remove(key);
+            state
+                .sessions
                 .remove(key)
-                .is_some_and(|session| !session.is_over())
+                .is_some_and(|session| !session.is_expired())
         }))
     }
 
-    fn purge(&self, most: u32) -> Stored<'_, u64> {
-        at_once(Ok(self.lock().purge(most as usize)))
+    fn purge(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        done(Ok(self.lock().purge(limit as usize)))
     }
 }

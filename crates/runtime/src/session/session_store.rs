@@ -1,167 +1,182 @@
-//! What keeps conversations has to be able to do.
+//! What a store of conversations must do.
 
 use std::future::ready;
-use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::model::{Message, estimated_tokens};
 
-/// Keeps conversations. What has expired is not there, whether it was purged or not. All methods fail with 503 if the
-/// store can't be reached, and with 500 for what should not happen; other errors are said.
+/// Stores conversations. An expired conversation does not exist, whether it was purged or not.
 pub trait SessionStore: Send + Sync + 'static {
-    /// Begins a turn of the conversation under `key`: nobody else may until `lease` ends. The latest whole turns that
-    /// fit into `history_tokens` are what it goes on from; `None` if there is no such conversation (yet).
+    /// Begins a turn of the conversation under `key`: takes `lease`, and returns the latest whole turns that fit into
+    /// `history_tokens`. `None` if there is no such conversation (yet). A lease of the same owner is replaced.
     ///
     /// # Errors
-    /// 409 while another holder's lease of it lasts. A lease of the same holder is replaced.
+    /// [`StoreError::Conflict`] while another owner has a lease of it.
     fn begin<'a>(
         &'a self,
         key: &'a SessionKey,
-        lease: &'a Lease,
+        lease: &'a SessionLease,
         history_tokens: u64,
-    ) -> Stored<'a, Option<Conversation>>;
+    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>>;
 
-    /// Has `lease` last for its time from now on, if it is still the one of `key`.
-    fn renew<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, ()>;
+    /// Extends `lease` by its `ttl` from now, if it is still the one of `key`.
+    fn renew<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        lease: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Ends `lease`, if it is still the one of `key`.
-    fn release<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, ()>;
+    fn release<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        lease: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Ends all leases of a holder that goes away.
-    fn release_all<'a>(&'a self, holder: &'a str) -> Stored<'a, ()>;
+    /// Ends all leases of an owner.
+    fn release_all<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Adds a turn to the conversation under `key`, all of it or nothing, and ends its lease.
+    /// Adds a turn to the conversation under `key` and ends its lease, all of it or nothing.
     ///
     /// # Errors
-    /// 409 if the conversation's version is not `turn.version` any more.
-    fn commit<'a>(&'a self, key: &'a SessionKey, turn: Turn) -> Stored<'a, ()>;
+    /// [`StoreError::Conflict`] if the conversation's version is no longer `turn.version`.
+    fn commit<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        turn: Turn,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// What there is to know about the conversation under `key`.
-    fn facts<'a>(&'a self, key: &'a SessionKey) -> Stored<'a, Option<SessionFacts>>;
+    /// The facts about the conversation under `key`.
+    fn facts<'a>(
+        &'a self,
+        key: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>>;
 
-    /// At most `limit` conversations of a subject with an agent, the newest first: those that come after the one that
-    /// began at this moment and has this id.
+    /// Up to `limit` conversations of a subject with an agent, newest first, after the one with this creation time and
+    /// id.
     fn list<'a>(
         &'a self,
         subject: &'a str,
         agent: &'a str,
         after: Option<(SystemTime, &'a str)>,
         limit: u32,
-    ) -> Stored<'a, Vec<SessionFacts>>;
+    ) -> BoxFuture<'a, Result<Vec<SessionFacts>, StoreError>>;
 
-    /// At most `limit` messages of the conversation under `key`, the oldest first, from behind the one numbered
-    /// `after` on; the first one has the number 1. `None` if there is no such conversation.
+    /// Up to `limit` messages of the conversation under `key` with a number greater than `after`, in order. Messages
+    /// are numbered from 1. `None` if there is no such conversation.
     fn messages<'a>(
         &'a self,
         key: &'a SessionKey,
         after: u64,
         limit: u32,
-    ) -> Stored<'a, Option<Vec<PastMessage>>>;
+    ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>>;
 
-    /// Forgets the conversation under `key`, and says whether there was one. `lease` is held meanwhile.
+    /// Deletes the conversation under `key`, holding `lease` meanwhile. Returns whether there was one.
     ///
     /// # Errors
-    /// 409 while another holder's lease of it lasts.
-    fn delete<'a>(&'a self, key: &'a SessionKey, lease: &'a Lease) -> Stored<'a, bool>;
+    /// [`StoreError::Conflict`] while another owner has a lease of it.
+    fn delete<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        lease: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Removes at most `most` conversations that have expired, and says how many it were.
-    fn purge(&self, most: u32) -> Stored<'_, u64>;
+    /// Deletes up to `limit` expired conversations. Returns how many it deleted.
+    fn purge(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Whether the store can be used: asks it something that costs little.
-    fn check(&self) -> Stored<'_, ()> {
+    /// Checks with a cheap query that the store can be used.
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(ready(Ok(())))
     }
 }
 
-/// What a store's method returns.
-pub type Stored<'a, T> = Pin<Box<dyn Future<Output = Result<T, AgentError>> + Send + 'a>>;
-
-/// What a session is found by. The subject is part of it, so that nobody can meet another caller's session.
+/// What identifies a session. The subject is part of it, so that no caller can reach another one's session.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey {
-    /// Whose it is.
+    /// The caller.
     pub subject: String,
-    /// The slug of the agent it is held with.
+    /// The slug of the agent.
     pub agent: String,
-    /// Its id.
+    /// The session's id, unique for a subject and an agent.
     pub id: String,
 }
 
-/// The right to add the next turn. It ends by itself, so that a process that was killed keeps nobody out for long.
+/// The right to add the next turn. It expires by itself, so that a killed process blocks nobody for long.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The process that holds it.
-    pub holder: String,
-    /// The turn it is for.
+pub struct SessionLease {
+    /// The process; unique among all processes that share the store.
+    pub owner: String,
+    /// The turn; unique for each [`SessionStore::begin`].
     pub turn: String,
-    /// How long it lasts without being renewed.
-    pub lasts: Duration,
+    /// How long the lease lasts unless it is renewed.
+    pub ttl: Duration,
 }
 
-/// What a turn goes on from.
+/// The conversation that a turn continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
-    /// How many turns were committed. A conversation that isn't there has the version 0.
+    /// How many turns were committed; 0 stands for a conversation that does not exist.
     pub version: u64,
-    /// The latest messages, the oldest of them first.
+    /// The latest messages, oldest first.
     pub messages: Vec<Message>,
 }
 
-/// What a turn adds.
+/// A turn to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// The version of the conversation it goes on from.
+    /// The version of the conversation that it continues.
     pub version: u64,
-    /// What was said.
+    /// Its messages.
     pub messages: Vec<Message>,
-    /// How much of the conversation is needed for the next turn. A store may forget what is older.
+    /// How many tokens of the conversation the next turn needs. A store may drop what is older.
     pub history_tokens: u64,
-    /// After how long the conversation expires if it doesn't go on.
+    /// How long after this turn the conversation expires.
     pub ttl: Duration,
-    /// The lease that the turn has; none if nobody else can know the conversation's id.
-    pub lease: Option<Lease>,
+    /// The lease of the turn; `None` for a conversation whose id nobody else can know yet.
+    pub lease: Option<SessionLease>,
 }
 
-/// What there is to know about a conversation.
+/// The facts about a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionFacts {
-    /// Its id.
+    /// The session's id.
     pub id: String,
-    /// The slug of the agent it is held with.
+    /// The slug of the agent.
     pub agent: String,
-    /// How many messages are kept.
+    /// How many messages are stored.
     pub messages: u64,
-    /// When its first turn was committed, to the millisecond.
+    /// When the first turn was committed, to the millisecond.
     pub created_at: SystemTime,
-    /// When its last turn was committed.
+    /// When the last turn was committed, to the millisecond.
     pub updated_at: SystemTime,
-    /// When it expires if it doesn't go on.
+    /// When the conversation expires unless another turn is added.
     pub expires_at: SystemTime,
 }
 
-/// A message of the past.
+/// A stored message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastMessage {
-    /// The how manieth it is of its conversation, from 1 on.
+    /// Its position in the conversation, from 1.
     pub number: u64,
-    /// What was said.
+    /// The message.
     pub message: Message,
-    /// When its turn was committed.
+    /// When its turn was committed, to the millisecond.
     pub created_at: SystemTime,
 }
 
-/// What is said to who comes second.
-pub(crate) fn busy() -> AgentError {
-    AgentError::conflict("another request of this session is under way")
+/// The error of a turn that begins while another one runs.
+pub(crate) fn lease_conflict() -> StoreError {
+    StoreError::conflict("another request of this session is under way")
 }
 
-/// What is said to who finds that the session went on without them.
-pub(crate) fn overtaken() -> AgentError {
-    AgentError::conflict("the session has changed since this request began")
+/// The error of a turn whose conversation was continued by another turn.
+pub(crate) fn version_conflict() -> StoreError {
+    StoreError::conflict("the session has changed since this request began")
 }
 
-/// How many of the latest of `messages` make whole turns that fit into `limit` tokens. A turn has two messages.
+/// How many of the latest of `messages` make whole turns of two messages that fit into `limit` tokens.
 pub(crate) fn fitting<'a>(
     messages: impl DoubleEndedIterator<Item = &'a Message>,
     limit: u64,

@@ -110,7 +110,7 @@ pub(crate) async fn drive(
     let released = going
         .runs
         .journal
-        .release(going.id, &going.runs.hold.holder);
+        .release(going.id, &going.runs.lease.owner);
     if let Err(error) = released.await {
         tracing::warn!(run_id = %going.id, %error, "a run can't be given back");
     }
@@ -163,7 +163,7 @@ impl Driven {
             going,
             tasks: JoinSet::new(),
             change,
-            over: run.cancelled.then_some((RunStatus::Cancelled, None)),
+            over: run.cancel_requested.then_some((RunStatus::Cancelled, None)),
         }
     }
 

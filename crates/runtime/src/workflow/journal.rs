@@ -1,141 +1,162 @@
-//! What keeps the runs of workflows has to be able to do.
+//! The journal: what a store of workflow runs must do.
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::error::store_error::StoreError;
 use crate::event::agent_event::Usage;
+use crate::future::BoxFuture;
 use crate::schema::formats::{DateTime, Uuid};
-use crate::session::session_store::Stored;
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport};
 use crate::workflow::workflow_event::WorkflowEvent;
 
-/// Keeps runs, step by step. A run under way is held by one process at a time; the hold ends by itself, so that others
-/// can go on with the runs of a process that was killed. All methods fail with 503 if the journal can't be reached, and
-/// with 500 for what should not happen.
+/// Stores workflow runs, step by step.
+///
+/// One process at a time owns an unfinished run, by a lease. A lease expires by itself, so that other processes resume
+/// the runs of a process that was killed.
 pub trait Journal: Send + Sync + 'static {
-    /// Keeps a new run; `hold` is who goes on with it, if anybody does at once. `key` is what its owner calls the
-    /// request for it: as long as a run of the same workflow and the same owner with that key is kept, there is no
-    /// other one, and it is given instead.
-    fn begin<'a>(
+    /// Stores a new run, leased if `lease` is given. If the same subject already has a run of this workflow under
+    /// `idempotency_key`, nothing is stored and that run is returned instead.
+    fn create<'a>(
         &'a self,
         run: &'a JournaledRun,
-        hold: Option<&'a Hold>,
-        key: Option<&'a str>,
-    ) -> Stored<'a, Option<JournaledRun>>;
+        lease: Option<&'a RunLease>,
+        idempotency_key: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>>;
 
-    /// Takes at most `most` runs of `workflow` that are not over and that nobody holds, the oldest first.
-    fn claim<'a>(
+    /// Leases up to `limit` unfinished runs of `workflow` that nobody has leased, oldest first: runs that wait, and
+    /// runs whose process is gone.
+    fn claim_unowned<'a>(
         &'a self,
         workflow: &'a str,
-        hold: &'a Hold,
-        most: u32,
-    ) -> Stored<'a, Vec<JournaledRun>>;
+        lease: &'a RunLease,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<JournaledRun>, StoreError>>;
 
-    /// Takes this run, if it is not over and nobody holds it.
-    fn take<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Take>;
+    /// Leases this run, if it is unfinished and nobody has leased it.
+    fn claim<'a>(
+        &'a self,
+        run: Uuid,
+        lease: &'a RunLease,
+    ) -> BoxFuture<'a, Result<ClaimOutcome, StoreError>>;
 
-    /// Holds a run for longer, and says whether it is to be cancelled; `None` if it is not held any more.
-    fn renew<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Option<bool>>;
+    /// Extends the lease by its `ttl` from now. Returns whether a cancellation was requested, or `None` if the owner
+    /// has lost the lease.
+    fn renew<'a>(
+        &'a self,
+        run: Uuid,
+        lease: &'a RunLease,
+    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>>;
 
-    /// Gives a run back, if `holder` holds it, so that somebody can go on with it at once.
-    fn release<'a>(&'a self, run: Uuid, holder: &'a str) -> Stored<'a, ()>;
+    /// Ends the lease of `owner`, so that any process can claim the run at once. Does nothing if `owner` has none.
+    fn release<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Writes down what has happened in a run: all of it or nothing.
+    /// Writes a change, all of it or nothing.
     ///
-    /// Says `false`, and writes nothing, if `change.holder` does not hold the run, if it is over, or if one of the
-    /// steps was over before: whoever asks has been overtaken.
-    fn write<'a>(&'a self, change: &'a Change) -> Stored<'a, bool>;
+    /// Returns `false` and writes nothing if `change.owner` has no lease of the run, the run is finished, or one of the
+    /// steps had already ended: another process has taken over.
+    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// The run with this id, if it is this subject's.
-    fn run<'a>(&'a self, run: Uuid, subject: &'a str) -> Stored<'a, Option<JournaledRun>>;
+    /// The run with this id, if it belongs to `subject`.
+    fn run<'a>(
+        &'a self,
+        run: Uuid,
+        subject: &'a str,
+    ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>>;
 
-    /// At most `limit` events of a run with their numbers, from behind the one numbered `after` on; the first one has
-    /// the number 1.
-    fn events(&self, run: Uuid, after: u64, limit: u32) -> Stored<'_, Vec<(u64, WorkflowEvent)>>;
+    /// Up to `limit` events of a run with a number greater than `after`, in order. Events are numbered from 1 without
+    /// gaps.
+    fn events(
+        &self,
+        run: Uuid,
+        after: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<(u64, WorkflowEvent)>, StoreError>>;
 
-    /// Has a run be cancelled by who holds it, or by who takes it next. Says whether it is not over.
-    fn cancel(&self, run: Uuid) -> Stored<'_, bool>;
+    /// Asks the owner of a run, or its next one, to cancel it. Returns whether the run is unfinished.
+    fn request_cancel(&self, run: Uuid) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Removes at most `most` runs that have expired, and says how many it were.
-    fn purge_runs(&self, most: u32) -> Stored<'_, u64>;
+    /// Deletes up to `limit` expired runs. Returns how many it deleted.
+    fn purge_runs(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
-/// Who goes on with a run, and for how long without being renewed.
+/// The right of one process to execute a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// The process.
-    pub holder: String,
-    /// How long it lasts from now on.
-    pub lasts: Duration,
+pub struct RunLease {
+    /// The process; unique among all processes that share the journal.
+    pub owner: String,
+    /// How long the lease lasts unless it is renewed.
+    pub ttl: Duration,
 }
 
-/// What came of taking a run.
+/// The result of [`Journal::claim`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Take {
-    /// Who asked for it holds it now.
-    Taken(Box<JournaledRun>),
-    /// Somebody holds it: until then, if they don't renew that.
-    Held(SystemTime),
-    /// It is over.
-    Over,
+pub enum ClaimOutcome {
+    /// The caller has the lease now.
+    Claimed(Box<JournaledRun>),
+    /// A process has it until this moment, or longer if it renews it.
+    LeasedUntil(SystemTime),
+    /// The run is finished.
+    Finished,
     /// There is no such run.
-    Missing,
+    NotFound,
 }
 
-/// A run as it is kept.
+/// A run as the journal stores it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JournaledRun {
-    /// Its id.
+    /// The run's id.
     pub id: Uuid,
     /// The workflow's name.
     pub workflow: String,
-    /// Whose it is.
+    /// The subject that started the run; nobody else can see it.
     pub subject: String,
-    /// What its owner may be.
+    /// The subject's roles when it started the run. Steps run with them.
     pub roles: Vec<String>,
-    /// What it was given.
+    /// The input, valid under the workflow's input schema.
     pub input: Value,
-    /// How it stands.
+    /// The status.
     pub status: RunStatus,
-    /// Why it did not complete.
+    /// Why the run did not complete, or what it completed without.
     pub error: Option<String>,
-    /// When it was asked for, to the millisecond.
+    /// When the run was started, to the millisecond.
     pub created_at: SystemTime,
-    /// When it was over.
+    /// When the run finished, to the millisecond.
     pub ended_at: Option<SystemTime>,
-    /// Whether it is to be cancelled.
-    pub cancelled: bool,
-    /// The steps that have begun or will not any more, in any order.
+    /// Whether the owner has to cancel the run.
+    pub cancel_requested: bool,
+    /// The steps that are no longer pending, in any order.
     pub steps: Vec<StepReport>,
 }
 
-/// What has happened in a run.
+/// A change of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The run.
+    /// The run's id.
     pub run: Uuid,
-    /// Who has to hold it.
-    pub holder: String,
-    /// The steps that have changed.
+    /// Who must have the lease.
+    pub owner: String,
+    /// The new reports of the steps that changed.
     pub steps: Vec<StepReport>,
-    /// What is told of it, in order.
+    /// The events to append, in order.
     pub events: Vec<WorkflowEvent>,
-    /// How the run stands then.
+    /// The run's new status.
     pub status: RunStatus,
-    /// Why it did not complete.
+    /// The run's new error.
     pub error: Option<String>,
-    /// If it is over: when, and when it may be forgotten.
+    /// For a run that finishes: when, and when it expires.
     pub ended: Option<(SystemTime, SystemTime)>,
 }
 
 impl JournaledRun {
-    /// What is told of the run, with its steps in the order of `steps`, which says how each stands that is not kept.
-    pub(crate) fn report(self, steps: impl IntoIterator<Item = StepReport>) -> RunReport {
-        let kept = self.steps;
-        let steps = steps.into_iter().map(|pending| {
-            let kept = kept.iter().find(|kept| kept.step == pending.step);
-            kept.cloned().unwrap_or(pending)
+    /// The report of the run. `pending` are the reports of all steps in the workflow's order; those that the journal
+    /// has take their place.
+    pub(crate) fn report(self, pending: impl IntoIterator<Item = StepReport>) -> RunReport {
+        let journaled = self.steps;
+        let steps = pending.into_iter().map(|pending| {
+            let found = journaled.iter().find(|step| step.step == pending.step);
+            found.cloned().unwrap_or(pending)
         });
         let steps = steps.collect::<Vec<_>>();
         let usage = steps.iter().map(|step| step.usage);

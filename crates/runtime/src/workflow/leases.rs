@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::auth::claims::Caller;
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
 use crate::schema::formats::Uuid;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::workflow::executor::{Left, deadline, drive};
-use crate::workflow::journal::{JournaledRun, Take};
+use crate::workflow::journal::{ClaimOutcome, JournaledRun};
 use crate::workflow::queue::{Delivery, Settlement};
 use crate::workflow::run_handle::Going;
 use crate::workflow::workflow_service::{Active, Runs};
 
 /// Holds the runs under way for longer.
-pub(crate) async fn renew(runs: &Runs) -> Result<(), AgentError> {
+pub(crate) async fn renew(runs: &Runs) -> Result<(), StoreError> {
     let ids = runs.active().keys().copied().collect::<Vec<_>>();
     for id in ids {
         renew_one(runs, id).await?;
@@ -26,9 +26,9 @@ pub(crate) async fn renew(runs: &Runs) -> Result<(), AgentError> {
 }
 
 /// Holds a run for longer if it is under way here, and has it be cancelled if it is to be.
-pub(crate) async fn renew_one(runs: &Runs, id: Uuid) -> Result<(), AgentError> {
+pub(crate) async fn renew_one(runs: &Runs, id: Uuid) -> Result<(), StoreError> {
     // Where it is not held any more, its driver finds out with its next change.
-    let Some(is_cancelled) = runs.journal.renew(id, &runs.hold).await? else {
+    let Some(is_cancelled) = runs.journal.renew(id, &runs.lease).await? else {
         return Ok(());
     };
     let delivery = runs.active().get(&id).and_then(|active| {
@@ -45,7 +45,7 @@ pub(crate) async fn renew_one(runs: &Runs, id: Uuid) -> Result<(), AgentError> {
 }
 
 /// Takes runs that nobody holds, as many as may be under way: of each workflow in turn, the oldest first.
-pub(crate) async fn claim(runs: &Arc<Runs>) -> Result<(), AgentError> {
+pub(crate) async fn claim(runs: &Arc<Runs>) -> Result<(), StoreError> {
     // What comes from now on has this be asked again.
     runs.queued.store(false, Ordering::Release);
     let mut specs = runs.specs.values().collect::<VecDeque<_>>();
@@ -58,7 +58,10 @@ pub(crate) async fn claim(runs: &Arc<Runs>) -> Result<(), AgentError> {
             runs.queued.store(waits, Ordering::Release);
             return Ok(());
         };
-        let claimed = runs.journal.claim(spec.name, &runs.hold, 1).await?;
+        let claimed = runs
+            .journal
+            .claim_unowned(spec.name, &runs.lease, 1)
+            .await?;
         if let Some(run) = claimed.into_iter().next() {
             go_on(runs, run, spec, Some(slot), None);
             specs.push_back(spec);
@@ -68,12 +71,12 @@ pub(crate) async fn claim(runs: &Arc<Runs>) -> Result<(), AgentError> {
 }
 
 /// Has a run be cancelled; says whether it was not over. One that nobody is at work on ends without waiting for its turn.
-pub(crate) async fn call_off(runs: &Arc<Runs>, id: Uuid) -> Result<bool, AgentError> {
+pub(crate) async fn call_off(runs: &Arc<Runs>, id: Uuid) -> Result<bool, StoreError> {
     let was_open = runs.cancel(id).await?;
-    if was_open && let Take::Taken(run) = runs.journal.take(id, &runs.hold).await? {
+    if was_open && let ClaimOutcome::Claimed(run) = runs.journal.claim(id, &runs.lease).await? {
         match runs.spec(&run.workflow) {
             Some(spec) => go_on(runs, *run, spec, None, None),
-            None => runs.journal.release(id, &runs.hold.holder).await?,
+            None => runs.journal.release(id, &runs.lease.owner).await?,
         }
     }
     Ok(was_open)

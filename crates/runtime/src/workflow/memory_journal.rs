@@ -1,61 +1,68 @@
-//! Runs kept in memory: gone with the process.
+//! A journal in memory: its runs end with the process.
 
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::schema::formats::Uuid;
-use crate::session::session_store::Stored;
-use crate::workflow::journal::{Change, Hold, Journal, JournaledRun, Take};
+use crate::workflow::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
 use crate::workflow::workflow_event::WorkflowEvent;
 
-/// How many runs are kept at most.
-const MOST_RUNS: usize = 10_000;
+/// How many runs are stored at most, unfinished ones aside.
+const MAX_RUNS: usize = 10_000;
 
-/// A [`Journal`] in memory. With 10,000 runs in it, a new one takes the place of the one that was over first, if any is.
+/// A [`Journal`] in memory. When it has 10,000 runs, a new one replaces the one that finished first, if any has.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
-    kept: Mutex<BTreeMap<Uuid, Kept>>,
+    runs: Mutex<BTreeMap<Uuid, Entry>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Entry {
     run: JournaledRun,
-    key: Option<String>,
+    idempotency_key: Option<String>,
     events: Vec<WorkflowEvent>,
-    held: Option<(String, SystemTime)>,
+    /// The owner, and when its lease expires.
+    lease: Option<(String, SystemTime)>,
     expires_at: Option<SystemTime>,
 }
 
-impl Kept {
-    fn is_held_by(&self, holder: &str) -> bool {
-        self.held.as_ref().is_some_and(|(held, _)| held == holder)
+impl Entry {
+    fn is_owned_by(&self, owner: &str) -> bool {
+        self.lease.as_ref().is_some_and(|(other, _)| other == owner)
     }
 
-    fn is_free(&self) -> bool {
-        let held = self.held.as_ref();
-        !self.run.status.is_over() && held.is_none_or(|(_, until)| *until <= SystemTime::now())
+    fn is_claimable(&self) -> bool {
+        let lease = self.lease.as_ref();
+        !self.run.status.is_over()
+            && lease.is_none_or(|(_, expires_at)| *expires_at <= SystemTime::now())
+    }
+
+    fn claim(&mut self, lease: &RunLease) -> JournaledRun {
+        self.lease = Some(expiring(lease));
+        self.run.clone()
     }
 
     fn write(&mut self, change: &Change) -> bool {
-        let known = |step: &str| self.run.steps.iter().find(|known| known.step == step);
-        let is_over = |step: &str| known(step).is_some_and(|known| known.status.is_over());
+        let steps = &self.run.steps;
+        let has_ended = |id: &str| {
+            let step = steps.iter().find(|step| step.step == id);
+            step.is_some_and(|step| step.status.is_over())
+        };
         if self.run.status.is_over()
-            || !self.is_held_by(&change.holder)
-            || change.steps.iter().any(|step| is_over(&step.step))
+            || !self.is_owned_by(&change.owner)
+            || change.steps.iter().any(|step| has_ended(&step.step))
         {
             return false;
         }
-        for step in &change.steps {
-            match self
-                .run
-                .steps
-                .iter_mut()
-                .find(|known| known.step == step.step)
-            {
-                Some(known) => known.clone_from(step),
-                None => self.run.steps.push(step.clone()),
+        let steps = &mut self.run.steps;
+        for changed in &change.steps {
+            match steps.iter_mut().find(|step| step.step == changed.step) {
+                Some(step) => step.clone_from(changed),
+                None => steps.push(changed.clone()),
             }
         }
         self.events.extend(change.events.iter().cloned());
@@ -64,159 +71,170 @@ impl Kept {
         if let Some((ended_at, expires_at)) = change.ended {
             self.run.ended_at = Some(ended_at);
             self.expires_at = Some(expires_at);
-            self.held = None;
+            self.lease = None;
         }
         true
     }
 }
 
 impl MemoryJournal {
-    fn kept(&self) -> MutexGuard<'_, BTreeMap<Uuid, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<Uuid, Entry>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn make_room(kept: &mut BTreeMap<Uuid, Kept>) {
-    if kept.len() < MOST_RUNS {
+fn make_room(runs: &mut BTreeMap<Uuid, Entry>) {
+    if runs.len() < MAX_RUNS {
         return;
     }
-    let over = kept.values().filter(|kept| kept.run.ended_at.is_some());
-    if let Some(id) = over
-        .min_by_key(|kept| kept.run.ended_at)
-        .map(|kept| kept.run.id)
-    {
-        kept.remove(&id);
+    let finished = runs.values().filter(|entry| entry.run.ended_at.is_some());
+    let first = finished.min_by_key(|entry| entry.run.ended_at);
+    if let Some(id) = first.map(|entry| entry.run.id) {
+        runs.remove(&id);
     }
 }
 
-fn until(hold: &Hold) -> (String, SystemTime) {
-    (hold.holder.clone(), SystemTime::now() + hold.lasts)
+fn expiring(lease: &RunLease) -> (String, SystemTime) {
+    (lease.owner.clone(), SystemTime::now() + lease.ttl)
+}
+
+fn done<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, StoreError>> {
+    Box::pin(ready(Ok(value)))
 }
 
 impl Journal for MemoryJournal {
-    fn begin<'a>(
+    fn create<'a>(
         &'a self,
         run: &'a JournaledRun,
-        hold: Option<&'a Hold>,
-        key: Option<&'a str>,
-    ) -> Stored<'a, Option<JournaledRun>> {
-        let mut kept = self.kept();
-        let is_same = |kept: &&Kept| {
-            key.is_some()
-                && kept.key.as_deref() == key
-                && kept.run.subject == run.subject
-                && kept.run.workflow == run.workflow
+        lease: Option<&'a RunLease>,
+        idempotency_key: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>> {
+        let mut runs = self.runs();
+        let has_key = |entry: &&Entry| {
+            idempotency_key.is_some()
+                && entry.idempotency_key.as_deref() == idempotency_key
+                && entry.run.subject == run.subject
+                && entry.run.workflow == run.workflow
         };
-        if let Some(earlier) = kept.values().find(is_same) {
-            return Box::pin(ready(Ok(Some(earlier.run.clone()))));
+        if let Some(earlier) = runs.values().find(has_key) {
+            return done(Some(earlier.run.clone()));
         }
-        make_room(&mut kept);
-        let begun = Kept {
+        make_room(&mut runs);
+        let entry = Entry {
             run: run.clone(),
-            key: key.map(str::to_owned),
+            idempotency_key: idempotency_key.map(str::to_owned),
             events: Vec::new(),
-            held: hold.map(until),
+            lease: lease.map(expiring),
             expires_at: None,
         };
-        kept.insert(run.id, begun);
-        Box::pin(ready(Ok(None)))
+        runs.insert(run.id, entry);
+        done(None)
+    }
+
+    fn claim_unowned<'a>(
+        &'a self,
+        workflow: &'a str,
+        lease: &'a RunLease,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<JournaledRun>, StoreError>> {
+        let mut runs = self.runs();
+        // Ids are UUIDs of version 7, whose order is that of time.
+        let claimable = runs
+            .values_mut()
+            .filter(|entry| entry.run.workflow == workflow && entry.is_claimable());
+        let claimed = claimable.take(limit as usize);
+        done(claimed.map(|entry| entry.claim(lease)).collect())
     }
 
     fn claim<'a>(
         &'a self,
-        workflow: &'a str,
-        hold: &'a Hold,
-        most: u32,
-    ) -> Stored<'a, Vec<JournaledRun>> {
-        let mut kept = self.kept();
-        // The ids are in the order of time.
-        let free = kept
-            .values_mut()
-            .filter(|kept| kept.run.workflow == workflow && kept.is_free());
-        let claimed = free.take(most as usize).map(|kept| {
-            kept.held = Some(until(hold));
-            kept.run.clone()
-        });
-        Box::pin(ready(Ok(claimed.collect())))
-    }
-
-    fn take<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Take> {
-        let mut kept = self.kept();
-        let take = match kept.get_mut(&run) {
-            None => Take::Missing,
-            Some(kept) if kept.run.status.is_over() => Take::Over,
-            Some(kept) => match kept.held.as_ref().filter(|_| !kept.is_free()) {
-                Some((_, until)) => Take::Held(*until),
-                None => {
-                    kept.held = Some(until(hold));
-                    Take::Taken(Box::new(kept.run.clone()))
-                }
+        run: Uuid,
+        lease: &'a RunLease,
+    ) -> BoxFuture<'a, Result<ClaimOutcome, StoreError>> {
+        let mut runs = self.runs();
+        done(match runs.get_mut(&run) {
+            None => ClaimOutcome::NotFound,
+            Some(entry) if entry.run.status.is_over() => ClaimOutcome::Finished,
+            Some(entry) => match &entry.lease {
+                Some((_, until)) if !entry.is_claimable() => ClaimOutcome::LeasedUntil(*until),
+                _ => ClaimOutcome::Claimed(Box::new(entry.claim(lease))),
             },
-        };
-        Box::pin(ready(Ok(take)))
+        })
     }
 
-    fn renew<'a>(&'a self, run: Uuid, hold: &'a Hold) -> Stored<'a, Option<bool>> {
-        let mut kept = self.kept();
-        let held = kept
+    fn renew<'a>(
+        &'a self,
+        run: Uuid,
+        lease: &'a RunLease,
+    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>> {
+        let mut runs = self.runs();
+        let owned = runs
             .get_mut(&run)
-            .filter(|kept| kept.is_held_by(&hold.holder));
-        let cancelled = held.map(|kept| {
-            kept.held = Some(until(hold));
-            kept.run.cancelled
-        });
-        Box::pin(ready(Ok(cancelled)))
+            .filter(|entry| entry.is_owned_by(&lease.owner));
+        done(owned.map(|entry| entry.claim(lease).cancel_requested))
     }
 
-    fn release<'a>(&'a self, run: Uuid, holder: &'a str) -> Stored<'a, ()> {
-        let mut kept = self.kept();
-        if let Some(kept) = kept.get_mut(&run).filter(|kept| kept.is_held_by(holder)) {
-            kept.held = None;
+    fn release<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        let mut runs = self.runs();
+        if let Some(entry) = runs.get_mut(&run).filter(|entry| entry.is_owned_by(owner)) {
+            entry.lease = None;
         }
-        Box::pin(ready(Ok(())))
+        done(())
     }
 
-    fn write<'a>(&'a self, change: &'a Change) -> Stored<'a, bool> {
-        let mut kept = self.kept();
-        let written = kept
-            .get_mut(&change.run)
-            .is_some_and(|kept| kept.write(change));
-        Box::pin(ready(Ok(written)))
+    fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let mut runs = self.runs();
+        let entry = runs.get_mut(&change.run);
+        done(entry.is_some_and(|entry| entry.write(change)))
     }
 
-    fn run<'a>(&'a self, run: Uuid, subject: &'a str) -> Stored<'a, Option<JournaledRun>> {
-        let kept = self.kept();
-        let found = kept.get(&run).filter(|kept| kept.run.subject == subject);
-        Box::pin(ready(Ok(found.map(|kept| kept.run.clone()))))
+    fn run<'a>(
+        &'a self,
+        run: Uuid,
+        subject: &'a str,
+    ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>> {
+        let runs = self.runs();
+        let found = runs.get(&run).filter(|entry| entry.run.subject == subject);
+        done(found.map(|entry| entry.run.clone()))
     }
 
-    fn events(&self, run: Uuid, after: u64, limit: u32) -> Stored<'_, Vec<(u64, WorkflowEvent)>> {
-        let kept = self.kept();
-        let events = kept.get(&run).map_or(&[] as &[_], |kept| &kept.events);
+    fn events(
+        &self,
+        run: Uuid,
+        after: u64,
+        limit: u32,
+    ) -> BoxFuture<'_, Result<Vec<(u64, WorkflowEvent)>, StoreError>> {
+        let runs = self.runs();
+        let events = runs.get(&run).map_or(&[] as &[_], |entry| &entry.events);
         let skipped = usize::try_from(after).unwrap_or(usize::MAX);
         let numbered = (1..).zip(events).skip(skipped).take(limit as usize);
-        let events = numbered.map(|(number, event)| (number, event.clone()));
-        Box::pin(ready(Ok(events.collect())))
+        done(
+            numbered
+                .map(|(number, event)| (number, event.clone()))
+                .collect(),
+        )
     }
 
-    fn cancel(&self, run: Uuid) -> Stored<'_, bool> {
-        let mut kept = self.kept();
-        let open = kept.get_mut(&run).filter(|kept| !kept.run.status.is_over());
-        let found = open.map(|kept| kept.run.cancelled = true).is_some();
-        Box::pin(ready(Ok(found)))
+    fn request_cancel(&self, run: Uuid) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let mut runs = self.runs();
+        let unfinished = runs
+            .get_mut(&run)
+            .filter(|entry| !entry.run.status.is_over());
+        let requested = unfinished.map(|entry| entry.run.cancel_requested = true);
+        done(requested.is_some())
     }
 
-    fn purge_runs(&self, most: u32) -> Stored<'_, u64> {
-        let mut kept = self.kept();
+    fn purge_runs(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let mut runs = self.runs();
         let now = SystemTime::now();
-        let over = kept
+        let expired = runs
             .values()
-            .filter(|kept| kept.expires_at.is_some_and(|expires_at| expires_at <= now));
-        let over = over.map(|kept| kept.run.id).take(most as usize);
-        let over = over.collect::<Vec<_>>();
-        for id in &over {
-            kept.remove(id);
+            .filter(|entry| entry.expires_at.is_some_and(|expires_at| expires_at <= now));
+        let expired = expired.map(|entry| entry.run.id).take(limit as usize);
+        let expired = expired.collect::<Vec<_>>();
+        for id in &expired {
+            runs.remove(id);
         }
-        Box::pin(ready(Ok(over.len() as u64)))
+        done(expired.len() as u64)
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
 use crate::schema::formats::Uuid;
 use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
@@ -70,7 +70,7 @@ impl Going {
 
     /// Writes `change` down, behind what could not be told before, and tells and counts what happened. Says whether this
     /// process still holds the run.
-    async fn write(&self, change: &mut Change) -> Result<bool, AgentError> {
+    async fn write(&self, change: &mut Change) -> Result<bool, StoreError> {
         let earlier = std::mem::take(&mut *self.untold());
         change.events.splice(..0, earlier);
         let is_held = self.runs.journal.write(change).await?;
@@ -142,7 +142,7 @@ impl Going {
     pub(crate) fn change(&self) -> Change {
         Change {
             run: self.id,
-            holder: self.runs.hold.holder.clone(),
+            owner: self.runs.lease.owner.clone(),
             steps: Vec::new(),
             events: Vec::new(),
             status: RunStatus::Running,

@@ -53,12 +53,12 @@ pub(crate) async fn begin(
             error: None,
             created_at: now(),
             ended_at: None,
-            cancelled: false,
+            cancel_requested: false,
             steps: Vec::new(),
         };
         let key = key.as_deref();
         if let Some(queue) = runs.queue.clone() {
-            if let Some(earlier) = runs.journal.begin(&run, None, key).await? {
+            if let Some(earlier) = runs.journal.create(&run, None, key).await? {
                 return Ok(earlier);
             }
             // Whoever asked for the run need not wait until somebody is given it.
@@ -70,8 +70,8 @@ pub(crate) async fn begin(
             true => None,
             false => Arc::clone(&runs.slots).try_acquire_owned().ok(),
         };
-        let hold = slot.is_some().then_some(&runs.hold);
-        if let Some(earlier) = runs.journal.begin(&run, hold, key).await? {
+        let hold = slot.is_some().then_some(&runs.lease);
+        if let Some(earlier) = runs.journal.create(&run, hold, key).await? {
             return Ok(earlier);
         }
         match slot {
@@ -130,7 +130,7 @@ async fn keep(runs: Weak<Runs>) {
     loop {
         let Some(runs) = runs.upgrade() else { return };
         if due <= Instant::now() {
-            due = Instant::now() + runs.hold.lasts / 3;
+            due = Instant::now() + runs.lease.ttl / 3;
             if let Err(error) = renew(&runs).await {
                 tracing::warn!(%error, "the runs under way can't be held");
             }

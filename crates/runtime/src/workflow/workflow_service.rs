@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
 use crate::run::bound_service::{Mounted, Service};
 use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
@@ -15,7 +15,7 @@ use crate::spec::agent_spec::AgentSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 use crate::telemetry::metrics::Metrics;
-use crate::workflow::journal::{Hold, Journal};
+use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
 use crate::workflow::run_report::{RunReport, StepReport};
 
@@ -58,7 +58,7 @@ pub(crate) struct Runs {
     /// The runs about which other processes have something new to say.
     pub(crate) elsewhere: broadcast::Sender<Uuid>,
     /// This process, to the journal.
-    pub(crate) hold: Hold,
+    pub(crate) lease: RunLease,
     /// For how long a run is kept that is over.
     pub(crate) keep: Duration,
     /// How many runs may begin here at this moment.
@@ -149,7 +149,7 @@ impl Runs {
         &self,
         run: Uuid,
         subject: &str,
-    ) -> Result<Option<RunReport>, AgentError> {
+    ) -> Result<Option<RunReport>, StoreError> {
         let found = self.journal.run(run, subject).await?;
         Ok(found.map(|run| {
             match self.spec(&run.workflow).map(|spec| spec.steps) {
@@ -164,8 +164,8 @@ impl Runs {
     }
 
     /// Has a run be cancelled that is the caller's.
-    pub(crate) async fn cancel(&self, run: Uuid) -> Result<bool, AgentError> {
-        let found = self.journal.cancel(run).await?;
+    pub(crate) async fn cancel(&self, run: Uuid) -> Result<bool, StoreError> {
+        let found = self.journal.request_cancel(run).await?;
         let here = self.active().get(&run).map(|active| {
             active.cancel.send_replace(true);
         });

@@ -15,7 +15,7 @@ use crate::run::resources::Resources;
 use crate::schema::new_uuid_v4;
 use crate::schema::validate::{Validate, check as check_input};
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::journal::{Hold, Journal};
+use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
 use crate::workflow::run_report::RunReport;
 use crate::workflow::run_start::{begin, ended};
@@ -108,9 +108,9 @@ pub(crate) fn runs(
         journal,
         queue,
         elsewhere: broadcast::Sender::new(NEWS),
-        hold: Hold {
-            holder: new_uuid_v4().to_string(),
-            lasts: limits.lease,
+        lease: RunLease {
+            owner: new_uuid_v4().to_string(),
+            ttl: limits.lease,
         },
         keep: limits.keep,
         slots: Arc::new(Semaphore::new(most as usize)),

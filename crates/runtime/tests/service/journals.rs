@@ -6,7 +6,8 @@ use agentgen_runtime::Settings;
 use agentgen_runtime::event::Usage;
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::workflow::{
-    Change, Hold, Journal, JournaledRun, RunStatus, StepReport, StepStatus, Take, WorkflowEvent,
+    Change, ClaimOutcome, Journal, JournaledRun, RunLease, RunStatus, StepReport, StepStatus,
+    WorkflowEvent,
 };
 use serde_json::{Value, json};
 
@@ -28,15 +29,15 @@ pub fn run_of(workflow: &str, subject: &str) -> JournaledRun {
         error: None,
         created_at: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
         ended_at: None,
-        cancelled: false,
+        cancel_requested: false,
         steps: Vec::new(),
     }
 }
 
-fn hold(holder: &str, lasts: Duration) -> Hold {
-    Hold {
-        holder: holder.to_owned(),
-        lasts,
+fn lease(owner: &str, ttl: Duration) -> RunLease {
+    RunLease {
+        owner: owner.to_owned(),
+        ttl,
     }
 }
 
@@ -58,10 +59,10 @@ fn step(status: StepStatus, output: &str) -> StepReport {
     }
 }
 
-fn change(run: &JournaledRun, holder: &str, step: StepReport) -> Change {
+fn change(run: &JournaledRun, owner: &str, step: StepReport) -> Change {
     Change {
         run: run.id,
-        holder: holder.to_owned(),
+        owner: owner.to_owned(),
         events: vec![WorkflowEvent::StepFinished {
             report: step.clone(),
         }],
@@ -80,8 +81,8 @@ async fn written(journal: &dyn Journal, change: &Change) -> bool {
     journal.write(change).await.unwrap()
 }
 
-async fn claimed(journal: &dyn Journal, hold: &Hold) -> Vec<Uuid> {
-    let claimed = journal.claim("play", hold, 10).await.unwrap();
+async fn claimed(journal: &dyn Journal, lease: &RunLease) -> Vec<Uuid> {
+    let claimed = journal.claim_unowned("play", lease, 10).await.unwrap();
     claimed.iter().map(|run| run.id).collect()
 }
 
@@ -90,9 +91,9 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
     on_each(async |fresh| {
         let store = fresh.open().await;
         let journal = &*store.journal();
-        let (ann, bob) = (hold("ann", SHORT), hold("bob", LONG));
+        let (ann, bob) = (lease("ann", SHORT), lease("bob", LONG));
         let run = run();
-        journal.begin(&run, Some(&ann), None).await.unwrap();
+        journal.create(&run, Some(&ann), None).await.unwrap();
         assert_eq!(
             journal.run(run.id, &run.subject).await.unwrap(),
             Some(run.clone())
@@ -106,7 +107,7 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
         // The hold ends by itself; who had it has been overtaken then.
         tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
         assert_eq!(claimed(journal, &bob).await, [run.id]);
-        assert_eq!(claimed(journal, &hold("cat", LONG)).await, []);
+        assert_eq!(claimed(journal, &lease("cat", LONG)).await, []);
         assert_eq!(journal.renew(run.id, &ann).await.unwrap(), None);
         let late = change(&run, "ann", step(StepStatus::Succeeded, "late"));
         assert!(!written(journal, &late).await);
@@ -124,9 +125,9 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
 
         // Given back, it is anybody's.
         journal.release(run.id, "ann").await.unwrap();
-        assert_eq!(claimed(journal, &hold("cat", LONG)).await, []);
+        assert_eq!(claimed(journal, &lease("cat", LONG)).await, []);
         journal.release(run.id, "bob").await.unwrap();
-        assert_eq!(claimed(journal, &hold("cat", LONG)).await, [run.id]);
+        assert_eq!(claimed(journal, &lease("cat", LONG)).await, [run.id]);
     })
     .await;
 }
@@ -136,24 +137,30 @@ async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
     on_each(async |fresh| {
         let store = fresh.open().await;
         let journal = &*store.journal();
-        let (ann, bob) = (hold("ann", SHORT), hold("bob", LONG));
+        let (ann, bob) = (lease("ann", SHORT), lease("bob", LONG));
         let (run, other) = (run(), self::run());
         for run in [&run, &other] {
-            journal.begin(run, None, None).await.unwrap();
+            journal.create(run, None, None).await.unwrap();
         }
-        let take = async |run: &JournaledRun, hold| journal.take(run.id, hold).await.unwrap();
-        assert_eq!(take(&run, &ann).await, Take::Taken(Box::new(run.clone())));
+        let claim = async |run: &JournaledRun, lease| journal.claim(run.id, lease).await.unwrap();
+        assert_eq!(
+            claim(&run, &ann).await,
+            ClaimOutcome::Claimed(Box::new(run.clone()))
+        );
         let before = SystemTime::now();
-        let Take::Held(until) = take(&run, &bob).await else {
+        let ClaimOutcome::LeasedUntil(until) = claim(&run, &bob).await else {
             panic!("it is held");
         };
         assert!(until > before && until <= before + SHORT, "{until:?}");
-        assert!(matches!(take(&run, &ann).await, Take::Held(_)));
+        assert!(matches!(
+            claim(&run, &ann).await,
+            ClaimOutcome::LeasedUntil(_)
+        ));
 
         // The other one is free all the while, and this one is when the hold has ended.
         assert_eq!(
-            take(&other, &bob).await,
-            Take::Taken(Box::new(other.clone()))
+            claim(&other, &bob).await,
+            ClaimOutcome::Claimed(Box::new(other.clone()))
         );
         assert!(
             written(
@@ -163,7 +170,7 @@ async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
             .await
         );
         tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
-        let Take::Taken(taken) = take(&run, &bob).await else {
+        let ClaimOutcome::Claimed(taken) = claim(&run, &bob).await else {
             panic!("nobody holds it");
         };
         assert_eq!(taken.steps, [step(StepStatus::Succeeded, "a")]);
@@ -171,7 +178,7 @@ async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
 
         // What is given back can be taken at once, and what is over can't any more.
         journal.release(run.id, "bob").await.unwrap();
-        assert!(matches!(take(&run, &ann).await, Take::Taken(_)));
+        assert!(matches!(claim(&run, &ann).await, ClaimOutcome::Claimed(_)));
         let now = SystemTime::now();
         let end = Change {
             status: RunStatus::Completed,
@@ -180,13 +187,13 @@ async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
             ..change(&run, "ann", step(StepStatus::Failed, ""))
         };
         assert!(written(journal, &end).await);
-        assert_eq!(take(&run, &bob).await, Take::Over);
+        assert_eq!(claim(&run, &bob).await, ClaimOutcome::Finished);
         assert_eq!(
             journal
-                .take(Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()), &bob)
+                .claim(Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()), &bob)
                 .await
                 .unwrap(),
-            Take::Missing
+            ClaimOutcome::NotFound
         );
     })
     .await;
@@ -197,15 +204,15 @@ async fn a_request_for_a_run_begins_one_run() {
     on_each(async |fresh| {
         let store = fresh.open().await;
         let journal = store.journal();
-        let ann = hold("ann", LONG);
+        let ann = lease("ann", LONG);
         let first = run();
-        let begin = async |run: &JournaledRun, key| journal.begin(run, Some(&ann), key).await;
-        assert_eq!(begin(&first, Some("k%1")).await.unwrap(), None);
+        let create = async |run: &JournaledRun, key| journal.create(run, Some(&ann), key).await;
+        assert_eq!(create(&first, Some("k%1")).await.unwrap(), None);
         let done = change(&first, "ann", step(StepStatus::Succeeded, "a"));
         assert!(written(&*journal, &done).await);
         // It is given as it stands, and what was to be begun is not there.
         let again = run();
-        let earlier = begin(&again, Some("k%1")).await.unwrap().unwrap();
+        let earlier = create(&again, Some("k%1")).await.unwrap().unwrap();
         assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Running));
         assert_eq!(earlier.steps, done.steps);
         assert_eq!(journal.run(again.id, &again.subject).await.unwrap(), None);
@@ -218,7 +225,7 @@ async fn a_request_for_a_run_begins_one_run() {
             (run(), None),
             (run(), None),
         ] {
-            assert_eq!(begin(&run, key).await.unwrap(), None, "{key:?}");
+            assert_eq!(create(&run, key).await.unwrap(), None, "{key:?}");
         }
 
         // With the run its key is forgotten.
@@ -231,7 +238,7 @@ async fn a_request_for_a_run_begins_one_run() {
         };
         assert!(written(&*journal, &end).await);
         assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
-        assert_eq!(begin(&again, Some("k%1")).await.unwrap(), None);
+        assert_eq!(create(&again, Some("k%1")).await.unwrap(), None);
 
         // Of several at once one begins it.
         let mut tasks = Vec::new();
@@ -239,7 +246,7 @@ async fn a_request_for_a_run_begins_one_run() {
             let journal = store.journal();
             tasks.push(tokio::spawn(async move {
                 let run = run();
-                let earlier = journal.begin(&run, None, Some("at once")).await.unwrap();
+                let earlier = journal.create(&run, None, Some("at once")).await.unwrap();
                 earlier.map_or((run.id, true), |earlier| (earlier.id, false))
             }));
         }
@@ -259,12 +266,12 @@ async fn a_run_that_is_over_is_kept_until_it_expires() {
     on_each(async |fresh| {
         let store = fresh.open().await;
         let journal = &*store.journal();
-        let ann = hold("ann", LONG);
+        let ann = lease("ann", LONG);
         let (run, other) = (run(), run());
         for run in [&run, &other] {
-            journal.begin(run, Some(&ann), None).await.unwrap();
+            journal.create(run, Some(&ann), None).await.unwrap();
         }
-        assert!(journal.cancel(run.id).await.unwrap());
+        assert!(journal.request_cancel(run.id).await.unwrap());
         assert_eq!(journal.renew(run.id, &ann).await.unwrap(), Some(true));
         assert_eq!(journal.renew(other.id, &ann).await.unwrap(), Some(false));
         let now = SystemTime::now();
@@ -279,8 +286,8 @@ async fn a_run_that_is_over_is_kept_until_it_expires() {
             assert!(written(journal, &end).await);
             assert!(!written(journal, &end).await, "it is over");
         }
-        assert!(!journal.cancel(run.id).await.unwrap());
-        assert_eq!(claimed(journal, &hold("bob", LONG)).await, []);
+        assert!(!journal.request_cancel(run.id).await.unwrap());
+        assert_eq!(claimed(journal, &lease("bob", LONG)).await, []);
         assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
         assert_eq!(journal.run(run.id, &run.subject).await.unwrap(), None);
         assert_eq!(journal.events(run.id, 0, 10).await.unwrap(), []);
@@ -307,7 +314,7 @@ async fn many_that_claim_at_once_get_every_run_once() {
         let mut begun = Vec::new();
         for _ in 0..20 {
             let run = run();
-            first.journal().begin(&run, None, None).await.unwrap();
+            first.journal().create(&run, None, None).await.unwrap();
             begun.push(run.id);
         }
         let mut tasks = Vec::new();
@@ -316,7 +323,10 @@ async fn many_that_claim_at_once_get_every_run_once() {
             tasks.push(tokio::spawn(async move {
                 let mut got = Vec::new();
                 loop {
-                    let runs = journal.claim("play", &hold(name, LONG), 2).await.unwrap();
+                    let runs = journal
+                        .claim_unowned("play", &lease(name, LONG), 2)
+                        .await
+                        .unwrap();
                     if runs.is_empty() {
                         return got;
                     }
@@ -329,7 +339,7 @@ async fn many_that_claim_at_once_get_every_run_once() {
             got.extend(task.await.unwrap());
         }
         // One that was passed over while another one was at it is there for the next one.
-        got.extend(claimed(&*first.journal(), &hold("e", LONG)).await);
+        got.extend(claimed(&*first.journal(), &lease("e", LONG)).await);
         got.sort_unstable();
         begun.sort_unstable();
         assert_eq!(got, begun);

@@ -7,12 +7,12 @@ use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::extract::ConnectInfo;
 use agentgen_runtime::session::{
-    Conversation, Lease, MemorySessions, PastMessage, SessionFacts, SessionKey, SessionStore,
-    Stored, Turn,
+    Conversation, MemorySessions, PastMessage, SessionFacts, SessionKey, SessionLease,
+    SessionStore, Turn,
 };
 use agentgen_runtime::settings::Rates;
 use agentgen_runtime::spec::Rate;
-use agentgen_runtime::{AgentError, Settings};
+use agentgen_runtime::{BoxFuture, Settings, StoreError};
 use serde_json::json;
 
 use crate::support::{Fails, Hangs, app, app_on, eventually, get, post, registry, request, send};
@@ -188,9 +188,9 @@ enum Unusable {
 }
 
 impl Unusable {
-    fn answer<'a, T: Send + 'a>(&self) -> Stored<'a, T> {
+    fn answer<'a, T: Send + 'a>(&self) -> BoxFuture<'a, Result<T, StoreError>> {
         match self {
-            Self::Fails => Box::pin(async { Err(AgentError::internal("password=hunter2")) }),
+            Self::Fails => Box::pin(async { Err(StoreError::internal("password=hunter2")) }),
             Self::Silent => Box::pin(std::future::pending()),
         }
     }
@@ -200,29 +200,40 @@ impl SessionStore for Unusable {
     fn begin<'a>(
         &'a self,
         _: &'a SessionKey,
-        _: &'a Lease,
+        _: &'a SessionLease,
         _: u64,
-    ) -> Stored<'a, Option<Conversation>> {
+    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
         self.answer()
     }
 
-    fn renew<'a>(&'a self, _: &'a SessionKey, _: &'a Lease) -> Stored<'a, ()> {
+    fn renew<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer()
     }
 
-    fn release<'a>(&'a self, _: &'a SessionKey, _: &'a Lease) -> Stored<'a, ()> {
+    fn release<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer()
     }
 
-    fn release_all<'a>(&'a self, _: &'a str) -> Stored<'a, ()> {
+    fn release_all<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer()
     }
 
-    fn commit<'a>(&'a self, _: &'a SessionKey, _: Turn) -> Stored<'a, ()> {
+    fn commit<'a>(&'a self, _: &'a SessionKey, _: Turn) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer()
     }
 
-    fn facts<'a>(&'a self, _: &'a SessionKey) -> Stored<'a, Option<SessionFacts>> {
+    fn facts<'a>(
+        &'a self,
+        _: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>> {
         self.answer()
     }
 
@@ -232,7 +243,7 @@ impl SessionStore for Unusable {
         _: &'a str,
         _: Option<(SystemTime, &'a str)>,
         _: u32,
-    ) -> Stored<'a, Vec<SessionFacts>> {
+    ) -> BoxFuture<'a, Result<Vec<SessionFacts>, StoreError>> {
         self.answer()
     }
 
@@ -241,19 +252,23 @@ impl SessionStore for Unusable {
         _: &'a SessionKey,
         _: u64,
         _: u32,
-    ) -> Stored<'a, Option<Vec<PastMessage>>> {
+    ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>> {
         self.answer()
     }
 
-    fn delete<'a>(&'a self, _: &'a SessionKey, _: &'a Lease) -> Stored<'a, bool> {
+    fn delete<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
         self.answer()
     }
 
-    fn purge(&self, _: u32) -> Stored<'_, u64> {
+    fn purge(&self, _: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.answer()
     }
 
-    fn check(&self) -> Stored<'_, ()> {
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.answer()
     }
 }

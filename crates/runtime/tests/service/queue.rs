@@ -210,7 +210,7 @@ async fn runs_that_were_begun_while_the_queue_did_not_know_of_them_are_found() {
     // Kept as by a process that was killed before it could hand it out.
     let store = queue.store.open().await;
     let run = crate::journals::run_of("play", "anonymous");
-    store.journal().begin(&run, None, None).await.unwrap();
+    store.journal().create(&run, None, None).await.unwrap();
     let service = serve(play(), queue.settings(SHORT)).await;
     let report = over(&service, &format!("/v1/runs/{}", run.id)).await;
     assert_eq!(report["status"], "completed", "{report}");

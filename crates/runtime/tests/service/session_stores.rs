@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
+use agentgen_runtime::StoreError;
 use agentgen_runtime::model::{Message, Role};
-use agentgen_runtime::session::{Lease, MemorySessions, SessionKey, SessionStore, Turn};
+use agentgen_runtime::session::{MemorySessions, SessionKey, SessionLease, SessionStore, Turn};
 
 use crate::stores::on_each;
 
@@ -15,11 +16,11 @@ fn key(id: &str) -> SessionKey {
     }
 }
 
-fn lease(holder: &str, lasts: Duration) -> Lease {
-    Lease {
-        holder: holder.to_owned(),
-        turn: format!("{holder}'s turn"),
-        lasts,
+fn lease(owner: &str, ttl: Duration) -> SessionLease {
+    SessionLease {
+        owner: owner.to_owned(),
+        turn: format!("{owner}'s turn"),
+        ttl,
     }
 }
 
@@ -87,10 +88,13 @@ async fn the_second_of_two_who_go_on_from_the_same_place_is_told() {
         let key = key("a");
         store.commit(&key, turn(0, "one")).await.unwrap();
         for late in [turn(0, "late"), turn(2, "early"), turn(9, "lost")] {
-            assert_eq!(store.commit(&key, late).await.unwrap_err().status(), 409);
+            assert!(matches!(
+                store.commit(&key, late).await,
+                Err(StoreError::Conflict(_))
+            ));
         }
         let gone = store.commit(&self::key("gone"), turn(1, "x")).await;
-        assert_eq!(gone.unwrap_err().status(), 409);
+        assert!(matches!(gone, Err(StoreError::Conflict(_))));
         let many = (0..10).map(|number| {
             let (store, key) = (std::sync::Arc::clone(&store), key.clone());
             tokio::spawn(async move { store.commit(&key, turn(1, &number.to_string())).await })
@@ -99,7 +103,7 @@ async fn the_second_of_two_who_go_on_from_the_same_place_is_told() {
         for one in many.collect::<Vec<_>>() {
             match one.await.unwrap() {
                 Ok(()) => committed += 1,
-                Err(error) => assert_eq!(error.status(), 409, "{error}"),
+                Err(error) => assert!(matches!(error, StoreError::Conflict(_)), "{error}"),
             }
         }
         assert_eq!(committed, 1);
@@ -117,17 +121,25 @@ async fn a_lease_keeps_others_out_until_it_ends() {
         store.commit(&key, turn(0, "one")).await.unwrap();
         let (mine, other) = (lease("mine", MINUTE), lease("other", MINUTE));
         store.begin(&key, &mine, 1000).await.unwrap();
-        let status = |error: agentgen_runtime::AgentError| error.status();
-        assert_eq!(store.begin(&key, &other, 9).await.map_err(status), Err(409));
-        assert_eq!(store.delete(&key, &other).await.map_err(status), Err(409));
+        assert!(matches!(
+            store.begin(&key, &other, 9).await,
+            Err(StoreError::Conflict(_))
+        ));
+        assert!(matches!(
+            store.delete(&key, &other).await,
+            Err(StoreError::Conflict(_))
+        ));
         // A process knows its own turns: it may begin the next one while the end of the last is still on its way.
-        let next = Lease {
+        let next = SessionLease {
             turn: "next".to_owned(),
             ..mine.clone()
         };
         store.begin(&key, &next, 1000).await.unwrap();
         store.release(&key, &mine).await.unwrap();
-        assert_eq!(store.begin(&key, &other, 9).await.map_err(status), Err(409));
+        assert!(matches!(
+            store.begin(&key, &other, 9).await,
+            Err(StoreError::Conflict(_))
+        ));
         store.release(&key, &next).await.unwrap();
         store.begin(&key, &other, 1000).await.unwrap();
         let ends = Turn {
@@ -141,7 +153,10 @@ async fn a_lease_keeps_others_out_until_it_ends() {
         store.begin(&key, &mine, 1000).await.unwrap();
         store.release_all("nobody").await.unwrap();
         let third = lease("third", MINUTE);
-        assert_eq!(store.begin(&key, &third, 9).await.map_err(status), Err(409));
+        assert!(matches!(
+            store.begin(&key, &third, 9).await,
+            Err(StoreError::Conflict(_))
+        ));
         store.release_all("mine").await.unwrap();
         store.begin(&key, &third, 1000).await.unwrap();
         store.release_all("third").await.unwrap();
@@ -150,11 +165,17 @@ async fn a_lease_keeps_others_out_until_it_ends() {
         let brief = lease("killed", Duration::from_millis(300));
         store.begin(&key, &brief, 1000).await.unwrap();
         store.renew(&key, &brief).await.unwrap();
-        assert_eq!(store.begin(&key, &mine, 9).await.map_err(status), Err(409));
+        assert!(matches!(
+            store.begin(&key, &mine, 9).await,
+            Err(StoreError::Conflict(_))
+        ));
         tokio::time::sleep(Duration::from_millis(150)).await;
         store.renew(&key, &brief).await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(store.begin(&key, &mine, 9).await.map_err(status), Err(409));
+        assert!(matches!(
+            store.begin(&key, &mine, 9).await,
+            Err(StoreError::Conflict(_))
+        ));
         tokio::time::sleep(Duration::from_millis(150)).await;
         store.begin(&key, &mine, 1000).await.unwrap();
     })
@@ -282,14 +303,8 @@ async fn a_deleted_session_is_gone_with_what_was_said() {
         store.commit(&key("a"), turn(0, "one")).await.unwrap();
         assert!(store.delete(&key("a"), &lease).await.unwrap());
         assert!(!store.delete(&key("a"), &lease).await.unwrap());
-        assert_eq!(
-            store
-                .commit(&key("a"), turn(1, "two"))
-                .await
-                .unwrap_err()
-                .status(),
-            409
-        );
+        let outdated = store.commit(&key("a"), turn(1, "two")).await;
+        assert!(matches!(outdated, Err(StoreError::Conflict(_))));
         store.commit(&key("a"), turn(0, "anew")).await.unwrap();
         let past = store.messages(&key("a"), 0, 10).await.unwrap().unwrap();
         assert_eq!(past.len(), 2);

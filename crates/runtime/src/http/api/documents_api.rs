@@ -349,6 +349,6 @@ fn no_such_document() -> Box<Problem> {
     told(AgentError::not_found("there is no such document"))
 }
 
-fn told(error: AgentError) -> Box<Problem> {
+fn told(error: impl Into<AgentError>) -> Box<Problem> {
     any_method::told("documents", error)
 }

@@ -11,9 +11,11 @@ use tokio::sync::Mutex;
 use crate::auth::Auth;
 use crate::documents::document_store::DocumentStore;
 use crate::engine::circuit_breaker::Outage;
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::http::responses::{Finished, json};
 use crate::run::shutdown::Shutdown;
-use crate::session::session_store::{SessionStore, Stored};
+use crate::session::session_store::SessionStore;
 use crate::workflow::queue::Queue;
 
 /// How long the store may take to answer.
@@ -125,7 +127,7 @@ impl Readiness {
 async fn answers(
     name: &'static str,
     asked: &Mutex<Option<(Instant, bool)>>,
-    check: Stored<'_, ()>,
+    check: BoxFuture<'_, Result<(), StoreError>>,
 ) -> bool {
     let mut asked = asked.lock().await;
     if let Some((when, answers)) = *asked

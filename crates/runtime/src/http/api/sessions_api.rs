@@ -166,7 +166,7 @@ fn key(served: &Served, subject: String, asked: &Asked) -> Result<SessionKey, Bo
     Ok(SessionKey { subject, agent, id })
 }
 
-fn told(error: AgentError) -> Box<Problem> {
+fn told(error: impl Into<AgentError>) -> Box<Problem> {
     any_method::told("sessions", error)
 }
 

@@ -198,6 +198,6 @@ fn takes_json(parts: &Parts) -> Result<(), Box<Problem>> {
 }
 
 /// What the caller is told of an error; the log is told the rest.
-fn told(error: AgentError) -> Box<Problem> {
+fn told(error: impl Into<AgentError>) -> Box<Problem> {
     any_method::told("runs", error)
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use crate::error::problem::Problem;
+use crate::error::store_error::StoreError;
 use crate::http::any_method;
 use crate::schema::formats::Uuid;
 use crate::workflow::run_report::RunReport;
@@ -66,7 +67,7 @@ pub(crate) async fn respond(
         is_over: false,
     };
     let journal = &runs.journal;
-    let told = |error| any_method::told("runs", error);
+    let told = |error: StoreError| any_method::told("runs", error);
     let events = journal
         .events(reader.run, after, AT_ONCE)
         .await

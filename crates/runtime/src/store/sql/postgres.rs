@@ -1,15 +1,14 @@
-//! A store in a PostgreSQL database.
-
-use std::pin::Pin;
+//! A store in a PostgreSQL database. The tables are in the first schema of the connection's `search_path`.
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection};
 
-use crate::store::sql::passage_cache::Mirrors;
-use crate::store::sql::{PATIENCE, migrator};
+use crate::future::BoxFuture;
+use crate::store::sql::sql_database::Database;
+use crate::store::sql::{SqlStore, WAIT_TIMEOUT, migrator};
 
-/// How many connections a service opens at most.
+/// The size of the connection pool.
 const CONNECTIONS: u32 = 10;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -40,50 +39,31 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
 ];
 
-/// A PostgreSQL database. The tables are in the first schema of the connection's `search_path`.
-#[derive(Debug)]
-pub(crate) struct PostgresStore {
-    /// For what only reads.
-    pub(crate) read: PgPool,
-    /// For what writes: the same connections.
-    pub(crate) write: PgPool,
-    /// The passages of its documents, as far as somebody searched them.
-    pub(crate) mirrors: Mirrors,
+/// Connects and migrates. Of several processes that start at once, one migrates and the others wait for it.
+///
+/// # Errors
+/// What the network or PostgreSQL says.
+pub(crate) async fn open(options: PgConnectOptions) -> Result<SqlStore, sqlx::Error> {
+    let options = options.disable_statement_logging();
+    // A pool retries until its timeout and then reports only that; one connection says what is wrong.
+    let probe = tokio::time::timeout(WAIT_TIMEOUT, PgConnection::connect_with(&options));
+    let timed_out = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    probe.await.map_err(timed_out)??.close().await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(WAIT_TIMEOUT)
+        .connect_with(options)
+        .await?;
+    migrate(pool.clone()).await?;
+    Ok(SqlStore {
+        database: Database::Postgres(pool),
+        passage_caches: Default::default(),
+        #[cfg(feature = "sqlite")]
+        _file_lock: None,
+    })
 }
 
-impl PostgresStore {
-    /// Connects, and brings the database up to date. Of several processes at once one does, the others wait for it.
-    ///
-    /// # Errors
-    /// What the network or PostgreSQL says.
-    pub(crate) async fn open(options: PgConnectOptions) -> Result<Self, sqlx::Error> {
-        let options = options.disable_statement_logging();
-        // A pool would try again and again, and then not say why it failed.
-        let first = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options));
-        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-        first.await.map_err(late)??.close().await?;
-        let write = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(PATIENCE)
-            .connect_with(options)
-            .await?;
-        migrate(write.clone()).await?;
-        let read = write.clone();
-        let mirrors = Mirrors::default();
-        Ok(Self {
-            read,
-            write,
-            mirrors,
-        })
-    }
-
-    /// Begins a change: everything up to its commit, or nothing.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        self.write.begin().await
-    }
-}
-
-/// Boxed, because the compiler can't see otherwise that it may be sent to another thread.
-fn migrate(pool: PgPool) -> Pin<Box<dyn Future<Output = Result<(), MigrateError>> + Send>> {
+/// Boxed, because the compiler can't prove otherwise that the future is `Send`.
+fn migrate(pool: PgPool) -> BoxFuture<'static, Result<(), MigrateError>> {
     Box::pin(async move { migrator(MIGRATIONS).run(&pool).await })
 }

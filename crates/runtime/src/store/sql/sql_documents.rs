@@ -1,293 +1,332 @@
-//! Documents in a database: the same statements for SQLite and PostgreSQL. They are searched in memory; a search asks
-//! the database only what has changed since the last one, so that several processes see each other's documents.
+//! Documents in a database. Passages are searched in memory: a search first reads from the database what has changed
+//! since the last one, so that several processes see each other's documents.
 
-use futures_util::TryStreamExt;
-use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
 use serde::{Deserialize, Serialize};
-use sqlx::Transaction;
 
 use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::similarity::{Entry, Index};
-use crate::documents::{
-    Document, DocumentHead, DocumentSummary, EmbeddedDocument, EmbeddedPassage,
-};
-use crate::error::AgentError;
-use crate::session::session_store::Stored;
-#[cfg(feature = "postgres")]
-use crate::store::sql::postgres::PostgresStore;
-#[cfg(feature = "sqlite")]
-use crate::store::sql::sqlite::SqliteStore;
-use crate::store::sql::{failed, from_bytes, to_bytes};
+use crate::documents::{Document, DocumentSummary, EmbeddedDocument, EmbeddedPassage};
+use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
+use crate::store::sql::sql_database::{Row, Transaction, query};
+use crate::store::sql::{SqlStore, from_json, signed, to_json};
 
-/// Locks the collection until the end of the change, so that its versions come one after the other.
-const CHANGE: &str = "INSERT INTO document_collections (name, version) VALUES ($1, 1) \
+/// Locks the collection until the transaction ends, so that its versions follow each other.
+const NEXT_VERSION: &str = "INSERT INTO document_collections (name, version) VALUES ($1, 1) \
      ON CONFLICT (name) DO UPDATE SET version = document_collections.version + 1 RETURNING version";
 const VERSION: &str = "SELECT version FROM document_collections WHERE name = $1";
 const PUT: &str = "INSERT INTO documents (collection, id, version, head, body, model, passages) \
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (collection, id) DO UPDATE \
      SET version = excluded.version, head = excluded.head, body = excluded.body, \
      model = excluded.model, passages = excluded.passages";
-const CLEAR: &str = "DELETE FROM document_passages WHERE collection = $1 AND document = $2";
-const PASSAGE: &str = "INSERT INTO document_passages (collection, document, number, body, vector) \
+const DELETE_PASSAGES: &str =
+    "DELETE FROM document_passages WHERE collection = $1 AND document = $2";
+const ADD_PASSAGE: &str = "INSERT INTO document_passages (collection, document, number, body, vector) \
      VALUES ($1, $2, $3, $4, $5)";
-const REMOVE: &str = "UPDATE documents SET version = $3, head = NULL, body = NULL, passages = 0 \
+/// The row stays without a head: other processes see by its version that the document was deleted.
+const DELETE: &str = "UPDATE documents SET version = $3, head = NULL, body = NULL, passages = 0 \
      WHERE collection = $1 AND id = $2 AND head IS NOT NULL";
 const DOCUMENT: &str = "SELECT head, body, passages FROM documents \
      WHERE collection = $1 AND id = $2 AND head IS NOT NULL";
 const LIST: &str = "SELECT head, passages FROM documents \
      WHERE collection = $1 AND id > $2 AND head IS NOT NULL ORDER BY id LIMIT $3";
-/// One statement, so that it is of one moment.
-const NEWS: &str = "SELECT documents.id, documents.head, documents.model, \
-     document_passages.body, document_passages.vector \
+/// The documents that changed after a version, one row for each passage, the rows of a document together. One
+/// statement, so that all rows are of one moment.
+const CHANGES: &str = "SELECT documents.id AS id, documents.head AS head, documents.model AS model, \
+     document_passages.body AS body, document_passages.vector AS vector \
      FROM documents LEFT JOIN document_passages \
      ON document_passages.collection = documents.collection \
      AND document_passages.document = documents.id \
      WHERE documents.collection = $1 AND documents.version > $2 \
      ORDER BY documents.id, document_passages.number";
-const OTHERS: &str = "SELECT 1 FROM documents \
+const OTHER_MODEL: &str = "SELECT 1 FROM documents \
      WHERE collection = $1 AND model <> $2 AND head IS NOT NULL LIMIT 1";
 
-/// A document that changed, with one of its passages: id, head (none once it is removed), model, passage and vector.
-type News = (
-    String,
-    Option<String>,
-    String,
-    Option<String>,
-    Option<Vec<u8>>,
-);
-
-/// A passage as it stands in a table.
+/// The JSON of a passage's column `body`.
 #[derive(Serialize, Deserialize)]
-struct Body {
-    title: Option<String>,
-    text: String,
+struct PassageBody<'a> {
+    title: Option<Cow<'a, str>>,
+    text: Cow<'a, str>,
 }
 
-/// Takes over what changed in a collection. The lines of one document follow each other.
-fn take_over(index: &mut Index, news: Vec<News>) -> Result<(), AgentError> {
-    let mut lines = news.into_iter().peekable();
-    while let Some((id, head, model, mut body, mut vector)) = lines.next() {
-        let mut passages = Vec::new();
-        while let (Some(json), Some(bytes)) = (body.take(), vector.take()) {
-            let Body { title, text } = read(&json)?;
-            passages.push(EmbeddedPassage {
-                title,
-                text,
-                vector: from_bytes(&bytes),
-            });
-            if let Some((.., next, bytes)) = lines.next_if(|(next, ..)| *next == id) {
-                (body, vector) = (next, bytes);
+/// The passages of collections in memory, by the collection's name.
+#[derive(Debug, Default)]
+pub(super) struct PassageCaches(Mutex<BTreeMap<String, Arc<PassageCache>>>);
+
+/// The passages of one collection.
+#[derive(Debug, Default)]
+struct PassageCache {
+    /// The version of the collection that the index has. The lock is held while a reader brings it up to date.
+    version: tokio::sync::Mutex<i64>,
+    index: RwLock<Index>,
+}
+
+impl PassageCaches {
+    /// The cache of a collection; a new one is empty, at version 0.
+    fn get(&self, collection: &str) -> Arc<PassageCache> {
+        let mut caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(caches.entry(collection.to_owned()).or_default())
+    }
+}
+
+impl PassageCache {
+    /// Takes over rows of [`CHANGES`].
+    fn apply(&self, rows: &[Row]) -> Result<(), StoreError> {
+        let entries = read_entries(rows)?;
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (id, entry) in entries {
+            match entry {
+                Some(entry) => index.put(entry),
+                None => {
+                    index.remove(&id);
+                }
             }
         }
-        match head {
-            Some(head) => index.put(Entry {
-                head: read::<DocumentHead>(&head)?,
-                model,
-                passages,
-            }),
-            None => {
-                index.remove(&id);
-            }
+        Ok(())
+    }
+
+    /// Searches on a thread for blocking work: a search takes as long as the collection is large.
+    async fn search(self: Arc<Self>, query: PassageQuery) -> Result<SearchResult, StoreError> {
+        let search = move || {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            index.search(&query)
+        };
+        tokio::task::spawn_blocking(search)
+            .await
+            .map_err(StoreError::internal)
+    }
+}
+
+/// The documents in rows of [`CHANGES`], by id; `None` for one that was deleted.
+fn read_entries(rows: &[Row]) -> Result<Vec<(String, Option<Entry>)>, StoreError> {
+    let mut entries = Vec::<(String, Option<Entry>)>::new();
+    for row in rows {
+        let id = row.text("id")?;
+        if entries.last().is_none_or(|(last, _)| *last != id) {
+            let head = row.optional_text("head")?;
+            let entry = head.map(|head| {
+                Ok::<_, StoreError>(Entry {
+                    head: from_json(&head)?,
+                    model: row.text("model")?,
+                    passages: Vec::new(),
+                })
+            });
+            entries.push((id, entry.transpose()?));
+        }
+        // A document without passages has one row, whose passage columns are NULL.
+        if let Some((_, Some(entry))) = entries.last_mut()
+            && let Some(body) = row.optional_text("body")?
+            && let Some(vector) = row.optional_bytes("vector")?
+        {
+            let PassageBody { title, text } = from_json(&body)?;
+            entry.passages.push(EmbeddedPassage {
+                title: title.map(Into::into),
+                text: text.into(),
+                vector: vector_from_bytes(&vector),
+            });
         }
     }
-    Ok(())
+    Ok(entries)
 }
 
-fn read<T: DeserializeOwned>(json: &str) -> Result<T, AgentError> {
-    serde_json::from_str(json).map_err(AgentError::internal)
+/// A vector as it is stored: four bytes for each number, little-endian.
+fn vector_to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
-fn written(value: &impl Serialize) -> Result<String, AgentError> {
-    serde_json::to_string(value).map_err(AgentError::internal)
+/// The inverse of [`vector_to_bytes`].
+fn vector_from_bytes(bytes: &[u8]) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers
+        .iter()
+        .map(|four| f32::from_le_bytes(*four))
+        .collect()
 }
 
-fn count(passages: i64) -> u32 {
-    u32::try_from(passages).unwrap_or(0)
+fn passage_count(row: &Row) -> Result<u32, StoreError> {
+    u32::try_from(row.integer("passages")?).map_err(StoreError::internal)
 }
 
-macro_rules! documents {
-    ($store:ty, $database:ty) => {
-        impl $store {
-            /// Begins a change of a collection, whose next version it makes. Dropped before its commit, it leaves
-            /// nothing behind.
-            async fn change_documents(
-                &self,
-                collection: &str,
-            ) -> Result<(Transaction<'static, $database>, i64), AgentError> {
-                let mut change = self.begin().await.map_err(failed)?;
-                let version = sqlx::query_scalar(CHANGE)
+impl SqlStore {
+    /// Begins a transaction that changes a collection; gives its next version.
+    async fn begin_collection_change(
+        &self,
+        collection: &str,
+    ) -> Result<(Transaction, i64), StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let row = query(NEXT_VERSION)
+            .bind(collection)
+            .fetch_optional(transaction.executor())
+            .await?;
+        let no_row = || StoreError::internal("the collection has no version");
+        let version = row.ok_or_else(no_row)?.integer("version")?;
+        Ok((transaction, version))
+    }
+
+    /// Brings the cache of a collection up to date.
+    async fn refresh(&self, collection: &str, cache: &PassageCache) -> Result<(), StoreError> {
+        let mut cached = cache.version.lock().await;
+        let row = query(VERSION)
+            .bind(collection)
+            .fetch_optional(self.database.read())
+            .await?;
+        let version = row.map_or(Ok(0), |row| row.integer("version"))?;
+        if version > *cached {
+            let rows = query(CHANGES)
+                .bind(collection)
+                .bind(*cached)
+                .fetch_all(self.database.read())
+                .await?;
+            cache.apply(&rows)?;
+            // The rows may include changes after `version`; the next refresh applies those again.
+            *cached = version;
+        }
+        Ok(())
+    }
+}
+
+impl DocumentStore for SqlStore {
+    fn put<'a>(
+        &'a self,
+        collection: &'a str,
+        documents: Vec<EmbeddedDocument>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let (mut transaction, version) = self.begin_collection_change(collection).await?;
+            for embedded in &documents {
+                let Document { head, text } = &embedded.document;
+                query(PUT)
                     .bind(collection)
-                    .fetch_one(&mut *change)
-                    .await
-                    .map_err(failed)?;
-                Ok((change, version))
-            }
-        }
-
-        impl DocumentStore for $store {
-            fn put<'a>(
-                &'a self,
-                collection: &'a str,
-                documents: Vec<EmbeddedDocument>,
-            ) -> Stored<'a, ()> {
-                Box::pin(async move {
-                    let (mut change, version) = self.change_documents(collection).await?;
-                    for embedded in &documents {
-                        let Document { head, text } = &embedded.document;
-                        sqlx::query(PUT)
-                            .bind(collection)
-                            .bind(&head.id)
-                            .bind(version)
-                            .bind(written(head)?)
-                            .bind(written(text)?)
-                            .bind(&embedded.model)
-                            .bind(i64::try_from(embedded.passages.len()).unwrap_or(i64::MAX))
-                            .execute(&mut *change)
-                            .await
-                            .map_err(failed)?;
-                        sqlx::query(CLEAR)
-                            .bind(collection)
-                            .bind(&head.id)
-                            .execute(&mut *change)
-                            .await
-                            .map_err(failed)?;
-                        for (number, passage) in (0_i64..).zip(&embedded.passages) {
-                            let EmbeddedPassage {
-                                title,
-                                text,
-                                vector,
-                            } = passage;
-                            let (title, text) = (title.clone(), text.clone());
-                            sqlx::query(PASSAGE)
-                                .bind(collection)
-                                .bind(&head.id)
-                                .bind(number)
-                                .bind(written(&Body { title, text })?)
-                                .bind(to_bytes(vector))
-                                .execute(&mut *change)
-                                .await
-                                .map_err(failed)?;
-                        }
-                    }
-                    change.commit().await.map_err(failed)
-                })
-            }
-
-            fn document<'a>(
-                &'a self,
-                collection: &'a str,
-                id: &'a str,
-            ) -> Stored<'a, Option<(Document, u32)>> {
-                Box::pin(async move {
-                    let found = sqlx::query_as::<_, (String, String, i64)>(DOCUMENT)
-                        .bind(collection)
-                        .bind(id)
-                        .fetch_optional(&self.read)
-                        .await
-                        .map_err(failed)?;
-                    let Some((head, text, passages)) = found else {
-                        return Ok(None);
+                    .bind(&head.id)
+                    .bind(version)
+                    .bind(to_json(head)?)
+                    .bind(to_json(text)?)
+                    .bind(&embedded.model)
+                    .bind(signed(embedded.passages.len()))
+                    .execute(transaction.executor())
+                    .await?;
+                query(DELETE_PASSAGES)
+                    .bind(collection)
+                    .bind(&head.id)
+                    .execute(transaction.executor())
+                    .await?;
+                for (number, passage) in (0_i64..).zip(&embedded.passages) {
+                    let body = PassageBody {
+                        title: passage.title.as_deref().map(Into::into),
+                        text: (&*passage.text).into(),
                     };
-                    let (head, text) = (read(&head)?, read(&text)?);
-                    Ok(Some((Document { head, text }, count(passages))))
-                })
+                    query(ADD_PASSAGE)
+                        .bind(collection)
+                        .bind(&head.id)
+                        .bind(number)
+                        .bind(to_json(&body)?)
+                        .bind(vector_to_bytes(&passage.vector))
+                        .execute(transaction.executor())
+                        .await?;
+                }
             }
+            transaction.commit().await
+        })
+    }
 
-            fn list<'a>(
-                &'a self,
-                collection: &'a str,
-                after: Option<&'a str>,
-                limit: u32,
-            ) -> Stored<'a, Vec<DocumentSummary>> {
-                Box::pin(async move {
-                    let found = sqlx::query_as::<_, (String, i64)>(LIST)
-                        .bind(collection)
-                        .bind(after.unwrap_or_default())
-                        .bind(i64::from(limit))
-                        .fetch_all(&self.read)
-                        .await
-                        .map_err(failed)?;
-                    let facts = |(head, passages): &(String, i64)| {
-                        Ok(DocumentSummary {
-                            head: read(head)?,
-                            passages: count(*passages),
-                        })
-                    };
-                    found.iter().map(facts).collect()
-                })
-            }
+    fn document<'a>(
+        &'a self,
+        collection: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<(Document, u32)>, StoreError>> {
+        Box::pin(async move {
+            let row = query(DOCUMENT)
+                .bind(collection)
+                .bind(id)
+                .fetch_optional(self.database.read())
+                .await?;
+            let Some(row) = row else {
+                return Ok(None);
+            };
+            let head = from_json(&row.text("head")?)?;
+            let text = from_json(&row.text("body")?)?;
+            Ok(Some((Document { head, text }, passage_count(&row)?)))
+        })
+    }
 
-            fn delete<'a>(&'a self, collection: &'a str, id: &'a str) -> Stored<'a, bool> {
-                Box::pin(async move {
-                    let (mut change, version) = self.change_documents(collection).await?;
-                    let removed = sqlx::query(REMOVE)
-                        .bind(collection)
-                        .bind(id)
-                        .bind(version)
-                        .execute(&mut *change)
-                        .await
-                        .map_err(failed)?;
-                    if removed.rows_affected() == 0 {
-                        return Ok(false);
-                    }
-                    sqlx::query(CLEAR)
-                        .bind(collection)
-                        .bind(id)
-                        .execute(&mut *change)
-                        .await
-                        .map_err(failed)?;
-                    change.commit().await.map_err(failed)?;
-                    Ok(true)
+    fn list<'a>(
+        &'a self,
+        collection: &'a str,
+        after: Option<&'a str>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<DocumentSummary>, StoreError>> {
+        Box::pin(async move {
+            let rows = query(LIST)
+                .bind(collection)
+                // No id is empty.
+                .bind(after.unwrap_or_default())
+                .bind(limit)
+                .fetch_all(self.database.read())
+                .await?;
+            let summary = |row: &Row| {
+                Ok(DocumentSummary {
+                    head: from_json(&row.text("head")?)?,
+                    passages: passage_count(row)?,
                 })
-            }
+            };
+            rows.iter().map(summary).collect()
+        })
+    }
 
-            fn search<'a>(
-                &'a self,
-                collection: &'a str,
-                query: &'a PassageQuery,
-            ) -> Stored<'a, SearchResult> {
-                Box::pin(async move {
-                    let mirror = self.mirrors.of(collection);
-                    let mut known = mirror.version.lock().await;
-                    let version = sqlx::query_scalar::<_, i64>(VERSION)
-                        .bind(collection)
-                        .fetch_optional(&self.read)
-                        .await
-                        .map_err(failed)?
-                        .unwrap_or(0);
-                    if version > *known {
-                        let news = sqlx::query_as::<_, News>(NEWS)
-                            .bind(collection)
-                            .bind(*known)
-                            .fetch(&self.read)
-                            .try_collect::<Vec<_>>()
-                            .await
-                            .map_err(failed)?;
-                        mirror.change(|index| take_over(index, news))?;
-                        // What came after that version was asked for may be among it, and is taken over again.
-                        *known = version;
-                    }
-                    drop(known);
-                    mirror.search(query.clone()).await
-                })
+    fn delete<'a>(
+        &'a self,
+        collection: &'a str,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let (mut transaction, version) = self.begin_collection_change(collection).await?;
+            let deleted = query(DELETE)
+                .bind(collection)
+                .bind(id)
+                .bind(version)
+                .execute(transaction.executor())
+                .await?;
+            if deleted == 0 {
+                return Ok(false);
             }
+            query(DELETE_PASSAGES)
+                .bind(collection)
+                .bind(id)
+                .execute(transaction.executor())
+                .await?;
+            transaction.commit().await?;
+            Ok(true)
+        })
+    }
 
-            fn has_others<'a>(&'a self, collection: &'a str, model: &'a str) -> Stored<'a, bool> {
-                Box::pin(async move {
-                    let other = sqlx::query_scalar::<_, i32>(OTHERS)
-                        .bind(collection)
-                        .bind(model)
-                        .fetch_optional(&self.read)
-                        .await
-                        .map_err(failed)?;
-                    Ok(other.is_some())
-                })
-            }
-        }
-    };
+    fn search<'a>(
+        &'a self,
+        collection: &'a str,
+        query: &'a PassageQuery,
+    ) -> BoxFuture<'a, Result<SearchResult, StoreError>> {
+        Box::pin(async move {
+            let cache = self.passage_caches.get(collection);
+            self.refresh(collection, &cache).await?;
+            cache.search(query.clone()).await
+        })
+    }
+
+    fn has_others<'a>(
+        &'a self,
+        collection: &'a str,
+        model: &'a str,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let row = query(OTHER_MODEL)
+                .bind(collection)
+                .bind(model)
+                .fetch_optional(self.database.read())
+                .await?;
+            Ok(row.is_some())
+        })
+    }
 }
-
-#[cfg(feature = "sqlite")]
-documents!(SqliteStore, sqlx::Sqlite);
-#[cfg(feature = "postgres")]
-documents!(PostgresStore, sqlx::Postgres);

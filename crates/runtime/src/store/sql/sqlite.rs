@@ -1,28 +1,33 @@
-//! A store in one file.
+//! A store in one SQLite file, and the lock that shows other processes that the file is open.
 
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Sqlite, Transaction};
 
-use crate::store::sql::file_lock::Presence;
-use crate::store::sql::passage_cache::Mirrors;
-use crate::store::sql::{PATIENCE, migrator};
+use crate::future::BoxFuture;
+use crate::store::sql::sql_database::Database;
+use crate::store::sql::{SqlStore, WAIT_TIMEOUT, migrator};
 
-/// How many may read at a time.
+/// The size of the pool that reads.
 const READERS: u32 = 4;
-/// How often the file is tried that another process is setting up, and the pause between.
-const TRIES: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(100);
+/// How often opening is retried while another process sets the file up, and the pause between.
+const SETUP_RETRIES: u32 = 50;
+const SETUP_PAUSE: Duration = Duration::from_millis(100);
+/// How often the lock is tried while another process opens the store, and the pause between.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
-/// Gives back what processes held that are gone, so that nobody waits for the end of their leases.
-const LEFT_BEHIND: &str = "UPDATE workflow_runs SET holder = NULL, held_until = NULL \
-     WHERE ended_at IS NULL AND holder IS NOT NULL; DELETE FROM session_leases";
+/// Ends all leases. Only for a file that no other process has open: their owners are gone.
+const RELEASE_LEASES: &str = "UPDATE workflow_runs SET owner = NULL, lease_expires_at = NULL \
+     WHERE ended_at IS NULL AND owner IS NOT NULL; DELETE FROM session_leases";
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
@@ -52,80 +57,53 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
 ];
 
-/// A SQLite file. Its writers stand in line here instead of at the file, where they would have to poll.
-#[derive(Debug)]
-pub(crate) struct SqliteStore {
-    /// For what only reads.
-    pub(crate) read: SqlitePool,
-    /// The one connection that writes.
-    pub(crate) write: SqlitePool,
-    /// The passages of its documents, as far as somebody searched them.
-    pub(crate) mirrors: Mirrors,
-    /// That it is open here, if others can be told.
-    _presence: Option<Presence>,
-}
-
-impl SqliteStore {
-    /// Opens the file, which is made together with its folder if it isn't there, and brings it up to date.
-    ///
-    /// # Errors
-    /// What the operating system or SQLite says.
-    pub(crate) async fn open(path: &Path) -> Result<Self, sqlx::Error> {
-        create(path).map_err(sqlx::Error::Io)?;
-        let mut presence = presence(path);
-        // A commit is safe once it is in the log: the program may be killed. A power failure may take the last ones.
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .foreign_keys(true)
-            .busy_timeout(PATIENCE)
-            .disable_statement_logging();
-        let pool = |most| {
-            SqlitePoolOptions::new()
-                .max_connections(most)
-                .acquire_timeout(PATIENCE)
-        };
-        let mut tries = 0;
-        let write = loop {
-            match set_up(pool(1), options.clone()).await {
-                Err(error) if may_pass(&error) && tries < TRIES => {
-                    tries += 1;
-                    tokio::time::sleep(PAUSE).await;
-                }
-                opened => break opened?,
+/// Opens the file and migrates it. A file that is not there is created, with its folder, readable by its owner alone.
+///
+/// # Errors
+/// What the operating system or SQLite says.
+pub(crate) async fn open(path: &Path) -> Result<SqlStore, sqlx::Error> {
+    create(path).map_err(sqlx::Error::Io)?;
+    let mut file_lock = StoreFileLock::acquire(path)
+        .inspect_err(|error| tracing::debug!(%error, "the store's file can't be locked"))
+        .ok();
+    // A commit survives the end of the process. A power failure may undo the last ones.
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .foreign_keys(true)
+        .busy_timeout(WAIT_TIMEOUT)
+        .disable_statement_logging();
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(WAIT_TIMEOUT)
+    };
+    let mut retries = 0;
+    let writer = loop {
+        match connect(pool(1), options.clone()).await {
+            Err(error) if is_being_set_up(&error) && retries < SETUP_RETRIES => {
+                retries += 1;
+                tokio::time::sleep(SETUP_PAUSE).await;
             }
-        };
-        if let Some(presence) = &mut presence {
-            if presence.is_alone {
-                sqlx::raw_sql(LEFT_BEHIND).execute(&write).await?;
-            }
-            presence.share().await.map_err(sqlx::Error::Io)?;
+            connected => break connected?,
         }
-        let read = pool(READERS).connect_lazy_with(options);
-        let mirrors = Mirrors::default();
-        Ok(Self {
-            read,
-            write,
-            mirrors,
-            _presence: presence,
-        })
+    };
+    if let Some(file_lock) = &mut file_lock {
+        if file_lock.is_exclusive {
+            sqlx::raw_sql(RELEASE_LEASES).execute(&writer).await?;
+        }
+        file_lock.downgrade().await.map_err(sqlx::Error::Io)?;
     }
-
-    /// Begins a change: everything up to its commit, or nothing.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.write.begin_with("BEGIN IMMEDIATE").await
-    }
+    let readers = pool(READERS).connect_lazy_with(options);
+    Ok(SqlStore {
+        database: Database::Sqlite { readers, writer },
+        passage_caches: Default::default(),
+        _file_lock: file_lock,
+    })
 }
 
-/// Where files can't be locked, leases alone say who is gone.
-fn presence(path: &Path) -> Option<Presence> {
-    let presence = Presence::at(path);
-    let told = |error: &std::io::Error| tracing::debug!(%error, "the store's file can't be locked");
-    presence.inspect_err(told).ok()
-}
-
-async fn set_up(
+async fn connect(
     pool: SqlitePoolOptions,
     options: SqliteConnectOptions,
 ) -> Result<SqlitePool, sqlx::Error> {
@@ -134,14 +112,14 @@ async fn set_up(
     Ok(pool)
 }
 
-/// Boxed, because the compiler can't see otherwise that it may be sent to another thread.
-fn migrate(pool: SqlitePool) -> Pin<Box<dyn Future<Output = Result<(), MigrateError>> + Send>> {
+/// Boxed, because the compiler can't prove otherwise that the future is `Send`.
+fn migrate(pool: SqlitePool) -> BoxFuture<'static, Result<(), MigrateError>> {
     Box::pin(async move { migrator(MIGRATIONS).run(&pool).await })
 }
 
-/// Whether another process may be setting the file up: it is locked (5, 6), or a step that was missing is done when
-/// it is this one's turn (1, 19).
-fn may_pass(error: &sqlx::Error) -> bool {
+/// Whether another process may be migrating the file: it is locked (5, 6), or a migration that was missing has been
+/// applied by the time it is this process's turn (1, 19).
+fn is_being_set_up(error: &sqlx::Error) -> bool {
     let mut cause = Some(error as &(dyn std::error::Error + 'static));
     while let Some(error) = cause {
         if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
@@ -153,14 +131,55 @@ fn may_pass(error: &sqlx::Error) -> bool {
     false
 }
 
-/// Makes the file before SQLite does, for its owner alone; SQLite gives its log the same permissions.
-fn create(path: &Path) -> std::io::Result<()> {
+/// Creates the file before SQLite does, for its owner alone. SQLite gives its log the same permissions.
+fn create(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
         std::fs::create_dir_all(folder)?;
     }
-    let mut options = std::fs::OpenOptions::new();
+    open_private(path).map(|_| ())
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
     options.create(true).append(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ())
+    options.open(path)
+}
+
+/// A lock on a file beside the store (locks on SQLite's own files are SQLite's). Every process that has the store open
+/// holds it shared; the operating system releases it when the process ends, however that happens.
+#[derive(Debug)]
+pub(crate) struct StoreFileLock {
+    file: File,
+    /// Whether no other process has the store open, or can open it before [`StoreFileLock::downgrade`].
+    is_exclusive: bool,
+}
+
+impl StoreFileLock {
+    /// Tries to lock exclusively; does not wait.
+    fn acquire(path: &Path) -> io::Result<Self> {
+        let mut lock_path = OsString::from(path);
+        lock_path.push("-lock");
+        let file = open_private(Path::new(&lock_path))?;
+        let is_exclusive = file.try_lock().is_ok();
+        Ok(Self { file, is_exclusive })
+    }
+
+    /// Holds the lock shared from now on.
+    ///
+    /// # Errors
+    /// What the operating system says, and `WouldBlock` if another process keeps its exclusive lock.
+    async fn downgrade(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.is_exclusive) {
+            self.file.unlock()?;
+        }
+        for _ in 0..LOCK_TRIES {
+            if self.file.try_lock_shared().is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }

@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::error::AgentError;
+use crate::error::store_error::StoreError;
 use crate::schema::formats::Uuid;
-use crate::workflow::journal::Take;
+use crate::workflow::journal::ClaimOutcome;
 use crate::workflow::leases::{claim, go_on, renew_one, settle};
 use crate::workflow::queue::{Delivery, Queue, Settlement};
 use crate::workflow::workflow_service::Runs;
@@ -26,8 +26,8 @@ pub(crate) async fn work(runs: Weak<Runs>, queue: Arc<dyn Queue>) {
     loop {
         let Some(runs) = runs.upgrade() else { return };
         let pace = match queue.is_reachable() {
-            true => runs.hold.lasts,
-            false => runs.hold.lasts / 3,
+            true => runs.lease.ttl,
+            false => runs.lease.ttl / 3,
         };
         if looked.elapsed() >= pace {
             look(&runs).await;
@@ -53,7 +53,7 @@ async fn look(runs: &Arc<Runs>) {
 
 /// Waits for a free place and then for a run.
 async fn pull(runs: &Arc<Runs>, queue: &Arc<dyn Queue>, is_down: &mut bool) {
-    let third = runs.hold.lasts / 3;
+    let third = runs.lease.ttl / 3;
     let Ok(slot) = Arc::clone(&runs.slots).acquire_owned().await else {
         return;
     };
@@ -88,35 +88,35 @@ async fn receive(runs: Arc<Runs>, delivery: Arc<dyn Delivery>, slot: OwnedSemaph
         return;
     }
     let again = Settlement::Again;
-    let settlement = match runs.journal.take(id, &runs.hold).await {
-        Ok(Take::Taken(run)) => match runs.spec(&run.workflow) {
+    let settlement = match runs.journal.claim(id, &runs.lease).await {
+        Ok(ClaimOutcome::Claimed(run)) => match runs.spec(&run.workflow) {
             Some(spec) => return go_on(&runs, *run, spec, Some(slot), Some(delivery)),
             None => {
                 let workflow = &run.workflow;
                 tracing::warn!(run_id = %id, workflow, "a run is of a workflow that is not here");
-                let released = runs.journal.release(id, &runs.hold.holder).await;
+                let released = runs.journal.release(id, &runs.lease.owner).await;
                 said(id, released);
-                again(runs.hold.lasts)
+                again(runs.lease.ttl)
             }
         },
-        Ok(Take::Held(until)) => {
+        Ok(ClaimOutcome::LeasedUntil(until)) => {
             let rest = until.duration_since(SystemTime::now()).unwrap_or_default();
-            again(rest.max(runs.hold.lasts / 10))
+            again(rest.max(runs.lease.ttl / 10))
         }
-        Ok(Take::Over) => Settlement::Over,
-        Ok(Take::Missing) => {
+        Ok(ClaimOutcome::Finished) => Settlement::Over,
+        Ok(ClaimOutcome::NotFound) => {
             tracing::warn!(run_id = %id, "the queue hands out a run that is not in the store; it is not given to anybody else");
             Settlement::Over
         }
         Err(error) => {
             said(id, Err(error));
-            again(runs.hold.lasts)
+            again(runs.lease.ttl)
         }
     };
     settle(&*delivery, settlement).await;
 }
 
-fn said(id: Uuid, outcome: Result<(), AgentError>) {
+fn said(id: Uuid, outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
         tracing::warn!(run_id = %id, %error, "a run that was handed out can't be gone on with");
     }
