@@ -180,7 +180,7 @@ fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
             let clash = others.iter().find_map(|(owner, other)| {
                 let whose = format!("`{}` of `{}`", other.name, owner.spec.name);
                 if other.method == endpoint.method {
-                    let method = endpoint.method.as_str().to_uppercase();
+                    let method = endpoint.method;
                     Some(format!(
                         "{method} {} is the route of {whose} too",
                         endpoint.path
@@ -275,13 +275,13 @@ fn is_model(name: &str, config: &Config) -> bool {
         || name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
-/// The agent that `name` means, by its name or its slug.
-pub fn called<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Agent> {
+/// The agent with this name or slug.
+pub fn find_agent<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Agent> {
     let is_meant = |agent: &&Agent| agent.spec.slug.as_str() == name || agent.spec.name == name;
     agents.iter().find(is_meant)
 }
 
-/// The slug of the agent that `name` means.
-pub fn resolve<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Slug> {
-    called(agents, name).map(|agent| &agent.spec.slug)
+/// The slug of the agent with this name or slug.
+pub fn find_slug<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Slug> {
+    find_agent(agents, name).map(|agent| &agent.spec.slug)
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::generate::generate;
 use crate::output::apply::apply;
-use crate::output::plan::{Options, plan};
+use crate::output::plan::{Options, Scope, plan};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use crate::project::discover::{load, relative};
 use crate::project::glob;
@@ -81,7 +81,7 @@ impl Builder {
         self
     }
 
-    /// What to generate. Default: everything.
+    /// What to generate. Default: [`Target::DEFAULT`].
     pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.config.targets = targets.into_iter().collect();
         self
@@ -199,10 +199,10 @@ fn write(package: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Dia
     // OUT_DIR is cargo's and nobody edits it, so whatever is in the way goes.
     let options = Options {
         force: true,
-        partial: false,
+        scope: Scope::All,
     };
     let written =
-        plan(out_dir, below, &generation.artifacts, options).and_then(|plan| apply(&plan));
+        plan(out_dir, below, &generation.artifacts, &options).and_then(|plan| apply(&plan));
     if let Err(problems) = written {
         diagnostics.extend(problems);
     }

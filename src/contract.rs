@@ -8,13 +8,15 @@ pub mod embed_contract;
 pub mod endpoint;
 pub mod endpoint_path;
 pub mod lookup_contract;
-pub mod method;
 pub mod parameter;
 pub mod retrieve;
 pub mod search_contract;
 pub mod workflow_contract;
 pub mod workflow_order;
 pub mod workflow_step;
+
+#[cfg(test)]
+mod vocabulary_tests;
 
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ use crate::diagnostics::source::Source;
 use crate::text::slug::Slug;
 use crate::yaml::node::{Entry, Node};
 use crate::yaml::yaml_settings::{self, Name, Rate};
+
+pub use agentgen_schema::{Handler, Method, ParameterKind, ParameterLocation};
 
 /// The JSON Schema (2020-12) of the service block and of `<agent>.service.yaml`, for editors.
 pub const SCHEMA: &str = include_str!("../schemas/service.schema.json");

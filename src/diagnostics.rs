@@ -10,29 +10,21 @@ pub mod span;
 use std::fmt;
 use std::sync::Arc;
 
+use agentgen_schema::vocabulary;
+
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::{Location, Span};
 
-/// How much a diagnostic weighs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
-    /// Nothing can be generated.
-    Error,
-    /// Something is generated, and may not be what was meant.
-    Warning,
-    /// Good to know.
-    Note,
-}
-
-impl Severity {
-    /// The word for it: `error`, `warning`, `note`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
+vocabulary! {
+    /// How much a diagnostic weighs, the heaviest first.
+    pub enum Severity {
+        /// Nothing can be generated.
+        Error = "error",
+        /// Something is generated, and may not be what was meant.
+        Warning = "warning",
+        /// Good to know.
+        Note = "note",
     }
 }
 

@@ -16,6 +16,8 @@ pub mod input_template;
 pub mod lexer;
 pub mod parser;
 
+use agentgen_schema::Comparison;
+
 use crate::diagnostics::span::Span;
 use crate::yaml::yaml_settings::Name;
 
@@ -52,25 +54,6 @@ pub enum Kind {
     Compare(Comparison, Box<[Expression; 2]>),
 }
 
-/// How two values are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    AtMost,
-    /// `>`
-    More,
-    /// `>=`
-    AtLeast,
-    /// `in`: the left one stands in the right one, a list or a text.
-    In,
-}
-
 impl Expression {
     /// Whether it speaks of the place `path`.
     pub fn speaks_of(&self, path: &[Name]) -> bool {
@@ -83,21 +66,6 @@ impl Expression {
             Kind::Not(inner) => inner.speaks_of(path),
             Kind::All(parts) | Kind::Any(parts) => parts.iter().any(|part| part.speaks_of(path)),
             Kind::Compare(_, sides) => sides.iter().any(|side| side.speaks_of(path)),
-        }
-    }
-}
-
-impl Comparison {
-    /// The name of the variant, which is the runtime's too.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Equal => "Equal",
-            Self::NotEqual => "NotEqual",
-            Self::Less => "Less",
-            Self::AtMost => "AtMost",
-            Self::More => "More",
-            Self::AtLeast => "AtLeast",
-            Self::In => "In",
         }
     }
 }

@@ -9,11 +9,10 @@ use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::output::artifact::Artifact;
 use crate::parallel::in_parallel;
 use crate::project::Project;
-use crate::project::config::Target;
+use crate::project::config::{Config, Target};
 use crate::targets::openapi::arazzo;
-use crate::targets::rust::rust_source;
 use crate::targets::template_engine::Templates;
-use crate::targets::{openapi, prompts};
+use crate::targets::{openapi, prompts, rust};
 
 /// What came of a project.
 #[derive(Debug, Clone, Default)]
@@ -66,39 +65,29 @@ pub fn generate(project: &Project) -> Generation {
     generation
 }
 
-/// What is made of one agent.
-struct Rendered {
+/// What is generated for one agent.
+struct AgentOutputs {
     artifacts: Vec<Artifact>,
     fragment: Json,
 }
 
 fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
     let config = &project.config;
-    let templates = Templates::new(&project.templates).map_err(|diagnostic| vec![diagnostic])?;
-    let wants = |target| config.targets.contains(&target);
-    let one = |agent: &Agent| -> Result<Rendered, Diagnostic> {
-        let mut artifacts = Vec::new();
-        // Rust includes the prompts: they are written for it too.
-        if wants(Target::Prompts) || wants(Target::Rust) {
-            artifacts = prompts::render(agent, agents, &templates)?;
-        }
-        if wants(Target::Rust) {
-            artifacts.push(rust_source::module(agent, agents, &templates)?);
-        }
-        let fragment = openapi::fragment(agent, config, &templates)?;
-        Ok(Rendered {
-            artifacts,
-            fragment,
-        })
-    };
+    let one = |diagnostic: Diagnostic| vec![diagnostic];
+    let templates = Templates::new(&project.templates).map_err(one)?;
     let mut artifacts = Vec::new();
     let mut fragments = Vec::new();
     let mut diagnostics = Vec::new();
-    for rendered in in_parallel(agents, one) {
-        match rendered {
-            Ok(rendered) => {
-                artifacts.extend(rendered.artifacts);
-                fragments.push(rendered.fragment);
+    for outputs in in_parallel(agents, |agent| {
+        Ok(AgentOutputs {
+            artifacts: agent_artifacts(agent, agents, config, &templates)?,
+            fragment: openapi::fragment(agent, config, &templates)?,
+        })
+    }) {
+        match outputs {
+            Ok(outputs) => {
+                artifacts.extend(outputs.artifacts);
+                fragments.push(outputs.fragment);
             }
             Err(diagnostic) => diagnostics.push(diagnostic),
         }
@@ -107,20 +96,47 @@ fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diag
         return Err(diagnostics);
     }
     let documents = openapi::render(agents, &fragments, config, &templates)?;
-    if wants(Target::Openapi) {
-        artifacts.extend(documents.artifacts);
-        let arazzo = arazzo::render(agents, config, &templates);
-        artifacts.extend(arazzo.map_err(|diagnostic| vec![diagnostic])?);
-    }
-    if wants(Target::Rust) {
-        let registry = rust_source::registry(agents, &templates);
-        artifacts.push(registry.map_err(|diagnostic| vec![diagnostic])?);
-        artifacts.push(Artifact {
-            path: "rust/openapi.json".to_owned(),
-            bytes: documents.served.into_bytes(),
-        });
+    for target in config.targets() {
+        match target {
+            Target::Prompts => {}
+            Target::Rust => {
+                artifacts.push(rust::registry(agents, &templates).map_err(one)?);
+                artifacts.push(Artifact {
+                    path: "rust/openapi.json".to_owned(),
+                    bytes: documents.served.clone().into_bytes(),
+                });
+            }
+            Target::Openapi => {
+                artifacts.extend(documents.artifacts.iter().cloned());
+                artifacts.extend(arazzo::render(agents, config, &templates).map_err(one)?);
+            }
+        }
     }
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(artifacts)
+}
+
+/// The files of `agent` alone.
+fn agent_artifacts(
+    agent: &Agent,
+    agents: &[Agent],
+    config: &Config,
+    templates: &Templates,
+) -> Result<Vec<Artifact>, Diagnostic> {
+    let mut artifacts = Vec::new();
+    for target in config.targets() {
+        match target {
+            Target::Prompts => artifacts.extend(prompts::render(agent, agents, templates)?),
+            Target::Rust => {
+                // The module includes the prompt's file.
+                if !config.targets.contains(&Target::Prompts) {
+                    artifacts.extend(prompts::render(agent, agents, templates)?);
+                }
+                artifacts.push(rust::module(agent, agents, templates)?);
+            }
+            Target::Openapi => {}
+        }
+    }
     Ok(artifacts)
 }
 

@@ -23,7 +23,7 @@ use crate::schema::schema_valid::is_valid;
 use crate::yaml::node::{Node, Value};
 
 pub use crate::schema::schema_type::{
-    Array, Bounds, EnumValue, Field, Integer, Map, Object, OneOf, Text, TextFormat, Type, Variant,
+    Array, Bounds, EnumValue, Field, Integer, Map, Object, OneOf, Text, Type, Variant,
     VariantContent,
 };
 

@@ -1,11 +1,12 @@
 //! The operations of an agent as they are served: the declared endpoints, and `invoke`.
 
+use agentgen_schema::{Handler, Method};
 use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use serde_json::{Value as Json, json};
 
 use crate::agent::Agent;
-use crate::contract::endpoint::{Endpoint, Handler, INVOKE_NAME};
-use crate::contract::method::Method;
+use crate::agent::invoke::INVOKE_SCHEMAS;
+use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 
 /// One operation of an agent.
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ impl Operation<'_> {
     pub fn input_schema(&self) -> Json {
         match self.endpoint {
             Some(endpoint) => endpoint.input.json.clone(),
-            None => invoke_input(),
+            None => INVOKE_SCHEMAS.input.json.clone(),
         }
     }
 
@@ -69,7 +70,7 @@ impl Operation<'_> {
     pub fn output_schema(&self) -> Json {
         match self.endpoint {
             Some(endpoint) => endpoint.output.json.clone(),
-            None => invoke_output(),
+            None => INVOKE_SCHEMAS.output.json.clone(),
         }
     }
 
@@ -88,73 +89,6 @@ impl Operation<'_> {
                     schema["type"] == "string" || schema["type"] == json!(["string", "null"])
                 })
     }
-}
-
-/// The JSON Schema of what the built-in `invoke` takes.
-pub fn invoke_input() -> Json {
-    json!({
-        "type": "object",
-        "description": "What an agent is asked.",
-        "additionalProperties": false,
-        "required": ["input"],
-        "properties": {
-            "input": {
-                "type": "string",
-                "description": "The task, in the user's words.",
-                "minLength": 1,
-                "maxLength": 100_000,
-            },
-            "session_id": {
-                "type": "string",
-                "description": "The conversation to go on with, as an earlier answer named it.",
-                "minLength": 1,
-                "maxLength": 128,
-            },
-        },
-    })
-}
-
-/// The JSON Schema of what the built-in `invoke` answers.
-pub fn invoke_output() -> Json {
-    json!({
-        "type": "object",
-        "description": "What an agent answered.",
-        "required": ["output", "run_id", "agent", "model", "session_id", "stop_reason", "usage"],
-        "properties": {
-            "output": { "type": "string", "description": "The agent's answer." },
-            "run_id": { "type": "string", "format": "uuid", "description": "Identifies the run." },
-            "agent": { "type": "string", "description": "The agent that ran." },
-            "model": { "type": "string", "description": "The model that ran the agent." },
-            "session_id": {
-                "type": "string",
-                "description": "The conversation that the answer belongs to.",
-                "minLength": 1,
-                "maxLength": 128,
-            },
-            "stop_reason": {
-                "type": "string",
-                "description": "Why the agent stopped.",
-                "enum": ["end_turn", "max_tokens", "max_turns", "refusal"],
-            },
-            "usage": {
-                "type": "object",
-                "description": "What the run used.",
-                "required": ["input_tokens", "output_tokens"],
-                "properties": {
-                    "input_tokens": {
-                        "type": "integer",
-                        "description": "Tokens of the prompt and the conversation.",
-                        "minimum": 0,
-                    },
-                    "output_tokens": {
-                        "type": "integer",
-                        "description": "Tokens of the answer.",
-                        "minimum": 0,
-                    },
-                },
-            },
-        },
-    })
 }
 
 /// The id of the operation of `agent` that `verb` names.

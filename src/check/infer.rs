@@ -1,11 +1,13 @@
 //! What the expressions of a workflow can be.
 
+use agentgen_schema::Comparison;
+
 use crate::check::resolve_path::place;
 use crate::check::scope::{Given, Scope, TEXT, bare, plain};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::expression::{Comparison, Expression, Kind};
+use crate::expression::{Expression, Kind};
 use crate::schema::compare::disjoint::clash;
 use crate::schema::schema_type::{Bounds, EnumValue, Type};
 use crate::schema::typed_schema::{Typed, exactly, exactly_text};

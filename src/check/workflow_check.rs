@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use crate::agent::invoke::INVOKE;
-use crate::agent::{Agent, called, resolve};
+use crate::agent::invoke::INVOKE_SCHEMAS;
+use crate::agent::{Agent, find_agent, find_slug};
 use crate::check::infer::given;
 use crate::check::scope::{Known, Scope, TEXT, plain};
 use crate::check::step_input_check::check_value;
@@ -100,7 +100,7 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         if let (OnFailure::Fallback(name), Some(input)) = (&step.on_failure, own.fallback) {
             check_fallback(name, input, step, report);
             let asks_invoke = step.endpoint_name() == INVOKE_NAME;
-            if asks_invoke && resolve(agents, &name.text) == resolve(agents, &step.agent.text) {
+            if asks_invoke && find_slug(agents, &name.text) == find_slug(agents, &step.agent.text) {
                 let message = format!(
                     "where the step `{}` fails, the same agent is asked again",
                     step.id
@@ -144,7 +144,7 @@ fn endpoint<'a>(
         fallback: None,
     };
     // An agent that is not there was told already.
-    let Some(agent) = called(agents, agent) else {
+    let Some(agent) = find_agent(agents, agent) else {
         return asked;
     };
     let service = &agent.service;
@@ -156,7 +156,7 @@ fn endpoint<'a>(
             asked.outputs.push(typed(&endpoint.output));
         }
         None if name == INVOKE_NAME && service.invoke => {
-            asked.input = INVOKE.0.as_ref().map(typed);
+            asked.input = Some(typed(&INVOKE_SCHEMAS.input));
         }
         None => {
             let message = format!("the agent `{}` has no endpoint `{name}`", agent.spec.name);

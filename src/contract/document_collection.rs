@@ -1,8 +1,10 @@
 //! The documents that an agent looks things up in.
 
+use agentgen_schema::Handler;
 use heck::ToKebabCase;
+use serde::Serialize;
 
-use crate::contract::endpoint::{Endpoint, Handler};
+use crate::contract::endpoint::Endpoint;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::text::slug::Slug;
@@ -10,7 +12,7 @@ use crate::yaml::node::{Entry, Node};
 use crate::yaml::yaml_settings;
 
 /// Where an agent's documents are, and who may see and change whole ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Documents {
     /// The collection they are kept in. Agents that name the same one share it.
     pub collection: Slug,

@@ -1,10 +1,10 @@
 //! The operations of an agent.
 
+use agentgen_schema::{Handler, Method};
 use serde_json::json;
 
 use crate::contract::embed_contract;
 use crate::contract::endpoint_path;
-use crate::contract::method::Method;
 use crate::contract::parameter::{self, Parameter};
 use crate::contract::retrieve::{self, Retrieve};
 use crate::contract::search_contract;
@@ -12,7 +12,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::{self, Role, Schema};
-use crate::text::did_you_mean::did_you_mean;
+use crate::text::did_you_mean::{did_you_mean, it_takes};
 use crate::text::ident::Ident;
 use crate::text::slug::Slug;
 use crate::yaml::node::{Entry, Node};
@@ -54,34 +54,6 @@ pub struct Endpoint {
     pub timeout_ms: Option<u64>,
     /// Where its name stands.
     pub span: Span,
-}
-
-/// Who answers an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handler {
-    /// The agent's prompt on a model.
-    Model,
-    /// Code of the user's.
-    Code,
-    /// The agent's passages that are nearest to a query.
-    Search,
-    /// The embedding of texts.
-    Embed,
-}
-
-impl Handler {
-    /// Every handler, the default first.
-    pub const ALL: [Self; 4] = [Self::Model, Self::Code, Self::Search, Self::Embed];
-
-    /// The word for it in a service block.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Code => "code",
-            Self::Search => "search",
-            Self::Embed => "embed",
-        }
-    }
 }
 
 const KEYS: &[&str] = &[
@@ -229,33 +201,34 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
 }
 
 fn read_method(node: &Node, report: &mut Report) -> Option<Method> {
-    let text = yaml_settings::text(node, report)?.to_ascii_lowercase();
-    let method = Method::ALL
-        .into_iter()
-        .find(|method| method.as_str() == text);
+    let text = yaml_settings::text(node, report)?;
+    let method = Method::parse(&text.to_ascii_uppercase());
     if method.is_none() {
-        let message = format!("`{text}` is no HTTP method here");
-        let words = Method::ALL.map(Method::as_str);
-        let otherwise = "it takes get, post, put, patch or delete";
+        let words = Method::ALL.map(|method| method.as_str().to_ascii_lowercase());
+        let words = words.each_ref().map(String::as_str);
         report
-            .error(Code::BadEndpoint, node.span, message)
-            .advise(did_you_mean(&text, words, otherwise));
+            .error(
+                Code::BadEndpoint,
+                node.span,
+                format!("`{text}` is not an HTTP method of endpoints"),
+            )
+            .advise(did_you_mean(text, words, it_takes(words)));
     }
     method
 }
 
 fn read_handler(node: &Node, report: &mut Report) -> Option<Handler> {
     let text = yaml_settings::text(node, report)?;
-    let handler = Handler::ALL
-        .into_iter()
-        .find(|handler| handler.as_str() == text);
+    let handler = Handler::parse(text);
     if handler.is_none() {
-        let message = format!("`{text}` answers nothing");
         let words = Handler::ALL.map(Handler::as_str);
-        let otherwise = "it takes `model`, `code`, `search` or `embed`";
         report
-            .error(Code::BadEndpoint, node.span, message)
-            .advise(did_you_mean(text, words, otherwise));
+            .error(
+                Code::BadEndpoint,
+                node.span,
+                format!("there is no handler `{text}`"),
+            )
+            .advise(did_you_mean(text, words, it_takes(words)));
     }
     handler
 }

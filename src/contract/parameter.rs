@@ -1,55 +1,25 @@
 //! The properties of an input that come from the path and the query.
 
+use agentgen_schema::{Method, ParameterKind, ParameterLocation};
 use serde::Serialize;
 
 use crate::contract::endpoint_path;
-use crate::contract::method::Method;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::{Field, Schema, Type};
 
 /// A property of an input that stands in the request's path or query.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Parameter {
     /// The property's name.
     pub name: String,
     /// Where it stands.
-    pub location: Location,
+    pub location: ParameterLocation,
     /// How its text is read.
-    pub kind: Kind,
+    pub kind: ParameterKind,
     /// Whether it must be there.
     pub required: bool,
-}
-
-/// Where a parameter stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Location {
-    /// In the path.
-    Path,
-    /// In the query.
-    Query,
-}
-
-/// How the text of a parameter is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Kind {
-    /// As text.
-    String,
-    /// As a whole number.
-    Integer,
-    /// As a number.
-    Number,
-    /// As `true` or `false`.
-    Boolean,
-    /// As one of several texts.
-    Strings,
-    /// As one of several whole numbers.
-    Integers,
-    /// As one of several numbers.
-    Numbers,
-    /// As one of several truth values.
-    Booleans,
 }
 
 /// The parameters of an endpoint: what its path names, and, where requests have no body, everything else.
@@ -66,7 +36,7 @@ pub fn of(
             if !method.has_body() {
                 let message = format!(
                     "this input can't stand in the query of a {} request",
-                    method.name()
+                    method
                 );
                 report
                     .error(Code::BadEndpoint, input.span, message)
@@ -79,7 +49,9 @@ pub fn of(
     let mut parameters = Vec::new();
     for name in endpoint_path::parameters(path) {
         match fields.iter().find(|field| field.name == name) {
-            Some(field) => parameters.extend(parameter(field, Location::Path, input, report)),
+            Some(field) => {
+                parameters.extend(parameter(field, ParameterLocation::Path, input, report))
+            }
             None => {
                 let message = format!("the input has no property for the path's `{{{name}}}`");
                 report
@@ -91,7 +63,7 @@ pub fn of(
     if !method.has_body() {
         for field in fields {
             if !parameters.iter().any(|known| known.name == field.name) {
-                parameters.extend(parameter(field, Location::Query, input, report));
+                parameters.extend(parameter(field, ParameterLocation::Query, input, report));
             }
         }
     }
@@ -100,11 +72,11 @@ pub fn of(
 
 fn parameter(
     field: &Field,
-    location: Location,
+    location: ParameterLocation,
     input: &Schema,
     report: &mut Report,
 ) -> Option<Parameter> {
-    if location == Location::Path && !field.required {
+    if location == ParameterLocation::Path && !field.required {
         let message = format!("`{}` stands in the path and is optional", field.name);
         report
             .error(Code::BadEndpoint, field.span, message)
@@ -112,21 +84,13 @@ fn parameter(
         return None;
     }
     let kind = match resolve(&field.ty, input) {
-        Type::Array(array) if location == Location::Query => scalar(resolve(&array.items, input))
-            .map(|kind| match kind {
-                Kind::Integer => Kind::Integers,
-                Kind::Number => Kind::Numbers,
-                Kind::Boolean => Kind::Booleans,
-                _ => Kind::Strings,
-            }),
+        Type::Array(array) if location == ParameterLocation::Query => {
+            scalar(resolve(&array.items, input)).and_then(ParameterKind::list)
+        }
         other => scalar(other),
     };
     let Some(kind) = kind else {
-        let place = match location {
-            Location::Path => "path",
-            Location::Query => "query",
-        };
-        let message = format!("`{}` can't stand in the {place}", field.name);
+        let message = format!("`{}` can't stand in the {location}", field.name);
         report.error(Code::BadEndpoint, field.span, message).advise(
             "there is room for texts, numbers, truth values and, in the query, lists of them",
         );
@@ -148,13 +112,13 @@ fn resolve<'a>(ty: &'a Type, input: &'a Schema) -> &'a Type {
     }
 }
 
-fn scalar(ty: &Type) -> Option<Kind> {
+fn scalar(ty: &Type) -> Option<ParameterKind> {
     match ty {
-        Type::Boolean => Some(Kind::Boolean),
-        Type::Integer(_) => Some(Kind::Integer),
-        Type::Number(_) => Some(Kind::Number),
+        Type::Boolean => Some(ParameterKind::Boolean),
+        Type::Integer(_) => Some(ParameterKind::Integer),
+        Type::Number(_) => Some(ParameterKind::Number),
         Type::String(_) | Type::DateTime | Type::Date | Type::Uuid | Type::Enum(_) => {
-            Some(Kind::String)
+            Some(ParameterKind::String)
         }
         _ => None,
     }

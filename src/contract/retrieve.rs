@@ -1,5 +1,7 @@
 //! Passages of an agent's documents that its model is given with a request.
 
+use serde::Serialize;
+
 use crate::contract::lookup_contract::{bare, fields, is_text, unknown, words};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
@@ -9,7 +11,7 @@ use crate::yaml::node::{Entry, Node, Value};
 use crate::yaml::yaml_settings::{self, Name};
 
 /// Which passages a model is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retrieve {
     /// The property of the input that they are looked for by.
     pub query: String,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agentgen_schema::vocabulary;
 use serde_json::Value as Json;
 
 use crate::contract::endpoint::INVOKE_NAME;
@@ -76,6 +77,69 @@ pub enum Join {
     Any,
     /// So many of them.
     Quorum(u32),
+}
+
+vocabulary! {
+    /// The words of [`OnFailure`].
+    pub enum OnFailureKind {
+        /// The step is tried again.
+        Retry = "retry",
+        /// The workflow goes on without the step.
+        Skip = "skip",
+        /// The workflow ends.
+        Stop = "stop",
+        /// A person is asked.
+        Escalate = "escalate",
+        /// Another agent is asked.
+        Fallback = "fallback",
+        /// The steps that need this one decide. It is the default and has no word in a service block.
+        Join = "join",
+    }
+}
+
+vocabulary! {
+    /// The words of [`Join`].
+    pub enum JoinKind {
+        /// All needed steps have to succeed.
+        All = "all",
+        /// One needed step has to succeed.
+        Any = "any",
+        /// A number of needed steps has to succeed.
+        Quorum = "quorum",
+    }
+}
+
+impl OnFailure {
+    /// The word for it.
+    pub fn kind(&self) -> OnFailureKind {
+        match self {
+            Self::Stop => OnFailureKind::Stop,
+            Self::Retry => OnFailureKind::Retry,
+            Self::Skip => OnFailureKind::Skip,
+            Self::Escalate => OnFailureKind::Escalate,
+            Self::Join => OnFailureKind::Join,
+            Self::Fallback(_) => OnFailureKind::Fallback,
+        }
+    }
+}
+
+impl Join {
+    /// The word for it.
+    pub fn kind(self) -> JoinKind {
+        match self {
+            Self::All => JoinKind::All,
+            Self::Any => JoinKind::Any,
+            Self::Quorum(_) => JoinKind::Quorum,
+        }
+    }
+
+    /// How many steps have to succeed, where it is a quorum.
+    pub fn quorum(self) -> Option<u32> {
+        match self {
+            Self::Quorum(count) => Some(count),
+            Self::All | Self::Any => None,
+        }
+    }
 }
 
 /// How often a step is tried that is to be tried again and doesn't say how often.
@@ -259,26 +323,30 @@ fn retry(node: &Node, report: &mut Report) -> (Option<u32>, Option<u64>) {
 /// Reads `all`, `any`, `quorum N` or `{quorum: N}`.
 fn join(node: &Node, report: &mut Report) -> Option<Join> {
     let read = match node.entries() {
-        Some([entry]) if entry.key == "quorum" => {
+        Some([entry]) if entry.key == JoinKind::Quorum.as_str() => {
             return yaml_settings::small_count(&entry.value, report).map(Join::Quorum);
         }
         Some(_) => None,
         None => {
             let text = yaml_settings::text(node, report)?;
-            match text.split_once(char::is_whitespace) {
-                None if text == "all" => Some(Join::All),
-                None if text == "any" => Some(Join::Any),
-                Some(("quorum", count)) => match count.trim().parse() {
-                    Ok(count) if count > 0 => Some(Join::Quorum(count)),
-                    _ => None,
-                },
+            let (word, count) = match text.split_once(char::is_whitespace) {
+                Some((word, count)) => (word, Some(count.trim())),
+                None => (text, None),
+            };
+            match (JoinKind::parse(word), count) {
+                (Some(JoinKind::All), None) => Some(Join::All),
+                (Some(JoinKind::Any), None) => Some(Join::Any),
+                (Some(JoinKind::Quorum), Some(count)) => {
+                    let count = count.parse().ok().filter(|count| *count > 0);
+                    count.map(Join::Quorum)
+                }
                 _ => None,
             }
         }
     };
     if read.is_none() {
         report
-            .error(Code::BadSetting, node.span, "this is no way to join")
+            .error(Code::BadSetting, node.span, "this is not a value of `join`")
             .advise("write `all`, `any` or `quorum N`, where N is a whole number above zero");
     }
     read
@@ -304,34 +372,43 @@ fn check_join(step: &Step, span: Span, report: &mut Report) {
 }
 
 fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
+    const OTHERWISE: &str = "it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`";
     if let Some(entries) = node.entries() {
         if let [entry] = entries
-            && entry.key == "fallback"
+            && entry.key == OnFailureKind::Fallback.as_str()
         {
             return name(&entry.value, report).map(OnFailure::Fallback);
         }
         report
-            .error(Code::BadSetting, node.span, "this is no way to fail")
-            .advise("write `fallback: agent`, or one of retry, skip, stop, escalate");
+            .error(
+                Code::BadSetting,
+                node.span,
+                "this is not a value of `on_failure`",
+            )
+            .advise(OTHERWISE);
         return None;
     }
     let text = yaml_settings::text(node, report)?;
-    match text.split_once(char::is_whitespace) {
-        None if text == "stop" => Some(OnFailure::Stop),
-        None if text == "retry" => Some(OnFailure::Retry),
-        None if text == "skip" => Some(OnFailure::Skip),
-        None if text == "escalate" => Some(OnFailure::Escalate),
-        Some(("fallback", agent)) => Some(OnFailure::Fallback(Name {
-            text: agent.trim().to_owned(),
+    let (word, agent) = match text.split_once(char::is_whitespace) {
+        Some((word, agent)) => (word, Some(agent.trim())),
+        None => (text, None),
+    };
+    match (OnFailureKind::parse(word), agent) {
+        (Some(OnFailureKind::Retry), None) => Some(OnFailure::Retry),
+        (Some(OnFailureKind::Skip), None) => Some(OnFailure::Skip),
+        (Some(OnFailureKind::Stop), None) => Some(OnFailure::Stop),
+        (Some(OnFailureKind::Escalate), None) => Some(OnFailure::Escalate),
+        (Some(OnFailureKind::Fallback), Some(agent)) => Some(OnFailure::Fallback(Name {
+            text: agent.to_owned(),
             span: node.span,
         })),
         _ => {
-            let message = format!("`{text}` is no way to fail");
-            let known = ["retry", "skip", "stop", "escalate"];
-            let otherwise = "it takes retry, skip, stop, escalate or `fallback: agent`";
+            let message = format!("`{text}` is not a value of `on_failure`");
+            let known = OnFailureKind::ALL.map(OnFailureKind::as_str);
+            let known = known.into_iter().filter(|word| *word != "join");
             report
                 .error(Code::BadSetting, node.span, message)
-                .advise(did_you_mean(text, known, otherwise));
+                .advise(did_you_mean(text, known, OTHERWISE));
             None
         }
     }

@@ -1,138 +1,106 @@
 //! The codes of all diagnostics.
 
-use std::fmt;
+use agentgen_schema::vocabulary;
 
-macro_rules! codes {
-    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {
-        /// What kind of thing a diagnostic is about. The number never changes its meaning.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code {
-            $($(#[doc = $doc])+ $name,)+
-        }
+vocabulary! {
+    /// What kind of thing a diagnostic is about. The number never changes its meaning.
+    pub enum Code {
+        // Reading files: 001 to 019.
+        /// The file has no frontmatter.
+        NoFrontmatter = "AG001",
+        /// The frontmatter has no end.
+        UnclosedFrontmatter = "AG002",
+        /// The file is not UTF-8 text.
+        NotText = "AG003",
+        /// The file or its frontmatter is too large.
+        TooLarge = "AG004",
+        /// The frontmatter is not valid YAML; it was read as it was plainly meant.
+        Repaired = "AG005",
+        /// The frontmatter can't be read.
+        Unreadable = "AG006",
+        /// The YAML uses an anchor, alias or tag.
+        AnchorOrTag = "AG007",
+        /// The YAML is nested too deeply.
+        TooDeep = "AG008",
+        /// A key stands twice.
+        DuplicateKey = "AG009",
+        /// YAML cuts a plain value at ` #`.
+        CutByComment = "AG010",
+        /// The line ends are unusual.
+        LineEnds = "AG011",
+        /// The frontmatter ends with an unusual line.
+        OddClosing = "AG012",
+        /// Literal `\n` in the text stands for line breaks.
+        LiteralLineBreaks = "AG013",
+        /// The file can't be read from the disk.
+        Io = "AG014",
 
-        impl Code {
-            /// Every code, in the order of the numbers.
-            pub const ALL: &[Code] = &[$(Code::$name),+];
+        // Specs and their names: 020 to 039.
+        /// The agent has no name of its own.
+        NameMissing = "AG020",
+        /// The name can't be used.
+        NameUnusable = "AG021",
+        /// Two agents meet in one generated name.
+        NameCollision = "AG022",
+        /// The agent has no description.
+        DescriptionMissing = "AG023",
+        /// The body is empty.
+        BodyEmpty = "AG024",
+        /// A key has a value of the wrong kind.
+        WrongType = "AG025",
+        /// The key is not known.
+        UnknownKey = "AG026",
+        /// The value is not one of those that are known.
+        UnknownValue = "AG027",
+        /// A tool that a service can't run.
+        ToolNotExecutable = "AG028",
+        /// The text holds invisible or bidirectional control characters.
+        HiddenCharacters = "AG029",
 
-            /// The code as it is printed, such as `AG001`.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Code::$name => $code,)+
-                }
-            }
+        // The service block and its schemas: 040 to 069.
+        /// The service block stands in two places.
+        ServiceTwice = "AG040",
+        /// The service block belongs to no agent.
+        OrphanSidecar = "AG041",
+        /// The endpoint can't be served.
+        BadEndpoint = "AG042",
+        /// Two endpoints meet in one route or name.
+        EndpointCollision = "AG043",
+        /// There is no such agent.
+        UnknownAgent = "AG044",
+        /// The setting has a value that can't be used.
+        BadSetting = "AG045",
+        /// The workflow can't be run.
+        BadWorkflow = "AG046",
+        /// The schema is not valid.
+        BadSchema = "AG050",
+        /// The schema says something that no type is made of.
+        UnsupportedSchema = "AG051",
+        /// The schema leaves open what the value is; it becomes a JSON value.
+        OpenSchema = "AG052",
+        /// Two properties meet in one field.
+        FieldCollision = "AG053",
 
-            /// What it stands for, in one sentence.
-            pub fn title(self) -> &'static str {
-                match self {
-                    $(Code::$name => concat!($($doc),+).trim_ascii(),)+
-                }
-            }
-        }
-    };
-}
+        // Templates and outputs: 070 to 089.
+        /// The template can't be used.
+        BadTemplate = "AG070",
+        /// What a template produced is not valid.
+        BadOutput = "AG071",
+        /// Two agents give one component different contents.
+        ComponentCollision = "AG072",
 
-codes! {
-    // Reading files: 001 to 019.
-    /// The file has no frontmatter.
-    NoFrontmatter = "AG001",
-    /// The frontmatter has no end.
-    UnclosedFrontmatter = "AG002",
-    /// The file is not UTF-8 text.
-    NotText = "AG003",
-    /// The file or its frontmatter is too large.
-    TooLarge = "AG004",
-    /// The frontmatter is not valid YAML; it was read as it was plainly meant.
-    Repaired = "AG005",
-    /// The frontmatter can't be read.
-    Unreadable = "AG006",
-    /// The YAML uses an anchor, alias or tag.
-    AnchorOrTag = "AG007",
-    /// The YAML is nested too deeply.
-    TooDeep = "AG008",
-    /// A key stands twice.
-    DuplicateKey = "AG009",
-    /// YAML cuts a plain value at ` #`.
-    CutByComment = "AG010",
-    /// The line ends are unusual.
-    LineEnds = "AG011",
-    /// The frontmatter ends with an unusual line.
-    OddClosing = "AG012",
-    /// Literal `\n` in the text stands for line breaks.
-    LiteralLineBreaks = "AG013",
-    /// The file can't be read from the disk.
-    Io = "AG014",
-
-    // Specs and their names: 020 to 039.
-    /// The agent has no name of its own.
-    NameMissing = "AG020",
-    /// The name can't be used.
-    NameUnusable = "AG021",
-    /// Two agents meet in one generated name.
-    NameCollision = "AG022",
-    /// The agent has no description.
-    DescriptionMissing = "AG023",
-    /// The body is empty.
-    BodyEmpty = "AG024",
-    /// A key has a value of the wrong kind.
-    WrongType = "AG025",
-    /// The key is not known.
-    UnknownKey = "AG026",
-    /// The value is not one of those that are known.
-    UnknownValue = "AG027",
-    /// A tool that a service can't run.
-    ToolNotExecutable = "AG028",
-    /// The text holds invisible or bidirectional control characters.
-    HiddenCharacters = "AG029",
-
-    // The service block and its schemas: 040 to 069.
-    /// The service block stands in two places.
-    ServiceTwice = "AG040",
-    /// The service block belongs to no agent.
-    OrphanSidecar = "AG041",
-    /// The endpoint can't be served.
-    BadEndpoint = "AG042",
-    /// Two endpoints meet in one route or name.
-    EndpointCollision = "AG043",
-    /// There is no such agent.
-    UnknownAgent = "AG044",
-    /// The setting has a value that can't be used.
-    BadSetting = "AG045",
-    /// The workflow can't be run.
-    BadWorkflow = "AG046",
-    /// The schema is not valid.
-    BadSchema = "AG050",
-    /// The schema says something that no type is made of.
-    UnsupportedSchema = "AG051",
-    /// The schema leaves open what the value is; it becomes a JSON value.
-    OpenSchema = "AG052",
-    /// Two properties meet in one field.
-    FieldCollision = "AG053",
-
-    // Templates and outputs: 070 to 089.
-    /// The template can't be used.
-    BadTemplate = "AG070",
-    /// What a template produced is not valid.
-    BadOutput = "AG071",
-    /// Two agents give one component different contents.
-    ComponentCollision = "AG072",
-
-    // The project: 090 to 099.
-    /// The configuration can't be used.
-    BadConfig = "AG090",
-    /// There is no such folder or file.
-    NotFound = "AG091",
-    /// There are no agents.
-    NoAgents = "AG092",
-    /// A generated file was edited by hand.
-    Conflict = "AG093",
-    /// The module of the user's handlers does not name a stub.
-    StubUnnamed = "AG094",
-    /// Something is where a new thing was to be.
-    Taken = "AG095",
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        // The project: 090 to 099.
+        /// The configuration can't be used.
+        BadConfig = "AG090",
+        /// There is no such folder or file.
+        NotFound = "AG091",
+        /// There are no agents.
+        NoAgents = "AG092",
+        /// A generated file was edited by hand.
+        Conflict = "AG093",
+        /// The module of the user's handlers does not name a stub.
+        StubUnnamed = "AG094",
+        /// Something is where a new thing was to be.
+        Taken = "AG095",
     }
 }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use agentgen_schema::Comparison;
+
 use crate::diagnostics::Report;
 use crate::diagnostics::span::Span;
 use crate::expression::lexer::{Parsed, Token, VALUES, Wrong, blank, next};
-use crate::expression::{Comparison, Expression, Kind};
+use crate::expression::{Expression, Kind};
 use crate::yaml::yaml_scalar::Scalar;
 use crate::yaml::yaml_settings::Name;
 
@@ -135,22 +137,14 @@ impl<'s> Parser<'s> {
 
     /// The comparison that comes next, and whether its sides are to be turned.
     fn operator(&mut self) -> Parsed<Option<(Comparison, bool)>> {
-        const OPERATORS: &[(&str, Comparison, bool)] = &[
-            ("==", Comparison::Equal, false),
-            ("!=", Comparison::NotEqual, false),
-            ("<=", Comparison::AtMost, false),
-            (">=", Comparison::AtLeast, false),
-            ("<", Comparison::Less, false),
-            (">", Comparison::More, false),
-            ("in", Comparison::In, false),
-            ("contains", Comparison::In, true),
-        ];
-        for (word, comparison, turned) in OPERATORS {
-            if self.take(&[word])?.is_some() {
-                return Ok(Some((*comparison, *turned)));
+        for comparison in Comparison::ALL {
+            if self.take(&[comparison.as_str()])?.is_some() {
+                return Ok(Some((comparison, false)));
             }
         }
-        Ok(None)
+        // `b contains a` is `a in b`.
+        let contains = self.take(&["contains"])?;
+        Ok(contains.map(|_| (Comparison::In, true)))
     }
 
     fn operand(&mut self) -> Parsed<Expression> {

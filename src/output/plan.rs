@@ -10,6 +10,7 @@ use crate::diagnostics::{Diagnostic, Severity};
 use crate::output::artifact::{Artifact, unwritable};
 use crate::output::manifest::{self, Manifest};
 use crate::output::previous_output::{Found, Record};
+use crate::project::config::Target;
 use crate::project::discover::{reason, relative};
 use crate::text::sha256;
 
@@ -70,12 +71,35 @@ pub enum Obstacle {
 }
 
 /// How to plan.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Whether files of the user's are overwritten.
     pub force: bool,
-    /// Whether the artifacts are only a part of what is generated: then nothing is deleted.
-    pub partial: bool,
+    /// Which part of the output the artifacts are.
+    pub scope: Scope,
+}
+
+/// Which part of the output the artifacts are. A file that an earlier run generated and this one does not is deleted
+/// within the scope, and stays outside of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything.
+    #[default]
+    All,
+    /// Everything that these targets generate.
+    Targets(Vec<Target>),
+    /// Chosen files: nothing is deleted.
+    Files,
+}
+
+impl Scope {
+    fn contains(&self, path: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Targets(targets) => targets.iter().any(|target| target.generates(path)),
+            Self::Files => false,
+        }
+    }
 }
 
 impl ChangeKind {
@@ -158,7 +182,7 @@ pub fn plan<'a>(
     root: &Path,
     out: &str,
     artifacts: &'a [Artifact],
-    options: Options,
+    options: &Options,
 ) -> Result<Plan<'a>, Vec<Diagnostic>> {
     let name = relative(root, &root.join(out));
     let out = root.join(out);
@@ -204,13 +228,14 @@ pub fn plan<'a>(
                 continue;
             }
         };
+        let in_scope = options.scope.contains(path);
         let kind = match hash {
             Found::Nothing => continue,
-            Found::Ours(hash) if options.partial && twin.is_none() => {
+            Found::Ours(hash) if !in_scope && twin.is_none() => {
                 plan.manifest.files.insert(path.clone(), hash);
                 continue;
             }
-            Found::Other if options.partial && twin.is_none() => {
+            Found::Other if !in_scope && twin.is_none() => {
                 if let Some(hash) = ours.recorded(path) {
                     plan.manifest.files.insert(path.clone(), hash);
                 }
@@ -250,7 +275,7 @@ impl Plan<'_> {
         artifact: &Artifact,
         hash: &str,
         ours: &Record,
-        options: Options,
+        options: &Options,
     ) -> Result<ChangeKind, Diagnostic> {
         let path = &artifact.path;
         // A file that only changes the case of its name is deleted and made anew: on some systems both

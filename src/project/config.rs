@@ -1,5 +1,7 @@
 //! What a project asks for.
 
+use agentgen_schema::vocabulary;
+
 use crate::diagnostics::code::Code;
 
 /// The settings of a project, as `agentgen.toml`, the command line or a build script give them.
@@ -25,27 +27,32 @@ pub struct Config {
     pub strict: bool,
 }
 
-/// A kind of output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// Prompt bundles.
-    Prompts,
-    /// Rust handlers.
-    Rust,
-    /// OpenAPI documents.
-    Openapi,
+vocabulary! {
+    /// A kind of output.
+    #[non_exhaustive]
+    pub enum Target {
+        /// Prompt bundles.
+        Prompts = "prompts",
+        /// Rust handlers.
+        Rust = "rust",
+        /// OpenAPI documents.
+        Openapi = "openapi",
+    }
 }
 
 impl Target {
-    /// Every kind of output.
-    pub const ALL: [Target; 3] = [Target::Prompts, Target::Rust, Target::Openapi];
+    /// What is generated where nothing is configured. A new target stays out of it: it would be in the output of every
+    /// existing project.
+    pub const DEFAULT: &'static [Self] = &[Self::Prompts, Self::Rust, Self::Openapi];
 
-    /// The name in `agentgen.toml`.
-    pub fn as_str(self) -> &'static str {
+    /// Whether the target generates the file at `path` below the output folder.
+    pub(crate) fn generates(self, path: &str) -> bool {
+        let folder = path.split('/').next();
         match self {
-            Self::Prompts => "prompts",
-            Self::Rust => "rust",
-            Self::Openapi => "openapi",
+            Self::Prompts => folder == Some("prompts"),
+            // Rust modules include the prompts.
+            Self::Rust => matches!(folder, Some("rust" | "prompts")),
+            Self::Openapi => !matches!(folder, Some("rust" | "prompts")),
         }
     }
 }
@@ -67,33 +74,34 @@ pub struct Openapi {
     pub license: String,
 }
 
-/// A version of the OpenAPI Specification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenapiVersion {
-    /// 3.0.3
-    V3_0,
-    /// 3.1.2
-    V3_1,
-    /// 3.2.0
-    V3_2,
+vocabulary! {
+    /// A version of the OpenAPI Specification.
+    pub enum OpenapiVersion {
+        /// 3.0.3
+        V3_0 = "3.0",
+        /// 3.1.2
+        V3_1 = "3.1",
+        /// 3.2.0
+        V3_2 = "3.2",
+    }
 }
 
-/// The syntax of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenapiFormat {
-    /// YAML.
-    Yaml,
-    /// JSON.
-    Json,
+vocabulary! {
+    /// The syntax of a document, which is the extension of its file too.
+    pub enum OpenapiFormat {
+        /// YAML.
+        Yaml = "yaml",
+        /// JSON.
+        Json = "json",
+    }
 }
 
-impl OpenapiFormat {
-    /// The ending of a file's name.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Yaml => "yaml",
-            Self::Json => "json",
-        }
+impl Config {
+    /// The targets to generate, each once, in the order of [`Target::ALL`].
+    pub(crate) fn targets(&self) -> impl Iterator<Item = Target> {
+        Target::ALL
+            .into_iter()
+            .filter(|target| self.targets.contains(target))
     }
 }
 
@@ -104,7 +112,7 @@ impl Default for Config {
             out: "generated".to_owned(),
             templates: "templates".to_owned(),
             stubs: None,
-            targets: Target::ALL.to_vec(),
+            targets: Target::DEFAULT.to_vec(),
             openapi: Openapi {
                 version: OpenapiVersion::V3_1,
                 format: OpenapiFormat::Yaml,

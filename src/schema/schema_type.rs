@@ -1,5 +1,7 @@
 //! The types that schemas are read into.
 
+use agentgen_schema::Format;
+
 use crate::diagnostics::span::Span;
 
 /// What a schema says a value is.
@@ -73,61 +75,7 @@ pub struct Text {
     /// A regular expression that is found in it; `regex-lite` compiles it.
     pub pattern: Option<String>,
     /// A format that the runtime checks.
-    pub format: Option<TextFormat>,
-}
-
-/// A format of text that the runtime checks and that has no type of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TextFormat {
-    /// An e-mail address.
-    Email,
-    /// A host name.
-    Hostname,
-    /// An IPv4 address.
-    Ipv4,
-    /// An IPv6 address.
-    Ipv6,
-    /// A JSON Pointer.
-    JsonPointer,
-    /// A time of day with an offset.
-    Time,
-    /// A URI with a scheme.
-    Uri,
-    /// A URI, or a relative reference.
-    UriReference,
-}
-
-impl TextFormat {
-    /// Every format, in the order of the names.
-    pub const ALL: [Self; 8] = [
-        Self::Email,
-        Self::Hostname,
-        Self::Ipv4,
-        Self::Ipv6,
-        Self::JsonPointer,
-        Self::Time,
-        Self::Uri,
-        Self::UriReference,
-    ];
-
-    /// The name in JSON Schema, such as `uri-reference`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Hostname => "hostname",
-            Self::Ipv4 => "ipv4",
-            Self::Ipv6 => "ipv6",
-            Self::JsonPointer => "json-pointer",
-            Self::Time => "time",
-            Self::Uri => "uri",
-            Self::UriReference => "uri-reference",
-        }
-    }
-
-    /// The format called `name`, if the runtime checks it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.as_str() == name)
-    }
+    pub format: Option<Format>,
 }
 
 /// One value of an enum.

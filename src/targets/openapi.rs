@@ -94,7 +94,7 @@ pub fn render(
     }
     let merged = canonical(prune(merged, components()));
     let openapi = &config.openapi;
-    let extension = openapi.format.extension();
+    let extension = openapi.format.as_str();
     let write = |document: &Json, path: String| Artifact {
         path,
         bytes: text(&convert(document, openapi.version), openapi.format).into_bytes(),

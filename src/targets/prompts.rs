@@ -1,12 +1,13 @@
 //! Prompt bundles: the prompt, byte for byte, and everything there is to know about its agent.
 
+use agentgen_schema::Handler;
 use serde_json::{Map, Value as Json, json};
 
 use crate::agent::operation;
-use crate::agent::{Agent, resolve};
+use crate::agent::{Agent, find_slug};
 use crate::contract::Policy;
-use crate::contract::endpoint::{Endpoint, Handler};
-use crate::contract::workflow_contract::{Join, OnFailure, Workflow};
+use crate::contract::endpoint::Endpoint;
+use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::diagnostics::Diagnostic;
 use crate::output::artifact::Artifact;
 use crate::targets::template_engine::Templates;
@@ -97,7 +98,7 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
         },
         "endpoints": operation::all(agent).iter().map(|operation| json!({
             "name": operation.name,
-            "method": operation.method.as_str(),
+            "method": operation.method.as_str().to_ascii_lowercase(),
             "path": operation.path,
             "operation_id": operation.id,
             "description": operation.description,
@@ -113,7 +114,7 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
         })).collect::<Vec<_>>(),
         "policy": policy(&agent.service.policy),
         "agents": agent.service.agents.iter()
-            .filter_map(|name| resolve(agents, &name.text))
+            .filter_map(|name| find_slug(agents, &name.text))
             .map(|slug| slug.as_str())
             .collect::<Vec<_>>(),
         "documents": agent.service.documents.as_ref().map(|documents| json!({
@@ -144,7 +145,7 @@ fn policy(policy: &Policy) -> Json {
 }
 
 fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
-    let slug = |name: &str| resolve(agents, name).map(|slug| slug.to_string());
+    let slug = |name: &str| find_slug(agents, name).map(|slug| slug.to_string());
     json!({
         "name": workflow.name,
         "slug": workflow.slug.as_str(),
@@ -158,28 +159,14 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
             "agent": slug(&step.agent.text),
             "endpoint": step.endpoint_name(),
             "needs": step.needs.iter().map(|need| &need.text).collect::<Vec<_>>(),
-            "join": match step.join {
-                Join::All => "all",
-                Join::Any => "any",
-                Join::Quorum(_) => "quorum",
-            },
-            "quorum": match step.join {
-                Join::Quorum(count) => Some(count),
-                Join::All | Join::Any => None,
-            },
+            "join": step.join.kind().as_str(),
+            "quorum": step.join.quorum(),
             "when": step.when,
             "with": step.with,
             "timeout_ms": step.timeout_ms,
             "attempts": step.attempts,
             "backoff_ms": step.backoff_ms,
-            "on_failure": match &step.on_failure {
-                OnFailure::Stop => "stop",
-                OnFailure::Retry => "retry",
-                OnFailure::Skip => "skip",
-                OnFailure::Escalate => "escalate",
-                OnFailure::Join => "join",
-                OnFailure::Fallback(_) => "fallback",
-            },
+            "on_failure": step.on_failure.kind().as_str(),
             "fallback": match &step.on_failure {
                 OnFailure::Fallback(name) => slug(&name.text),
                 _ => None,

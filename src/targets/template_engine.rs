@@ -238,6 +238,10 @@ fn register_filters(tera: &mut Tera) {
     tera.register_filter("rust_doc", |text: &str, _: Kwargs, _: &State| {
         rust_literal::doc(text)
     });
+    tera.register_filter("rust_opt", rust_opt);
+    tera.register_filter("rust_list", |texts: Vec<String>, _: Kwargs, _: &State| {
+        rust_literal::str_slice(&texts)
+    });
     // Tera's own `group_by` goes through a hash map: its order changes from run to run.
     tera.register_filter("group_by", group_by);
 }
@@ -247,6 +251,25 @@ fn to_json(value: &Value) -> TeraResult<serde_json::Value> {
         return Err(tera::Error::message(UNDEFINED));
     }
     serde_json::to_value(value).map_err(tera::Error::message)
+}
+
+/// A value that may be none as an `Option` in Rust: `5` becomes `Some(5)`, `"a"` becomes `Some("a")`, a list of texts
+/// `Some(&["a"])`. With `code=true`, a text is Rust code already.
+fn rust_opt(value: &Value, kwargs: Kwargs, _: &State) -> TeraResult<String> {
+    let is_code = kwargs.get::<bool>("code")?.unwrap_or(false);
+    let value = match to_json(value)? {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) if is_code => Some(text),
+        serde_json::Value::String(text) => Some(rust_literal::literal(&text)),
+        serde_json::Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(serde_json::Value::as_str).collect();
+            let texts =
+                texts.ok_or_else(|| tera::Error::message("the list holds other than texts"))?;
+            Some(rust_literal::str_slice(&texts))
+        }
+        other => Some(other.to_string()),
+    };
+    Ok(rust_literal::option(value))
 }
 
 fn group_by(values: &[Value], kwargs: Kwargs, _: &State) -> TeraResult<Map> {

@@ -12,6 +12,17 @@ pub fn did_you_mean<'a>(
     }
 }
 
+/// All the words that a setting takes: ``it takes `get`, `post` or `put` ``.
+pub fn it_takes<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() {
+        format!("it takes {last}")
+    } else {
+        format!("it takes {} or {last}", words.join(", "))
+    }
+}
+
 /// The one of `known` that is nearest to `word`, if one is near: at most a third of its letters, and
 /// at most three, have to be changed, added, left out or swapped with a neighbour.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,5 +1,7 @@
 //! Text that stands in Rust source: literals and doc comments.
 
+use std::fmt;
+
 /// `text` as a Rust string literal with its quotes. What a reader can't see, bidirectional controls
 /// among it, is escaped.
 pub fn literal(text: &str) -> String {
@@ -15,6 +17,20 @@ pub fn literal(text: &str) -> String {
     }
     literal.push('"');
     literal
+}
+
+/// `value` as an expression of type `Option`: `::core::option::Option::Some(5)`.
+pub fn option(value: Option<impl fmt::Display>) -> String {
+    match value {
+        Some(value) => format!("::core::option::Option::Some({value})"),
+        None => "::core::option::Option::None".to_owned(),
+    }
+}
+
+/// `texts` as a slice of string literals: `&["a", "b"]`.
+pub fn str_slice(texts: &[impl AsRef<str>]) -> String {
+    let literals: Vec<String> = texts.iter().map(|text| literal(text.as_ref())).collect();
+    format!("&[{}]", literals.join(", "))
 }
 
 /// The first sentence of `text` as one line of Markdown that shows it as it reads: nothing in it is a

@@ -115,13 +115,13 @@ fn methods_and_handlers() {
         (
             r#"endpoints:
   a: { method: gett }"#,
-            &["6:18 AG042 `gett` is no HTTP method here; did you mean `get`?"],
+            &["6:18 AG042 `gett` is not an HTTP method of endpoints; did you mean `get`?"],
         ),
         (
             r#"endpoints:
   a: { method: trace }"#,
             &[
-                "6:18 AG042 `trace` is no HTTP method here; it takes get, post, put, patch or delete",
+                "6:18 AG042 `trace` is not an HTTP method of endpoints; it takes `get`, `post`, `put`, `patch` or `delete`",
             ],
         ),
         (
@@ -132,12 +132,14 @@ fn methods_and_handlers() {
         (
             r#"endpoints:
   a: { handler: cod }"#,
-            &["6:19 AG042 `cod` answers nothing; did you mean `code`?"],
+            &["6:19 AG042 there is no handler `cod`; did you mean `code`?"],
         ),
         (
             r#"endpoints:
   a: { handler: robot }"#,
-            &["6:19 AG042 `robot` answers nothing; it takes `model`, `code`, `search` or `embed`"],
+            &[
+                "6:19 AG042 there is no handler `robot`; it takes `model`, `code`, `search` or `embed`",
+            ],
         ),
         (
             r#"endpoints:
@@ -704,9 +706,9 @@ fn workflows() {
   - c: { agent: keys, on_failure: { agent: keys } }
   - d: { agent: keys, timeout: 5, retry: none, with: 3, when: 5 }"#,
             &[
-                "7:37 AG045 `retri` is no way to fail; did you mean `retry`?",
-                "8:37 AG045 `explode` is no way to fail; it takes retry, skip, stop, escalate or `fallback: agent`",
-                "9:37 AG045 this is no way to fail; write `fallback: agent`, or one of retry, skip, stop, escalate",
+                "7:37 AG045 `retri` is not a value of `on_failure`; did you mean `retry`?",
+                "8:37 AG045 `explode` is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
+                "9:37 AG045 this is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
                 "10:34 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
                 "10:44 AG045 this is text; it takes a whole number above zero",
                 "10:56 AG045 `with` holds a number; it takes a mapping of inputs to values",
@@ -999,7 +1001,7 @@ Do what is asked.
         [
             "a.md:5:9 AG045 this is no rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             "a.md:7:16 AG042 the path `bad` does not start with `/`; write `/bad`",
-            "a.md:7:29 AG042 `gett` is no HTTP method here; did you mean `get`?",
+            "a.md:7:29 AG042 `gett` is not an HTTP method of endpoints; did you mean `get`?",
             "a.md:8:17 AG050 the input is text, and a request is an object; make it a property of an object",
             r#"a.md:8:41 AG050 there is no type "strin"; the types are any, boolean, integer, null, number, string"#,
             "a.md:9:12 AG044 there is no agent `nobody` in this project; add its file, or take the name out",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agentgen_build::contract::endpoint::Handler;
+use agentgen_build::contract::Handler;
 use agentgen_build::diagnostics::source::Source;
 use agentgen_build::diagnostics::{Diagnostic, Severity};
 use agentgen_build::generate::{Generation, check};
@@ -557,6 +557,6 @@ fn embeddings_that_cannot_be() {
     }
     assert_eq!(
         said("endpoints:\n  e: { handler: embd }"),
-        ["6:19 AG042 `embd` answers nothing; did you mean `embed`?"]
+        ["6:19 AG042 there is no handler `embd`; did you mean `embed`?"]
     );
 }

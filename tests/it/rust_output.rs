@@ -4,21 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use agentgen_build::diagnostics::Report;
 use agentgen_build::diagnostics::source::Source;
-use agentgen_build::generate::check;
+use agentgen_build::diagnostics::{Diagnostic, Severity};
+use agentgen_build::generate;
 use agentgen_build::output::artifact::Artifact;
-use agentgen_build::project::Project;
-use agentgen_build::schema::{Role, Schema, read};
-use agentgen_build::targets::rust::workflow_function::{RustWorkflow, workflows};
-use agentgen_build::targets::rust::{
-    Handler, RenderError, RustAgent, RustDocuments, RustEndpoint, RustParameter, RustPolicy,
-    RustRate, RustRetrieve, module, registry,
-};
-use agentgen_build::text::ident::Ident;
-use agentgen_build::text::rust_literal::{doc, literal};
-use tera::{Context, Kwargs, State, Tera};
+use agentgen_build::project::config::{Config, Target};
+use agentgen_build::project::{Project, UserTemplate};
 
 /// An agent with nothing but its default endpoint, for each of these names.
 const AWKWARD_NAMES: [&str; 45] = [
@@ -152,120 +145,18 @@ items: { type: object, properties: { line: { type: string, minLength: 1 } }, req
 minItems: 1
 "##;
 
-struct Fixture {
-    name: &'static str,
-    endpoints: Vec<FixtureEndpoint>,
-    workflows: Vec<RustWorkflow>,
-}
-
-struct FixtureEndpoint {
-    name: &'static str,
-    handler: Handler,
-    input: Option<Schema>,
-    output: Option<Schema>,
-}
-
-fn schema(text: &str, role: Role) -> Schema {
-    let (source, node) = crate::yaml::parse(text);
-    let mut report = Report::new(&source);
-    let schema = read(&node, &mut report, role);
-    schema.unwrap_or_else(|| panic!("{:#?}", report.into_diagnostics()))
-}
-
-fn fixtures() -> Vec<Fixture> {
-    let mut fixtures: Vec<Fixture> = AWKWARD_NAMES
-        .iter()
-        .map(|name| Fixture {
-            name,
-            endpoints: Vec::new(),
-            workflows: Vec::new(),
-        })
-        .collect();
-    let endpoint = |name, handler, input: Option<&str>, output: Option<&str>| FixtureEndpoint {
-        name,
-        handler,
-        input: input.map(|text| schema(text, Role::Input)),
-        output: output.map(|text| schema(text, Role::Output)),
-    };
-    let endpoints = AWKWARD_ENDPOINTS.iter().enumerate().map(|(index, name)| {
-        endpoint(
-            name,
-            match index % 2 {
-                1 => Handler::Code,
-                _ => Handler::Model,
-            },
-            Some(AWKWARD_SCHEMA),
-            Some(AWKWARD_SCHEMA),
-        )
-    });
-    fixtures.push(Fixture {
-        name: "chat-request",
-        endpoints: endpoints.collect(),
-        workflows: Vec::new(),
-    });
-    let order = vec![
-        endpoint(
-            "order",
-            Handler::Code,
-            Some(ORDER_INPUT),
-            Some(ORDER_OUTPUT),
-        ),
-        endpoint(
-            "prompt",
-            Handler::Model,
-            Some("text: string\nmore?: any"),
-            Some(ORDER_INPUT),
-        ),
-        endpoint("empty", Handler::Code, None, None),
-        endpoint(
-            "word",
-            Handler::Model,
-            Some("(*): string"),
-            Some("string, one word"),
-        ),
-        endpoint(
-            "maybe",
-            Handler::Model,
-            Some("a: {}"),
-            Some("type: [integer, \"null\"]\nmaximum: 5"),
-        ),
-        endpoint(
-            "pick",
-            Handler::Model,
-            Some("type: object"),
-            Some("enum: [yes, no, null]"),
-        ),
-        endpoint(
-            "search",
-            Handler::Search,
-            Some("query: string"),
-            Some("hits(array):\n  text: string"),
-        ),
-        endpoint(
-            "embed",
-            Handler::Embed,
-            Some("text: string"),
-            Some("vector(array): number"),
-        ),
-    ];
-    fixtures.push(Fixture {
-        name: "shop",
-        endpoints: order,
-        workflows: awkward_workflows(),
-    });
-    fixtures
-}
-
-/// The workflows of an agent like the `shop` of the fixtures, with names and texts that need care in Rust.
-fn awkward_workflows() -> Vec<RustWorkflow> {
-    let text = r###"---
-name: shop
-description: Sells.
-service:
-  endpoints:
-    prompt:
-      input: { text: string, more?: any }
-      output: { type: object, properties: { a b: { type: number } } }
+/// The settings of the agent `shop` besides its endpoints.
+const SHOP_SETTINGS: &str = r###"
+  model: sonnet
+  fallbacks: [haiku]
+  retry: { attempts: 2, backoff: 1ms }
+  breaker: { failures: 3, cooldown: 4ms }
+  timeout: 5ms
+  budget: { tokens: 6, turns: 7 }
+  rate: 60/minute
+  session: { history_tokens: 8, ttl: 9s }
+  agents: [critic]
+  documents: { collection: hand-book, roles: [Read, "Bash(git \"diff\":*)"] }
   workflows:
     match: [self: shop, next: { agent: shop, join: any }]
     1st Try:
@@ -283,166 +174,112 @@ service:
           retry: { attempts: 2, backoff: 1s }
           on_failure: { fallback: shop }
           with: { text: 'a "{{ x.output }}" {% raw %}', more: [1, { b: "{{ input.n }}" }, "{{ input.kind == null }}!"] }
----
-Sell.
 "###;
-    let project = Project {
-        sources: vec![Source::from_bytes("agents/shop.md", text.into()).unwrap()],
-        ..Project::default()
+
+/// A file of the agent `name` with more lines of frontmatter.
+fn agent(name: &str, lines: &str) -> Arc<Source> {
+    let description = r#""Knows [things] \"well\" \\ */ {{ x }}.\r\nMore.\u202e""#;
+    let text = format!(
+        "---\nname: {name:?}\ndescription: {description}\n{}\n---\nBe good.\r\n\"##",
+        lines.trim_end()
+    );
+    Source::from_bytes(&format!("agents/{name}.md"), text.into_bytes()).unwrap()
+}
+
+/// An endpoint in a service block.
+fn endpoint(name: &str, settings: &str, input: &str, output: &str) -> String {
+    let indented = |text: &str| -> String {
+        let lines = text.trim_matches('\n').lines();
+        lines.map(|line| format!("\n        {line}")).collect()
     };
-    let generation = check(&project);
-    assert!(
-        generation.diagnostics.is_empty(),
-        "{:?}",
-        generation.diagnostics
-    );
-    workflows(&generation.agents[0], &generation.agents)
+    format!(
+        "    {name:?}:\n      stream: true\n      rate: 60/minute\n      timeout: 100ms\n      {settings}\n      input:{}\n      output:{}\n",
+        indented(input),
+        indented(output)
+    )
 }
 
-/// The built-in templates, and `own` instead of those of the same names.
-fn templates(own: &[(&str, &str)]) -> Tera {
-    let mut tera = Tera::new();
-    tera.autoescape_on(Vec::<&str>::new());
-    tera.register_filter("rust_str", |text: &str, _: Kwargs, _: &State| literal(text));
-    tera.register_filter("rust_doc", |text: &str, _: Kwargs, _: &State| doc(text));
-    tera.set_fallback_prefixes(["builtin/"]).unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
-    let names = [
-        "rust/agent.rs.tera",
-        "rust/mod.rs.tera",
-        "rust/types.rs.tera",
-    ];
-    let mut texts = Vec::new();
-    for name in names {
-        let text = fs::read_to_string(folder.join(name)).unwrap();
-        texts.push((format!("builtin/{name}"), text));
-    }
-    texts.extend(
-        own.iter()
-            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
-    );
-    tera.add_raw_templates(texts).unwrap();
-    tera
-}
-
-type Rendered = Result<Vec<Artifact>, Vec<RenderError<tera::Error>>>;
-
-fn generate(fixtures: &[Fixture], tera: &Tera) -> Rendered {
-    let tools = ["Read".to_owned(), "Bash(git \"diff\":*)".to_owned()];
-    let models = ["haiku".to_owned()];
-    let agents: Vec<RustAgent<'_>> = fixtures
+fn sources() -> Vec<Arc<Source>> {
+    let mut sources: Vec<Arc<Source>> = AWKWARD_NAMES
         .iter()
-        .map(|fixture| agent(fixture, &tools, &models))
+        .map(|name| match *name {
+            "option" => agent(name, "service: { fallbacks: [haiku] }"),
+            name => agent(name, ""),
+        })
         .collect();
-    let template = |name: &str, context: &serde_json::Value| {
-        tera.render(name, &Context::from_serialize(context)?)
-    };
-    let modules = agents.iter().map(|agent| module(agent, template));
-    let mut artifacts = Vec::new();
-    let mut errors = Vec::new();
-    for file in modules.chain([registry(&agents, template)]) {
-        match file {
-            Ok(artifact) => artifacts.push(artifact),
-            Err(error) => errors.push(error),
-        }
-    }
-    artifacts.sort_by(|left, right| left.path.cmp(&right.path));
+    let endpoints: String = AWKWARD_ENDPOINTS
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let handler = ["handler: model", "handler: code"][index % 2];
+            endpoint(name, handler, AWKWARD_SCHEMA, AWKWARD_SCHEMA)
+        })
+        .collect();
+    let service = format!("service:\n  endpoints:\n{endpoints}");
+    sources.push(agent("chat-request", &service));
+    let description = "description: \"Does `this`.\\u202e And that.\"";
+    let order = [
+        endpoint("order", "handler: code", ORDER_INPUT, ORDER_OUTPUT),
+        endpoint(
+            "prompt",
+            "retrieve: { query: text, limit: 3 }",
+            "text: string\nmore?: any",
+            ORDER_INPUT,
+        ),
+        endpoint("empty", "handler: code", "{}", "type: \"null\""),
+        endpoint("word", description, "(*): string", "string, one word"),
+        endpoint(
+            "maybe",
+            "method: put\n      path: /v1/{a}/maybe",
+            "a: string",
+            "type: [integer, \"null\"]\nmaximum: 5",
+        ),
+        endpoint("pick", description, "type: object", "enum: [yes, no, null]"),
+        endpoint(
+            "search",
+            "handler: search",
+            "query: string",
+            "hits(array):\n  text: string",
+        ),
+        endpoint(
+            "embed",
+            "handler: embed",
+            "text: string",
+            "vector(array): number",
+        ),
+    ];
+    let service = format!(
+        "tools: [Read, \"Bash(git \\\"diff\\\":*)\"]\nservice:{SHOP_SETTINGS}  endpoints:\n{}",
+        order.concat()
+    );
+    sources.push(agent("shop", &service));
+    sources
+}
+
+/// What the Rust target makes of `sources`.
+fn rust(
+    sources: Vec<Arc<Source>>,
+    templates: &[(&str, &str)],
+) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
+    let templates = templates.iter().map(|(name, text)| UserTemplate {
+        name: (*name).to_owned(),
+        source: Source::from_bytes(&format!("templates/{name}"), text.as_bytes().to_vec()).unwrap(),
+    });
+    let generation = generate(&Project {
+        config: Config {
+            targets: vec![Target::Rust],
+            ..Config::default()
+        },
+        sources,
+        templates: templates.collect(),
+        ..Project::default()
+    });
+    let mut errors = generation.diagnostics;
+    errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
     if errors.is_empty() {
-        Ok(artifacts)
+        Ok(generation.artifacts)
     } else {
         Err(errors)
-    }
-}
-
-fn agent<'a>(fixture: &'a Fixture, tools: &'a [String], models: &'a [String]) -> RustAgent<'a> {
-    let rate = RustRate {
-        requests: 60,
-        seconds: 60,
-    };
-    let mut policy = RustPolicy::default();
-    let special = fixture.name == "shop";
-    if special {
-        policy = RustPolicy {
-            fallbacks: Some(models),
-            retry_attempts: Some(2),
-            retry_backoff_ms: Some(1),
-            breaker_failures: Some(3),
-            breaker_cooldown_ms: Some(4),
-            timeout_ms: Some(5),
-            budget_tokens: Some(6),
-            budget_turns: Some(7),
-            rate: Some(rate),
-            history_tokens: Some(8),
-            session_ttl_seconds: Some(9),
-        };
-    } else if fixture.name == "option" {
-        policy.fallbacks = Some(models);
-    }
-    let declared = fixture.endpoints.iter().map(|endpoint| RustEndpoint {
-        name: endpoint.name,
-        method_ident: Ident::snake(endpoint.name).unwrap(),
-        const_ident: Ident::constant(endpoint.name).unwrap(),
-        operation_id: endpoint.name,
-        http_method: "POST",
-        path: "/v1/{id}",
-        stream: true,
-        handler: endpoint.handler,
-        retrieve: (special && endpoint.handler == Handler::Model).then_some(RustRetrieve {
-            query: "a \"text\"",
-            limit: 3,
-        }),
-        roles: tools,
-        description: special.then_some("Does `this`.\u{202e} And that."),
-        input: endpoint.input.as_ref(),
-        output: endpoint.output.as_ref(),
-        parameters: vec![RustParameter {
-            name: "id",
-            location: "Path",
-            kind: "String",
-        }],
-        rate: Some(rate),
-        timeout_ms: Some(100),
-        builtin_invoke: false,
-    });
-    let invoke = RustEndpoint {
-        name: "invoke",
-        method_ident: Ident::snake("invoke").unwrap(),
-        const_ident: Ident::constant("invoke").unwrap(),
-        operation_id: "invoke",
-        http_method: "POST",
-        path: "/invoke",
-        stream: true,
-        handler: Handler::Model,
-        retrieve: None,
-        roles: &[],
-        description: None,
-        input: None,
-        output: None,
-        parameters: Vec::new(),
-        rate: None,
-        timeout_ms: None,
-        builtin_invoke: true,
-    };
-    RustAgent {
-        name: fixture.name,
-        slug: fixture.name,
-        module: Ident::snake(fixture.name).unwrap(),
-        type_name: Ident::camel(fixture.name).unwrap(),
-        summary: "Knows [things] \"well\" \\ */ {{ x }}.\r\nMore.\u{202e}",
-        examples: models,
-        spec_path: "agents/a\nb.md",
-        prompt_path: "../prompt.md",
-        prompt_sha256: "0",
-        model: special.then_some("sonnet"),
-        tools: special.then_some(tools),
-        agents: models,
-        documents: special.then_some(RustDocuments {
-            collection: "hand-book",
-            roles: tools,
-        }),
-        policy,
-        endpoints: std::iter::once(invoke).chain(declared).collect(),
-        workflows: &fixture.workflows,
     }
 }
 
@@ -484,33 +321,28 @@ fn cargo(folder: &Path, arguments: &[&str]) {
 
 #[test]
 fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
-    let fixtures = fixtures();
-    let artifacts = generate(&fixtures, &templates(&[])).unwrap();
-    assert_eq!(artifacts.len(), fixtures.len() + 1);
+    let artifacts = rust(sources(), &[]).unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("generated-crate");
     let mut files = BTreeMap::new();
     for artifact in artifacts {
         let text = String::from_utf8(artifact.bytes).unwrap();
-        assert!(
-            text.starts_with("// @generated by agentgen"),
-            "{}",
-            artifact.path
-        );
+        if artifact.path.ends_with(".rs") {
+            assert!(
+                text.starts_with("// @generated by agentgen"),
+                "{}",
+                artifact.path
+            );
+        }
         files.insert(format!("generated/{}", artifact.path), text);
     }
     let runtime = root.join("crates/runtime");
-    let manifest = include_str!("rust_output/Cargo.toml.txt")
-        .replace("RUNTIME", &literal(runtime.to_str().unwrap()));
+    let manifest =
+        include_str!("rust_output/Cargo.toml.txt").replace("RUNTIME", &format!("{runtime:?}"));
     files.insert("Cargo.toml".to_owned(), manifest);
     files.insert(
         "Cargo.lock".to_owned(),
         fs::read_to_string(root.join("Cargo.lock")).unwrap(),
-    );
-    files.insert("generated/rust/openapi.json".to_owned(), "{}".to_owned());
-    files.insert(
-        "generated/prompt.md".to_owned(),
-        "Be good.\r\n\"##".to_owned(),
     );
     files.insert(
         "src/lib.rs".to_owned(),
@@ -559,14 +391,8 @@ fn flows() -> Vec<Artifact> {
     generation.artifacts
 }
 
-fn small() -> Vec<Fixture> {
-    ["one", "two"]
-        .map(|name| Fixture {
-            name,
-            endpoints: Vec::new(),
-            workflows: Vec::new(),
-        })
-        .into()
+fn small() -> Vec<Arc<Source>> {
+    vec![agent("one", ""), agent("two", "")]
 }
 
 #[test]
@@ -581,7 +407,7 @@ fn a_template_of_the_user_extends_or_replaces_a_part() {
             "/// {{ summary | rust_doc }}\npub type Own = ();",
         ),
     ];
-    let artifacts = generate(&small(), &templates(&own)).unwrap();
+    let artifacts = rust(small(), &own).unwrap();
     let one = artifacts
         .iter()
         .find(|artifact| artifact.path == "rust/one.rs")
@@ -596,37 +422,33 @@ fn a_template_of_the_user_extends_or_replaces_a_part() {
 }
 
 #[test]
-fn everything_that_is_wrong_with_templates_is_said_at_once() {
-    let own = [
-        (
-            "rust/agent.rs.tera",
-            "{% if name == \"one\" %}pub fn {% else %}{{ nothing }}{% endif %}",
-        ),
-        ("rust/mod.rs.tera", "}"),
-    ];
-    let errors = generate(&small(), &templates(&own)).unwrap_err();
-    let said: Vec<String> = errors
-        .iter()
-        .map(|error| match error {
-            RenderError::Template { template, path, .. } => format!("{template} {path} template"),
-            RenderError::Syntax { template, path, .. } => format!("{template} {path} syntax"),
-        })
-        .collect();
-    assert_eq!(
-        said,
-        [
-            "rust/agent.rs.tera rust/one.rs syntax",
-            "rust/agent.rs.tera rust/two.rs template",
-            "rust/mod.rs.tera rust/mod.rs syntax",
-        ]
+fn what_is_wrong_with_a_template_is_reported_once() {
+    let own = [(
+        "rust/agent.rs.tera",
+        "{% if name == \"one\" %}pub fn {% else %}{{ nothing }}{% endif %}",
+    )];
+    let diagnostics = rust(small(), &own).unwrap_err();
+    let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("rust/one.rs is not Rust")),
+        "{lines:#?}"
     );
+    assert!(
+        lines.iter().any(|line| line.contains("AG070")),
+        "{lines:#?}"
+    );
+    let registry = rust(small(), &[("rust/mod.rs.tera", "}")]).unwrap_err();
+    let line = registry[0].to_string();
+    assert!(line.contains("rust/mod.rs is not Rust"), "{line}");
 }
 
 #[test]
 fn the_order_of_agents_makes_no_difference() {
-    let mut fixtures = small();
-    let tera = templates(&[]);
-    let forwards = generate(&fixtures, &tera).unwrap();
-    fixtures.reverse();
-    assert_eq!(generate(&fixtures, &tera).unwrap(), forwards);
+    let forwards = rust(small(), &[]).unwrap();
+    let mut sources = small();
+    sources.reverse();
+    assert_eq!(rust(sources, &[]).unwrap(), forwards);
 }

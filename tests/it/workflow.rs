@@ -230,7 +230,7 @@ fn mistakes_in_the_shape_are_told() {
         ),
         (
             "w: [a: keys, b: { agent: keys, join: most }]",
-            "1:38 this is no way to join; write `all`, `any` or `quorum N`, where N is a whole number above zero",
+            "1:38 this is not a value of `join`; write `all`, `any` or `quorum N`, where N is a whole number above zero",
         ),
         (
             "w: [a: { agent: keys, retry: { attempts: 2, backoff: 1 } }]",

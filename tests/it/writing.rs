@@ -9,17 +9,18 @@ use agentgen_build::diagnostics::code::Code;
 use agentgen_build::output::apply::apply;
 use agentgen_build::output::artifact::Artifact;
 use agentgen_build::output::manifest::Manifest;
-use agentgen_build::output::plan::{Options, plan};
+use agentgen_build::output::plan::{Options, Scope, plan};
+use agentgen_build::project::config::Target;
 use agentgen_build::text::sha256::hex as sha256;
 use tempfile::TempDir;
 
 const FORCE: Options = Options {
     force: true,
-    partial: false,
+    scope: Scope::All,
 };
 const PARTIAL: Options = Options {
     force: false,
-    partial: true,
+    scope: Scope::Files,
 };
 
 struct Output {
@@ -44,7 +45,7 @@ impl Output {
         options: Options,
     ) -> Result<Vec<String>, Vec<Diagnostic>> {
         let artifacts = artifacts(files);
-        let plan = plan(self.root.path(), "out", &artifacts, options)?;
+        let plan = plan(self.root.path(), "out", &artifacts, &options)?;
         let words = plan
             .changes
             .iter()
@@ -291,6 +292,35 @@ fn a_part_deletes_nothing() {
     assert_eq!(output.manifest().files["b.md"], sha256(b"1"));
     let problems = output.write(&[("a.md", "2"), ("b.md", "2")]).unwrap_err();
     assert_eq!(problems[0].path, "out/b.md");
+}
+
+#[test]
+fn a_target_deletes_its_own_files_only() {
+    let output = Output::new();
+    output
+        .write(&[
+            ("openapi.yaml", "1"),
+            ("prompts/a/prompt.md", "1"),
+            ("rust/a.rs", "1"),
+            ("rust/b.rs", "1"),
+        ])
+        .unwrap();
+    let options = Options {
+        scope: Scope::Targets(vec![Target::Rust]),
+        ..Options::default()
+    };
+    assert_eq!(
+        output
+            .write_with(&[("prompts/a/prompt.md", "1"), ("rust/a.rs", "2")], options)
+            .unwrap(),
+        [
+            "unchanged prompts/a/prompt.md",
+            "update rust/a.rs",
+            "delete rust/b.rs",
+            "update manifest.json"
+        ]
+    );
+    assert_eq!(output.manifest().files["openapi.yaml"], sha256(b"1"));
 }
 
 #[test]

@@ -6,7 +6,6 @@ pub mod atomic_dir;
 pub mod import_agents;
 pub mod lockfile;
 pub mod package_name;
-pub mod stub;
 pub mod stub_writer;
 pub mod vendor;
 
@@ -27,6 +26,7 @@ use agentgen_build::generate::generate;
 use agentgen_build::output::artifact::Artifact;
 use agentgen_build::project::Project;
 use agentgen_build::project::config::Config;
+use agentgen_build::targets::rust::stub::stubs;
 use agentgen_build::targets::template_engine::Templates;
 
 /// The Rust version of images and CI; at least the `rust-version` of every dependency.
@@ -103,7 +103,7 @@ pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
         let text = templates.render(&format!("project/{template}.tera"), &context);
         files.push(text_file(path, text.map_err(one)?));
     }
-    let stubs = stub::missing(&agents, &templates, |_| None).map_err(one)?;
+    let stubs = stubs(&agents, &[], |_| None).map_err(one)?;
     for mut file in stubs.files {
         file.path = format!("src/agents/{}", file.path);
         files.push(file);

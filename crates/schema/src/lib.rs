@@ -45,6 +45,7 @@ mod branches;
 mod compile_error;
 mod compiled_schema;
 mod compiler;
+mod contract_vocabulary;
 mod date_time;
 mod equality;
 mod evaluator;
@@ -61,6 +62,7 @@ pub mod vocabulary;
 
 pub use compile_error::{CompileError, CompileErrorKind};
 pub use compiled_schema::{CompileOptions, Schema};
+pub use contract_vocabulary::{Comparison, Handler, Method, ParameterKind, ParameterLocation};
 pub use date_time::{Date, DateTime};
 pub use formats::{Format, FormatError};
 pub use pattern::{Pattern, PatternError};

@@ -1,9 +1,11 @@
 //! Reads schemas of text and numbers.
 
+use agentgen_schema::Format;
+
 use crate::diagnostics::code::Code;
 use crate::schema::parse::cursor::Part;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
-use crate::schema::schema_type::{Bounds, Integer, Text, TextFormat, Type};
+use crate::schema::schema_type::{Bounds, Integer, Text, Type};
 use crate::yaml::node::Value;
 
 /// The type of text that `part` describes.
@@ -38,13 +40,14 @@ pub fn text(part: &mut Part<'_, '_>) -> Option<Type> {
             }
         }
     }
-    let typed = match format(part, &mut good) {
-        Some("date-time") => Type::DateTime,
-        Some("date") => Type::Date,
-        Some("uuid") => Type::Uuid,
+    let name = format(part, &mut good);
+    let typed = match name.and_then(Format::from_name) {
+        Some(Format::DateTime) => Type::DateTime,
+        Some(Format::Date) => Type::Date,
+        Some(Format::Uuid) => Type::Uuid,
         format => {
-            text.format = format.and_then(TextFormat::from_name);
-            if let Some(other) = format.filter(|_| text.format.is_none()) {
+            text.format = format;
+            if let Some(other) = name.filter(|_| format.is_none()) {
                 unchecked(part, other);
             }
             return good.then_some(Type::String(text));

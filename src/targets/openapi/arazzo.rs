@@ -7,7 +7,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::agent::operation::{self, Operation};
-use crate::agent::{Agent, called};
+use crate::agent::{Agent, find_agent};
 use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
 use crate::diagnostics::Diagnostic;
@@ -26,7 +26,7 @@ const TEMPLATE: &str = "openapi/arazzo.yaml.tera";
 ///
 /// # Errors
 ///
-/// A step whose agent can't be called, and what was wrong with the template or with what it made.
+/// A step whose agent can't be find_agent, and what was wrong with the template or with what it made.
 pub fn render(
     agents: &[Agent],
     config: &Config,
@@ -45,7 +45,7 @@ pub fn render(
         return Ok(None);
     }
     let settings = &config.openapi;
-    let extension = settings.format.extension();
+    let extension = settings.format.as_str();
     let context = json!({
         "title": settings.title,
         "api_version": settings.api_version,
@@ -169,7 +169,7 @@ fn operation<'a>(
     owner: &Agent,
     agents: &'a [Agent],
 ) -> Result<Operation<'a>, Diagnostic> {
-    let operations = called(agents, &name.text)
+    let operations = find_agent(agents, &name.text)
         .map(operation::all)
         .unwrap_or_default();
     let asked = operations.into_iter().find(|call| call.name == endpoint);

@@ -1,9 +1,9 @@
 //! What the operation of a step is given, as Arazzo says it: parameters, a body, and runtime expressions for what came before.
 
+use agentgen_schema::ParameterLocation;
 use serde_json::{Map, Value as Json, json};
 
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
-use crate::contract::parameter::Location;
 use crate::contract::workflow_contract::{Step, Workflow};
 use crate::schema::{Schema, Type};
 use crate::targets::openapi::arazzo_ids::Ids;
@@ -67,8 +67,8 @@ fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
     };
     let parameters = endpoint.parameters.iter().filter_map(|parameter| {
         let place = match parameter.location {
-            Location::Path => "path",
-            Location::Query => "query",
+            ParameterLocation::Path => "path",
+            ParameterLocation::Query => "query",
         };
         let value = given.get(&parameter.name)?;
         Some(json!({ "name": parameter.name, "in": place, "value": value }))

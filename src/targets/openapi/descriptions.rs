@@ -1,8 +1,10 @@
 //! What the OpenAPI document says of an operation in words.
 
+use agentgen_schema::Handler;
+
 use crate::agent::Agent;
 use crate::agent::operation::Operation;
-use crate::contract::endpoint::{Endpoint, Handler};
+use crate::contract::endpoint::Endpoint;
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::runtime_contract::event_types;
 

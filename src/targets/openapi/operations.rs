@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use agentgen_schema::{Handler, Method};
 use heck::ToUpperCamelCase;
 use serde_json::{Map, Value as Json, json};
 
 use crate::agent::Agent;
 use crate::agent::operation::Operation;
-use crate::contract::endpoint::{Endpoint, Handler};
-use crate::contract::method::Method;
-use crate::contract::parameter::{Location, Parameter};
+use crate::contract::endpoint::Endpoint;
+use crate::contract::parameter::Parameter;
 use crate::schema::sample::example;
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::components::{define, hoist, inline, without};
@@ -31,7 +31,7 @@ pub fn operation_context(
             .push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
     json!({
-        "method": operation.method.as_str(),
+        "method": operation.method.as_str().to_ascii_lowercase(),
         "operation_id": operation.id,
         "summary": summary(agent, operation),
         "description": description(operation),
@@ -177,7 +177,7 @@ fn parameter_context(
     }
     let mut context = json!({
         "name": parameter.name,
-        "in": match parameter.location { Location::Path => "path", Location::Query => "query" },
+        "in": parameter.location.as_str(),
         "required": parameter.required,
         "description": description,
         "schema": schema,

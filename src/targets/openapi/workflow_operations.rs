@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use heck::ToUpperCamelCase;
 use serde_json::{Value as Json, json};
 
-use crate::agent::{Agent, called};
+use crate::agent::{Agent, find_agent};
 use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::schema::sample::example;
@@ -107,7 +107,7 @@ fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
 /// Whether not every caller may start it: a workflow is no way around the roles of the endpoints that it asks.
 fn needs_role(workflow: &Workflow, agents: &[Agent]) -> bool {
     let guarded = |name: &str, endpoint: &str| {
-        let endpoints = called(agents, name).map(|agent| agent.service.endpoints.iter());
+        let endpoints = find_agent(agents, name).map(|agent| agent.service.endpoints.iter());
         endpoints.into_iter().flatten().any(|other| {
             let same = other.name == endpoint
                 || (endpoint == INVOKE_NAME && other.method_name.as_str() == endpoint);

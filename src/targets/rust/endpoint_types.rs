@@ -15,8 +15,8 @@ pub struct EndpointTypes {
     pub response: String,
 }
 
-/// The endpoint's name, what it takes and what it answers; what is none is an object without properties, or nothing.
-pub type Schemas<'a> = (&'a str, Option<&'a Schema>, Option<&'a Schema>);
+/// The endpoint's name, what it takes and what it answers.
+pub type Schemas<'a> = (&'a str, &'a Schema, &'a Schema);
 
 /// The struct that answers every endpoint of the agent from its prompt.
 pub fn prompted(type_name: &Ident) -> &'static str {
@@ -36,16 +36,12 @@ pub fn endpoint_types<'a>(
     names.reserve(type_name.as_str());
     names.reserve(prompted(type_name));
     let mut all = Vec::new();
-    let empty = Schema::empty_object();
-    let mut named = |endpoint: &str, schema: Option<&Schema>, suffix: &str, about: &str| {
+    let mut root = |endpoint: &str, schema: &Schema, suffix: &str, about: &str| {
         let name = Ident::camel(&format!("{endpoint} {suffix}"));
-        let types = match (schema, name) {
-            (Some(schema), Some(name)) => {
-                let about = format!("The {about} of {}.", code_span(endpoint));
-                types(schema, name.as_str(), &about, &mut names)
-            }
-            _ => Vec::new(),
-        };
+        let about = format!("The {about} of {}.", code_span(endpoint));
+        let types = name.map_or_else(Vec::new, |name| {
+            types(schema, name.as_str(), &about, &mut names)
+        });
         let root = types.first().map(|ty| ty.name.clone());
         all.extend(types);
         root.unwrap_or_else(|| "()".to_owned())
@@ -53,8 +49,8 @@ pub fn endpoint_types<'a>(
     let endpoints = endpoints
         .into_iter()
         .map(|(name, input, output)| EndpointTypes {
-            request: named(name, Some(input.unwrap_or(&empty)), "request", "request"),
-            response: named(name, output, "response", "answer"),
+            request: root(name, input, "request", "request"),
+            response: root(name, output, "response", "answer"),
         })
         .collect();
     (endpoints, all)

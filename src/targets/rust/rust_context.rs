@@ -1,291 +1,352 @@
-//! What the templates of Rust code are given.
+//! What the templates of Rust code read.
 
+use agentgen_schema::{Handler, Method};
 use serde::Serialize;
 
-use crate::contract::endpoint::Handler;
-use crate::schema::Schema;
+use crate::agent::invoke::INVOKE_SCHEMAS;
+use crate::agent::operation::{self, Operation};
+use crate::agent::{Agent, find_slug};
+use crate::contract::document_collection::Documents;
+use crate::contract::parameter::Parameter;
+use crate::contract::retrieve::Retrieve;
 use crate::schema::sample::example;
+use crate::spec::example_blocks::Example;
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types, prompted};
-use crate::targets::rust::rust_agent::{
-    RustAgent, RustDocuments, RustEndpoint, RustParameter, RustRate, RustRetrieve,
-};
 use crate::targets::rust::rust_item::RustType;
-use crate::targets::rust::rust_limits::{LIMITS, Limit, limits};
-use crate::targets::rust::workflow_function::RustWorkflow;
+use crate::targets::rust::workflow_function::{RustWorkflow, workflows};
 use crate::text::ident::Ident;
-use crate::text::rust_literal::{code_span, doc};
+use crate::text::rust_literal::{code_span, doc, option, str_slice};
+use crate::text::sha256;
+use crate::yaml::yaml_settings::Rate;
 
-/// What the template of the registry is given.
-#[derive(Debug, Clone, Serialize)]
-pub struct Registry<'a> {
+/// What the template of the registry reads.
+#[derive(Debug, Serialize)]
+pub(crate) struct RegistryContext<'a> {
     /// All agents, in the order of the modules.
-    pub agents: Vec<RegistryEntry<'a>>,
+    agents: Vec<RegistryEntry<'a>>,
     /// Whether an agent must be given a handler.
-    pub code: bool,
+    code: bool,
 }
 
 /// An agent in the registry.
-#[derive(Debug, Clone, Serialize)]
-pub struct RegistryEntry<'a> {
+#[derive(Debug, Serialize)]
+struct RegistryEntry<'a> {
     /// The name as the author wrote it.
-    pub name: &'a str,
+    name: &'a str,
     /// The module.
-    pub module: &'a Ident,
+    module: &'a Ident,
     /// The trait.
-    pub type_name: &'a Ident,
+    type_name: &'a Ident,
     /// The struct that answers from the prompt.
-    pub prompted: String,
+    prompted: &'static str,
     /// Whether the agent must be given a handler.
-    pub code: bool,
+    code: bool,
     /// The statics of its workflows.
-    pub workflows: Vec<&'a Ident>,
+    workflows: Vec<Ident>,
     /// One sentence of Markdown about the handler.
-    pub doc: String,
+    doc: String,
     /// One sentence of Markdown about the module.
-    pub module_doc: String,
+    module_doc: String,
 }
 
-/// What the template of the registry is given, for `agents`.
-pub fn registry<'a>(agents: &'a [RustAgent<'_>]) -> Registry<'a> {
-    let mut entries: Vec<RegistryEntry<'a>> = agents
+/// What the template of the registry over `agents` reads.
+pub(crate) fn registry_context(agents: &[Agent]) -> RegistryContext<'_> {
+    let mut entries: Vec<RegistryEntry<'_>> = agents
         .iter()
         .map(|agent| RegistryEntry {
-            name: agent.name,
+            name: &agent.spec.name,
             module: &agent.module,
             type_name: &agent.type_name,
-            prompted: prompted(&agent.type_name).to_owned(),
+            prompted: prompted(&agent.type_name),
             code: has_code(agent),
             workflows: agent
+                .service
                 .workflows
                 .iter()
-                .map(|workflow| &workflow.constant)
+                .filter_map(|workflow| Ident::constant(workflow.slug.as_str()))
                 .collect(),
-            doc: format!("The handler of {}.", code_span(agent.name)),
-            module_doc: format!("The agent {}.", code_span(agent.name)),
+            doc: format!("The handler of {}.", code_span(&agent.spec.name)),
+            module_doc: format!("The agent {}.", code_span(&agent.spec.name)),
         })
         .collect();
     entries.sort_by(|left, right| left.module.cmp(right.module));
-    Registry {
+    RegistryContext {
         code: entries.iter().any(|entry| entry.code),
         agents: entries,
     }
 }
 
-/// What the template of an agent's module is given.
-#[derive(Debug, Clone, Serialize)]
-pub struct Module<'a> {
+/// What the template of an agent's module reads.
+#[derive(Debug, Serialize)]
+pub(crate) struct ModuleContext<'a> {
     /// The name as the author wrote it.
-    pub name: &'a str,
-    /// The name as it stands in paths.
-    pub slug: &'a str,
+    name: &'a str,
+    /// The name in paths.
+    slug: &'a str,
     /// The module.
-    pub module: &'a Ident,
+    module: &'a Ident,
     /// The trait.
-    pub type_name: &'a Ident,
+    type_name: &'a Ident,
     /// The struct that answers from the prompt.
-    pub prompted: String,
+    prompted: &'static str,
     /// Whether an endpoint must be written by hand.
-    pub code: bool,
+    code: bool,
     /// What the agent is for, in one line.
-    pub summary: &'a str,
+    summary: &'a str,
     /// The situations of its examples.
-    pub examples: &'a [String],
+    examples: Vec<String>,
     /// The name as Markdown.
-    pub name_doc: String,
+    name_doc: String,
     /// One sentence of Markdown.
-    pub doc: String,
+    doc: String,
     /// The path of the prompt, relative to the module.
-    pub prompt_path: &'a str,
-    /// SHA-256 of the prompt in hexadecimal digits.
-    pub prompt_sha256: &'a str,
-    /// The model asked for.
-    pub model: Option<&'a str>,
-    /// The tools it may use; none where nothing is restricted.
-    pub tools: Option<&'a [String]>,
+    prompt_path: String,
+    /// SHA-256 of the prompt, in hexadecimal digits.
+    prompt_sha256: String,
+    /// The model or alias.
+    model: Option<&'a str>,
+    /// The tools it may use; none allows all.
+    tools: Option<Vec<&'a str>>,
     /// The slugs of the agents it may hand over to.
-    pub agents: &'a [String],
-    /// The documents it looks things up in.
-    pub documents: Option<RustDocuments<'a>>,
+    agents: Vec<&'a str>,
+    /// The documents it searches.
+    documents: Option<&'a Documents>,
     /// The limits that are not the default.
-    pub policy: Vec<Limit>,
+    policy: Vec<Limit>,
     /// Whether every limit is among them.
-    pub policy_complete: bool,
-    /// The endpoints.
-    pub endpoints: Vec<Endpoint<'a>>,
+    policy_complete: bool,
+    /// The endpoints, `invoke` first.
+    endpoints: Vec<EndpointContext<'a>>,
     /// The workflows.
-    pub workflows: &'a [RustWorkflow],
+    workflows: Vec<RustWorkflow>,
     /// The types of requests and answers.
-    pub types: Vec<RustType>,
+    types: Vec<RustType>,
 }
 
 /// An endpoint in the context of a template.
-#[derive(Debug, Clone, Serialize)]
-pub struct Endpoint<'a> {
+#[derive(Debug, Serialize)]
+pub(crate) struct EndpointContext<'a> {
     /// The name as the author wrote it.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The method of the trait.
-    pub method: &'a Ident,
+    pub(crate) method: Ident,
     /// The static that describes the endpoint.
-    pub constant: String,
+    constant: Ident,
     /// The name in the OpenAPI document.
-    pub operation_id: &'a str,
-    /// The variant of the runtime's `Method`.
-    pub http_method: String,
+    operation_id: String,
+    /// A variant of the runtime's `Method`.
+    http_method: Method,
     /// The path.
-    pub path: &'a str,
-    /// Whether it is offered as server-sent events too.
-    pub stream: bool,
+    path: String,
+    /// Whether it offers server-sent events too.
+    stream: bool,
     /// Whether it must be written by hand.
-    pub code: bool,
-    /// The variant of the runtime's `Handler`.
-    pub handler: &'static str,
+    pub(crate) code: bool,
+    /// A variant of the runtime's `Handler`.
+    pub(crate) handler: Handler,
     /// The method of the runtime's `RunContext` that answers what is not written by hand.
-    pub answer: &'static str,
+    answer: &'static str,
     /// Which passages the model is given with a request.
-    pub retrieve: Option<RustRetrieve<'a>>,
-    /// Whether it is the endpoint every agent has.
-    pub builtin_invoke: bool,
+    retrieve: Option<&'a Retrieve>,
+    /// Whether it is the endpoint that every agent has.
+    builtin_invoke: bool,
     /// The roles of which a caller needs one.
-    pub roles: &'a [String],
+    roles: &'a [String],
     /// Method and path as Markdown.
-    pub route_doc: String,
+    pub(crate) route_doc: String,
     /// One sentence of Markdown.
-    pub doc: String,
+    pub(crate) doc: String,
     /// The type of the request.
-    pub request: String,
+    pub(crate) request: String,
     /// The type of the answer.
-    pub response: String,
+    pub(crate) response: String,
     /// What is read from the path and the query.
-    pub parameters: &'a [RustParameter<'a>],
+    parameters: &'a [Parameter],
     /// JSON Schema of the request.
-    pub input_schema: String,
+    input_schema: String,
     /// JSON Schema of the answer.
-    pub output_schema: String,
+    output_schema: String,
     /// A JSON value that is valid as the answer; `null` where none can be made up.
-    pub output_example: String,
+    output_example: String,
     /// How many requests a caller may make.
-    pub rate: Option<RustRate>,
+    rate: Option<Rate>,
     /// The longest a run may take, in milliseconds.
-    pub timeout_ms: Option<u64>,
+    timeout_ms: Option<u64>,
 }
 
-/// What the template of an agent's module is given, for `agent`.
-pub fn module<'a>(agent: &'a RustAgent<'_>) -> Module<'a> {
-    let prompted = prompted(&agent.type_name).to_owned();
-    let declared = agent
-        .endpoints
-        .iter()
-        .filter(|endpoint| !endpoint.builtin_invoke)
-        .map(|endpoint| (endpoint.name, endpoint.input, endpoint.output));
-    let (declared, types) = endpoint_types(&agent.type_name, declared);
-    let mut declared = declared.into_iter();
-    let endpoints = agent
-        .endpoints
-        .iter()
-        .map(|endpoint| {
-            let runtime = |name| format!("::agentgen_runtime::{name}");
-            let invoke = || EndpointTypes {
-                request: runtime("InvokeRequest"),
-                response: runtime("InvokeResponse"),
-            };
-            let own = (!endpoint.builtin_invoke).then(|| declared.next());
-            endpoint_context(endpoint, own.flatten().unwrap_or_else(invoke))
-        })
-        .collect();
-    let policy = limits(&agent.policy);
-    let summary = doc(agent.summary);
-    Module {
-        name: agent.name,
-        slug: agent.slug,
+/// What the template of the module of `agent` reads; it names others of `agents`.
+pub(crate) fn module_context<'a>(agent: &'a Agent, agents: &'a [Agent]) -> ModuleContext<'a> {
+    let (spec, service) = (&agent.spec, &agent.service);
+    let (endpoints, types) = endpoint_contexts(agent);
+    let policy = limits(agent, agents);
+    let summary = doc(&spec.summary);
+    ModuleContext {
+        name: &spec.name,
+        slug: spec.slug.as_str(),
         module: &agent.module,
         type_name: &agent.type_name,
-        prompted,
+        prompted: prompted(&agent.type_name),
         code: has_code(agent),
-        summary: agent.summary,
-        examples: agent.examples,
-        name_doc: code_span(agent.name),
+        summary: &spec.summary,
+        examples: spec
+            .examples
+            .iter()
+            .map(Example::situation)
+            .filter(|situation| !situation.is_empty())
+            .collect(),
+        name_doc: code_span(&spec.name),
         doc: if summary.is_empty() {
-            code_span(agent.name)
+            code_span(&spec.name)
         } else {
             summary
         },
-        prompt_path: agent.prompt_path,
-        prompt_sha256: agent.prompt_sha256,
-        model: agent.model,
-        tools: agent.tools,
-        agents: agent.agents,
-        documents: agent.documents,
-        policy_complete: policy.len() == LIMITS,
-        policy,
+        prompt_path: format!("../prompts/{}/prompt.md", spec.slug),
+        prompt_sha256: sha256::hex(spec.prompt().as_bytes()),
+        model: agent.model(),
+        tools: spec
+            .tools
+            .as_ref()
+            .map(|tools| tools.iter().map(|tool| tool.entry.as_str()).collect()),
+        agents: service
+            .agents
+            .iter()
+            .filter_map(|name| find_slug(agents, &name.text))
+            .map(|slug| slug.as_str())
+            .collect(),
+        documents: service.documents.as_ref(),
+        policy_complete: policy.iter().all(|(_, value)| value.is_some()),
+        policy: policy
+            .into_iter()
+            .filter_map(|(name, value)| value.map(|value| Limit { name, value }))
+            .collect(),
         endpoints,
-        workflows: agent.workflows,
+        workflows: workflows(agent, agents),
         types,
     }
 }
 
-fn endpoint_context<'a>(endpoint: &'a RustEndpoint<'_>, types: EndpointTypes) -> Endpoint<'a> {
-    let mut constant = endpoint.const_ident.clone();
+/// The endpoints of `agent`, `invoke` first, and the types of what they take and answer.
+pub(crate) fn endpoint_contexts(agent: &Agent) -> (Vec<EndpointContext<'_>>, Vec<RustType>) {
+    let declared = agent.service.endpoints.iter().map(|endpoint| {
+        let name = endpoint.name.as_str();
+        (name, &endpoint.input, &endpoint.output)
+    });
+    let (declared, types) = endpoint_types(&agent.type_name, declared);
+    let mut declared = declared.into_iter();
+    let contexts = operation::all(agent).into_iter().filter_map(|operation| {
+        let types = operation.endpoint.and_then(|_| declared.next());
+        endpoint_context(operation, types.unwrap_or_else(invoke_types))
+    });
+    (contexts.collect(), types)
+}
+
+/// The types of the built-in `invoke`, which are the runtime's.
+fn invoke_types() -> EndpointTypes {
+    EndpointTypes {
+        request: "::agentgen_runtime::InvokeRequest".to_owned(),
+        response: "::agentgen_runtime::InvokeResponse".to_owned(),
+    }
+}
+
+fn endpoint_context(operation: Operation<'_>, types: EndpointTypes) -> Option<EndpointContext<'_>> {
+    let endpoint = operation.endpoint;
+    let (input, output) = match endpoint {
+        Some(endpoint) => (&endpoint.input.json, &endpoint.output.json),
+        None => (&INVOKE_SCHEMAS.input.json, &INVOKE_SCHEMAS.output.json),
+    };
+    let handler = endpoint.map_or(Handler::Model, |endpoint| endpoint.handler);
+    let mut constant = Ident::constant(operation.name)?;
+    // The static of the agent itself is called `SPEC`.
     if constant.as_str() == "SPEC" {
         constant = constant.with_underscore();
     }
-    let empty = Schema::empty_object();
-    let null = serde_json::json!({ "type": "null" });
-    let output = endpoint.output.map_or(&null, |schema| &schema.json);
-    let route = code_span(&format!("{} {}", endpoint.http_method, endpoint.path));
-    let description = endpoint
-        .description
-        .map(doc)
-        .filter(|text| !text.is_empty());
-    Endpoint {
-        name: endpoint.name,
-        method: &endpoint.method_ident,
-        constant: constant.to_string(),
-        operation_id: endpoint.operation_id,
-        http_method: variant(endpoint.http_method),
-        path: endpoint.path,
-        stream: endpoint.stream,
-        code: endpoint.handler == Handler::Code,
-        handler: match endpoint.handler {
-            Handler::Model => "Model",
-            Handler::Code => "Code",
-            Handler::Search => "Search",
-            Handler::Embed => "Embed",
-        },
-        answer: match endpoint.handler {
+    let route = code_span(&format!("{} {}", operation.method, operation.path));
+    let description = doc(&operation.description);
+    Some(EndpointContext {
+        name: operation.name,
+        method: Ident::snake(operation.name)?,
+        constant,
+        http_method: operation.method,
+        stream: operation.stream,
+        code: handler == Handler::Code,
+        handler,
+        answer: match handler {
             Handler::Search => "search",
             Handler::Embed => "embed",
             Handler::Model | Handler::Code => "run",
         },
-        retrieve: endpoint.retrieve,
-        builtin_invoke: endpoint.builtin_invoke,
-        roles: endpoint.roles,
-        doc: description.unwrap_or_else(|| format!("Answers {route}.")),
+        retrieve: endpoint.and_then(|endpoint| endpoint.retrieve.as_ref()),
+        builtin_invoke: endpoint.is_none(),
+        roles: endpoint.map_or(&[], |endpoint| &endpoint.roles),
+        doc: if description.is_empty() {
+            format!("Answers {route}.")
+        } else {
+            description
+        },
         route_doc: route,
         request: types.request,
         response: types.response,
-        parameters: &endpoint.parameters,
-        input_schema: endpoint
-            .input
-            .map_or(&empty.json, |schema| &schema.json)
-            .to_string(),
+        parameters: endpoint.map_or(&[], |endpoint| &endpoint.parameters),
+        input_schema: input.to_string(),
         output_schema: output.to_string(),
         output_example: example(output).unwrap_or_default().to_string(),
-        rate: endpoint.rate,
-        timeout_ms: endpoint.timeout_ms,
-    }
+        rate: endpoint.and_then(|endpoint| endpoint.rate),
+        timeout_ms: endpoint.and_then(|endpoint| endpoint.timeout_ms),
+        operation_id: operation.id,
+        path: operation.path,
+    })
 }
 
-fn has_code(agent: &RustAgent<'_>) -> bool {
-    let mut endpoints = agent.endpoints.iter();
+fn has_code(agent: &Agent) -> bool {
+    let mut endpoints = agent.service.endpoints.iter();
     endpoints.any(|endpoint| endpoint.handler == Handler::Code)
 }
 
-/// `POST` becomes `Post`.
-fn variant(http_method: &str) -> String {
-    let (first, rest) = http_method.split_at(http_method.len().min(1));
-    format!(
-        "{}{}",
-        first.to_ascii_uppercase(),
-        rest.to_ascii_lowercase()
-    )
+/// A limit of an agent.
+#[derive(Debug, Serialize)]
+struct Limit {
+    /// The field of the runtime's `Policy`.
+    name: &'static str,
+    /// The value as Rust.
+    value: String,
+}
+
+/// Every field of the runtime's `Policy`, in its order, and the value as Rust where it is not the default.
+fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<String>); 11] {
+    let policy = &agent.service.policy;
+    let fallbacks: Vec<&str> = policy
+        .fallbacks
+        .iter()
+        .map(|name| find_slug(agents, &name.text).map_or(name.text.as_str(), |slug| slug.as_str()))
+        .collect();
+    let plain = |value: Option<u64>| value.map(|value| value.to_string());
+    let some = |value: Option<u64>| value.map(|value| option(Some(value)));
+    let rate = policy.rate.map(|Rate { requests, seconds }| {
+        option(Some(format!(
+            "::agentgen_runtime::spec::Rate {{ requests: {requests}, seconds: {seconds} }}"
+        )))
+    });
+    let session_ttl_seconds = policy.session_ttl_ms.map(|ttl| ttl.div_ceil(1000));
+    [
+        (
+            "fallbacks",
+            (!fallbacks.is_empty()).then(|| str_slice(&fallbacks)),
+        ),
+        (
+            "retry_attempts",
+            plain(policy.retry_attempts.map(u64::from)),
+        ),
+        ("retry_backoff_ms", plain(policy.retry_backoff_ms)),
+        (
+            "breaker_failures",
+            plain(policy.breaker_failures.map(u64::from)),
+        ),
+        ("breaker_cooldown_ms", plain(policy.breaker_cooldown_ms)),
+        ("timeout_ms", some(policy.timeout_ms)),
+        ("budget_tokens", some(policy.budget_tokens)),
+        ("budget_turns", some(policy.budget_turns.map(u64::from))),
+        ("rate", rate),
+        ("history_tokens", some(policy.history_tokens)),
+        ("session_ttl_seconds", some(session_ttl_seconds)),
+    ]
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::{Agent, called};
+use crate::agent::{Agent, find_agent};
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 use crate::contract::workflow_contract::{OnFailure, Step};
 use crate::schema::schema_type::Type;
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types};
-use crate::targets::rust::rust_part::{JSON, option_of, scalar};
+use crate::targets::rust::rust_types::{JSON, option_of, scalar};
 
 /// The types of the endpoints of agents that were asked for already, by slug.
 #[derive(Debug, Default)]
@@ -17,12 +17,12 @@ impl<'a> KnownTypes<'a> {
     /// The type of the output of `step`, as the module `workflows` of `owner` calls it. None where an agent is not there,
     /// which is an error before anything is generated.
     pub fn output(&mut self, step: &Step, owner: &Agent, agents: &'a [Agent]) -> Option<String> {
-        let asked = called(agents, &step.agent.text)?;
+        let asked = find_agent(agents, &step.agent.text)?;
         let own = self.answer(asked, step.endpoint_name(), owner);
         let OnFailure::Fallback(other) = &step.on_failure else {
             return Some(own);
         };
-        let other = self.answer(called(agents, &other.text)?, INVOKE_NAME, owner);
+        let other = self.answer(find_agent(agents, &other.text)?, INVOKE_NAME, owner);
         Some(format!(
             "::agentgen_runtime::workflow::StepAnswer<{own}, {other}>"
         ))
@@ -40,7 +40,7 @@ impl<'a> KnownTypes<'a> {
         let types = self.0.entry(agent.spec.slug.as_str()).or_insert_with(|| {
             let schemas = endpoints.iter().map(|endpoint| {
                 let Endpoint { input, output, .. } = endpoint;
-                (endpoint.name.as_str(), Some(input), Some(output))
+                (endpoint.name.as_str(), input, output)
             });
             endpoint_types(&agent.type_name, schemas).0
         });

@@ -1,6 +1,6 @@
 //! The Rust statements that check a value beyond its type.
 
-use crate::schema::schema_type::{Bounds, Integer, Text, TextFormat, Type};
+use crate::schema::schema_type::{Bounds, Integer, Text, Type};
 use crate::text::rust_literal::literal;
 
 /// How a value is named in Rust.
@@ -152,18 +152,8 @@ fn text_checks(text: &Text, place: &Place) -> String {
         code.push_str(&format!("v.pattern({reference}, {});", literal(pattern)));
     }
     if let Some(format) = text.format {
-        let variant = match format {
-            TextFormat::Email => "Email",
-            TextFormat::Hostname => "Hostname",
-            TextFormat::Ipv4 => "Ipv4",
-            TextFormat::Ipv6 => "Ipv6",
-            TextFormat::JsonPointer => "JsonPointer",
-            TextFormat::Time => "Time",
-            TextFormat::Uri => "Uri",
-            TextFormat::UriReference => "UriReference",
-        };
         code.push_str(&format!(
-            "v.format({reference}, ::agentgen_runtime::schema::Format::{variant});"
+            "v.format({reference}, ::agentgen_runtime::schema::Format::{format:?});"
         ));
     }
     code

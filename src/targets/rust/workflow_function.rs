@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::agent::{Agent, called};
+use crate::agent::{Agent, find_agent};
 use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow, is_joined};
 use crate::expression::input_template::{Piece, Template, TemplateKind};
 use crate::expression::{Expression, Kind};
@@ -158,7 +158,7 @@ fn rust_step(
     field: String,
     output: String,
 ) -> Option<RustStep> {
-    let agent = called(agents, &step.agent.text)?;
+    let agent = find_agent(agents, &step.agent.text)?;
     let endpoint = step.endpoint_name();
     let on_failure = match &step.on_failure {
         // Tried in vain, it has failed as any other.
@@ -168,7 +168,7 @@ fn rust_step(
         OnFailure::Skip => "Skip".to_owned(),
         OnFailure::Escalate => "Escalate".to_owned(),
         OnFailure::Fallback(name) => {
-            let slug = called(agents, &name.text)?.spec.slug.as_str();
+            let slug = find_agent(agents, &name.text)?.spec.slug.as_str();
             format!("Fallback({})", literal(slug))
         }
     };
@@ -223,8 +223,7 @@ fn expression(expression: &Expression) -> String {
         Kind::Compare(comparison, sides) => {
             let [left, right] = &**sides;
             format!(
-                "Compare({RUNTIME}Comparison::{}, &{}, &{})",
-                comparison.name(),
+                "Compare({RUNTIME}Comparison::{comparison:?}, &{}, &{})",
                 self::expression(left),
                 self::expression(right)
             )

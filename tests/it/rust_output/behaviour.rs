@@ -227,7 +227,7 @@ fn what_is_looked_up_is_told_the_runtime() {
     assert_eq!(shop::SPEC.documents, Some(documents));
     assert_eq!((shop::SEARCH.handler, shop::SEARCH.retrieve), (Handler::Search, None));
     assert_eq!((shop::EMBED.handler, shop::EMBED.retrieve), (Handler::Embed, None));
-    let retrieve = Retrieve { query: "a \"text\"", limit: 3 };
+    let retrieve = Retrieve { query: "text", limit: 3 };
     assert_eq!((shop::PROMPT.handler, shop::PROMPT.retrieve), (Handler::Model, Some(retrieve)));
     assert_eq!((shop::ORDER.handler, shop::ORDER.retrieve), (Handler::Code, None));
 }

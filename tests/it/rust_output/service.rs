@@ -19,8 +19,12 @@ impl shop::Shop for Shop {
         Ok(shop::OrderResponse(vec![shop::OrderResponseItem { line }]))
     }
 
-    async fn empty(&self, _: &RunContext, _: shop::EmptyRequest) -> Result<(), AgentError> {
-        Ok(())
+    async fn empty(
+        &self,
+        _: &RunContext,
+        _: shop::EmptyRequest,
+    ) -> Result<shop::EmptyResponse, AgentError> {
+        Ok(shop::EmptyResponse(()))
     }
 }
 

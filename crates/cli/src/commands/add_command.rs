@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::scaffold;
-use crate::scaffold::stub::MODULE_FILE;
 use agentgen_build::diagnostics::code::Code;
 use agentgen_build::diagnostics::{Diagnostic, has_errors};
 use agentgen_build::generate::generate;
 use agentgen_build::output::apply::write_file;
 use agentgen_build::project::discover::{reason, relative};
+use agentgen_build::targets::rust::stub::MODULE_FILE;
 use agentgen_build::text::printable::printable;
 use agentgen_build::text::slug::Slug;
 use clap::Args;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use agentgen_build::diagnostics::{Diagnostic, has_errors};
 use agentgen_build::generate::{Generation, generate};
 use agentgen_build::output::apply::apply;
-use agentgen_build::output::plan::{ChangeKind, Options, Plan, plan};
+use agentgen_build::output::plan::{ChangeKind, Options, Plan, Scope, plan};
 use clap::Args;
 
 use crate::configuration::agent_filter;
@@ -70,9 +70,9 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     let options = Options {
         force: arguments.force,
-        partial: !arguments.only.is_empty(),
+        scope: scope(arguments),
     };
-    let plan = match plan(&settings.root, &settings.config.out, &artifacts, options) {
+    let plan = match plan(&settings.root, &settings.config.out, &artifacts, &options) {
         Ok(plan) => plan,
         Err(problems) => {
             diagnostics.extend(problems);
@@ -103,6 +103,18 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     let status = Status::of(&diagnostics).max(status);
     finish(&plan, &diagnostics, format, status, &stubs).map(|()| status)
+}
+
+/// The part of the output that is generated: `--only` chooses files, `--target` leaves alone what other targets made.
+fn scope(arguments: &Arguments) -> Scope {
+    let targets = &arguments.inputs.target;
+    if !arguments.only.is_empty() {
+        Scope::Files
+    } else if targets.is_empty() {
+        Scope::All
+    } else {
+        Scope::Targets(targets.clone())
+    }
 }
 
 /// Shows the difference between the folder and what would be generated.

@@ -49,7 +49,7 @@ fn row(agent: &Agent) -> Value {
         "repaired": agent.spec.repaired,
         "operations": operation::all(agent)
             .iter()
-            .map(|operation| format!("{} {}", operation.method.name(), operation.path))
+            .map(|operation| format!("{} {}", operation.method, operation.path))
             .collect::<Vec<_>>(),
     })
 }

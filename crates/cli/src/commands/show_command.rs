@@ -113,7 +113,7 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
         ),
     ];
     for operation in agentgen_build::agent::operation::all(agent) {
-        let route = format!("{} {}", operation.method.name(), operation.path);
+        let route = format!("{} {}", operation.method, operation.path);
         lines.push(("endpoint", route));
     }
     for workflow in &agent.service.workflows {

@@ -93,9 +93,8 @@ impl Reader<'_> {
                 "templates" => self.text(item, &mut config.templates),
                 "stubs" => self.text(item, config.stubs.get_or_insert_default()),
                 "targets" => {
-                    let names = Target::ALL.map(Target::as_str);
-                    if let Some(chosen) = self.choices(item, &names) {
-                        config.targets = chosen.iter().map(|index| Target::ALL[*index]).collect();
+                    if let Some(targets) = self.choices(item, &Target::ALL, Target::as_str) {
+                        config.targets = targets;
                     }
                 }
                 "openapi" => self.table(item, |reader, table| reader.openapi(table, config)),
@@ -111,20 +110,12 @@ impl Reader<'_> {
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "version" => {
-                    let versions = [
-                        OpenapiVersion::V3_0,
-                        OpenapiVersion::V3_1,
-                        OpenapiVersion::V3_2,
-                    ];
-                    if let Some(index) = self.choice(item, &["3.0", "3.1", "3.2"]) {
-                        openapi.version = versions[index];
-                    }
+                    let version = self.choice(item, &OpenapiVersion::ALL, OpenapiVersion::as_str);
+                    openapi.version = version.unwrap_or(openapi.version);
                 }
                 "format" => {
-                    let formats = [OpenapiFormat::Yaml, OpenapiFormat::Json];
-                    if let Some(index) = self.choice(item, &["yaml", "json"]) {
-                        openapi.format = formats[index];
-                    }
+                    let format = self.choice(item, &OpenapiFormat::ALL, OpenapiFormat::as_str);
+                    openapi.format = format.unwrap_or(openapi.format);
                 }
                 "title" => self.text(item, &mut openapi.title),
                 "api_version" => self.text(item, &mut openapi.api_version),
@@ -149,9 +140,8 @@ impl Reader<'_> {
         for (key, item) in table {
             match key.get_ref().as_ref() {
                 "deny" => {
-                    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-                    if let Some(chosen) = self.choices(item, &codes) {
-                        config.deny = chosen.iter().map(|index| Code::ALL[*index]).collect();
+                    if let Some(codes) = self.choices(item, &Code::ALL, Code::as_str) {
+                        config.deny = codes;
                     }
                 }
                 _ => self.unknown_key(key, LINT_KEYS),
@@ -192,27 +182,37 @@ impl Reader<'_> {
         }
     }
 
-    /// The index of the choice that `item` is.
-    fn choice(&mut self, item: &Item<'_>, choices: &[&str]) -> Option<usize> {
+    /// The one of `choices` whose word `item` is.
+    fn choice<T: Copy>(
+        &mut self,
+        item: &Item<'_>,
+        choices: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Option<T> {
         let DeValue::String(text) = item.get_ref() else {
             self.wrong(item, "text", item.get_ref());
             return None;
         };
-        let index = choices.iter().position(|choice| choice == text);
-        if index.is_none() {
+        let choice = choices.iter().find(|choice| word(**choice) == text);
+        if choice.is_none() {
+            let words: Vec<&str> = choices.iter().map(|choice| word(*choice)).collect();
             let message = format!("`{text}` can't be chosen here");
-            let help = suggest(text, choices);
-            self.error(item, message).advise(help);
+            self.error(item, message).advise(suggest(text, &words));
         }
-        index
+        choice.copied()
     }
 
-    /// The indexes of the choices that the items are; nothing where one of them is none.
-    fn choices(&mut self, item: &Item<'_>, choices: &[&str]) -> Option<Vec<usize>> {
+    /// Those of `choices` whose words the items are; none where an item is not one of the words.
+    fn choices<T: Copy>(
+        &mut self,
+        item: &Item<'_>,
+        choices: &[T],
+        word: fn(T) -> &'static str,
+    ) -> Option<Vec<T>> {
         let items = self.list(item)?;
-        let chosen: Vec<Option<usize>> = items
+        let chosen: Vec<Option<T>> = items
             .iter()
-            .map(|item| self.choice(item, choices))
+            .map(|item| self.choice(item, choices, word))
             .collect();
         chosen.into_iter().collect()
     }
@@ -362,8 +362,31 @@ deny = ["AG012"]
         assert_eq!(*value("agents"), serde_json::json!(default.agents));
         assert_eq!(*value("out"), default.out);
         assert_eq!(*value("templates"), default.templates);
-        let targets = Target::ALL.map(Target::as_str);
-        assert_eq!(*value("targets"), serde_json::json!(targets));
+        let words = |targets: &[Target]| -> Vec<&str> {
+            targets.iter().map(|target| target.as_str()).collect()
+        };
+        assert_eq!(*value("targets"), serde_json::json!(words(Target::DEFAULT)));
+        let choices = |at: &str| schema.pointer(&format!("/properties/{at}/enum")).unwrap();
+        assert_eq!(
+            *schema.pointer("/properties/targets/items/enum").unwrap(),
+            serde_json::json!(Target::ALL.map(Target::as_str))
+        );
+        assert_eq!(
+            *choices("openapi/properties/version"),
+            serde_json::json!(OpenapiVersion::ALL.map(OpenapiVersion::as_str))
+        );
+        assert_eq!(
+            *choices("openapi/properties/format"),
+            serde_json::json!(OpenapiFormat::ALL.map(OpenapiFormat::as_str))
+        );
+        assert_eq!(
+            *value("openapi/properties/version"),
+            default.openapi.version.as_str()
+        );
+        assert_eq!(
+            *value("openapi/properties/format"),
+            default.openapi.format.as_str()
+        );
         assert_eq!(*value("openapi/properties/title"), default.openapi.title);
         assert_eq!(
             *value("openapi/properties/servers"),

@@ -6,7 +6,8 @@ use crate::configuration::config_file;
 use agentgen_build::project::Project;
 use agentgen_build::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use agentgen_build::project::discover::{self, relative};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::terminal::Status;
 use crate::terminal::diagnostic_report::{self, Format};
@@ -20,41 +21,39 @@ pub struct Inputs {
     /// Folder of templates that replace the built-in ones [default: templates]
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
-    /// Outputs to generate; may be repeated [default: all]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "TARGET")]
-    pub target: Vec<TargetName>,
+    /// Outputs to generate; may be repeated
+    #[arg(long, value_delimiter = ',', value_name = "TARGET",
+        help = format!("Outputs to generate; may be repeated [default: {}]", default_targets()),
+        value_parser = words(Target::ALL.map(Target::as_str), Target::parse))]
+    pub target: Vec<Target>,
     /// Version of the OpenAPI documents [default: 3.1]
-    #[arg(long, value_enum, value_name = "VERSION")]
-    pub openapi: Option<Version>,
+    #[arg(long, value_name = "VERSION",
+        value_parser = words(OpenapiVersion::ALL.map(OpenapiVersion::as_str), OpenapiVersion::parse))]
+    pub openapi: Option<OpenapiVersion>,
     /// Syntax of the OpenAPI documents [default: yaml]
-    #[arg(long, value_enum, value_name = "SYNTAX")]
-    pub openapi_format: Option<Syntax>,
+    #[arg(long, value_name = "SYNTAX",
+        value_parser = words(OpenapiFormat::ALL.map(OpenapiFormat::as_str), OpenapiFormat::parse))]
+    pub openapi_format: Option<OpenapiFormat>,
     /// Treat invalid YAML that could be repaired as an error
     #[arg(long)]
     pub strict: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum TargetName {
-    Prompts,
-    Rust,
-    Openapi,
+/// A parser of words: it names them all where a word is none of them.
+fn words<T: Clone + Send + Sync + 'static, const N: usize>(
+    words: [&'static str; N],
+    parse: impl Fn(&str) -> Option<T> + Clone + Send + Sync + 'static,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words).try_map(move |word| parse(&word).ok_or("not one of the words"))
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Version {
-    #[value(name = "3.0")]
-    V3_0,
-    #[value(name = "3.1")]
-    V3_1,
-    #[value(name = "3.2")]
-    V3_2,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Syntax {
-    Yaml,
-    Json,
+/// `prompts, rust, openapi`
+fn default_targets() -> String {
+    let words: Vec<&str> = Target::DEFAULT
+        .iter()
+        .map(|target| target.as_str())
+        .collect();
+    words.join(", ")
 }
 
 /// The folder that the project's paths are relative to, and its settings.
@@ -137,39 +136,10 @@ impl Settings {
             config.out = from_root(path);
         }
         if !inputs.target.is_empty() {
-            config.targets = Target::ALL
-                .into_iter()
-                .filter(|target| {
-                    inputs
-                        .target
-                        .iter()
-                        .any(|name| Target::from(*name) == *target)
-                })
-                .collect();
+            config.targets = inputs.target.clone();
         }
-        if let Some(version) = inputs.openapi {
-            config.openapi.version = match version {
-                Version::V3_0 => OpenapiVersion::V3_0,
-                Version::V3_1 => OpenapiVersion::V3_1,
-                Version::V3_2 => OpenapiVersion::V3_2,
-            };
-        }
-        if let Some(syntax) = inputs.openapi_format {
-            config.openapi.format = match syntax {
-                Syntax::Yaml => OpenapiFormat::Yaml,
-                Syntax::Json => OpenapiFormat::Json,
-            };
-        }
+        config.openapi.version = inputs.openapi.unwrap_or(config.openapi.version);
+        config.openapi.format = inputs.openapi_format.unwrap_or(config.openapi.format);
         config.strict |= inputs.strict;
-    }
-}
-
-impl From<TargetName> for Target {
-    fn from(name: TargetName) -> Self {
-        match name {
-            TargetName::Prompts => Self::Prompts,
-            TargetName::Rust => Self::Rust,
-            TargetName::Openapi => Self::Openapi,
-        }
     }
 }

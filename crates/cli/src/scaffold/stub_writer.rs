@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::scaffold::stub;
 use agentgen_build::agent::Agent;
 use agentgen_build::diagnostics::code::Code;
 use agentgen_build::diagnostics::{Diagnostic, Severity};
 use agentgen_build::output::apply::write_file;
 use agentgen_build::project::UserTemplate;
 use agentgen_build::project::discover::reason;
-use agentgen_build::targets::template_engine::Templates;
+use agentgen_build::targets::rust::stub::{self, stubs};
 
 /// Writes the stubs that are missing in `folder` of the project at `root`; the answer is the paths of what was
 /// written. What can't be done is added to `diagnostics`.
@@ -22,13 +21,11 @@ pub fn write_missing(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<String> {
     let base = root.join(folder);
-    let stubs = Templates::new(templates).and_then(|templates| {
-        stub::missing(agents, &templates, |name| {
-            let path = base.join(name);
-            // A file that can't be read is there all the same.
-            fs::symlink_metadata(&path).ok()?;
-            Some(fs::read_to_string(&path).unwrap_or_default())
-        })
+    let stubs = stubs(agents, templates, |name| {
+        let path = base.join(name);
+        // A file that can't be read is there all the same.
+        fs::symlink_metadata(&path).ok()?;
+        Some(fs::read_to_string(&path).unwrap_or_default())
     });
     let stubs = match stubs {
         Ok(stubs) => stubs,

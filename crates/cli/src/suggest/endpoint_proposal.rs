@@ -78,7 +78,7 @@ impl<'a> Taken<'a> {
             .flat_map(|agent| agent.service.endpoints.iter().map(move |own| (agent, own)))
             .filter(|(_, own)| endpoint_path::shape(&own.path) == shape)
             .find(|(_, own)| {
-                own.path != path || method.is_none_or(|method| method == own.method.name())
+                own.path != path || method.is_none_or(|method| method == own.method.as_str())
             })
     }
 }
@@ -145,10 +145,7 @@ fn add_route(
         if owner.spec.slug != taken.agent.spec.slug || endpoint.path != *path {
             proposal.notes.push(format!(
                 "{path} (line {line}) is left out: `{}` of `{}` is served at {} {}.",
-                endpoint.name,
-                owner.spec.name,
-                endpoint.method.name(),
-                endpoint.path
+                endpoint.name, owner.spec.name, endpoint.method, endpoint.path
             ));
         }
         return;

@@ -24,10 +24,10 @@ fn add_specialists(findings: &Findings, agent: &Agent, agents: &[Agent], proposa
         .service
         .agents
         .iter()
-        .filter_map(|name| agent::resolve(agents, &name.text))
+        .filter_map(|name| agent::find_slug(agents, &name.text))
         .collect();
     for specialist in &findings.specialists {
-        match agent::resolve(agents, &specialist.name) {
+        match agent::find_slug(agents, &specialist.name) {
             Some(slug) if *slug == agent.spec.slug || listed.contains(&slug) => {}
             Some(slug) => {
                 let branch = YamlLine::leaf(format!("- {}", scalar(slug.as_str())));

@@ -31,7 +31,7 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
     }
     let mut enabled = true;
     let mut resolved = |name: &str| {
-        if let Some(found) = agent::resolve(agents, name) {
+        if let Some(found) = agent::find_slug(agents, name) {
             let target = agents.iter().find(|agent| agent.spec.slug == *found);
             // A step asks for free text, which an agent without `invoke` does not take.
             enabled &= target.is_some_and(|agent| agent.service.invoke);

@@ -1,5 +1,7 @@
 //! What an endpoint is: where it listens, what goes in and what comes out.
 
+pub use agentgen_schema::{Handler, Method, ParameterKind, ParameterLocation};
+
 use crate::spec::agent_spec::Rate;
 
 /// One operation of an agent as the generator wrote it down.
@@ -35,57 +37,6 @@ pub struct EndpointSpec {
     pub timeout_ms: Option<u64>,
 }
 
-/// An HTTP method that an endpoint can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Method {
-    /// `GET`
-    Get,
-    /// `POST`
-    Post,
-    /// `PUT`
-    Put,
-    /// `PATCH`
-    Patch,
-    /// `DELETE`
-    Delete,
-}
-
-impl Method {
-    /// Every method there is.
-    pub const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
-
-    /// The method as HTTP writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    /// Whether requests of this method carry a JSON body.
-    #[must_use]
-    pub const fn has_body(self) -> bool {
-        matches!(self, Self::Post | Self::Put | Self::Patch)
-    }
-}
-
-/// What answers an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handler {
-    /// The agent's prompt on its model, unless the handler overrides it.
-    Model,
-    /// Code written by hand.
-    Code,
-    /// The agent's passages that are nearest to a query, unless the handler overrides it.
-    Search,
-    /// The embedding of texts, unless the handler overrides it.
-    Embed,
-}
-
 /// Passages of the agent's documents that a model is given to answer from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retrieve {
@@ -104,45 +55,4 @@ pub struct Parameter {
     pub location: ParameterLocation,
     /// What it is read as.
     pub kind: ParameterKind,
-}
-
-/// Where a parameter stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParameterLocation {
-    /// In the path, in braces.
-    Path,
-    /// In the query.
-    Query,
-}
-
-/// What a parameter is read as; the plural ones come from a repeated query key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParameterKind {
-    /// Text.
-    String,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// Several texts.
-    Strings,
-    /// Several whole numbers.
-    Integers,
-    /// Several numbers.
-    Numbers,
-    /// Several of `true` and `false`.
-    Booleans,
-}
-
-impl ParameterKind {
-    /// Whether the parameter is a list.
-    #[must_use]
-    pub const fn is_list(self) -> bool {
-        matches!(
-            self,
-            Self::Strings | Self::Integers | Self::Numbers | Self::Booleans
-        )
-    }
 }

@@ -1,5 +1,7 @@
 //! What a workflow is: steps over agents, as the generator wrote them down.
 
+pub use agentgen_schema::Comparison;
+
 /// Named steps over agents: a graph without cycles.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WorkflowSpec {
@@ -98,25 +100,6 @@ pub enum Expression {
     Any(&'static [Expression]),
     /// Two values compared; of two kinds, they are unequal and neither is less.
     Compare(Comparison, &'static Expression, &'static Expression),
-}
-
-/// How two values are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Comparison {
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    AtMost,
-    /// `>`
-    More,
-    /// `>=`
-    AtLeast,
-    /// `in`: the left one stands in the right one, a list or a text.
-    In,
 }
 
 /// A value with holes that earlier outputs fill.

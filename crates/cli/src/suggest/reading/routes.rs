@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::suggest::reading::MAX_FINDINGS;
 use crate::suggest::reading::markdown::{Block, Kind};
-use agentgen_build::contract::method::Method;
+use agentgen_build::contract::Method;
 
 /// A path that is spoken of as a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,7 +43,7 @@ pub fn read(blocks: &[Block]) -> Vec<Route> {
         });
         let announced = speaks_of_routes(&context) && !speaks_of_commands(&context);
         let mut add = |method: Option<Method>, path: &str, line: usize| {
-            let method = method.map(Method::name);
+            let method = method.map(Method::as_str);
             let mut same = found.iter().filter(|route| route.path == path);
             let is_duplicate = same.any(|route| route.method == method || method.is_none());
             if is_duplicate || found.len() == MAX_FINDINGS {
@@ -181,7 +181,7 @@ fn methods(text: &str) -> Vec<Method> {
         .map(|part| part.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
     let named = parts
         .filter(|part| !part.is_empty())
-        .map(|part| Method::ALL.into_iter().find(|method| method.name() == part));
+        .map(|part| Method::parse(part));
     named.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 

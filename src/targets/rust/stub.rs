@@ -3,16 +3,17 @@
 //! The folder of stubs holds `mod.rs` and a file for each agent. A file that exists is never changed; for an agent
 //! that has none, the file is written, and `mod.rs` gets a module and a handler between its marks.
 
+use agentgen_schema::Handler;
 use serde::Serialize;
 
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::Diagnostic;
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::targets::rust::rust_context;
-use agentgen_build::targets::rust::rust_source;
-use agentgen_build::targets::template_engine::Templates;
-use agentgen_build::text::ident::Ident;
-use agentgen_build::text::rust_literal::literal;
+use crate::agent::Agent;
+use crate::diagnostics::Diagnostic;
+use crate::output::artifact::Artifact;
+use crate::project::UserTemplate;
+use crate::targets::rust::rust_context::{EndpointContext, endpoint_contexts};
+use crate::targets::template_engine::Templates;
+use crate::text::ident::Ident;
+use crate::text::rust_literal::{code_span, literal};
 
 const STUB: &str = "rust/stub.rs.tera";
 const MODULES: &str = "rust/stubs.rs.tera";
@@ -23,17 +24,18 @@ const WIDTH: usize = 100;
 /// How long it lets the arguments of a call be.
 const ARGUMENT_WIDTH: usize = 60;
 
-/// Which files the stubs of `agents` need that are not there, and a changed `mod.rs`, by their paths below the folder
-/// of stubs. `read` gives the text of a file there, if it is there.
+/// The stubs of `agents` that are missing, and `mod.rs` where it changes, by their paths below the folder of stubs.
+/// `read` gives the text of a file there, or none where there is no file.
 ///
 /// # Errors
 ///
-/// What was wrong with the templates.
-pub fn missing(
+/// What is wrong with the templates.
+pub fn stubs(
     agents: &[Agent],
-    templates: &Templates,
+    templates: &[UserTemplate],
     read: impl Fn(&str) -> Option<String>,
 ) -> Result<Stubs, Diagnostic> {
+    let templates = &Templates::new(templates)?;
     let mut files = Vec::new();
     let before = read(MODULE_FILE);
     let mut modules = match &before {
@@ -102,19 +104,17 @@ struct Written {
 }
 
 fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
-    let text = rust_source::with_context(agent, |module| {
-        let (code, others): (Vec<_>, Vec<_>) =
-            module.endpoints.iter().partition(|endpoint| endpoint.code);
-        let context = Context {
-            name_doc: module.name_doc.clone(),
-            module: module.module,
-            type_name: module.type_name,
-            code: !code.is_empty(),
-            unwritten: others.iter().map(|endpoint| unwritten(endpoint)).collect(),
-            written: code.iter().map(|endpoint| written(endpoint)).collect(),
-        };
-        templates.render(STUB, &context)
-    })?;
+    let (endpoints, _) = endpoint_contexts(agent);
+    let (code, others): (Vec<_>, Vec<_>) = endpoints.iter().partition(|endpoint| endpoint.code);
+    let context = Context {
+        name_doc: code_span(&agent.spec.name),
+        module: &agent.module,
+        type_name: &agent.type_name,
+        code: !code.is_empty(),
+        unwritten: others.iter().map(|endpoint| unwritten(endpoint)).collect(),
+        written: code.iter().map(|endpoint| written(endpoint)).collect(),
+    };
+    let text = templates.render(STUB, &context)?;
     match syn::parse_file(&text) {
         Ok(_) => Ok(text),
         Err(error) => Err(templates.bad_output(
@@ -124,21 +124,24 @@ fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
     }
 }
 
-fn unwritten(endpoint: &rust_context::Endpoint<'_>) -> Unwritten {
+fn unwritten(endpoint: &EndpointContext<'_>) -> Unwritten {
     Unwritten {
         route: endpoint.route_doc.clone(),
-        by: match endpoint.answer {
-            "search" => "from the agent's documents",
-            "embed" => "by the embedding model",
-            _ => "by the prompt",
+        by: match endpoint.handler {
+            Handler::Search => "from the agent's documents",
+            Handler::Embed => "by the embedding model",
+            Handler::Model | Handler::Code => "by the prompt",
         },
     }
 }
 
-fn written(endpoint: &rust_context::Endpoint<'_>) -> Written {
-    let qualified = |ty: &str| match ty.contains(['(', ':']) {
-        true => ty.to_owned(),
-        false => format!("contract::{ty}"),
+fn written(endpoint: &EndpointContext<'_>) -> Written {
+    let qualified = |ty: &str| {
+        if ty.contains(['(', ':']) {
+            ty.to_owned()
+        } else {
+            format!("contract::{ty}")
+        }
     };
     let (request, response) = (qualified(&endpoint.request), qualified(&endpoint.response));
     Written {
@@ -175,9 +178,10 @@ fn signature(name: &str, parameters: &[&str], output: &str) -> String {
     }
     let end = format!("    ) -> {output}");
     // rustfmt leaves room for the indentation once more here.
-    let brace = match end.chars().count() + 2 <= WIDTH - 4 {
-        true => " {",
-        false => "\n    {",
+    let brace = if end.chars().count() + 2 <= WIDTH - 4 {
+        " {"
+    } else {
+        "\n    {"
     };
     lines + &end + brace
 }
