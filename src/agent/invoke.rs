@@ -28,13 +28,13 @@ pub static INVOKE_SCHEMAS: LazyLock<InvokeSchemas> = LazyLock::new(|| {
         schema::read(&node, &mut report, role).expect("the built-in schemas are valid")
     };
     InvokeSchemas {
-        input: read(input(), Role::Input),
-        output: read(output(), Role::Output),
+        input: read(input_schema(), Role::Input),
+        output: read(output_schema(), Role::Output),
     }
 });
 
 /// The JSON Schema of what the built-in `invoke` takes.
-fn input() -> Json {
+pub(crate) fn input_schema() -> Json {
     json!({
         "type": "object",
         "description": "What an agent is asked.",
@@ -58,7 +58,7 @@ fn input() -> Json {
 }
 
 /// The JSON Schema of what the built-in `invoke` answers.
-fn output() -> Json {
+pub(crate) fn output_schema() -> Json {
     json!({
         "type": "object",
         "description": "What an agent answered.",

@@ -4,8 +4,7 @@ use agentgen_schema::{Handler, Method};
 use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use serde_json::{Value as Json, json};
 
-use crate::agent::Agent;
-use crate::agent::invoke::INVOKE_SCHEMAS;
+use crate::agent::{Agent, invoke};
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 
 /// One operation of an agent.
@@ -62,7 +61,7 @@ impl Operation<'_> {
     pub fn input_schema(&self) -> Json {
         match self.endpoint {
             Some(endpoint) => endpoint.input.json.clone(),
-            None => INVOKE_SCHEMAS.input.json.clone(),
+            None => invoke::input_schema(),
         }
     }
 
@@ -70,7 +69,7 @@ impl Operation<'_> {
     pub fn output_schema(&self) -> Json {
         match self.endpoint {
             Some(endpoint) => endpoint.output.json.clone(),
-            None => INVOKE_SCHEMAS.output.json.clone(),
+            None => invoke::output_schema(),
         }
     }
 

@@ -155,7 +155,7 @@ const SHOP_SETTINGS: &str = r###"
   budget: { tokens: 6, turns: 7 }
   rate: 60/minute
   session: { history_tokens: 8, ttl: 9s }
-  agents: [critic]
+  agents: [arc]
   documents: { collection: hand-book, roles: [Read, "Bash(git \"diff\":*)"] }
   workflows:
     match: [self: shop, next: { agent: shop, join: any }]
@@ -321,7 +321,10 @@ fn cargo(folder: &Path, arguments: &[&str]) {
 
 #[test]
 fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
-    let artifacts = rust(sources(), &[]).unwrap_or_else(|diagnostics| panic!("{diagnostics:#?}"));
+    let artifacts = rust(sources(), &[]).unwrap_or_else(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        panic!("{errors:#?}")
+    });
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("generated-crate");
     let mut files = BTreeMap::new();
