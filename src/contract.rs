@@ -15,9 +15,6 @@ pub mod workflow_contract;
 pub mod workflow_order;
 pub mod workflow_step;
 
-#[cfg(test)]
-mod vocabulary_tests;
-
 use std::sync::Arc;
 
 use crate::contract::document_collection::Documents;

@@ -7,3 +7,6 @@ pub mod openapi;
 pub mod prompts;
 pub mod rust;
 pub mod template_engine;
+
+#[cfg(test)]
+mod vocabulary_tests;

@@ -3,6 +3,7 @@
 use agentgen_schema::{Handler, Method};
 use serde_json::Value as Json;
 
+use crate::contract;
 use crate::contract::workflow_step::{JoinKind, OnFailureKind};
 use crate::targets::prompts;
 
@@ -49,7 +50,7 @@ fn the_schema_of_bundles_lists_the_same_words() {
 #[test]
 fn the_schema_of_service_blocks_lists_the_same_words() {
     assert_enum(
-        super::SCHEMA,
+        contract::SCHEMA,
         "/$defs/endpoint/properties/handler",
         Handler::ALL.map(Handler::as_str),
     );
