@@ -1,6 +1,6 @@
-//! Who calls: bearer tokens (JSON Web Tokens, RFC 7519), the roles they carry, and refresh tokens.
+//! Authentication: bearer tokens (JSON Web Tokens, RFC 7519), the roles in them, and refresh tokens.
 //!
-//! Invariant: a token counts only if its signature, issuer, audience and times are valid; nothing of a token is logged.
+//! Invariant: a token is accepted only if its signature, issuer, audience and times are valid. Tokens are never logged.
 
 pub(crate) mod claims;
 pub(crate) mod issuer;
@@ -11,33 +11,32 @@ pub(crate) mod token_settings;
 pub use self::refresh_tokens::{MemoryRefreshTokens, Redeemed, RefreshToken, RefreshTokens};
 pub use self::token_settings::{TokenClient, Tokens};
 
+use std::error::Error;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
 
-use crate::auth::claims::{ALGORITHM, BearerError, Caller, SIGNATURE, admitted, bearer};
-use crate::auth::jwks::{Jwks, Missing};
+use crate::auth::claims::{BearerError, Caller, WRONG_ALGORITHM, WRONG_SIGNATURE, decode};
+use crate::auth::jwks::{Jwks, NoKeys};
 use crate::error::AgentError;
 
-/// The fewest bytes a secret may have: as many as the digest of HS256.
+/// The shortest secret, in bytes: RFC 7518, section 3.2, demands the size of the hash of HS256.
 pub const SHORTEST_SECRET: usize = 32;
-/// The furthest that the clocks of issuer and service may be apart.
+/// The greatest leeway between the clocks of issuer and service.
 pub const LONGEST_LEEWAY: Duration = Duration::from_secs(5 * 60);
-/// How far they may be apart where nobody says.
-const LEEWAY: Duration = Duration::from_secs(30);
-/// The algorithms that public keys check where nobody says.
-const USUAL: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-/// The longest token that is looked at, in bytes.
-const LONGEST_TOKEN: usize = 16 * 1024;
-/// How bearer tokens are checked: with a secret, or with the public keys of an issuer. A token needs `sub` and `exp`,
-/// `nbf` is obeyed, and the claim `roles`, a list of texts, says what the caller may do (`scope` is not read).
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+/// For public keys.
+const DEFAULT_ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Verifies bearer tokens with a secret or with the public keys of an issuer. A token needs `sub` and `exp`; `nbf` is
+/// respected. The claim `roles`, an array of strings, contains the caller's roles; `scope` is ignored.
 #[derive(Clone)]
 pub struct Auth {
     keys: Keys,
@@ -45,140 +44,159 @@ pub struct Auth {
     issuer: Option<String>,
     audience: Option<String>,
     leeway: Duration,
-    /// What is asked of the tokens of each algorithm.
-    checks: Vec<Validation>,
+    /// One for each algorithm: derived from the fields above by [`Auth::with_validations`].
+    validations: Vec<Validation>,
 }
 
 #[derive(Clone)]
 enum Keys {
-    Secret(Arc<Pair>),
-    Set(Arc<Jwks>),
+    Secret(Arc<SecretKey>),
+    Jwks(Arc<Jwks>),
 }
 
-/// A secret, to check with and to sign with.
-struct Pair {
-    check: DecodingKey,
+/// A secret, which verifies and signs.
+struct SecretKey {
+    verify: DecodingKey,
     sign: EncodingKey,
 }
 
-/// Why tokens can't be checked this way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthError(pub(crate) String);
+/// Why tokens can't be verified this way.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The algorithm is unknown, or does not fit the keys.
+    Algorithm {
+        /// The name.
+        name: String,
+        /// Which algorithms fit.
+        accepted: &'static str,
+    },
+    /// The list of algorithms is empty.
+    NoAlgorithm,
+    /// The JWK Set can't be read, or its address is not allowed.
+    Jwks(Box<dyn Error + Send + Sync>),
+}
 
 impl Auth {
-    /// Tokens signed with `secret` by HS256. It has to be at least 32 bytes long; `None` if it is shorter.
+    /// Verifies tokens signed with `secret` by HS256; `None` if it has fewer than 32 bytes.
     #[must_use]
     pub fn hs256(secret: &[u8]) -> Option<Self> {
-        let pair = Pair {
-            check: DecodingKey::from_secret(secret),
+        let key = SecretKey {
+            verify: DecodingKey::from_secret(secret),
             sign: EncodingKey::from_secret(secret),
         };
-        let keys = Keys::Secret(Arc::new(pair));
+        let keys = Keys::Secret(Arc::new(key));
         (secret.len() >= SHORTEST_SECRET).then(|| Self::new(keys, vec![Algorithm::HS256]))
     }
 
-    /// Tokens signed with one of the keys in a file, a JWK Set (RFC 7517). The file is read again when a token names a
-    /// key that is not in it, and every five minutes.
+    /// Verifies tokens with the keys of a JWK Set (RFC 7517) in a file. The file is read again every five minutes, and when
+    /// a token names a key that is not in it.
     ///
     /// # Errors
-    /// A file that can't be read, and one without a key for any algorithm that is known.
+    /// The file can't be read, or has no usable key.
     pub fn jwks_file(path: impl AsRef<Path>) -> Result<Self, AuthError> {
-        let set = Jwks::of_file(path.as_ref()).map_err(AuthError)?;
-        Ok(Self::new(Keys::Set(Arc::new(set)), USUAL.to_vec()))
+        let set = Jwks::from_file(path.as_ref()).map_err(|error| AuthError::Jwks(error.into()))?;
+        Ok(Self::new(
+            Keys::Jwks(Arc::new(set)),
+            DEFAULT_ALGORITHMS.to_vec(),
+        ))
     }
 
-    /// Tokens signed with one of the keys at an address, a JWK Set (RFC 7517). Nothing is fetched yet: a service gets
-    /// the keys as soon as it runs, and again every five minutes and when a token names a key that it has not seen.
-    /// While there are none, callers are told to come later (503). Keys that could not be confirmed for a day are
-    /// not trusted any longer.
+    /// Verifies tokens with the keys of a JWK Set (RFC 7517) at a URL. A service fetches the keys when it starts, then every
+    /// five minutes, and when a token names an unknown key. Until the first fetch, requests get 503. Keys are no longer
+    /// trusted if they could not be fetched again for a day.
     ///
     /// # Errors
-    /// An address that is neither `https` nor on this machine, and one with a password in it.
+    /// The URL contains a password, or is neither `https` nor on this machine.
     pub fn jwks_url(url: &str) -> Result<Self, AuthError> {
-        let set = Jwks::of_url(url).map_err(AuthError)?;
-        Ok(Self::new(Keys::Set(Arc::new(set)), USUAL.to_vec()))
+        let set = Jwks::from_url(url).map_err(|error| AuthError::Jwks(error.into()))?;
+        Ok(Self::new(
+            Keys::Jwks(Arc::new(set)),
+            DEFAULT_ALGORITHMS.to_vec(),
+        ))
     }
 
     fn new(keys: Keys, algorithms: Vec<Algorithm>) -> Self {
-        // Another crate may have switched on a second cryptography in jsonwebtoken, which then insists on a choice.
-        // That the choice has been made already is as good.
+        // If another crate enables a second crypto backend of jsonwebtoken, one must be chosen. An earlier choice is fine.
         let _ = aws_lc::DEFAULT_PROVIDER.install_default();
         let auth = Self {
             keys,
             algorithms,
             issuer: None,
             audience: None,
-            leeway: LEEWAY,
-            checks: Vec::new(),
+            leeway: DEFAULT_LEEWAY,
+            validations: Vec::new(),
         };
-        auth.checked()
+        auth.with_validations()
     }
 
-    /// Demands that the token's `iss` be this one.
+    /// Requires this `iss`.
     #[must_use]
     pub fn issuer(mut self, issuer: &str) -> Self {
         self.issuer = Some(issuer.to_owned());
-        self.checked()
+        self.with_validations()
     }
 
-    /// Demands that the token's `aud` hold this one. Without it, a token that names an audience is refused.
+    /// Requires this audience in `aud`. Without it, tokens with an `aud` are refused.
     #[must_use]
     pub fn audience(mut self, audience: &str) -> Self {
         self.audience = Some(audience.to_owned());
-        self.checked()
+        self.with_validations()
     }
 
-    /// How far the clocks of issuer and service may be apart: 30 seconds unless said otherwise. More than five minutes
-    /// are five minutes.
+    /// The leeway between the clocks of issuer and service: 30 seconds by default, at most five minutes.
     #[must_use]
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway.min(LONGEST_LEEWAY);
-        self.checked()
+        self.with_validations()
     }
 
-    /// Which algorithms a token may be signed with. Keys of an issuer do `RS256`, `RS384`, `RS512`, `PS256`, `PS384`,
-    /// `PS512`, `ES256`, `ES384` and `EdDSA`, each key those of its kind alone; unless said otherwise, these are
-    /// `RS256`, `ES256` and `EdDSA`. A secret does `HS256`.
+    /// The algorithms that tokens may be signed with. Public keys support `RS256`, `RS384`, `RS512`, `PS256`, `PS384`,
+    /// `PS512`, `ES256`, `ES384` and `EdDSA`, each key those of its type; the default is `RS256`, `ES256` and `EdDSA`. A
+    /// secret supports `HS256`.
     ///
     /// # Errors
-    /// A name that is not one of these, and none at all.
+    /// Another name, or no name.
     pub fn algorithms(mut self, names: &[impl AsRef<str>]) -> Result<Self, AuthError> {
         self.algorithms.clear();
         for name in names.iter().map(AsRef::as_ref) {
-            let known = Algorithm::from_str(name).ok();
-            let fits = known.filter(|algorithm| match self.keys {
-                Keys::Secret(_) => *algorithm == Algorithm::HS256,
-                Keys::Set(_) => algorithm.family() != AlgorithmFamily::Hmac,
-            });
-            let can = match self.keys {
+            let accepted = match self.keys {
                 Keys::Secret(_) => "a secret checks HS256 alone",
-                Keys::Set(_) => {
+                Keys::Jwks(_) => {
                     "keys check RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 and EdDSA"
                 }
             };
-            let fits = fits.ok_or_else(|| AuthError(format!("`{name}` can't be used: {can}")))?;
-            self.algorithms.push(fits);
+            let algorithm = Algorithm::from_str(name).ok();
+            let algorithm = algorithm.filter(|algorithm| match self.keys {
+                Keys::Secret(_) => *algorithm == Algorithm::HS256,
+                Keys::Jwks(_) => algorithm.family() != AlgorithmFamily::Hmac,
+            });
+            let algorithm = algorithm.ok_or_else(|| AuthError::Algorithm {
+                name: name.to_owned(),
+                accepted,
+            })?;
+            self.algorithms.push(algorithm);
         }
         if self.algorithms.is_empty() {
-            return Err(AuthError("no algorithm is allowed".to_owned()));
+            return Err(AuthError::NoAlgorithm);
         }
-        Ok(self.checked())
+        Ok(self.with_validations())
     }
 
-    /// Whether tokens can be checked now: the keys are there.
+    /// Whether tokens can be verified now: the keys have been read.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         match &self.keys {
             Keys::Secret(_) => true,
-            Keys::Set(set) => set.is_there(),
+            Keys::Jwks(set) => set.has_keys(),
         }
     }
 
-    /// In words: what tokens are checked with. No secret is told.
-    pub(crate) fn kind(&self) -> String {
+    /// How tokens are verified, for the settings report. It contains no secret.
+    pub(crate) fn description(&self) -> String {
         match &self.keys {
             Keys::Secret(_) => "tokens signed with a secret (HS256)".to_owned(),
-            Keys::Set(set) => {
+            Keys::Jwks(set) => {
                 let names = self.algorithms.iter().map(|name| format!("{name:?}"));
                 let names = names.collect::<Vec<_>>().join(", ");
                 format!("tokens signed with the keys of {set} ({names})")
@@ -186,26 +204,26 @@ impl Auth {
         }
     }
 
-    /// Keeps the keys fresh for as long as it is polled.
-    pub(crate) async fn watch(self) {
+    /// Refreshes the keys while it is polled; it never completes.
+    pub(crate) async fn refresh_keys(self) {
         match self.keys {
             Keys::Secret(_) => std::future::pending().await,
-            Keys::Set(set) => set.watch().await,
+            Keys::Jwks(set) => set.refresh_periodically().await,
         }
     }
 
-    /// Whether it can sign tokens of its own.
+    /// Whether it can sign tokens.
     pub(crate) fn can_sign(&self) -> bool {
         matches!(self.keys, Keys::Secret(_))
     }
 
-    /// A token with `claims`, and with the issuer and the audience that are asked for here.
+    /// A token with `claims` and the required issuer and audience.
     ///
     /// # Errors
-    /// 500 if there is no secret to sign with.
+    /// There is no secret to sign with.
     pub(crate) fn sign(&self, claims: impl Serialize) -> Result<String, AgentError> {
         #[derive(Serialize)]
-        struct Whole<'a, T> {
+        struct AllClaims<'a, T> {
             #[serde(skip_serializing_if = "Option::is_none")]
             iss: Option<&'a str>,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,74 +231,75 @@ impl Auth {
             #[serde(flatten)]
             claims: T,
         }
-        let Keys::Secret(pair) = &self.keys else {
+        let Keys::Secret(key) = &self.keys else {
             return Err(AgentError::internal("there is no secret to sign with"));
         };
-        let whole = Whole {
+        let claims = AllClaims {
             iss: self.issuer.as_deref(),
             aud: self.audience.as_deref(),
             claims,
         };
         let header = Header::new(Algorithm::HS256);
-        jsonwebtoken::encode(&header, &whole, &pair.sign).map_err(AgentError::internal)
+        jsonwebtoken::encode(&header, &claims, &key.sign).map_err(AgentError::internal)
     }
 
-    /// Who sends these headers. It waits only where a token names a key that is yet to be fetched.
+    /// Verifies the bearer token of a request. It waits only if the token names a key that has to be fetched.
     ///
     /// # Errors
-    /// Why they are nobody's.
-    pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Caller, BearerError> {
-        let token = bearer(headers).ok_or(BearerError::Missing)?;
+    /// Why the token is not accepted.
+    pub(crate) async fn authenticate(&self, token: Option<&str>) -> Result<Caller, BearerError> {
+        let token = token.ok_or(BearerError::Missing)?;
         let unreadable = BearerError::Invalid("the token can't be read");
-        if token.len() > LONGEST_TOKEN {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(unreadable);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| unreadable)?;
-        // RFC 7515, section 4.1.11: what is critical has to be understood, and nothing is.
+        // RFC 7515, section 4.1.11: extensions in `crit` must be understood, and none is supported.
         if header.crit.is_some() {
             let detail = "the token demands something that is not understood (`crit`)";
             return Err(BearerError::Invalid(detail));
         }
-        let fits = |check: &&Validation| check.algorithms.contains(&header.alg);
-        let Some(check) = self.checks.iter().find(fits) else {
-            return Err(BearerError::Invalid(ALGORITHM));
+        let is_for_algorithm =
+            |validation: &&Validation| validation.algorithms.contains(&header.alg);
+        let Some(validation) = self.validations.iter().find(is_for_algorithm) else {
+            return Err(BearerError::Invalid(WRONG_ALGORITHM));
         };
         let set = match &self.keys {
-            Keys::Secret(pair) => return admitted(token, &pair.check, check),
-            Keys::Set(set) => set,
+            Keys::Secret(key) => return decode(token, &key.verify, validation),
+            Keys::Jwks(set) => set,
         };
-        let found = set.find(header.alg, header.kid.as_deref()).await;
-        let keys = found.map_err(|Missing| BearerError::KeysUnavailable)?;
-        let mut refusal = BearerError::Invalid("the token is signed with a key that is not known");
+        let keys = set.find(header.alg, header.kid.as_deref()).await;
+        let keys = keys.map_err(|NoKeys| BearerError::KeysUnavailable)?;
+        let mut error = BearerError::Invalid("the token is signed with a key that is not known");
         for key in keys {
-            match admitted(token, &key.check, check) {
-                Err(BearerError::Invalid(SIGNATURE)) => refusal = BearerError::Invalid(SIGNATURE),
-                known => return known,
+            match decode(token, &key.verify, validation) {
+                Err(wrong @ BearerError::Invalid(WRONG_SIGNATURE)) => error = wrong,
+                outcome => return outcome,
             }
         }
-        Err(refusal)
+        Err(error)
     }
 
-    /// With the checks that follow from everything else. There is one for each algorithm, so that a key is never used
-    /// for another than the token's own.
-    fn checked(mut self) -> Self {
-        let check = |algorithm: &Algorithm| {
-            let mut check = Validation::new(*algorithm);
-            check.leeway = self.leeway.as_secs();
-            check.validate_nbf = true;
+    /// Derives the validations from the other fields. There is one for each algorithm, so that a key is used only with the
+    /// token's own algorithm.
+    fn with_validations(mut self) -> Self {
+        let validation = |algorithm: &Algorithm| {
+            let mut validation = Validation::new(*algorithm);
+            validation.leeway = self.leeway.as_secs();
+            validation.validate_nbf = true;
             let mut required = vec!["exp", "sub"];
             if let Some(issuer) = &self.issuer {
-                check.set_issuer(&[issuer]);
+                validation.set_issuer(&[issuer]);
                 required.push("iss");
             }
             if let Some(audience) = &self.audience {
-                check.set_audience(&[audience]);
+                validation.set_audience(&[audience]);
                 required.push("aud");
             }
-            check.set_required_spec_claims(&required);
-            check
+            validation.set_required_spec_claims(&required);
+            validation
         };
-        self.checks = self.algorithms.iter().map(check).collect();
+        self.validations = self.algorithms.iter().map(validation).collect();
         self
     }
 }
@@ -299,8 +318,12 @@ impl fmt::Debug for Auth {
 
 impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Algorithm { name, accepted } => write!(f, "`{name}` can't be used: {accepted}"),
+            Self::NoAlgorithm => f.write_str("no algorithm is allowed"),
+            Self::Jwks(error) => error.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for AuthError {}
+impl Error for AuthError {}

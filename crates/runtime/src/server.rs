@@ -139,7 +139,7 @@ async fn serve_router(
 fn watch(settings: &Settings) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if let Some(auth) = settings.auth.clone() {
-        tasks.spawn(auth.watch());
+        tasks.spawn(auth.refresh_keys());
     }
     tasks
 }

@@ -1,35 +1,33 @@
-//! What a token says of its bearer, and why it may not be believed.
+//! The claims of a token, and why a token is refused.
 
-use axum::http::{HeaderMap, header};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Validation};
 use serde::Deserialize;
 
-/// The longest `sub`, in bytes.
-const LONGEST_SUBJECT: usize = 255;
+const MAX_SUBJECT_BYTES: usize = 255;
 
-/// Who makes a request.
+/// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// The token's `sub`.
+    /// The claim `sub`.
     pub(crate) subject: String,
-    /// The token's `roles`.
+    /// The claim `roles`.
     pub(crate) roles: Vec<String>,
 }
 
-/// Why nobody is let in.
+/// Why a request is not authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BearerError {
-    /// There is no token.
+    /// The request has no token.
     Missing,
-    /// The token is not good, for this reason.
+    /// The token is not valid; the text is for the caller.
     Invalid(&'static str),
-    /// The keys to check it with are not there.
+    /// The keys to verify it with have not been fetched.
     KeysUnavailable,
 }
 
 impl Caller {
-    /// Everybody, where nobody says who they are.
+    /// The caller of a service without authentication.
     pub(crate) fn anonymous() -> Self {
         Self {
             subject: "anonymous".to_owned(),
@@ -45,32 +43,20 @@ struct Claims {
     roles: Vec<String>,
 }
 
-/// The token in the one `Authorization` header there may be.
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
-}
-
-/// Whom a token admits that is signed with `key` and passes `check`.
+/// Verifies a token with one key.
 ///
 /// # Errors
-/// [`BearerError::Invalid`], with [`SIGNATURE`] if another key may have signed it.
-pub(crate) fn admitted(
+/// [`BearerError::Invalid`], with [`WRONG_SIGNATURE`] if another key may have signed it.
+pub(crate) fn decode(
     token: &str,
     key: &DecodingKey,
-    check: &Validation,
+    validation: &Validation,
 ) -> Result<Caller, BearerError> {
-    let decoded = jsonwebtoken::decode::<Claims>(token, key, check);
+    let decoded = jsonwebtoken::decode::<Claims>(token, key, validation);
     let claims = decoded
         .map_err(|error| BearerError::Invalid(reason(error.kind())))?
         .claims;
-    if !(1..=LONGEST_SUBJECT).contains(&claims.sub.len()) {
+    if !(1..=MAX_SUBJECT_BYTES).contains(&claims.sub.len()) {
         let detail = "the token's `sub` is empty or longer than 255 bytes";
         return Err(BearerError::Invalid(detail));
     }
@@ -80,21 +66,20 @@ pub(crate) fn admitted(
     })
 }
 
-/// The reason against a token whose signature is wrong.
-pub(crate) const SIGNATURE: &str = "the token's signature is wrong";
-/// The reason against a token that is signed in another way.
-pub(crate) const ALGORITHM: &str = "the token is signed with an algorithm that is not allowed";
+pub(crate) const WRONG_SIGNATURE: &str = "the token's signature is wrong";
+pub(crate) const WRONG_ALGORITHM: &str =
+    "the token is signed with an algorithm that is not allowed";
 
 fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::ExpiredSignature => "the token has expired",
         ErrorKind::ImmatureSignature => "the token is not valid yet",
-        ErrorKind::InvalidSignature => SIGNATURE,
+        ErrorKind::InvalidSignature => WRONG_SIGNATURE,
         ErrorKind::InvalidIssuer => "the token comes from another issuer",
         ErrorKind::InvalidAudience => "the token is for another audience",
         ErrorKind::InvalidAlgorithm
         | ErrorKind::InvalidAlgorithmName
-        | ErrorKind::UnsupportedAlgorithm => ALGORITHM,
+        | ErrorKind::UnsupportedAlgorithm => WRONG_ALGORITHM,
         ErrorKind::MissingRequiredClaim(_) => "the token lacks a claim that is needed",
         _ => "the token can't be read",
     }

@@ -1,7 +1,7 @@
-//! The tokens that a service issues itself: short ones that give access, and one to get the next pair with.
+//! Issues access and refresh tokens: the client credentials grant of OAuth 2.0 (RFC 6749, section 4.4).
 //!
-//! What is asked and answered is the client credentials grant of OAuth 2.0 (RFC 6749, section 4.4). A refresh token is
-//! good once, and if it comes again, all that descends from the same login ends, as RFC 9700, section 4.14.2, has it.
+//! Invariant: a refresh token works once. If it is used again, all tokens of the same login are revoked (RFC 9700, section
+//! 4.14.2).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -18,25 +18,24 @@ use crate::auth::Auth;
 use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
 use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::error::AgentError;
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::error::store_error::StoreError;
 use crate::schema::new_uuid_v7;
 
-/// The fewest bytes that a client's secret may have.
-const SHORTEST_SECRET: usize = 16;
-/// The longest name of a client, which is the `sub` of its tokens.
-const LONGEST_NAME: usize = 255;
+const MIN_CLIENT_SECRET_BYTES: usize = 16;
+/// A client's name is the `sub` of its tokens.
+const MAX_CLIENT_NAME_BYTES: usize = 255;
 
-/// Issues tokens.
+/// Issues tokens to the clients of the settings.
 pub(crate) struct Issuer {
     auth: Auth,
-    tokens: Tokens,
-    /// The hashes of the clients' secrets, so that comparing takes the same time for all.
-    secrets: BTreeMap<String, Vec<u8>>,
-    kept: Arc<dyn RefreshTokens>,
+    settings: Tokens,
+    /// SHA-256 of the clients' secrets, by client: values of equal size compare in constant time.
+    secret_hashes: BTreeMap<String, Vec<u8>>,
+    store: Arc<dyn RefreshTokens>,
 }
 
-/// What a client gets: the members of RFC 6749, section 5.1.
+/// A successful token response: RFC 6749, section 5.1.
 #[derive(Serialize)]
 pub(crate) struct TokenResponse {
     access_token: String,
@@ -45,13 +44,13 @@ pub(crate) struct TokenResponse {
     refresh_token: String,
 }
 
-/// Why a client gets nothing.
+/// An error of the token endpoint: RFC 6749, section 5.2.
 pub(crate) enum TokenError {
-    /// There is no such client, or this is not its secret.
+    /// Unknown client, or wrong secret.
     InvalidClient,
-    /// The refresh token is not good, or not any longer.
+    /// The refresh token is unknown, expired, used or revoked.
     InvalidGrant,
-    /// Something failed.
+    /// The store or the signature failed.
     Internal(AgentError),
 }
 
@@ -64,90 +63,91 @@ struct Claims<'a> {
     jti: String,
 }
 
-/// Whether tokens can be issued like this.
+/// Checks the settings.
 ///
 /// # Errors
-/// The key of the first setting that is wrong, and what is wrong with it.
-pub(crate) fn check(tokens: &Tokens, auth: Option<&Auth>) -> Result<(), (String, String)> {
-    let wrong = |key: &str, detail: &str| Err((key.to_owned(), detail.to_owned()));
+/// The first setting that is wrong.
+pub(crate) fn check(tokens: &Tokens, auth: Option<&Auth>) -> Result<(), SettingError> {
+    let invalid = |key: &'static str, detail: &str| Err(SettingError::new(key, detail));
     if !auth.is_some_and(Auth::can_sign) {
         let detail = "issues tokens, which needs auth.hs256_secret to sign them with";
-        return wrong("tokens", detail);
+        return invalid("tokens", detail);
     }
     if tokens.access_ttl < Duration::from_secs(1) {
-        return wrong("tokens.access_ttl", "must be a second at least");
+        return invalid("tokens.access_ttl", "must be a second at least");
     }
     if tokens.refresh_ttl < tokens.access_ttl {
         let detail = "must not be shorter than tokens.access_ttl";
-        return wrong("tokens.refresh_ttl", detail);
+        return invalid("tokens.refresh_ttl", detail);
     }
     if tokens.clients.is_empty() {
-        return wrong("tokens.clients", "names nobody who could ask for tokens");
+        return invalid("tokens.clients", "names nobody who could ask for tokens");
     }
     for (name, client) in &tokens.clients {
-        if !(1..=LONGEST_NAME).contains(&name.len()) {
+        if !(1..=MAX_CLIENT_NAME_BYTES).contains(&name.len()) {
             let detail = "holds a name that is empty or longer than 255 bytes";
-            return wrong("tokens.clients", detail);
+            return invalid("tokens.clients", detail);
         }
         let length = client.secret.expose().len();
-        if length < SHORTEST_SECRET {
-            let detail = format!("has {length} bytes, and must have at least {SHORTEST_SECRET}");
-            return Err((format!("tokens.clients.{name}.secret"), detail));
+        if length < MIN_CLIENT_SECRET_BYTES {
+            let detail =
+                format!("has {length} bytes, and must have at least {MIN_CLIENT_SECRET_BYTES}");
+            let key = format!("tokens.clients.{name}.secret");
+            return Err(SettingError::new(key, detail));
         }
     }
     Ok(())
 }
 
 impl Issuer {
-    /// Issues tokens as the settings say, and keeps the refresh tokens in `kept`.
+    /// An issuer with these settings, which keeps refresh tokens in `store`.
     pub(crate) fn new(
-        tokens: Tokens,
+        settings: Tokens,
         auth: Option<&Auth>,
-        kept: Arc<dyn RefreshTokens>,
+        store: Arc<dyn RefreshTokens>,
     ) -> Result<Self, StartError> {
-        check(&tokens, auth).map_err(|(key, detail)| StartError::setting(key, detail))?;
+        check(&settings, auth)?;
         let Some(auth) = auth.cloned() else {
             return Err(StartError::setting("tokens", "needs auth.hs256_secret"));
         };
         let hashed = |(name, client): (&String, &TokenClient)| {
             (name.clone(), hash(client.secret.expose()).as_ref().to_vec())
         };
-        let secrets = tokens.clients.iter().map(hashed).collect();
+        let secret_hashes = settings.clients.iter().map(hashed).collect();
         Ok(Self {
             auth,
-            tokens,
-            secrets,
-            kept,
+            settings,
+            secret_hashes,
+            store,
         })
     }
 
-    /// Tokens for a client that proves who it is.
+    /// The first tokens, for a client's name and secret.
     pub(crate) async fn grant(
         &self,
         client: &str,
         secret: &str,
     ) -> Result<TokenResponse, TokenError> {
         let given = hash(secret);
-        // Whether the client or its secret is wrong shall not be told by how long the answer takes.
-        let nobody = hash("");
-        let known = self.secrets.get(client);
-        let expected = known.map_or(nobody.as_ref(), Vec::as_slice);
+        // An unknown client takes as long as a wrong secret, so that the time tells nothing.
+        let no_secret = hash("");
+        let expected = self.secret_hashes.get(client);
+        let expected = expected.map_or(no_secret.as_ref(), Vec::as_slice);
         let is_equal = verify_slices_are_equal(given.as_ref(), expected).is_ok();
-        match self.tokens.clients.get_key_value(client) {
-            Some((name, found)) if is_equal => {
+        match self.settings.clients.get_key_value(client) {
+            Some((name, client)) if is_equal => {
                 let family = new_uuid_v7().to_string();
-                self.issue(name, &found.roles, family).await
+                self.issue(name, &client.roles, family).await
             }
             _ => Err(TokenError::InvalidClient),
         }
     }
 
-    /// The next tokens for whoever has this one; it is used up by that. What the client may is what the settings say
-    /// today.
+    /// The next tokens in exchange for a refresh token. The roles are those of the current settings.
     pub(crate) async fn refresh(&self, token: &str) -> Result<TokenResponse, TokenError> {
-        let redeemed = self.kept.redeem(&named(token)).await;
-        match redeemed? {
-            Redeemed::Fresh(token) => match self.tokens.clients.get(&token.subject) {
+        let redeemed = self.store.redeem(&token_hash(token)).await?;
+        match redeemed {
+            Redeemed::Fresh(token) => match self.settings.clients.get(&token.subject) {
                 Some(client) => {
                     self.issue(&token.subject, &client.roles, token.family)
                         .await
@@ -157,10 +157,9 @@ impl Issuer {
             Redeemed::Reused { family } => {
                 tracing::warn!(
                     family,
-                    "a refresh token came twice: all that followed it ends"
+                    "a refresh token was used twice: all tokens of its login are revoked"
                 );
-                let revoked = self.kept.revoke_family(&family).await;
-                revoked?;
+                self.store.revoke_family(&family).await?;
                 Err(TokenError::InvalidGrant)
             }
             Redeemed::Unknown => Err(TokenError::InvalidGrant),
@@ -174,7 +173,7 @@ impl Issuer {
         family: String,
     ) -> Result<TokenResponse, TokenError> {
         let now = jsonwebtoken::get_current_timestamp();
-        let expires_in = self.tokens.access_ttl.as_secs();
+        let expires_in = self.settings.access_ttl.as_secs();
         let claims = Claims {
             sub: client,
             roles,
@@ -184,19 +183,19 @@ impl Issuer {
         };
         let access_token = self.auth.sign(claims).map_err(TokenError::Internal)?;
         let refresh_token = random().map_err(TokenError::Internal)?;
-        let expires_at = SystemTime::now().checked_add(self.tokens.refresh_ttl);
+        let expires_at = SystemTime::now().checked_add(self.settings.refresh_ttl);
         let expires_at = expires_at.ok_or_else(|| {
-            let cause = "tokens.refresh_ttl is longer than time";
+            let cause = "tokens.refresh_ttl is too long";
             TokenError::Internal(AgentError::internal(cause))
         })?;
-        let kept = RefreshToken {
-            hash: named(&refresh_token),
+        let record = RefreshToken {
+            hash: token_hash(&refresh_token),
             family,
             subject: client.to_owned(),
             roles: roles.to_vec(),
             expires_at,
         };
-        self.kept.put(kept).await?;
+        self.store.put(record).await?;
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",
@@ -210,13 +209,13 @@ fn hash(text: &str) -> aws_lc_rs::digest::Digest {
     digest(&SHA256, text.as_bytes())
 }
 
-/// The name that a token is kept under: its hash in hexadecimal.
-fn named(token: &str) -> String {
-    let mut name = String::with_capacity(64);
+/// SHA-256 of a token, in hexadecimal digits.
+fn token_hash(token: &str) -> String {
+    let mut hex = String::with_capacity(64);
     for byte in hash(token).as_ref() {
-        let _ = write!(name, "{byte:02x}");
+        let _ = write!(hex, "{byte:02x}");
     }
-    name
+    hex
 }
 
 impl From<StoreError> for TokenError {
@@ -225,7 +224,7 @@ impl From<StoreError> for TokenError {
     }
 }
 
-/// 256 random bits.
+/// 256 random bits, as base64url.
 fn random() -> Result<String, AgentError> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes).map_err(AgentError::internal)?;

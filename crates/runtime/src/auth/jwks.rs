@@ -1,5 +1,6 @@
-//! The public keys of an issuer: a JWK Set (RFC 7517) in a file or at an address, and how it is kept fresh.
+//! The public keys of an issuer: a JWK Set (RFC 7517) from a file or a URL, read again regularly.
 
+use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -12,236 +13,266 @@ use reqwest::{Client, Url, redirect};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How often the keys are asked for.
-const PERIOD: Duration = Duration::from_secs(5 * 60);
-/// How long after an attempt a key that is not known leads to the next one.
-const UNKNOWN_PAUSE: Duration = Duration::from_secs(30);
-/// How long after an attempt a caller leads to the next one while there are no keys at all.
-const EMPTY_PAUSE: Duration = Duration::from_secs(5);
-/// For how long keys are trusted that could not be confirmed.
-const LONGEST_TRUST: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long fetching the keys may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest set that is read, in bytes.
-const LARGEST: usize = 256 * 1024;
-/// How many keys are tried for a token that names none.
-const MOST_TRIED: usize = 8;
+const REFRESH_PERIOD: Duration = Duration::from_secs(5 * 60);
+/// The least time between two reads because of unknown keys.
+const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(30);
+/// The least time between two reads because there are no keys.
+const NO_KEYS_PAUSE: Duration = Duration::from_secs(5);
+/// How long keys are trusted after they were last read.
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_BYTES: usize = 256 * 1024;
+/// How many keys are tried for a token without a key id.
+const MAX_KEYS_TRIED: usize = 8;
 
 /// The keys of an issuer.
 pub(crate) struct Jwks {
     source: Source,
     current: RwLock<Option<Current>>,
-    /// When the last attempt was made to read them. Whoever holds it reads.
-    attempt: tokio::sync::Mutex<Option<Instant>>,
+    /// When the keys were last read, successfully or not. Its lock is held while reading.
+    last_read: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Clone)]
 enum Source {
     File(PathBuf),
-    Address(Client, Url),
+    Url(Client, Url),
 }
 
 #[derive(Clone)]
 struct Current {
     keys: Arc<[Arc<Key>]>,
-    since: Instant,
+    read_at: Instant,
 }
 
-/// A key that signatures can be checked with.
+/// A key that verifies signatures.
 pub(crate) struct Key {
-    /// What checks them.
-    pub(crate) check: DecodingKey,
+    pub(crate) verify: DecodingKey,
     id: Option<String>,
-    /// The algorithms of its kind, or the one it says it is for.
+    /// The algorithms of its type, or only the one in its `alg`.
     algorithms: Vec<Algorithm>,
 }
 
-/// There are no keys now.
+/// No keys have been read, or they are too old.
 #[derive(Debug)]
-pub(crate) struct Missing;
+pub(crate) struct NoKeys;
+
+/// Why a JWK Set can't be used. The text quotes nothing of the set, which may contain private keys by mistake.
+#[derive(Debug)]
+pub(crate) enum JwksError {
+    File { path: PathBuf, error: SetError },
+    Url(SetError),
+    InvalidUrl(Box<dyn Error + Send + Sync>),
+    UrlWithPassword,
+    InsecureUrl,
+}
+
+/// Why the content of a file or a response is not a usable set.
+#[derive(Debug)]
+pub(crate) enum SetError {
+    Io(std::io::Error),
+    Http(reqwest::Error),
+    Status(reqwest::StatusCode),
+    TooLarge,
+    NotJwks { line: usize, column: usize },
+    NoUsableKey,
+    Cancelled(tokio::task::JoinError),
+}
 
 impl Jwks {
-    /// The keys in a file, read now.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, String> {
-        let keys = read_file(path)?;
+    /// The keys of a file, which is read at once.
+    pub(crate) fn from_file(path: &Path) -> Result<Self, JwksError> {
+        let keys = read_file(path).map_err(|error| JwksError::File {
+            path: path.to_owned(),
+            error,
+        })?;
         let jwks = Self::new(Source::File(path.to_owned()));
-        jwks.keep(keys);
+        jwks.replace(keys);
         Ok(jwks)
     }
 
-    /// The keys at an address, which is asked later.
-    pub(crate) fn of_url(url: &str) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("is no address: {error}"))?;
+    /// The keys at a URL. Nothing is fetched yet.
+    pub(crate) fn from_url(url: &str) -> Result<Self, JwksError> {
+        let url = Url::parse(url).map_err(|error| JwksError::InvalidUrl(error.into()))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must hold neither name nor password".to_owned());
+            return Err(JwksError::UrlWithPassword);
         }
         let is_local = is_local(&url);
         if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
-            return Err("must begin with https://, unless it is on this machine".to_owned());
+            return Err(JwksError::InsecureUrl);
         }
         let mut builder = Client::builder()
-            .timeout(TIMEOUT)
+            .timeout(FETCH_TIMEOUT)
             .redirect(redirect::Policy::none());
         if is_local {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|error| causes(&error))?;
-        Ok(Self::new(Source::Address(client, url)))
+        let client = builder
+            .build()
+            .map_err(|error| JwksError::Url(SetError::Http(error)))?;
+        Ok(Self::new(Source::Url(client, url)))
     }
 
     fn new(source: Source) -> Self {
         Self {
             source,
             current: RwLock::new(None),
-            attempt: tokio::sync::Mutex::new(None),
+            last_read: tokio::sync::Mutex::new(None),
         }
     }
 
-    /// Whether there are keys.
-    pub(crate) fn is_there(&self) -> bool {
+    /// Whether keys have been read and are not too old.
+    pub(crate) fn has_keys(&self) -> bool {
         self.current().is_some()
     }
 
-    /// The keys that may have signed a token: those of this algorithm, with this id if the token names one. For an id
-    /// that is not known the set is read once more, at most every 30 seconds.
+    /// The keys that may have signed a token: those for this algorithm, and with this id if the token has one. For an
+    /// unknown id the set is read again, at most every 30 seconds.
     pub(crate) async fn find(
         self: &Arc<Self>,
         algorithm: Algorithm,
         id: Option<&str>,
-    ) -> Result<Vec<Arc<Key>>, Missing> {
+    ) -> Result<Vec<Arc<Key>>, NoKeys> {
         match self.current() {
-            None => self.read_again(EMPTY_PAUSE).await,
-            // Nobody watches over the keys of a router that is served by other means.
-            Some(current) if current.since.elapsed() > 2 * PERIOD => {
-                self.read_again(UNKNOWN_PAUSE).await;
+            None => self.refresh(NO_KEYS_PAUSE).await,
+            // `refresh_periodically` runs only if the service is started by this crate, not with `into_router`.
+            Some(current) if current.read_at.elapsed() > 2 * REFRESH_PERIOD => {
+                self.refresh(UNKNOWN_KEY_PAUSE).await;
             }
             Some(_) => {}
         }
-        let current = self.current().ok_or(Missing)?;
-        let found = fitting(&current.keys, algorithm, id);
+        let current = self.current().ok_or(NoKeys)?;
+        let found = matching(&current.keys, algorithm, id);
         if !found.is_empty() || id.is_none() {
             return Ok(found);
         }
-        self.read_again(UNKNOWN_PAUSE).await;
-        let current = self.current().ok_or(Missing)?;
-        Ok(fitting(&current.keys, algorithm, id))
+        self.refresh(UNKNOWN_KEY_PAUSE).await;
+        let current = self.current().ok_or(NoKeys)?;
+        Ok(matching(&current.keys, algorithm, id))
     }
 
-    /// Keeps the keys fresh: reads them at once and then every five minutes, and after a failure soon again.
-    pub(crate) async fn watch(self: Arc<Self>) {
+    /// Reads the keys at once and then every five minutes; sooner after a failure.
+    pub(crate) async fn refresh_periodically(self: Arc<Self>) {
         let mut pause = Duration::from_secs(1);
         loop {
-            let began = Instant::now();
-            self.read_again(Duration::ZERO).await;
-            let is_fresh = self.current().is_some_and(|current| current.since >= began);
-            let next = if is_fresh { PERIOD } else { pause };
-            pause = match is_fresh {
-                true => Duration::from_secs(1),
-                false => (pause * 2).min(Duration::from_secs(60)),
-            };
-            tokio::time::sleep(next).await;
+            let started = Instant::now();
+            self.refresh(Duration::ZERO).await;
+            let is_fresh = self
+                .current()
+                .is_some_and(|current| current.read_at >= started);
+            if is_fresh {
+                pause = Duration::from_secs(1);
+                tokio::time::sleep(REFRESH_PERIOD).await;
+            } else {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(60));
+            }
         }
     }
 
-    /// Reads the keys, unless that was tried within `pause`; whoever comes meanwhile waits for the same reading. It
-    /// goes on if the caller goes away, so that nobody can keep it from ending.
-    async fn read_again(self: &Arc<Self>, pause: Duration) {
+    /// Reads the keys, unless they were read within `pause`. Concurrent calls wait for the same read. It runs in a task of
+    /// its own, so that a caller who disconnects does not cancel it.
+    async fn refresh(self: &Arc<Self>, pause: Duration) {
         let jwks = Arc::clone(self);
-        let reading = tokio::spawn(async move {
-            let mut attempt = jwks.attempt.lock().await;
-            if attempt.is_some_and(|at| at.elapsed() < pause) {
+        let task = tokio::spawn(async move {
+            let mut last_read = jwks.last_read.lock().await;
+            if last_read.is_some_and(|at| at.elapsed() < pause) {
                 return;
             }
-            *attempt = Some(Instant::now());
+            *last_read = Some(Instant::now());
             match jwks.source.read().await {
-                Ok(keys) => jwks.keep(keys),
-                Err(error) => tracing::warn!(source = %*jwks, error, "the keys can't be read"),
+                Ok(keys) => jwks.replace(keys),
+                Err(error) => {
+                    tracing::warn!(source = %*jwks, %error, "the keys can't be read");
+                }
             }
         });
-        let _ = reading.await;
+        let _ = task.await;
     }
 
     fn current(&self) -> Option<Current> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let is_trusted = |current: &&Current| current.since.elapsed() < LONGEST_TRUST;
+        let is_trusted = |current: &&Current| current.read_at.elapsed() < MAX_AGE;
         current.as_ref().filter(is_trusted).cloned()
     }
 
-    fn keep(&self, keys: Vec<Arc<Key>>) {
+    fn replace(&self, keys: Vec<Arc<Key>>) {
         let current = Current {
             keys: keys.into(),
-            since: Instant::now(),
+            read_at: Instant::now(),
         };
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(current);
     }
 }
 
-/// Where the keys come from.
+/// The path or the URL.
 impl fmt::Display for Jwks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.source {
             Source::File(path) => path.display().fmt(f),
-            Source::Address(_, url) => url.fmt(f),
+            Source::Url(_, url) => url.fmt(f),
         }
     }
 }
 
 impl Source {
-    async fn read(&self) -> Result<Vec<Arc<Key>>, String> {
+    async fn read(&self) -> Result<Vec<Arc<Key>>, JwksError> {
         match self {
             Self::File(path) => {
-                let path = path.clone();
-                let reading = tokio::task::spawn_blocking(move || read_file(&path));
-                reading.await.map_err(|error| error.to_string())?
+                let task = tokio::task::spawn_blocking({
+                    let path = path.clone();
+                    move || read_file(&path)
+                });
+                let keys = task.await.map_err(SetError::Cancelled).flatten();
+                keys.map_err(|error| JwksError::File {
+                    path: path.clone(),
+                    error,
+                })
             }
-            Self::Address(client, url) => fetch(client, url).await,
+            Self::Url(client, url) => fetch(client, url).await.map_err(JwksError::Url),
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<Arc<Key>>, String> {
-    let wrong = |detail: String| format!("`{}` {detail}", path.display());
-    let length = std::fs::metadata(path).map(|metadata| metadata.len());
-    let length = length.map_err(|error| wrong(format!("can't be read: {error}")))?;
-    if length > LARGEST as u64 {
-        return Err(wrong(format!("is larger than {LARGEST} bytes")));
+fn read_file(path: &Path) -> Result<Vec<Arc<Key>>, SetError> {
+    let metadata = std::fs::metadata(path).map_err(SetError::Io)?;
+    if metadata.len() > MAX_BYTES as u64 {
+        return Err(SetError::TooLarge);
     }
-    let bytes = std::fs::read(path).map_err(|error| wrong(format!("can't be read: {error}")))?;
-    parse(&bytes).map_err(wrong)
+    parse(&std::fs::read(path).map_err(SetError::Io)?)
 }
 
-async fn fetch(client: &Client, url: &Url) -> Result<Vec<Arc<Key>>, String> {
+async fn fetch(client: &Client, url: &Url) -> Result<Vec<Arc<Key>>, SetError> {
     let accept = "application/jwk-set+json, application/json";
     let request = client.get(url.clone()).header("accept", accept);
-    let mut answer = request.send().await.map_err(|error| causes(&error))?;
-    if answer.status() != reqwest::StatusCode::OK {
-        return Err(format!("answered {}", answer.status()));
+    let mut response = request.send().await.map_err(SetError::Http)?;
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(SetError::Status(response.status()));
     }
     let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| causes(&error))? {
-        if bytes.len() + chunk.len() > LARGEST {
-            return Err(format!("answered more than {LARGEST} bytes"));
+    while let Some(chunk) = response.chunk().await.map_err(SetError::Http)? {
+        if bytes.len() + chunk.len() > MAX_BYTES {
+            return Err(SetError::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
-    parse(&bytes).map_err(|detail| format!("the answer {detail}"))
+    parse(&bytes)
 }
 
-/// The keys of a set that can be used. As RFC 7517 has it, those that are not understood are passed over.
-fn parse(bytes: &[u8]) -> Result<Vec<Arc<Key>>, String> {
+/// The usable keys of a set. RFC 7517, section 5: keys that are not understood are ignored.
+fn parse(bytes: &[u8]) -> Result<Vec<Arc<Key>>, SetError> {
     #[derive(Deserialize)]
     struct Set {
         keys: Vec<Value>,
     }
-    let set = serde_json::from_slice::<Set>(bytes).map_err(|error| {
-        // What else serde says may quote the file, which may hold private keys by mistake.
-        let (line, column) = (error.line(), error.column());
-        format!("is no JWK Set: {{\"keys\": […]}} was expected (line {line}, column {column})")
+    let set = serde_json::from_slice::<Set>(bytes).map_err(|error| SetError::NotJwks {
+        line: error.line(),
+        column: error.column(),
     })?;
     let keys = set.keys.into_iter().filter_map(key).map(Arc::new);
     let keys = keys.collect::<Vec<_>>();
     if keys.is_empty() {
-        return Err("holds no public key that could be used".to_owned());
+        return Err(SetError::NoUsableKey);
     }
     Ok(keys)
 }
@@ -249,7 +280,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Arc<Key>>, String> {
 fn key(value: Value) -> Option<Key> {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     let jwk = serde_json::from_value::<Jwk>(value).ok()?;
-    let of_kind: &[Algorithm] = match &jwk.algorithm {
+    let supported: &[Algorithm] = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => &[RS256, RS384, RS512, PS256, PS384, PS512],
         AlgorithmParameters::EllipticCurve(key) => match key.curve {
             EllipticCurve::P256 => &[ES256],
@@ -257,34 +288,49 @@ fn key(value: Value) -> Option<Key> {
             _ => return None,
         },
         AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => &[EdDSA],
-        // A secret has no place where others can read it.
+        // Symmetric keys: a secret must not be published.
         _ => return None,
     };
     let common = &jwk.common;
-    let is_to_sign = |purpose: &PublicKeyUse| *purpose == PublicKeyUse::Signature;
-    let is_to_check = |uses: &Vec<KeyOperations>| uses.contains(&KeyOperations::Verify);
-    if !common.public_key_use.as_ref().is_none_or(is_to_sign)
-        || !common.key_operations.as_ref().is_none_or(is_to_check)
+    let is_for_signatures = |purpose: &PublicKeyUse| *purpose == PublicKeyUse::Signature;
+    let is_for_verification =
+        |operations: &Vec<KeyOperations>| operations.contains(&KeyOperations::Verify);
+    if !common.public_key_use.as_ref().is_none_or(is_for_signatures)
+        || !common
+            .key_operations
+            .as_ref()
+            .is_none_or(is_for_verification)
     {
         return None;
     }
-    let own = common.key_algorithm.map(|own| own.to_string());
-    let is_own = |known: &&Algorithm| own.as_ref().is_none_or(|own| *own == format!("{known:?}"));
-    let algorithms = of_kind.iter().filter(is_own).copied().collect::<Vec<_>>();
-    let check = DecodingKey::from_jwk(&jwk).ok()?;
+    let only = common.key_algorithm.map(|algorithm| algorithm.to_string());
+    let is_allowed = |algorithm: &&Algorithm| {
+        only.as_ref()
+            .is_none_or(|only| *only == format!("{algorithm:?}"))
+    };
+    let algorithms = supported
+        .iter()
+        .filter(is_allowed)
+        .copied()
+        .collect::<Vec<_>>();
+    let verify = DecodingKey::from_jwk(&jwk).ok()?;
     let id = jwk.common.key_id;
     (!algorithms.is_empty()).then_some(Key {
-        check,
+        verify,
         id,
         algorithms,
     })
 }
 
-fn fitting(keys: &[Arc<Key>], algorithm: Algorithm, id: Option<&str>) -> Vec<Arc<Key>> {
-    let fits = |key: &&Arc<Key>| {
+fn matching(keys: &[Arc<Key>], algorithm: Algorithm, id: Option<&str>) -> Vec<Arc<Key>> {
+    let matches = |key: &&Arc<Key>| {
         key.algorithms.contains(&algorithm) && (id.is_none() || key.id.as_deref() == id)
     };
-    keys.iter().filter(fits).take(MOST_TRIED).cloned().collect()
+    keys.iter()
+        .filter(matches)
+        .take(MAX_KEYS_TRIED)
+        .cloned()
+        .collect()
 }
 
 fn is_local(url: &Url) -> bool {
@@ -293,14 +339,49 @@ fn is_local(url: &Url) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// An error with what led to it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+impl fmt::Display for JwksError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, error } => write!(f, "`{}` {error}", path.display()),
+            Self::Url(
+                error @ (SetError::TooLarge | SetError::NotJwks { .. } | SetError::NoUsableKey),
+            ) => write!(f, "the answer {error}"),
+            Self::Url(error) => error.fmt(f),
+            Self::InvalidUrl(error) => write!(f, "is no address: {error}"),
+            Self::UrlWithPassword => f.write_str("must hold neither name nor password"),
+            Self::InsecureUrl => {
+                f.write_str("must begin with https://, unless it is on this machine")
+            }
+        }
     }
-    text
+}
+
+impl Error for JwksError {}
+
+impl fmt::Display for SetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "can't be read: {error}"),
+            Self::Http(error) => write_with_sources(f, error),
+            Self::Status(status) => write!(f, "answered {status}"),
+            Self::TooLarge => write!(f, "is larger than {MAX_BYTES} bytes"),
+            Self::NotJwks { line, column } => write!(
+                f,
+                "is no JWK Set: {{\"keys\": […]}} was expected (line {line}, column {column})"
+            ),
+            Self::NoUsableKey => f.write_str("holds no public key that could be used"),
+            Self::Cancelled(error) => error.fmt(f),
+        }
+    }
+}
+
+/// An error and its sources: reqwest's own text leaves out why a request failed.
+fn write_with_sources(f: &mut fmt::Formatter<'_>, error: &dyn Error) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut source = error.source();
+    while let Some(error) = source {
+        write!(f, ": {error}")?;
+        source = error.source();
+    }
+    Ok(())
 }

@@ -1,4 +1,6 @@
-//! Where the refresh tokens are kept that a service issued: each is good once, and a family of them ends together.
+//! The store of refresh tokens, and its implementation in memory.
+//!
+//! Invariant: a token works once. The tokens of one login form a family, which is revoked as a whole.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -8,76 +10,75 @@ use std::time::SystemTime;
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 
-/// Keeps refresh tokens. A token is known by a hash of it, so that whoever reads the store can't use what stands there.
+/// Stores refresh tokens by their hash, so that nobody can use what they read in the store.
 pub trait RefreshTokens: Send + Sync + 'static {
-    /// Keeps `token`. In a family that was revoked it is never good.
+    /// Adds a token. In a revoked family it can't be redeemed.
     ///
     /// # Errors
-    /// 503 if the store can't be reached, 500 for a hash that is known already and whatever else goes wrong.
+    /// The store can't be reached, or has a token with this hash already.
     fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Uses up the token with this hash: of any number of calls at once, in one process or in several, one is told
+    /// Redeems the token with this hash. Of concurrent calls, in any number of processes, exactly one gets
     /// [`Redeemed::Fresh`].
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
     fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>>;
 
-    /// Ends all tokens of `family`, those that are yet to be put too.
+    /// Revokes all tokens of `family`, also those that are added later.
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
     fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Forgets at most `most` families whose last token has expired, and says how many it were.
+    /// Deletes at most `limit` families whose last token has expired. Returns their number.
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
-    fn purge_tokens(&self, most: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
+    fn purge_tokens(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
-/// A refresh token, without the token itself.
+/// The record of a refresh token, without the token itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshToken {
     /// The hash of the token.
     pub hash: String,
-    /// What it has in common with the tokens that came before it and will come after it.
+    /// The login that it belongs to, as all tokens before and after it.
     pub family: String,
-    /// Whose it is.
+    /// The client's name.
     pub subject: String,
-    /// What its owner may be.
+    /// The client's roles when the token was issued.
     pub roles: Vec<String>,
-    /// When it ends; kept to the millisecond.
+    /// Stored in milliseconds.
     pub expires_at: SystemTime,
 }
 
-/// What a token turned out to be.
+/// The outcome of redeeming a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Redeemed {
-    /// Good, and used up now.
+    /// It was valid, and can't be used again.
     Fresh(RefreshToken),
-    /// Used up before, or its family was revoked: somebody may have stolen it.
+    /// It was used before, or its family is revoked: it may be stolen.
     Reused {
-        /// Its family, which should be revoked.
+        /// The family, which should be revoked.
         family: String,
     },
-    /// Not one of this store's, or expired.
+    /// It does not exist, or has expired.
     Unknown,
 }
 
-/// How many families are kept in memory at most.
-const MOST_FAMILIES: usize = 100_000;
+const MAX_FAMILIES: usize = 100_000;
 
-/// [`RefreshTokens`] in memory: gone with the process. With 100,000 families in it, a new one takes the place of the
-/// one that would end first.
+/// [`RefreshTokens`] in memory, lost when the process ends. It holds 100,000 families; beyond that, a new one replaces the
+/// one that expires first.
 #[derive(Debug, Default)]
 pub struct MemoryRefreshTokens {
-    kept: Mutex<Kept>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    /// Each token, and whether it is used up.
+struct State {
+    /// By hash, each with whether it was used.
     tokens: BTreeMap<String, (RefreshToken, bool)>,
     families: BTreeMap<String, Family>,
 }
@@ -88,14 +89,14 @@ struct Family {
     revoked: bool,
 }
 
-impl Kept {
+impl State {
     fn is_revoked(&self, family: &str) -> bool {
         self.families
             .get(family)
             .is_none_or(|family| family.revoked)
     }
 
-    fn forget(&mut self, families: &[String]) {
+    fn remove(&mut self, families: &[String]) {
         for family in families {
             self.families.remove(family);
         }
@@ -103,24 +104,24 @@ impl Kept {
         tokens.retain(|_, (token, _)| families.contains_key(&token.family));
     }
 
-    fn purge(&mut self, most: usize) -> u64 {
+    fn purge(&mut self, limit: usize) -> u64 {
         let now = SystemTime::now();
-        let over = self
+        let expired = self
             .families
             .iter()
             .filter(|(_, family)| family.expires_at <= now);
-        let over = over
+        let expired = expired
             .map(|(name, _)| name.clone())
-            .take(most)
+            .take(limit)
             .collect::<Vec<_>>();
-        if !over.is_empty() {
-            self.forget(&over);
+        if !expired.is_empty() {
+            self.remove(&expired);
         }
-        over.len() as u64
+        expired.len() as u64
     }
 
     fn make_room(&mut self) {
-        if self.families.len() < MOST_FAMILIES || self.purge(MOST_FAMILIES) > 0 {
+        if self.families.len() < MAX_FAMILIES || self.purge(MAX_FAMILIES) > 0 {
             return;
         }
         let first = self
@@ -128,61 +129,61 @@ impl Kept {
             .iter()
             .min_by_key(|(_, family)| family.expires_at);
         if let Some(first) = first.map(|(name, _)| name.clone()) {
-            self.forget(&[first]);
+            self.remove(&[first]);
         }
     }
 }
 
 impl RefreshTokens for MemoryRefreshTokens {
     fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.tokens.contains_key(&token.hash) {
-            let cause = "a refresh token was put twice";
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.tokens.contains_key(&token.hash) {
+            let cause = "a refresh token was added twice";
             return Box::pin(ready(Err(StoreError::internal(cause))));
         }
-        if !kept.families.contains_key(&token.family) {
-            kept.make_room();
+        if !state.families.contains_key(&token.family) {
+            state.make_room();
         }
-        let family = kept.families.entry(token.family.clone());
+        let family = state.families.entry(token.family.clone());
         let family = family.or_insert(Family {
             expires_at: token.expires_at,
             revoked: false,
         });
         family.expires_at = family.expires_at.max(token.expires_at);
-        kept.tokens.insert(token.hash.clone(), (token, false));
+        state.tokens.insert(token.hash.clone(), (token, false));
         Box::pin(ready(Ok(())))
     }
 
     fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.tokens.get(hash).cloned();
-        let taken = match found {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = state.tokens.get(hash).cloned();
+        let redeemed = match found {
             Some((token, _)) if token.expires_at <= SystemTime::now() => Redeemed::Unknown,
-            Some((token, used)) if used || kept.is_revoked(&token.family) => Redeemed::Reused {
+            Some((token, used)) if used || state.is_revoked(&token.family) => Redeemed::Reused {
                 family: token.family,
             },
             Some((token, _)) => {
-                if let Some((_, used)) = kept.tokens.get_mut(hash) {
+                if let Some((_, used)) = state.tokens.get_mut(hash) {
                     *used = true;
                 }
                 Redeemed::Fresh(token)
             }
             None => Redeemed::Unknown,
         };
-        Box::pin(ready(Ok(taken)))
+        Box::pin(ready(Ok(redeemed)))
     }
 
     fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(family) = kept.families.get_mut(family) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(family) = state.families.get_mut(family) {
             family.revoked = true;
         }
         Box::pin(ready(Ok(())))
     }
 
-    fn purge_tokens(&self, most: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Box::pin(ready(Ok(kept.purge(most))))
+    fn purge_tokens(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Box::pin(ready(Ok(state.purge(limit))))
     }
 }

@@ -1,4 +1,4 @@
-//! The tokens that a service issues itself: for how long, and to whom.
+//! Settings of the tokens that a service issues.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use crate::secret::Secret;
 /// The tokens that a service issues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// For how long a token gives access.
+    /// The lifetime of an access token.
     pub access_ttl: Duration,
-    /// For how long the next one may be asked for.
+    /// The lifetime of a refresh token.
     pub refresh_ttl: Duration,
-    /// Who may ask, by name: the `sub` of the tokens.
+    /// The clients, by name: the `sub` of their tokens.
     pub clients: BTreeMap<String, TokenClient>,
 }
 
-/// Who may ask for tokens.
+/// A client that may get tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenClient {
-    /// What proves it.
+    /// The client's secret.
     pub secret: Secret,
     /// The `roles` of its tokens.
     pub roles: Vec<String>,

@@ -15,7 +15,7 @@ use crate::documents::qdrant_wire::{
 };
 use crate::documents::similarity;
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 use crate::secret::Secret;
@@ -50,15 +50,15 @@ impl Qdrant {
     /// # Errors
     /// A [`StartError::Setting`] for an invalid address or key.
     pub fn open(settings: &DocumentsSettings) -> Result<Self, StartError> {
-        Self::new(settings).map_err(|(key, detail)| StartError::setting(key, detail))
+        Self::new(settings).map_err(StartError::from)
     }
 
     /// As [`Qdrant::open`].
     ///
     /// # Errors
     /// The setting, and what is wrong with it; never a key.
-    pub(crate) fn new(settings: &DocumentsSettings) -> Result<Self, (&'static str, String)> {
-        let invalid = |detail: &str| (URL, detail.to_owned());
+    pub(crate) fn new(settings: &DocumentsSettings) -> Result<Self, SettingError> {
+        let invalid = |detail: &str| SettingError::new(URL, detail);
         let url = Url::parse(&settings.url).ok();
         let base = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let base = base.ok_or_else(|| invalid("is not an address like http://127.0.0.1:6333"))?;
@@ -73,15 +73,15 @@ impl Qdrant {
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.api_key {
             let value = client::sensitive(key.expose());
-            let value = value.ok_or((
-                API_KEY,
-                "has characters that an HTTP header can't have".to_owned(),
-            ))?;
+            let value = value.ok_or_else(|| {
+                SettingError::new(API_KEY, "has characters that an HTTP header can't have")
+            })?;
             headers.insert(API_KEY_HEADER, value);
         }
         let client = client::client();
-        let client =
-            client.map_err(|error| (URL, format!("the HTTP client can't be created: {error}")))?;
+        let client = client.map_err(|error| {
+            SettingError::new(URL, format!("the HTTP client can't be created: {error}"))
+        })?;
         Ok(Self(QdrantClient {
             client,
             base,

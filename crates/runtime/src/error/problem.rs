@@ -44,13 +44,11 @@ impl Problem {
     /// A problem of a status, and what went wrong.
     #[must_use]
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        let known = axum::http::StatusCode::from_u16(status).ok();
-        let title = known
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or("Error");
+        let code = reqwest::StatusCode::from_u16(status).ok();
+        let title = code.and_then(|code| code.canonical_reason());
         Self {
             kind: "about:blank".to_owned(),
-            title: title.to_owned(),
+            title: title.unwrap_or("Error").to_owned(),
             status,
             detail: detail.into(),
             instance: String::new(),

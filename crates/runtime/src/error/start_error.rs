@@ -1,38 +1,63 @@
 //! Why a service can't start.
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// A service can't start.
+/// Why a service can't start.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
     /// A setting is wrong.
     Setting {
-        /// Where it stands: an environment variable, or a file with the line, the column and the key.
+        /// An environment variable, or a file with line, column and key.
         place: String,
-        /// What is wrong, and what would be right.
+        /// What is wrong, and what is expected.
         detail: String,
     },
-    /// The OpenAPI document can't be read.
+    /// The OpenAPI document is not valid JSON.
     OpenApi(serde_json::Error),
     /// An endpoint can't be mounted.
     Endpoint {
         /// The endpoint's operation id.
         operation_id: &'static str,
-        /// Why not.
+        /// The reason.
         detail: String,
     },
-    /// Two agents have the same name.
+    /// Two agents have this slug.
     Agent(&'static str),
-    /// A tool can't be offered.
+    /// A tool can't be registered.
     Tool {
-        /// Its name.
+        /// The tool's name.
         name: String,
-        /// Why not.
+        /// The reason.
         detail: String,
     },
-    /// The operating system refuses.
+    /// The operating system refuses to open a socket or a file.
     Io(std::io::Error),
+}
+
+/// A setting that is missing or wrong. Where it comes from is known to those who read the settings.
+#[derive(Debug)]
+pub(crate) struct SettingError {
+    /// A key as in `service.toml`, or an environment variable.
+    pub(crate) key: Cow<'static, str>,
+    /// What is wrong, and what is expected; never a secret.
+    pub(crate) detail: String,
+}
+
+impl SettingError {
+    pub(crate) fn new(key: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+impl From<SettingError> for StartError {
+    fn from(SettingError { key, detail }: SettingError) -> Self {
+        Self::setting(key, detail)
+    }
 }
 
 impl StartError {

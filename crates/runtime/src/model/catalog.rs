@@ -14,7 +14,7 @@ use reqwest::{Client, Url};
 
 use crate::client::{self, HttpEndpoint};
 use crate::error::AgentError;
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::model::anthropic::{self, AnthropicDecoder};
 use crate::model::echo::Echo;
 use crate::model::openai::{self, OpenAiDecoder};
@@ -60,12 +60,6 @@ struct ProviderServer {
     idle_timeout: Duration,
 }
 
-/// A setting that is missing or wrong.
-struct InvalidSetting {
-    key: String,
-    detail: String,
-}
-
 impl Models {
     /// Resolves model names through `aliases` ([`Settings::models`](crate::Settings::models)) to `providers`
     /// ([`Settings::providers`](crate::Settings::providers)).
@@ -85,7 +79,8 @@ impl Models {
                 )
             })?;
             for (name, provider) in providers {
-                let server = ProviderServer::new(name, provider, &client).map_err(start_error)?;
+                let server =
+                    ProviderServer::new(name, provider, &client).map_err(StartError::from)?;
                 servers.insert(name.clone(), server);
             }
         }
@@ -94,7 +89,7 @@ impl Models {
             servers,
         };
         for name in models.aliases.keys() {
-            models.resolve(Some(name)).map_err(start_error)?;
+            models.resolve(Some(name)).map_err(StartError::from)?;
         }
         Ok(models)
     }
@@ -117,13 +112,12 @@ impl Models {
     pub fn check(&self, agent: &AgentSpec, model: Option<&str>) -> Result<(), StartError> {
         let target = self.resolve(model);
         let checked = target.and_then(|target| self.check_key(&target));
-        checked.map_err(|InvalidSetting { key, detail }| {
-            let detail = format!("{detail} (agent `{}`)", agent.name);
-            start_error(InvalidSetting { key, detail })
+        checked.map_err(|SettingError { key, detail }| {
+            StartError::setting(key, format!("{detail} (agent `{}`)", agent.name))
         })
     }
 
-    fn resolve<'a>(&'a self, model: Option<&'a str>) -> Result<Target<'a>, InvalidSetting> {
+    fn resolve<'a>(&'a self, model: Option<&'a str>) -> Result<Target<'a>, SettingError> {
         let requested = model
             .filter(|name| *name != INHERIT)
             .unwrap_or(DEFAULT_MODEL);
@@ -162,34 +156,32 @@ impl Models {
                 }
                 _ => "must be `provider:model`, `echo` or the name of another model".to_owned(),
             };
-            return Err(InvalidSetting { key, detail });
+            return Err(SettingError::new(key, detail));
         }
         if self.is_echo() {
             return Ok(Target::Echo);
         }
-        Err(InvalidSetting {
-            key: format!("models.{requested}"),
-            detail: "is not set: say which model this is, as in `anthropic:claude-sonnet-4-5`, or `echo`"
-                .to_owned(),
-        })
+        Err(SettingError::new(
+            format!("models.{requested}"),
+            "is not set: say which model this is, as in `anthropic:claude-sonnet-4-5`, or `echo`",
+        ))
     }
 
     /// A provider at its vendor's own address needs a key.
-    fn check_key(&self, target: &Target<'_>) -> Result<(), InvalidSetting> {
+    fn check_key(&self, target: &Target<'_>) -> Result<(), SettingError> {
         let Target::Model { provider, model } = target else {
             return Ok(());
         };
         let server = self.servers.get(*provider);
         if server.is_some_and(|server| server.is_vendor && !server.has_key) {
-            return Err(InvalidSetting {
-                key: format!("providers.{provider}.api_key"),
-                detail: match vendor_variable(provider) {
-                    Some(variable) => {
-                        format!("is not set, nor is {variable}: `{model}` needs a key")
-                    }
-                    None => format!("is not set: `{model}` needs a key"),
-                },
-            });
+            let detail = match vendor_variable(provider) {
+                Some(variable) => {
+                    format!("is not set, nor is {variable}: `{model}` needs a key")
+                }
+                None => format!("is not set: `{model}` needs a key"),
+            };
+            let key = format!("providers.{provider}.api_key");
+            return Err(SettingError::new(key, detail));
         }
         Ok(())
     }
@@ -208,7 +200,7 @@ impl Provider for Models {
         let (provider, model) = match self.resolve(request.model) {
             Ok(Target::Model { provider, model }) => (provider, model),
             Ok(Target::Echo) => return Echo.answer(request),
-            Err(InvalidSetting { key, detail }) => {
+            Err(SettingError { key, detail }) => {
                 let error = AgentError::internal(format!("{key}: {detail}"));
                 return Box::pin(stream::iter([Err(error)]));
             }
@@ -221,21 +213,15 @@ impl Provider for Models {
 }
 
 impl ProviderServer {
-    fn new(
-        name: &str,
-        settings: &ProviderSettings,
-        client: &Client,
-    ) -> Result<Self, InvalidSetting> {
-        let wrong = |key: &str, detail: &str| InvalidSetting {
-            key: format!("providers.{name}.{key}"),
-            detail: detail.to_owned(),
-        };
+    fn new(name: &str, settings: &ProviderSettings, client: &Client) -> Result<Self, SettingError> {
+        let invalid =
+            |key: &str, detail: &str| SettingError::new(format!("providers.{name}.{key}"), detail);
         let (default_base, url, headers): (_, fn(&str) -> _, fn(_) -> _) = match settings.kind {
             ProviderKind::Anthropic => (anthropic::BASE_URL, anthropic::url, anthropic::headers),
             ProviderKind::OpenAi => (openai::BASE_URL, openai::url, openai::headers),
         };
         if settings.base_url.is_none() && vendor_variable(name).is_none() {
-            return Err(wrong("base_url", "is not set: where is this provider?"));
+            return Err(invalid("base_url", "is not set: where is this provider?"));
         }
         let base = settings.base_url.as_deref().unwrap_or(default_base);
         let vendor_url: Option<Url> = url(default_base);
@@ -243,7 +229,7 @@ impl ProviderServer {
         let is_vendor = url == vendor_url;
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or_else(|| {
-            wrong(
+            invalid(
                 "base_url",
                 "is no address such as https://models.example/v1",
             )
@@ -255,8 +241,9 @@ impl ProviderServer {
             has_key: settings.api_key.is_some(),
             client: client.clone(),
             url,
-            headers: headers
-                .ok_or_else(|| wrong("api_key", "has characters that an HTTP header can't have"))?,
+            headers: headers.ok_or_else(|| {
+                invalid("api_key", "has characters that an HTTP header can't have")
+            })?,
             idle_timeout: settings.timeout,
         })
     }
@@ -291,8 +278,4 @@ impl fmt::Debug for Models {
             .field("providers", &self.servers.keys())
             .finish_non_exhaustive()
     }
-}
-
-fn start_error(InvalidSetting { key, detail }: InvalidSetting) -> StartError {
-    StartError::setting(key, detail)
 }

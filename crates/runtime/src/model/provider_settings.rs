@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::secret::Secret;
 
 /// The default of [`ProviderSettings::timeout`].
@@ -58,7 +58,7 @@ pub(crate) fn add_vendor_keys(
             .or_insert(default_settings(kind));
         if provider.api_key.is_none() && provider.kind == kind {
             let key = vendor_key(variable, get);
-            provider.api_key = key.map_err(|(key, detail)| StartError::setting(key, detail))?;
+            provider.api_key = key?;
         }
     }
     Ok(())
@@ -71,7 +71,7 @@ pub(crate) fn add_vendor_keys(
 pub(crate) fn vendor(
     provider: &str,
     get: &impl Fn(&str) -> Result<Option<String>, String>,
-) -> Result<Option<ProviderSettings>, (&'static str, String)> {
+) -> Result<Option<ProviderSettings>, SettingError> {
     let vendor = VENDORS.iter().find(|(name, ..)| *name == provider);
     let Some((_, kind, variable)) = vendor else {
         return Ok(None);
@@ -94,8 +94,8 @@ const fn default_settings(kind: ProviderKind) -> ProviderSettings {
 fn vendor_key(
     variable: &'static str,
     get: &impl Fn(&str) -> Result<Option<String>, String>,
-) -> Result<Option<Secret>, (&'static str, String)> {
-    let key = get(variable).map_err(|detail| (variable, detail))?;
+) -> Result<Option<Secret>, SettingError> {
+    let key = get(variable).map_err(|detail| SettingError::new(variable, detail))?;
     let key = key.filter(|key| !key.trim().is_empty());
     Ok(key.map(|key| Secret::new(key.trim())))
 }

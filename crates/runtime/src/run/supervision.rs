@@ -151,7 +151,7 @@ struct Account<'a> {
 
 impl<'a> Account<'a> {
     fn open(cx: &'a RunContext) -> Self {
-        cx.0.counted.run_began();
+        cx.0.counted.run_started();
         Self {
             cx,
             began: Instant::now(),

@@ -8,6 +8,7 @@ use crate::documents::qdrant::{self, DocumentsSettings, Qdrant};
 use crate::embedding::embedding_settings::{
     DIMENSIONS, Embeddings, HASHING, INVALID_MODEL, MIN_SCORE, MODEL, split_model,
 };
+use crate::error::start_error::SettingError;
 use crate::model::provider_settings::{ProviderSettings, vendor};
 use crate::secret::Secret;
 
@@ -28,9 +29,6 @@ pub(crate) struct DocumentsFile {
     api_key: Option<Secret>,
 }
 
-/// A key, and what is wrong with it.
-type Wrong = (&'static str, String);
-
 /// What embeds. A vendor's own variable gives it a key, and changes nothing for the models that agents name.
 ///
 /// # Errors
@@ -39,22 +37,23 @@ pub(crate) fn embeddings(
     file: &EmbeddingsFile,
     providers: &BTreeMap<String, ProviderSettings>,
     get: &impl Fn(&str) -> Result<Option<String>, String>,
-) -> Result<Embeddings, Wrong> {
+) -> Result<Embeddings, SettingError> {
     let usual = Embeddings::default();
     let model = file.model.clone().unwrap_or(usual.model);
     let mut provider = None;
     if model != HASHING {
-        let (name, _) = split_model(&model).ok_or_else(|| (MODEL, INVALID_MODEL.to_owned()))?;
+        let (name, _) =
+            split_model(&model).ok_or_else(|| SettingError::new(MODEL, INVALID_MODEL))?;
         if !providers.contains_key(name) {
             provider = vendor(name, get)?;
         }
     }
     if file.dimensions == Some(0) {
-        return Err((DIMENSIONS, "must be 1 at least".to_owned()));
+        return Err(SettingError::new(DIMENSIONS, "must be 1 at least"));
     }
     let is_score = |score: f64| (0.0..=1.0).contains(&score);
     if file.min_score.is_some_and(|score| !is_score(score)) {
-        return Err((MIN_SCORE, "must be between 0 and 1".to_owned()));
+        return Err(SettingError::new(MIN_SCORE, "must be between 0 and 1"));
     }
     Ok(Embeddings {
         model,
@@ -68,13 +67,13 @@ pub(crate) fn embeddings(
 ///
 /// # Errors
 /// What makes no sense.
-pub(crate) fn documents(file: &DocumentsFile) -> Result<Option<DocumentsSettings>, Wrong> {
+pub(crate) fn documents(file: &DocumentsFile) -> Result<Option<DocumentsSettings>, SettingError> {
     let api_key = file.api_key.clone();
     let Some(url) = file.url.clone() else {
         return match api_key {
             Some(_) => {
                 let detail = "is set, but documents.url is not: which server is it for?";
-                Err((qdrant::API_KEY, detail.to_owned()))
+                Err(SettingError::new(qdrant::API_KEY, detail))
             }
             None => Ok(None),
         };

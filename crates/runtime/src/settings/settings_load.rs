@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::auth::issuer;
 use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::http::layers::cors::Origins;
 use crate::http::layers::rate_limits::Rates;
 use crate::model::provider_settings::{
@@ -151,7 +151,7 @@ fn resolve(
     let tokens = tokens(loaded, auth.as_ref())?;
     let mut providers = providers(loaded)?;
     add_vendor_keys(&file.models, &mut providers, &get)?;
-    let wrong = |(key, detail): (&str, String)| loaded.wrong(key, detail);
+    let wrong = |error: SettingError| loaded.wrong(&error.key, error.detail);
     Ok(Settings {
         embeddings: embeddings(&file.embeddings, &providers, &get).map_err(wrong)?,
         documents: documents(&file.documents).map_err(wrong)?,
@@ -244,7 +244,7 @@ fn auth(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
         return Err(loaded.wrong(second, detail));
     }
     let wrong = |key: &'static str| {
-        move |AuthError(detail): AuthError| loaded.wrong(&format!("auth.{key}"), detail)
+        move |error: AuthError| loaded.wrong(&format!("auth.{key}"), error.to_string())
     };
     let mut auth = match (&file.hs256_secret, &file.jwks_file, &file.jwks_url) {
         (Some(secret), ..) => Auth::hs256(secret.expose().as_bytes()).ok_or_else(|| {
@@ -310,7 +310,7 @@ fn tokens(loaded: &Loaded, auth: Option<&Auth>) -> Result<Option<Tokens>, StartE
         refresh_ttl: file.refresh_ttl.unwrap_or(REFRESH_TTL),
         clients,
     };
-    issuer::check(&tokens, auth).map_err(|(key, detail)| loaded.wrong(&key, detail))?;
+    issuer::check(&tokens, auth).map_err(|error| loaded.wrong(&error.key, error.detail))?;
     Ok(Some(tokens))
 }
 

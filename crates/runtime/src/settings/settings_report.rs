@@ -24,7 +24,10 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
     line("address", settings.address.clone().unwrap_or(usual));
     let nobody = "none: everybody on this machine is `anonymous`".to_owned();
     let auth = settings.auth.as_ref();
-    line("authentication", auth.map_or(nobody, |auth| auth.kind()));
+    line(
+        "authentication",
+        auth.map_or(nobody, |auth| auth.description()),
+    );
     line(
         "tokens",
         match &settings.tokens {

@@ -1,4 +1,4 @@
-//! What is counted of one endpoint.
+//! The metrics of one endpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use prometheus::{Histogram, IntCounter, IntGauge};
 
 use crate::telemetry::metrics::{COMPLETED, Metrics, SUCCESS};
 
-/// The counters of one endpoint. Those that count the usual case are at hand, and need not be looked up for each request.
+/// The metrics of one endpoint. The counters of successful requests and completed runs are resolved once, since looking
+/// them up by label takes a lock.
 pub(crate) struct EndpointMetrics {
     metrics: Arc<Metrics>,
     agent: &'static str,
@@ -19,7 +20,7 @@ pub(crate) struct EndpointMetrics {
 }
 
 impl EndpointMetrics {
-    /// The counters of an endpoint in `metrics`.
+    /// The metrics of an endpoint of `metrics`.
     pub(crate) fn new(metrics: &Arc<Metrics>, agent: &'static str, endpoint: &'static str) -> Self {
         let labels = [agent, endpoint];
         Self {
@@ -37,23 +38,23 @@ impl EndpointMetrics {
         }
     }
 
-    /// A request was answered.
-    pub(crate) fn answered(&self, status: u16, took: Duration) {
+    /// Counts a response.
+    pub(crate) fn answered(&self, status: u16, duration: Duration) {
         if status == 200 {
-            self.seconds.observe(took.as_secs_f64());
+            self.seconds.observe(duration.as_secs_f64());
             self.succeeded.inc();
         } else {
             self.metrics
-                .answered(self.agent, self.endpoint, status, took);
+                .answered(self.agent, self.endpoint, status, duration);
         }
     }
 
-    /// A run began.
-    pub(crate) fn run_began(&self) {
+    /// Counts the start of a run.
+    pub(crate) fn run_started(&self) {
         self.in_flight.inc();
     }
 
-    /// A run is over: `completed`, `failed` or `cancelled`.
+    /// Counts the end of a run: `completed`, `failed` or `cancelled`.
     pub(crate) fn run_ended(&self, outcome: &str) {
         self.in_flight.dec();
         if outcome == COMPLETED {

@@ -1,26 +1,28 @@
-//! Where the log goes, and how it looks. What callers and models say is never logged.
+//! Sets up the log.
+//!
+//! Invariant: requests, prompts and answers are never logged.
 
 use std::time::Duration;
 
-/// What is logged, and how.
+/// Settings of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Log {
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
-    /// The least that is worth a line.
+    /// The least severe level that is logged.
     pub level: tracing::Level,
 }
 
-/// How a line of the log looks.
+/// The format of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// A JSON object.
+    /// A JSON object, for log collectors.
     Json,
-    /// For people.
+    /// Plain text, for people.
     Text,
 }
 
-/// Sends the log to stderr, as `log` says. A program that has set up its own log keeps it.
+/// Sends the log to stderr. A subscriber that the program has set up already stays.
 pub(crate) fn start(log: Log) {
     let lines = tracing_subscriber::fmt()
         .with_ansi(false)
@@ -37,7 +39,7 @@ pub(crate) fn start(log: Log) {
     };
 }
 
-/// A duration as a field of the log. The 128 bits of `as_millis` would be written as text in JSON.
+/// A duration as a log field: the `u128` of `as_millis` would become a string in JSON.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,10 @@
-//! What a service counts of itself, in the text format of Prometheus. No label holds what a caller chose.
+//! The metrics of a service, in the text format of Prometheus.
+//!
+//! Invariant: labels come from the agents, the settings and fixed lists, never from a request, so that a caller can't add
+//! time series.
 
 use std::time::Duration;
 
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -11,21 +12,19 @@ use prometheus::{
 
 use crate::event::agent_event::Usage;
 
-/// The content type of the text format, version 0.0.4.
-const CONTENT_TYPE: HeaderValue =
-    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-/// The upper bounds of the durations that are counted together, in seconds: from an answer out of memory to the
-/// longest run.
-const SECONDS: [f64; 15] = [
+/// The media type of the text format.
+pub(crate) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The buckets of request durations, in seconds: from an answer without a model to the longest run.
+const DURATION_BUCKETS: [f64; 15] = [
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 120.0, 300.0,
 ];
 
-/// The status of most answers.
+/// The label `status` of most responses.
 pub(crate) const SUCCESS: &str = "200";
-/// The outcome of most runs.
+/// The label `outcome` of most runs.
 pub(crate) const COMPLETED: &str = "completed";
 
-/// The counters of one service.
+/// The metrics of one service.
 pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: IntCounterVec,
@@ -42,7 +41,7 @@ pub(crate) struct Metrics {
     workflow_steps: IntCounterVec,
     workflow_decisions: IntCounterVec,
     deliveries: IntCounterVec,
-    routed: IntCounterVec,
+    agents_selected: IntCounterVec,
     handoffs: IntCounterVec,
     searches: IntCounterVec,
     retrieved: IntCounterVec,
@@ -51,25 +50,28 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Counters at zero.
+    /// New metrics, all at zero.
     ///
     /// # Panics
-    /// Never: two counters of one name are what it panics at, and the names are these.
+    /// Never: it would panic at invalid or duplicate names, and the names are constants.
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels).expect("a good name");
-            registry.register(Box::new(counter.clone())).expect("one");
+            let counter =
+                IntCounterVec::new(Opts::new(name, help), labels).expect("the name is valid");
+            registry
+                .register(Box::new(counter.clone()))
+                .expect("the name is unique");
             counter
         };
         let requests = counter(
             "agentgen_requests_total",
-            "Requests that were answered; the service's own have no agent.",
+            "HTTP responses. The service's own endpoints have no agent.",
             &["agent", "endpoint", "status"],
         );
         let runs = counter(
             "agentgen_runs_total",
-            "Runs that are over: completed, failed, or cancelled because the caller went away.",
+            "Runs that ended: completed, failed, or cancelled because the caller disconnected.",
             &["agent", "endpoint", "outcome"],
         );
         let tokens = counter(
@@ -79,22 +81,22 @@ impl Metrics {
         );
         let provider_errors = counter(
             "agentgen_provider_errors_total",
-            "Turns that a model did not finish, by what went wrong.",
+            "Model calls that failed, by kind of error.",
             &["agent", "model", "kind"],
         );
         let rate_limited = counter(
             "agentgen_rate_limited_total",
-            "Requests that were over a rate, by the limit that refused them.",
+            "Requests refused by a rate limit.",
             &["limit"],
         );
         let rejected = counter(
             "agentgen_rejected_total",
-            "Requests that were turned away unread, because of concurrency or shutdown.",
+            "Requests refused unread, because of the concurrency limit or the shutdown.",
             &["reason"],
         );
         let connections_full = counter(
             "agentgen_connections_full_total",
-            "How often there were as many connections as there may be, and the next one had to wait.",
+            "How often a connection had to wait because of the connection limit.",
             &[],
         );
         let policies = counter(
@@ -104,32 +106,32 @@ impl Metrics {
         );
         let workflow_runs = counter(
             "agentgen_workflow_runs_total",
-            "Runs of workflows that are over, by how they ended.",
+            "Workflow runs that ended, by status.",
             &["workflow", "status"],
         );
         let workflow_steps = counter(
             "agentgen_workflow_steps_total",
-            "Steps of runs that are over, by how they ended.",
+            "Workflow steps that ended, by status.",
             &["workflow", "step", "status"],
         );
         let workflow_decisions = counter(
             "agentgen_workflow_decisions_total",
-            "What workflows decided about steps that failed (retry, fallback, skip, stop, escalate) and about runs (deadline).",
+            "Decisions about failed steps (retry, fallback, skip, stop, escalate) and about runs (deadline).",
             &["workflow", "step", "decision"],
         );
         let deliveries = counter(
             "agentgen_workflow_deliveries_total",
-            "Runs that the queue handed out to this process, for the first time (new) or not (again).",
+            "Workflow runs that the queue delivered to this process, for the first time (new) or not (again).",
             &["delivery"],
         );
-        let routed = counter(
-            "agentgen_routed_total",
-            "Requests for which agents were chosen, by what chose: model or ranking.",
+        let agents_selected = counter(
+            "agentgen_agent_selections_total",
+            "Agent selections, by what selected: model or ranking.",
             &["by"],
         );
         let handoffs = counter(
             "agentgen_handoffs_total",
-            "Tasks that one agent handed over to another: completed or failed.",
+            "Handoffs from one agent to another: completed or failed.",
             &["from", "to", "outcome"],
         );
         let searches = counter(
@@ -139,7 +141,7 @@ impl Metrics {
         );
         let retrieved = counter(
             "agentgen_passages_retrieved_total",
-            "Passages that models were given with a request.",
+            "Passages given to models with a request.",
             &["agent"],
         );
         let embedded = counter(
@@ -149,25 +151,29 @@ impl Metrics {
         );
         let embedding_errors = counter(
             "agentgen_embedding_errors_total",
-            "Embeddings that did not come about, by what went wrong.",
+            "Embedding requests that failed, by kind of error.",
             &["model", "kind"],
         );
         let seconds = HistogramVec::new(
             HistogramOpts::new(
                 "agentgen_request_duration_seconds",
-                "How long a request took to the last byte of its answer.",
+                "Time from the request to the last byte of the response.",
             )
-            .buckets(SECONDS.to_vec()),
+            .buckets(DURATION_BUCKETS.to_vec()),
             &["agent", "endpoint"],
         )
-        .expect("a good name");
-        registry.register(Box::new(seconds.clone())).expect("one");
+        .expect("the name is valid");
+        registry
+            .register(Box::new(seconds.clone()))
+            .expect("the name is unique");
         let in_flight = IntGaugeVec::new(
-            Opts::new("agentgen_runs_in_flight", "Runs that are under way."),
+            Opts::new("agentgen_runs_in_flight", "Runs in progress."),
             &["agent"],
         )
-        .expect("a good name");
-        registry.register(Box::new(in_flight.clone())).expect("one");
+        .expect("the name is valid");
+        registry
+            .register(Box::new(in_flight.clone()))
+            .expect("the name is unique");
         Self {
             registry,
             requests,
@@ -184,7 +190,7 @@ impl Metrics {
             workflow_steps,
             workflow_decisions,
             deliveries,
-            routed,
+            agents_selected,
             handoffs,
             searches,
             retrieved,
@@ -193,19 +199,19 @@ impl Metrics {
         }
     }
 
-    /// A request was answered: `agent` and `endpoint` are names of the registry, or empty and a route.
-    pub(crate) fn answered(&self, agent: &str, endpoint: &str, status: u16, took: Duration) {
+    /// Counts a response. For the service's own endpoints, `agent` is empty and `endpoint` is the route.
+    pub(crate) fn answered(&self, agent: &str, endpoint: &str, status: u16, duration: Duration) {
         let labels = [agent, endpoint];
         self.seconds
             .with_label_values(&labels)
-            .observe(took.as_secs_f64());
+            .observe(duration.as_secs_f64());
         let mut buffer = [0; 3];
         self.requests
             .with_label_values(&[agent, endpoint, digits(status, &mut buffer)])
             .inc();
     }
 
-    /// A model answered for an agent.
+    /// Counts the tokens of a model call.
     pub(crate) fn model_answered(&self, agent: &str, model: &str, usage: Usage) {
         for (kind, tokens) in [
             ("input", usage.input_tokens),
@@ -217,111 +223,112 @@ impl Metrics {
         }
     }
 
-    /// A model did not finish its turn for an agent.
+    /// Counts a failed model call.
     pub(crate) fn model_failed(&self, agent: &str, model: &str, kind: &str) {
         self.provider_errors
             .with_label_values(&[agent, model, kind])
             .inc();
     }
 
-    /// A request was over the rate that is called `limit`.
+    /// Counts a request that was refused by the rate limit with this name.
     pub(crate) fn rate_limited(&self, limit: &str) {
         self.rate_limited.with_label_values(&[limit]).inc();
     }
 
-    /// A policy of an agent decided how a run goes on.
+    /// Counts a decision of an agent's policy.
     pub(crate) fn policy_applied(&self, agent: &str, policy: &str) {
         self.policies.with_label_values(&[agent, policy]).inc();
     }
 
-    /// A request was turned away: `concurrency` or `shutdown`.
+    /// Counts a request refused because of `concurrency` or `shutdown`.
     pub(crate) fn rejected(&self, reason: &str) {
         self.rejected.with_label_values(&[reason]).inc();
     }
 
-    /// There is no place for another connection.
+    /// Counts a connection that has to wait.
     pub(crate) fn connections_full(&self) {
         self.connections_full.inc();
     }
 
-    /// A run of a workflow is over.
+    /// Counts the end of a workflow run.
     pub(crate) fn workflow_ended(&self, workflow: &str, status: &str) {
         self.workflow_runs
             .with_label_values(&[workflow, status])
             .inc();
     }
 
-    /// A step of a run is over.
+    /// Counts the end of a step.
     pub(crate) fn step_ended(&self, workflow: &str, step: &str, status: &str) {
         self.workflow_steps
             .with_label_values(&[workflow, step, status])
             .inc();
     }
 
-    /// A workflow decided about a step that failed, or about the run, which is the step without a name.
+    /// Counts a decision about a failed step. `step` is empty for a decision about the run.
     pub(crate) fn step_decided(&self, workflow: &str, step: &str, decision: &str) {
         self.workflow_decisions
             .with_label_values(&[workflow, step, decision])
             .inc();
     }
 
-    /// The queue handed out a run.
-    pub(crate) fn run_delivered(&self, is_again: bool) {
-        let delivery = if is_again { "again" } else { "new" };
+    /// Counts a run that the queue delivered.
+    pub(crate) fn run_delivered(&self, is_redelivery: bool) {
+        let delivery = if is_redelivery { "again" } else { "new" };
         self.deliveries.with_label_values(&[delivery]).inc();
     }
 
-    /// Agents were chosen: by `model` or by `ranking`.
-    pub(crate) fn routed(&self, by: &str) {
-        self.routed.with_label_values(&[by]).inc();
+    /// Counts an agent selection by `model` or `ranking`.
+    pub(crate) fn agents_selected(&self, by: &str) {
+        self.agents_selected.with_label_values(&[by]).inc();
     }
 
-    /// A task that an agent handed over came back.
+    /// Counts a handoff that ended.
     pub(crate) fn handed_off(&self, from: &str, to: &str, is_error: bool) {
         let outcome = if is_error { "failed" } else { COMPLETED };
         self.handoffs.with_label_values(&[from, to, outcome]).inc();
     }
 
-    /// The documents of an agent were searched.
+    /// Counts a search in an agent's documents.
     pub(crate) fn searched(&self, agent: &str) {
         self.searches.with_label_values(&[agent]).inc();
     }
 
-    /// A model was given so many passages.
+    /// Counts passages that a model was given.
     pub(crate) fn retrieved(&self, agent: &str, passages: usize) {
         self.retrieved
             .with_label_values(&[agent])
             .inc_by(passages as u64);
     }
 
-    /// So many texts were embedded.
+    /// Counts embedded texts.
     pub(crate) fn embedded(&self, model: &str, texts: usize) {
         self.embedded
             .with_label_values(&[model])
             .inc_by(texts as u64);
     }
 
-    /// An embedding did not come about.
+    /// Counts a failed embedding request.
     pub(crate) fn embedding_failed(&self, model: &str, kind: &str) {
         self.embedding_errors
             .with_label_values(&[model, kind])
             .inc();
     }
 
-    /// All of it.
-    pub(crate) fn respond(&self) -> Response {
+    /// All metrics in the text format.
+    pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "the metrics can't be written");
         }
-        ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
+        text
     }
 }
 
 /// The three digits of a status, without an allocation for each request.
 fn digits(status: u16, buffer: &mut [u8; 3]) -> &str {
-    for (place, unit) in buffer.iter_mut().zip([100, 10, 1]) {
-        *place = b'0' + (status / unit % 10) as u8;
+    for (digit, unit) in buffer.iter_mut().zip([100, 10, 1]) {
+        *digit = b'0' + (status / unit % 10) as u8;
     }
-    std::str::from_utf8(buffer).unwrap_or_default()
+    // Digits are ASCII.
+    std::str::from_utf8(buffer).unwrap_or("")
 }

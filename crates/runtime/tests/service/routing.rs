@@ -98,7 +98,7 @@ async fn a_model_chooses_where_one_is_set() {
         }
         let metrics = get(&app, "/metrics").await.text;
         assert!(
-            metrics.contains(r#"agentgen_routed_total{by="model"} 1"#),
+            metrics.contains(r#"agentgen_agent_selections_total{by="model"} 1"#),
             "{metrics}"
         );
     }
@@ -125,7 +125,7 @@ async fn the_ranking_chooses_where_the_model_does_not() {
         assert_eq!(told["agents"][0]["agent"], "cook");
         let metrics = get(&app, "/metrics").await.text;
         assert!(
-            metrics.contains(r#"agentgen_routed_total{by="ranking"} 1"#),
+            metrics.contains(r#"agentgen_agent_selections_total{by="ranking"} 1"#),
             "{metrics}"
         );
     }

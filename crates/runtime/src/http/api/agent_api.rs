@@ -100,6 +100,18 @@ async fn answer_at(
     .await
 }
 
+/// The token of `Authorization: Bearer`; `None` if there is not exactly one such header.
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
 /// Lets a caller in who is who they have to be.
 pub(crate) async fn admit(
     auth: Option<&Auth>,
@@ -109,7 +121,7 @@ pub(crate) async fn admit(
     let Some(auth) = auth else {
         return Ok(Caller::anonymous());
     };
-    let caller = auth.caller(headers).await;
+    let caller = auth.authenticate(bearer_token(headers)).await;
     let caller = caller.map_err(|refusal| Box::new(unauthorized(refusal)))?;
     if roles.is_empty()
         || caller

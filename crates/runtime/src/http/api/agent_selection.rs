@@ -214,7 +214,7 @@ async fn answer(agents: &Agents, state: &ApiState, by_model: bool, request: Requ
             roles: caller.roles,
         };
         let told = told(agents, state, by_model, &asked, tool_context).await;
-        state.resources.metrics.routed(told.by);
+        state.resources.metrics.agents_selected(told.by);
         responses::json(&told)
     })
     .await

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::Method;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::http::{HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -22,7 +22,7 @@ use crate::http::api::token_api::{REFRESH, TOKEN};
 use crate::http::layers::client_address;
 use crate::http::responses;
 use crate::run::bound_service::Service;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{METRICS_TYPE, Metrics};
 
 const AGENTS: &str = "/v1/agents";
 const HEALTH: &str = "/healthz";
@@ -177,7 +177,10 @@ fn alive(_: &System) -> Response {
 
 fn metrics(system: &System) -> Response {
     match &system.metrics {
-        Some(metrics) => metrics.respond(),
+        Some(metrics) => {
+            let content_type = HeaderValue::from_static(METRICS_TYPE);
+            ([(header::CONTENT_TYPE, content_type)], metrics.render()).into_response()
+        }
         None => responses::problem(Problem::new(404, "there is nothing here")),
     }
 }
