@@ -7,3 +7,6 @@ pub mod resolve_path;
 pub mod scope;
 pub mod step_input_check;
 pub mod workflow_check;
+
+#[cfg(test)]
+mod workflow_tests;

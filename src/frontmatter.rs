@@ -9,6 +9,12 @@ pub mod repair_value;
 pub mod rewrite;
 pub mod split;
 
+#[cfg(test)]
+mod frontmatter_tests;
+
+#[cfg(test)]
+mod corpus_tests;
+
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -18,13 +18,12 @@
 //! }
 //! ```
 //!
-//! Underneath, [`load`] reads a project from the disk, [`generate()`] makes everything of it in memory, and
-//! [`plan`](output::plan::plan) and [`apply`](output::apply::apply) bring the output folder up to date. `generate` reads
-//! and writes nothing else, and the same project gives the same bytes:
+//! Underneath, [`load`] reads a project from the disk, [`generate()`] makes all artifacts of it in memory, and [`plan()`]
+//! and [`apply()`] bring the output folder up to date. `generate` reads and writes nothing but memory, and the same project
+//! gives the same bytes:
 //!
 //! ```
-//! use agentgen_build::project::Project;
-//! use agentgen_build::diagnostics::source::Source;
+//! use agentgen_build::{Project, Source};
 //!
 //! let text = "---\nname: librarian\ndescription: Knows every book.\n---\nYou are the librarian.\n";
 //! let source = Source::from_bytes("agents/librarian.md", text.into()).expect("it is UTF-8");
@@ -36,24 +35,72 @@
 //! assert!(generation.artifacts.iter().any(|file| file.path == "rust/librarian.rs"));
 //! ```
 
-pub mod agent;
-pub mod build_script;
-pub mod check;
-pub mod contract;
-pub mod diagnostics;
-pub mod expression;
-pub mod frontmatter;
-pub mod generate;
-pub mod output;
-pub mod parallel;
-pub mod project;
-pub mod schema;
-pub mod spec;
-pub mod targets;
-pub mod text;
-pub mod yaml;
+mod agent;
+mod build_script;
+mod check;
+mod contract;
+mod diagnostics;
+mod expression;
+mod frontmatter;
+mod generate;
+mod output;
+mod parallel;
+mod project;
+mod schema;
+mod spec;
+mod targets;
+mod text;
+mod yaml;
 
+pub use agent::Agent;
 pub use build_script::{Builder, compile, configure};
-pub use generate::{Generation, generate};
+pub use diagnostics::code::Code;
+pub use diagnostics::source::Source;
+pub use diagnostics::span::{Location, Span};
+pub use diagnostics::{Diagnostic, Severity};
+pub use generate::{Generation, check, generate};
+pub use output::apply::apply;
 pub use output::artifact::Artifact;
+pub use output::plan::{Change, ChangeKind, Obstacle, Options, Plan, Scope, plan};
+pub use project::config::{Config, Openapi, OpenapiFormat, OpenapiVersion, Target};
 pub use project::discover::load;
+pub use project::{Project, UserTemplate};
+pub use targets::rust::stub::{Stubs, stubs};
+
+/// What the tool reads of agents. It may change in any minor version.
+pub mod inspect {
+    pub use crate::agent::find_slug;
+    pub use crate::agent::operation::{Operation, all as operations};
+    pub use crate::contract::document_collection::{Documents, path as documents_path};
+    pub use crate::contract::endpoint::Endpoint;
+    pub use crate::contract::endpoint_path::{
+        complaint as path_problem, parameters as path_parameters, shape as path_shape,
+    };
+    pub use crate::contract::parameter::Parameter;
+    pub use crate::contract::retrieve::Retrieve;
+    pub use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
+    pub use crate::contract::{
+        Handler, Method, ParameterKind, ParameterLocation, Policy, SCHEMA as SERVICE_SCHEMA,
+        Service,
+    };
+    pub use crate::diagnostics::{Report, has_errors};
+    pub use crate::frontmatter::rewrite::fix;
+    pub use crate::frontmatter::split::lines;
+    pub use crate::frontmatter::{Document, Reading, read as read_frontmatter, read_yaml};
+    pub use crate::output::apply::write_file;
+    pub use crate::output::manifest::{FILE_NAME as MANIFEST_NAME, Manifest};
+    pub use crate::project::discover::{read as read_source, reason, relative};
+    pub use crate::project::glob::is_pattern;
+    pub use crate::spec::agent_file::{Spec, is_yaml, read as read_spec};
+    pub use crate::spec::example_blocks::{Example, shorten};
+    pub use crate::spec::tool_list::Tool;
+    pub use crate::targets::prompts::{SCHEMA as BUNDLE_SCHEMA, bundle};
+    pub use crate::targets::rust::stub::MODULE_FILE as STUB_MODULE;
+    pub use crate::targets::template_engine::{BUILTIN, Templates};
+    pub use crate::text::did_you_mean::{did_you_mean, nearest};
+    pub use crate::text::ident::Ident;
+    pub use crate::text::printable::{is_hidden, printable};
+    pub use crate::text::sha256::hex as sha256_hex;
+    pub use crate::text::slug::Slug;
+    pub use crate::yaml::node::{Entry, Node, Value};
+}

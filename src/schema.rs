@@ -15,6 +15,9 @@ pub mod schema_type;
 pub mod schema_valid;
 pub mod typed_schema;
 
+#[cfg(test)]
+mod schema_tests;
+
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
@@ -22,10 +25,7 @@ use crate::schema::canonical::canonical;
 use crate::schema::schema_valid::is_valid;
 use crate::yaml::node::{Node, Value};
 
-pub use crate::schema::schema_type::{
-    Array, Bounds, EnumValue, Field, Integer, Map, Object, OneOf, Text, Type, Variant,
-    VariantContent,
-};
+pub use crate::schema::schema_type::{Field, Object, Type};
 
 /// A schema that was understood completely.
 #[derive(Debug, Clone, PartialEq)]

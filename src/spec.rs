@@ -6,3 +6,6 @@
 pub mod agent_file;
 pub mod example_blocks;
 pub mod tool_list;
+
+#[cfg(test)]
+mod description_tests;

@@ -7,6 +7,9 @@ pub mod node;
 pub mod yaml_scalar;
 pub mod yaml_settings;
 
+#[cfg(test)]
+pub(crate) mod yaml_tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Compiles the agents, and beside them those of the repository, whose workflows the tests run.
 
-use agentgen_build::project::config::Target;
+use agentgen_build::Target;
 
 fn main() {
     agentgen_build::compile("agents");

@@ -12,6 +12,9 @@ pub mod runtime_contract;
 pub mod versions;
 pub mod workflow_operations;
 
+#[cfg(test)]
+mod openapi_yaml_tests;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::agent::Agent;
@@ -20,7 +23,7 @@ use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
 use crate::output::artifact::Artifact;
 use crate::parallel::in_parallel;
-use crate::project::config::{Config, Openapi, OpenapiFormat, OpenapiVersion};
+use crate::project::config::{Config, Openapi, OpenapiFormat};
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::document::{canonical, merge, prune};
 use crate::targets::openapi::operations::{named_examples, operation_context};
@@ -267,13 +270,4 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
             .collect(),
     );
     Json::Object(context)
-}
-
-/// The version of the OpenAPI Specification by the number in its documents.
-pub fn version_number(version: OpenapiVersion) -> &'static str {
-    match version {
-        OpenapiVersion::V3_0 => "3.0.3",
-        OpenapiVersion::V3_1 => "3.1.2",
-        OpenapiVersion::V3_2 => "3.2.0",
-    }
 }

@@ -1,8 +1,6 @@
 //! Names and texts that break generators: each becomes files inside the output folder, or one clear error.
 
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::generate::{Generation, generate};
-use agentgen_build::project::Project;
+use agentgen_build::{Generation, Project, Source, generate};
 
 fn build(files: &[(&str, String)]) -> Generation {
     let sources = files

@@ -3,12 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::generate::{Generation, generate};
-use agentgen_build::project::Project;
-use agentgen_build::project::config::Config;
-use agentgen_build::project::discover;
-use agentgen_build::targets::prompts::SCHEMA;
+use agentgen_build::inspect::BUNDLE_SCHEMA as SCHEMA;
+use agentgen_build::load;
+use agentgen_build::{Config, Generation, Project, Source, generate};
 use serde_json::{Value as Json, json};
 
 fn of(sources: Vec<Arc<Source>>) -> Generation {
@@ -68,7 +65,7 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn the_projects_own_bundles_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let generation = generate(&discover::load(root, Config::default()));
+    let generation = generate(&load(root, Config::default()));
     let bundles = bundles(&generation);
     assert_eq!(bundles.len(), 15);
     bundles.iter().for_each(assert_valid);

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
-use agentgen_build::generate::check;
-use agentgen_build::project::Project;
+use agentgen_build::{Diagnostic, Project, Severity, Source, check};
 
 /// What is said of a project with these files, each as `severity place code message; help`.
 fn said_of(files: &[(&str, &str)]) -> Vec<String> {

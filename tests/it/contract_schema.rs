@@ -3,17 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::contract::SCHEMA;
-use agentgen_build::diagnostics::has_errors;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::generate::check;
-use agentgen_build::project::Project;
-use agentgen_build::targets::openapi::openapi_yaml;
+use agentgen_build::inspect::{SERVICE_SCHEMA as SCHEMA, has_errors};
+use agentgen_build::{Project, Source, check};
 use serde_json::Value;
 
 /// Whether the schema takes `block`, and whether the reader does; it is the contract of the agent `keys`, beside `mute`.
 fn taken(validator: &jsonschema::Validator, block: &str) -> (bool, bool) {
-    let value = openapi_yaml::read(block).unwrap();
+    let value = serde_yaml::from_str::<Value>(block).unwrap();
     let agent =
         |name: &str| format!("---\nname: {name}\ndescription: Keeps {name}.\n---\nDo it.\n");
     let sources = [
@@ -111,7 +107,7 @@ fn the_contracts_of_the_projects_own_agents_are_valid() {
         let path = entry.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
         let frontmatter = text.split("---\n").nth(1).unwrap();
-        let contract = openapi_yaml::read(frontmatter).unwrap()["service"].take();
+        let contract = serde_yaml::from_str::<Value>(frontmatter).unwrap()["service"].take();
         let wrong: Vec<String> = validator
             .iter_errors(&contract)
             .map(|error| format!("{}: {error}", error.instance_path()))

@@ -3,11 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::diagnostics::Severity;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::project::Project;
-use agentgen_build::project::config::Config;
-use agentgen_build::project::discover::{load, relative};
+use agentgen_build::inspect::relative;
+use agentgen_build::{Code, Config, Project, Severity, load};
 use tempfile::TempDir;
 
 fn folder(files: &[&str]) -> TempDir {

@@ -2,12 +2,8 @@
 
 use std::sync::Arc;
 
-use agentgen_build::contract::Handler;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
-use agentgen_build::generate::{Generation, check};
-use agentgen_build::project::Project;
-use agentgen_build::targets::prompts::bundle;
+use agentgen_build::inspect::{Handler, bundle};
+use agentgen_build::{Diagnostic, Generation, Project, Severity, Source, check};
 use serde_json::json;
 
 /// The project of one agent with this service block, whose first line is line 5 of the file and stands in column 3.

@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
-use agentgen_build::generate;
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::project::config::{Config, Target};
-use agentgen_build::project::{Project, UserTemplate};
+use agentgen_build::{
+    Artifact, Config, Diagnostic, Project, Severity, Source, Target, UserTemplate, generate,
+};
 
 /// An agent with nothing but its default endpoint, for each of these names.
 const AWKWARD_NAMES: [&str; 45] = [

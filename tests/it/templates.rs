@@ -1,9 +1,7 @@
 //! The user's templates: in front of the built-in ones, file by file, and told apart when they break.
 
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::generate::{Generation, generate};
-use agentgen_build::project::{Project, UserTemplate};
-use agentgen_build::targets::template_engine::BUILTIN;
+use agentgen_build::inspect::BUILTIN;
+use agentgen_build::{Generation, Project, Source, UserTemplate, generate};
 
 const AGENT: &str =
     "---\nname: librarian\ndescription: Knows every book.\n---\nYou are the librarian.\n";

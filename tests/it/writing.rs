@@ -4,14 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use agentgen_build::diagnostics::Diagnostic;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::output::apply::apply;
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::output::manifest::Manifest;
-use agentgen_build::output::plan::{Options, Scope, plan};
-use agentgen_build::project::config::Target;
-use agentgen_build::text::sha256::hex as sha256;
+use agentgen_build::inspect::{Manifest, sha256_hex as sha256};
+use agentgen_build::{Artifact, Code, Diagnostic, Options, Scope, Target, apply, plan};
 use tempfile::TempDir;
 
 const FORCE: Options = Options {

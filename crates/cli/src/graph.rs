@@ -4,9 +4,8 @@ pub mod graph_dot;
 pub mod graph_mermaid;
 pub mod graph_svg;
 
-use agentgen_build::agent::Agent;
-use agentgen_build::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
-use agentgen_build::spec::example_blocks::shorten;
+use agentgen_build::Agent;
+use agentgen_build::inspect::{Join, OnFailure, Step, Workflow, shorten};
 
 /// The characters of a line in a box; longer texts are wrapped.
 const LINE: usize = 40;

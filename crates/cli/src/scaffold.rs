@@ -17,17 +17,8 @@ use toml::Value;
 
 use crate::configuration::config_file;
 use crate::scaffold::vendor::{BUILD_CRATE, RUNTIME_CRATE, VERSION};
-use agentgen_build::agent::Agent;
-use agentgen_build::agent::operation;
-use agentgen_build::contract;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::{Diagnostic, has_errors};
-use agentgen_build::generate::generate;
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::project::Project;
-use agentgen_build::project::config::Config;
-use agentgen_build::targets::rust::stub::stubs;
-use agentgen_build::targets::template_engine::Templates;
+use agentgen_build::inspect::{SERVICE_SCHEMA, Templates, has_errors, operations};
+use agentgen_build::{Agent, Artifact, Config, Diagnostic, Project, Source, generate, stubs};
 
 /// The Rust version of images and CI; at least the `rust-version` of every dependency.
 const RUST_IMAGE: &str = "1.95.0";
@@ -108,10 +99,7 @@ pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
         file.path = format!("src/agents/{}", file.path);
         files.push(file);
     }
-    for (name, schema) in [
-        ("service", contract::SCHEMA),
-        ("config", config_file::SCHEMA),
-    ] {
+    for (name, schema) in [("service", SERVICE_SCHEMA), ("config", config_file::SCHEMA)] {
         let path = format!(".vscode/{name}.schema.json");
         files.push(text_file(&path, schema.to_owned()));
     }
@@ -204,7 +192,7 @@ struct Context<'a> {
 fn context<'a>(scaffold: &'a Scaffold, agents: &'a [Agent]) -> Context<'a> {
     let name = scaffold.name.as_str();
     let invoke = agents.iter().find_map(|agent| {
-        let operations = operation::all(agent);
+        let operations = operations(agent);
         let plain = operations
             .into_iter()
             .find(|operation| operation.endpoint.is_none());

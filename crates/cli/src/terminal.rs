@@ -10,8 +10,7 @@ pub mod terminal_diff;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
+use agentgen_build::{Code, Diagnostic, Severity};
 
 /// The exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,10 +11,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use agentgen_build::diagnostics::Report;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::spec::agent_file::{self, Spec};
-use agentgen_build::text::sha256;
+use agentgen_build::Source;
+use agentgen_build::inspect::{Report, Spec, read_spec, sha256_hex};
 use agentgen_ranking::{Document, Ranking};
 
 /// With fewer agents, one of them is among the first three anyhow.
@@ -31,7 +29,7 @@ fn agents(folder: &Path) -> Vec<Spec> {
         let Ok(source) = Source::from_bytes(&path, fs::read(&file).unwrap()) else {
             continue;
         };
-        if let Some(spec) = agent_file::read(&mut Report::new(&source), false) {
+        if let Some(spec) = read_spec(&mut Report::new(&source), false) {
             agents.entry(spec.slug.clone()).or_insert(spec);
         }
     }
@@ -114,7 +112,7 @@ impl Found {
 /// The half of the agents that one is in: the first half is what the ranking's numbers are chosen on, and the second one
 /// what they are judged by. Which it is, a hash of its name decides.
 fn half(agent: &Spec) -> usize {
-    let digest = sha256::hex(agent.slug.as_str().as_bytes());
+    let digest = sha256_hex(agent.slug.as_str().as_bytes());
     usize::from_str_radix(&digest[..2], 16).unwrap() % 2
 }
 

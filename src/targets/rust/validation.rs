@@ -31,11 +31,6 @@ impl Place {
             reference: name.to_owned(),
         }
     }
-
-    /// The reference to it.
-    pub fn reference(&self) -> &str {
-        &self.reference
-    }
 }
 
 /// Statements that check the value at `place`, which is a `ty`, with the validator `v`; empty where

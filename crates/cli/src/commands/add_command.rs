@@ -4,14 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::scaffold;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, has_errors};
-use agentgen_build::generate::generate;
-use agentgen_build::output::apply::write_file;
-use agentgen_build::project::discover::{reason, relative};
-use agentgen_build::targets::rust::stub::MODULE_FILE;
-use agentgen_build::text::printable::printable;
-use agentgen_build::text::slug::Slug;
+use agentgen_build::inspect::{
+    STUB_MODULE, Slug, has_errors, printable, reason, relative, write_file,
+};
+use agentgen_build::{Code, Diagnostic, generate};
 use clap::Args;
 
 use crate::configuration::project_arguments::{Inputs, Settings};
@@ -134,7 +130,7 @@ fn is_file(settings: &Settings, entry: &str) -> bool {
 
 /// The folder of stubs: what the settings say, or the one that `new` makes, if it is there.
 fn stubs(settings: &Settings) -> Option<String> {
-    let there = settings.root.join(STUBS).join(MODULE_FILE).is_file();
+    let there = settings.root.join(STUBS).join(STUB_MODULE).is_file();
     let usual = there.then(|| STUBS.to_owned());
     settings.config.stubs.clone().or(usual)
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use agentgen_build::diagnostics::{Diagnostic, has_errors};
-use agentgen_build::generate::{Generation, generate};
-use agentgen_build::output::apply::apply;
-use agentgen_build::output::plan::{ChangeKind, Options, Plan, Scope, plan};
+use agentgen_build::inspect::has_errors;
+use agentgen_build::{
+    ChangeKind, Diagnostic, Generation, Options, Plan, Scope, apply, generate, plan,
+};
 use clap::Args;
 
 use crate::configuration::agent_filter;

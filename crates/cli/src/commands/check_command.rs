@@ -4,15 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::{Diagnostic, Report};
-use agentgen_build::frontmatter::rewrite::fix;
-use agentgen_build::frontmatter::{self, Reading};
-use agentgen_build::generate::generate;
-use agentgen_build::output::apply::write_file;
-use agentgen_build::project::Project;
-use agentgen_build::project::discover::reason;
+use agentgen_build::inspect::{Reading, Report, fix, read_frontmatter, reason, write_file};
+use agentgen_build::{Code, Diagnostic, Project, Source, generate};
 use clap::Args;
 
 use crate::configuration::project_arguments::{Inputs, Settings};
@@ -107,7 +100,7 @@ fn fixed_text(source: &Arc<Source>) -> Option<String> {
     if !source.path().ends_with(".md") {
         return None;
     }
-    match frontmatter::read(&mut Report::new(source), false) {
+    match read_frontmatter(&mut Report::new(source), false) {
         Reading::Agent(document) => fix(source, &document),
         Reading::NoFrontmatter | Reading::Unreadable => None,
     }

@@ -1,8 +1,7 @@
 //! `agentgen explain`
 
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::text::did_you_mean::did_you_mean;
-use agentgen_build::text::printable::printable;
+use agentgen_build::Code;
+use agentgen_build::inspect::{did_you_mean, printable};
 use clap::Args;
 
 use crate::terminal::{Status, print, say};
@@ -53,7 +52,7 @@ fn explanation(code: Code) -> String {
 
 #[cfg(test)]
 mod tests {
-    use agentgen_build::diagnostics::code::Code;
+    use agentgen_build::Code;
 
     use super::EXPLANATIONS;
 

@@ -2,12 +2,8 @@
 
 use crate::graph::{self, Graph};
 use crate::graph::{graph_dot, graph_mermaid, graph_svg};
-use agentgen_build::agent::Agent;
-use agentgen_build::contract::workflow_contract::Workflow;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, has_errors};
-use agentgen_build::generate::check;
-use agentgen_build::text::did_you_mean::did_you_mean;
+use agentgen_build::inspect::{Workflow, did_you_mean, has_errors};
+use agentgen_build::{Agent, Code, Diagnostic, check};
 use clap::{Args, ValueEnum};
 
 use crate::configuration::agent_filter::find;

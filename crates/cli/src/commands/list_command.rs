@@ -1,9 +1,7 @@
 //! `agentgen list`
 
-use agentgen_build::agent::Agent;
-use agentgen_build::agent::operation;
-use agentgen_build::diagnostics::has_errors;
-use agentgen_build::generate::check;
+use agentgen_build::inspect::{has_errors, operations};
+use agentgen_build::{Agent, check};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -47,7 +45,7 @@ fn row(agent: &Agent) -> Value {
         "summary": agent.spec.summary,
         "model": agent.model(),
         "repaired": agent.spec.repaired,
-        "operations": operation::all(agent)
+        "operations": operations(agent)
             .iter()
             .map(|operation| format!("{} {}", operation.method, operation.path))
             .collect::<Vec<_>>(),

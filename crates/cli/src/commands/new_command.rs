@@ -7,11 +7,8 @@ use crate::scaffold::import_agents::{Imported, import_agents};
 use crate::scaffold::package_name::{NameError, check_package_name, package_name_for};
 use crate::scaffold::vendor;
 use crate::scaffold::{self, Origin, Scaffold};
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, Severity, has_errors};
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::project::discover::reason;
-use agentgen_build::text::printable::printable;
+use agentgen_build::inspect::{has_errors, printable, reason};
+use agentgen_build::{Artifact, Code, Diagnostic, Severity};
 use clap::Args;
 
 use crate::terminal::diagnostic_report::{self, Format};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use agentgen_build::text::printable::printable;
+use agentgen_build::inspect::printable;
 use serde_json::{Value, json};
 use ureq::http::Uri;
 

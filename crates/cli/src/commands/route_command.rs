@@ -1,9 +1,7 @@
 //! `agentgen route`
 
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::has_errors;
-use agentgen_build::generate::check;
-use agentgen_build::text::printable::printable;
+use agentgen_build::inspect::{has_errors, printable};
+use agentgen_build::{Agent, check};
 use agentgen_ranking::{Document, Ranking};
 use clap::Args;
 use serde_json::{Value, json};

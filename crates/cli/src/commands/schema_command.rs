@@ -1,8 +1,7 @@
 //! `agentgen schema`
 
 use crate::configuration::config_file;
-use agentgen_build::contract;
-use agentgen_build::targets::prompts;
+use agentgen_build::inspect::{BUNDLE_SCHEMA, SERVICE_SCHEMA};
 use clap::{Args, ValueEnum};
 
 use crate::terminal::{Status, print};
@@ -27,9 +26,9 @@ enum Document {
 /// Prints the JSON Schema.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     match arguments.of {
-        Document::Bundle => print(prompts::SCHEMA)?,
+        Document::Bundle => print(BUNDLE_SCHEMA)?,
         Document::Config => print(config_file::SCHEMA)?,
-        Document::Service => print(contract::SCHEMA)?,
+        Document::Service => print(SERVICE_SCHEMA)?,
     }
     Ok(Status::Fine)
 }

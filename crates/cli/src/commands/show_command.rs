@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::Severity;
-use agentgen_build::generate::check;
-use agentgen_build::targets::prompts::bundle;
+use agentgen_build::inspect::bundle;
+use agentgen_build::{Agent, Severity, check};
 use clap::Args;
 use serde_json::Value;
 
@@ -61,9 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             own.iter().any(|source| diagnostic.path == source.path()) || is_path
         })
         .filter(|diagnostic| diagnostic.severity == Severity::Error)
-        .filter(|diagnostic| {
-            !(is_path && diagnostic.code == agentgen_build::diagnostics::code::Code::UnknownAgent)
-        })
+        .filter(|diagnostic| !(is_path && diagnostic.code == agentgen_build::Code::UnknownAgent))
         .cloned()
         .collect();
     if !own.is_empty() {
@@ -112,7 +108,7 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
             prompt["sha256"].as_str().unwrap_or_default().to_owned(),
         ),
     ];
-    for operation in agentgen_build::agent::operation::all(agent) {
+    for operation in agentgen_build::inspect::operations(agent) {
         let route = format!("{} {}", operation.method, operation.path);
         lines.push(("endpoint", route));
     }
@@ -145,11 +141,6 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
     }
     lines
         .iter()
-        .map(|(key, value)| {
-            format!(
-                "{key:9} {}\n",
-                agentgen_build::text::printable::printable(value)
-            )
-        })
+        .map(|(key, value)| format!("{key:9} {}\n", agentgen_build::inspect::printable(value)))
         .collect()
 }

@@ -7,13 +7,8 @@ use crate::suggest::proposal::Proposal;
 use crate::suggest::propose::propose;
 use crate::suggest::service_edit::{Change, Edit, edit};
 use crate::suggest::{self, Findings};
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
-use agentgen_build::generate::check;
-use agentgen_build::output::apply::write_file;
-use agentgen_build::project::discover::{self, reason};
-use agentgen_build::text::printable::printable;
+use agentgen_build::inspect::{printable, reason, relative, write_file};
+use agentgen_build::{Agent, Code, Diagnostic, Severity, check};
 use clap::Args;
 use serde_json::json;
 use similar::TextDiff;
@@ -49,13 +44,13 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let path = Path::new(&arguments.agent);
     if found.is_none() && path.is_file() {
         let current = std::env::current_dir().unwrap_or_default();
-        let name = discover::relative(&root, &current.join(path));
+        let name = relative(&root, &current.join(path));
         if !project.sources.iter().any(|source| source.path() == name) {
             project = settings.load_alone(&current, path);
             root = current.clone();
             generation = check(&project);
         }
-        let name = discover::relative(&root, &current.join(path));
+        let name = relative(&root, &current.join(path));
         let mut agents = generation.agents.iter();
         found = agents.find(|agent| agent.spec.source.path() == name);
     }

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use agentgen_build::output::apply::write_file;
-use agentgen_build::project::discover::reason;
-use agentgen_build::targets::template_engine::BUILTIN;
+use agentgen_build::inspect::{BUILTIN, reason, write_file};
 use clap::Subcommand;
 use include_dir::Dir;
 

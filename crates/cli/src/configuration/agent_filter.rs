@@ -1,10 +1,7 @@
 //! Finds agents by name and the generated files of each.
 
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::Diagnostic;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::text::did_you_mean::did_you_mean;
+use agentgen_build::inspect::did_you_mean;
+use agentgen_build::{Agent, Artifact, Code, Diagnostic};
 
 /// The artifacts of the named agents, and those that belong to no single agent.
 ///

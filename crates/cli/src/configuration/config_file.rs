@@ -6,12 +6,10 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::span::Span;
-use agentgen_build::diagnostics::{Diagnostic, Report};
-use agentgen_build::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
-use agentgen_build::text::did_you_mean::nearest;
+use agentgen_build::inspect::{Report, nearest};
+use agentgen_build::{
+    Code, Config, Diagnostic, OpenapiFormat, OpenapiVersion, Source, Span, Target,
+};
 
 /// The name of the file.
 pub const FILE_NAME: &str = "agentgen.toml";
@@ -269,9 +267,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::parse;
-    use agentgen_build::diagnostics::code::Code;
-    use agentgen_build::diagnostics::source::Source;
-    use agentgen_build::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
+    use agentgen_build::{Code, Config, OpenapiFormat, OpenapiVersion, Source, Target};
     use std::sync::Arc;
 
     fn source(text: &str) -> Arc<Source> {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::configuration::config_file;
-use agentgen_build::project::Project;
-use agentgen_build::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
-use agentgen_build::project::discover::{self, relative};
+use agentgen_build::inspect::{read_source, relative};
+use agentgen_build::load;
+use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Target};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -81,7 +81,7 @@ impl Settings {
                 config: Config::default(),
             },
             Some(path) => {
-                let config = discover::read(&path, config_file::FILE_NAME)
+                let config = read_source(&path, config_file::FILE_NAME)
                     .map_err(|diagnostic| vec![diagnostic])
                     .and_then(|source| config_file::parse(&source))
                     .map_err(|diagnostics| {
@@ -103,7 +103,7 @@ impl Settings {
 
     /// Finds and reads the project's files.
     pub fn load(&self) -> Project {
-        discover::load(&self.root, self.config.clone())
+        load(&self.root, self.config.clone())
     }
 
     /// Reads the project that is the file at `path` alone, with the contract beside it, if there is one. Its paths are
@@ -117,7 +117,7 @@ impl Settings {
             agents,
             ..self.config.clone()
         };
-        discover::load(root, config)
+        load(root, config)
     }
 
     /// Arguments are relative to the current folder, settings to the project.

@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use agentgen_build::output::apply::write_file;
-use agentgen_build::output::artifact::Artifact;
+use agentgen_build::Artifact;
+use agentgen_build::inspect::write_file;
 
 /// Why a folder was not made.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use agentgen_build::output::artifact::Artifact;
+    use agentgen_build::Artifact;
 
     use super::create_dir_atomically;
 

@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, has_errors};
-use agentgen_build::generate::generate;
-use agentgen_build::output::artifact::Artifact;
-use agentgen_build::project::config::Config;
-use agentgen_build::project::discover::{load, reason, relative};
+use agentgen_build::inspect::{has_errors, reason, relative};
+use agentgen_build::{Artifact, Code, Config, Diagnostic, generate, load};
 
 /// A path that no project has.
 const NOWHERE: &str = ".agentgen-nowhere";

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::scaffold::lockfile;
-use agentgen_build::text::slug::Slug;
+use agentgen_build::inspect::Slug;
 
 /// The longest name.
 const LONGEST: usize = 64;

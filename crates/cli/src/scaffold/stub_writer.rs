@@ -3,13 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
-use agentgen_build::output::apply::write_file;
-use agentgen_build::project::UserTemplate;
-use agentgen_build::project::discover::reason;
-use agentgen_build::targets::rust::stub::{self, stubs};
+use agentgen_build::inspect::{STUB_MODULE, reason, write_file};
+use agentgen_build::{Agent, Code, Diagnostic, Severity, UserTemplate, stubs};
 
 /// Writes the stubs that are missing in `folder` of the project at `root`; the answer is the paths of what was
 /// written. What can't be done is added to `diagnostics`.
@@ -35,7 +30,7 @@ pub fn write_missing(
         }
     };
     for module in &stubs.unmarked {
-        let path = format!("{folder}/{}", stub::MODULE_FILE);
+        let path = format!("{folder}/{}", STUB_MODULE);
         let message = format!("the marks are gone, so `{module}` is not named here");
         let help = format!(
             "add `pub mod {module};`, and `fn {module}` to the impl of `crate::generated::Handlers`"

@@ -9,7 +9,7 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use toml::{Table, Value};
 
-use agentgen_build::output::artifact::Artifact;
+use agentgen_build::Artifact;
 
 /// The version of all crates.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -52,9 +52,10 @@ pub fn files() -> Vec<Artifact> {
     for folder in EMBEDDED.dirs() {
         let name = folder.path().to_string_lossy();
         for file in all(folder) {
-            // The templates of `agentgen new` are the command line's.
+            // The templates of `agentgen new` are the command line's, and unit tests need what only tests depend on.
             let unused = format!("{name}/templates/project/");
-            if file.path != format!("{name}/{MANIFEST}") && !file.path.starts_with(&unused) {
+            let is_unused = file.path.starts_with(&unused) || file.path.ends_with("_tests.rs");
+            if file.path != format!("{name}/{MANIFEST}") && !is_unused {
                 files.push(file);
             }
         }

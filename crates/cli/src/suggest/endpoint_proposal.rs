@@ -7,11 +7,10 @@ use crate::suggest::reading::document_hints;
 use crate::suggest::reading::text_sample::Shape;
 use crate::suggest::yaml_lines::{YamlLine, scalar};
 use crate::suggest::{Findings, Output, Property, Route};
-use agentgen_build::agent::Agent;
-use agentgen_build::contract::document_collection;
-use agentgen_build::contract::endpoint::Endpoint;
-use agentgen_build::contract::endpoint_path;
-use agentgen_build::text::ident::Ident;
+use agentgen_build::Agent;
+use agentgen_build::inspect::{
+    Endpoint, Ident, documents_path, path_parameters, path_problem, path_shape,
+};
 
 /// Adds an endpoint for each route that `agent`, one of `agents`, does not serve yet, and one that answers in the
 /// form that the body asks for.
@@ -35,7 +34,7 @@ pub fn add_endpoints(
         proposal.notes.push(format!(
             "{} from the agent's documents: put them at `{}`, and say under `documents` who may.",
             taken.looked_up.join(", "),
-            document_collection::path(&agent.spec.slug)
+            documents_path(&agent.spec.slug)
         ));
     }
     if let Some(output) = &findings.output {
@@ -72,11 +71,11 @@ impl<'a> Taken<'a> {
     /// The endpoint, and its agent, that a route `path` conflicts with: one of the same method (any, where the
     /// route names none), or one whose path differs only in the names of parameters.
     fn clash(&self, method: Option<&str>, path: &str) -> Option<(&'a Agent, &'a Endpoint)> {
-        let shape = endpoint_path::shape(path);
+        let shape = path_shape(path);
         self.agents
             .iter()
             .flat_map(|agent| agent.service.endpoints.iter().map(move |own| (agent, own)))
-            .filter(|(_, own)| endpoint_path::shape(&own.path) == shape)
+            .filter(|(_, own)| path_shape(&own.path) == shape)
             .find(|(_, own)| {
                 own.path != path || method.is_none_or(|method| method == own.method.as_str())
             })
@@ -122,7 +121,7 @@ fn add_route(
     proposal: &mut Proposal,
 ) {
     let Route { path, line, .. } = found;
-    if let Some(complaint) = endpoint_path::complaint(path) {
+    if let Some(complaint) = path_problem(path) {
         let note = format!(
             "{path} (line {line}) can't be an endpoint: {}.",
             complaint.0
@@ -140,7 +139,7 @@ fn add_route(
     let default = if is_state { "GET" } else { "POST" };
     let method = found.method.unwrap_or(default);
     // What has parameters tells how one thing is, not the service.
-    let is_state = is_state && endpoint_path::parameters(path).next().is_none();
+    let is_state = is_state && path_parameters(path).next().is_none();
     if let Some((owner, endpoint)) = taken.clash(found.method, path) {
         if owner.spec.slug != taken.agent.spec.slug || endpoint.path != *path {
             proposal.notes.push(format!(
@@ -150,10 +149,10 @@ fn add_route(
         }
         return;
     }
-    let shape = endpoint_path::shape(path);
+    let shape = path_shape(path);
     let mut proposed = taken.proposed.iter();
-    let twin = proposed
-        .find(|(other, at)| endpoint_path::shape(at) == shape && (*other == method || at != path));
+    let twin =
+        proposed.find(|(other, at)| path_shape(at) == shape && (*other == method || at != path));
     if let Some((other, at)) = twin {
         proposal.notes.push(format!(
             "{path} (line {line}) is left out: it can't be told from {other} {at}."
@@ -217,7 +216,7 @@ fn contract(path: &str, method: &str, is_state: bool) -> Vec<YamlLine> {
     if is_state && input.is_empty() {
         below.push(YamlLine::leaf("input: {}"));
     } else if !input.is_empty() {
-        if has_body(method) && !endpoint_path::parameters(path).any(|name| name == "input") {
+        if has_body(method) && !path_parameters(path).any(|name| name == "input") {
             input.push(YamlLine::leaf("input: string, what the agent is asked"));
         }
         below.push(YamlLine::new("input:", input));

@@ -2,8 +2,7 @@
 
 use crate::suggest::proposal::Proposal;
 use crate::suggest::yaml_lines::{self, YamlLine, header};
-use agentgen_build::frontmatter::split::lines;
-use agentgen_build::yaml::node::{Entry, Node, Value};
+use agentgen_build::inspect::{Entry, Node, Value, lines};
 
 /// Lines to be put in front of the byte at an offset; `inside` a line, text.
 pub struct Insertion {

@@ -1,7 +1,7 @@
 //! Additions to a service block that `suggest` proposes.
 
 use crate::suggest::yaml_lines::YamlLine;
-use agentgen_build::text::slug::Slug;
+use agentgen_build::inspect::Slug;
 
 /// Additions to a service block.
 #[derive(Debug, Clone, Default)]

@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use agentgen_build::diagnostics::has_errors;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::generate::check;
-use agentgen_build::project::Project;
+use agentgen_build::inspect::has_errors;
+use agentgen_build::{Project, Source, check};
 use proptest::prelude::*;
 
 use crate::suggest;

@@ -5,8 +5,8 @@ use crate::suggest::endpoint_proposal::add_endpoints;
 use crate::suggest::proposal::{Proposal, missing};
 use crate::suggest::workflow_proposal::add_workflow;
 use crate::suggest::yaml_lines::{YamlLine, scalar};
-use agentgen_build::agent::{self, Agent};
-use agentgen_build::text::slug::Slug;
+use agentgen_build::Agent;
+use agentgen_build::inspect::{Slug, find_slug};
 
 /// What `findings` propose for `agent`, one of `agents`.
 pub fn propose(findings: &Findings, agent: &Agent, agents: &[Agent]) -> Proposal {
@@ -24,10 +24,10 @@ fn add_specialists(findings: &Findings, agent: &Agent, agents: &[Agent], proposa
         .service
         .agents
         .iter()
-        .filter_map(|name| agent::find_slug(agents, &name.text))
+        .filter_map(|name| find_slug(agents, &name.text))
         .collect();
     for specialist in &findings.specialists {
-        match agent::find_slug(agents, &specialist.name) {
+        match find_slug(agents, &specialist.name) {
             Some(slug) if *slug == agent.spec.slug || listed.contains(&slug) => {}
             Some(slug) => {
                 let branch = YamlLine::leaf(format!("- {}", scalar(slug.as_str())));

@@ -13,8 +13,7 @@ pub(crate) mod roster;
 pub(crate) mod routes;
 pub(crate) mod text_sample;
 
-use agentgen_build::spec::example_blocks::shorten;
-use agentgen_build::text::printable::is_hidden;
+use agentgen_build::inspect::{is_hidden, shorten};
 
 /// How many findings of a kind are read; a body with more does not describe one service.
 pub(crate) const MAX_FINDINGS: usize = 200;

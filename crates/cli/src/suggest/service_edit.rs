@@ -5,15 +5,10 @@ use std::sync::Arc;
 use crate::suggest::insertion::{Insertion, inserted, into_map, into_service};
 use crate::suggest::proposal::Proposal;
 use crate::suggest::yaml_lines::{self, YamlLine, header};
-use agentgen_build::agent::Agent;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::{Diagnostic, Report, Severity};
-use agentgen_build::frontmatter::split::lines;
-use agentgen_build::frontmatter::{self, Reading};
-use agentgen_build::generate::generate;
-use agentgen_build::project::Project;
-use agentgen_build::project::glob;
-use agentgen_build::yaml::node::Node;
+use agentgen_build::inspect::{
+    Node, Reading, Report, is_pattern, lines, read_frontmatter, read_yaml,
+};
+use agentgen_build::{Agent, Diagnostic, Project, Severity, Source, generate};
 
 /// The result of applying a proposal.
 #[derive(Debug, Clone)]
@@ -107,7 +102,7 @@ fn passes_check(project: &Project, agent: &Agent, change: &Change, before: &[Str
     let own = |source: &&Arc<Source>| source.path() == agent.spec.source.path();
     let again = changed.sources.iter().find(own).and_then(|source| {
         let strict = changed.config.strict;
-        agentgen_build::spec::agent_file::read(&mut Report::new(source), strict)
+        agentgen_build::inspect::read_spec(&mut Report::new(source), strict)
     });
     again.is_some_and(|again| {
         again.repaired == agent.spec.repaired
@@ -138,7 +133,7 @@ fn beside(
         let below = path
             .strip_prefix(folder)
             .is_some_and(|rest| rest.starts_with('/'));
-        !glob::is_pattern(entry) && (below || matches!(folder, "" | "."))
+        !is_pattern(entry) && (below || matches!(folder, "" | "."))
     });
     let lines = yaml_lines::lines(&branches(proposal), 0);
     found.then(|| Change {
@@ -163,17 +158,17 @@ fn inline(agent: &Agent, proposal: &Proposal, commented: bool) -> Option<Change>
     let source = &agent.service.source;
     let text = source.text();
     let insertions = if source.path() != agent.spec.source.path() {
-        let node = frontmatter::read_yaml(&mut Report::new(source))?;
+        let node = read_yaml(&mut Report::new(source))?;
         match node.entry("service") {
             Some(service) => into_service(text, service, text.len(), proposal)?,
             None => into_map(text, &node, 0, text.len(), proposal)?,
         }
-    } else if agentgen_build::spec::agent_file::is_yaml(source.path()) {
+    } else if agentgen_build::inspect::is_yaml(source.path()) {
         // The keys of such a file are prompts and more; its contract is easier to find beside it.
         let service = agent.spec.frontmatter.entry("service")?;
         into_service(text, service, text.len(), proposal)?
     } else {
-        let end = match frontmatter::read(&mut Report::new(source), false) {
+        let end = match read_frontmatter(&mut Report::new(source), false) {
             Reading::Agent(document) => closing_line(text, document.body.start),
             Reading::NoFrontmatter | Reading::Unreadable => return None,
         };

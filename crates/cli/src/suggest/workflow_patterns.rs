@@ -20,7 +20,7 @@ use crate::suggest::workflow_patterns::list_items::{Item, Mark, items};
 use crate::suggest::workflow_patterns::list_steps::{agent_steps, groups, is_step, names_agent};
 use crate::suggest::workflow_patterns::mermaid_steps::of_mermaid;
 use crate::suggest::workflow_patterns::step_groups::{Group, chain};
-use agentgen_build::frontmatter::split;
+use agentgen_build::inspect::lines;
 
 /// A list of steps under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -86,7 +86,7 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
 fn in_code(body: &str, block: &Block, names: &Names<'_>) -> Vec<Workflow> {
     let text = &block.text;
     let first = block.line + usize::from(is_fenced(body, block));
-    let lines = split::lines(text, 0..text.len()).enumerate();
+    let lines = lines(text, 0..text.len()).enumerate();
     let titles =
         lines.filter_map(|(index, line)| Some((index, line.next, line.start, pattern(line.text)?)));
     let titles: Vec<_> = titles.take(MAX_FINDINGS).collect();

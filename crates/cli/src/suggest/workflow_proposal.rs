@@ -4,8 +4,8 @@ use crate::suggest::proposal::{Proposal, missing};
 use crate::suggest::reading::one_line;
 use crate::suggest::yaml_lines::{YamlLine, scalar};
 use crate::suggest::{Group, Step, Workflow};
-use agentgen_build::agent::{self, Agent};
-use agentgen_build::text::slug::Slug;
+use agentgen_build::Agent;
+use agentgen_build::inspect::{Slug, find_slug};
 
 /// Adds `workflow` to the proposal for `agent`, one of `agents`; in comments where an agent is not there.
 pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], proposal: &mut Proposal) {
@@ -31,7 +31,7 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
     }
     let mut enabled = true;
     let mut resolved = |name: &str| {
-        if let Some(found) = agent::find_slug(agents, name) {
+        if let Some(found) = find_slug(agents, name) {
             let target = agents.iter().find(|agent| agent.spec.slug == *found);
             // A step asks for free text, which an agent without `invoke` does not take.
             enabled &= target.is_some_and(|agent| agent.service.invoke);

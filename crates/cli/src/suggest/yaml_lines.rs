@@ -69,7 +69,7 @@ pub fn scalar(text: &str) -> String {
         || text.ends_with([':', ' '])
         || text
             .chars()
-            .any(|c| c.is_control() || agentgen_build::text::printable::is_hidden(c))
+            .any(|c| c.is_control() || agentgen_build::inspect::is_hidden(c))
         || words.contains(&text.to_ascii_lowercase().as_str());
     if first && !odd {
         text.to_owned()

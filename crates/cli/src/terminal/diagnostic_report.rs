@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use agentgen_build::diagnostics::span::Location;
-use agentgen_build::diagnostics::{Diagnostic, Severity};
-use agentgen_build::text::printable::printable;
+use agentgen_build::inspect::printable;
+use agentgen_build::{Diagnostic, Location, Severity};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use clap::ValueEnum;
 

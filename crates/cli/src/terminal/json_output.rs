@@ -14,8 +14,7 @@
 //! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
 //! are the agent files it rewrote, those of `new` and `add` what they wrote.
 
-use agentgen_build::diagnostics::Diagnostic;
-use agentgen_build::output::plan::Plan;
+use agentgen_build::{Diagnostic, Plan};
 use serde_json::{Map, Value, json};
 
 use crate::terminal::plural::Counts;

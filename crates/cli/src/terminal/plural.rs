@@ -1,6 +1,6 @@
 //! Counts of diagnostics and of other things, in words.
 
-use agentgen_build::diagnostics::{Diagnostic, Severity};
+use agentgen_build::{Diagnostic, Severity};
 
 /// The number of diagnostics of each severity.
 #[derive(Debug, Clone, Copy, Default)]

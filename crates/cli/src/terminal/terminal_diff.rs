@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use agentgen_build::output::manifest;
-use agentgen_build::output::plan::{Change, ChangeKind, Plan};
+use agentgen_build::inspect::MANIFEST_NAME;
+use agentgen_build::{Change, ChangeKind, Plan};
 use similar::TextDiff;
 
 /// Every difference; that of the manifest only where there is no other.
@@ -18,7 +18,7 @@ pub fn unified(plan: &Plan<'_>) -> String {
     let mut text = String::new();
     for change in changed {
         let path = format!("{}/{}", plan.name, change.path);
-        if change.path == manifest::FILE_NAME {
+        if change.path == MANIFEST_NAME {
             if only_manifest {
                 text.push_str(&format!("{path}: out of date\n"));
             }

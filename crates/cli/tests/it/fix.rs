@@ -4,15 +4,13 @@ use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
-use agentgen_build::diagnostics::Report;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::frontmatter::rewrite::fix;
-use agentgen_build::frontmatter::{self, Document, Reading};
+use agentgen_build::Source;
+use agentgen_build::inspect::{Document, Reading, Report, fix, read_frontmatter};
 use serde_json::{Value as Json, json};
 
 fn read(bytes: &[u8]) -> (Arc<Source>, Document) {
     let source = Source::from_bytes("agents/x.md", bytes.to_vec()).unwrap();
-    match frontmatter::read(&mut Report::new(&source), false) {
+    match read_frontmatter(&mut Report::new(&source), false) {
         Reading::Agent(document) => (source, document),
         other => panic!("{other:?}"),
     }

@@ -1,6 +1,6 @@
 //! Recognises names of agents in a text.
 
-use agentgen_build::text::slug::Slug;
+use agentgen_build::inspect::Slug;
 
 /// The names that are known as those of agents.
 pub struct Names<'a> {

@@ -8,9 +8,8 @@ use crate::suggest::reading::json_sample;
 use crate::suggest::reading::markdown::{Block, Kind, section};
 use crate::suggest::reading::one_line;
 use crate::suggest::reading::text_sample::{self, Property};
-use agentgen_build::diagnostics::Report;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::frontmatter;
+use agentgen_build::Source;
+use agentgen_build::inspect::{Report, read_yaml};
 
 /// The form of an agent's answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,7 +128,7 @@ fn data(section: &[Block]) -> Option<(Form, Vec<Property>)> {
     fences(section).find_map(|(language, block)| {
         if matches!(language, "yaml" | "yml") {
             let source = Arc::new(Source::new("answer.yaml", block.text.clone()));
-            let node = frontmatter::read_yaml(&mut Report::new(&source))?;
+            let node = read_yaml(&mut Report::new(&source))?;
             return Some((Form::Yaml, json_sample::of_value(&node.to_json(), &[])?));
         }
         let found = json_sample::of_json(&block.text)?;

@@ -2,7 +2,7 @@
 
 use crate::suggest::reading::markdown::{Block, Kind};
 use crate::suggest::yaml_lines::{YamlLine, scalar};
-use agentgen_build::contract::endpoint_path;
+use agentgen_build::inspect::path_parameters;
 
 /// The line of the first of `blocks`, outside of code, that mentions retrieval.
 pub fn retrieval(blocks: &[Block]) -> Option<usize> {
@@ -51,7 +51,7 @@ pub fn is_question(last: &str) -> bool {
 /// The rest of an endpoint at `path` that answers from documents or with vectors, if it is one: its input, its
 /// output, and what answers it.
 pub fn lookup(last: &str, method: &str, path: &str) -> Option<Vec<YamlLine>> {
-    let parameters: Vec<&str> = endpoint_path::parameters(path).collect();
+    let parameters: Vec<&str> = path_parameters(path).collect();
     match (last, method) {
         ("search", "GET" | "POST") => {
             // Other parameters of the path are filters, which are texts.
@@ -80,7 +80,7 @@ pub fn lookup(last: &str, method: &str, path: &str) -> Option<Vec<YamlLine>> {
 /// The rest of an endpoint at `path` whose model answers from passages, turn after turn: its input, its output with
 /// what the answer rests on, and what the passages are looked for by.
 pub fn conversation(path: &str) -> Vec<YamlLine> {
-    let parameters: Vec<&str> = endpoint_path::parameters(path).collect();
+    let parameters: Vec<&str> = path_parameters(path).collect();
     let mut input = from_path(path);
     let own = [
         ("input", "input: string, what the agent is asked"),
@@ -113,7 +113,7 @@ pub fn conversation(path: &str) -> Vec<YamlLine> {
 
 /// What an endpoint at `path` takes from there.
 pub fn from_path(path: &str) -> Vec<YamlLine> {
-    let parameters = endpoint_path::parameters(path);
+    let parameters = path_parameters(path);
     let texts = parameters.map(|name| format!("{}: string, from the path", scalar(name)));
     texts.map(YamlLine::leaf).collect()
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::suggest::reading::one_line;
 use crate::suggest::reading::text_sample::{Property, Shape, unique};
-use agentgen_build::text::ident::Ident;
+use agentgen_build::inspect::Ident;
 
 /// How deep properties are read; deeper ones become `any`.
 const MAX_DEPTH: usize = 6;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-use agentgen_build::frontmatter::split;
+use agentgen_build::inspect::lines;
 
 /// One block of a Markdown text.
 #[derive(Debug, Clone)]
@@ -86,9 +86,7 @@ pub fn section(blocks: &[Block], index: usize) -> &[Block] {
 /// The blocks of the Markdown text `body`, in its order (CommonMark with tables and task lists).
 pub fn blocks(body: &str) -> Vec<Block> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS;
-    let starts: Vec<usize> = split::lines(body, 0..body.len())
-        .map(|line| line.start)
-        .collect();
+    let starts: Vec<usize> = lines(body, 0..body.len()).map(|line| line.start).collect();
     let mut blocks: Vec<Block> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     let mut items = 0;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::suggest::reading::agent_mentions::is_name;
 use crate::suggest::reading::markdown::{Block, Kind, section};
 use crate::suggest::reading::{MAX_FINDINGS, one_line};
-use agentgen_build::text::slug::Slug;
+use agentgen_build::inspect::Slug;
 
 /// An agent of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

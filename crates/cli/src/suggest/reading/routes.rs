@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::suggest::reading::MAX_FINDINGS;
 use crate::suggest::reading::markdown::{Block, Kind};
-use agentgen_build::contract::Method;
+use agentgen_build::inspect::Method;
 
 /// A path that is spoken of as a route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

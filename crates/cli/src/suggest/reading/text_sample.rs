@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::suggest::reading::markdown::{self, Block, Kind, section};
 use crate::suggest::reading::one_line;
-use agentgen_build::text::ident::Ident;
+use agentgen_build::inspect::Ident;
 
 /// A property of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use agentgen_build::frontmatter::split;
+use agentgen_build::inspect::lines;
 
 /// An item with those below it.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ pub fn items(
 ) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     let mut columns: Vec<String> = Vec::new();
-    for (index, line) in split::lines(text, range).enumerate() {
+    for (index, line) in lines(text, range).enumerate() {
         let out = left_out.iter().any(|range| range.contains(&line.start));
         let written = line.text.trim();
         let drawn = written.chars().all(is_drawn) && !written.starts_with("|-");

@@ -1,13 +1,15 @@
 //! One ill file after the other: what is read of it, and what is said about it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use agentgen_build::diagnostics::source::{MAX_FILE_BYTES, Source};
-use agentgen_build::diagnostics::{Diagnostic, Report};
-use agentgen_build::frontmatter::{self, Reading};
-use agentgen_build::spec::{example_blocks, tool_list};
-use agentgen_build::yaml::node::Node;
+use crate::diagnostics::source::{MAX_FILE_BYTES, Source};
+use crate::diagnostics::{Diagnostic, Report};
+use crate::frontmatter::{self, Reading};
+use crate::spec::{example_blocks, tool_list};
+use crate::yaml::node::Node;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -612,7 +614,7 @@ fn whole_files_of_yaml() {
 }
 
 fn hold_places(node: &Node, text: &str) {
-    let within = |span: agentgen_build::diagnostics::span::Span| {
+    let within = |span: crate::diagnostics::span::Span| {
         assert!(
             text.get(span.start..span.end).is_some(),
             "{span:?} in {text:?}"

@@ -1,13 +1,15 @@
 //! Schemas: what is read, what is said about it, and the values made up for it.
 
-use agentgen_build::diagnostics::{Report, has_errors};
-use agentgen_build::schema::sample::example;
-use agentgen_build::schema::{Role, Schema, Type, read};
+#![allow(clippy::unwrap_used)]
+
+use crate::diagnostics::{Report, has_errors};
+use crate::schema::sample::example;
+use crate::schema::{Role, Schema, Type, read};
 use serde_json::{Value, json};
 
 /// Reads the YAML in `text`: the schema, and each diagnostic without the file's name.
 fn read_text(text: &str, role: Role) -> (Option<Schema>, Vec<String>) {
-    let (source, node) = crate::yaml::parse(text);
+    let (source, node) = crate::yaml::yaml_tests::parse(text);
     let mut report = Report::new(&source);
     let schema = read(&node, &mut report, role);
     let diagnostics = report.into_diagnostics();
@@ -543,14 +545,14 @@ fn is_valid(schema: &Value, value: &Value) -> bool {
 }
 
 mod random {
-    use agentgen_build::diagnostics::source::Source;
-    use agentgen_build::diagnostics::span::Span;
-    use agentgen_build::diagnostics::{Report, has_errors};
-    use agentgen_build::schema::sample::example;
-    use agentgen_build::schema::{Role, Schema, read};
-    use agentgen_build::targets::rust::rust_item::{Names, Shape};
-    use agentgen_build::targets::rust::rust_types::types;
-    use agentgen_build::yaml::node::{Entry, Node, Value as Yaml};
+    use crate::diagnostics::source::Source;
+    use crate::diagnostics::span::Span;
+    use crate::diagnostics::{Report, has_errors};
+    use crate::schema::sample::example;
+    use crate::schema::{Role, Schema, read};
+    use crate::targets::rust::rust_item::{Names, Shape};
+    use crate::targets::rust::rust_types::types;
+    use crate::yaml::node::{Entry, Node, Value as Yaml};
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
     use std::sync::Arc;

@@ -1,10 +1,12 @@
 //! YAML text to nodes, as plainly as tests need it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::span::Span;
-use agentgen_build::yaml::node::{Entry, Node, Value};
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::yaml::node::{Entry, Node, Value};
 use granit_parser::{Event, Parser, ScalarStyle, Span as Place};
 
 /// The source of `text` and its YAML value.

@@ -3,17 +3,19 @@
 //! `AGENTGEN_CORPUS` names a folder with `agents/` and `expected.json`, `AGENTGEN_SEEDS` one with the
 //! five reference agents. Without them there is nothing to test; under CI that is a failure.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use agentgen_build::diagnostics::Report;
-use agentgen_build::diagnostics::code::Code;
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::frontmatter::repair;
-use agentgen_build::frontmatter::rewrite::fix;
-use agentgen_build::frontmatter::split::{Split, split};
-use agentgen_build::frontmatter::{self, Document, Reading};
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::source::Source;
+use crate::frontmatter::repair;
+use crate::frontmatter::rewrite::fix;
+use crate::frontmatter::split::{Split, split};
+use crate::frontmatter::{self, Document, Reading};
 use serde_json::{Value as Json, json};
 
 /// How many files the corpus has at least.
@@ -157,7 +159,7 @@ fn the_repair_reader_agrees_where_strict_parsing_succeeds() {
         let Split::Parts { yaml, .. } = split(source.text()) else {
             continue;
         };
-        let Ok(strict) = agentgen_build::yaml::parse(yaml.clone(), &mut report) else {
+        let Ok(strict) = crate::yaml::parse(yaml.clone(), &mut report) else {
             continue;
         };
         compared += 1;

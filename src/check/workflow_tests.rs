@@ -1,17 +1,19 @@
 //! Workflows: what is read, and what can never work is told at its place.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
-use agentgen_build::contract::workflow_contract::{Join, OnFailure, Step};
-use agentgen_build::diagnostics::source::Source;
-use agentgen_build::diagnostics::span::Span;
-use agentgen_build::diagnostics::{Report, Severity};
-use agentgen_build::expression::Expression;
-use agentgen_build::expression::parser::parse;
-use agentgen_build::generate::check;
-use agentgen_build::project::Project;
-use agentgen_build::yaml::node::{Node, Value};
-use agentgen_build::yaml::yaml_scalar::Scalar;
+use crate::contract::workflow_contract::{Join, OnFailure, Step};
+use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::diagnostics::{Report, Severity};
+use crate::expression::Expression;
+use crate::expression::parser::parse;
+use crate::generate::check;
+use crate::project::Project;
+use crate::yaml::node::{Node, Value};
+use crate::yaml::yaml_scalar::Scalar;
 use proptest::prelude::*;
 
 /// An agent with an endpoint that takes and gives something, a path, and an agent without `invoke`.

@@ -1,10 +1,12 @@
 //! What is read out of a description and a body: examples, summary, outline, tools.
 
-use agentgen_build::diagnostics::span::Span;
-use agentgen_build::spec::example_blocks::{Example, parse, shorten};
-use agentgen_build::spec::tool_list;
-use agentgen_build::text::outline::headings;
-use agentgen_build::yaml::node::{Node, Value};
+#![allow(clippy::unwrap_used)]
+
+use crate::diagnostics::span::Span;
+use crate::spec::example_blocks::{Example, parse, shorten};
+use crate::spec::tool_list;
+use crate::text::outline::headings;
+use crate::yaml::node::{Node, Value};
 use serde_json::json;
 
 fn example(context: &str, user: &str, assistant: &str, commentary: &str) -> Example {
