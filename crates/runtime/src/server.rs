@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::telemetry::log;
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_url::{NOT_SHARED, QueueUrl, SETTING};
-use crate::workflow::run_start::start;
+use crate::workflow::run_start::spawn_supervisor;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8080;
@@ -104,7 +104,7 @@ async fn serve_router(
         sessions,
         runs,
     } = built;
-    start(&runs);
+    spawn_supervisor(&runs);
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = signal.clone();
     let (idle, most) = (settings.idle, settings.connections);
@@ -118,7 +118,7 @@ async fn serve_router(
     // Steps that are under way may end; what comes after them is left to the next start.
     let last = async {
         runs.idle().await;
-        runs.last_words().await;
+        runs.flush_queue().await;
     };
     let served = accept(listener, router, idle, most, metrics, shutdown, last);
     let deadline = async move {
@@ -182,7 +182,8 @@ async fn open_queue(
         let authorities = settings.queue_ca.as_deref();
         let queue =
             crate::workflow::queue::nats::open(url, authorities, settings.workflows.lease).await;
-        Ok(Some(Arc::new(queue.map_err(wrong)?)))
+        let queue = queue.map_err(|error| wrong(error.to_string()))?;
+        Ok(Some(Arc::new(queue)))
     }
     #[cfg(not(feature = "nats"))]
     match url {}

@@ -1,6 +1,6 @@
 //! Runs of workflows: the scheduler, the executor, the journal and its leases.
 //!
-//! Invariant: the journal is written before anyone learns of a change. Only the holder of the lease executes a run, and a finished
+//! Invariant: a change is journaled before anyone is notified of it. Only the owner of the lease executes a run, and a finished
 //! step is never executed again. Nothing here knows HTTP.
 
 pub(crate) mod executor;
@@ -9,7 +9,6 @@ pub(crate) mod journal;
 pub(crate) mod leases;
 pub(crate) mod memory_journal;
 pub(crate) mod queue;
-pub(crate) mod readiness;
 pub(crate) mod run_handle;
 pub(crate) mod run_report;
 pub(crate) mod run_start;

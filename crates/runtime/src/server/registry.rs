@@ -47,8 +47,8 @@ use crate::store::store_url::{SETTING, StoreUrl};
 use crate::telemetry::metrics::Metrics;
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_url;
-use crate::workflow::workflow_service::{Runs, places};
-use crate::workflow::workflows::{Workflows, runs};
+use crate::workflow::workflow_service::{WorkflowService, step_targets};
+use crate::workflow::workflows::{Workflows, build_service};
 
 /// All agents of a service.
 pub struct Registry {
@@ -72,7 +72,7 @@ pub(crate) struct Built {
     /// The conversations, to be ended when nothing runs any more.
     pub(crate) sessions: Arc<Sessions>,
     /// The runs of workflows.
-    pub(crate) runs: Arc<Runs>,
+    pub(crate) runs: Arc<WorkflowService>,
 }
 
 impl Registry {
@@ -310,9 +310,9 @@ impl Registry {
             timeout: settings.timeout,
             shutdown: shutdown.clone(),
         });
-        let runs = runs(
+        let runs = build_service(
             &self.workflows,
-            places(&self.services, &metrics),
+            step_targets(&self.services, &metrics),
             Arc::clone(&resources),
             store.journal(),
             queue,

@@ -61,7 +61,7 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
         let queue = QueueUrl::parse(url.expose());
         line(
             "queue",
-            queue.map_or_else(|_| "unknown".to_owned(), |queue| queue.told()),
+            queue.map_or_else(|_| "unknown".to_owned(), |queue| queue.describe()),
         );
     }
     let models = settings.models.iter();

@@ -1,4 +1,4 @@
-//! Drives a run to its end: has steps begin, writes down what came of them, and ends it when it is over.
+//! Executes one run: schedules its steps, journals what they do, and ends the run.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,184 +15,185 @@ use crate::event::agent_event::PolicyKind;
 use crate::event::usage_meter::Meter;
 use crate::schema::formats::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
-use crate::workflow::expression::Known;
+use crate::unix_time::now;
+use crate::workflow::expression::Scope;
 use crate::workflow::journal::{Change, JournaledRun};
-use crate::workflow::readiness::is_spared;
-use crate::workflow::run_handle::Going;
+use crate::workflow::run_handle::RunHandle;
 use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
-use crate::workflow::schedule::{Next, next};
-use crate::workflow::step_task::{Task, perform};
+use crate::workflow::schedule::{Decision, is_tolerated, next};
+use crate::workflow::step_task::{StepTask, run_step};
 use crate::workflow::workflow_event::WorkflowEvent;
-use crate::workflow::workflow_service::now;
 
-/// A run under way, and its steps.
-struct Driven {
-    going: Arc<Going>,
+/// The state of a run while this process executes it.
+struct Executor {
+    run: Arc<RunHandle>,
+    /// The reports of all steps, in the workflow's order.
     steps: Vec<StepReport>,
-    /// What each step takes in this process.
+    /// The usage of each step in this process.
     meters: Vec<Meter>,
+    /// The running steps; each task returns its index and report.
     tasks: JoinSet<(usize, StepReport)>,
-    /// What has happened and is not written down yet.
+    /// What the journal does not have yet.
     change: Change,
-    /// How the run ends, whatever its steps say.
-    over: Option<(RunStatus, Option<String>)>,
+    /// An end from outside the schedule: a cancellation, the deadline or a deadlock.
+    forced_end: Option<(RunStatus, Option<String>)>,
 }
 
-/// Why a run is not driven any more.
+/// Why the execution of a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// It is over.
-    Over,
-    /// The service stops, and anybody may go on with it at once.
-    GivenBack,
-    /// Another process goes on with it, or this one ends and could not write that down.
-    Lost,
+pub(crate) enum ExecutionEnd {
+    /// The run is finished.
+    Finished,
+    /// The service shuts down, and the lease is released.
+    Released,
+    /// Another process has the lease, or this one terminates and could not write the last change.
+    LeaseLost,
 }
 
-/// Drives `run`, which this process holds, until it is over, the service stops or another process has taken it.
-pub(crate) async fn drive(
-    going: Arc<Going>,
-    run: JournaledRun,
+/// Executes `run`, whose lease this process has, until it finishes, the service shuts down or the lease is lost.
+pub(crate) async fn execute(
+    handle: Arc<RunHandle>,
+    journaled: JournaledRun,
     mut cancel: watch::Receiver<bool>,
-) -> Left {
-    let mut driven = Driven::new(going, run);
-    let going = Arc::clone(&driven.going);
-    let shutdown = &going.runs.resources.shutdown;
-    let mut left = Left::GivenBack;
+) -> ExecutionEnd {
+    let mut executor = Executor::new(handle, journaled);
+    let run = Arc::clone(&executor.run);
+    let shutdown = &run.service.resources.shutdown;
+    let mut end = ExecutionEnd::Released;
     loop {
-        let drains = shutdown.is_draining();
-        let tasks = driven.advance(drains);
-        if !driven.write().await {
-            driven.tasks.shutdown().await;
-            left = Left::Lost;
+        let is_draining = shutdown.is_draining();
+        let tasks = executor.advance(is_draining);
+        if !executor.write().await {
+            executor.tasks.shutdown().await;
+            end = ExecutionEnd::LeaseLost;
             break;
         }
-        if driven.change.ended.is_some() {
-            return Left::Over;
+        if executor.change.ended.is_some() {
+            return ExecutionEnd::Finished;
         }
-        let is_stuck = tasks.is_empty() && driven.change.steps.is_empty();
-        driven.change = going.change();
-        driven.begin(tasks);
-        if driven.tasks.is_empty() {
-            if drains {
+        let deadlocked = tasks.is_empty() && executor.change.steps.is_empty();
+        executor.change = run.change();
+        // Steps run only after the journal knows that they started.
+        executor.spawn(tasks);
+        if executor.tasks.is_empty() {
+            if is_draining {
                 break;
             }
-            if is_stuck {
+            if deadlocked {
                 let detail = "none of its steps can begin".to_owned();
-                driven.over = Some((RunStatus::Failed, Some(detail)));
+                executor.forced_end = Some((RunStatus::Failed, Some(detail)));
             }
             continue;
         }
         tokio::select! {
-            Some(joined) = driven.tasks.join_next() => {
-                driven.finished(joined);
-                while let Some(joined) = driven.tasks.try_join_next() {
-                    driven.finished(joined);
+            Some(joined) = executor.tasks.join_next() => {
+                executor.on_step_end(joined);
+                while let Some(joined) = executor.tasks.try_join_next() {
+                    executor.on_step_end(joined);
                 }
             }
-            () = called_off(&mut cancel) => {
-                driven.over = Some((RunStatus::Cancelled, None));
+            () = cancelled(&mut cancel) => {
+                executor.forced_end = Some((RunStatus::Cancelled, None));
             }
-            () = late(going.deadline) => {
-                let most = going.spec.timeout_ms.unwrap_or_default();
-                let detail = format!("the run took longer than {most} ms");
-                driven.change.events.push(applied(None, PolicyKind::Deadline, &detail));
-                driven.over = Some((RunStatus::Failed, Some(detail)));
+            () = deadline_reached(run.deadline) => {
+                let limit = run.spec.timeout_ms.unwrap_or_default();
+                let detail = format!("the run took longer than {limit} ms");
+                let event = policy_applied(None, PolicyKind::Deadline, &detail);
+                executor.change.events.push(event);
+                executor.forced_end = Some((RunStatus::Failed, Some(detail)));
             }
-            () = shutdown.draining(), if !drains => {}
+            () = shutdown.draining(), if !is_draining => {}
             () = shutdown.terminated() => {
-                driven.tasks.shutdown().await;
+                executor.tasks.shutdown().await;
                 break;
             }
         }
     }
-    // Somebody goes on with it: this process at its next start, or another one.
-    let released = going
-        .runs
-        .journal
-        .release(going.id, &going.runs.lease.owner);
-    if let Err(error) = released.await {
-        tracing::warn!(run_id = %going.id, %error, "a run can't be given back");
+    // Another process resumes the run, or this one after its next start.
+    let owner = &run.service.lease.owner;
+    if let Err(error) = run.service.journal.release(run.id, owner).await {
+        tracing::warn!(run_id = %run.id, %error, "the lease of a run can't be released");
     }
-    left
+    end
 }
 
-/// When the run of which `created_at` is known has to end.
+/// When a run that was created at `created_at` has to end.
 pub(crate) fn deadline(created_at: SystemTime, timeout_ms: Option<u64>) -> Option<Instant> {
     let end = created_at.checked_add(Duration::from_millis(timeout_ms?))?;
     let left = end.duration_since(SystemTime::now()).unwrap_or_default();
     Instant::now().checked_add(left)
 }
 
-async fn called_off(cancel: &mut watch::Receiver<bool>) {
+async fn cancelled(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|cancel| *cancel).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn late(deadline: Option<Instant>) {
+async fn deadline_reached(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
 }
 
-impl Driven {
-    fn new(going: Arc<Going>, run: JournaledRun) -> Self {
-        let mut change = going.change();
-        let run_id = going.id;
-        change.events.push(match run.status {
+impl Executor {
+    fn new(run: Arc<RunHandle>, journaled: JournaledRun) -> Self {
+        let mut change = run.change();
+        let run_id = run.id;
+        change.events.push(match journaled.status {
             RunStatus::Queued => WorkflowEvent::Started {
                 run_id,
-                workflow: going.spec.name.to_owned(),
+                workflow: run.spec.name.to_owned(),
             },
             _ => WorkflowEvent::Resumed { run_id },
         });
-        let meters = going.spec.steps.iter().map(|_| Meter::default());
-        let steps = going.spec.steps.iter().map(|spec| {
-            let kept = run.steps.iter().find(|kept| kept.step == spec.id);
-            // What was under way when its process ended begins again.
-            match kept.filter(|kept| kept.status.is_over()) {
-                Some(kept) => kept.clone(),
+        let meters = run.spec.steps.iter().map(|_| Meter::default());
+        let steps = run.spec.steps.iter().map(|spec| {
+            let journaled = journaled.steps.iter().find(|step| step.step == spec.id);
+            // A step that was running when its process ended starts again.
+            match journaled.filter(|step| step.status.is_over()) {
+                Some(step) => step.clone(),
                 None => StepReport::pending(spec),
             }
         });
+        let cancelled = (RunStatus::Cancelled, None);
         Self {
             steps: steps.collect(),
             meters: meters.collect(),
-            going,
+            run,
             tasks: JoinSet::new(),
             change,
-            over: run.cancel_requested.then_some((RunStatus::Cancelled, None)),
+            forced_end: journaled.cancel_requested.then_some(cancelled),
         }
     }
 
-    /// Goes on as far as it goes without waiting, and gives the tasks that begin once that is written down.
-    fn advance(&mut self, drains: bool) -> Vec<(usize, Task)> {
-        let going = Arc::clone(&self.going);
-        let input = &going.input;
-        let next = match self.over.take() {
-            Some((status, error)) => Next::End(status, error),
+    /// Schedules as far as possible without waiting. Returns the tasks to spawn once the change is written.
+    fn advance(&mut self, is_draining: bool) -> Vec<(usize, StepTask)> {
+        let run = Arc::clone(&self.run);
+        let input = &run.input;
+        let decision = match self.forced_end.take() {
+            Some((status, error)) => Decision::Finish(status, error),
             None => {
                 let steps = &self.steps;
-                next(going.spec, Known { input, steps })
+                next(run.spec, Scope { input, steps })
             }
         };
-        match next {
-            Next::Go { .. } if drains => Vec::new(),
-            Next::Go { begin, skip } => {
+        match decision {
+            Decision::Continue { .. } if is_draining => Vec::new(),
+            Decision::Continue { start, skip } => {
                 for (index, reason) in skip {
-                    self.skip(index, reason);
+                    self.skip_step(index, reason);
                 }
                 let steps = &self.steps;
-                let known = Known { input, steps };
-                let task = |index: usize| (index, Task::new(&going.spec.steps[index], known));
-                let tasks = begin.into_iter().map(task).collect::<Vec<_>>();
+                let scope = Scope { input, steps };
+                let task = |index: usize| (index, StepTask::new(&run.spec.steps[index], scope));
+                let tasks = start.into_iter().map(task).collect::<Vec<_>>();
                 for (index, task) in &tasks {
                     let report = &mut self.steps[*index];
                     report.status = StepStatus::Running;
                     report.attempts = 1;
-                    report.began_at = Some(moment());
+                    report.began_at = Some(DateTime::from(now()));
                     self.change.steps.push(report.clone());
                     self.change.events.push(WorkflowEvent::StepStarted {
                         step: report.step.clone(),
@@ -202,25 +203,25 @@ impl Driven {
                 }
                 tasks
             }
-            Next::End(status, error) => {
-                self.end(status, error);
+            Decision::Finish(status, error) => {
+                self.finish_run(status, error);
                 Vec::new()
             }
         }
     }
 
-    fn begin(&mut self, tasks: Vec<(usize, Task)>) {
+    fn spawn(&mut self, tasks: Vec<(usize, StepTask)>) {
         for (index, task) in tasks {
-            let going = Arc::clone(&self.going);
+            let run = Arc::clone(&self.run);
             let (report, meter) = (self.steps[index].clone(), self.meters[index].clone());
             self.tasks.spawn(async move {
                 let mut panicked = report.clone();
-                let performed = AssertUnwindSafe(perform(&going, task, report, &meter));
-                let report = performed.catch_unwind().await.unwrap_or_else(|_| {
+                let step = AssertUnwindSafe(run_step(&run, task, report, &meter));
+                let report = step.catch_unwind().await.unwrap_or_else(|_| {
                     let error = AgentError::internal("the handler panicked").to_problem();
                     panicked.status = StepStatus::Failed;
                     panicked.error = Some(Problem::into(error));
-                    panicked.ended_at = Some(moment());
+                    panicked.ended_at = Some(DateTime::from(now()));
                     panicked
                 });
                 (index, report)
@@ -228,36 +229,36 @@ impl Driven {
         }
     }
 
-    fn finished(&mut self, joined: Result<(usize, StepReport), tokio::task::JoinError>) {
+    fn on_step_end(&mut self, joined: Result<(usize, StepReport), tokio::task::JoinError>) {
         match joined {
             Ok((index, report)) => {
-                let is_failed = report.status == StepStatus::Failed;
+                let has_failed = report.status == StepStatus::Failed;
                 self.steps[index] = report;
-                self.over(index);
-                if is_failed {
-                    let spec = self.going.spec;
-                    let is_spared = is_spared(spec, index, &self.steps);
-                    let decided = failed(&spec.steps[index], is_spared);
-                    self.change.events.push(decided);
+                self.finish_step(index);
+                if has_failed {
+                    let spec = self.run.spec;
+                    let is_tolerated = is_tolerated(spec, index, &self.steps);
+                    let event = failure_policy(&spec.steps[index], is_tolerated);
+                    self.change.events.push(event);
                 }
             }
-            Err(error) => tracing::error!(%error, "a step was lost"),
+            Err(error) => tracing::error!(%error, "the task of a step was aborted"),
         }
     }
 
-    fn skip(&mut self, index: usize, reason: SkipReason) {
+    fn skip_step(&mut self, index: usize, reason: SkipReason) {
         let report = &mut self.steps[index];
         report.status = StepStatus::Skipped;
         report.skipped = Some(reason);
-        report.ended_at = Some(moment());
-        self.over(index);
+        report.ended_at = Some(DateTime::from(now()));
+        self.finish_step(index);
     }
 
-    /// Has it written down and told that a step is over.
-    fn over(&mut self, index: usize) {
+    /// Adds the final report of a step to the change.
+    fn finish_step(&mut self, index: usize) {
         self.steps[index].usage = self.meters[index].usage();
         let report = self.steps[index].clone();
-        // A step that begins and ends between two changes stands in the second one only once.
+        // A change has at most one report of a step, also if the step started since the last one.
         self.change.steps.retain(|step| step.step != report.step);
         self.change.steps.push(report.clone());
         self.change
@@ -265,35 +266,36 @@ impl Driven {
             .push(WorkflowEvent::StepFinished { report });
     }
 
-    fn end(&mut self, status: RunStatus, error: Option<String>) {
-        // Nothing of a run may go on once it says that it is over.
+    fn finish_run(&mut self, status: RunStatus, error: Option<String>) {
+        // No step may have an effect after the run has finished.
         self.tasks.abort_all();
         for index in 0..self.steps.len() {
             match self.steps[index].status {
                 StepStatus::Running => {
-                    if let Some(tried) = self.going.tried().remove(&*self.steps[index].step) {
-                        self.steps[index] = tried;
+                    let progress = self.run.step_progress().remove(&*self.steps[index].step);
+                    if let Some(progress) = progress {
+                        self.steps[index] = progress;
                     }
                     self.steps[index].status = StepStatus::Cancelled;
-                    self.steps[index].ended_at = Some(moment());
-                    self.over(index);
+                    self.steps[index].ended_at = Some(DateTime::from(now()));
+                    self.finish_step(index);
                 }
-                StepStatus::Pending => self.skip(index, SkipReason::RunEnded),
+                StepStatus::Pending => self.skip_step(index, SkipReason::RunEnded),
                 _ => {}
             }
         }
         let ended_at = now();
         self.change.status = status;
         self.change.error.clone_from(&error);
-        self.change.ended = Some((ended_at, ended_at + self.going.runs.keep));
+        self.change.ended = Some((ended_at, ended_at + self.run.service.retention));
         self.change.events.push(WorkflowEvent::Finished {
-            run_id: self.going.id,
+            run_id: self.run.id,
             status,
             error,
         });
     }
 
-    /// Writes down what has happened, and says whether the run is still this process's to go on with.
+    /// Writes the change. Returns whether this process may go on: it still has the lease, and does not terminate.
     async fn write(&mut self) -> bool {
         if self.change.ended.is_some() {
             self.tasks.shutdown().await;
@@ -301,25 +303,27 @@ impl Driven {
         if self.change.events.is_empty() {
             return true;
         }
-        let going = &self.going;
-        let is_held = tokio::select! {
-            is_held = going.write_at_last(&mut self.change) => is_held,
-            () = going.runs.resources.shutdown.terminated() => false,
+        let run = &self.run;
+        let has_lease = tokio::select! {
+            has_lease = run.write_with_retry(&mut self.change) => has_lease,
+            () = run.service.resources.shutdown.terminated() => false,
         };
-        if !is_held {
-            tracing::warn!(run_id = %going.id, "a run is left to another process, or the next start");
+        if !has_lease {
+            tracing::warn!(run_id = %run.id, "a run is left to another process, or to the next start");
             return false;
         }
-        let metrics = &going.runs.resources.metrics;
-        let (workflow, run_id) = (going.spec.name, going.id);
-        for step in self
-            .change
-            .steps
-            .iter()
-            .filter(|step| step.status.is_over())
-        {
-            metrics.step_ended(workflow, &step.step, step.status.as_str());
-            let (step, status) = (&step.step, step.status.as_str());
+        self.record();
+        true
+    }
+
+    /// Counts and logs what the change ended.
+    fn record(&self) {
+        let metrics = &self.run.service.resources.metrics;
+        let (workflow, run_id) = (self.run.spec.name, self.run.id);
+        let ended = self.change.steps.iter();
+        for report in ended.filter(|step| step.status.is_over()) {
+            let (step, status) = (&report.step, report.status.as_str());
+            metrics.step_ended(workflow, step, status);
             tracing::info!(%run_id, workflow, step, status, "step ended");
         }
         if self.change.ended.is_some() {
@@ -327,15 +331,14 @@ impl Driven {
             metrics.workflow_ended(workflow, status);
             tracing::info!(%run_id, workflow, status, "workflow run ended");
         }
-        true
     }
 }
 
-/// What is decided about a step that has failed for good; `is_spared` if those that need it can do without.
-fn failed(step: &StepSpec, is_spared: bool) -> WorkflowEvent {
+/// The event that says which policy applies to a failed step. `is_tolerated`: the steps that need it can do without it.
+fn failure_policy(step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
     let (policy, detail) = match step.on_failure {
         OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
-        OnFailure::Join | OnFailure::Fallback(_) if is_spared => {
+        OnFailure::Join | OnFailure::Fallback(_) if is_tolerated => {
             let detail = "what needs it needs not all, and can still begin without it";
             (PolicyKind::Skip, detail)
         }
@@ -343,19 +346,14 @@ fn failed(step: &StepSpec, is_spared: bool) -> WorkflowEvent {
         OnFailure::Fallback(_) => (PolicyKind::Stop, "it failed, and so did its fallback"),
         OnFailure::Escalate => (PolicyKind::Escalate, "the run ends, and waits for a person"),
     };
-    applied(Some(step.id), policy, detail)
+    policy_applied(Some(step.id), policy, detail)
 }
 
-fn applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> WorkflowEvent {
+fn policy_applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> WorkflowEvent {
     WorkflowEvent::PolicyApplied {
         step: step.map(str::to_owned),
         policy,
         model: None,
         detail: detail.to_owned(),
     }
-}
-
-/// This moment, to the millisecond.
-fn moment() -> DateTime {
-    DateTime::from(now())
 }

@@ -1,4 +1,6 @@
-//! What a step is told of the run so far: conditions, and requests with holes. Both are total: there is always a value.
+//! Evaluates the expressions of conditions and fills the templates of requests.
+//!
+//! Invariant: both are total. A path that leads nowhere is null, and there are no errors.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -8,40 +10,40 @@ use serde_json::{Map, Value};
 use crate::spec::workflow_spec::{Comparison, Expression, Template};
 use crate::workflow::run_report::StepReport;
 
-/// The numbers up to here are whole, and have no other numbers beside them: 2 to the power of 53.
+/// Up to 2 to the power of 53, every whole number is an `f64` of its own.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What is known when a step is about to begin.
+/// What an expression can refer to.
 #[derive(Clone, Copy)]
-pub(crate) struct Known<'a> {
-    /// What the run was given.
+pub(crate) struct Scope<'a> {
+    /// The run's input.
     pub(crate) input: &'a Value,
-    /// Its steps.
+    /// The reports of the run's steps.
     pub(crate) steps: &'a [StepReport],
 }
 
-/// What `expression` comes to.
-pub(crate) fn value<'a>(expression: &Expression, known: Known<'a>) -> Cow<'a, Value> {
+/// The value of `expression`.
+pub(crate) fn evaluate<'a>(expression: &Expression, scope: Scope<'a>) -> Cow<'a, Value> {
     let owned = match expression {
         Expression::Null => Value::Null,
         Expression::Boolean(boolean) => Value::from(*boolean),
-        Expression::Number(number) => written(*number),
+        Expression::Number(number) => to_json_number(*number),
         Expression::Text(text) => Value::from(*text),
-        Expression::Path(path) => return at(path, known),
-        Expression::Not(inner) => Value::from(!holds(inner, known)),
-        Expression::All(parts) => Value::from(parts.iter().all(|part| holds(part, known))),
-        Expression::Any(parts) => Value::from(parts.iter().any(|part| holds(part, known))),
+        Expression::Path(path) => return resolve(path, scope),
+        Expression::Not(inner) => Value::from(!is_truthy(inner, scope)),
+        Expression::All(parts) => Value::from(parts.iter().all(|part| is_truthy(part, scope))),
+        Expression::Any(parts) => Value::from(parts.iter().any(|part| is_truthy(part, scope))),
         Expression::Compare(comparison, left, right) => {
-            let (left, right) = (value(left, known), value(right, known));
+            let (left, right) = (evaluate(left, scope), evaluate(right, scope));
             Value::from(compare(*comparison, &left, &right))
         }
     };
     Cow::Owned(owned)
 }
 
-/// Whether `expression` comes to something: neither false nor null nor empty.
-pub(crate) fn holds(expression: &Expression, known: Known<'_>) -> bool {
-    match &*value(expression, known) {
+/// Whether the value of `expression` is neither false nor null nor empty. Every number is truthy.
+pub(crate) fn is_truthy(expression: &Expression, scope: Scope<'_>) -> bool {
+    match &*evaluate(expression, scope) {
         Value::Null => false,
         Value::Bool(boolean) => *boolean,
         Value::Number(_) => true,
@@ -51,39 +53,39 @@ pub(crate) fn holds(expression: &Expression, known: Known<'_>) -> bool {
     }
 }
 
-/// `template` with its holes filled.
-pub(crate) fn filled(template: &Template, known: Known<'_>) -> Value {
+/// The request that `template` describes.
+pub(crate) fn fill(template: &Template, scope: Scope<'_>) -> Value {
     match template {
         Template::Json(text) => serde_json::from_str(text).unwrap_or_default(),
-        Template::Value(expression) => value(expression, known).into_owned(),
+        Template::Value(expression) => evaluate(expression, scope).into_owned(),
         Template::Text(pieces) => {
-            let pieces = pieces.iter().map(|piece| spoken(&filled(piece, known)));
+            let pieces = pieces.iter().map(|piece| to_text(&fill(piece, scope)));
             Value::String(pieces.collect())
         }
         Template::Object(fields) => {
             let fields = fields
                 .iter()
-                .map(|(key, field)| ((*key).to_owned(), filled(field, known)));
+                .map(|(key, field)| ((*key).to_owned(), fill(field, scope)));
             Value::Object(fields.collect::<Map<_, _>>())
         }
-        Template::List(items) => items.iter().map(|item| filled(item, known)).collect(),
+        Template::List(items) => items.iter().map(|item| fill(item, scope)).collect(),
     }
 }
 
-/// A value as a text: itself if it is one, its JSON if not.
-pub(crate) fn spoken(value: &Value) -> String {
+/// A string as it is, every other value as JSON.
+pub(crate) fn to_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         value => value.to_string(),
     }
 }
 
-fn at<'a>(path: &[&str], known: Known<'a>) -> Cow<'a, Value> {
-    let step = |id: &str| known.steps.iter().find(|step| step.step == id);
+fn resolve<'a>(path: &[&str], scope: Scope<'a>) -> Cow<'a, Value> {
+    let step = |id: &str| scope.steps.iter().find(|step| step.step == id);
     let found = match path {
-        ["input", members @ ..] => inside(known.input, members),
+        ["input", members @ ..] => descend(scope.input, members),
         ["steps", id, "output", members @ ..] => {
-            step(id).and_then(|step| inside(&step.output, members))
+            step(id).and_then(|step| descend(&step.output, members))
         }
         ["steps", id, "status"] => {
             return match step(id) {
@@ -96,7 +98,7 @@ fn at<'a>(path: &[&str], known: Known<'a>) -> Cow<'a, Value> {
     found.map_or(Cow::Owned(Value::Null), Cow::Borrowed)
 }
 
-fn inside<'a>(value: &'a Value, members: &[&str]) -> Option<&'a Value> {
+fn descend<'a>(value: &'a Value, members: &[&str]) -> Option<&'a Value> {
     members.iter().try_fold(value, |value, member| match value {
         Value::Object(fields) => fields.get(*member),
         Value::Array(items) => member
@@ -107,8 +109,8 @@ fn inside<'a>(value: &'a Value, members: &[&str]) -> Option<&'a Value> {
     })
 }
 
-/// Whole numbers have no fraction, so that they fit where an integer is asked for.
-fn written(number: f64) -> Value {
+/// A whole number becomes an integer, so that it is valid where a schema wants one.
+fn to_json_number(number: f64) -> Value {
     match number.fract() == 0.0 && number.abs() <= LARGEST_EXACT {
         true => Value::from(number as i64),
         false => Value::from(number),
@@ -118,22 +120,22 @@ fn written(number: f64) -> Value {
 fn compare(comparison: Comparison, left: &Value, right: &Value) -> bool {
     let order = || order(left, right);
     match comparison {
-        Comparison::Equal => same(left, right),
-        Comparison::NotEqual => !same(left, right),
+        Comparison::Equal => is_equal(left, right),
+        Comparison::NotEqual => !is_equal(left, right),
         Comparison::Less => order() == Some(Ordering::Less),
-        Comparison::AtMost => order() == Some(Ordering::Less) || same(left, right),
+        Comparison::AtMost => order() == Some(Ordering::Less) || is_equal(left, right),
         Comparison::More => order() == Some(Ordering::Greater),
-        Comparison::AtLeast => order() == Some(Ordering::Greater) || same(left, right),
+        Comparison::AtLeast => order() == Some(Ordering::Greater) || is_equal(left, right),
         Comparison::In => match (left, right) {
-            (left, Value::Array(items)) => items.iter().any(|item| same(left, item)),
+            (left, Value::Array(items)) => items.iter().any(|item| is_equal(left, item)),
             (Value::String(part), Value::String(text)) => text.contains(part.as_str()),
             _ => false,
         },
     }
 }
 
-/// To serde_json 1 and 1.0 are two numbers; to JSON they are one.
-fn same(left: &Value, right: &Value) -> bool {
+/// Equality as in JSON, where 1 and 1.0 are the same number. To serde_json they differ.
+fn is_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(_), Value::Number(_)) => {
             left == right || order(left, right) == Some(Ordering::Equal)
@@ -143,11 +145,11 @@ fn same(left: &Value, right: &Value) -> bool {
                 && left
                     .iter()
                     .zip(right)
-                    .all(|(left, right)| same(left, right))
+                    .all(|(left, right)| is_equal(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
             let member = |(key, value): (&String, &Value)| {
-                right.get(key).is_some_and(|other| same(value, other))
+                right.get(key).is_some_and(|other| is_equal(value, other))
             };
             left.len() == right.len() && left.iter().all(member)
         }
@@ -155,7 +157,7 @@ fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
-/// Numbers and texts have an order, each among themselves.
+/// Numbers are ordered among numbers, strings among strings; everything else is unordered.
 fn order(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => match (left.as_i64(), right.as_i64()) {
@@ -171,7 +173,7 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
 mod tests {
     use serde_json::json;
 
-    use super::{Known, filled, holds, value};
+    use super::{Scope, evaluate, fill, is_truthy};
     use crate::spec::workflow_spec::tests::STEP;
     use crate::spec::workflow_spec::{Comparison, Expression, StepSpec, Template};
     use crate::workflow::run_report::StepReport;
@@ -187,14 +189,15 @@ mod tests {
         let mut step = StepReport::pending(&PLAN);
         step.output = json!({"scores": [3, 7]});
         let steps = [step];
-        let known = Known {
+        let scope = Scope {
             input: &input,
             steps: &steps,
         };
-        let compared =
-            |comparison, left, right| holds(&Expression::Compare(comparison, left, right), known);
-        assert_eq!(*value(&SCORE, known), 7);
-        assert_eq!(*value(&STATUS, known), "pending");
+        let compared = |comparison, left, right| {
+            is_truthy(&Expression::Compare(comparison, left, right), scope)
+        };
+        assert_eq!(*evaluate(&SCORE, scope), 7);
+        assert_eq!(*evaluate(&STATUS, scope), "pending");
         for path in [
             &["steps", "plan", "output", "scores", "9"] as &[&str],
             &["steps", "plan", "output", "scores", "1", "x"],
@@ -204,7 +207,7 @@ mod tests {
             &[],
         ] {
             let path = Expression::Path(Box::leak(path.to_vec().into_boxed_slice()));
-            assert_eq!(*value(&path, known), json!(null));
+            assert_eq!(*evaluate(&path, scope), json!(null));
         }
         assert!(compared(
             Comparison::Equal,
@@ -242,16 +245,16 @@ mod tests {
             Box::leak(Box::new(text))
         ));
         assert!(!compared(Comparison::In, &Expression::Text("7"), &SCORE));
-        assert!(holds(&Expression::Not(&NOWHERE), known));
-        assert!(!holds(&Expression::All(&[STATUS, NOWHERE]), known));
-        assert!(holds(&Expression::Any(&[NOWHERE, STATUS]), known));
+        assert!(is_truthy(&Expression::Not(&NOWHERE), scope));
+        assert!(!is_truthy(&Expression::All(&[STATUS, NOWHERE]), scope));
+        assert!(is_truthy(&Expression::Any(&[NOWHERE, STATUS]), scope));
     }
 
     #[test]
     fn a_template_keeps_what_stands_in_it_and_fills_its_holes() {
         let input = json!({"title": "A \"b\""});
         let steps = [StepReport::pending(&PLAN)];
-        let known = Known {
+        let scope = Scope {
             input: &input,
             steps: &steps,
         };
@@ -273,13 +276,13 @@ mod tests {
                 ]),
             ),
         ]);
-        assert_eq!(filled(&title, known), "A \"b\"");
+        assert_eq!(fill(&title, scope), "A \"b\"");
         let expected = json!({
             "count": 3,
             "fixed": {"a": [1.5]},
             "list": [null, "pending"],
             "text": "On A \"b\": {\"title\":\"A \\\"b\\\"\"}",
         });
-        assert_eq!(filled(&template, known), expected);
+        assert_eq!(fill(&template, scope), expected);
     }
 }

@@ -1,8 +1,9 @@
-//! Holds the runs that are under way in this process, and takes those that nobody holds.
+//! Leases of runs in this process: claims runs, renews their leases, and spawns an executor for each.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -10,106 +11,110 @@ use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
 use crate::schema::formats::Uuid;
 use crate::spec::workflow_spec::WorkflowSpec;
-use crate::workflow::executor::{Left, deadline, drive};
+use crate::workflow::executor::{ExecutionEnd, deadline, execute};
 use crate::workflow::journal::{ClaimOutcome, JournaledRun};
-use crate::workflow::queue::{Delivery, Settlement};
-use crate::workflow::run_handle::Going;
-use crate::workflow::workflow_service::{Active, Runs};
+use crate::workflow::queue::{Ack, Delivery};
+use crate::workflow::run_handle::RunHandle;
+use crate::workflow::workflow_service::{ActiveRun, WorkflowService};
 
-/// Holds the runs under way for longer.
-pub(crate) async fn renew(runs: &Runs) -> Result<(), StoreError> {
-    let ids = runs.active().keys().copied().collect::<Vec<_>>();
+/// Renews the leases of all active runs.
+pub(crate) async fn heartbeat_all(service: &WorkflowService) -> Result<(), StoreError> {
+    let ids = service.active().keys().copied().collect::<Vec<_>>();
     for id in ids {
-        renew_one(runs, id).await?;
+        heartbeat(service, id).await?;
     }
     Ok(())
 }
 
-/// Holds a run for longer if it is under way here, and has it be cancelled if it is to be.
-pub(crate) async fn renew_one(runs: &Runs, id: Uuid) -> Result<(), StoreError> {
-    // Where it is not held any more, its driver finds out with its next change.
-    let Some(is_cancelled) = runs.journal.renew(id, &runs.lease).await? else {
+/// Renews the lease of a run, and cancels the run if that was requested.
+pub(crate) async fn heartbeat(service: &WorkflowService, id: Uuid) -> Result<(), StoreError> {
+    let Some(cancel_requested) = service.journal.renew(id, &service.lease).await? else {
+        // The lease is lost. The executor finds out when it writes its next change.
         return Ok(());
     };
-    let delivery = runs.active().get(&id).and_then(|active| {
-        if is_cancelled {
+    let delivery = service.active().get(&id).and_then(|active| {
+        if cancel_requested {
             active.cancel.send_replace(true);
         }
         active.delivery.clone()
     });
-    // The queue hands a run out again after the hold on it would have ended, and not before.
+    // The queue's timeout is the lease's TTL, so that it redelivers a run no earlier than others can claim it.
     if let Some(delivery) = delivery {
-        settle(&*delivery, Settlement::UnderWay).await;
+        ack(&*delivery, Ack::InProgress).await;
     }
     Ok(())
 }
 
-/// Takes runs that nobody holds, as many as may be under way: of each workflow in turn, the oldest first.
-pub(crate) async fn claim(runs: &Arc<Runs>) -> Result<(), StoreError> {
-    // What comes from now on has this be asked again.
-    runs.queued.store(false, Ordering::Release);
-    let mut specs = runs.specs.values().collect::<VecDeque<_>>();
-    let turn = runs.turn.fetch_add(1, Ordering::Relaxed) % specs.len().max(1);
-    specs.rotate_left(turn);
+/// Claims runs that nobody owns while there are free slots: one of each workflow in turn, the oldest first.
+pub(crate) async fn claim_abandoned(service: &Arc<WorkflowService>) -> Result<(), StoreError> {
+    // Cleared first: a run that is created meanwhile sets it again.
+    service.has_waiting.store(false, Ordering::Release);
+    let mut specs = service.specs.values().collect::<VecDeque<_>>();
+    let next = service.next_workflow.fetch_add(1, Ordering::Relaxed);
+    let first = next % specs.len().max(1);
+    specs.rotate_left(first);
     while let Some(spec) = specs.pop_front() {
-        let Ok(slot) = Arc::clone(&runs.slots).try_acquire_owned() else {
-            // A queue that can be reached hands out what waits.
-            let waits = !runs.has_queue();
-            runs.queued.store(waits, Ordering::Release);
+        let Ok(slot) = Arc::clone(&service.slots).try_acquire_owned() else {
+            // A reachable queue delivers what waits.
+            let has_waiting = !service.has_queue();
+            service.has_waiting.store(has_waiting, Ordering::Release);
             return Ok(());
         };
-        let claimed = runs
+        let claimed = service
             .journal
-            .claim_unowned(spec.name, &runs.lease, 1)
+            .claim_unowned(spec.name, &service.lease, 1)
             .await?;
         if let Some(run) = claimed.into_iter().next() {
-            go_on(runs, run, spec, Some(slot), None);
+            spawn_executor(service, run, spec, Some(slot), None);
             specs.push_back(spec);
         }
     }
     Ok(())
 }
 
-/// Has a run be cancelled; says whether it was not over. One that nobody is at work on ends without waiting for its turn.
-pub(crate) async fn call_off(runs: &Arc<Runs>, id: Uuid) -> Result<bool, StoreError> {
-    let was_open = runs.cancel(id).await?;
-    if was_open && let ClaimOutcome::Claimed(run) = runs.journal.claim(id, &runs.lease).await? {
-        match runs.spec(&run.workflow) {
-            Some(spec) => go_on(runs, *run, spec, None, None),
-            None => runs.journal.release(id, &runs.lease.owner).await?,
+/// Requests the cancellation of a run; returns whether the run was unfinished. A run that nobody executes is cancelled
+/// at once, without waiting for a slot.
+pub(crate) async fn cancel(service: &Arc<WorkflowService>, id: Uuid) -> Result<bool, StoreError> {
+    let was_unfinished = service.request_cancel(id).await?;
+    if was_unfinished
+        && let ClaimOutcome::Claimed(run) = service.journal.claim(id, &service.lease).await?
+    {
+        match service.spec(&run.workflow) {
+            Some(spec) => spawn_executor(service, *run, spec, None, None),
+            None => service.journal.release(id, &service.lease.owner).await?,
         }
     }
-    Ok(was_open)
+    Ok(was_unfinished)
 }
 
-/// Has `run`, which this process holds, be driven in a task of its own. `delivery` is how it came here from the queue,
-/// if it did. A run that has only to be ended needs no `slot`.
-pub(crate) fn go_on(
-    runs: &Arc<Runs>,
+/// Spawns a task that executes `run`, whose lease this process has. `delivery` is the queue's message about it, if it
+/// came from there. A run that only has to be ended needs no `slot`.
+pub(crate) fn spawn_executor(
+    service: &Arc<WorkflowService>,
     run: JournaledRun,
     spec: &'static WorkflowSpec,
     slot: Option<OwnedSemaphorePermit>,
     delivery: Option<Arc<dyn Delivery>>,
 ) {
     let (cancel, cancelled) = watch::channel(false);
-    let (tell, told) = watch::channel(());
+    let (changed_tx, changed) = watch::channel(());
     let id = run.id;
     {
-        let mut active = runs.active();
-        // A driver that was too slow to hold its run still has it.
+        let mut active = service.active();
+        // The lease expired and was claimed again by the same process: its executor still runs.
         if let Some(active) = active.get_mut(&id) {
             active.delivery = delivery.or(active.delivery.take());
             return;
         }
-        let begun = Active {
+        let active_run = ActiveRun {
             cancel,
-            told,
+            changed,
             delivery,
         };
-        active.insert(id, begun);
+        active.insert(id, active_run);
     }
-    let going = Going {
-        runs: Arc::clone(runs),
+    let handle = RunHandle {
+        service: Arc::clone(service),
         id,
         spec,
         caller: Caller {
@@ -118,32 +123,32 @@ pub(crate) fn go_on(
         },
         input: run.input.clone(),
         deadline: deadline(run.created_at, spec.timeout_ms),
-        told: tell,
-        untold: Mutex::default(),
-        tried: Mutex::default(),
+        changed_tx,
+        unflushed_events: Mutex::default(),
+        step_progress: Mutex::default(),
     };
-    let runs = Arc::clone(runs);
+    let service = Arc::clone(service);
     tokio::spawn(async move {
-        let left = drive(Arc::new(going), run, cancelled).await;
-        let active = runs.active().remove(&id);
+        let end = execute(Arc::new(handle), run, cancelled).await;
+        let active = service.active().remove(&id);
         if let Some(delivery) = active.and_then(|active| active.delivery) {
-            match left {
-                Left::Over => settle(&*delivery, Settlement::Over).await,
-                Left::GivenBack => settle(&*delivery, Settlement::Again(Default::default())).await,
-                // Whoever goes on with it was given it, or is when the queue has heard nothing of it for long enough.
-                Left::Lost => {}
+            match end {
+                ExecutionEnd::Finished => ack(&*delivery, Ack::Done).await,
+                ExecutionEnd::Released => ack(&*delivery, Ack::RetryAfter(Duration::ZERO)).await,
+                // The new owner has a delivery of its own, or the queue redelivers the run after its timeout.
+                ExecutionEnd::LeaseLost => {}
             }
         }
         drop(slot);
-        if runs.queued.load(Ordering::Acquire) {
-            runs.freed.notify_one();
+        if service.has_waiting.load(Ordering::Acquire) {
+            service.slot_freed.notify_one();
         }
     });
 }
 
-/// Says to the queue what becomes of a run. What it does not hear it finds out by asking again.
-pub(crate) async fn settle(delivery: &dyn Delivery, settlement: Settlement) {
-    if let Err(detail) = delivery.settle(settlement).await {
-        tracing::debug!(detail, "the queue was not told of a run");
+/// Acknowledges a delivery. If that fails, the queue redelivers the run, and the journal says who owns it.
+pub(crate) async fn ack(delivery: &dyn Delivery, ack: Ack) {
+    if let Err(error) = delivery.ack(ack).await {
+        tracing::debug!(%error, "a delivery of the queue can't be acknowledged");
     }
 }

@@ -1,64 +1,88 @@
-//! Hands workflow runs out to several processes.
+//! Distributes workflow runs over several processes.
 //!
-//! Invariant: a queue knows ids and nothing else. It may deliver a run twice, late, or not at all while it can't be reached: the
-//! journal decides who executes it.
+//! Invariant: a queue carries run ids and nothing else. It may deliver a run twice, late, or not at all while it can't
+//! be reached: the journal decides who executes it.
 
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
 pub(crate) mod queue_consumer;
 pub(crate) mod queue_url;
 
-use std::pin::Pin;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 
+use crate::future::BoxFuture;
 use crate::schema::formats::Uuid;
 
-/// What a queue's method returns; an error says why the queue can't be used.
-pub(crate) type Queued<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
+/// What a method of a queue returns.
+pub(crate) type QueueResult<'a, T> = BoxFuture<'a, Result<T, QueueError>>;
 
-/// Hands runs out.
+/// A work queue of run ids, and a channel for changes of runs.
 pub(crate) trait Queue: Send + Sync + 'static {
-    /// Has the run be given to one process after the other until one says that it is over.
-    fn hand_out(&self, run: Uuid) -> Queued<'_, ()>;
+    /// Adds a run. It is delivered to one process after the other until one acknowledges it with [`Ack::Done`].
+    fn enqueue(&self, run: Uuid) -> QueueResult<'_, ()>;
 
-    /// The next run for this process, if one comes within `patience`.
-    fn pull(&self, patience: Duration) -> Queued<'_, Option<Arc<dyn Delivery>>>;
+    /// The next run for this process; `None` if there is none within `timeout`.
+    fn pull(&self, timeout: Duration) -> QueueResult<'_, Option<Arc<dyn Delivery>>>;
 
-    /// Says to the other processes, if there are any, that something is new about a run.
-    fn tell(&self, run: Uuid) -> Queued<'_, ()>;
+    /// Tells all other processes that a run changed.
+    fn publish_change(&self, run: Uuid) -> QueueResult<'_, ()>;
 
-    /// The runs about which other processes say so from now on.
-    fn told(&self) -> Queued<'_, BoxStream<'static, Uuid>>;
+    /// The runs that other processes change from now on.
+    fn subscribe_changes(&self) -> QueueResult<'_, BoxStream<'static, Uuid>>;
 
-    /// Waits until everything that was said so far is on its way.
-    fn flush(&self) -> Queued<'_, ()>;
+    /// Waits until everything has been sent.
+    fn flush(&self) -> QueueResult<'_, ()>;
 
-    /// Whether it can be used, as far as is known.
+    /// Whether the queue was reachable when last used.
     fn is_reachable(&self) -> bool;
 }
 
-/// A run that was handed out to this process. Unless it says something about it in time, another one is given it.
+/// A run that was delivered to this process. It is redelivered unless it is acknowledged within the lease's TTL.
 pub(crate) trait Delivery: Send + Sync + 'static {
-    /// Which one; `None` if what came is not the id of a run.
+    /// The run; `None` if the message is not the id of a run.
     fn run(&self) -> Option<Uuid>;
 
-    /// Whether it was handed out before.
-    fn is_again(&self) -> bool;
+    /// Whether the message was delivered before.
+    fn is_redelivery(&self) -> bool;
 
-    /// Says what becomes of it.
-    fn settle(&self, settlement: Settlement) -> Queued<'_, ()>;
+    /// Acknowledges the message.
+    fn ack(&self, ack: Ack) -> QueueResult<'_, ()>;
 }
 
-/// What becomes of a run that was handed out.
+/// How a delivery is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settlement {
-    /// It is under way here.
-    UnderWay,
-    /// Nobody needs to be given it any more.
-    Over,
-    /// Somebody is to be given it after this time.
-    Again(Duration),
+pub(crate) enum Ack {
+    /// This process executes the run; the time until redelivery starts anew.
+    InProgress,
+    /// The run is never redelivered.
+    Done,
+    /// The run is redelivered after this time.
+    RetryAfter(Duration),
 }
+
+/// Why a queue can't be used now.
+#[derive(Debug)]
+pub(crate) enum QueueError {
+    /// There is no connection.
+    Disconnected,
+    /// The server did not answer in time.
+    TimedOut,
+    /// What the server or its client says.
+    Failed(String),
+}
+
+impl fmt::Display for QueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("there is no connection"),
+            Self::TimedOut => f.write_str("there is no answer in time"),
+            Self::Failed(detail) => f.write_str(detail),
+        }
+    }
+}
+
+impl std::error::Error for QueueError {}

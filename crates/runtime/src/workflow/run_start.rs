@@ -1,7 +1,11 @@
-//! Begins runs, and keeps those that are under way and those that were left behind going on.
+//! Starts runs, waits for their reports, and supervises those of this process and the abandoned ones.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
@@ -10,25 +14,23 @@ use crate::schema::formats::Uuid;
 use crate::schema::new_uuid_v7;
 use crate::schema::shape::misshapen;
 use crate::spec::workflow_spec::WorkflowSpec;
+use crate::unix_time::now;
 use crate::workflow::journal::JournaledRun;
-use crate::workflow::leases::{claim, go_on, renew};
+use crate::workflow::leases::{claim_abandoned, heartbeat_all, spawn_executor};
 use crate::workflow::queue::Queue;
-use crate::workflow::queue::queue_consumer::{listen, work};
+use crate::workflow::queue::queue_consumer::{consume, relay_changes};
 use crate::workflow::run_report::{RunReport, RunStatus};
-use crate::workflow::workflow_service::{Runs, now};
-use serde_json::Value;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use crate::workflow::workflow_service::WorkflowService;
 
-/// Begins a run, or gives the one that was begun before with the same `key`, whatever that was given.
-pub(crate) async fn begin(
-    runs: &Arc<Runs>,
+/// Starts a run. If the caller already started one with `idempotency_key`, that one is returned, whatever its input.
+pub(crate) async fn start_run(
+    service: &Arc<WorkflowService>,
     spec: &'static WorkflowSpec,
     input: Value,
     caller: Caller,
-    key: Option<String>,
+    idempotency_key: Option<String>,
 ) -> Result<JournaledRun, AgentError> {
-    if !runs.specs.contains_key(spec.name) {
+    if !service.specs.contains_key(spec.name) {
         return Err(AgentError::internal(format!("no workflow `{}`", spec.name)));
     }
     let schema = serde_json::from_str(spec.input_schema).map_err(AgentError::internal)?;
@@ -39,10 +41,10 @@ pub(crate) async fn begin(
     if !violations.is_empty() {
         return Err(AgentError::Invalid(violations));
     }
-    start(runs);
-    let runs = Arc::clone(runs);
-    // What is written down goes on, whether its caller waits or not.
-    let beginning = tokio::spawn(async move {
+    spawn_supervisor(service);
+    let service = Arc::clone(service);
+    // In a task of its own: once the journal has the run, it must start even if the caller goes away.
+    let starting = tokio::spawn(async move {
         let run = JournaledRun {
             id: new_uuid_v7(),
             workflow: spec.name.to_owned(),
@@ -56,104 +58,116 @@ pub(crate) async fn begin(
             cancel_requested: false,
             steps: Vec::new(),
         };
-        let key = key.as_deref();
-        if let Some(queue) = runs.queue.clone() {
-            if let Some(earlier) = runs.journal.create(&run, None, key).await? {
+        let key = idempotency_key.as_deref();
+        if let Some(queue) = service.queue.clone() {
+            if let Some(earlier) = service.journal.create(&run, None, key).await? {
                 return Ok(earlier);
             }
-            // Whoever asked for the run need not wait until somebody is given it.
-            tokio::spawn(hand_out(runs, queue, run.id));
+            // The caller need not wait for the queue.
+            tokio::spawn(enqueue(service, queue, run.id));
             return Ok(run);
         }
-        // Nothing goes past what already waits.
-        let slot = match runs.queued.load(Ordering::Acquire) {
-            true => None,
-            false => Arc::clone(&runs.slots).try_acquire_owned().ok(),
+        // A new run must not overtake waiting ones.
+        let slot = if service.has_waiting.load(Ordering::Acquire) {
+            None
+        } else {
+            Arc::clone(&service.slots).try_acquire_owned().ok()
         };
-        let hold = slot.is_some().then_some(&runs.lease);
-        if let Some(earlier) = runs.journal.create(&run, hold, key).await? {
+        let lease = slot.is_some().then_some(&service.lease);
+        if let Some(earlier) = service.journal.create(&run, lease, key).await? {
             return Ok(earlier);
         }
         match slot {
-            Some(slot) => go_on(&runs, run.clone(), spec, Some(slot), None),
+            Some(slot) => spawn_executor(&service, run.clone(), spec, Some(slot), None),
             None => {
-                runs.queued.store(true, Ordering::Release);
-                runs.freed.notify_one();
+                service.has_waiting.store(true, Ordering::Release);
+                service.slot_freed.notify_one();
             }
         }
         Ok(run)
     });
-    beginning.await.map_err(AgentError::internal)?
+    starting.await.map_err(AgentError::internal)?
 }
 
-/// Has the queue give a run to somebody. A run that it doesn't get is looked for in the journal.
-async fn hand_out(runs: Arc<Runs>, queue: Arc<dyn Queue>, run: Uuid) {
-    if let Err(detail) = queue.hand_out(run).await {
-        tracing::warn!(run_id = %run, detail, "the queue does not get a run; it goes on without it");
-        runs.freed.notify_one();
+/// Enqueues a run. If that fails, the journal is swept for it.
+async fn enqueue(service: Arc<WorkflowService>, queue: Arc<dyn Queue>, run: Uuid) {
+    if let Err(error) = queue.enqueue(run).await {
+        tracing::warn!(run_id = %run, %error, "a run can't be enqueued; it is claimed from the journal");
+        service.slot_freed.notify_one();
     }
 }
 
-/// The report of a run when it is over.
-pub(crate) async fn ended(runs: &Runs, run: Uuid, subject: &str) -> Result<RunReport, AgentError> {
+/// Waits until a run finishes; returns its report.
+pub(crate) async fn wait_for_report(
+    service: &WorkflowService,
+    run: Uuid,
+    subject: &str,
+) -> Result<RunReport, AgentError> {
     let gone = || AgentError::internal("a run is gone from the journal");
     loop {
-        let news = runs.news(run);
-        let report = runs.report(run, subject).await?.ok_or_else(gone)?;
+        // Before the journal is read, so that no change after that is missed.
+        let changes = service.subscribe(run);
+        let report = service.report(run, subject).await?.ok_or_else(gone)?;
         if report.status.is_over() {
             return Ok(report);
         }
         tokio::select! {
-            () = news.come() => {}
-            () = runs.resources.shutdown.terminated() => {
+            () = changes.wait() => {}
+            () = service.resources.shutdown.terminated() => {
                 return Err(AgentError::unavailable("the service is shutting down"));
             }
         }
     }
 }
 
-/// Goes on with what other processes left behind, from now on.
-pub(crate) fn start(runs: &Arc<Runs>) {
-    if !runs.is_kept.swap(true, Ordering::AcqRel) {
-        tokio::spawn(keep(Arc::downgrade(runs)));
-        if let Some(queue) = &runs.queue {
-            tokio::spawn(work(Arc::downgrade(runs), Arc::clone(queue)));
-            tokio::spawn(listen(Arc::downgrade(runs), Arc::clone(queue)));
+/// Starts the tasks that renew leases, claim runs and consume the queue. Does nothing when called again.
+pub(crate) fn spawn_supervisor(service: &Arc<WorkflowService>) {
+    if !service.supervisor_spawned.swap(true, Ordering::AcqRel) {
+        tokio::spawn(supervise(Arc::downgrade(service)));
+        if let Some(queue) = &service.queue {
+            tokio::spawn(consume(Arc::downgrade(service), Arc::clone(queue)));
+            tokio::spawn(relay_changes(Arc::downgrade(service), Arc::clone(queue)));
         }
     }
 }
 
-/// Holds the runs that are under way, and takes those that nobody holds unless there is a queue, for as long as the
-/// service is there.
-async fn keep(runs: Weak<Runs>) {
-    let mut due = Instant::now();
+/// Renews all leases three times per TTL, and without a queue claims runs that nobody owns, until the service is
+/// dropped.
+async fn supervise(service: Weak<WorkflowService>) {
+    let mut next_heartbeat = Instant::now();
     loop {
-        let Some(runs) = runs.upgrade() else { return };
-        if due <= Instant::now() {
-            due = Instant::now() + runs.lease.ttl / 3;
-            if let Err(error) = renew(&runs).await {
-                tracing::warn!(%error, "the runs under way can't be held");
+        let Some(service) = service.upgrade() else {
+            return;
+        };
+        if next_heartbeat <= Instant::now() {
+            next_heartbeat = Instant::now() + service.lease.ttl / 3;
+            if let Err(error) = heartbeat_all(&service).await {
+                tracing::warn!(%error, "the leases of active runs can't be renewed");
             }
         }
-        if runs.queue.is_none()
-            && !runs.resources.shutdown.is_draining()
-            && let Err(error) = claim(&runs).await
+        if service.queue.is_none()
+            && !service.resources.shutdown.is_draining()
+            && let Err(error) = claim_abandoned(&service).await
         {
-            tracing::warn!(%error, "runs that were left behind can't be taken");
+            tracing::warn!(%error, "abandoned runs can't be claimed");
         }
-        // With a queue it is others who wait for that.
-        let freed = runs.queue.is_none().then(|| Arc::clone(&runs.freed));
-        drop(runs);
+        // With a queue, its consumer waits for this.
+        let slot_freed = service
+            .queue
+            .is_none()
+            .then(|| Arc::clone(&service.slot_freed));
+        // Not held while waiting, so that the service can be dropped.
+        drop(service);
         tokio::select! {
-            () = tokio::time::sleep_until(due) => {}
-            () = notified(freed) => {}
+            () = tokio::time::sleep_until(next_heartbeat) => {}
+            () = notified(slot_freed) => {}
         }
     }
 }
 
-async fn notified(freed: Option<Arc<Notify>>) {
-    match freed {
-        Some(freed) => freed.notified().await,
+async fn notified(notify: Option<Arc<Notify>>) {
+    match notify {
+        Some(notify) => notify.notified().await,
         None => std::future::pending().await,
     }
 }

@@ -6,46 +6,46 @@
 //! nothing a further step can do without: such a skip goes on through the graph. Where that is for want of a step that
 //! nobody said the workflow can do without, the run fails instead.
 
-use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::expression::{Known, holds};
-use crate::workflow::readiness::{Meaning, Needs, means, needs};
+use crate::spec::workflow_spec::{Join, OnFailure, StepSpec, WorkflowSpec};
+use crate::workflow::expression::{Scope, is_truthy};
 use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 
-/// What is to be done next.
+/// What to do next with a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// These steps begin, and these never will; with none of either, those under way are waited for.
-    Go {
-        /// Their places in the list of steps.
-        begin: Vec<usize>,
-        /// Theirs, and why.
+pub(crate) enum Decision {
+    /// Start and skip these steps. If there are none of either, wait for the running ones.
+    Continue {
+        /// The indices of steps to start.
+        start: Vec<usize>,
+        /// The indices of steps that never start, and why.
         skip: Vec<(usize, SkipReason)>,
     },
-    /// The run is over.
-    End(RunStatus, Option<String>),
+    /// Finish the run with this status and error.
+    Finish(RunStatus, Option<String>),
 }
 
-/// What comes next in a run of `spec` whose steps stand as in `known`, in the same order.
-pub(crate) fn next(spec: &WorkflowSpec, known: Known<'_>) -> Next {
-    if let Some(end) = stopped(spec, known.steps) {
-        return end;
+/// Decides what to do next with a run of `spec`. `scope.steps` are the reports of all its steps, in the same order.
+pub(crate) fn next(spec: &WorkflowSpec, scope: Scope<'_>) -> Decision {
+    if let Some(finish) = finish_after_failure(spec, scope.steps) {
+        return finish;
     }
-    let mut steps = known.steps.to_vec();
-    let under_way = of(known.steps, StepStatus::Running);
-    let most = spec.concurrency.map_or(usize::MAX, |most| most as usize);
-    let mut room = most.saturating_sub(under_way);
-    let (mut begin, mut skip) = (Vec::new(), Vec::new());
-    // Every step stands behind those it needs, so that one pass sees every skip.
+    let mut steps = scope.steps.to_vec();
+    let running = scope.steps.iter();
+    let running = running.filter(|step| step.status == StepStatus::Running);
+    let limit = spec.concurrency.map_or(usize::MAX, |limit| limit as usize);
+    let mut free = limit.saturating_sub(running.count());
+    let (mut start, mut skip) = (Vec::new(), Vec::new());
+    // A step comes after those it needs, so that one pass sees every skip.
     for (index, step) in spec.steps.iter().enumerate() {
         if steps[index].status != StepStatus::Pending {
             continue;
         }
-        let reason = match needs(spec, step, &steps) {
-            Needs::Open => continue,
-            Needs::Missed => Some(SkipReason::Needs),
-            Needs::Met => {
+        let reason = match readiness(spec, step, &steps) {
+            Readiness::Waiting => continue,
+            Readiness::Unreachable => Some(SkipReason::Needs),
+            Readiness::Ready => {
                 let condition = step.when.as_ref();
-                let is_met = condition.is_none_or(|condition| holds(condition, known));
+                let is_met = condition.is_none_or(|condition| is_truthy(condition, scope));
                 (!is_met).then_some(SkipReason::Condition)
             }
         };
@@ -53,80 +53,150 @@ pub(crate) fn next(spec: &WorkflowSpec, known: Known<'_>) -> Next {
             steps[index].status = StepStatus::Skipped;
             steps[index].skipped = Some(reason);
             skip.push((index, reason));
-        } else if room > 0 {
-            room -= 1;
-            begin.push(index);
+        } else if free > 0 {
+            free -= 1;
+            start.push(index);
         }
     }
     let is_over = steps.iter().all(|step| step.status.is_over());
-    match is_over && skip.is_empty() {
-        true => ended(&steps),
-        false => Next::Go { begin, skip },
+    if is_over && skip.is_empty() {
+        finish(&steps)
+    } else {
+        Decision::Continue { start, skip }
     }
 }
 
-/// The end of a run whose steps are all over, and none of which ends it by itself.
-fn ended(steps: &[StepReport]) -> Next {
+/// The end of a run whose steps have all ended.
+fn finish(steps: &[StepReport]) -> Decision {
     let failed = steps
         .iter()
         .filter(|step| step.status == StepStatus::Failed);
     let failed = failed.map(|step| format!("`{}`", step.step));
     let failed = failed.collect::<Vec<_>>().join(", ");
-    match failed.is_empty() {
-        true => Next::End(RunStatus::Completed, None),
-        false => {
-            let told = format!("it went on without what failed: {failed}");
-            Next::End(RunStatus::CompletedWithFailures, Some(told))
-        }
+    if failed.is_empty() {
+        return Decision::Finish(RunStatus::Completed, None);
     }
+    let error = format!("it went on without what failed: {failed}");
+    Decision::Finish(RunStatus::CompletedWithFailures, Some(error))
 }
 
-/// The end that a failed step brings about.
-fn stopped(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Next> {
+/// The end of a run that one of its failed steps ends.
+fn finish_after_failure(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Decision> {
     let is_failed = |index: &usize| steps[*index].status == StepStatus::Failed;
     let mut failed = (0..steps.len()).filter(is_failed);
     failed.find_map(|index| {
         let step = &spec.steps[index];
         let id = step.id;
         let failed = format!("the step `{id}` failed");
-        let (status, told) = match step.on_failure {
+        let (status, error) = match step.on_failure {
             OnFailure::Skip => return None,
             OnFailure::Stop => (RunStatus::Failed, failed),
             OnFailure::Escalate => {
-                let told = format!("{failed}, and a person has to look at it");
-                (RunStatus::Escalated, told)
+                let error = format!("{failed}, and a person has to look at it");
+                (RunStatus::Escalated, error)
             }
-            OnFailure::Join | OnFailure::Fallback(_) => match means(spec, index, steps) {
-                Meaning::Spared => return None,
-                Meaning::Missed(other) => {
-                    let told = format!("{failed}, and too few others can succeed for `{other}`");
-                    (RunStatus::Failed, told)
+            OnFailure::Join | OnFailure::Fallback(_) => match failure_impact(spec, index, steps) {
+                FailureImpact::Tolerated => return None,
+                FailureImpact::Blocks(other) => {
+                    let error = format!("{failed}, and too few others can succeed for `{other}`");
+                    (RunStatus::Failed, error)
                 }
-                Meaning::Failed if step.on_failure == OnFailure::Join => {
+                FailureImpact::FailsRun if step.on_failure == OnFailure::Join => {
                     (RunStatus::Failed, failed)
                 }
-                Meaning::Failed => (
+                FailureImpact::FailsRun => (
                     RunStatus::Failed,
                     format!("{failed}, and so did its fallback"),
                 ),
             },
         };
-        Some(Next::End(status, Some(told)))
+        Some(Decision::Finish(status, Some(error)))
     })
 }
 
-fn of(steps: &[StepReport], status: StepStatus) -> usize {
-    steps.iter().filter(|step| step.status == status).count()
+/// Whether a step can start, as far as the steps it needs decide.
+enum Readiness {
+    /// It can start now.
+    Ready,
+    /// It may still become ready.
+    Waiting,
+    /// It can never start: too few of its needs can still succeed.
+    Unreachable,
+}
+
+fn readiness(spec: &WorkflowSpec, step: &StepSpec, steps: &[StepReport]) -> Readiness {
+    let (mut succeeded, mut tolerated, mut unfinished) = (0_usize, 0, 0);
+    for need in step.needs {
+        let Some(index) = spec.steps.iter().position(|other| other.id == *need) else {
+            continue;
+        };
+        let report = &steps[index];
+        match report.status {
+            StepStatus::Succeeded => succeeded += 1,
+            StepStatus::Pending | StepStatus::Running => unfinished += 1,
+            StepStatus::Failed if spec.steps[index].on_failure == OnFailure::Skip => tolerated += 1,
+            StepStatus::Skipped if report.skipped == Some(SkipReason::Condition) => tolerated += 1,
+            StepStatus::Failed | StepStatus::Skipped | StepStatus::Cancelled => {}
+        }
+    }
+    let needed = match step.join {
+        Join::All => {
+            succeeded += tolerated;
+            step.needs.len()
+        }
+        Join::Any => step.needs.len().min(1),
+        Join::Quorum(count) => count as usize,
+    };
+    if succeeded >= needed {
+        Readiness::Ready
+    } else if succeeded + unfinished >= needed {
+        Readiness::Waiting
+    } else {
+        Readiness::Unreachable
+    }
+}
+
+/// What the failure of a step does to the steps that need it.
+enum FailureImpact {
+    /// All of them can start without it, or did.
+    Tolerated,
+    /// This step can never start.
+    Blocks(&'static str),
+    /// One of them needs all its steps, or no step needs this one.
+    FailsRun,
+}
+
+fn failure_impact(spec: &WorkflowSpec, index: usize, steps: &[StepReport]) -> FailureImpact {
+    let id = spec.steps[index].id;
+    let dependents = spec.steps.iter().zip(steps);
+    let dependents = dependents.filter(|(step, _)| step.needs.contains(&id));
+    let mut impact = FailureImpact::FailsRun;
+    for (step, report) in dependents {
+        if step.join == Join::All {
+            return FailureImpact::FailsRun;
+        }
+        let is_unreachable = matches!(readiness(spec, step, steps), Readiness::Unreachable);
+        if report.status == StepStatus::Pending && is_unreachable {
+            return FailureImpact::Blocks(step.id);
+        }
+        impact = FailureImpact::Tolerated;
+    }
+    impact
+}
+
+/// Whether every step that needs the one at `index`, and there is one, can begin without it or did.
+pub(crate) fn is_tolerated(spec: &WorkflowSpec, index: usize, steps: &[StepReport]) -> bool {
+    matches!(failure_impact(spec, index, steps), FailureImpact::Tolerated)
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
-    use super::{Next, next};
+    use super::{Decision, next};
     use crate::spec::workflow_spec::tests::STEP;
     use crate::spec::workflow_spec::{Expression, Join, OnFailure, StepSpec, WorkflowSpec};
-    use crate::workflow::expression::Known;
+    use crate::workflow::expression::Scope;
     use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 
     fn workflow(steps: Vec<StepSpec>, concurrency: Option<u32>) -> WorkflowSpec {
@@ -155,7 +225,7 @@ mod tests {
         workflow(vec![first, second, third], None)
     }
 
-    fn next_of(spec: &WorkflowSpec, statuses: &[StepStatus]) -> Next {
+    fn next_of(spec: &WorkflowSpec, statuses: &[StepStatus]) -> Decision {
         let steps = spec.steps.iter().zip(statuses).map(|(step, status)| {
             let mut report = StepReport::pending(step);
             report.status = *status;
@@ -164,24 +234,24 @@ mod tests {
         let steps = steps.collect::<Vec<_>>();
         next(
             spec,
-            Known {
+            Scope {
                 input: &Value::Null,
                 steps: &steps,
             },
         )
     }
 
-    fn begins(indices: &[usize]) -> Next {
-        Next::Go {
-            begin: indices.to_vec(),
+    fn begins(indices: &[usize]) -> Decision {
+        Decision::Continue {
+            start: indices.to_vec(),
             skip: Vec::new(),
         }
     }
 
     /// The end of a run that went on without these.
-    fn without(failed: &str) -> Next {
-        let told = format!("it went on without what failed: {failed}");
-        Next::End(RunStatus::CompletedWithFailures, Some(told))
+    fn without(failed: &str) -> Decision {
+        let error = format!("it went on without what failed: {failed}");
+        Decision::Finish(RunStatus::CompletedWithFailures, Some(error))
     }
 
     use StepStatus::{Failed, Pending, Running, Skipped, Succeeded};
@@ -215,8 +285,8 @@ mod tests {
         assert_eq!(begun, begins(&[2]));
         for join in [Join::Any, Join::Quorum(1)] {
             let spec = joined(join, OnFailure::Skip);
-            let skipped = Next::Go {
-                begin: Vec::new(),
+            let skipped = Decision::Continue {
+                start: Vec::new(),
                 skip: vec![(2, SkipReason::Needs)],
             };
             assert_eq!(next_of(&spec, &[Failed, Failed, Pending]), skipped);
@@ -230,7 +300,7 @@ mod tests {
             let spec = joined(Join::All, on_failure);
             let ended = next_of(&spec, &[Running, Failed, Pending]);
             assert!(
-                matches!(&ended, Next::End(ended, Some(told)) if *ended == status && told.contains("`b`")),
+                matches!(&ended, Decision::Finish(ended, Some(error)) if *ended == status && error.contains("`b`")),
                 "{ended:?}"
             );
         }
@@ -249,15 +319,24 @@ mod tests {
                 let ended = next_of(&spec, &[Succeeded, Failed, Succeeded]);
                 assert_eq!(ended, without("`b`"));
                 let ended = next_of(&spec, &[Failed, Failed, Pending]);
-                assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+                assert!(matches!(
+                    ended,
+                    Decision::Finish(RunStatus::Failed, Some(_))
+                ));
             }
             let spec = joined(Join::Quorum(2), on_failure);
             let ended = next_of(&spec, &[Running, Failed, Pending]);
-            assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+            assert!(matches!(
+                ended,
+                Decision::Finish(RunStatus::Failed, Some(_))
+            ));
         }
         for join in [Join::Any, Join::Quorum(1)] {
             let ended = next_of(&joined(join, OnFailure::Stop), &[Running, Failed, Pending]);
-            assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+            assert!(matches!(
+                ended,
+                Decision::Finish(RunStatus::Failed, Some(_))
+            ));
         }
     }
 
@@ -284,8 +363,8 @@ mod tests {
             ..STEP
         };
         let spec = workflow(vec![never, all, any, after], None);
-        let expected = Next::Go {
-            begin: vec![1],
+        let expected = Decision::Continue {
+            start: vec![1],
             skip: vec![
                 (0, SkipReason::Condition),
                 (2, SkipReason::Needs),
@@ -311,14 +390,17 @@ mod tests {
     fn a_run_without_anything_left_to_do_is_over_and_says_what_failed() {
         let spec = joined(Join::All, OnFailure::Skip);
         let ended = next_of(&spec, &[Succeeded; 3]);
-        assert_eq!(ended, Next::End(RunStatus::Completed, None));
+        assert_eq!(ended, Decision::Finish(RunStatus::Completed, None));
         let ended = next_of(&spec, &[Failed, Succeeded, Succeeded]);
         assert_eq!(ended, without("`a`"));
         let ended = next_of(
             &joined(Join::Any, OnFailure::Skip),
             &[Failed, Succeeded, Failed],
         );
-        assert!(matches!(ended, Next::End(RunStatus::Failed, Some(_))));
+        assert!(matches!(
+            ended,
+            Decision::Finish(RunStatus::Failed, Some(_))
+        ));
         let ended = next_of(
             &joined(Join::Any, OnFailure::Skip),
             &[Failed, Failed, Skipped],

@@ -1,4 +1,4 @@
-//! Runs one step of a run: asks its agent as a request would, as often as the step says, and then its fallback.
+//! Runs one step: calls its endpoint as a request would, with retries, and then its fallback.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
@@ -24,45 +25,46 @@ use crate::schema::shape::{misfits, resolved};
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
-use crate::workflow::expression::{Known, filled, spoken};
-use crate::workflow::run_handle::Going;
+use crate::unix_time::now;
+use crate::workflow::expression::{Scope, fill, to_text};
+use crate::workflow::run_handle::RunHandle;
 use crate::workflow::run_report::{StepReport, StepStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
-use crate::workflow::workflow_service::now;
 
 /// The endpoint that takes and gives free text.
 pub(crate) const INVOKE: &str = "invoke";
-/// The longest pause between two attempts, unless who failed or the step wants a longer one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause between two attempts, unless the step's own pause or a `retry_after` is longer.
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// What a step is to do.
-pub(crate) struct Task {
+/// A step and its request.
+pub(crate) struct StepTask {
     /// The step.
     pub(crate) step: &'static StepSpec,
-    /// Its request.
+    /// The request.
     request: Value,
-    /// The same in words, for a fallback.
+    /// The request as text, for the fallback.
     text: String,
 }
 
-impl Task {
-    /// The task of `step`, given what is known when it begins. The generator checks what becomes of it, and knows the same
-    /// rules: an object is the request as it stands; without `with`, `invoke` is told everything in words, and another
-    /// endpoint is given the run's input; a fallback is told the text under `input`, or else the whole request as text.
-    pub(crate) fn new(step: &'static StepSpec, known: Known<'_>) -> Self {
-        let usual = || usual(step, known);
+impl StepTask {
+    /// The task of a step that starts now. The generator checks step inputs by the same rules: an object is the request;
+    /// without `with`, `invoke` gets [`default_request`] and any other endpoint the run's input. A fallback gets the text
+    /// under `input`, or else the whole request as text.
+    pub(crate) fn new(step: &'static StepSpec, scope: Scope<'_>) -> Self {
+        let default_text = || default_request(step, scope);
         let (request, text) = match &step.with {
-            None if step.endpoint == INVOKE => (json!({"input": usual()}), usual()),
-            None => (known.input.clone(), usual()),
+            None if step.endpoint == INVOKE => (json!({"input": default_text()}), default_text()),
+            None => (scope.input.clone(), default_text()),
             Some(template) => {
-                let request = filled(template, known);
+                let request = fill(template, scope);
                 let text = match &request["input"] {
                     Value::String(text) => text.clone(),
-                    _ => spoken(&request),
+                    _ => to_text(&request),
                 };
-                match step.endpoint == INVOKE && !request.is_object() {
-                    true => (json!({"input": &text}), text),
-                    false => (request, text),
+                if step.endpoint == INVOKE && !request.is_object() {
+                    (json!({"input": &text}), text)
+                } else {
+                    (request, text)
                 }
             }
         };
@@ -74,31 +76,35 @@ impl Task {
     }
 }
 
-/// What a step is told that has no request of its own: the run's input, and what came of the steps it needs.
-fn usual(step: &StepSpec, known: Known<'_>) -> String {
-    let lone = match known.input {
+/// The text for a step without `with`: the run's input, and the outputs of the steps it needs.
+fn default_request(step: &StepSpec, scope: Scope<'_>) -> String {
+    let single = match scope.input {
         Value::Object(fields) if fields.len() == 1 => fields.values().next(),
         _ => None,
     };
-    let mut text = spoken(lone.filter(|lone| lone.is_string()).unwrap_or(known.input));
+    let mut text = to_text(
+        single
+            .filter(|single| single.is_string())
+            .unwrap_or(scope.input),
+    );
     for need in step.needs {
-        let needed = known.steps.iter().find(|step| step.step == *need);
+        let needed = scope.steps.iter().find(|step| step.step == *need);
         if let Some(needed) = needed.filter(|needed| !needed.output.is_null()) {
-            text.push_str(&format!("\n\n## {need}\n\n{}", spoken(&needed.output)));
+            text.push_str(&format!("\n\n## {need}\n\n{}", to_text(&needed.output)));
         }
     }
     text
 }
 
-/// Runs the task to its end; `report` is the step's so far, and `meter` counts what it takes.
-pub(crate) async fn perform(
-    going: &Going,
-    task: Task,
+/// Runs a step to its end. `report` is its report so far; `meter` counts its usage.
+pub(crate) async fn run_step(
+    run: &RunHandle,
+    task: StepTask,
     mut report: StepReport,
     meter: &Meter,
 ) -> StepReport {
     let step = task.step;
-    let mut answered = attempts(going, &task, &mut report, meter).await;
+    let mut answered = call_with_retries(run, &task, &mut report, meter).await;
     if let (Err(problem), OnFailure::Fallback(agent)) = (&answered, step.on_failure) {
         report.error = Some(problem.clone().into());
         report.fallback = Some(agent.to_owned());
@@ -107,9 +113,9 @@ pub(crate) async fn perform(
             agent: agent.to_owned(),
             error: problem.clone().into(),
         };
-        going.tell_tried(step, &report, fallback).await;
+        run.emit_step_progress(step, &report, fallback).await;
         let request = json!({"input": task.text});
-        answered = attempt(going, step, (agent, INVOKE), &request, meter).await;
+        answered = call_once(run, step, (agent, INVOKE), &request, meter).await;
     }
     match answered {
         Ok((output, reply)) => {
@@ -126,36 +132,41 @@ pub(crate) async fn perform(
         }
     }
     report.ended_at = Some(DateTime::from(now()));
-    going.tried().remove(step.id);
+    run.step_progress().remove(step.id);
     report
 }
 
-/// What an endpoint answered, and what is known of how.
-type Answered = Result<(Value, Reply<()>), Problem>;
+/// An endpoint's output, and the rest of its reply.
+type CallResult = Result<(Value, Reply<()>), Problem>;
 
-async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &Meter) -> Answered {
+async fn call_with_retries(
+    run: &RunHandle,
+    task: &StepTask,
+    report: &mut StepReport,
+    meter: &Meter,
+) -> CallResult {
     let step = task.step;
     let first = Duration::from_millis(step.backoff_ms);
     let mut pauses = ExponentialBuilder::default()
         .with_min_delay(first)
-        .with_max_delay(LONGEST_PAUSE.max(first))
+        .with_max_delay(MAX_RETRY_PAUSE.max(first))
         .with_max_times(step.attempts.saturating_sub(1) as usize)
         .with_jitter()
         .build();
     loop {
-        let place = (step.agent, step.endpoint);
-        let answered = attempt(going, step, place, &task.request, meter);
+        let target = (step.agent, step.endpoint);
+        let answered = call_once(run, step, target, &task.request, meter);
         let problem = match answered.await {
-            Err(problem) if may_pass(&problem) => problem,
+            Err(problem) if is_retryable(&problem) => problem,
             answered => return answered,
         };
         let Some(pause) = pauses.next() else {
             return Err(problem);
         };
-        // A limit says when it is over; what is not there now says no more than a usual time.
-        let told = problem.retry_after.filter(|_| problem.status == 429);
-        let pause = told.map_or(pause, Duration::from_secs);
-        if going
+        // Only a rate limit knows when to retry; other errors carry a default.
+        let retry_after = problem.retry_after.filter(|_| problem.status == 429);
+        let pause = retry_after.map_or(pause, Duration::from_secs);
+        if run
             .deadline
             .is_some_and(|deadline| Instant::now() + pause >= deadline)
         {
@@ -168,15 +179,15 @@ async fn attempts(going: &Going, task: &Task, report: &mut StepReport, meter: &M
             error: problem.clone().into(),
         };
         report.error = Some(problem.into());
-        going.tell_tried(step, report, retry).await;
+        run.emit_step_progress(step, report, retry).await;
         tokio::time::sleep(pause).await;
         report.attempts += 1;
-        going.tried().insert(step.id, report.clone());
+        run.step_progress().insert(step.id, report.clone());
     }
 }
 
-/// `request` without the members that are null where the endpoint takes no null and needs no value: an optional value that
-/// was not given, or came of no step, is handed on as none.
+/// `request` without its optional null members that must not be null: a template writes null for a value that is not
+/// there, and the endpoint expects such a member to be absent.
 fn without_nulls(request: &Value, schema: &str) -> Value {
     let mut request = request.clone();
     let document: Value = serde_json::from_str(schema).unwrap_or_default();
@@ -193,70 +204,71 @@ fn without_nulls(request: &Value, schema: &str) -> Value {
     request
 }
 
-/// Whether the same request may have another answer.
-fn may_pass(problem: &Problem) -> bool {
+/// Whether the same request may succeed later.
+fn is_retryable(problem: &Problem) -> bool {
     matches!(problem.status, 408 | 429 | 500 | 502..)
 }
 
-/// Asks an agent's endpoint, with what a request of the run's owner would have: time, and a conversation that nobody
-/// keeps. What is decided meanwhile is told before the step goes on.
-async fn attempt(
-    going: &Going,
+/// Calls an endpoint as a request of the run's caller would, with a session store of its own that ends with the call.
+/// The events of the call are emitted before its result is returned.
+async fn call_once(
+    run: &RunHandle,
     step: &StepSpec,
     (agent, endpoint): (&'static str, &'static str),
     request: &Value,
     meter: &Meter,
-) -> Answered {
-    let resources = &going.runs.resources;
-    let Some(place) = going.runs.places.get(&(agent, endpoint)) else {
+) -> CallResult {
+    let resources = &run.service.resources;
+    let Some(target) = run.service.targets.get(&(agent, endpoint)) else {
         return Err(Problem::new(500, "the service failed; its log says why"));
     };
-    let spec = place.mounted.spec;
+    let spec = target.mounted.spec;
     let timeout = step
         .timeout_ms
         .or(spec.timeout_ms)
-        .or(place.agent.policy.timeout_ms);
+        .or(target.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
     let id = new_uuid_v7();
-    let (tell, mut told) = mpsc::channel(EVENTS_AHEAD);
+    let (events_tx, mut events) = mpsc::channel(EVENTS_AHEAD);
     let metered = meter.part();
     let cx = RunContext(Arc::new(Run {
         id,
         request: Arc::new(RequestInfo {
-            id: going.id.to_string(),
-            path: format!("/v1/runs/{}", going.id),
+            id: run.id.to_string(),
+            path: format!("/v1/runs/{}", run.id),
         }),
-        agent: place.agent,
+        agent: target.agent,
         endpoint: spec,
-        caller: going.caller.clone(),
+        caller: run.caller.clone(),
         resources: Arc::clone(resources),
-        // When the time of the whole run is up, whoever drives it drops the step.
+        // The deadline of the whole run is the executor's: it drops the step.
         deadline: Instant::now() + timeout,
-        counted: Arc::clone(&place.metrics),
+        counted: Arc::clone(&target.metrics),
         sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
         meter: metered.clone(),
-        sink: Sink::new(id, place.agent.slug, Some(tell)).quiet(),
+        sink: Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
     }));
     let request = without_nulls(request, spec.input_schema);
     let input = Input::text(request.to_string());
-    let handler = (place.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
-    // The end of the service is no failure of the step: whoever drives the run drops it then.
+    let handler = (target.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
+    // A shutdown must not fail the step: the executor drops it instead.
     let shutdown = Shutdown::new();
-    let mut run = pin!(supervision::run(&cx, handler, timeout, &shutdown));
+    let mut call = pin!(supervision::run(&cx, handler, timeout, &shutdown));
     let reply = loop {
         tokio::select! {
             biased;
-            Some(event) = told.recv() => going.tell_of(step, event).await,
-            reply = &mut run => break reply,
+            Some(event) = events.recv() => run.emit_agent_event(step, event).await,
+            reply = &mut call => break reply,
         }
     };
-    while let Ok(event) = told.try_recv() {
-        going.tell_of(step, event).await;
+    while let Ok(event) = events.try_recv() {
+        run.emit_agent_event(step, event).await;
     }
     let reply = reply.map_err(|problem| *problem)?;
-    // A handler may know of more than the models that were asked through the runtime.
+    // A handler may report usage beyond that of the models called through the runtime.
     meter.add(reply.usage.beyond(metered.usage()));
-    let mut output = serde_json::from_str::<Value>(&reply.value).unwrap_or_default();
+    let output = serde_json::from_str::<Value>(&reply.value);
+    let mut output = output.map_err(|error| AgentError::internal(error).to_problem())?;
     if endpoint == INVOKE {
         output = output["output"].take();
     }

@@ -1,9 +1,9 @@
-//! What runs of workflows have in common in one process, and what can be asked about them.
+//! The workflow runs of one process: what executors share, and how others learn of changes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
@@ -19,8 +19,8 @@ use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
 use crate::workflow::run_report::{RunReport, StepReport};
 
-/// How long a run that another process may be going on with is left alone before it is looked at again.
-const LOOKS_EVERY: Duration = Duration::from_millis(500);
+/// How long a reader waits before it reads the journal again: a change in another process may not be notified.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The limits of workflow runs in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,97 +43,90 @@ impl Default for WorkflowLimits {
     }
 }
 
-/// What runs of workflows run on.
-pub(crate) struct Runs {
+/// The workflow runs of one process.
+pub(crate) struct WorkflowService {
     /// The workflows, by name.
     pub(crate) specs: BTreeMap<&'static str, &'static WorkflowSpec>,
-    /// The endpoints of all agents, by agent and name.
-    pub(crate) places: BTreeMap<(&'static str, &'static str), Place>,
-    /// What the service's runs share.
+    /// What steps can call, by agent and endpoint name.
+    pub(crate) targets: BTreeMap<(&'static str, &'static str), StepTarget>,
+    /// What steps run with.
     pub(crate) resources: Arc<Resources>,
-    /// Where runs are kept.
+    /// The store of all runs.
     pub(crate) journal: Arc<dyn Journal>,
-    /// What hands runs out to several processes, if anything does.
+    /// Delivers runs to several processes. `None` for a process that claims them from the journal alone.
     pub(crate) queue: Option<Arc<dyn Queue>>,
-    /// The runs about which other processes have something new to say.
-    pub(crate) elsewhere: broadcast::Sender<Uuid>,
-    /// This process, to the journal.
+    /// The ids of runs that other processes changed.
+    pub(crate) remote_changes: broadcast::Sender<Uuid>,
+    /// The lease that this process takes of every run. Its owner is unique for each start of the process.
     pub(crate) lease: RunLease,
-    /// For how long a run is kept that is over.
-    pub(crate) keep: Duration,
-    /// How many runs may begin here at this moment.
+    /// How long a finished run stays readable.
+    pub(crate) retention: Duration,
+    /// One permit for each run that may start now.
     pub(crate) slots: Arc<Semaphore>,
-    /// How many may be under way here.
-    pub(crate) most: u32,
-    /// Those that are.
-    pub(crate) active: Mutex<BTreeMap<Uuid, Active>>,
-    /// Whether runs may be waiting for one that is under way to end.
-    pub(crate) queued: AtomicBool,
-    /// Which workflow's turn it is to have a run begin.
-    pub(crate) turn: AtomicUsize,
-    /// Says that a run that waits may begin.
-    pub(crate) freed: Arc<Notify>,
-    /// Whether what other processes left behind is looked for.
-    pub(crate) is_kept: AtomicBool,
+    /// How many permits `slots` has in all.
+    pub(crate) max_concurrent_runs: u32,
+    /// The runs that this process executes.
+    pub(crate) active: Mutex<BTreeMap<Uuid, ActiveRun>>,
+    /// Whether runs may be waiting for a slot. A new run must not overtake them.
+    pub(crate) has_waiting: AtomicBool,
+    /// The workflow that [`claim_abandoned`](crate::workflow::leases::claim_abandoned) starts with: a round-robin cursor.
+    pub(crate) next_workflow: AtomicUsize,
+    /// Wakes the supervisor or the queue's consumer to look for runs in the journal.
+    pub(crate) slot_freed: Arc<Notify>,
+    /// Set once, by [`spawn_supervisor`](crate::workflow::run_start::spawn_supervisor).
+    pub(crate) supervisor_spawned: AtomicBool,
 }
 
-/// An endpoint that a step can ask.
-pub(crate) struct Place {
-    /// Whose it is.
+/// An endpoint that a step can call.
+pub(crate) struct StepTarget {
+    /// The agent.
     pub(crate) agent: &'static AgentSpec,
-    /// What it is, and what answers it.
+    /// The endpoint and its handler.
     pub(crate) mounted: Mounted,
-    /// What is counted of it.
+    /// The endpoint's metrics.
     pub(crate) metrics: Arc<EndpointMetrics>,
 }
 
-/// The ends of a run under way that are not the driver's.
-pub(crate) struct Active {
-    /// Calls it off.
+/// A run that this process executes, as others than its executor see it.
+pub(crate) struct ActiveRun {
+    /// Cancels the run.
     pub(crate) cancel: watch::Sender<bool>,
-    /// Says that there are new events.
-    pub(crate) told: watch::Receiver<()>,
-    /// How the run came here from the queue, if it did.
+    /// Changes with every new event.
+    pub(crate) changed: watch::Receiver<()>,
+    /// The queue's message about the run, if it came from there.
     pub(crate) delivery: Option<Arc<dyn Delivery>>,
 }
 
-/// What says that there may be new events of a run.
-pub(crate) struct News {
+/// Waits for changes of one run, in this process or another one.
+pub(crate) struct RunChanges {
     run: Uuid,
-    here: Option<watch::Receiver<()>>,
-    elsewhere: broadcast::Receiver<Uuid>,
+    local: Option<watch::Receiver<()>>,
+    remote: broadcast::Receiver<Uuid>,
 }
 
-/// This moment, to the millisecond: what the journal keeps of it.
-pub(crate) fn now() -> SystemTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since.unwrap_or_default().as_millis();
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-}
-
-/// The endpoints that steps can ask.
-pub(crate) fn places(
+/// The endpoints that steps can call.
+pub(crate) fn step_targets(
     services: &[Service],
     metrics: &Arc<Metrics>,
-) -> BTreeMap<(&'static str, &'static str), Place> {
+) -> BTreeMap<(&'static str, &'static str), StepTarget> {
     let endpoints = services.iter().flat_map(|service| {
         let endpoints = service.endpoints.iter();
         endpoints.map(|mounted| (service.agent, mounted.clone()))
     });
-    let places = endpoints.map(|(agent, mounted)| {
+    let targets = endpoints.map(|(agent, mounted)| {
         let name = mounted.spec.name;
         let metrics = EndpointMetrics::new(metrics, agent.slug, name);
-        let place = Place {
+        let target = StepTarget {
             agent,
             mounted,
             metrics: Arc::new(metrics),
         };
-        ((agent.slug, name), place)
+        ((agent.slug, name), target)
     });
-    places.collect()
+    targets.collect()
 }
 
-impl Runs {
+impl WorkflowService {
     /// Whether there is no workflow.
     pub(crate) fn is_empty(&self) -> bool {
         self.specs.is_empty()
@@ -144,118 +137,116 @@ impl Runs {
         self.specs.get(name).copied()
     }
 
-    /// The report of a run, if it is this subject's.
+    /// The report of a run, if it belongs to `subject`.
     pub(crate) async fn report(
         &self,
         run: Uuid,
         subject: &str,
     ) -> Result<Option<RunReport>, StoreError> {
         let found = self.journal.run(run, subject).await?;
-        Ok(found.map(|run| {
-            match self.spec(&run.workflow).map(|spec| spec.steps) {
-                Some(steps) => run.report(steps.iter().map(StepReport::pending)),
-                None => {
-                    // Its workflow is gone; what was kept is all there is.
-                    let steps = run.steps.clone();
-                    run.report(steps)
-                }
+        Ok(found.map(|run| match self.spec(&run.workflow) {
+            Some(spec) => run.report(spec.steps.iter().map(StepReport::pending)),
+            // This program no longer has the workflow; the journal still has the steps that began.
+            None => {
+                let steps = run.steps.clone();
+                run.report(steps)
             }
         }))
     }
 
-    /// Has a run be cancelled that is the caller's.
-    pub(crate) async fn cancel(&self, run: Uuid) -> Result<bool, StoreError> {
-        let found = self.journal.request_cancel(run).await?;
-        let here = self.active().get(&run).map(|active| {
+    /// Requests the cancellation of a run, whichever process executes it. Returns whether the run is unfinished.
+    pub(crate) async fn request_cancel(&self, run: Uuid) -> Result<bool, StoreError> {
+        let is_unfinished = self.journal.request_cancel(run).await?;
+        let local = self.active().get(&run).map(|active| {
             active.cancel.send_replace(true);
         });
-        if here.is_none() {
-            self.tell(run).await;
+        if local.is_none() {
+            self.notify(run).await;
         }
-        Ok(found)
+        Ok(is_unfinished)
     }
 
-    /// What says that there are new events of a run from now on.
-    pub(crate) fn news(&self, run: Uuid) -> News {
-        let here = self.active().get(&run).map(|active| {
-            let mut told = active.told.clone();
-            told.mark_unchanged();
-            told
+    /// Subscribes to changes of a run. A change after this call is not missed.
+    pub(crate) fn subscribe(&self, run: Uuid) -> RunChanges {
+        let local = self.active().get(&run).map(|active| {
+            let mut changed = active.changed.clone();
+            changed.mark_unchanged();
+            changed
         });
-        News {
+        RunChanges {
             run,
-            here,
-            elsewhere: self.elsewhere.subscribe(),
+            local,
+            remote: self.remote_changes.subscribe(),
         }
     }
 
-    /// Another process has something new to say about a run.
-    pub(crate) fn heard(&self, run: Uuid) {
-        // Nobody may be waiting for it.
-        let _ = self.elsewhere.send(run);
+    /// Tells subscribers that another process changed a run.
+    pub(crate) fn on_remote_change(&self, run: Uuid) {
+        // It fails if nobody subscribes, which is fine.
+        let _ = self.remote_changes.send(run);
     }
 
-    /// Says to other processes that there is something new about a run.
-    pub(crate) async fn tell(&self, run: Uuid) {
+    /// Tells other processes that a run changed.
+    pub(crate) async fn notify(&self, run: Uuid) {
         if let Some(queue) = &self.queue
-            && let Err(detail) = queue.tell(run).await
+            && let Err(error) = queue.publish_change(run).await
         {
-            tracing::debug!(detail, "the other processes were not told of a run");
+            tracing::debug!(%error, "other processes can't be notified of a change of a run");
         }
     }
 
-    /// Whether there is a queue that hands runs out at the moment.
+    /// Whether there is a queue and it can be reached.
     pub(crate) fn has_queue(&self) -> bool {
         self.queue
             .as_ref()
             .is_some_and(|queue| queue.is_reachable())
     }
 
-    /// Waits until nothing is under way in this process.
+    /// Waits until this process executes no run, and keeps new ones from starting.
     pub(crate) async fn idle(&self) {
-        let _ = self.slots.acquire_many(self.most).await;
+        let _ = self.slots.acquire_many(self.max_concurrent_runs).await;
     }
 
-    /// Waits until the queue has heard what was said to it.
-    pub(crate) async fn last_words(&self) {
+    /// Waits until everything has been sent to the queue.
+    pub(crate) async fn flush_queue(&self) {
         if let Some(queue) = &self.queue
-            && let Err(detail) = queue.flush().await
+            && let Err(error) = queue.flush().await
         {
-            tracing::debug!(detail, "the queue did not hear everything");
+            tracing::debug!(%error, "the queue can't be flushed");
         }
     }
 
-    /// The runs that are under way here.
-    pub(crate) fn active(&self) -> MutexGuard<'_, BTreeMap<Uuid, Active>> {
+    /// The runs that this process executes.
+    pub(crate) fn active(&self) -> MutexGuard<'_, BTreeMap<Uuid, ActiveRun>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl News {
-    /// Waits until there may be new events.
-    pub(crate) async fn come(self) {
+impl RunChanges {
+    /// Waits until the run may have changed. Returns after [`POLL_INTERVAL`] at the latest.
+    pub(crate) async fn wait(self) {
         let Self {
             run,
-            here,
-            mut elsewhere,
+            local,
+            mut remote,
         } = self;
-        let from_here = async {
-            let told = match here {
-                Some(mut told) => told.changed().await.is_ok(),
+        let local_change = async {
+            let changed = match local {
+                Some(mut changed) => changed.changed().await.is_ok(),
                 None => false,
             };
-            if !told {
+            if !changed {
                 std::future::pending::<()>().await;
             }
         };
-        let from_elsewhere = async {
-            // What was missed may be about this run.
-            while matches!(elsewhere.recv().await, Ok(other) if other != run) {}
+        let remote_change = async {
+            // An error ends the wait too: after a lag, a missed change may have been of this run.
+            while matches!(remote.recv().await, Ok(other) if other != run) {}
         };
         tokio::select! {
-            () = from_here => {}
-            () = from_elsewhere => {}
-            () = tokio::time::sleep(LOOKS_EVERY) => {}
+            () = local_change => {}
+            () = remote_change => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The workflows of a service: what can be run, and the means to run it from its own code.
+//! The workflows of a service: checks them at start, and runs them from the program's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -18,27 +18,26 @@ use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
 use crate::workflow::run_report::RunReport;
-use crate::workflow::run_start::{begin, ended};
+use crate::workflow::run_start::{start_run, wait_for_report};
 use crate::workflow::step_task::INVOKE;
 use crate::workflow::typed_report::{TypedReport, TypedSteps};
-use crate::workflow::workflow_service::{Place, Runs, WorkflowLimits};
+use crate::workflow::workflow_service::{StepTarget, WorkflowLimits, WorkflowService};
 
-/// How many runs may have news that a reader has not heard of; if there are more, it looks for itself.
-const NEWS: usize = 256;
+/// How many remote changes a slow reader may be behind. Further ones are dropped, and the reader reads the journal.
+const REMOTE_CHANGES_CAPACITY: usize = 256;
 
-/// The workflows of a service, to be run from its own code. A handler can hold one from the beginning; there is
-/// something to run as soon as the registry that it was given to ([`Registry::workflows`](crate::Registry::workflows))
-/// is served, or has become a router.
+/// Runs the workflows of a service from its own code, for example from a handler. It works once the registry that it
+/// was given to ([`Registry::workflows`](crate::Registry::workflows)) is served or has become a router.
 #[derive(Clone, Default)]
-pub struct Workflows(Arc<OnceLock<Weak<Runs>>>);
+pub struct Workflows(Arc<OnceLock<Weak<WorkflowService>>>);
 
 impl Workflows {
-    /// Runs a workflow to its end for `subject`, whose run it is then, and gives its report, however it ended. The run
-    /// goes on if the future is dropped, and after the end of the process as any other.
+    /// Runs a workflow for `subject`, to whom the run then belongs, and returns its report, however it ended. The run
+    /// continues if the future is dropped, and is resumed if the process ends.
     ///
     /// # Errors
-    /// 422 for an input that does not fit the workflow's schema, 503 if the service does not run, stops before the run is
-    /// over or can't reach its journal, and 500 for a workflow that the registry was not given.
+    /// 422 for an input that is invalid under the workflow's schema; 503 if the service is not running, shuts down before
+    /// the run finishes or can't reach its journal; 500 for a workflow that the registry does not have.
     pub async fn run(
         &self,
         spec: &'static WorkflowSpec,
@@ -50,17 +49,17 @@ impl Workflows {
             subject: subject.to_owned(),
             roles,
         };
-        let runs = self.0.get().and_then(Weak::upgrade);
-        let runs = runs.ok_or_else(|| AgentError::unavailable("the service does not run"))?;
-        let run = begin(&runs, spec, input, caller, None).await?;
-        ended(&runs, run.id, subject).await
+        let service = self.0.get().and_then(Weak::upgrade);
+        let service = service.ok_or_else(|| AgentError::unavailable("the service does not run"))?;
+        let run = start_run(&service, spec, input, caller, None).await?;
+        wait_for_report(&service, run.id, subject).await
     }
 
-    /// Runs a workflow as [`run`](Self::run) does, with its input and the outputs of its steps in their types. What is
-    /// generated of a workflow calls it. A step that failed is told in the report and is no error.
+    /// Runs a workflow as [`run`](Self::run) does, with a typed input and typed outputs. The generated function of a
+    /// workflow calls it. A failed step is in the report; it is no error.
     ///
     /// # Errors
-    /// As those of [`run`](Self::run), and 422 for an input that its own [`Validate`] refuses.
+    /// As those of [`run`](Self::run), and 422 for an input that [`Validate`] refuses.
     pub async fn run_typed<S: TypedSteps>(
         &self,
         spec: &'static WorkflowSpec,
@@ -72,88 +71,88 @@ impl Workflows {
         self.run(spec, input, subject).await?.try_into()
     }
 
-    /// Has it run the workflows of `runs`, if it has none yet.
-    pub(crate) fn bind(&self, runs: &Arc<Runs>) {
-        let _ = self.0.set(Arc::downgrade(runs));
+    /// Binds it to a service. A second call changes nothing.
+    pub(crate) fn bind(&self, service: &Arc<WorkflowService>) {
+        let _ = self.0.set(Arc::downgrade(service));
     }
 }
 
-/// The workflows `specs`, whose steps ask `places`.
+/// The service that runs the workflows `specs`, whose steps call `targets`.
 ///
 /// # Errors
-/// A name that is there twice, and a step that could never be run.
-pub(crate) fn runs(
+/// Two workflows of one name, and a step that can never run.
+pub(crate) fn build_service(
     specs: &[&'static WorkflowSpec],
-    places: BTreeMap<(&'static str, &'static str), Place>,
+    targets: BTreeMap<(&'static str, &'static str), StepTarget>,
     resources: Arc<Resources>,
     journal: Arc<dyn Journal>,
     queue: Option<Arc<dyn Queue>>,
     limits: WorkflowLimits,
-) -> Result<Arc<Runs>, StartError> {
-    let mut known = BTreeMap::new();
+) -> Result<Arc<WorkflowService>, StartError> {
+    let mut by_name = BTreeMap::new();
     for spec in specs {
-        check(spec, &places).map_err(|detail| wrong(spec, detail))?;
-        if known.insert(spec.name, *spec).is_some() {
-            return Err(wrong(
+        check(spec, &targets).map_err(|detail| start_error(spec, detail))?;
+        if by_name.insert(spec.name, *spec).is_some() {
+            return Err(start_error(
                 spec,
                 format!("there are two workflows `{}`", spec.name),
             ));
         }
     }
-    let most = limits.runs.clamp(1, 100_000);
-    Ok(Arc::new(Runs {
-        specs: known,
-        places,
+    let max_concurrent_runs = limits.runs.clamp(1, 100_000);
+    Ok(Arc::new(WorkflowService {
+        specs: by_name,
+        targets,
         resources,
         journal,
         queue,
-        elsewhere: broadcast::Sender::new(NEWS),
+        remote_changes: broadcast::Sender::new(REMOTE_CHANGES_CAPACITY),
         lease: RunLease {
             owner: new_uuid_v4().to_string(),
             ttl: limits.lease,
         },
-        keep: limits.keep,
-        slots: Arc::new(Semaphore::new(most as usize)),
-        most,
+        retention: limits.keep,
+        slots: Arc::new(Semaphore::new(max_concurrent_runs as usize)),
+        max_concurrent_runs,
         active: Mutex::default(),
-        queued: AtomicBool::new(false),
-        turn: AtomicUsize::new(0),
-        freed: Arc::default(),
-        is_kept: AtomicBool::new(false),
+        has_waiting: AtomicBool::new(false),
+        next_workflow: AtomicUsize::new(0),
+        slot_freed: Arc::default(),
+        supervisor_spawned: AtomicBool::new(false),
     }))
 }
 
-/// Whether the workflow can be run: what the generator promises, and the scheduler relies on.
+/// Checks what the scheduler relies on. Generated workflows always pass.
 fn check(
     spec: &WorkflowSpec,
-    places: &BTreeMap<(&'static str, &'static str), Place>,
+    targets: &BTreeMap<(&'static str, &'static str), StepTarget>,
 ) -> Result<(), String> {
     if spec.concurrency == Some(0) {
         return Err("none of its steps may be under way".to_owned());
     }
     serde_json::from_str::<Value>(spec.input_schema)
         .map_err(|error| format!("its input schema is not JSON: {error}"))?;
-    let mut before = BTreeSet::new();
+    let mut earlier = BTreeSet::new();
     for step in spec.steps {
         let id = step.id;
-        if let Some(need) = step.needs.iter().find(|need| !before.contains(*need)) {
+        if let Some(need) = step.needs.iter().find(|need| !earlier.contains(*need)) {
             return Err(format!(
                 "the step `{id}` needs `{need}`, which is no step before it"
             ));
         }
-        if !before.insert(id) {
+        if !earlier.insert(id) {
             return Err(format!("there are two steps `{id}`"));
         }
         let fallback = match step.on_failure {
             OnFailure::Fallback(agent) => Some((agent, INVOKE)),
             _ => None,
         };
-        for place in [Some((step.agent, step.endpoint)), fallback]
+        for target in [Some((step.agent, step.endpoint)), fallback]
             .into_iter()
             .flatten()
         {
-            if !places.contains_key(&place) {
-                let (agent, endpoint) = place;
+            if !targets.contains_key(&target) {
+                let (agent, endpoint) = target;
                 return Err(format!(
                     "the step `{id}` asks the endpoint `{endpoint}` of the agent `{agent}`, which is not there"
                 ));
@@ -163,7 +162,7 @@ fn check(
     Ok(())
 }
 
-fn wrong(spec: &WorkflowSpec, detail: String) -> StartError {
+fn start_error(spec: &WorkflowSpec, detail: String) -> StartError {
     StartError::Endpoint {
         operation_id: spec.operation_id,
         detail,

@@ -23,11 +23,11 @@ use crate::http::request_reader::read_body;
 use crate::http::responses::{json as as_json, problem, written_json};
 use crate::schema::formats::Uuid;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::leases::call_off;
+use crate::workflow::leases;
 use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::run_start;
 use crate::workflow::step_task::INVOKE;
-use crate::workflow::workflow_service::Runs;
+use crate::workflow::workflow_service::WorkflowService;
 
 const RUNS: &str = "/v1/workflows/{name}/runs";
 const ONE: &str = "/v1/runs/{run_id}";
@@ -37,7 +37,7 @@ const CANCEL: &str = "/v1/runs/{run_id}/cancel";
 pub(crate) const PATHS: [&str; 4] = [RUNS, ONE, EVENTS, CANCEL];
 
 /// The routes of the runs; none if there is no workflow.
-pub(crate) fn routes(runs: &Arc<Runs>, state: &Arc<ApiState>) -> Router {
+pub(crate) fn routes(runs: &Arc<WorkflowService>, state: &Arc<ApiState>) -> Router {
     if runs.is_empty() {
         return Router::new();
     }
@@ -50,7 +50,12 @@ pub(crate) fn routes(runs: &Arc<Runs>, state: &Arc<ApiState>) -> Router {
 
 type Answered = Result<Response, Box<Problem>>;
 
-async fn answer(runs: &Arc<Runs>, state: &ApiState, asked: &Asked, body: Body) -> Response {
+async fn answer(
+    runs: &Arc<WorkflowService>,
+    state: &ApiState,
+    asked: &Asked,
+    body: Body,
+) -> Response {
     let (method, headers) = (&asked.parts.method, &asked.parts.headers);
     let (is_right, allow) = match asked.path {
         RUNS | CANCEL => (*method == Method::POST, "POST, OPTIONS"),
@@ -97,7 +102,7 @@ async fn answer(runs: &Arc<Runs>, state: &ApiState, asked: &Asked, body: Body) -
 }
 
 /// The lists of roles of each of which a caller needs one: the workflow's, and those of the endpoints that it asks.
-fn roles(runs: &Arc<Runs>, spec: &WorkflowSpec) -> Vec<&'static [&'static str]> {
+fn roles(runs: &Arc<WorkflowService>, spec: &WorkflowSpec) -> Vec<&'static [&'static str]> {
     let asked = spec.steps.iter().flat_map(|step| {
         let fallback = match step.on_failure {
             OnFailure::Fallback(agent) => Some((agent, INVOKE)),
@@ -105,7 +110,7 @@ fn roles(runs: &Arc<Runs>, spec: &WorkflowSpec) -> Vec<&'static [&'static str]> 
         };
         [Some((step.agent, step.endpoint)), fallback]
     });
-    let places = asked.flatten().filter_map(|place| runs.places.get(&place));
+    let places = asked.flatten().filter_map(|place| runs.targets.get(&place));
     let mut lists = vec![spec.roles];
     lists.extend(places.map(|place| place.mounted.spec.roles));
     lists.sort_unstable();
@@ -115,7 +120,7 @@ fn roles(runs: &Arc<Runs>, spec: &WorkflowSpec) -> Vec<&'static [&'static str]> 
 }
 
 async fn begin(
-    runs: &Arc<Runs>,
+    runs: &Arc<WorkflowService>,
     state: &ApiState,
     spec: &'static WorkflowSpec,
     caller: Caller,
@@ -127,7 +132,7 @@ async fn begin(
     let key = idempotency::key(&parts.headers)?;
     let input = std::mem::take(input.json()?);
     let asked = key.is_some().then(|| input.clone());
-    let run = run_start::begin(runs, spec, input, caller, key)
+    let run = run_start::start_run(runs, spec, input, caller, key)
         .await
         .map_err(told)?;
     if asked.is_some_and(|asked| asked != run.input) {
@@ -156,7 +161,7 @@ fn accepted(answer: String) -> Response {
 }
 
 /// Answers for one run. Somebody else's is not there.
-async fn of_run(runs: &Arc<Runs>, caller: &Caller, asked: &Asked) -> Answered {
+async fn of_run(runs: &Arc<WorkflowService>, caller: &Caller, asked: &Asked) -> Answered {
     let id = asked.parameters.get("run_id").map_or("", String::as_str);
     let missing = || Box::new(Problem::new(404, "there is no such run"));
     let run = id.parse::<Uuid>().map_err(|_| missing())?;
@@ -173,8 +178,8 @@ async fn of_run(runs: &Arc<Runs>, caller: &Caller, asked: &Asked) -> Answered {
     }
 }
 
-async fn cancel(runs: &Arc<Runs>, report: RunReport) -> Answered {
-    let is_open = call_off(runs, report.run_id).await.map_err(told)?;
+async fn cancel(runs: &Arc<WorkflowService>, report: RunReport) -> Answered {
+    let is_open = leases::cancel(runs, report.run_id).await.map_err(told)?;
     if !is_open && report.status != RunStatus::Cancelled {
         let problem = AgentError::conflict("the run is over").to_problem();
         return Err(Box::new(problem));

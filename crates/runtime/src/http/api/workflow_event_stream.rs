@@ -16,7 +16,7 @@ use crate::http::any_method;
 use crate::schema::formats::Uuid;
 use crate::workflow::run_report::RunReport;
 use crate::workflow::workflow_event::WorkflowEvent;
-use crate::workflow::workflow_service::Runs;
+use crate::workflow::workflow_service::WorkflowService;
 
 /// How long a stream may be silent before a comment keeps it open.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ const LONGEST_NUMBER: usize = 18;
 
 /// A reader of the events of a run.
 struct Reader {
-    runs: Arc<Runs>,
+    runs: Arc<WorkflowService>,
     run: Uuid,
     /// The number of the last event that was read.
     after: u64,
@@ -38,7 +38,7 @@ struct Reader {
 /// The events of a run behind the one that `Last-Event-ID` names, until the run is over or the service stops: a caller
 /// who comes back then gets the rest. After the last event there is nothing to come back for, which 204 says.
 pub(crate) async fn respond(
-    runs: &Arc<Runs>,
+    runs: &Arc<WorkflowService>,
     report: &RunReport,
     headers: &HeaderMap,
 ) -> Result<Response, Box<Problem>> {
@@ -105,7 +105,7 @@ impl Reader {
     async fn next(&mut self) -> Option<(u64, WorkflowEvent)> {
         while self.read.is_empty() && !self.is_over {
             // Asked for before the journal is read, so that nothing that comes in between is missed.
-            let news = self.runs.news(self.run);
+            let changes = self.runs.subscribe(self.run);
             let journal = &self.runs.journal;
             match journal.events(self.run, self.after, AT_ONCE).await {
                 Ok(events) if events.is_empty() => {}
@@ -119,7 +119,7 @@ impl Reader {
                 }
             }
             tokio::select! {
-                () = news.come() => {}
+                () = changes.wait() => {}
                 () = self.runs.resources.shutdown.draining() => return None,
             }
         }

@@ -1,5 +1,5 @@
-//! Runs handed out over NATS JetStream: their ids stand in a work queue, which gives each to one process and, unless
-//! that says in time that it is still at it, to the next one.
+//! The queue in NATS JetStream: run ids are messages of a work-queue stream. A message goes to one process, and to the
+//! next one unless the first acknowledges it in time.
 
 use std::error::Error as _;
 use std::path::Path;
@@ -18,13 +18,13 @@ use futures_util::stream::BoxStream;
 
 use crate::schema::formats::Uuid;
 use crate::workflow::queue::queue_url::{CA_SETTING, Login, QueueUrl};
-use crate::workflow::queue::{Delivery, Queue, Queued, Settlement};
+use crate::workflow::queue::{Ack, Delivery, Queue, QueueError, QueueResult};
 
-/// How long the server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// For how long the server knows the runs that were handed out, so that none is twice.
-const KNOWN: Duration = Duration::from_secs(120);
-/// The consumer that all processes pull from.
+/// How long a request may take.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the server drops a second message with the id of the same run.
+const DEDUPLICATION_WINDOW: Duration = Duration::from_secs(120);
+/// The durable consumer that all processes share.
 const WORKERS: &str = "workers";
 
 /// A stream of a NATS server.
@@ -32,31 +32,31 @@ pub(crate) struct NatsQueue {
     client: Client,
     jetstream: Context,
     stream: String,
-    /// How long a process may be silent about a run that it was given.
+    /// How long a delivery may stay unacknowledged.
     lease: Duration,
-    /// What is pulled from; none before the stream was seen to be fit.
+    /// `None` until the stream is known to be usable.
     consumer: Mutex<Option<PullConsumer>>,
 }
 
-/// Why a stream can't be used.
-enum Unfit {
-    /// It can't be used now.
-    Passing(String),
-    /// Somebody has to do something about it.
-    Lasting(String),
+/// Why the stream can't be set up.
+enum SetupError {
+    /// It may work later.
+    Temporary(String),
+    /// An operator has to change something.
+    Permanent(String),
 }
 
-/// Connects, and makes the stream if there is none. A server that can't be reached is looked for from then on: the runs
-/// are in the journal, and go on without it.
+/// Connects, and creates the stream if there is none. If the server can't be reached, the client keeps trying: runs are
+/// in the journal, and are executed without the queue.
 ///
 /// # Errors
-/// What only an operator can change, in words that hold no password.
+/// What only an operator can change. The text never shows a password.
 pub(crate) async fn open(
     url: QueueUrl,
     authorities: Option<&Path>,
     lease: Duration,
-) -> Result<NatsQueue, String> {
-    let place = url.told();
+) -> Result<NatsQueue, QueueError> {
+    let place = url.describe();
     let options = || options(&url.login, authorities);
     let client = match options().connect(&url.server).await {
         Ok(client) => client,
@@ -64,21 +64,22 @@ pub(crate) async fn open(
             ConnectErrorKind::Authentication
             | ConnectErrorKind::AuthorizationViolation
             | ConnectErrorKind::ServerParse
-            | ConnectErrorKind::Tls => return Err(format!("{place} can't be used: {error}")),
+            | ConnectErrorKind::Tls => return Err(unusable(&place, &error)),
             _ if is_untrusted(&error) => {
-                return Err(format!(
-                    "{place} can't be used: {error} ({CA_SETTING} names a file with the authority that it is from)"
-                ));
+                let detail = format!(
+                    "{error} ({CA_SETTING} names a file with the authority that it is from)"
+                );
+                return Err(unusable(&place, &detail));
             }
             _ => {
-                tracing::warn!(%error, "{place} can't be reached; the runs of workflows go on without it");
+                tracing::warn!(%error, "{place} can't be reached; runs are claimed from the journal");
                 let options = options().retry_on_initial_connect();
                 let later = options.connect(&url.server).await;
-                later.map_err(|error| format!("{place} can't be used: {error}"))?
+                later.map_err(|error| unusable(&place, &error))?
             }
         },
     };
-    let jetstream = ContextBuilder::new().timeout(PATIENCE);
+    let jetstream = ContextBuilder::new().timeout(TIMEOUT);
     let queue = NatsQueue {
         jetstream: jetstream.build(client.clone()),
         client,
@@ -89,16 +90,18 @@ pub(crate) async fn open(
     if queue.is_connected() {
         match queue.consumer().await {
             Ok(_) => {}
-            Err(Unfit::Passing(detail)) => tracing::warn!(detail, "{place} can't be used yet"),
-            Err(Unfit::Lasting(detail)) => {
-                return Err(format!("{place} can't be used: {detail}"));
+            Err(SetupError::Temporary(detail)) => {
+                tracing::warn!(detail, "{place} can't be used yet")
+            }
+            Err(SetupError::Permanent(detail)) => {
+                return Err(unusable(&place, &detail));
             }
         }
     }
     Ok(queue)
 }
 
-/// Whether a server was there, and its certificate is not one to be trusted.
+/// Whether the server's certificate is not trusted.
 fn is_untrusted(error: &ConnectError) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -128,13 +131,13 @@ fn options(login: &Login, authorities: Option<&Path>) -> ConnectOptions {
     };
     options
         .name("agentgen")
-        .connection_timeout(PATIENCE)
+        .connection_timeout(TIMEOUT)
         .no_echo()
         .event_callback(|event| async move {
             match event {
-                Event::Connected => tracing::info!("the queue of runs can be reached"),
-                Event::Disconnected => tracing::warn!("the queue of runs can't be reached"),
-                Event::ServerError(error) => tracing::warn!(%error, "the queue of runs fails"),
+                Event::Connected => tracing::info!("the queue is connected"),
+                Event::Disconnected => tracing::warn!("the queue is disconnected"),
+                Event::ServerError(error) => tracing::warn!(%error, "the queue reports an error"),
                 _ => {}
             }
         })
@@ -145,50 +148,52 @@ impl NatsQueue {
         self.client.connection_state() == State::Connected
     }
 
-    fn prepared(&self) -> Option<PullConsumer> {
+    fn cached_consumer(&self) -> Option<PullConsumer> {
         let consumer = self.consumer.lock();
         consumer.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn prepare(&self, consumer: Option<PullConsumer>) {
+    fn cache_consumer(&self, consumer: Option<PullConsumer>) {
         *self.consumer.lock().unwrap_or_else(PoisonError::into_inner) = consumer;
     }
 
-    /// The subject on which runs are handed out.
-    fn runs(&self) -> String {
+    /// The subject of run ids.
+    fn runs_subject(&self) -> String {
         format!("{}.runs", self.stream)
     }
 
-    /// The subject on which processes tell each other what is new; it is in no stream.
-    fn news(&self) -> String {
-        format!("{}.news", self.stream)
+    /// The subject of changes. It is not part of the stream: a change that nobody receives is lost.
+    fn changes_subject(&self) -> String {
+        format!("{}.changes", self.stream)
     }
 
-    /// What is pulled from. What was made or found is not asked for again until it fails.
-    async fn consumer(&self) -> Result<PullConsumer, Unfit> {
-        if let Some(consumer) = self.prepared() {
+    /// The consumer, cached until it fails.
+    async fn consumer(&self) -> Result<PullConsumer, SetupError> {
+        if let Some(consumer) = self.cached_consumer() {
             return Ok(consumer);
         }
         let config = Config {
             name: self.stream.clone(),
-            subjects: vec![self.runs()],
+            subjects: vec![self.runs_subject()],
             retention: RetentionPolicy::WorkQueue,
             storage: StorageType::File,
-            duplicate_window: KNOWN,
+            duplicate_window: DEDUPLICATION_WINDOW,
             ..Config::default()
         };
         let stream = self.jetstream.get_or_create_stream(config).await;
         let stream = stream.map_err(|error| match error.kind() {
-            CreateStreamErrorKind::JetStreamUnavailable => {
-                Unfit::Lasting("the server has no JetStream (nats-server -js has it)".to_owned())
-            }
-            CreateStreamErrorKind::JetStream(cause) => unfit(cause.code(), &error),
-            _ => Unfit::Passing(error.to_string()),
+            CreateStreamErrorKind::JetStreamUnavailable => SetupError::Permanent(
+                "the server has no JetStream (nats-server -js has it)".to_owned(),
+            ),
+            CreateStreamErrorKind::JetStream(cause) => setup_error(cause.code(), &error),
+            _ => SetupError::Temporary(error.to_string()),
         })?;
         let found = &stream.cached_info().config;
-        if found.retention != RetentionPolicy::WorkQueue || !found.subjects.contains(&self.runs()) {
-            let runs = self.runs();
-            return Err(Unfit::Lasting(format!(
+        if found.retention != RetentionPolicy::WorkQueue
+            || !found.subjects.contains(&self.runs_subject())
+        {
+            let runs = self.runs_subject();
+            return Err(SetupError::Permanent(format!(
                 "there is a stream of that name that is no work queue of `{runs}`; name another one"
             )));
         }
@@ -196,137 +201,146 @@ impl NatsQueue {
             durable_name: Some(WORKERS.to_owned()),
             ack_policy: AckPolicy::Explicit,
             ack_wait: self.lease,
-            // How many runs are under way is up to the processes.
+            // The processes limit themselves.
             max_ack_pending: -1,
             ..pull::Config::default()
         };
         let consumer = stream.create_consumer(config).await;
         let consumer = consumer.map_err(|error| match error.kind() {
-            ConsumerErrorKind::JetStream(cause) => unfit(cause.code(), &error),
-            _ => Unfit::Passing(error.to_string()),
+            ConsumerErrorKind::JetStream(cause) => setup_error(cause.code(), &error),
+            _ => SetupError::Temporary(error.to_string()),
         })?;
-        self.prepare(Some(consumer.clone()));
+        self.cache_consumer(Some(consumer.clone()));
         Ok(consumer)
     }
 
-    async fn next(&self, patience: Duration) -> Result<Option<Message>, String> {
-        let consumer = self.consumer().await.map_err(|unfit| match unfit {
-            Unfit::Passing(detail) | Unfit::Lasting(detail) => detail,
+    async fn next(&self, timeout: Duration) -> Result<Option<Message>, QueueError> {
+        let consumer = self.consumer().await.map_err(|error| match error {
+            SetupError::Temporary(detail) | SetupError::Permanent(detail) => {
+                QueueError::Failed(detail)
+            }
         })?;
-        let batch = consumer.batch().max_messages(1).expires(patience);
-        let mut batch = batch.messages().await.map_err(|error| error.to_string())?;
+        let batch = consumer.batch().max_messages(1).expires(timeout);
+        let mut batch = batch.messages().await.map_err(failed)?;
         let next = batch.next().await.transpose();
-        next.map_err(|error| error.to_string())
+        next.map_err(failed)
     }
 }
 
-/// What JetStream refuses; its codes are those of HTTP.
-fn unfit(code: usize, error: &impl ToString) -> Unfit {
+/// An error of JetStream, whose codes are those of HTTP.
+fn setup_error(code: usize, error: &impl ToString) -> SetupError {
     match code {
-        503 => Unfit::Passing(error.to_string()),
-        _ => Unfit::Lasting(error.to_string()),
+        503 => SetupError::Temporary(error.to_string()),
+        _ => SetupError::Permanent(error.to_string()),
     }
 }
 
-/// Does `work` if there is a connection: without one the client would keep it for later, and its caller too.
+/// Does `work` if there is a connection. Without one the client would buffer it, and its caller would wait.
 async fn while_connected<T>(
     client: &Client,
-    patience: Duration,
-    work: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
+    timeout: Duration,
+    work: impl Future<Output = Result<T, QueueError>>,
+) -> Result<T, QueueError> {
     if client.connection_state() != State::Connected {
-        return Err("there is no connection".to_owned());
+        return Err(QueueError::Disconnected);
     }
-    let late = |_| Err("there is no answer in time".to_owned());
-    tokio::time::timeout(patience, work)
+    tokio::time::timeout(timeout, work)
         .await
-        .unwrap_or_else(late)
+        .unwrap_or(Err(QueueError::TimedOut))
 }
 
 impl Queue for NatsQueue {
-    fn hand_out(&self, run: Uuid) -> Queued<'_, ()> {
-        Box::pin(while_connected(&self.client, PATIENCE, async move {
+    fn enqueue(&self, run: Uuid) -> QueueResult<'_, ()> {
+        Box::pin(while_connected(&self.client, TIMEOUT, async move {
             let id = run.to_string();
             let message = PublishMessage::build().message_id(&id).payload(id.into());
-            let sent = self.jetstream.send_publish(self.runs(), message).await;
-            let acknowledged = sent.map_err(|error| error.to_string())?.await;
-            acknowledged.map(|_| ()).map_err(|error| error.to_string())
+            let sent = self
+                .jetstream
+                .send_publish(self.runs_subject(), message)
+                .await;
+            let acknowledged = sent.map_err(failed)?.await;
+            acknowledged.map(|_| ()).map_err(failed)
         }))
     }
 
-    fn pull(&self, patience: Duration) -> Queued<'_, Option<Arc<dyn Delivery>>> {
+    fn pull(&self, timeout: Duration) -> QueueResult<'_, Option<Arc<dyn Delivery>>> {
         Box::pin(async move {
-            let longest = patience + PATIENCE;
-            let next = while_connected(&self.client, longest, self.next(patience)).await;
+            let total = timeout + TIMEOUT;
+            let next = while_connected(&self.client, total, self.next(timeout)).await;
             if next.is_err() {
-                // It may be gone, as after the loss of the server's files.
-                self.prepare(None);
+                // The consumer may be gone, for example if the server lost its files.
+                self.cache_consumer(None);
             }
-            let delivery = |message| Arc::new(Handed(message)) as Arc<dyn Delivery>;
+            let delivery = |message| Arc::new(NatsDelivery(message)) as Arc<dyn Delivery>;
             Ok(next?.map(delivery))
         })
     }
 
-    fn tell(&self, run: Uuid) -> Queued<'_, ()> {
-        Box::pin(while_connected(&self.client, PATIENCE, async move {
-            let told = self
+    fn publish_change(&self, run: Uuid) -> QueueResult<'_, ()> {
+        Box::pin(while_connected(&self.client, TIMEOUT, async move {
+            let published = self
                 .client
-                .publish(self.news(), run.to_string().into())
+                .publish(self.changes_subject(), run.to_string().into())
                 .await;
-            told.map_err(|error| error.to_string())
+            published.map_err(failed)
         }))
     }
 
-    fn told(&self) -> Queued<'_, BoxStream<'static, Uuid>> {
+    fn subscribe_changes(&self) -> QueueResult<'_, BoxStream<'static, Uuid>> {
         Box::pin(async move {
-            let told = self.client.subscribe(self.news()).await;
-            let told = told.map_err(|error| error.to_string())?;
+            let messages = self.client.subscribe(self.changes_subject()).await;
+            let messages = messages.map_err(failed)?;
             let run = |message: async_nats::Message| async move { id(&message.payload) };
-            Ok(told.filter_map(run).boxed())
+            Ok(messages.filter_map(run).boxed())
         })
     }
 
-    fn flush(&self) -> Queued<'_, ()> {
-        Box::pin(while_connected(&self.client, PATIENCE, async move {
-            self.client.flush().await.map_err(|error| error.to_string())
+    fn flush(&self) -> QueueResult<'_, ()> {
+        Box::pin(while_connected(&self.client, TIMEOUT, async move {
+            self.client.flush().await.map_err(failed)
         }))
     }
 
     fn is_reachable(&self) -> bool {
-        self.is_connected() && self.prepared().is_some()
+        self.is_connected() && self.cached_consumer().is_some()
     }
 }
 
 /// A message of the stream.
-struct Handed(Message);
+struct NatsDelivery(Message);
 
-impl Delivery for Handed {
+impl Delivery for NatsDelivery {
     fn run(&self) -> Option<Uuid> {
         id(&self.0.payload)
     }
 
-    fn is_again(&self) -> bool {
+    fn is_redelivery(&self) -> bool {
         self.0.info().is_ok_and(|info| info.delivered > 1)
     }
 
-    fn settle(&self, settlement: Settlement) -> Queued<'_, ()> {
-        let kind = match settlement {
-            Settlement::UnderWay => AckKind::Progress,
-            Settlement::Over => AckKind::Ack,
-            Settlement::Again(delay) if delay.is_zero() => AckKind::Nak(None),
-            Settlement::Again(delay) => AckKind::Nak(Some(delay)),
+    fn ack(&self, ack: Ack) -> QueueResult<'_, ()> {
+        let kind = match ack {
+            Ack::InProgress => AckKind::Progress,
+            Ack::Done => AckKind::Ack,
+            Ack::RetryAfter(delay) if delay.is_zero() => AckKind::Nak(None),
+            Ack::RetryAfter(delay) => AckKind::Nak(Some(delay)),
         };
         let client = self.0.context.client();
         Box::pin(async move {
-            let said = async {
-                let said = self.0.ack_with(kind).await;
-                said.map_err(|error| error.to_string())
-            };
-            while_connected(&client, PATIENCE, said).await
+            let acked = async { self.0.ack_with(kind).await.map_err(failed) };
+            while_connected(&client, TIMEOUT, acked).await
         })
     }
 }
 
 fn id(payload: &[u8]) -> Option<Uuid> {
     std::str::from_utf8(payload).ok()?.parse().ok()
+}
+
+fn failed(error: impl ToString) -> QueueError {
+    QueueError::Failed(error.to_string())
+}
+
+fn unusable(place: &str, why: &dyn std::fmt::Display) -> QueueError {
+    QueueError::Failed(format!("{place} can't be used: {why}"))
 }

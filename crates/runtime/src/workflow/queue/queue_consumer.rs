@@ -1,4 +1,4 @@
-//! Goes on with the runs that the queue hands out to this process, and with those that it does not know of.
+//! Executes the runs that the queue delivers to this process, and looks in the journal for those that it does not.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -10,136 +10,147 @@ use tokio::time::Instant;
 use crate::error::store_error::StoreError;
 use crate::schema::formats::Uuid;
 use crate::workflow::journal::ClaimOutcome;
-use crate::workflow::leases::{claim, go_on, renew_one, settle};
-use crate::workflow::queue::{Delivery, Queue, Settlement};
-use crate::workflow::workflow_service::Runs;
+use crate::workflow::leases::{ack, claim_abandoned, heartbeat, spawn_executor};
+use crate::workflow::queue::{Ack, Delivery, Queue};
+use crate::workflow::workflow_service::WorkflowService;
 
-/// The longest time for which one run is asked for.
-const LONGEST_PULL: Duration = Duration::from_secs(5);
+/// The longest time that one pull waits for a run.
+const MAX_PULL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Takes what the queue hands out, a run for each free place, and looks from time to time for what was left behind: at
-/// the usual pace while the queue can't be reached, else more slowly. Ends with the service.
-pub(crate) async fn work(runs: Weak<Runs>, queue: Arc<dyn Queue>) {
-    // What a process finds when it starts is mostly in the queue.
-    let mut looked = Instant::now();
+/// Pulls a run for each free slot, until the service is dropped or drains. Sweeps the journal once per lease TTL, and
+/// three times as often while the queue can't be reached.
+pub(crate) async fn consume(service: Weak<WorkflowService>, queue: Arc<dyn Queue>) {
+    // The first sweep can wait: runs that this process finds at its start are mostly in the queue.
+    let mut last_sweep = Instant::now();
     let mut is_down = false;
     loop {
-        let Some(runs) = runs.upgrade() else { return };
-        let pace = match queue.is_reachable() {
-            true => runs.lease.ttl,
-            false => runs.lease.ttl / 3,
+        let Some(service) = service.upgrade() else {
+            return;
         };
-        if looked.elapsed() >= pace {
-            look(&runs).await;
-            looked = Instant::now();
+        let interval = if queue.is_reachable() {
+            service.lease.ttl
+        } else {
+            service.lease.ttl / 3
+        };
+        if last_sweep.elapsed() >= interval {
+            sweep(&service).await;
+            last_sweep = Instant::now();
         }
-        let mut pulled = std::pin::pin!(pull(&runs, &queue, &mut is_down));
+        let mut polled = std::pin::pin!(poll(&service, &queue, &mut is_down));
         loop {
             tokio::select! {
-                () = &mut pulled => break,
-                // Somebody knows of a run that the queue does not.
-                () = runs.freed.notified() => look(&runs).await,
-                () = runs.resources.shutdown.draining() => return,
+                () = &mut polled => break,
+                // A run could not be enqueued.
+                () = service.slot_freed.notified() => sweep(&service).await,
+                () = service.resources.shutdown.draining() => return,
             }
         }
     }
 }
 
-async fn look(runs: &Arc<Runs>) {
-    if let Err(error) = claim(runs).await {
-        tracing::warn!(%error, "runs that were left behind can't be taken");
+/// Claims runs that nobody owns.
+async fn sweep(service: &Arc<WorkflowService>) {
+    if let Err(error) = claim_abandoned(service).await {
+        tracing::warn!(%error, "abandoned runs can't be claimed");
     }
 }
 
-/// Waits for a free place and then for a run.
-async fn pull(runs: &Arc<Runs>, queue: &Arc<dyn Queue>, is_down: &mut bool) {
-    let third = runs.lease.ttl / 3;
-    let Ok(slot) = Arc::clone(&runs.slots).acquire_owned().await else {
+/// Waits for a free slot and then for a run.
+async fn poll(service: &Arc<WorkflowService>, queue: &Arc<dyn Queue>, is_down: &mut bool) {
+    let timeout = service.lease.ttl / 3;
+    let Ok(slot) = Arc::clone(&service.slots).acquire_owned().await else {
         return;
     };
-    match queue.pull(third.min(LONGEST_PULL)).await {
-        Ok(pulled) => {
+    match queue.pull(timeout.min(MAX_PULL_TIMEOUT)).await {
+        Ok(delivery) => {
             *is_down = false;
-            if let Some(delivery) = pulled {
-                tokio::spawn(receive(Arc::clone(runs), delivery, slot));
+            if let Some(delivery) = delivery {
+                tokio::spawn(handle_delivery(Arc::clone(service), delivery, slot));
             }
         }
-        Err(detail) => {
+        Err(error) => {
             drop(slot);
             if !std::mem::replace(is_down, true) {
-                tracing::warn!(detail, "the queue hands out no runs; they go on without it");
+                tracing::warn!(%error, "the queue delivers no runs; they are claimed from the journal");
             }
-            tokio::time::sleep(third).await;
+            tokio::time::sleep(timeout).await;
         }
     }
 }
 
-/// Goes on with a run that was handed out, if nobody does.
-async fn receive(runs: Arc<Runs>, delivery: Arc<dyn Delivery>, slot: OwnedSemaphorePermit) {
-    runs.resources.metrics.run_delivered(delivery.is_again());
+/// Executes a delivered run, unless another process does.
+async fn handle_delivery(
+    service: Arc<WorkflowService>,
+    delivery: Arc<dyn Delivery>,
+    slot: OwnedSemaphorePermit,
+) {
+    let metrics = &service.resources.metrics;
+    metrics.run_delivered(delivery.is_redelivery());
     let Some(id) = delivery.run() else {
-        tracing::warn!(
-            "the queue hands out something that is no run; it is not given to anybody else"
-        );
-        return settle(&*delivery, Settlement::Over).await;
+        tracing::warn!("the queue delivered something that is no run id; it is dropped");
+        return ack(&*delivery, Ack::Done).await;
     };
-    if let Some(active) = runs.active().get_mut(&id) {
+    if let Some(active) = service.active().get_mut(&id) {
         active.delivery = Some(delivery);
         return;
     }
-    let again = Settlement::Again;
-    let settlement = match runs.journal.claim(id, &runs.lease).await {
-        Ok(ClaimOutcome::Claimed(run)) => match runs.spec(&run.workflow) {
-            Some(spec) => return go_on(&runs, *run, spec, Some(slot), Some(delivery)),
+    let ttl = service.lease.ttl;
+    let answer = match service.journal.claim(id, &service.lease).await {
+        Ok(ClaimOutcome::Claimed(run)) => match service.spec(&run.workflow) {
+            Some(spec) => {
+                return spawn_executor(&service, *run, spec, Some(slot), Some(delivery));
+            }
             None => {
                 let workflow = &run.workflow;
-                tracing::warn!(run_id = %id, workflow, "a run is of a workflow that is not here");
-                let released = runs.journal.release(id, &runs.lease.owner).await;
-                said(id, released);
-                again(runs.lease.ttl)
+                tracing::warn!(run_id = %id, workflow, "a delivered run is of a workflow that this program does not have");
+                let released = service.journal.release(id, &service.lease.owner).await;
+                log_failure(id, released);
+                Ack::RetryAfter(ttl)
             }
         },
         Ok(ClaimOutcome::LeasedUntil(until)) => {
-            let rest = until.duration_since(SystemTime::now()).unwrap_or_default();
-            again(rest.max(runs.lease.ttl / 10))
+            let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+            Ack::RetryAfter(left.max(ttl / 10))
         }
-        Ok(ClaimOutcome::Finished) => Settlement::Over,
+        Ok(ClaimOutcome::Finished) => Ack::Done,
         Ok(ClaimOutcome::NotFound) => {
-            tracing::warn!(run_id = %id, "the queue hands out a run that is not in the store; it is not given to anybody else");
-            Settlement::Over
+            tracing::warn!(run_id = %id, "the queue delivered a run that is not in the store; it is dropped");
+            Ack::Done
         }
         Err(error) => {
-            said(id, Err(error));
-            again(runs.lease.ttl)
+            log_failure(id, Err(error));
+            Ack::RetryAfter(ttl)
         }
     };
-    settle(&*delivery, settlement).await;
+    ack(&*delivery, answer).await;
 }
 
-fn said(id: Uuid, outcome: Result<(), StoreError>) {
+fn log_failure(id: Uuid, outcome: Result<(), StoreError>) {
     if let Err(error) = outcome {
-        tracing::warn!(run_id = %id, %error, "a run that was handed out can't be gone on with");
+        tracing::warn!(run_id = %id, %error, "the lease of a run can't be changed");
     }
 }
 
-/// Passes on what other processes say is new about runs. Ends with the service.
-pub(crate) async fn listen(runs: Weak<Runs>, queue: Arc<dyn Queue>) {
-    let mut told = match queue.told().await {
-        Ok(told) => told,
-        Err(detail) => {
-            tracing::warn!(detail, "what other processes say of runs is not heard");
+/// Passes the changes of other processes on to subscribers, until the service is dropped.
+pub(crate) async fn relay_changes(service: Weak<WorkflowService>, queue: Arc<dyn Queue>) {
+    let mut changes = match queue.subscribe_changes().await {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!(%error, "changes of runs in other processes are not relayed");
             return;
         }
     };
-    // Else what is waited for would hold it.
+    // The connection must end with the service, not with this task.
     drop(queue);
-    while let Some(id) = told.next().await {
-        let Some(runs) = runs.upgrade() else { return };
-        let is_active = runs.active().contains_key(&id);
+    while let Some(id) = changes.next().await {
+        let Some(service) = service.upgrade() else {
+            return;
+        };
+        let is_active = service.active().contains_key(&id);
         if is_active {
-            // The others have nothing to say of it, but that it is to be cancelled.
-            said(id, renew_one(&runs, id).await);
+            // Another process changes a run that this one executes only to request its cancellation.
+            log_failure(id, heartbeat(&service, id).await);
         }
-        runs.heard(id);
+        service.on_remote_change(id);
     }
 }

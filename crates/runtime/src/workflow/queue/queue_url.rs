@@ -4,35 +4,35 @@ use std::path::Path;
 
 /// The setting.
 pub(crate) const SETTING: &str = "workflows.queue";
-/// What is wrong with it where processes can't share the journal.
+/// The error if processes can't share the journal.
 pub(crate) const NOT_SHARED: &str = "needs store.url to be postgres://USER@HOST/DATABASE: the processes that runs are \
      handed out to keep them in one database";
 
-/// The setting of whom the server's certificate may be from.
+/// The setting of the trusted certificate authorities.
 pub(crate) const CA_SETTING: &str = "workflows.queue_ca";
 
-/// The stream of a service that names none.
+/// The default stream.
 #[cfg(feature = "nats")]
 const STREAM: &str = "agentgen";
 /// The longest name of a stream.
 #[cfg(feature = "nats")]
 const LONGEST_STREAM: usize = 64;
 
-/// Where runs are handed out. It has no `Debug`: it may hold a password.
+/// The URL of a queue. It has no `Debug`, since it may hold a password.
 #[cfg(feature = "nats")]
 pub(crate) struct QueueUrl {
-    /// The server, without who asks.
+    /// The server, without the login.
     pub(crate) server: async_nats::ServerAddr,
-    /// Who asks.
+    /// The login.
     pub(crate) login: Login,
     /// The stream's name.
     pub(crate) stream: String,
 }
 
-/// What a server is told of who asks.
+/// How a client logs in.
 #[cfg(feature = "nats")]
 pub(crate) enum Login {
-    /// Nothing.
+    /// Without credentials.
     Anonymous,
     /// A token.
     Token(crate::secret::Secret),
@@ -49,7 +49,7 @@ impl QueueUrl {
     /// Reads `nats://[USER:PASSWORD@|TOKEN@]HOST[:PORT][/STREAM]`, or the same with `tls://`.
     ///
     /// # Errors
-    /// What is wrong with it, and nothing of what it says: it may hold a password.
+    /// What is wrong with the URL. The text does not repeat it, since it may hold a password.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let shape = || {
             "must be nats://HOST:PORT or tls://HOST:PORT, with USER:PASSWORD@ or TOKEN@ before the host if the server \
@@ -103,17 +103,17 @@ impl QueueUrl {
         })
     }
 
-    /// The server and the stream, in words.
-    pub(crate) fn told(&self) -> String {
+    /// The server and the stream for messages, without the login.
+    pub(crate) fn describe(&self) -> String {
         let (host, port) = (self.server.host(), self.server.port());
         format!("the stream `{}` at {host}:{port}", self.stream)
     }
 }
 
-/// A part of a URL, in which some characters are written with %.
+/// Decodes a percent-encoded part of a URL.
 #[cfg(feature = "nats")]
 fn decoded(part: &str) -> crate::secret::Secret {
-    // What means something in a form means itself here.
+    // These have a meaning in a form, but not here.
     let part = part
         .replace('+', "%2B")
         .replace('&', "%26")
@@ -138,7 +138,7 @@ impl QueueUrl {
     }
 
     /// Never called.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match *self {}
     }
 }
