@@ -1,4 +1,4 @@
-//! What a handler has of the agent's documents: search, embed, and passages as they are.
+//! Access of handlers to the agent's documents: search, embed, and passages.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,7 +41,7 @@ impl RunContext {
                 filter,
             } = SearchRequest::read(endpoint.input_schema, request?)?;
             let form = HitForm::new(endpoint.output_schema);
-            let library = &self.0.resources.documents;
+            let documents = &self.0.resources.documents;
             let lookup = PassageSearch {
                 collection: collection(agent)?,
                 query: &query,
@@ -50,20 +50,21 @@ impl RunContext {
                 count: form.has("total"),
             };
             self.0.resources.metrics.searched(agent.slug);
-            let found = library.search(lookup).await?;
-            let model = library.model();
-            let hits = found.passages.iter().filter_map(|passage| {
+            let found = documents.search(lookup).await?;
+            let model = documents.model();
+            let mut hits = Vec::new();
+            for passage in &found.passages {
                 let hit = form.hit(passage);
-                // One hit of another form must not cost the others.
+                // A hit that is invalid under the output schema must not fail the others.
                 let alone = form.answer(vec![hit.clone()], found.total, model);
-                let is_fit = typed::<Res>(alone).is_ok();
-                is_fit
-                    .then_some(hit)
-                    .or_else(|| left_out(endpoint, passage))
-            });
-            let hits = hits.collect::<Vec<_>>();
-            let value = typed(form.answer(hits, found.total, model))?;
-            Ok(by(model, value))
+                if parse_output::<Res>(alone).is_ok() {
+                    hits.push(hit);
+                } else {
+                    log_dropped_hit_once(endpoint, passage);
+                }
+            }
+            let value = parse_output(form.answer(hits, found.total, model))?;
+            Ok(reply_by(model, value))
         }
     }
 
@@ -83,12 +84,12 @@ impl RunContext {
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
-            let asked = EmbedRequest::read(&request?)?;
-            let library = &self.0.resources.documents;
-            let vectors = library.embed(&asked.texts, asked.purpose).await?;
-            let model = library.model();
-            let value = typed(asked.answer(endpoint.output_schema, &vectors, model))?;
-            Ok(by(model, value))
+            let embed = EmbedRequest::read(&request?)?;
+            let documents = &self.0.resources.documents;
+            let vectors = documents.embed(&embed.texts, embed.purpose).await?;
+            let model = documents.model();
+            let value = parse_output(embed.answer(endpoint.output_schema, &vectors, model))?;
+            Ok(reply_by(model, value))
         }
     }
 
@@ -111,31 +112,30 @@ impl RunContext {
     }
 }
 
-/// An answer as the type that the generator made of its schema.
-fn typed<Res: DeserializeOwned + Validate>(answer: Value) -> Result<Res, AgentError> {
-    let value = serde_path_to_error::deserialize::<_, Res>(answer).map_err(misfit)?;
-    check(&value).map_err(|violations| misfit(AgentError::Invalid(violations)))?;
+/// Parses an output as the type that was generated from its schema.
+fn parse_output<Res: DeserializeOwned + Validate>(answer: Value) -> Result<Res, AgentError> {
+    let value = serde_path_to_error::deserialize::<_, Res>(answer).map_err(schema_mismatch)?;
+    check(&value).map_err(|violations| schema_mismatch(AgentError::Invalid(violations)))?;
     Ok(value)
 }
 
-fn misfit(why: impl std::fmt::Display) -> AgentError {
+fn schema_mismatch(why: impl std::fmt::Display) -> AgentError {
     AgentError::internal(format!("the answer does not fit its output schema: {why}"))
 }
 
-/// Tells once that there are passages which are no hits.
-fn left_out(endpoint: &EndpointSpec, passage: &Passage) -> Option<Value> {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::Relaxed) {
+/// Warns once per process that passages are dropped from search results.
+fn log_dropped_hit_once(endpoint: &EndpointSpec, passage: &Passage) {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    if !LOGGED.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             endpoint = endpoint.operation_id,
             passage = passage.id(),
-            "a passage is left out: it lacks what the output schema requires of a hit (this is told once)"
+            "a passage is left out: it lacks what the output schema requires of a hit (this is logged once)"
         );
     }
-    None
 }
 
-fn by<T>(model: &str, value: T) -> Reply<T> {
+fn reply_by<T>(model: &str, value: T) -> Reply<T> {
     Reply {
         model: Some(model.to_owned()),
         ..Reply::from(value)

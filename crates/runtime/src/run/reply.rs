@@ -1,4 +1,4 @@
-//! What a handler answers with, and the request and answer of the endpoint every agent has.
+//! The reply of a handler, and the request and response of the endpoint that every agent has.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use crate::event::agent_event::{StopReason, Usage};
 use crate::schema::formats::Uuid;
 use crate::schema::validate::{Validate, Validator};
 
-/// The most characters of an input, as the document says too.
+/// The maximum length of an input in characters; the OpenAPI document has the same number.
 pub(crate) const LONGEST_INPUT: u64 = 100_000;
 
-/// A handler's answer, and what is known about how it came about.
+/// A handler's answer, with its usage and the model that gave it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply<T> {
     /// The answer.
     pub value: T,
-    /// What it took.
+    /// The tokens used.
     pub usage: Usage,
-    /// The model that answered; `None` if none did.
+    /// The model that answered; `None` if code did.
     pub model: Option<String>,
     /// Why the model stopped.
     pub stop_reason: StopReason,
@@ -35,7 +35,7 @@ impl<T> Reply<T> {
 }
 
 impl<T> From<T> for Reply<T> {
-    /// An answer that took no model.
+    /// An answer without a model.
     fn from(value: T) -> Self {
         Self {
             value,
@@ -95,7 +95,7 @@ pub struct InvokeResponse {
     pub session_id: Option<String>,
     /// Why the model stopped.
     pub stop_reason: StopReason,
-    /// What it took.
+    /// The tokens used.
     pub usage: Usage,
 }
 

@@ -31,33 +31,34 @@ use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 
-/// One request under way. A handler's future is dropped when the caller goes away or time is up.
+/// The context of one request, given to its handler. The handler's future is dropped when the caller disconnects or the
+/// deadline is reached.
 #[derive(Clone)]
 pub struct RunContext(pub(crate) Arc<Run>);
 
-/// What a context holds.
+/// The state of one run of an endpoint.
 pub(crate) struct Run {
-    /// The run.
+    /// The run's id.
     pub(crate) id: Uuid,
     /// The request it answers.
     pub(crate) request: Arc<RequestInfo>,
-    /// The agent that was called.
+    /// The agent of the endpoint.
     pub(crate) agent: &'static AgentSpec,
-    /// Its endpoint that was called.
+    /// The endpoint.
     pub(crate) endpoint: &'static EndpointSpec,
-    /// Who called.
+    /// The caller.
     pub(crate) caller: Caller,
     /// What the service's runs share.
     pub(crate) resources: Arc<Resources>,
-    /// When the run ends in any case.
+    /// When the run has to end.
     pub(crate) deadline: Instant,
-    /// What is counted of the endpoint.
+    /// The endpoint's metrics.
     pub(crate) counted: Arc<EndpointMetrics>,
-    /// Where conversations are kept: the service's, or for a workflow step a store of its own that ends with it.
+    /// The sessions of the service, or for a workflow step a store of its own that ends with the step.
     pub(crate) sessions: Arc<Sessions>,
-    /// What models took for it so far.
+    /// The usage so far.
     pub(crate) meter: Meter,
-    /// Where the events go.
+    /// Where events are sent.
     pub(crate) sink: Sink,
 }
 
@@ -74,19 +75,19 @@ impl RunContext {
         &self.0.request.id
     }
 
-    /// Who called: the token's subject, or `anonymous`.
+    /// The caller: the token's subject, or `anonymous`.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.0.caller.subject
     }
 
-    /// The roles of who called.
+    /// The caller's roles.
     #[must_use]
     pub fn roles(&self) -> &[String] {
         &self.0.caller.roles
     }
 
-    /// Sends some text of the answer ahead to a caller who asked for a stream.
+    /// Sends a part of the answer to a caller that reads a stream. Does nothing for a JSON response.
     pub async fn delta(&self, text: impl Into<String>) {
         self.0.sink.started("code").await;
         self.0
@@ -118,10 +119,10 @@ impl RunContext {
             };
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
-            let mut asked = asked(agent, None, &request.input, Some(&session));
+            let mut request_to_model = model_request(agent, None, &request.input, Some(&session));
             let turn_context = self.turn_context(agent, called);
-            // Boxed, since a handler's future is moved more than once, and this is most of it.
-            let turn = Box::pin(turn::turn(&turn_context, &mut asked)).await?;
+            // Boxed, since a handler's future is moved several times, and this is most of its size.
+            let turn = Box::pin(turn::turn(&turn_context, &mut request_to_model)).await?;
             session
                 .commit(request.input, turn.text.clone(), &agent.policy)
                 .await?;
@@ -178,7 +179,7 @@ impl RunContext {
                 None => None,
             };
             let called = self.0.endpoint.operation_id == endpoint.operation_id;
-            let mut request = asked(agent, Some(endpoint), &text, session.as_ref());
+            let mut request = model_request(agent, Some(endpoint), &text, session.as_ref());
             let session_id = session.as_ref().map(|session| session.id().to_owned());
             request.session_id = session_id.filter(|_| tells);
             if let Some((query, limit)) = query {
@@ -288,8 +289,8 @@ impl fmt::Debug for RunContext {
     }
 }
 
-/// What a model is asked: the text, after what was said before.
-fn asked(
+/// The request for the model: the session's messages, then `text`.
+fn model_request(
     agent: &'static AgentSpec,
     endpoint: Option<&'static EndpointSpec>,
     text: &str,

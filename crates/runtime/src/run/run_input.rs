@@ -1,4 +1,4 @@
-//! What an endpoint is asked: JSON, which becomes the type of its handler.
+//! The input of an endpoint: JSON that is parsed into the handler's request type.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! Watches over a run: time, panics and the end of the service; its events are all that comes out.
+//! Runs a handler to its end: time limit, panics, shutdown, and the metrics and log line of the run.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -17,18 +17,18 @@ use crate::run::run_context::RunContext;
 use crate::run::shutdown::Shutdown;
 use crate::telemetry::metrics::COMPLETED;
 
-/// What stands for the model where none was asked.
+/// The model's name in events and logs of a run that called no model.
 const NO_MODEL: &str = "code";
-/// How many events may wait for a slow reader before the run waits too.
+/// How many events a slow reader may be behind before the run waits.
 pub(crate) const EVENTS_AHEAD: usize = 64;
 
-/// A run under way. Dropping it ends the run.
+/// A run in a task of its own. Dropping it aborts the run.
 pub(crate) struct Running {
     events: mpsc::Receiver<AgentEvent>,
     task: JoinHandle<()>,
 }
 
-/// A run that is told event by event; its last one is `Completed` or `Failed`.
+/// Spawns a run whose caller reads its events. The last one is `Completed` or `Failed`.
 pub(crate) fn start(
     cx: RunContext,
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send + 'static,
@@ -44,11 +44,18 @@ pub(crate) fn start(
                 run.sink
                     .started(reply.model.as_deref().unwrap_or(NO_MODEL))
                     .await;
-                AgentEvent::Completed {
-                    run_id: run.id,
-                    stop_reason: reply.stop_reason,
-                    usage: reply.usage,
-                    output: serde_json::from_str(&reply.value).unwrap_or_default(),
+                match serde_json::from_str(&reply.value) {
+                    Ok(output) => AgentEvent::Completed {
+                        run_id: run.id,
+                        stop_reason: reply.stop_reason,
+                        usage: reply.usage,
+                        output,
+                    },
+                    Err(error) => AgentEvent::Failed {
+                        run_id: run.id,
+                        usage: reply.usage,
+                        problem: log_failure(&cx, &AgentError::internal(error)),
+                    },
                 }
             }
             Err(problem) => AgentEvent::Failed {
@@ -62,8 +69,8 @@ pub(crate) fn start(
     Running { events, task }
 }
 
-/// Runs `handler` to its end, to `timeout` or to the service's end, whichever is first; gives its answer as JSON, or
-/// what its caller is told instead. Dropping the future ends the run.
+/// Runs `handler` until it returns, the deadline is reached or the service terminates. Returns the reply as JSON, or the
+/// problem for the caller. `timeout` is what the deadline was computed from. Dropping the future cancels the run.
 pub(crate) async fn run(
     cx: &RunContext,
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send,
@@ -78,48 +85,48 @@ pub(crate) async fn run(
         agent = run.agent.slug,
         endpoint = run.endpoint.name,
     );
-    watched(cx, handler, timeout, shutdown)
+    run_to_end(cx, handler, timeout, shutdown)
         .instrument(span)
         .await
 }
 
-async fn watched(
+async fn run_to_end(
     cx: &RunContext,
     handler: impl Future<Output = Result<Reply<String>, AgentError>> + Send,
     timeout: Duration,
     shutdown: &Shutdown,
 ) -> Result<Reply<String>, Box<Problem>> {
-    let mut account = Account::open(cx);
-    let mut is_late = false;
+    let mut record = RunRecord::start(cx);
+    let mut timed_out = false;
     let outcome = tokio::select! {
         biased;
         outcome = AssertUnwindSafe(handler).catch_unwind() => outcome.unwrap_or_else(panicked),
         () = tokio::time::sleep_until(cx.0.deadline) => Err(AgentError::TimedOut(String::new())),
         () = shutdown.terminated() => Err(AgentError::unavailable("the service is shutting down")),
     };
-    // The handler may have noticed it first.
+    // The handler may have failed with the deadline before this function noticed it.
     let outcome = outcome.map_err(|error| match error {
         AgentError::TimedOut(_) if tokio::time::Instant::now() >= cx.0.deadline => {
-            is_late = true;
-            let most = timeout.as_millis();
-            AgentError::TimedOut(format!("the answer took longer than {most} ms"))
+            timed_out = true;
+            let limit = timeout.as_millis();
+            AgentError::TimedOut(format!("the answer took longer than {limit} ms"))
         }
         error => error,
     });
     match outcome {
         Ok(reply) => {
-            account.outcome = COMPLETED;
-            account.usage = Some(reply.usage);
-            account.model.clone_from(&reply.model);
+            record.outcome = COMPLETED;
+            record.usage = Some(reply.usage);
+            record.model.clone_from(&reply.model);
             Ok(reply)
         }
         Err(error) => {
-            account.outcome = "failed";
-            let problem = failed(cx, &error);
-            // A reader who is behind keeps nothing from being counted.
-            drop(account);
-            if is_late {
-                late(cx, error.to_string()).await;
+            record.outcome = "failed";
+            let problem = log_failure(cx, &error);
+            // Recorded now: emitting the event may wait for a slow reader.
+            drop(record);
+            if timed_out {
+                emit_deadline(cx, error.to_string()).await;
             }
             Err(Box::new(problem))
         }
@@ -139,22 +146,22 @@ impl Drop for Running {
     }
 }
 
-/// What is counted and logged of a run when it is over, also when it ends because its caller went away.
-struct Account<'a> {
+/// Counts and logs a run when it is dropped, so that a run whose caller goes away is recorded too.
+struct RunRecord<'a> {
     cx: &'a RunContext,
-    began: Instant,
+    started: Instant,
     outcome: &'static str,
     model: Option<String>,
-    /// What the answer took, once there is one.
+    /// The usage of the reply; `None` until there is one.
     usage: Option<Usage>,
 }
 
-impl<'a> Account<'a> {
-    fn open(cx: &'a RunContext) -> Self {
+impl<'a> RunRecord<'a> {
+    fn start(cx: &'a RunContext) -> Self {
         cx.0.counted.run_started();
         Self {
             cx,
-            began: Instant::now(),
+            started: Instant::now(),
             outcome: "cancelled",
             model: None,
             usage: None,
@@ -162,7 +169,7 @@ impl<'a> Account<'a> {
     }
 }
 
-impl Drop for Account<'_> {
+impl Drop for RunRecord<'_> {
     fn drop(&mut self) {
         let run = &self.cx.0;
         run.counted.run_ended(self.outcome);
@@ -170,7 +177,7 @@ impl Drop for Account<'_> {
             input_tokens,
             output_tokens,
         } = self.usage.unwrap_or_else(|| run.meter.usage());
-        let ms = crate::telemetry::log::millis(self.began.elapsed());
+        let ms = crate::telemetry::log::millis(self.started.elapsed());
         tracing::info!(
             outcome = self.outcome,
             model = self.model.as_deref().unwrap_or(NO_MODEL),
@@ -182,8 +189,8 @@ impl Drop for Account<'_> {
     }
 }
 
-/// Tells and counts that the time of a run is up.
-async fn late(cx: &RunContext, detail: String) {
+/// Counts and emits that the deadline of a run was reached.
+async fn emit_deadline(cx: &RunContext, detail: String) {
     let run = &cx.0;
     let policy = PolicyKind::Deadline;
     run.resources
@@ -199,11 +206,12 @@ async fn late(cx: &RunContext, detail: String) {
         .await;
 }
 
-fn failed(cx: &RunContext, error: &AgentError) -> Problem {
+/// Logs why a run failed; returns the problem for its caller.
+fn log_failure(cx: &RunContext, error: &AgentError) -> Problem {
     let run = &cx.0;
     let mut problem = error.to_problem();
     if problem.status >= 500 {
-        // The span says this too, where the level lets it.
+        // The span has these fields too, but the log level may turn it off.
         let (run_id, request_id) = (run.id, &run.request.id);
         let (agent, endpoint) = (run.agent.slug, run.endpoint.name);
         if matches!(error, AgentError::Internal(_)) {

@@ -1,12 +1,12 @@
-//! What `store.url` may say.
+//! The URL of a store: the setting `store.url`.
 
 /// The setting.
 pub(crate) const SETTING: &str = "store.url";
 
-/// Where sessions are kept. It has no `Debug`: it may hold a password.
+/// The URL of a store. It has no `Debug`, since it may contain a password.
 #[derive(Clone)]
 pub(crate) enum StoreUrl {
-    /// In memory: gone with the process.
+    /// In memory.
     Memory,
     /// In one file.
     #[cfg(feature = "sqlite")]
@@ -20,7 +20,7 @@ impl StoreUrl {
     /// Reads `sqlite:PATH`, `postgres://…` or `memory:`.
     ///
     /// # Errors
-    /// What is wrong with it, and nothing of what it says: it may hold a password.
+    /// What is wrong with the URL. The text does not repeat it, since it may contain a password.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
         match scheme {
@@ -31,7 +31,7 @@ impl StoreUrl {
         }
     }
 
-    /// Whether processes on several machines can use what it names.
+    /// Whether processes on several machines can use the store.
     pub(crate) fn is_shared(&self) -> bool {
         match self {
             #[cfg(feature = "postgres")]

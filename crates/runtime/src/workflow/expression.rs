@@ -56,7 +56,8 @@ pub(crate) fn is_truthy(expression: &Expression, scope: Scope<'_>) -> bool {
 /// The request that `template` describes.
 pub(crate) fn fill(template: &Template, scope: Scope<'_>) -> Value {
     match template {
-        Template::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+        // Always JSON: `check_literals` refuses the workflow at start otherwise.
+        Template::Json(text) => serde_json::from_str(text).unwrap_or(Value::Null),
         Template::Value(expression) => evaluate(expression, scope).into_owned(),
         Template::Text(pieces) => {
             let pieces = pieces.iter().map(|piece| to_text(&fill(piece, scope)));
@@ -69,6 +70,18 @@ pub(crate) fn fill(template: &Template, scope: Scope<'_>) -> Value {
             Value::Object(fields.collect::<Map<_, _>>())
         }
         Template::List(items) => items.iter().map(|item| fill(item, scope)).collect(),
+    }
+}
+
+/// Checks that every literal of `template` is JSON.
+pub(crate) fn check_literals(template: &Template) -> serde_json::Result<()> {
+    match template {
+        Template::Json(text) => serde_json::from_str::<Value>(text).map(|_| ()),
+        Template::Value(_) => Ok(()),
+        Template::Text(parts) | Template::List(parts) => parts.iter().try_for_each(check_literals),
+        Template::Object(fields) => fields
+            .iter()
+            .try_for_each(|(_, field)| check_literals(field)),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Which steps of a run begin now: a function of the graph and of how its steps stand.
+//! The scheduler: which steps of a run start, which are skipped, and when the run ends.
 //!
-//! A step begins when enough of the steps it needs have succeeded. With [`Join::All`] a needed step may also be one that
-//! the workflow says it can do without: its own condition was false, or it failed and is to be skipped then. The step
-//! goes on without that output, which is null. Where too few can succeed any more, the step is skipped, and that is
-//! nothing a further step can do without: such a skip goes on through the graph. Where that is for want of a step that
-//! nobody said the workflow can do without, the run fails instead.
+//! Invariant: a pure function of the workflow and the reports of its steps.
+//!
+//! A step starts when enough of the steps it needs have succeeded. With [`Join::All`], a needed step also counts if its
+//! own condition was false, or if it failed under `on_failure: skip`: its output is then null. A step is skipped when too
+//! few of its needs can still succeed, and so are in turn the steps that need it. If that would happen because of a failed
+//! step that the workflow does not tolerate, the run fails instead.
 
 use crate::spec::workflow_spec::{Join, OnFailure, StepSpec, WorkflowSpec};
 use crate::workflow::expression::{Scope, is_truthy};

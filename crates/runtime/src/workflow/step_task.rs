@@ -188,9 +188,9 @@ async fn call_with_retries(
 
 /// `request` without its optional null members that must not be null: a template writes null for a value that is not
 /// there, and the endpoint expects such a member to be absent.
-fn without_nulls(request: &Value, schema: &str) -> Value {
+fn without_nulls(request: &Value, schema: &str) -> serde_json::Result<Value> {
     let mut request = request.clone();
-    let document: Value = serde_json::from_str(schema).unwrap_or_default();
+    let document: Value = serde_json::from_str(schema)?;
     let schema = resolved(&document, &document);
     if let Value::Object(fields) = &mut request {
         fields.retain(|name, value| {
@@ -201,7 +201,7 @@ fn without_nulls(request: &Value, schema: &str) -> Value {
             !value.is_null() || is_required || takes_null
         });
     }
-    request
+    Ok(request)
 }
 
 /// Whether the same request may succeed later.
@@ -248,7 +248,7 @@ async fn call_once(
         meter: metered.clone(),
         sink: Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
     }));
-    let request = without_nulls(request, spec.input_schema);
+    let request = without_nulls(request, spec.input_schema).map_err(internal)?;
     let input = Input::text(request.to_string());
     let handler = (target.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
     // A shutdown must not fail the step: the executor drops it instead.
@@ -268,11 +268,16 @@ async fn call_once(
     // A handler may report usage beyond that of the models called through the runtime.
     meter.add(reply.usage.beyond(metered.usage()));
     let output = serde_json::from_str::<Value>(&reply.value);
-    let mut output = output.map_err(|error| AgentError::internal(error).to_problem())?;
+    let mut output = output.map_err(internal)?;
     if endpoint == INVOKE {
         output = output["output"].take();
     }
     Ok((output, reply.map(|_| ())))
+}
+
+fn internal(error: serde_json::Error) -> Problem {
+    tracing::error!(%error, "a schema or an output is not JSON");
+    AgentError::internal(error).to_problem()
 }
 
 #[cfg(test)]
@@ -300,8 +305,8 @@ mod tests {
             "needed": null, "fresh": null, "level": null, "note": null, "any": null, "other": null,
         });
         let left = json!({ "needed": null, "note": null, "any": null, "other": null });
-        assert_eq!(without_nulls(&request, &schema.to_string()), left);
+        assert_eq!(without_nulls(&request, &schema.to_string()).unwrap(), left);
         let given = json!({ "needed": "x", "fresh": "2026-01-01", "level": "low" });
-        assert_eq!(without_nulls(&given, &schema.to_string()), given);
+        assert_eq!(without_nulls(&given, &schema.to_string()).unwrap(), given);
     }
 }

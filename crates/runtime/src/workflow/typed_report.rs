@@ -1,4 +1,4 @@
-//! The report of a run whose steps are fields and whose outputs have their types.
+//! The typed report of a run: its steps are fields, and their outputs are parsed.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,86 +10,87 @@ use crate::workflow::run_report::{
     RunReport, RunStatus, SkipReason, StepError, StepReport, StepStatus,
 };
 
-/// A run of a workflow that is over; `S` has a field for each of its steps.
+/// The report of a finished run; `S` has a field for each step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TypedReport<S> {
-    /// The run.
+    /// The run's id.
     pub run_id: Uuid,
     /// The workflow's name.
     pub workflow: String,
-    /// How it ended.
+    /// The status.
     pub status: RunStatus,
-    /// Why it did not complete, in words.
+    /// Why it did not complete, or what it completed without.
     pub error: Option<String>,
-    /// When it was asked for, in UTC to the millisecond.
+    /// When it was started, in UTC to the millisecond.
     pub created_at: DateTime,
     /// When it was over.
     pub ended_at: Option<DateTime>,
-    /// What all its steps took, as far as they succeeded.
+    /// The usage of all its steps.
     pub usage: Usage,
-    /// Its steps.
+    /// The steps.
     pub steps: S,
 }
 
-/// What came of one step of a run.
+/// The typed report of one step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome<T> {
-    /// Its id.
+    /// The step's id.
     pub step: String,
-    /// The slug of its agent.
+    /// The slug of the agent.
     pub agent: String,
     /// The endpoint's name.
     pub endpoint: String,
-    /// How it stands.
+    /// The status.
     pub status: StepStatus,
     /// Why it was skipped.
     pub skipped: Option<SkipReason>,
-    /// What came out; there is one if and only if it succeeded.
+    /// The output; `Some` if and only if the step succeeded.
     pub output: Option<T>,
-    /// What the last attempt failed of. With a fallback it stands beside the fallback's output.
+    /// Why the last attempt failed. A step whose fallback succeeded has both an error and an output.
     pub error: Option<StepError>,
-    /// The slug of the agent that was asked instead.
+    /// The slug of the fallback agent, if it was called.
     pub fallback: Option<String>,
-    /// The model that answered last; none if code did.
+    /// The model that answered; `None` if code did.
     pub model: Option<String>,
-    /// How often its agent was asked since it last began.
+    /// The number of attempts since the step last started.
     pub attempts: u32,
-    /// When it last began, in UTC to the millisecond.
+    /// When it last started, in UTC to the millisecond.
     pub began_at: Option<DateTime>,
     /// When it was over.
     pub ended_at: Option<DateTime>,
-    /// What the answer took.
+    /// The tokens used.
     pub usage: Usage,
 }
 
-/// The output of a step that another agent stands in for when its own one fails.
+/// The output of a step with a fallback agent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepAnswer<T, F> {
-    /// The step's own agent answered.
+    /// The step's agent answered.
     Own(T),
-    /// The other agent did.
+    /// The fallback agent answered.
     Fallback(F),
 }
 
-/// What the output of a step can be read as: whatever can be read from JSON, and a [`StepAnswer`] of two such types.
+/// A type that the output of a step can be parsed as: every type with `DeserializeOwned`, and a [`StepAnswer`] of two such
+/// types.
 pub trait StepOutput: Sized {
-    /// Reads `output`, which another agent than the step's own one gave where `by_fallback` says so.
+    /// Parses `output`; `by_fallback` says whether the fallback agent gave it.
     ///
     /// # Errors
-    /// What keeps it from being read.
+    /// What serde says.
     fn read(output: Value, by_fallback: bool) -> serde_json::Result<Self>;
 }
 
-/// The steps of a workflow as fields. What is generated of a workflow implements it.
+/// The steps of a workflow as fields. Generated code implements it.
 pub trait TypedSteps: Sized {
     /// Takes each step out of `reports`.
     ///
     /// # Errors
-    /// 500 for a step that is not among them, and for an output that is not of its type.
+    /// 500 for a step that is missing, and for an output that is not of its type.
     fn read(reports: &mut StepReports) -> Result<Self, AgentError>;
 }
 
-/// The reports of a run's steps, to be taken out one by one.
+/// The reports of a run's steps, taken out one by one.
 #[derive(Debug)]
 pub struct StepReports(Vec<StepReport>);
 
@@ -97,14 +98,14 @@ impl StepReports {
     /// Takes the step `step`.
     ///
     /// # Errors
-    /// 500 if it is not there any more, or never was, and if its output is no `T`: the run is then one of another workflow,
-    /// or of this one as it was in an earlier program.
+    /// 500 if the step is missing or its output is no `T`: the run belongs to another workflow, or to another version of
+    /// this one.
     pub fn take<T: StepOutput>(&mut self, step: &str) -> Result<StepOutcome<T>, AgentError> {
         let index = self.0.iter().position(|report| report.step == step);
         let missing = || format!("the step `{step}` is not in the report");
         let index = index.ok_or_else(|| AgentError::internal(missing()))?;
         let report = self.0.swap_remove(index);
-        // Nothing is an output too, so that it is the status that tells whether there is one.
+        // The output may be null, so that only the status says whether there is one.
         let output = match report.status {
             StepStatus::Succeeded => {
                 let read = T::read(report.output, report.fallback.is_some());
@@ -150,7 +151,7 @@ impl<T: DeserializeOwned, F: DeserializeOwned> StepOutput for StepAnswer<T, F> {
 impl<S: TypedSteps> TryFrom<RunReport> for TypedReport<S> {
     type Error = AgentError;
 
-    /// The same report, its outputs in their types.
+    /// The same report with parsed outputs.
     fn try_from(report: RunReport) -> Result<Self, AgentError> {
         let mut reports = StepReports(report.steps);
         Ok(Self {

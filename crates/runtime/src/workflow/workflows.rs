@@ -15,6 +15,7 @@ use crate::run::resources::Resources;
 use crate::schema::new_uuid_v4;
 use crate::schema::validate::{Validate, check as check_input};
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
+use crate::workflow::expression::check_literals;
 use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
 use crate::workflow::run_report::RunReport;
@@ -142,6 +143,11 @@ fn check(
         }
         if !earlier.insert(id) {
             return Err(format!("there are two steps `{id}`"));
+        }
+        if let Some(template) = &step.with {
+            check_literals(template).map_err(|error| {
+                format!("a literal in the input of the step `{id}` is not JSON: {error}")
+            })?;
         }
         let fallback = match step.on_failure {
             OnFailure::Fallback(agent) => Some((agent, INVOKE)),
