@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub const FIRST: &str = "---\nname: first\ndescription: Answers first.\n---\nYou answer first.\n";
+pub const SECOND: &str =
+    "---\nname: second\ndescription: Answers second.\n---\nYou answer second.\n";
 
 /// A folder that is deleted when it is dropped.
 pub struct Folder {
@@ -21,6 +23,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Stdout as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
     #[track_caller]
     pub fn expect(self, status: i32) -> Self {
         let (stdout, stderr) = (&self.stdout, &self.stderr);
@@ -33,6 +40,11 @@ impl Run {
 }
 
 impl Folder {
+    /// A folder with the agents `first` and `second`.
+    pub fn two_agents() -> Self {
+        Self::new(&[("agents/first.md", FIRST), ("agents/second.md", SECOND)])
+    }
+
     pub fn new(files: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let folder = Self { root };

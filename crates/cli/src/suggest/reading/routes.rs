@@ -179,9 +179,7 @@ fn methods(text: &str) -> Vec<Method> {
     let parts = text
         .split([',', '/', '|', ' '])
         .map(|part| part.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
-    let named = parts
-        .filter(|part| !part.is_empty())
-        .map(|part| Method::parse(part));
+    let named = parts.filter(|part| !part.is_empty()).map(Method::parse);
     named.collect::<Option<Vec<_>>>().unwrap_or_default()
 }
 
