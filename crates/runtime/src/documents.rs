@@ -21,38 +21,56 @@ pub use crate::embedding::embedding_settings::Embeddings;
 pub use crate::embedding::hashing_embedder::HashingEmbedder;
 pub use crate::embedding::{EmbedFuture, Embedder, Purpose};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::schema::formats::DateTime;
 
+/// What ids and languages of documents look like, and how many characters they have at most.
+pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:/@~-]*$";
+pub(crate) const LONGEST_ID: usize = 200;
+pub(crate) const LANGUAGE_PATTERN: &str = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$";
+pub(crate) const LONGEST_LANGUAGE: u64 = 35;
+
 /// A document of a collection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// Everything except the text.
     #[serde(flatten)]
     pub head: DocumentHead,
-    /// Plain text or Markdown.
+    /// All of it: plain text or Markdown.
     pub text: String,
 }
 
 /// A document without its text. Searches can filter by it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentHead {
-    /// Unique within the collection.
+    /// Identifies the document in its collection.
+    #[schemars(length(max = LONGEST_ID), regex(pattern = ID_PATTERN))]
     pub id: String,
     /// The title.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// A language tag of BCP 47, as in `de-CH`.
+    /// The language it is written in: a tag of BCP 47, as in `de-CH`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_LANGUAGE), regex(pattern = LANGUAGE_PATTERN))]
     pub language: Option<String>,
-    /// The author's last change.
+    /// When the author last changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<DateTime>,
     /// Other properties: strings, numbers, booleans, and arrays of them.
     #[serde(default)]
+    #[schemars(required, schema_with = "metadata_schema")]
     pub metadata: Map<String, Value>,
+}
+
+/// Metadata as stores keep it; its values are a component of their own.
+fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "additionalProperties": { "$ref": "#/components/schemas/DocumentValue" },
+    })
 }
 
 /// A document in a listing.

@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::pin::Pin;
 
 use futures_util::Stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -87,7 +88,7 @@ pub enum Chunk {
 }
 
 /// A message of a conversation, as sessions store it. Tool calls are not stored: they end with their turn.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Message {
     /// Who wrote it.
     pub role: Role,
@@ -96,8 +97,9 @@ pub struct Message {
 }
 
 /// The author of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum Role {
     /// The caller.
     User,

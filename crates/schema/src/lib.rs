@@ -50,6 +50,8 @@ mod date_time;
 mod equality;
 mod evaluator;
 mod formats;
+#[cfg(feature = "schemars")]
+mod json_schema_impls;
 mod numbers;
 mod pattern;
 mod references;

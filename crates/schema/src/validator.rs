@@ -25,10 +25,19 @@ pub trait Validate {
 
 /// One thing that is wrong with a JSON document, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schemars",
+    derive(schemars::JsonSchema),
+    schemars(
+        rename = "ProblemError",
+        example = serde_json::json!({ "detail": "must not be empty", "pointer": "/input" })
+    )
+)]
 pub struct Violation {
     /// What is wrong.
     pub detail: String,
     /// Where: a JSON Pointer (RFC 6901).
+    #[cfg_attr(feature = "schemars", schemars(extend("format" = "json-pointer")))]
     pub pointer: String,
 }
 

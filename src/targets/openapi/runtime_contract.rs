@@ -20,8 +20,9 @@ static DOCUMENT_PATHS: LazyLock<Object> =
     LazyLock::new(|| object(include_str!("../../../openapi/document_paths.yaml")));
 static COMPONENTS: LazyLock<Json> = LazyLock::new(|| {
     let mut components = object(include_str!("../../../openapi/shared_components.yaml"));
-    let schemas = object(include_str!("../../../openapi/schemas.json"));
-    components.insert("schemas".to_owned(), Json::Object(schemas));
+    if let Some(Json::Object(schemas)) = components.get_mut("schemas") {
+        schemas.extend(object(include_str!("../../../openapi/schemas.json")));
+    }
     Json::Object(components)
 });
 

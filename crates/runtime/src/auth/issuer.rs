@@ -12,7 +12,9 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::auth::Auth;
 use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
@@ -36,12 +38,21 @@ pub(crate) struct Issuer {
 }
 
 /// A successful token response: RFC 6749, section 5.1.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "access_token": "aaaa.bbbb.cccc", "token_type": "Bearer", "expires_in": 900, "refresh_token": "dddd",
+}))]
 pub(crate) struct TokenResponse {
-    access_token: String,
-    token_type: &'static str,
-    expires_in: u64,
-    refresh_token: String,
+    /// A JSON Web Token, for the header Authorization.
+    pub(crate) access_token: String,
+    /// How the access token is presented.
+    #[schemars(extend("const" = "Bearer"))]
+    pub(crate) token_type: &'static str,
+    /// For how many seconds the access token is valid.
+    #[schemars(range(min = 1))]
+    pub(crate) expires_in: u64,
+    /// Gets the next tokens, once.
+    pub(crate) refresh_token: String,
 }
 
 /// An error of the token endpoint: RFC 6749, section 5.2.

@@ -2,7 +2,9 @@
 //!
 //! Invariant: this is the only place where errors become HTTP statuses.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::error::provider_error::ProviderErrorKind;
 use crate::error::{AgentError, whole_seconds};
@@ -11,31 +13,39 @@ use crate::schema::validate::Violation;
 /// `Retry-After` of a 503 without a better estimate.
 const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
 
-/// What went wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What went wrong, as RFC 9457 problem details.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(
+    extend("required" = ["type", "title", "status"]),
+    example = json!({ "type": "about:blank", "title": "Bad Request", "status": 400 })
+)]
 pub struct Problem {
-    /// What kind of problem it is: always `about:blank`, the status says it all.
+    /// Identifies the kind of problem: always `about:blank`, since the status says it all.
     #[serde(rename = "type")]
+    #[schemars(extend("format" = "uri-reference"))]
     pub kind: String,
     /// The name of the status.
     pub title: String,
-    /// The HTTP status.
+    /// The HTTP status code.
+    #[schemars(range(min = 400, max = 599))]
     pub status: u16,
-    /// What went wrong this time.
+    /// This occurrence, explained.
     pub detail: String,
     /// The path of the request.
     #[serde(default)]
+    #[schemars(extend("format" = "uri-reference"))]
     pub instance: String,
-    /// Everything that is wrong with the request's content.
+    /// Each part of the request that was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Violation>,
     /// For the endpoints that issue tokens: the code of RFC 6749, section 5.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
     pub error: Option<String>,
-    /// The request's id, as in `X-Request-Id`.
+    /// The request's id, as in the header X-Request-Id.
     #[serde(default, rename = "requestId")]
     pub request_id: String,
-    /// After how many seconds another try makes sense; sent as `Retry-After`.
+    /// After how many seconds another attempt makes sense; sent as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
 }

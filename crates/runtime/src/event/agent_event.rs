@@ -1,68 +1,96 @@
 //! What happens during a run, in order: started, text, tools and hand-overs, and completed or failed.
+//!
+//! To add an event: a variant of [`AgentEvent`] with its wire name, documentation and an example; its
+//! [`AgentEvent::audience`]; and what [`WorkflowEvent::of_step`](crate::workflow::workflow_event::WorkflowEvent::of_step)
+//! makes of it. The compiler asks for the last two. Then
+//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test -p agentgen-runtime --lib openapi` writes the OpenAPI components.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::problem::Problem;
 use crate::schema::formats::Uuid;
 
-/// One thing that happened in a run; JSON answers and event streams are both made of these.
-///
-/// Later versions add events: clients skip those that they don't know.
+/// One JSON document in the data field of a server-sent event; the event field repeats its type. Clients skip events of
+/// types that they don't know: later versions add some.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type")]
+#[schemars(example = json!({ "type": "output.delta", "text": "Done" }))]
 pub enum AgentEvent {
-    /// The run has begun: the provider answers.
+    /// The run started; the first event of a stream.
     #[serde(rename = "run.started")]
+    #[schemars(example = json!({
+        "type": "run.started", "run_id": EXAMPLE_RUN, "agent": "librarian", "model": "echo",
+    }))]
     Started {
-        /// The run.
+        /// Identifies the run.
         run_id: Uuid,
-        /// The agent's slug.
+        /// The name of the agent that runs.
         agent: String,
-        /// The model that answers, or `code`.
+        /// The model that runs the agent; `code` where none does.
         model: String,
     },
-    /// Some more text of the answer.
+    /// The model is given passages of the agent's documents to answer from.
+    #[serde(rename = "passages.retrieved")]
+    #[schemars(example = json!({
+        "type": "passages.retrieved",
+        "run_id": EXAMPLE_RUN,
+        "passages": [{ "id": "handbook/keys#0", "score": 0.72 }],
+    }))]
+    PassagesRetrieved {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// The passages, the nearest first; empty where nothing was found.
+        passages: Vec<RetrievedPassage>,
+    },
+    /// A further piece of the answer.
     #[serde(rename = "output.delta")]
+    #[schemars(example = json!({ "type": "output.delta", "text": "Done" }))]
     Delta {
         /// The text to append.
         text: String,
     },
-    /// The model has a tool called.
+    /// The model calls a tool.
     #[serde(rename = "tool.started")]
+    #[schemars(example = json!({
+        "type": "tool.started", "call_id": "call_1", "tool": "find_book", "arguments": { "title": "Maps" },
+    }))]
     ToolStarted {
-        /// The call, unique among those under way.
+        /// Identifies the call among those in progress.
         call_id: String,
-        /// The tool's name, as the model wrote it.
+        /// The tool, by the name that the model wrote.
         tool: String,
-        /// Its input, as the model wrote it.
+        /// The tool's input, as the model wrote it.
         arguments: Value,
     },
-    /// The call is over; what came out is for the model alone.
+    /// A tool call ended. Its result is for the model alone.
     #[serde(rename = "tool.completed")]
+    #[schemars(example = json!({
+        "type": "tool.completed", "call_id": "call_1", "tool": "find_book", "is_error": false,
+    }))]
     ToolCompleted {
-        /// The call.
+        /// Identifies the call, as `tool.started` did.
         call_id: String,
-        /// The tool's name.
+        /// The name of the tool.
         tool: String,
-        /// Whether it failed or was denied.
+        /// Whether the tool failed or was denied.
         is_error: bool,
     },
-    /// The model is given passages to answer from.
-    #[serde(rename = "passages.retrieved")]
-    PassagesRetrieved {
-        /// The run.
-        run_id: Uuid,
-        /// The passages, the nearest first.
-        passages: Vec<RetrievedPassage>,
-    },
-    /// A policy of the agent decided how the run goes on.
+    /// A policy of the agent decided how the run continues.
     #[serde(rename = "policy.applied")]
+    #[schemars(example = json!({
+        "type": "policy.applied",
+        "policy": "fallback",
+        "model": "claude-haiku-4-5",
+        "detail": "`haiku` is asked instead: the model's provider is overloaded",
+    }))]
     PolicyApplied {
-        /// Which one.
+        /// Which policy.
+        #[schemars(schema_with = "PolicyKind::of_agents")]
         policy: PolicyKind,
-        /// The model it is about, if it is about one.
+        /// The model that the decision is about; left out where it is about none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         /// What was decided, and why.
@@ -70,98 +98,142 @@ pub enum AgentEvent {
     },
     /// The model hands a task over to another agent.
     #[serde(rename = "handoff.started")]
+    #[schemars(example = json!({
+        "type": "handoff.started", "call_id": "call_1", "from": "orchestrator", "to": "librarian",
+    }))]
     HandoffStarted {
-        /// The call, unique among those under way.
+        /// Identifies the call among those in progress.
         call_id: String,
-        /// The slug of the agent that hands it over.
+        /// The name of the agent that hands the task over.
         from: String,
-        /// The slug of the agent that takes it.
+        /// The name of the agent that takes it.
         to: String,
     },
-    /// The task came back; what came of it is for the model alone.
+    /// A task came back from the agent that took it. The result is for the model alone.
     #[serde(rename = "handoff.completed")]
+    #[schemars(example = json!({
+        "type": "handoff.completed",
+        "call_id": "call_1",
+        "from": "orchestrator",
+        "to": "librarian",
+        "is_error": false,
+    }))]
     HandoffCompleted {
-        /// The call.
+        /// Identifies the call, as `handoff.started` did.
         call_id: String,
-        /// The slug of the agent that handed it over.
+        /// The name of the agent that handed the task over.
         from: String,
-        /// The slug of the agent that took it.
+        /// The name of the agent that took it.
         to: String,
         /// Whether it failed.
         is_error: bool,
     },
-    /// The run is over, and this is its answer.
+    /// The run finished; the last event of a stream.
     #[serde(rename = "run.completed")]
+    #[schemars(example = json!({
+        "type": "run.completed",
+        "run_id": EXAMPLE_RUN,
+        "stop_reason": "end_turn",
+        "usage": { "input_tokens": 12, "output_tokens": 2 },
+        "output": { "reply": "Done" },
+    }))]
     Completed {
-        /// The run.
+        /// Identifies the run.
         run_id: Uuid,
         /// Why the model stopped.
         stop_reason: StopReason,
-        /// What it took.
+        /// What the run used.
         usage: Usage,
-        /// The whole answer: what the endpoint sends as JSON.
+        /// The whole answer, as the endpoint sends it as JSON.
         output: Value,
     },
-    /// The run is over, and there is no answer.
+    /// The run failed; the last event of a stream.
     #[serde(rename = "run.failed")]
+    #[schemars(example = json!({
+        "type": "run.failed",
+        "run_id": EXAMPLE_RUN,
+        "usage": { "input_tokens": 12, "output_tokens": 0 },
+        "problem": {
+            "type": "about:blank",
+            "title": "Bad Gateway",
+            "status": 502,
+            "detail": "The model did not answer.",
+            "instance": "/v1/agents/librarian/invoke",
+            "requestId": "01936f2e-7b1c-7000-8000-000000000003",
+        },
+    }))]
     Failed {
-        /// The run.
+        /// Identifies the run.
         run_id: Uuid,
-        /// What it took all the same, as far as that is known.
+        /// What the run used, as far as that is reported.
         usage: Usage,
-        /// Why.
+        /// Why it failed.
         problem: Problem,
     },
 }
 
+/// The run in examples.
+const EXAMPLE_RUN: &str = "01936f2e-7b1c-7000-8000-000000000001";
+
+/// Who receives an event of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The caller of the run. Where another agent or a workflow started the run, nobody.
+    Caller,
+    /// Also the caller of the agent that handed the task over, and the readers of the workflow run.
+    Everyone,
+}
+
 impl AgentEvent {
-    /// The event's type as the wire names it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
+    /// Who receives the event.
+    pub(crate) const fn audience(&self) -> Audience {
         match self {
-            Self::Started { .. } => "run.started",
-            Self::Delta { .. } => "output.delta",
-            Self::ToolStarted { .. } => "tool.started",
-            Self::ToolCompleted { .. } => "tool.completed",
-            Self::PassagesRetrieved { .. } => "passages.retrieved",
-            Self::PolicyApplied { .. } => "policy.applied",
-            Self::HandoffStarted { .. } => "handoff.started",
-            Self::HandoffCompleted { .. } => "handoff.completed",
-            Self::Completed { .. } => "run.completed",
-            Self::Failed { .. } => "run.failed",
+            Self::PolicyApplied { .. }
+            | Self::HandoffStarted { .. }
+            | Self::HandoffCompleted { .. } => Audience::Everyone,
+            Self::Started { .. }
+            | Self::PassagesRetrieved { .. }
+            | Self::Delta { .. }
+            | Self::ToolStarted { .. }
+            | Self::ToolCompleted { .. }
+            | Self::Completed { .. }
+            | Self::Failed { .. } => Audience::Caller,
         }
     }
 }
 
 /// A passage that a model is given.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({ "id": "handbook/keys#0", "score": 0.72 }))]
 pub struct RetrievedPassage {
-    /// Its id, as citations name it.
+    /// Identifies the passage: its document, `#` and its number there.
     pub id: String,
-    /// How near it is to what was asked, from 0 to 1.
+    /// How near it is to the query.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub score: f64,
 }
 
-/// A policy that decides how a run goes on: an agent's, or that of a step of a workflow.
+/// A policy that decides how a run continues: an agent's, or that of a step of a workflow.
 #[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum PolicyKind {
-    /// A call that failed is made again.
+    /// A failed call is made again.
     Retry,
     /// Another model or agent is asked.
     Fallback,
-    /// A model is left alone, or tried again after that.
+    /// A model is not called for a while, or tried again after that.
     Breaker,
     /// The tokens or turns of the run are used up.
     Budget,
     /// Time is up: for the run, or for an agent that was handed a task.
     Deadline,
-    /// A step failed, and the run of the workflow goes on without its output.
+    /// A step failed, and the workflow run continues without its output.
     Skip,
-    /// A step failed, and so the run of the workflow does.
+    /// A step failed, and so the workflow run fails.
     Stop,
-    /// A step failed, and the run of the workflow ends and waits for a person.
+    /// A step failed, and the workflow run ends and waits for a person.
     Escalate,
 }
 
@@ -180,42 +252,50 @@ impl PolicyKind {
             Self::Escalate => "escalate",
         }
     }
-}
 
-impl AgentEvent {
-    /// Whether it tells how the run goes on: who works on it, and what a policy decided.
-    pub(crate) const fn is_decision(&self) -> bool {
-        matches!(
-            self,
-            Self::HandoffStarted { .. }
-                | Self::HandoffCompleted { .. }
-                | Self::PolicyApplied { .. }
-        )
+    /// Whether it is a policy of agents, and not of workflows alone.
+    pub(crate) const fn is_of_agents(self) -> bool {
+        match self {
+            Self::Retry | Self::Fallback | Self::Breaker | Self::Budget | Self::Deadline => true,
+            Self::Skip | Self::Stop | Self::Escalate => false,
+        }
+    }
+
+    /// The schema of the policies of agents.
+    fn of_agents(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Self::json_schema(generator);
+        if let Some(Value::Array(policies)) = schema.get_mut("oneOf") {
+            policies
+                .retain(|policy| Self::deserialize(&policy["const"]).is_ok_and(Self::is_of_agents));
+        }
+        schema
     }
 }
 
-/// Why a model stopped.
+/// Why the agent stopped.
 #[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(example = Self::EndTurn)]
 pub enum StopReason {
-    /// It had nothing more to say.
+    /// The model had nothing more to say.
     #[default]
     EndTurn,
-    /// It came to the most tokens it may write.
+    /// The model reached its most tokens, or the run those of its budget.
     MaxTokens,
-    /// It was asked as often as the agent's budget allows.
+    /// The model was called as often as the agent's budget allows.
     MaxTurns,
-    /// It declined.
+    /// The model declined.
     Refusal,
 }
 
-/// How many tokens a run took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What a run used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({ "input_tokens": 12, "output_tokens": 2 }))]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens of the prompt and the conversation.
     pub input_tokens: u64,
-    /// Tokens written.
+    /// Tokens of the answer.
     pub output_tokens: u64,
 }
 

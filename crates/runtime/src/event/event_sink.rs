@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::event::agent_event::AgentEvent;
+use crate::event::agent_event::{AgentEvent, Audience};
 use crate::schema::formats::Uuid;
 
 /// The writing end of a run's events.
@@ -16,12 +16,12 @@ pub(crate) struct Sink {
     started: AtomicBool,
     waiting: Mutex<Vec<AgentEvent>>,
     events: Option<mpsc::Sender<AgentEvent>>,
-    /// Whether only hand-overs are told.
+    /// Whether only the events for [`Audience::Everyone`] are sent.
     quiet: bool,
 }
 
 impl Sink {
-    /// A sink for a run of `agent`; without `events`, nobody wants to know how it goes.
+    /// A sink for a run of `agent`; without `events`, nobody reads them.
     pub(crate) fn new(
         run_id: Uuid,
         agent: &'static str,
@@ -37,8 +37,8 @@ impl Sink {
         }
     }
 
-    /// The same way, for what an agent does that was handed a task: what it says is for the model that asked it, and
-    /// only what is decided on the way is told.
+    /// A sink to the same reader that sends the events for [`Audience::Everyone`] alone. It is for the work of an agent
+    /// that was handed a task, and for a second attempt at an answer: their text is for the model or for the check.
     pub(crate) fn quiet(&self) -> Self {
         Self {
             run_id: self.run_id,
@@ -91,7 +91,7 @@ impl Sink {
     /// Sends an event; waits while the reader is behind. With the reader gone, the run is about to be dropped.
     pub(crate) async fn send(&self, event: AgentEvent) {
         if let Some(events) = &self.events
-            && (!self.quiet || event.is_decision())
+            && (!self.quiet || event.audience() == Audience::Everyone)
         {
             let _ = events.send(event).await;
         }

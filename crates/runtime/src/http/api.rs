@@ -8,6 +8,8 @@ pub(crate) mod api_state;
 pub(crate) mod docs_api;
 pub(crate) mod documents_api;
 pub(crate) mod health_api;
+#[cfg(test)]
+mod openapi_schemas;
 pub(crate) mod sessions_api;
 pub(crate) mod system_api;
 pub(crate) mod token_api;

@@ -1,12 +1,13 @@
 //! A run as server-sent events.
 
-use std::convert::Infallible;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::{Deserialize, Serialize};
 
 use crate::event::agent_event::AgentEvent;
 use crate::http::responses::problem;
@@ -28,10 +29,7 @@ pub(crate) async fn respond(mut run: Running) -> Response {
             Some(event) => event,
             None => run.next().await?,
         };
-        Some((
-            Ok::<_, Infallible>(written(&event, id)),
-            (run, None, id + 1),
-        ))
+        Some((sse_event(&event, id), (run, None, id + 1)))
     });
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("keep-alive");
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
@@ -41,10 +39,17 @@ pub(crate) async fn respond(mut run: Running) -> Response {
     response
 }
 
-fn written(event: &AgentEvent, id: u64) -> sse::Event {
-    let data = serde_json::to_string(event).unwrap_or_default();
-    sse::Event::default()
+/// A server-sent event: the `type` of the event's JSON is its name.
+pub(crate) fn sse_event(event: &impl Serialize, id: u64) -> Result<sse::Event, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Tag<'a> {
+        #[serde(borrow, rename = "type")]
+        name: Cow<'a, str>,
+    }
+    let data = serde_json::to_string(event)?;
+    let tag: Tag<'_> = serde_json::from_str(&data)?;
+    Ok(sse::Event::default()
         .id(id.to_string())
-        .event(event.name())
-        .data(data)
+        .event(tag.name)
+        .data(&data))
 }

@@ -1,10 +1,13 @@
 //! The reply of a handler, and the request and response of the endpoint that every agent has.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::event::agent_event::{StopReason, Usage};
 use crate::schema::formats::Uuid;
 use crate::schema::validate::{Validate, Validator};
+use crate::session::conversations::LONGEST_SESSION_ID;
 
 /// The maximum length of an input in characters; the OpenAPI document has the same number.
 pub(crate) const LONGEST_INPUT: u64 = 100_000;
@@ -46,18 +49,21 @@ impl<T> From<T> for Reply<T> {
     }
 }
 
-/// What `POST /v1/agents/{agent}/invoke` takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an agent is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(example = json!({ "input": "Which of our endpoints answer slowest?" }))]
 pub struct InvokeRequest {
-    /// What to tell the agent.
+    /// The task, in the user's words.
+    #[schemars(length(min = 1, max = LONGEST_INPUT))]
     pub input: String,
-    /// The session to continue; without one a new session begins.
+    /// The conversation to continue, as an earlier answer named it; without one, a new conversation begins.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::codegen::present"
     )]
+    #[schemars(with = "Option<String>", length(min = 1, max = LONGEST_SESSION_ID))]
     pub session_id: Option<String>,
 }
 
@@ -79,23 +85,36 @@ impl Validate for InvokeRequest {
     }
 }
 
-/// What `POST /v1/agents/{agent}/invoke` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an agent answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("required" = [
+    "output", "run_id", "agent", "model", "session_id", "stop_reason", "usage",
+]))]
+#[schemars(example = json!({
+    "output": "Done.",
+    "run_id": "01936f2e-7b1c-7000-8000-000000000001",
+    "agent": "librarian",
+    "model": "echo",
+    "session_id": "01936f2e-7b1c-7000-8000-000000000002",
+    "stop_reason": "end_turn",
+    "usage": { "input_tokens": 12, "output_tokens": 2 },
+}))]
 pub struct InvokeResponse {
-    /// What the agent says.
+    /// The agent's answer.
     pub output: String,
-    /// The run.
+    /// Identifies the run.
     pub run_id: Uuid,
-    /// The agent's slug.
+    /// The name of the agent that ran.
     pub agent: String,
-    /// The model that answered.
+    /// The model that ran the agent.
     pub model: String,
-    /// The session, to be sent with the next request.
+    /// The conversation that the answer belongs to. Send it with the next request to continue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = LONGEST_SESSION_ID))]
     pub session_id: Option<String>,
     /// Why the model stopped.
     pub stop_reason: StopReason,
-    /// The tokens used.
+    /// What the run used.
     pub usage: Usage,
 }
 

@@ -1,7 +1,8 @@
 //! What is told of a run of a workflow when it is asked for: how it stands, and each of its steps.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::problem::Problem;
 use crate::event::agent_event::Usage;
@@ -10,120 +11,144 @@ use crate::schema::validate::Violation;
 use crate::spec::workflow_spec::StepSpec;
 
 /// A run of a workflow, as far as it has come.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "WorkflowRunReport", example = json!({
+    "run_id": "01936f2e-7b1c-7000-8000-000000000004",
+    "workflow": "release",
+    "status": "queued",
+    "created_at": "2026-01-01T12:00:00Z",
+    "usage": { "input_tokens": 0, "output_tokens": 0 },
+    "steps": [],
+}))]
 pub struct RunReport {
-    /// The run.
+    /// Identifies the run.
     pub run_id: Uuid,
     /// The workflow's name.
     pub workflow: String,
-    /// How it stands.
+    /// How the run stands.
     pub status: RunStatus,
-    /// Why it did not complete, or what it went on without, in words.
+    /// Why it did not complete, or what it continued without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// When it was asked for, in UTC to the millisecond.
+    /// When it was started, in UTC to the millisecond.
     pub created_at: DateTime,
-    /// When it was over.
+    /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime>,
-    /// What all its steps took.
+    /// What all its steps used.
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
     pub steps: Vec<StepReport>,
 }
 
-/// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a run stands. It has ended when it is neither queued nor running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "WorkflowRunStatus", example = Self::Running)]
 pub enum RunStatus {
-    /// It is yet to begin.
+    /// It waits to begin.
     Queued,
-    /// It is under way.
+    /// It is in progress.
     Running,
-    /// It is over, and no step failed.
+    /// It ended, and no step failed.
     Completed,
-    /// It came to its end, and a step failed on the way that it could go on without.
+    /// It ended, and a step failed that it could continue without.
     CompletedWithFailures,
-    /// A step failed that it could not go on without, or time was up.
+    /// A step failed that it could not continue without, or its time was up.
     Failed,
     /// A step failed that a person has to look at.
     Escalated,
-    /// Its owner called it off.
+    /// Its owner cancelled it.
     Cancelled,
 }
 
 /// One step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({
+    "step": "plan",
+    "agent": "architect",
+    "endpoint": "invoke",
+    "status": "succeeded",
+    "output": "Done.",
+    "attempts": 1,
+    "usage": { "input_tokens": 12, "output_tokens": 2 },
+}))]
 pub struct StepReport {
-    /// Its id.
+    /// The step's id.
     pub step: String,
-    /// The slug of its agent.
+    /// The name of its agent.
     pub agent: String,
-    /// The endpoint's name.
+    /// The endpoint of the agent.
     pub endpoint: String,
-    /// How it stands.
+    /// How the step stands.
     pub status: StepStatus,
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
-    /// What came out: the text of `invoke`, the answer of any other endpoint; null if there is none.
+    /// The result: the text of `invoke`, the answer of any other endpoint; null where there is none.
     #[serde(default)]
+    #[schemars(required)]
     pub output: Value,
-    /// What the last attempt failed of. With a fallback it stands beside the fallback's output.
+    /// Why the last attempt failed. With a fallback, it stands beside the fallback's output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
-    /// The slug of the agent that was asked instead.
+    /// The name of the agent that was asked instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
-    /// The model that answered last; none if code did.
+    /// The model that answered last; left out where code did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// How often its agent was asked since it last began.
+    /// How often its agent was called since it last began.
     pub attempts: u32,
     /// When it last began, in UTC to the millisecond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began_at: Option<DateTime>,
-    /// When it was over.
+    /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime>,
-    /// What it took since it last began, as far as that is known: all attempts and the fallback, whatever came of them.
+    /// What it used since it last began, as far as that is reported: all attempts and the fallback, also where they
+    /// failed.
     pub usage: Usage,
 }
 
 /// How a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum StepStatus {
-    /// It waits for others, or for its turn.
+    /// It waits for other steps, or for a free slot.
     Pending,
-    /// It is under way.
+    /// It is in progress.
     Running,
-    /// There is an output.
+    /// It has an output.
     Succeeded,
-    /// There is none, for what `error` says.
+    /// It has none, for the reason in `error`.
     Failed,
     /// It never began.
     Skipped,
-    /// It was dropped when the run ended.
+    /// It was stopped when the run ended.
     Cancelled,
 }
 
 /// Why a step never began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum SkipReason {
     /// Its condition is false.
     Condition,
-    /// Too few of the steps it needs can succeed any more.
+    /// Too few of the steps it needs can still succeed.
     Needs,
-    /// The run was over before.
+    /// The run ended before.
     RunEnded,
 }
 
 /// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({ "status": 502, "detail": "The model did not answer." }))]
 pub struct StepError {
     /// The HTTP status that the endpoint would have answered with.
+    #[schemars(range(min = 400, max = 599))]
     pub status: u16,
     /// What went wrong.
     pub detail: String,

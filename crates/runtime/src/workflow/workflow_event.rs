@@ -1,74 +1,109 @@
 //! What is told of a run of a workflow as it goes: events, numbered and kept.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::schema::formats::Uuid;
 use crate::workflow::run_report::{RunStatus, StepError, StepReport};
 
-/// One thing that happened in a run. They are numbered from 1 on, and none is ever taken back: a step that was under way
-/// when its process ended begins again after `run.resumed`, and what is told of it from then on is of its new beginning.
-///
-/// Later versions add events: clients skip those that they don't know.
+/// What happens in a run of a workflow. Events are numbered from 1, and none is ever taken back: a step that was in
+/// progress when its process ended begins again after `run.resumed`. Clients skip events of types that they don't know:
+/// later versions add some.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type")]
+#[schemars(example = json!({
+    "type": "step.started", "step": "plan", "agent": "architect", "endpoint": "invoke",
+}))]
 pub enum WorkflowEvent {
     /// The run has begun.
     #[serde(rename = "run.started")]
+    #[schemars(title = "WorkflowStartedEvent", example = json!({
+        "type": "run.started", "run_id": EXAMPLE_RUN, "workflow": "release",
+    }))]
     Started {
-        /// The run.
+        /// Identifies the run.
         run_id: Uuid,
         /// The workflow's name.
         workflow: String,
     },
-    /// The run goes on after the process that it was in has ended.
+    /// The run continues after the process that it was in has ended.
     #[serde(rename = "run.resumed")]
+    #[schemars(title = "WorkflowResumedEvent", example = json!({
+        "type": "run.resumed", "run_id": EXAMPLE_RUN,
+    }))]
     Resumed {
-        /// The run.
+        /// Identifies the run.
         run_id: Uuid,
     },
     /// A step has begun.
     #[serde(rename = "step.started")]
+    #[schemars(example = json!({
+        "type": "step.started", "step": "plan", "agent": "architect", "endpoint": "invoke",
+    }))]
     StepStarted {
         /// The step.
         step: String,
-        /// The slug of its agent.
+        /// The name of its agent.
         agent: String,
-        /// The endpoint's name.
+        /// The endpoint of the agent.
         endpoint: String,
     },
     /// An attempt failed; there will be another one.
     #[serde(rename = "step.retried")]
+    #[schemars(example = json!({
+        "type": "step.retried",
+        "step": "plan",
+        "attempt": 1,
+        "pause_ms": 500,
+        "error": { "status": 502, "detail": "The model did not answer." },
+    }))]
     StepRetried {
         /// The step.
         step: String,
-        /// Which attempt it was that failed, from 1 on.
+        /// The number of the attempt that failed, from 1.
+        #[schemars(range(min = 1))]
         attempt: u32,
-        /// The pause before the next one, in milliseconds.
+        /// The pause before the next attempt, in milliseconds.
         pause_ms: u64,
-        /// What it failed of.
+        /// Why it failed.
         error: StepError,
     },
     /// The last attempt failed; another agent is asked.
     #[serde(rename = "step.fallback")]
+    #[schemars(example = json!({
+        "type": "step.fallback",
+        "step": "plan",
+        "agent": "librarian",
+        "error": { "status": 502, "detail": "The model did not answer." },
+    }))]
     StepFallback {
         /// The step.
         step: String,
-        /// The slug of the other agent.
+        /// The name of the other agent.
         agent: String,
-        /// What the last attempt failed of.
+        /// Why the last attempt failed.
         error: StepError,
     },
-    /// A policy decided how a step goes on, or the run.
+    /// A policy decided how a step, or the run, continues.
     #[serde(rename = "policy.applied")]
+    #[schemars(title = "WorkflowPolicyAppliedEvent", example = json!({
+        "type": "policy.applied",
+        "step": "plan",
+        "policy": "breaker",
+        "model": "claude-haiku-4-5",
+        "detail": "the model is left alone for 30000 ms",
+    }))]
     PolicyApplied {
-        /// The step, unless it is about the run.
+        /// The step; left out where the decision is about the run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<String>,
-        /// Which one.
+        /// Which policy: one of the agent that works on the step, the deadline of the step or of the run, or what the
+        /// workflow says about a step that failed.
         policy: PolicyKind,
-        /// The model it is about, if it is about one.
+        /// The model that the decision is about; left out where it is about none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
         /// What was decided, and why.
@@ -76,68 +111,108 @@ pub enum WorkflowEvent {
     },
     /// An agent that works on a step hands a task over to another one.
     #[serde(rename = "handoff.started")]
+    #[schemars(title = "StepHandoffStartedEvent", example = json!({
+        "type": "handoff.started",
+        "step": "plan",
+        "call_id": "call_1",
+        "from": "architect",
+        "to": "librarian",
+    }))]
     HandoffStarted {
         /// The step.
         step: String,
-        /// The call, unique among those of the step that are under way.
+        /// Identifies the call among those of the step that are in progress.
         call_id: String,
-        /// The slug of the agent that hands it over.
+        /// The name of the agent that hands the task over.
         from: String,
-        /// The slug of the agent that takes it.
+        /// The name of the agent that takes it.
         to: String,
     },
-    /// The task came back.
+    /// A task came back from the agent that took it.
     #[serde(rename = "handoff.completed")]
+    #[schemars(title = "StepHandoffCompletedEvent", example = json!({
+        "type": "handoff.completed",
+        "step": "plan",
+        "call_id": "call_1",
+        "from": "architect",
+        "to": "librarian",
+        "is_error": false,
+    }))]
     HandoffCompleted {
         /// The step.
         step: String,
-        /// The call.
+        /// Identifies the call, as `handoff.started` did.
         call_id: String,
-        /// The slug of the agent that handed it over.
+        /// The name of the agent that handed the task over.
         from: String,
-        /// The slug of the agent that took it.
+        /// The name of the agent that took it.
         to: String,
         /// Whether it failed.
         is_error: bool,
     },
-    /// A step is over.
+    /// A step has ended.
     #[serde(rename = "step.finished")]
+    #[schemars(example = json!({
+        "type": "step.finished",
+        "report": {
+            "step": "plan",
+            "agent": "architect",
+            "endpoint": "invoke",
+            "status": "succeeded",
+            "output": "Done.",
+            "attempts": 1,
+            "usage": { "input_tokens": 12, "output_tokens": 2 },
+        },
+    }))]
     StepFinished {
-        /// All there is to say about it.
+        /// Everything that is reported about the step.
         report: StepReport,
     },
-    /// The run is over; this is the last event.
+    /// The run has ended; the last event.
     #[serde(rename = "run.finished")]
+    #[schemars(title = "WorkflowFinishedEvent", example = json!({
+        "type": "run.finished", "run_id": EXAMPLE_RUN, "status": "completed",
+    }))]
     Finished {
-        /// The run.
+        /// Identifies the run.
         run_id: Uuid,
         /// How it ended.
         status: RunStatus,
-        /// Why it did not complete, in words.
+        /// Why it did not complete.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
 }
 
+/// The run in examples.
+const EXAMPLE_RUN: &str = "01936f2e-7b1c-7000-8000-000000000004";
+
 impl WorkflowEvent {
-    /// Which step was decided about, and what, where it was the workflow that decided: what agents' policies decide
-    /// within a step is counted with them. The run as a whole is the step without a name.
+    /// The step and the policy of a decision of the workflow, for its metrics; the run as a whole is the step `""`.
+    /// Decisions of agents within a step are counted as the agents'.
     pub(crate) fn decision(&self) -> Option<(&str, &'static str)> {
         match self {
             Self::StepRetried { step, .. } => Some((step, PolicyKind::Retry.as_str())),
             Self::StepFallback { step, .. } => Some((step, PolicyKind::Fallback.as_str())),
-            Self::PolicyApplied { step, policy, .. } => match (step, policy) {
-                (None, _) => Some(("", policy.as_str())),
-                (Some(step), PolicyKind::Skip | PolicyKind::Stop | PolicyKind::Escalate) => {
-                    Some((step, policy.as_str()))
-                }
-                _ => None,
-            },
-            _ => None,
+            Self::PolicyApplied {
+                step: None, policy, ..
+            } => Some(("", policy.as_str())),
+            Self::PolicyApplied {
+                step: Some(step),
+                policy,
+                ..
+            } => (!policy.is_of_agents()).then(|| (step.as_str(), policy.as_str())),
+            Self::Started { .. }
+            | Self::Resumed { .. }
+            | Self::StepStarted { .. }
+            | Self::HandoffStarted { .. }
+            | Self::HandoffCompleted { .. }
+            | Self::StepFinished { .. }
+            | Self::Finished { .. } => None,
         }
     }
 
-    /// What the run of a workflow tells of an event in one of its steps: what was decided there, and nothing else.
+    /// The workflow's event for an event in one of its steps; none for those that are for the caller of the step alone.
     pub(crate) fn of_step(step: &str, event: AgentEvent) -> Option<Self> {
         let step = step.to_owned();
         match event {
@@ -169,24 +244,13 @@ impl WorkflowEvent {
                 to,
                 is_error,
             }),
-            _ => None,
-        }
-    }
-
-    /// The event's type as the wire names it.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Started { .. } => "run.started",
-            Self::Resumed { .. } => "run.resumed",
-            Self::StepStarted { .. } => "step.started",
-            Self::StepRetried { .. } => "step.retried",
-            Self::StepFallback { .. } => "step.fallback",
-            Self::PolicyApplied { .. } => "policy.applied",
-            Self::HandoffStarted { .. } => "handoff.started",
-            Self::HandoffCompleted { .. } => "handoff.completed",
-            Self::StepFinished { .. } => "step.finished",
-            Self::Finished { .. } => "run.finished",
+            AgentEvent::Started { .. }
+            | AgentEvent::PassagesRetrieved { .. }
+            | AgentEvent::Delta { .. }
+            | AgentEvent::ToolStarted { .. }
+            | AgentEvent::ToolCompleted { .. }
+            | AgentEvent::Completed { .. }
+            | AgentEvent::Failed { .. } => None,
         }
     }
 }

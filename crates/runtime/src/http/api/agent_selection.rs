@@ -10,6 +10,7 @@ use axum::http::Method as HttpMethod;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -41,7 +42,7 @@ pub(crate) const PATH: &str = "/v1/route";
 
 const ALLOW: &str = "POST, OPTIONS";
 /// How many agents are named if nobody says, and at most.
-const USUAL_LIMIT: i64 = 5;
+const DEFAULT_LIMIT: i64 = 5;
 const HIGHEST_LIMIT: i64 = 20;
 /// How long the model may take before the ranking answers for it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,15 +83,25 @@ static ROUTE: EndpointSpec = EndpointSpec {
     timeout_ms: None,
 };
 
-#[derive(Deserialize)]
+/// A request to choose agents for a text.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+#[schemars(example = json!({ "text": "Which of our endpoints answer slowest?", "limit": 3 }))]
+pub(super) struct RouteRequest {
+    /// The request, in the user's words.
+    #[schemars(length(min = 1, max = LONGEST_INPUT))]
     text: String,
+    /// How many agents are named at most.
     #[serde(default, deserialize_with = "crate::codegen::present")]
+    #[schemars(
+        with = "Option<i32>",
+        range(min = 1, max = HIGHEST_LIMIT),
+        extend("default" = DEFAULT_LIMIT)
+    )]
     limit: Option<i64>,
 }
 
-impl Validate for Asked {
+impl Validate for RouteRequest {
     fn validate(&self, v: &mut Validator) {
         v.at("text", |v| {
             v.length(&self.text, Some(1), Some(LONGEST_INPUT))
@@ -114,20 +125,33 @@ impl Validate for Chosen {
     fn validate(&self, _: &mut Validator) {}
 }
 
-#[derive(Serialize)]
-struct Told {
-    agents: Vec<ToldAgent>,
-    by: &'static str,
+/// The agents that a request is for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "agents": [{ "agent": "librarian", "score": 7.25, "path": "/v1/agents/librarian/invoke" }],
+    "by": "ranking",
+}))]
+pub(super) struct RouteResponse {
+    /// The agents, the best first.
+    pub(super) agents: Vec<RoutedAgent>,
+    /// What chose them.
+    #[schemars(extend("enum" = ["model", "ranking"]))]
+    pub(super) by: &'static str,
 }
 
-#[derive(Serialize)]
-struct ToldAgent {
-    agent: String,
-    /// A model gives an order and no scores.
+/// An agent that a request is for.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "agent": "librarian", "score": 7.25, "path": "/v1/agents/librarian/invoke" }))]
+pub(super) struct RoutedAgent {
+    /// The agent's name.
+    pub(super) agent: String,
+    /// How well it fits, comparable within one answer; left out where a model chose.
     #[serde(skip_serializing_if = "Option::is_none")]
-    score: Option<f64>,
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub(super) score: Option<f64>,
+    /// Where it takes the request; left out where it takes no free text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'static str>,
+    pub(super) path: Option<&'static str>,
 }
 
 /// The agents of a service, to be chosen from.
@@ -202,7 +226,7 @@ async fn answer(agents: &Agents, state: &ApiState, by_model: bool, request: Requ
             return problem(Problem::new(406, detail));
         }
         let input = request_reader::read(&ROUTE, &parts, &[], body, state.body_limit).await;
-        let asked = match input.and_then(|input| input.typed::<Asked>(&agents.schema)) {
+        let asked = match input.and_then(|input| input.typed::<RouteRequest>(&agents.schema)) {
             Ok(asked) => asked,
             Err(document) => return problem(*document),
         };
@@ -229,19 +253,19 @@ async fn told(
     agents: &Agents,
     state: &ApiState,
     by_model: bool,
-    asked: &Asked,
+    asked: &RouteRequest,
     tool_context: ToolContext,
-) -> Told {
-    let limit = asked.limit.unwrap_or(USUAL_LIMIT) as usize;
+) -> RouteResponse {
+    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT) as usize;
     let agent = |agent: String, score| {
         let path = agents.paths.get(agent.as_str()).copied().flatten();
-        ToldAgent { agent, score, path }
+        RoutedAgent { agent, score, path }
     };
     if by_model {
         match chosen(agents, state, asked, limit, tool_context).await {
             Ok(slugs) => {
                 let agents = slugs.into_iter().take(limit).map(|slug| agent(slug, None));
-                return Told {
+                return RouteResponse {
                     agents: agents.collect(),
                     by: "model",
                 };
@@ -253,7 +277,7 @@ async fn told(
     }
     let ranked = agents.ranking.rank(&asked.text).into_iter().take(limit);
     let agents = ranked.map(|Ranked { slug, score }| agent(slug, Some(score)));
-    Told {
+    RouteResponse {
         agents: agents.collect(),
         by: "ranking",
     }
@@ -263,7 +287,7 @@ async fn told(
 async fn chosen(
     agents: &Agents,
     state: &ApiState,
-    asked: &Asked,
+    asked: &RouteRequest,
     limit: usize,
     tool_context: ToolContext,
 ) -> Result<Vec<String>, AgentError> {

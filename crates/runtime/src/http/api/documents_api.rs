@@ -7,11 +7,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::auth::claims::Caller;
-use crate::documents::{Document, DocumentHead, DocumentSummary};
+use crate::documents::{
+    Document, DocumentHead, DocumentSummary, ID_PATTERN, LANGUAGE_PATTERN, LONGEST_ID,
+    LONGEST_LANGUAGE,
+};
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::http::any_method::{self, Asked};
@@ -55,42 +59,89 @@ static SHAPE: LazyLock<Value> = LazyLock::new(|| {
 /// How many documents one request puts at most.
 const MOST_DOCUMENTS: u64 = 64;
 /// Limits of what a document holds, in characters and members.
-const LONGEST_ID: usize = 200;
 const LONGEST_TITLE: u64 = 500;
 const LONGEST_TEXT: u64 = 500_000;
-const LONGEST_LANGUAGE: u64 = 35;
 const MOST_METADATA: u64 = 32;
 const LONGEST_METADATA: u64 = 1_000;
-/// What an id and the name of a language look like.
-const ID: &str = "^[A-Za-z0-9][A-Za-z0-9._:/@~-]*$";
-const LANGUAGE: &str = "^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$";
+/// A text with something in it but blanks.
+const TEXT: &str = r"[^\s\u0085]";
 
 /// The agents of a service: those with documents have something.
 pub(crate) type Agents = BTreeMap<&'static str, Option<DocumentsSpec>>;
 
-#[derive(Deserialize)]
+/// Documents to be found.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Given {
-    documents: Vec<GivenDocument>,
+#[schemars(example = json!({
+    "documents": [{ "id": "handbook/keys", "title": "Keys", "text": "Keys are rotated every thirty days." }],
+}))]
+pub(super) struct DocumentsRequest {
+    /// The documents; where an id stands twice, the last one counts.
+    #[schemars(length(min = 1, max = MOST_DOCUMENTS))]
+    documents: Vec<DocumentInput>,
 }
 
-#[derive(Deserialize)]
+/// A document to be found.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct GivenDocument {
+#[schemars(example = json!({
+    "id": "handbook/keys", "title": "Keys", "text": "Keys are rotated every thirty days.",
+}))]
+pub(super) struct DocumentInput {
+    /// Identifies the document in its collection; without one, the document gets one.
     #[serde(default, deserialize_with = "crate::codegen::present")]
+    #[schemars(with = "Option<String>", length(max = LONGEST_ID), regex(pattern = ID_PATTERN))]
     id: Option<String>,
+    /// The title.
     #[serde(default, deserialize_with = "crate::codegen::present")]
+    #[schemars(with = "Option<String>", length(min = 1, max = LONGEST_TITLE))]
     title: Option<String>,
+    /// All of it: plain text or Markdown.
+    #[schemars(length(min = 1, max = LONGEST_TEXT), regex(pattern = TEXT))]
     text: String,
+    /// The language it is written in, as in BCP 47.
     #[serde(default, deserialize_with = "crate::codegen::present")]
+    #[schemars(
+        with = "Option<String>",
+        length(max = LONGEST_LANGUAGE),
+        regex(pattern = LANGUAGE_PATTERN)
+    )]
     language: Option<String>,
+    /// When it was last changed.
     #[serde(default, deserialize_with = "crate::codegen::present")]
+    #[schemars(with = "Option<DateTime>")]
     updated_at: Option<DateTime>,
+    /// Other properties; searches may filter by them.
     #[serde(default)]
+    #[schemars(schema_with = "metadata_schema")]
     metadata: Map<String, Value>,
 }
 
-impl Validate for Given {
+/// The schema of metadata, with the limits of what is put.
+fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
+    let scalars = json!([
+        { "type": "string", "maxLength": LONGEST_METADATA, "description": "A text." },
+        { "type": "number", "description": "A number." },
+        { "type": "boolean", "description": "True or false." },
+    ]);
+    let list = json!({
+        "type": "array",
+        "description": "Several of them.",
+        "maxItems": MOST_METADATA,
+        "items": { "description": "One of them.", "anyOf": scalars },
+    });
+    let alternatives = scalars.as_array().into_iter().flatten().chain([&list]);
+    json_schema!({
+        "type": "object",
+        "maxProperties": MOST_METADATA,
+        "additionalProperties": {
+            "description": "A text, a number, true or false, or a list of such.",
+            "anyOf": alternatives.collect::<Vec<_>>(),
+        },
+    })
+}
+
+impl Validate for DocumentsRequest {
     fn validate(&self, v: &mut Validator) {
         v.at("documents", |v| {
             v.items(self.documents.len(), Some(1), Some(MOST_DOCUMENTS));
@@ -101,12 +152,12 @@ impl Validate for Given {
     }
 }
 
-impl Validate for GivenDocument {
+impl Validate for DocumentInput {
     fn validate(&self, v: &mut Validator) {
         if let Some(id) = &self.id {
             v.at("id", |v| {
                 v.length(id, Some(1), Some(LONGEST_ID as u64));
-                v.pattern(id, ID);
+                v.pattern(id, ID_PATTERN);
             });
         }
         if let Some(title) = &self.title {
@@ -121,7 +172,7 @@ impl Validate for GivenDocument {
         if let Some(language) = &self.language {
             v.at("language", |v| {
                 v.length(language, None, Some(LONGEST_LANGUAGE));
-                v.pattern(language, LANGUAGE);
+                v.pattern(language, LANGUAGE_PATTERN);
             });
         }
         v.at("metadata", |v| {
@@ -154,35 +205,77 @@ fn scalar(value: &Value, v: &mut Validator) {
     }
 }
 
-impl From<GivenDocument> for Document {
-    fn from(given: GivenDocument) -> Self {
+impl From<DocumentInput> for Document {
+    fn from(input: DocumentInput) -> Self {
         Self {
             head: DocumentHead {
-                id: given.id.unwrap_or_else(|| new_uuid_v7().to_string()),
-                title: given.title,
-                language: given.language,
-                updated_at: given.updated_at,
-                metadata: given.metadata,
+                id: input.id.unwrap_or_else(|| new_uuid_v7().to_string()),
+                title: input.title,
+                language: input.language,
+                updated_at: input.updated_at,
+                metadata: input.metadata,
             },
-            text: given.text,
+            text: input.text,
         }
     }
 }
 
-/// A document in a list.
-#[derive(Serialize)]
-struct Listed {
+/// A document without its text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(
+    rename = "DocumentSummary",
+    example = json!({ "id": "handbook/keys", "title": "Keys", "passages": 1 })
+)]
+pub(super) struct ListedDocument {
+    /// Identifies the document in its collection.
+    #[schemars(length(max = LONGEST_ID), regex(pattern = ID_PATTERN))]
     id: String,
+    /// The title.
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    /// The language it is written in, as in BCP 47.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_LANGUAGE), regex(pattern = LANGUAGE_PATTERN))]
     language: Option<String>,
+    /// When it was last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<DateTime>,
+    /// How many passages it is split into.
+    #[schemars(range(min = 1))]
     passages: u32,
 }
 
-impl From<DocumentSummary> for Listed {
+/// A page of documents.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "documents": [], "next_cursor": null }))]
+pub(super) struct DocumentList {
+    /// The documents.
+    pub(super) documents: Vec<ListedDocument>,
+    /// Where the next page begins; null if this is the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// The stored documents.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "documents": [{ "id": "handbook/keys", "passages": 1 }] }))]
+pub(super) struct DocumentsPut {
+    /// Each document of the request, in its order.
+    pub(super) documents: Vec<PutDocument>,
+}
+
+/// A stored document.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "id": "handbook/keys", "passages": 1 }))]
+pub(super) struct PutDocument {
+    /// Identifies the document in its collection.
+    #[schemars(length(max = LONGEST_ID), regex(pattern = ID_PATTERN))]
+    pub(super) id: String,
+    /// How many passages it is split into.
+    #[schemars(range(min = 1))]
+    pub(super) passages: usize,
+}
+
+impl From<DocumentSummary> for ListedDocument {
     fn from(DocumentSummary { head, passages }: DocumentSummary) -> Self {
         Self {
             id: head.id,
@@ -194,12 +287,21 @@ impl From<DocumentSummary> for Listed {
     }
 }
 
-/// A document with all that is known of it.
-#[derive(Serialize)]
-struct Told {
+/// A document, as it was put.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Document", example = json!({
+    "id": "handbook/keys",
+    "title": "Keys",
+    "text": "Keys are rotated every thirty days.",
+    "metadata": {},
+    "passages": 1,
+}))]
+pub(super) struct StoredDocument {
     #[serde(flatten)]
-    document: Document,
-    passages: u32,
+    pub(super) document: Document,
+    /// How many passages it is split into.
+    #[schemars(range(min = 1))]
+    pub(super) passages: u32,
 }
 
 /// The routes of the documents of `agents`; none if no agent has documents.
@@ -278,7 +380,7 @@ async fn put(
     // What is put into two collections is not the same request.
     let operation = format!("putDocuments {collection}");
     let answer = async |input: Input| {
-        let Given { documents } = input.typed(&SHAPE)?;
+        let DocumentsRequest { documents } = input.typed(&SHAPE)?;
         let documents = documents.into_iter().map(Document::from);
         let documents = documents.collect::<Vec<_>>();
         let ids = documents.iter().map(|document| document.head.id.clone());
@@ -286,8 +388,14 @@ async fn put(
         let put = state.resources.documents.put(collection, documents).await;
         let counts = put.map_err(told)?;
         let put = ids.iter().zip(counts);
-        let put = put.map(|(id, passages)| json!({ "id": id, "passages": passages }));
-        Ok(json!({ "documents": put.collect::<Vec<_>>() }).to_string())
+        let documents = put
+            .map(|(id, passages)| PutDocument {
+                id: id.clone(),
+                passages,
+            })
+            .collect();
+        serde_json::to_string(&DocumentsPut { documents })
+            .map_err(|error| told(AgentError::internal(error.to_string())))
     };
     let answers = &state.answers;
     let answer = answers.once(headers, &caller.subject, operation, input, answer);
@@ -300,10 +408,11 @@ async fn list(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
     let store = &state.resources.documents.store;
     let listed = store.list(collection, after.as_deref(), page.limit + 1);
     let (listed, next) = page.cut(listed.await.map_err(told)?, |last| spelled(&last.head.id));
-    let listed = listed.into_iter().map(Listed::from).collect::<Vec<_>>();
-    Ok(responses::json(
-        &json!({ "documents": listed, "next_cursor": next }),
-    ))
+    let documents = listed.into_iter().map(ListedDocument::from).collect();
+    Ok(responses::json(&DocumentList {
+        documents,
+        next_cursor: next,
+    }))
 }
 
 async fn one(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
@@ -315,7 +424,7 @@ async fn one(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
         .document(collection, id)
         .await;
     let (document, passages) = found.map_err(told)?.ok_or_else(no_such_document)?;
-    Ok(responses::json(&Told { document, passages }))
+    Ok(responses::json(&StoredDocument { document, passages }))
 }
 
 async fn delete(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
@@ -341,7 +450,7 @@ fn place(cursor: &str) -> Result<String, Box<Problem>> {
 
 fn is_id(id: &str) -> bool {
     let mut validator = Validator::default();
-    validator.pattern(id, ID);
+    validator.pattern(id, ID_PATTERN);
     id.len() <= LONGEST_ID && validator.into_violations().is_empty()
 }
 

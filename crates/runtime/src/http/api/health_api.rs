@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -36,16 +37,27 @@ pub(crate) struct Readiness {
     documents_asked: Mutex<Option<(Instant, bool)>>,
 }
 
-#[derive(Serialize)]
-struct Report {
-    status: &'static str,
-    checks: Vec<Check>,
+/// Whether the service is ready, and what was checked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Readiness", example = serde_json::json!({ "status": "ready", "checks": [] }))]
+pub(super) struct ReadinessReport {
+    /// Whether every check that has to succeed did.
+    #[schemars(extend("enum" = ["ready", "unready"]))]
+    pub(super) status: &'static str,
+    /// What was checked.
+    pub(super) checks: Vec<ReadinessCheck>,
 }
 
-#[derive(Serialize)]
-struct Check {
+/// One thing that was checked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = serde_json::json!({ "name": "store", "status": "ok" }))]
+pub(super) struct ReadinessCheck {
+    /// What was checked.
     name: &'static str,
+    /// The result. What is `degraded` does not make the service unready.
+    #[schemars(extend("enum" = ["ok", "degraded", "failed"]))]
     status: &'static str,
+    /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }
@@ -114,7 +126,7 @@ impl Readiness {
             checks.push(queue_check(queue.is_reachable()));
         }
         let status = if is_ready { "ready" } else { "unready" };
-        let mut response = json(&Report { status, checks });
+        let mut response = json(&ReadinessReport { status, checks });
         if !is_ready {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
             response.extensions_mut().insert(Finished);
@@ -151,17 +163,17 @@ async fn answers(
 }
 
 /// Runs go on without the queue, only later: that is no reason to send callers elsewhere.
-fn queue_check(is_reachable: bool) -> Check {
+fn queue_check(is_reachable: bool) -> ReadinessCheck {
     let detail = "the queue can't be reached; runs are taken from the store";
-    Check {
+    ReadinessCheck {
         name: "queue",
         status: if is_reachable { "ok" } else { "degraded" },
         detail: (!is_reachable).then_some(detail),
     }
 }
 
-fn check(name: &'static str, is_well: bool, detail: &'static str) -> Check {
-    Check {
+fn check(name: &'static str, is_well: bool, detail: &'static str) -> ReadinessCheck {
+    ReadinessCheck {
         name,
         status: if is_well { "ok" } else { "failed" },
         detail: (!is_well).then_some(detail),

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -48,21 +49,61 @@ pub(crate) struct Served {
     pub(crate) sessions: Arc<Sessions>,
 }
 
-#[derive(Serialize)]
-struct Told {
+/// A conversation of the caller with an agent.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "id": "01936f2e-7b1c-7000-8000-000000000002",
+    "agent": "librarian",
+    "message_count": 2,
+    "created_at": "2026-01-01T12:00:00Z",
+    "updated_at": "2026-01-01T12:00:00Z",
+    "expires_at": "2026-01-02T12:00:00Z",
+}))]
+pub(super) struct Session {
+    /// Identifies the conversation among the caller's with this agent.
     id: String,
+    /// The name of the agent.
     agent: String,
+    /// How many messages are stored.
     message_count: u64,
-    created_at: String,
-    updated_at: String,
-    expires_at: String,
+    /// When its first turn ended.
+    created_at: DateTime,
+    /// When its last turn ended.
+    updated_at: DateTime,
+    /// When it is deleted, if it does not continue.
+    expires_at: DateTime,
 }
 
-#[derive(Serialize)]
-struct ToldMessage {
+/// A page of conversations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "sessions": [], "next_cursor": null }))]
+pub(super) struct SessionList {
+    /// The conversations, the newest first.
+    pub(super) sessions: Vec<Session>,
+    /// Where the next page begins; null if this is the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A message of a conversation.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "role": "user", "text": "Which books are overdue?", "created_at": "2026-01-01T12:00:00Z",
+}))]
+pub(super) struct SessionMessage {
     #[serde(flatten)]
     message: Message,
-    created_at: String,
+    /// When the turn ended that the message belongs to.
+    created_at: DateTime,
+}
+
+/// A page of messages.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "messages": [], "next_cursor": null }))]
+pub(super) struct SessionMessageList {
+    /// The messages, the oldest first.
+    pub(super) messages: Vec<SessionMessage>,
+    /// Where the next page begins; null if this is the last one.
+    pub(super) next_cursor: Option<String>,
 }
 
 /// The routes of the sessions.
@@ -118,17 +159,18 @@ async fn list(served: &Served, subject: String, asked: &Asked) -> Answered {
     let after = after.as_ref().map(|(moment, id)| (*moment, id.as_str()));
     let listed = store.list(&key.subject, &key.agent, after, page.limit + 1);
     let (listed, next) = page.cut(listed.await.map_err(told)?, session_cursor);
-    let listed = listed.into_iter().map(Told::from).collect::<Vec<_>>();
-    Ok(responses::json(
-        &json!({ "sessions": listed, "next_cursor": next }),
-    ))
+    let sessions = listed.into_iter().map(Session::from).collect();
+    Ok(responses::json(&SessionList {
+        sessions,
+        next_cursor: next,
+    }))
 }
 
 async fn one(served: &Served, subject: String, asked: &Asked) -> Answered {
     let key = key(served, subject, asked)?;
     let facts = served.sessions.store().facts(&key).await.map_err(told)?;
     let facts = facts.ok_or_else(|| told(no_such_session()))?;
-    Ok(responses::json(&Told::from(facts)))
+    Ok(responses::json(&Session::from(facts)))
 }
 
 async fn messages(served: &Served, subject: String, asked: &Asked) -> Answered {
@@ -140,10 +182,11 @@ async fn messages(served: &Served, subject: String, asked: &Asked) -> Answered {
     let found = found.await.map_err(told)?;
     let found = found.ok_or_else(|| told(no_such_session()))?;
     let (found, next) = page.cut(found, |last| format!("{:016x}", last.number));
-    let found = found.into_iter().map(ToldMessage::from).collect::<Vec<_>>();
-    Ok(responses::json(
-        &json!({ "messages": found, "next_cursor": next }),
-    ))
+    let messages = found.into_iter().map(SessionMessage::from).collect();
+    Ok(responses::json(&SessionMessageList {
+        messages,
+        next_cursor: next,
+    }))
 }
 
 async fn delete(served: &Served, subject: String, asked: &Asked) -> Answered {
@@ -197,24 +240,24 @@ fn message_place(cursor: &str) -> Result<u64, Box<Problem>> {
     }
 }
 
-impl From<SessionFacts> for Told {
+impl From<SessionFacts> for Session {
     fn from(facts: SessionFacts) -> Self {
         Self {
             id: facts.id,
             agent: facts.agent,
             message_count: facts.messages,
-            created_at: DateTime::from(facts.created_at).to_string(),
-            updated_at: DateTime::from(facts.updated_at).to_string(),
-            expires_at: DateTime::from(facts.expires_at).to_string(),
+            created_at: DateTime::from(facts.created_at),
+            updated_at: DateTime::from(facts.updated_at),
+            expires_at: DateTime::from(facts.expires_at),
         }
     }
 }
 
-impl From<PastMessage> for ToldMessage {
+impl From<PastMessage> for SessionMessage {
     fn from(past: PastMessage) -> Self {
         Self {
             message: past.message,
-            created_at: DateTime::from(past.created_at).to_string(),
+            created_at: DateTime::from(past.created_at),
         }
     }
 }

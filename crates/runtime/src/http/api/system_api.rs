@@ -8,9 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::auth::Auth;
 use crate::error::problem::Problem;
@@ -50,18 +51,42 @@ const ALLOW: &str = "GET, HEAD, OPTIONS";
 /// What there is to say about a service.
 pub(crate) struct System {
     auth: Option<Auth>,
-    agents: Value,
+    agents: AgentList,
     openapi: &'static str,
     readiness: Readiness,
     metrics: Option<Arc<Metrics>>,
     docs: bool,
 }
 
-#[derive(Serialize)]
-struct Listed {
-    name: &'static str,
-    description: &'static str,
-    model: Option<&'static str>,
+/// The agents of a service.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "agents": [] }))]
+pub(super) struct AgentList {
+    /// Every agent, by name.
+    pub(super) agents: Vec<AgentSummary>,
+}
+
+/// One agent.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "name": "librarian", "description": "Finds books and says where they stand.", "model": "sonnet",
+}))]
+pub(super) struct AgentSummary {
+    /// The name in the agent's paths.
+    pub(super) name: &'static str,
+    /// When to ask this agent.
+    pub(super) description: &'static str,
+    /// The model or model alias that the agent's file names, if any.
+    pub(super) model: Option<&'static str>,
+}
+
+/// How the service is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "status": "ok" }))]
+pub(super) struct Health {
+    /// Says that the service answers.
+    #[schemars(extend("const" = "ok"))]
+    pub(super) status: &'static str,
 }
 
 impl System {
@@ -75,12 +100,14 @@ impl System {
         docs: bool,
     ) -> Result<Self, StartError> {
         serde_json::from_str::<IgnoredAny>(openapi).map_err(StartError::OpenApi)?;
-        let agents = services.iter().map(|service| Listed {
+        let agents = services.iter().map(|service| AgentSummary {
             name: service.agent.slug,
             description: service.agent.summary,
             model: service.agent.model,
         });
-        let agents = json!({ "agents": agents.collect::<Vec<_>>() });
+        let agents = AgentList {
+            agents: agents.collect(),
+        };
         Ok(Self {
             auth,
             agents,
@@ -172,7 +199,7 @@ fn read_only(parts: &Parts) -> Option<Response> {
 }
 
 fn alive(_: &System) -> Response {
-    responses::json(&json!({ "status": "ok" }))
+    responses::json(&Health { status: "ok" })
 }
 
 fn metrics(system: &System) -> Response {

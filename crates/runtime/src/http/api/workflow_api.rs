@@ -7,6 +7,8 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::auth::claims::Caller;
@@ -20,7 +22,7 @@ use crate::http::content_negotiation::wanted;
 use crate::http::idempotency;
 use crate::http::layers::rate_limits::within;
 use crate::http::request_reader::read_body;
-use crate::http::responses::{json as as_json, problem, written_json};
+use crate::http::responses::{json as as_json, problem};
 use crate::schema::formats::Uuid;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::leases;
@@ -138,24 +140,34 @@ async fn begin(
     if asked.is_some_and(|asked| asked != run.input) {
         return Err(idempotency::used_otherwise());
     }
-    // The same to who asks again: how it stands by now is for another request to say.
-    let answer = json!({
-        "run_id": run.id,
-        "workflow": run.workflow,
-        "status": RunStatus::Queued,
-    });
-    let answer = answer.to_string();
-    Ok(accepted(answer))
+    // A repeated request gets the same answer, whatever the run's status is by now.
+    Ok(accepted(&WorkflowRun {
+        run_id: run.id,
+        workflow: run.workflow,
+        status: RunStatus::Queued,
+    }))
 }
 
-/// What is said of a run that was begun; `answer` is the JSON that names it.
-fn accepted(answer: String) -> Response {
-    let run = serde_json::from_str::<serde_json::Value>(&answer).unwrap_or_default();
-    let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap_or_default());
-    let mut response = written_json(answer);
+/// A run of a workflow.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "run_id": "01936f2e-7b1c-7000-8000-000000000004", "workflow": "release", "status": "queued",
+}))]
+pub(super) struct WorkflowRun {
+    /// Identifies the run.
+    pub(super) run_id: Uuid,
+    /// The workflow's name.
+    pub(super) workflow: String,
+    /// How the run stands.
+    pub(super) status: RunStatus,
+}
+
+/// 202, with the path of the run's report.
+fn accepted(run: &WorkflowRun) -> Response {
+    let mut response = as_json(run);
     *response.status_mut() = StatusCode::ACCEPTED;
-    if let Ok(place) = HeaderValue::from_str(&place) {
-        response.headers_mut().insert(header::LOCATION, place);
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{}", run.run_id)) {
+        response.headers_mut().insert(header::LOCATION, location);
     }
     response
 }
@@ -184,12 +196,11 @@ async fn cancel(runs: &Arc<WorkflowService>, report: RunReport) -> Answered {
         let problem = AgentError::conflict("the run is over").to_problem();
         return Err(Box::new(problem));
     }
-    let answer = json!({
-        "run_id": report.run_id,
-        "workflow": report.workflow,
-        "status": report.status,
-    });
-    Ok(accepted(answer.to_string()))
+    Ok(accepted(&WorkflowRun {
+        run_id: report.run_id,
+        workflow: report.workflow,
+        status: report.status,
+    }))
 }
 
 fn takes_json(parts: &Parts) -> Result<(), Box<Problem>> {

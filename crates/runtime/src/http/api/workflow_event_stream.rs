@@ -1,18 +1,18 @@
 //! The events of a run as server-sent events: those of the journal, and then each as it comes.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::sse::{self, KeepAlive, Sse};
+use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use crate::error::problem::Problem;
 use crate::error::store_error::StoreError;
 use crate::http::any_method;
+use crate::http::sse_response::sse_event;
 use crate::schema::formats::Uuid;
 use crate::workflow::run_report::RunReport;
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -85,12 +85,7 @@ pub(crate) async fn respond(
     reader.read = events.into();
     let events = stream::unfold(reader, |mut reader| async move {
         let (number, event) = reader.next().await?;
-        let data = serde_json::to_string(&event).unwrap_or_default();
-        let written = sse::Event::default()
-            .id(number.to_string())
-            .event(event.name())
-            .data(data);
-        Some((Ok::<_, Infallible>(written), reader))
+        Some((sse_event(&event, number), reader))
     });
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("keep-alive");
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
