@@ -5,7 +5,6 @@
 pub(crate) mod bound_service;
 pub(crate) mod document_access;
 pub(crate) mod reply;
-pub(crate) mod request_info;
 pub(crate) mod resources;
 pub(crate) mod run_context;
 pub(crate) mod run_input;

@@ -3,8 +3,8 @@
 //! Invariant: a change is journaled before anyone is notified of it. Only the owner of the lease executes a run, and a finished
 //! step is never executed again. Nothing here knows HTTP.
 
+pub(crate) mod evaluation;
 pub(crate) mod executor;
-pub(crate) mod expression;
 pub(crate) mod journal;
 pub(crate) mod leases;
 pub(crate) mod memory_journal;
@@ -14,16 +14,15 @@ pub(crate) mod run_report;
 pub(crate) mod run_start;
 pub(crate) mod schedule;
 pub(crate) mod step_task;
-pub(crate) mod typed_report;
 pub(crate) mod workflow_event;
 pub(crate) mod workflow_service;
 pub(crate) mod workflows;
 
 pub use self::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
 pub use self::memory_journal::MemoryJournal;
-pub use self::run_report::{RunReport, RunStatus, SkipReason, StepError, StepReport, StepStatus};
-pub use self::typed_report::{
-    StepAnswer, StepOutcome, StepOutput, StepReports, TypedReport, TypedSteps,
+pub use self::run_report::{
+    RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport,
+    StepReports, StepStatus, TypedReport, TypedSteps,
 };
 pub use self::workflow_event::WorkflowEvent;
 pub use self::workflow_service::WorkflowLimits;

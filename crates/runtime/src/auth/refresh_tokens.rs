@@ -3,12 +3,11 @@
 //! Invariant: a token works once. The tokens of one login form a family, which is revoked as a whole.
 
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 
 /// Stores refresh tokens by their hash, so that nobody can use what they read in the store.
 pub trait RefreshTokens: Send + Sync + 'static {
@@ -139,7 +138,7 @@ impl RefreshTokens for MemoryRefreshTokens {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.tokens.contains_key(&token.hash) {
             let cause = "a refresh token was added twice";
-            return Box::pin(ready(Err(StoreError::internal(cause))));
+            return boxed_ready(Err(StoreError::internal(cause)));
         }
         if !state.families.contains_key(&token.family) {
             state.make_room();
@@ -151,7 +150,7 @@ impl RefreshTokens for MemoryRefreshTokens {
         });
         family.expires_at = family.expires_at.max(token.expires_at);
         state.tokens.insert(token.hash.clone(), (token, false));
-        Box::pin(ready(Ok(())))
+        boxed_ready(Ok(()))
     }
 
     fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>> {
@@ -170,7 +169,7 @@ impl RefreshTokens for MemoryRefreshTokens {
             }
             None => Redeemed::Unknown,
         };
-        Box::pin(ready(Ok(redeemed)))
+        boxed_ready(Ok(redeemed))
     }
 
     fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -178,12 +177,12 @@ impl RefreshTokens for MemoryRefreshTokens {
         if let Some(family) = state.families.get_mut(family) {
             family.revoked = true;
         }
-        Box::pin(ready(Ok(())))
+        boxed_ready(Ok(()))
     }
 
     fn purge_tokens(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Box::pin(ready(Ok(state.purge(limit))))
+        boxed_ready(Ok(state.purge(limit)))
     }
 }

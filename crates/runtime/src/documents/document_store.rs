@@ -1,12 +1,10 @@
 //! The document store's interface: [`DocumentStore`], its queries and filters.
 
-use std::future::ready;
-
 use serde_json::Value;
 
 use crate::documents::{Document, DocumentHead, DocumentSummary, EmbeddedDocument, Passage};
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::formats::DateTime;
 
 /// Stores documents in collections and finds their passages. A collection exists while it has documents.
@@ -58,7 +56,7 @@ pub trait DocumentStore: Send + Sync + 'static {
 
     /// A cheap request, for readiness: fails if the store can't be used.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
+        boxed_ready(Ok(()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The document store in memory.
 
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::ops::Bound;
 use std::sync::{PoisonError, RwLock};
 
@@ -9,7 +8,7 @@ use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult
 use crate::documents::similarity::{Entry, Index};
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 
 /// A [`DocumentStore`] in memory; its documents are lost when the process ends.
 #[derive(Debug, Default)]
@@ -43,7 +42,7 @@ impl MemoryDocuments {
 }
 
 fn at_once<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, StoreError>> {
-    Box::pin(ready(Ok(value)))
+    boxed_ready(Ok(value))
 }
 
 fn count(entry: &Entry) -> u32 {

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use serde::Serialize;
 
 use crate::error::problem::Problem;
-use crate::run::request_info::RequestInfo;
+use crate::run::run_context::RequestInfo;
 use crate::schema::new_uuid_v7;
 use crate::telemetry::log;
 

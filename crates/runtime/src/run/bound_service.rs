@@ -1,7 +1,6 @@
 //! An agent with what answers its endpoints.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
 use serde::Serialize;
@@ -9,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::AgentError;
 use crate::error::problem::Problem;
+use crate::future::BoxFuture;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
 use crate::run::run_input::Input;
@@ -37,7 +37,7 @@ pub(crate) type Call =
     Arc<dyn Fn(RunContext, Input) -> Result<Answering, Box<Problem>> + Send + Sync>;
 
 /// A handler at work; its answer is written as JSON.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Reply<String>, AgentError>> + Send>>;
+pub(crate) type Answering = BoxFuture<'static, Result<Reply<String>, AgentError>>;
 
 impl Service {
     /// An agent without endpoints.

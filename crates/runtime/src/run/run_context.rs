@@ -20,7 +20,6 @@ use crate::event::usage_meter::Meter;
 use crate::model::user_message::{query, returns_session_id, user_message};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
-use crate::run::request_info::RequestInfo;
 use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
 use crate::schema::new_uuid_v4;
@@ -60,6 +59,15 @@ pub(crate) struct Run {
     pub(crate) meter: Meter,
     /// Where events are sent.
     pub(crate) sink: Sink,
+}
+
+/// The request that a run belongs to. For a workflow step it names the workflow run.
+#[derive(Debug, Default)]
+pub(crate) struct RequestInfo {
+    /// The id that the caller sent, or a new one.
+    pub(crate) id: String,
+    /// The path, without the query.
+    pub(crate) path: String,
 }
 
 impl RunContext {

@@ -1,12 +1,11 @@
 //! Sessions in memory: they end with the process.
 
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 use crate::session::session_store::{
     Conversation, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore, Turn, fitting,
     lease_conflict, version_conflict,
@@ -167,10 +166,6 @@ impl MemorySessions {
     }
 }
 
-fn done<'a, T: Send + 'a>(result: Result<T, StoreError>) -> BoxFuture<'a, Result<T, StoreError>> {
-    Box::pin(ready(result))
-}
-
 impl SessionStore for MemorySessions {
     fn begin<'a>(
         &'a self,
@@ -179,7 +174,7 @@ impl SessionStore for MemorySessions {
         history_tokens: u64,
     ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
         let mut state = self.lock();
-        done(state.take_lease(key, lease).map(|()| {
+        boxed_ready(state.take_lease(key, lease).map(|()| {
             let session = state.find(key)?;
             let messages = session.messages.iter().map(|past| &past.message);
             let skipped = session.messages.len() - fitting(messages.clone(), history_tokens);
@@ -200,7 +195,7 @@ impl SessionStore for MemorySessions {
         {
             *end = now() + lease.ttl;
         }
-        done(Ok(()))
+        boxed_ready(Ok(()))
     }
 
     fn release<'a>(
@@ -209,13 +204,13 @@ impl SessionStore for MemorySessions {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.lock().release(key, lease);
-        done(Ok(()))
+        boxed_ready(Ok(()))
     }
 
     fn release_all<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut state = self.lock();
         state.leases.retain(|_, (lease, _)| lease.owner != owner);
-        done(Ok(()))
+        boxed_ready(Ok(()))
     }
 
     fn commit<'a>(
@@ -223,7 +218,7 @@ impl SessionStore for MemorySessions {
         key: &'a SessionKey,
         turn: Turn,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        done(self.lock().commit(key, turn))
+        boxed_ready(self.lock().commit(key, turn))
     }
 
     fn facts<'a>(
@@ -231,7 +226,7 @@ impl SessionStore for MemorySessions {
         key: &'a SessionKey,
     ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>> {
         let state = self.lock();
-        done(Ok(state.find(key).map(|session| session.facts(key))))
+        boxed_ready(Ok(state.find(key).map(|session| session.facts(key))))
     }
 
     fn list<'a>(
@@ -258,7 +253,7 @@ impl SessionStore for MemorySessions {
             .collect::<Vec<_>>();
         own.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         own.truncate(limit as usize);
-        done(Ok(own))
+        boxed_ready(Ok(own))
     }
 
     fn messages<'a>(
@@ -268,7 +263,7 @@ impl SessionStore for MemorySessions {
         limit: u32,
     ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>> {
         let state = self.lock();
-        done(Ok(state.find(key).map(|session| {
+        boxed_ready(Ok(state.find(key).map(|session| {
             let rest = session.messages.iter().filter(|past| past.number > after);
             rest.take(limit as usize).cloned().collect()
         })))
@@ -280,7 +275,7 @@ impl SessionStore for MemorySessions {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let mut state = self.lock();
-        done(state.take_lease(key, lease).map(|()| {
+        boxed_ready(state.take_lease(key, lease).map(|()| {
             state.leases.remove(key);
             state
                 .sessions
@@ -290,6 +285,6 @@ impl SessionStore for MemorySessions {
     }
 
     fn purge(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
-        done(Ok(self.lock().purge(limit as usize)))
+        boxed_ready(Ok(self.lock().purge(limit as usize)))
     }
 }

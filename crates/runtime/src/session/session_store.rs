@@ -1,10 +1,9 @@
 //! What a store of conversations must do.
 
-use std::future::ready;
 use std::time::{Duration, SystemTime};
 
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 use crate::model::{Message, estimated_tokens};
 
 /// Stores conversations. An expired conversation does not exist, whether it was purged or not.
@@ -88,7 +87,7 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Checks with a cheap query that the store can be used.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(ready(Ok(())))
+        boxed_ready(Ok(()))
     }
 }
 

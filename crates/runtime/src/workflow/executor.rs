@@ -16,7 +16,7 @@ use crate::event::usage_meter::Meter;
 use crate::schema::formats::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
 use crate::unix_time::now;
-use crate::workflow::expression::Scope;
+use crate::workflow::evaluation::Scope;
 use crate::workflow::journal::{Change, JournaledRun};
 use crate::workflow::run_handle::RunHandle;
 use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};

@@ -1,12 +1,11 @@
 //! A journal in memory: its runs end with the process.
 
 use std::collections::BTreeMap;
-use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::formats::Uuid;
 use crate::workflow::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -99,7 +98,7 @@ fn expiring(lease: &RunLease) -> (String, SystemTime) {
 }
 
 fn done<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, StoreError>> {
-    Box::pin(ready(Ok(value)))
+    boxed_ready(Ok(value))
 }
 
 impl Journal for MemoryJournal {

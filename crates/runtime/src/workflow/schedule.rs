@@ -8,7 +8,7 @@
 //! step that the workflow does not tolerate, the run fails instead.
 
 use crate::spec::workflow_spec::{Join, OnFailure, StepSpec, WorkflowSpec};
-use crate::workflow::expression::{Scope, is_truthy};
+use crate::workflow::evaluation::{Scope, is_truthy};
 use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 
 /// What to do next with a run.
@@ -197,7 +197,7 @@ mod tests {
     use super::{Decision, next};
     use crate::spec::workflow_spec::tests::STEP;
     use crate::spec::workflow_spec::{Expression, Join, OnFailure, StepSpec, WorkflowSpec};
-    use crate::workflow::expression::Scope;
+    use crate::workflow::evaluation::Scope;
     use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 
     fn workflow(steps: Vec<StepSpec>, concurrency: Option<u32>) -> WorkflowSpec {

@@ -15,13 +15,13 @@ use crate::run::resources::Resources;
 use crate::schema::new_uuid_v4;
 use crate::schema::validate::{Validate, check as check_input};
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::expression::check_literals;
+use crate::workflow::evaluation::check_literals;
 use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
 use crate::workflow::run_report::RunReport;
+use crate::workflow::run_report::{TypedReport, TypedSteps};
 use crate::workflow::run_start::{start_run, wait_for_report};
 use crate::workflow::step_task::INVOKE;
-use crate::workflow::typed_report::{TypedReport, TypedSteps};
 use crate::workflow::workflow_service::{StepTarget, WorkflowLimits, WorkflowService};
 
 /// How many remote changes a slow reader may be behind. Further ones are dropped, and the reader reads the journal.

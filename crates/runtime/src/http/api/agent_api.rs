@@ -26,7 +26,7 @@ use crate::http::request_reader;
 use crate::http::responses::{problem, written_json};
 use crate::http::sse_response;
 use crate::run::bound_service::Mounted;
-use crate::run::request_info::RequestInfo;
+use crate::run::run_context::RequestInfo;
 use crate::run::run_context::{Run, RunContext};
 use crate::run::supervision::{EVENTS_AHEAD, run, start};
 use crate::schema::new_uuid_v7;

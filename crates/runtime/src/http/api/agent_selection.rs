@@ -30,7 +30,7 @@ use crate::http::responses::{self, problem};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::bound_service::Service;
 use crate::run::reply::LONGEST_INPUT;
-use crate::run::request_info::RequestInfo;
+use crate::run::run_context::RequestInfo;
 use crate::schema::new_uuid_v7;
 use crate::schema::validate::{IntegerBounds, Validate, Validator};
 use crate::spec::agent_spec::{AgentSpec, Policy};
