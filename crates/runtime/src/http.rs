@@ -3,12 +3,14 @@
 //!
 //! Invariant: besides [`server`](crate::server) this is the only folder that names axum.
 
-pub(crate) mod any_method;
+pub(crate) mod admission;
 pub(crate) mod api;
+pub(crate) mod api_error;
 pub(crate) mod content_negotiation;
 pub(crate) mod idempotency;
 pub(crate) mod layers;
 pub(crate) mod pagination;
+pub(crate) mod raw_request;
 pub(crate) mod request_reader;
 pub(crate) mod responses;
 pub(crate) mod sse_response;

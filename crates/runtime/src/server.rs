@@ -2,13 +2,13 @@
 //!
 //! Invariant: assembly only. It refuses to listen beyond loopback without authentication.
 
+pub(crate) mod assembly;
 pub(crate) mod command_line;
 pub(crate) mod embedder_choice;
 pub(crate) mod listener;
 pub(crate) mod mount;
 pub(crate) mod registry;
 pub(crate) mod single_service;
-pub(crate) mod store_backends;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -20,9 +20,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::error::start_error::StartError;
-use crate::http::responses::Hosts;
+use crate::http::layers::HostPolicy;
 use crate::server::listener::listen as accept;
-use crate::server::registry::{Built, Registry};
+use crate::server::registry::{BuiltService, Registry};
 use crate::settings::{ADDRESS, Settings, WAYS};
 use crate::store::Store;
 use crate::telemetry::log;
@@ -65,7 +65,7 @@ pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), Start
             resolved(address, settings).await?;
         }
         // Opening the real one would make the file, or change its tables.
-        build(registry, settings.clone(), &Store::memory(), None).map(|_| ())
+        build(registry, settings, &Store::memory(), None).map(|_| ())
     })
 }
 
@@ -86,29 +86,29 @@ pub async fn serve_on(
     let _watch = watch(&settings);
     let store = registry.open_store(&settings).await?;
     let queue = open_queue(&settings, &store).await?;
-    let built = build(registry, settings.clone(), &store, queue)?;
+    let built = build(registry, &settings, &store, queue)?;
     serve_router(listener, built, store, &settings, shutdown).await;
     Ok(())
 }
 
 async fn serve_router(
     listener: TcpListener,
-    built: Built,
+    built: BuiltService,
     store: Store,
     settings: &Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let Built {
+    let BuiltService {
         router,
-        shutdown: signal,
-        sessions,
+        resources,
         runs,
     } = built;
+    let signal = resources.shutdown.clone();
     spawn_supervisor(&runs);
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = signal.clone();
     let (idle, most) = (settings.idle, settings.connections);
-    let metrics = Arc::clone(&runs.resources.metrics);
+    let metrics = Arc::clone(&resources.metrics);
     let shutdown = async move {
         shutdown.await;
         tracing::info!("stopping");
@@ -132,7 +132,7 @@ async fn serve_router(
         () = deadline => {}
         never = store.purge_forever() => match never {},
     }
-    sessions.end().await;
+    resources.sessions.end().await;
 }
 
 /// Keeps the keys that tokens are checked with fresh, until it is dropped.
@@ -149,7 +149,7 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
     runtime.block_on(async {
         let store = registry.open_store(&settings).await?;
         let queue = open_queue(&settings, &store).await?;
-        let built = build(registry, settings.clone(), &store, queue)?;
+        let built = build(registry, &settings, &store, queue)?;
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
         if settings.auth.is_none() {
@@ -191,14 +191,14 @@ async fn open_queue(
 
 fn build(
     registry: Registry,
-    settings: Settings,
+    settings: &Settings,
     store: &Store,
     queue: Option<Arc<dyn Queue>>,
-) -> Result<Built, StartError> {
+) -> Result<BuiltService, StartError> {
     let hosts = if settings.auth.is_some() {
-        Hosts::Any
+        HostPolicy::Any
     } else {
-        Hosts::Loopback
+        HostPolicy::Loopback
     };
     registry.build(settings, hosts, store, queue)
 }

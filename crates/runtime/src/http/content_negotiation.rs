@@ -1,21 +1,26 @@
-//! Which kind of answer a caller takes.
+//! Which representation of a response a caller accepts (RFC 9110, section 12.5.1).
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 
-/// A kind of answer.
+use crate::http::api_error::ApiError;
+
+/// A representation that an endpoint offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum Representation {
     /// `application/json`
     Json,
     /// `text/event-stream`
-    Events,
+    EventStream,
 }
 
-/// What to answer with: JSON unless events are wanted more and there are any. `None`: neither is taken.
-pub(crate) fn wanted(headers: &HeaderMap, stream: bool) -> Option<Wanted> {
+/// The representation to answer with: JSON, unless the endpoint can `stream` and the caller prefers events.
+///
+/// # Errors
+/// 406 if the caller accepts none that is offered.
+pub(crate) fn negotiate(headers: &HeaderMap, stream: bool) -> Result<Representation, ApiError> {
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();
     if values.peek().is_none() {
-        return Some(Wanted::Json);
+        return Ok(Representation::Json);
     }
     let ranges = values
         .filter_map(|value| value.to_str().ok())
@@ -29,10 +34,25 @@ pub(crate) fn wanted(headers: &HeaderMap, stream: bool) -> Option<Wanted> {
         0
     };
     match (json, events) {
-        (0, 0) => None,
-        (json, events) if events > json => Some(Wanted::Events),
-        _ => Some(Wanted::Json),
+        (0, 0) => {
+            let offered = if stream {
+                "this can be answered as application/json and text/event-stream only"
+            } else {
+                "this can be answered as application/json only"
+            };
+            Err(ApiError::rejected(StatusCode::NOT_ACCEPTABLE, offered))
+        }
+        (json, events) if events > json => Ok(Representation::EventStream),
+        _ => Ok(Representation::Json),
     }
+}
+
+/// Checks that the caller accepts JSON, the only representation there is.
+///
+/// # Errors
+/// 406 if not.
+pub(crate) fn accept_json(headers: &HeaderMap) -> Result<(), ApiError> {
+    negotiate(headers, false).map(|_| ())
 }
 
 /// A media range: type, subtype, and quality in thousandths.

@@ -1,174 +1,178 @@
-//! Requests that are sent again: one with the `Idempotency-Key` of an earlier one gets the earlier one's
-//! answer, as in draft-ietf-httpapi-idempotency-key-header.
+//! Repeated requests: one with the `Idempotency-Key` of an earlier request gets the earlier response, as in
+//! draft-ietf-httpapi-idempotency-key-header.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::error::problem::Problem;
+use crate::http::api_error::ApiError;
 use crate::run::run_input::Input;
 
-/// How many answers are kept at most.
-const MOST_ANSWERS: usize = 10_000;
-/// How long an answer is kept.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest key.
-const LONGEST_KEY: usize = 255;
+/// The most responses that are kept.
+const MAX_ENTRIES: usize = 10_000;
+/// How long a response is kept.
+const TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest key, in characters.
+const MAX_KEY_LENGTH: usize = 255;
 
-/// The answers that are kept, in memory.
+/// The responses to requests with a key, in memory.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Answers {
-    known: Arc<Mutex<BTreeMap<Key, Known>>>,
-}
+pub(crate) struct IdempotencyCache(Arc<Mutex<BTreeMap<Key, Entry>>>);
 
-/// Whose request it is: the caller, the operation, and the caller's key.
+/// The caller, the operation, and the caller's key.
 type Key = (String, Cow<'static, str>, String);
 
 #[derive(Debug)]
-struct Known {
+struct Entry {
     request: Value,
-    /// The answer's JSON; none while the first request is still being answered.
-    answer: Option<String>,
+    /// The response's JSON; `None` while the first request is under way.
+    response: Option<String>,
     since: Instant,
 }
 
-/// A key that was claimed. Dropped without an answer, it is free again: a failure may be tried again.
-struct Claimed {
-    answers: Answers,
+/// A key that the first request with it has reserved. Dropping it without a response frees the key, so that a failed
+/// request can be repeated.
+struct Reservation {
+    cache: IdempotencyCache,
     key: Option<Key>,
 }
 
-/// What is to be done with a request that has a key.
-enum Claim {
-    /// It is the first with its key; its answer is to be kept.
-    First(Claimed),
-    /// It was answered before.
-    Again(String),
+/// What the cache has for a key.
+enum Lookup {
+    /// Nothing: this request is the first with its key.
+    Reserved(Reservation),
+    /// The response to an earlier request.
+    Cached(String),
 }
 
 /// The key in `headers`, if there is one.
-pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Box<Problem>> {
+///
+/// # Errors
+/// 400 for a key that is not 1 to 255 visible ASCII characters.
+pub(crate) fn read_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let key = key.to_str().ok().filter(|key| {
-        (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
-    });
-    let detail = "an Idempotency-Key has 1 to 255 visible ASCII characters";
-    let wrong = || Box::new(Problem::new(400, detail));
-    key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
+    let is_valid = |key: &&str| {
+        (1..=MAX_KEY_LENGTH).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
+    };
+    match key.to_str().ok().filter(is_valid) {
+        Some(key) => Ok(Some(key.to_owned())),
+        None => Err(ApiError::rejected(
+            StatusCode::BAD_REQUEST,
+            "an Idempotency-Key has 1 to 255 visible ASCII characters",
+        )),
+    }
 }
 
-/// What is said of a key that came with another request before.
-pub(crate) fn used_otherwise() -> Box<Problem> {
-    let detail = "the Idempotency-Key was used with another request";
-    Box::new(Problem::new(422, detail))
+/// 422 for a key that an earlier, different request used.
+pub(crate) fn key_reused() -> ApiError {
+    ApiError::rejected(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "the Idempotency-Key was used with another request",
+    )
 }
 
-impl Answers {
-    /// The JSON that `answer` makes of a request of `caller` for `operation`; that of an earlier one with its key, if
-    /// there was one.
+impl IdempotencyCache {
+    /// The JSON that `handler` makes of a request of `caller` for `operation`, or the cached response to an earlier
+    /// request with the same key.
     ///
     /// # Errors
-    /// What `answer` says; 409 while the earlier one is being answered, 422 if it was another request.
-    pub(crate) async fn once(
+    /// What `handler` says; 409 while the earlier request is under way, 422 if it was a different request.
+    pub(crate) async fn get_or_run(
         &self,
         headers: &HeaderMap,
         caller: &str,
         operation: impl Into<Cow<'static, str>>,
         mut input: Input,
-        answer: impl AsyncFnOnce(Input) -> Result<String, Box<Problem>>,
-    ) -> Result<String, Box<Problem>> {
-        let Some(key) = key(headers)? else {
-            return answer(input).await;
+        handler: impl AsyncFnOnce(Input) -> Result<String, ApiError>,
+    ) -> Result<String, ApiError> {
+        let Some(key) = read_key(headers)? else {
+            return handler(input).await;
         };
         let key = (caller.to_owned(), operation.into(), key);
-        match self.claim(key, input.json()?)? {
-            Claim::Again(answer) => Ok(answer),
-            Claim::First(claimed) => {
-                let answer = answer(input).await?;
-                claimed.keep(&answer);
-                Ok(answer)
+        match self.reserve(key, input.json()?)? {
+            Lookup::Cached(response) => Ok(response),
+            Lookup::Reserved(reservation) => {
+                let response = handler(input).await?;
+                reservation.store(&response);
+                Ok(response)
             }
         }
     }
 
-    fn claim(&self, key: Key, request: &Value) -> Result<Claim, Box<Problem>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&key).filter(|known| known.since.elapsed() < KEPT) {
-            Some(earlier) if earlier.request != *request => Err(used_otherwise()),
-            Some(Known {
-                answer: Some(answer),
-                ..
-            }) => Ok(Claim::Again(answer.clone())),
-            Some(_) => Err(Box::new(Problem::new(
-                409,
-                "a request with this Idempotency-Key is still being answered",
-            ))),
-            None => {
-                make_room(&mut known);
-                known.insert(
-                    key.clone(),
-                    Known {
-                        request: request.clone(),
-                        answer: None,
-                        since: Instant::now(),
-                    },
-                );
-                Ok(Claim::First(Claimed {
-                    answers: self.clone(),
-                    key: Some(key),
-                }))
+    fn reserve(&self, key: Key, request: &Value) -> Result<Lookup, ApiError> {
+        let mut entries = self.lock();
+        let live = entries.get(&key).filter(|entry| !entry.is_expired());
+        if let Some(entry) = live {
+            if entry.request != *request {
+                return Err(key_reused());
             }
+            return match &entry.response {
+                Some(response) => Ok(Lookup::Cached(response.clone())),
+                None => Err(ApiError::rejected(
+                    StatusCode::CONFLICT,
+                    "a request with this Idempotency-Key is still being answered",
+                )),
+            };
         }
-    }
-}
-
-impl Claimed {
-    /// Keeps the answer.
-    fn keep(mut self, answer: &str) {
-        let Some(key) = self.key.take() else {
-            return;
+        make_room(&mut entries);
+        let entry = Entry {
+            request: request.clone(),
+            response: None,
+            since: Instant::now(),
         };
-        let mut known = self
-            .answers
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get_mut(&key) {
-            known.answer = Some(answer.to_owned());
+        entries.insert(key.clone(), entry);
+        Ok(Lookup::Reserved(Reservation {
+            cache: self.clone(),
+            key: Some(key),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Key, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn is_expired(&self) -> bool {
+        self.since.elapsed() >= TTL
+    }
+}
+
+impl Reservation {
+    fn store(mut self, response: &str) {
+        if let Some(key) = self.key.take()
+            && let Some(entry) = self.cache.lock().get_mut(&key)
+        {
+            entry.response = Some(response.to_owned());
         }
     }
 }
 
-impl Drop for Claimed {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            let mut known = self
-                .answers
-                .known
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            known.remove(&key);
+            self.cache.lock().remove(&key);
         }
     }
 }
 
-/// Makes room for one more: what is over goes first, then the oldest.
-fn make_room(known: &mut BTreeMap<Key, Known>) {
-    if known.len() < MOST_ANSWERS {
+/// Makes room for one more entry: expired entries go first, then the oldest.
+fn make_room(entries: &mut BTreeMap<Key, Entry>) {
+    if entries.len() < MAX_ENTRIES {
         return;
     }
-    known.retain(|_, known| known.since.elapsed() < KEPT);
-    if known.len() < MOST_ANSWERS {
+    entries.retain(|_, entry| !entry.is_expired());
+    if entries.len() < MAX_ENTRIES {
         return;
     }
-    let oldest = known.iter().min_by_key(|(_, known)| known.since);
+    let oldest = entries.iter().min_by_key(|(_, entry)| entry.since);
     if let Some(key) = oldest.map(|(key, _)| key.clone()) {
-        known.remove(&key);
+        entries.remove(&key);
     }
 }

@@ -8,39 +8,177 @@ pub(crate) mod load_shed;
 pub(crate) mod rate_limiter;
 pub(crate) mod rate_limits;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 
+use crate::error::problem::Problem;
+use crate::http::api_error::ApiError;
 use crate::http::layers::cors::Origins;
-use crate::http::layers::load_shed::Gate;
-use crate::http::responses::{Hosts, frame};
+use crate::http::layers::load_shed::LoadShed;
+use crate::http::responses::{InternalCause, KeepBody};
+use crate::run::run_context::RequestInfo;
+use crate::schema::new_uuid_v7;
+use crate::telemetry::log;
 
-/// What stands before the routes of a service.
-pub(crate) struct Front {
-    /// The names it listens to.
-    pub(crate) hosts: Hosts,
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest `X-Request-Id` of a caller that is used, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The headers of every response, and their values.
+const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
+/// For responses that set no policy of their own, as the page at `/docs` does.
+const CONTENT_SECURITY_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// The layers of a service.
+pub(crate) struct Layers {
+    /// The names that the `Host` header may have.
+    pub(crate) hosts: HostPolicy,
     /// The web pages that may call.
     pub(crate) origins: Origins,
-    /// How much is let in.
-    pub(crate) gate: Gate,
+    /// The limits on requests at a time and on requests of one address.
+    pub(crate) load_shed: LoadShed,
 }
 
-/// Takes a request in. This is one middleware and not three, since each would be boxed for every request.
-pub(crate) async fn enter(
-    State(front): State<Arc<Front>>,
+/// Which `Host` headers are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostPolicy {
+    /// All.
+    Any,
+    /// Names of this machine only, so that a web page can't reach the service by DNS rebinding.
+    Loopback,
+}
+
+/// The layers as one middleware: axum boxes a middleware's future for every request.
+pub(crate) async fn layer_stack(
+    State(layers): State<Arc<Layers>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let Front {
+    let Layers {
         hosts,
         origins,
-        gate,
-    } = &*front;
+        load_shed,
+    } = &*layers;
+    // Outermost first: request context > CORS > load shedding > routes.
     let routes = async |request| next.run(request).await;
-    let gated = async |request| gate.pass(request, routes).await;
-    let framed = async |request| origins.allow(request, gated).await;
-    frame(*hosts, request, framed).await
+    let shed = async |request| load_shed.call(request, routes).await;
+    let cors = async |request| origins.call(request, shed).await;
+    with_request_context(*hosts, request, cors).await
+}
+
+/// Gives a request its id, checks its host, logs it, and writes every error and every panic as a problem document.
+pub(crate) async fn with_request_context(
+    hosts: HostPolicy,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let began = Instant::now();
+    let info = Arc::new(RequestInfo {
+        id: request_id(request.headers()),
+        path: request.uri().path().to_owned(),
+    });
+    let method = request.method().clone();
+    // The path's placeholders, and not what callers put there: that may be private.
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+    request.extensions_mut().insert(Arc::clone(&info));
+    let mut response = if hosts == HostPolicy::Loopback && !is_loopback_host(request.headers()) {
+        let detail = "this service listens to the names of its own machine only";
+        ApiError::rejected(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
+    } else {
+        let caught = AssertUnwindSafe(next(request)).catch_unwind().await;
+        caught.unwrap_or_else(|_| {
+            tracing::error!(request_id = info.id, route, "a panic outside of a run");
+            Problem::new(500, "the service failed; its log says why").into_response()
+        })
+    };
+    if let Some(InternalCause(cause)) = response.extensions().get() {
+        tracing::error!(request_id = info.id, route, cause, "request failed");
+    }
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && response.extensions().get::<KeepBody>().is_none() {
+        response = with_problem_document(response, &info);
+    }
+    write_headers(response.headers_mut(), &info.id);
+    let ms = log::millis(began.elapsed());
+    tracing::info!(request_id = info.id, %method, route, status = status.as_u16(), ms, "answered");
+    response
+}
+
+/// An error response with its problem document, whoever made it.
+fn with_problem_document(response: Response, info: &RequestInfo) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let mut problem = match parts.extensions.remove::<Arc<Problem>>() {
+        Some(problem) => Arc::unwrap_or_clone(problem),
+        None => Problem::new(parts.status.as_u16(), "the request can't be answered"),
+    };
+    problem.instance.clone_from(&info.path);
+    problem.request_id.clone_from(&info.id);
+    let body = serde_json::to_vec(&problem).expect("a problem is made of texts and numbers");
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    Response::from_parts(parts, Body::from(body))
+}
+
+fn write_headers(headers: &mut HeaderMap, request_id: &str) {
+    headers.reserve(SECURITY_HEADERS.len() + 2);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(CONTENT_SECURITY_POLICY);
+}
+
+/// The caller's own id, or a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    let is_valid = |id: &&str| {
+        (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+    };
+    given
+        .filter(is_valid)
+        .map_or_else(|| new_uuid_v7().to_string(), str::to_owned)
+}
+
+fn is_loopback_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let Ok(host) = host.to_str() else {
+        return false;
+    };
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((six, _)) => six,
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }

@@ -1,10 +1,10 @@
-//! Lists in pages: which one is asked for, and where the next one begins.
+//! Pages of lists: the query parameters `cursor` and `limit`, and the cursor of the next page.
 
 use axum::http::Uri;
 use serde_json::{Map, Value};
 
 use crate::error::AgentError;
-use crate::error::problem::Problem;
+use crate::http::api_error::ApiError;
 use crate::http::request_reader::read_query;
 use crate::spec::endpoint_spec::{Parameter, ParameterKind, ParameterLocation};
 
@@ -20,85 +20,85 @@ const PAGE: &[Parameter] = &[
         kind: ParameterKind::Integer,
     },
 ];
-/// How many entries a page has if nobody says, and at most.
-const USUAL_LIMIT: u32 = 20;
-const HIGHEST_LIMIT: u32 = 100;
+/// The default and the maximum number of entries of a page.
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
 
-/// Which part of a list is asked for.
+/// The part of a list that a request wants.
 pub(crate) struct Page {
-    /// Where it begins: what an earlier answer gave; `None` is the beginning.
+    /// The `next_cursor` of an earlier page; `None` is the first page.
     pub(crate) cursor: Option<String>,
-    /// How many entries it has at most.
+    /// The most entries it has.
     pub(crate) limit: u32,
 }
 
 impl Page {
-    /// The page that the query of `uri` asks for.
-    pub(crate) fn read(uri: &Uri) -> Result<Self, Box<Problem>> {
-        let asked: Map<String, Value> = read_query(PAGE, uri)?;
-        let limit = match asked.get("limit").and_then(Value::as_i64) {
-            None => USUAL_LIMIT,
+    /// Reads the query of `uri`.
+    pub(crate) fn read(uri: &Uri) -> Result<Self, ApiError> {
+        let query: Map<String, Value> = read_query(PAGE, uri)?;
+        let limit = match query.get("limit").and_then(Value::as_i64) {
+            None => DEFAULT_LIMIT,
             Some(limit) => u32::try_from(limit)
                 .ok()
-                .filter(|limit| (1..=HIGHEST_LIMIT).contains(limit))
+                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
                 .ok_or_else(|| {
-                    let detail = format!("must be between 1 and {HIGHEST_LIMIT}");
+                    let detail = format!("must be between 1 and {MAX_LIMIT}");
                     invalid("/limit", detail)
                 })?,
         };
-        let cursor = asked.get("cursor").and_then(Value::as_str);
+        let cursor = query.get("cursor").and_then(Value::as_str);
         let cursor = cursor.map(str::to_owned);
         Ok(Self { cursor, limit })
     }
 
-    /// The page, and the cursor of the next one. One entry more was asked for than fits.
+    /// The page and the cursor of the next one. `entries` has one entry more than fits, if there is a next page.
     pub(crate) fn cut<T>(
         &self,
         mut entries: Vec<T>,
         cursor: impl Fn(&T) -> String,
     ) -> (Vec<T>, Option<String>) {
         let limit = self.limit as usize;
-        let is_more = entries.len() > limit;
+        let has_next = entries.len() > limit;
         entries.truncate(limit);
-        let next = entries.last().filter(|_| is_more).map(cursor);
+        let next = entries.last().filter(|_| has_next).map(cursor);
         (entries, next)
     }
 }
 
-/// A text as it stands in a cursor: its bytes in hexadecimal digits.
-pub(crate) fn spelled(text: &str) -> String {
+/// A text in a cursor: its bytes in decode_number digits.
+pub(crate) fn encode_text(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The text that stands in a cursor.
-pub(crate) fn text_of(digits: &str) -> Result<String, Box<Problem>> {
+/// The text in a cursor.
+pub(crate) fn decode_text(digits: &str) -> Result<String, ApiError> {
     let bytes = digits.as_bytes().chunks(2).map(|digits| match digits {
         [_, _] => std::str::from_utf8(digits)
-            .map_err(|_| wrong())
-            .and_then(hexadecimal)
+            .map_err(|_| invalid_cursor())
+            .and_then(decode_number)
             .map(|byte| byte as u8),
-        _ => Err(wrong()),
+        _ => Err(invalid_cursor()),
     });
     let bytes = bytes.collect::<Result<Vec<_>, _>>()?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The number that stands in a cursor.
-pub(crate) fn hexadecimal(digits: &str) -> Result<u64, Box<Problem>> {
+/// The number in a cursor.
+pub(crate) fn decode_number(digits: &str) -> Result<u64, ApiError> {
     if !digits
         .bytes()
         .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
     {
-        return Err(wrong());
+        return Err(invalid_cursor());
     }
-    u64::from_str_radix(digits, 16).map_err(|_| wrong())
+    u64::from_str_radix(digits, 16).map_err(|_| invalid_cursor())
 }
 
-/// What is said of a cursor that is none.
-pub(crate) fn wrong() -> Box<Problem> {
+/// 422 for a cursor that no page gave.
+pub(crate) fn invalid_cursor() -> ApiError {
     invalid("/cursor", "must be the next_cursor of an earlier answer")
 }
 
-fn invalid(pointer: &str, detail: impl Into<String>) -> Box<Problem> {
-    Box::new(AgentError::invalid(pointer, detail).to_problem())
+fn invalid(pointer: &str, detail: impl Into<String>) -> ApiError {
+    AgentError::invalid(pointer, detail).into()
 }

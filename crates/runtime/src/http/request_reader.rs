@@ -1,17 +1,18 @@
-//! Reads a request: path, query and body become what an endpoint is asked.
+//! Reads requests: path, query and body become the input of an endpoint.
 
+use std::fmt;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use futures_util::FutureExt;
 use serde_json::{Map, Value};
 
 use crate::error::AgentError;
-use crate::error::problem::Problem;
+use crate::http::api_error::ApiError;
 use crate::run::run_input::Input;
 use crate::schema::validate::{Violation, push_key};
 use crate::spec::endpoint_spec::{EndpointSpec, Parameter, ParameterKind, ParameterLocation};
@@ -19,31 +20,30 @@ use crate::spec::endpoint_spec::{EndpointSpec, Parameter, ParameterKind, Paramet
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads what the endpoint is asked.
+/// Reads the input of `endpoint`.
 pub(crate) async fn read(
     endpoint: &EndpointSpec,
     parts: &Parts,
     path: &[(String, String)],
     body: Body,
     limit: usize,
-) -> Result<Input, Box<Problem>> {
-    let mut input = match endpoint.method.has_body() {
-        true => read_body(&parts.headers, body, limit).await?,
-        false => Input::empty(),
+) -> Result<Input, ApiError> {
+    let mut input = if endpoint.method.has_body() {
+        read_body(&parts.headers, body, limit).await?
+    } else {
+        Input::empty()
     };
     if endpoint.parameters.is_empty() {
         return Ok(input);
     }
     let Value::Object(fields) = input.json()? else {
-        return Err(Box::new(
-            AgentError::invalid("", "must be an object").to_problem(),
-        ));
+        return Err(AgentError::invalid("", "must be an object").into());
     };
     let violations = read_parameters(endpoint.parameters, path, &query(&parts.uri)?, fields);
     if violations.is_empty() {
         Ok(input)
     } else {
-        Err(Box::new(AgentError::Invalid(violations).to_problem()))
+        Err(AgentError::Invalid(violations).into())
     }
 }
 
@@ -51,12 +51,13 @@ pub(crate) async fn read(
 pub(crate) fn read_query(
     parameters: &[Parameter],
     uri: &Uri,
-) -> Result<Map<String, Value>, Box<Problem>> {
+) -> Result<Map<String, Value>, ApiError> {
     let mut fields = Map::new();
     let violations = read_parameters(parameters, &[], &query(uri)?, &mut fields);
-    match violations.is_empty() {
-        true => Ok(fields),
-        false => Err(Box::new(AgentError::Invalid(violations).to_problem())),
+    if violations.is_empty() {
+        Ok(fields)
+    } else {
+        Err(AgentError::Invalid(violations).into())
     }
 }
 
@@ -65,22 +66,31 @@ pub(crate) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-) -> Result<Input, Box<Problem>> {
+) -> Result<Input, ApiError> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(refused(415, "the body must not be encoded"));
+        return Err(ApiError::rejected(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must not be encoded",
+        ));
     }
     let content_type = headers.get(header::CONTENT_TYPE);
     let is_json = content_type.is_some_and(|value| value.to_str().is_ok_and(is_json));
     if content_type.is_some() && !is_json {
-        return Err(refused(415, "the body must be application/json"));
+        return Err(ApiError::rejected(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be application/json",
+        ));
     }
     let bytes = read_bytes(headers, body, limit).await?;
     if !is_json {
-        // Without a body there is nothing to name the type of.
-        return match bytes.is_empty() {
-            true => Ok(Input::empty()),
-            false => Err(refused(415, "the body must be application/json")),
-        };
+        if bytes.is_empty() {
+            return Ok(Input::empty());
+        }
+        let detail = "the body must be application/json";
+        return Err(ApiError::rejected(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            detail,
+        ));
     }
     Ok(Input::text(bytes))
 }
@@ -90,8 +100,13 @@ pub(crate) async fn read_bytes(
     headers: &HeaderMap,
     body: Body,
     limit: usize,
-) -> Result<Bytes, Box<Problem>> {
-    let too_large = || refused(413, format!("the body is larger than {limit} bytes"));
+) -> Result<Bytes, ApiError> {
+    let too_large = || {
+        ApiError::rejected(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {limit} bytes"),
+        )
+    };
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok());
@@ -107,11 +122,19 @@ pub(crate) async fn read_bytes(
         Some(read) => read,
         None => tokio::time::timeout(BODY_TIMEOUT, reading)
             .await
-            .map_err(|_| refused(408, "the body took too long to arrive"))?,
+            .map_err(|_| {
+                ApiError::rejected(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the body took too long to arrive",
+                )
+            })?,
     };
-    read.map_err(|error| match is_over_limit(&error) {
-        true => too_large(),
-        false => refused(400, "the body broke off"),
+    read.map_err(|error| {
+        if is_over_limit(&error) {
+            too_large()
+        } else {
+            ApiError::rejected(StatusCode::BAD_REQUEST, "the body broke off")
+        }
     })
 }
 
@@ -138,10 +161,10 @@ fn is_over_limit(error: &axum::Error) -> bool {
     false
 }
 
-fn query(uri: &Uri) -> Result<Vec<(String, String)>, Box<Problem>> {
+fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
     Query::try_from_uri(uri)
         .map(|Query(pairs)| pairs)
-        .map_err(|_| refused(400, "the query is not valid"))
+        .map_err(|_| ApiError::rejected(StatusCode::BAD_REQUEST, "the query is not valid"))
 }
 
 fn read_parameters(
@@ -159,7 +182,7 @@ fn read_parameters(
         let named = pairs.iter().filter(|(name, _)| name == parameter.name);
         let texts = named.map(|(_, text)| text.as_str()).collect::<Vec<_>>();
         let value = if fields.contains_key(parameter.name) {
-            Err("belongs into the address, not into the body".to_owned())
+            Err(ParameterError::InBody)
         } else {
             read_parameter(parameter.kind, &texts)
         };
@@ -168,9 +191,10 @@ fn read_parameters(
                 fields.insert(parameter.name.to_owned(), value);
             }
             Ok(None) => {}
-            Err(detail) => {
+            Err(error) => {
                 let mut pointer = String::new();
                 push_key(&mut pointer, parameter.name);
+                let detail = error.to_string();
                 violations.push(Violation { detail, pointer });
             }
         }
@@ -178,8 +202,8 @@ fn read_parameters(
     violations
 }
 
-/// A parameter that isn't there has no value; whether that may be is for the type to say.
-fn read_parameter(kind: ParameterKind, texts: &[&str]) -> Result<Option<Value>, String> {
+/// The value of a parameter, `None` if it is absent. The schema says whether it is required.
+fn read_parameter(kind: ParameterKind, texts: &[&str]) -> Result<Option<Value>, ParameterError> {
     match texts {
         [] => Ok(None),
         texts if kind.is_list() => {
@@ -190,11 +214,11 @@ fn read_parameter(kind: ParameterKind, texts: &[&str]) -> Result<Option<Value>, 
             Ok(Some(Value::Array(values)))
         }
         [text] => read_text(kind, text).map(Some),
-        _ => Err("is there more than once".to_owned()),
+        _ => Err(ParameterError::Repeated),
     }
 }
 
-fn read_text(kind: ParameterKind, text: &str) -> Result<Value, String> {
+fn read_text(kind: ParameterKind, text: &str) -> Result<Value, ParameterError> {
     let value = match kind {
         ParameterKind::String | ParameterKind::Strings => Some(Value::from(text)),
         ParameterKind::Integer | ParameterKind::Integers => {
@@ -214,9 +238,25 @@ fn read_text(kind: ParameterKind, text: &str) -> Result<Value, String> {
         ParameterKind::Number | ParameterKind::Numbers => "a number",
         _ => "true or false",
     };
-    value.ok_or_else(|| format!("must be {what}"))
+    value.ok_or(ParameterError::NotA(what))
 }
 
-fn refused(status: u16, detail: impl Into<String>) -> Box<Problem> {
-    Box::new(Problem::new(status, detail))
+/// Why a parameter can't be read.
+enum ParameterError {
+    /// The body has a member of its name.
+    InBody,
+    /// A parameter that is no list is repeated.
+    Repeated,
+    /// Its text is not of its type.
+    NotA(&'static str),
+}
+
+impl fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InBody => f.write_str("belongs into the address, not into the body"),
+            Self::Repeated => f.write_str("is there more than once"),
+            Self::NotA(what) => write!(f, "must be {what}"),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! An agent with what answers its endpoints.
+//! An agent with the handlers of its endpoints.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::AgentError;
-use crate::error::problem::Problem;
 use crate::future::BoxFuture;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
@@ -20,12 +19,12 @@ use crate::spec::endpoint_spec::EndpointSpec;
 #[derive(Debug)]
 pub struct Service {
     pub(crate) agent: &'static AgentSpec,
-    pub(crate) endpoints: Vec<Mounted>,
+    pub(crate) endpoints: Vec<BoundHandler>,
 }
 
 /// An endpoint and its handler.
 #[derive(Clone)]
-pub(crate) struct Mounted {
+pub(crate) struct BoundHandler {
     /// The endpoint.
     pub(crate) spec: &'static EndpointSpec,
     /// Reads the request JSON, and answers it.
@@ -34,10 +33,10 @@ pub(crate) struct Mounted {
 
 /// A handler whose types are forgotten. It refuses what isn't a request of its endpoint before anything runs.
 pub(crate) type Call =
-    Arc<dyn Fn(RunContext, Input) -> Result<Answering, Box<Problem>> + Send + Sync>;
+    Arc<dyn Fn(RunContext, Input) -> Result<HandlerFuture, AgentError> + Send + Sync>;
 
 /// A handler at work; its answer is written as JSON.
-pub(crate) type Answering = BoxFuture<'static, Result<Reply<String>, AgentError>>;
+pub(crate) type HandlerFuture = BoxFuture<'static, Result<Reply<String>, AgentError>>;
 
 impl Service {
     /// An agent without endpoints.
@@ -61,19 +60,19 @@ impl Service {
         // The document is read when the first request needs it, and not for every one.
         let schema = LazyLock::new(|| serde_json::from_str(spec.input_schema).unwrap_or_default());
         let call = Arc::new(
-            move |cx: RunContext, input: Input| -> Result<Answering, Box<Problem>> {
+            move |cx: RunContext, input: Input| -> Result<HandlerFuture, AgentError> {
                 let answer = handler(cx, input.typed::<Req>(&schema)?);
                 Ok(Box::pin(async move { json(answer.await?) }))
             },
         );
-        self.endpoints.push(Mounted { spec, call });
+        self.endpoints.push(BoundHandler { spec, call });
         self
     }
 }
 
-impl fmt::Debug for Mounted {
+impl fmt::Debug for BoundHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Mounted")
+        f.debug_tuple("BoundHandler")
             .field(&self.spec.operation_id)
             .finish()
     }

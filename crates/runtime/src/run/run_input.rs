@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::AgentError;
-use crate::error::problem::Problem;
 use crate::schema::shape::misshapen;
 use crate::schema::validate::{Validate, check, push_key};
 
@@ -42,7 +41,7 @@ impl Input {
     ///
     /// # Errors
     /// The text is none.
-    pub(crate) fn json(&mut self) -> Result<&mut Value, Box<Problem>> {
+    pub(crate) fn json(&mut self) -> Result<&mut Value, AgentError> {
         if let Some(text) = self.text.take() {
             self.json = read(&text)?;
         }
@@ -56,27 +55,21 @@ impl Input {
     pub(crate) fn typed<T: DeserializeOwned + Validate>(
         mut self,
         schema: &Value,
-    ) -> Result<T, Box<Problem>> {
+    ) -> Result<T, AgentError> {
         let plain = self.text.as_ref().filter(|text| is_plain(text));
         let value = match plain.and_then(|text| serde_json::from_slice(text).ok()) {
             Some(value) => Ok(value),
             None => of_json(schema, self.json()?),
         };
-        let checked = value.and_then(|value| {
-            check(&value).map_err(AgentError::Invalid)?;
-            Ok(value)
-        });
-        checked.map_err(|error| Box::new(error.to_problem()))
+        let value = value?;
+        check(&value).map_err(AgentError::Invalid)?;
+        Ok(value)
     }
 }
 
-fn read(text: &[u8]) -> Result<Value, Box<Problem>> {
-    let mut value = serde_json::from_slice(text).map_err(|error| {
-        Box::new(Problem::new(
-            400,
-            format!("the body is not valid JSON: {error}"),
-        ))
-    })?;
+fn read(text: &[u8]) -> Result<Value, AgentError> {
+    let mut value = serde_json::from_slice(text)
+        .map_err(|error| AgentError::bad_request(format!("the body is not valid JSON: {error}")))?;
     whole(&mut value);
     Ok(value)
 }

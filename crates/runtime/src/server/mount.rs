@@ -1,4 +1,4 @@
-//! The routes of the agents' endpoints. What axum would panic at is an error here.
+//! Mounts the endpoints of agents. A path that axum would panic at is a [`StartError`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use axum::routing::any;
 
 use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
-use crate::http::api::agent_api::{Live, Methods, answer};
+use crate::http::api::agent_api::{Methods, MountedEndpoint, handle};
 use crate::http::api::agent_selection;
 use crate::http::api::api_state::ApiState;
 use crate::http::api::documents_api;
@@ -23,7 +23,8 @@ use crate::spec::agent_spec::Rate;
 use crate::spec::endpoint_spec::{EndpointSpec, ParameterLocation};
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 
-/// Adds the endpoints of `services` to `router`. axum panics on a path it can't take, so everything is tried before.
+/// Adds the endpoints of `services` to `router`. axum panics on an invalid or conflicting path, so matchit tries each
+/// one first.
 pub(crate) fn mount(
     mut router: Router,
     services: Vec<Service>,
@@ -38,7 +39,9 @@ pub(crate) fn mount(
         .chain(workflow_api::PATHS)
         .chain([agent_selection::PATH])
     {
-        probe.insert(path, ()).map_err(|error| wrong(path, error))?;
+        probe
+            .insert(path, ())
+            .map_err(|error| endpoint_error(path, error))?;
     }
     let mut slugs = BTreeSet::new();
     let mut paths = BTreeMap::<&'static str, Methods>::new();
@@ -52,13 +55,13 @@ pub(crate) fn mount(
             .rate
             .map(|rate| limiter(agent.slug, rate))
             .transpose()?;
-        for mounted in service.endpoints {
-            let spec = mounted.spec;
+        for handler in service.endpoints {
+            let spec = handler.spec;
             check_path(spec)?;
             if !paths.contains_key(spec.path) {
                 probe
                     .insert(spec.path, ())
-                    .map_err(|error| wrong(spec.operation_id, error))?;
+                    .map_err(|error| endpoint_error(spec.operation_id, error))?;
             }
             let own = spec
                 .rate
@@ -66,20 +69,20 @@ pub(crate) fn mount(
                 .transpose()?;
             let limiter = own.or_else(|| common.clone());
             let metrics = EndpointMetrics::new(&state.resources.metrics, agent.slug, spec.name);
-            let live = Live {
+            let endpoint = MountedEndpoint {
                 agent,
-                mounted,
+                handler,
                 limiter,
                 metrics: Arc::new(metrics),
             };
             if paths
                 .entry(spec.path)
                 .or_default()
-                .insert(spec.method, live)
+                .insert(spec.method, endpoint)
                 .is_some()
             {
                 let detail = format!("{} {} is taken", spec.method.as_str(), spec.path);
-                return Err(wrong(spec.operation_id, detail));
+                return Err(endpoint_error(spec.operation_id, detail));
             }
         }
     }
@@ -87,7 +90,7 @@ pub(crate) fn mount(
         let (state, methods) = (Arc::clone(&state), Arc::new(methods));
         let handler = move |path: Result<RawPathParams, RawPathParamsRejection>,
                             request: Request| {
-            answer(Arc::clone(&state), Arc::clone(&methods), path, request)
+            handle(Arc::clone(&state), Arc::clone(&methods), path, request)
         };
         router = router.route(path, any(handler));
     }
@@ -97,7 +100,7 @@ pub(crate) fn mount(
 fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
     let limiter = Limiter::new("default", rate).ok_or_else(|| {
         let Rate { requests, seconds } = rate;
-        wrong(
+        endpoint_error(
             name,
             format!("a rate of {requests} requests in {seconds} seconds admits nothing"),
         )
@@ -108,7 +111,7 @@ fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
 fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
     let path = spec.path;
     if !path.starts_with('/') {
-        return Err(wrong(
+        return Err(endpoint_error(
             spec.operation_id,
             format!("the path `{path}` does not begin with /"),
         ));
@@ -118,7 +121,7 @@ fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
         .any(|segment| segment.starts_with([':', '*']))
     {
         let detail = format!("a segment of the path `{path}` begins with : or *");
-        return Err(wrong(spec.operation_id, detail));
+        return Err(endpoint_error(spec.operation_id, detail));
     }
     let of_path = |location| location == ParameterLocation::Path;
     let missing = spec.parameters.iter().find(|parameter| {
@@ -127,21 +130,21 @@ fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
     match missing {
         Some(parameter) => {
             let detail = format!("the path `{path}` has no parameter {{{}}}", parameter.name);
-            Err(wrong(spec.operation_id, detail))
+            Err(endpoint_error(spec.operation_id, detail))
         }
         None => Ok(()),
     }
 }
 
-fn wrong(operation_id: &'static str, detail: impl ToString) -> StartError {
+fn endpoint_error(operation_id: &'static str, detail: impl ToString) -> StartError {
     StartError::Endpoint {
         operation_id,
         detail: detail.to_string(),
     }
 }
 
-/// What is said where there is no route.
-pub(crate) fn missing(slugs: &BTreeSet<&str>, path: &str) -> Problem {
+/// The response for a path without a route.
+pub(crate) fn not_found(slugs: &BTreeSet<&str>, path: &str) -> Problem {
     let rest = path.strip_prefix("/v1/agents/").unwrap_or_default();
     match rest.split('/').next() {
         Some(slug) if !slug.is_empty() && !slugs.contains(slug) => {

@@ -1,4 +1,4 @@
-//! All agents of a service, and the routes they make.
+//! All agents of a service, and the router that serves them.
 
 use std::collections::BTreeSet;
 use std::future::ready;
@@ -7,36 +7,26 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
 
 use crate::auth::issuer::Issuer;
-use crate::documents::document_index::DocumentIndex;
 use crate::embedding::Embedder;
-use crate::engine::circuit_breaker::Outage;
-use crate::engine::handoff::HandoffTargets;
-use crate::engine::tools::{Tool, Tools};
+use crate::engine::tools::Tool;
 use crate::error::start_error::StartError;
-use crate::http::api::agent_selection::{self, Agents};
+use crate::http::api::agent_selection::{self, AgentIndex};
 use crate::http::api::api_state::ApiState;
 use crate::http::api::documents_api;
 use crate::http::api::health_api::Readiness;
-use crate::http::api::sessions_api::{self, Served};
+use crate::http::api::sessions_api;
 use crate::http::api::system_api::{self, System};
 use crate::http::api::token_api;
 use crate::http::api::workflow_api;
-use crate::http::idempotency::Answers;
-use crate::http::layers::cors::Origins;
-use crate::http::layers::load_shed::Gate;
-use crate::http::layers::rate_limits::{Limits, limiter};
-use crate::http::layers::{Front, enter};
-use crate::http::responses::{Hosts, problem};
+use crate::http::layers::{HostPolicy, layer_stack};
 use crate::model::Provider;
 use crate::run::bound_service::Service;
 use crate::run::resources::Resources;
-use crate::run::shutdown::Shutdown;
-use crate::server::embedder_choice::embedder;
-use crate::server::mount::{missing, mount};
-use crate::server::store_backends::{documents, provider};
-use crate::session::conversations::Sessions;
+use crate::server::assembly::{self, Assembled, Overrides, api_state, assemble};
+use crate::server::mount::{mount, not_found};
 use crate::session::session_store::SessionStore;
 use crate::settings::Settings;
 use crate::spec::agent_spec::AgentSpec;
@@ -44,7 +34,6 @@ use crate::spec::endpoint_spec::EndpointSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::store::Store;
 use crate::store::store_url::{SETTING, StoreUrl};
-use crate::telemetry::metrics::Metrics;
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_url;
 use crate::workflow::workflow_service::{WorkflowService, step_targets};
@@ -55,23 +44,18 @@ pub struct Registry {
     openapi: &'static str,
     services: Vec<Service>,
     workflows: Vec<&'static WorkflowSpec>,
-    provider: Option<Arc<dyn Provider>>,
-    tools: Vec<Box<dyn Tool>>,
-    sessions: Option<Arc<dyn SessionStore>>,
+    overrides: Overrides,
     store: Option<Store>,
-    embedder: Option<Arc<dyn Embedder>>,
     handles: Vec<Workflows>,
 }
 
-/// What a registry becomes.
-pub(crate) struct Built {
-    /// Everything the service answers.
+/// A service that is ready to be served.
+pub(crate) struct BuiltService {
+    /// All routes, behind the layers.
     pub(crate) router: Router,
-    /// Stops what is running.
-    pub(crate) shutdown: Shutdown,
-    /// The conversations, to be ended when nothing runs any more.
-    pub(crate) sessions: Arc<Sessions>,
-    /// The runs of workflows.
+    /// The resources of its runs.
+    pub(crate) resources: Arc<Resources>,
+    /// Its workflow runs.
     pub(crate) runs: Arc<WorkflowService>,
 }
 
@@ -83,11 +67,8 @@ impl Registry {
             openapi,
             services: Vec::new(),
             workflows: Vec::new(),
-            provider: None,
-            tools: Vec::new(),
-            sessions: None,
+            overrides: Overrides::default(),
             store: None,
-            embedder: None,
             handles: Vec::new(),
         }
     }
@@ -116,21 +97,21 @@ impl Registry {
     /// With this provider for all agents, whatever the settings say of models.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider) -> Self {
-        self.provider = Some(Arc::new(provider));
+        self.overrides.provider = Some(Arc::new(provider));
         self
     }
 
     /// With one more tool, for the models of all agents that do not list others.
     #[must_use]
     pub fn tool(mut self, tool: impl Tool) -> Self {
-        self.tools.push(Box::new(tool));
+        self.overrides.tools.push(Box::new(tool));
         self
     }
 
     /// With the sessions kept in `store`, whatever the settings say.
     #[must_use]
     pub fn sessions(mut self, store: impl SessionStore) -> Self {
-        self.sessions = Some(Arc::new(store));
+        self.overrides.sessions = Some(Arc::new(store));
         self
     }
 
@@ -144,7 +125,7 @@ impl Registry {
     /// With the texts of documents embedded by `embedder`, whatever the settings say.
     #[must_use]
     pub fn embedder(mut self, embedder: impl Embedder) -> Self {
-        self.embedder = Some(Arc::new(embedder));
+        self.overrides.embedder = Some(Arc::new(embedder));
         self
     }
 
@@ -155,11 +136,11 @@ impl Registry {
         let services = self.services.iter();
         services.flat_map(|service| {
             let endpoints = service.endpoints.iter();
-            endpoints.map(|mounted| (service.agent, mounted.spec))
+            endpoints.map(|endpoint| (service.agent, endpoint.spec))
         })
     }
 
-    /// What it says of itself: its document.
+    /// Its OpenAPI document, as JSON.
     pub(crate) fn openapi(&self) -> &'static str {
         self.openapi
     }
@@ -190,8 +171,8 @@ impl Registry {
             let detail = "a router has no queue: serve the registry, or leave it out";
             return Err(StartError::setting(queue_url::SETTING, detail));
         }
-        self.build(settings, Hosts::Any, &store, None)
-            .map(|built| built.router)
+        self.build(&settings, HostPolicy::Any, &store, None)
+            .map(|service| service.router)
     }
 
     /// The store that `settings` name, unless the program has chosen another one.
@@ -202,7 +183,7 @@ impl Registry {
         &self,
         settings: &Settings,
     ) -> impl Future<Output = Result<Store, StartError>> + Send + use<> {
-        let sessions = self.sessions.clone();
+        let sessions = self.overrides.sessions.clone();
         let chosen = match &self.store {
             Some(store) => Some(store.clone()),
             // Nothing else would be kept there.
@@ -222,133 +203,105 @@ impl Registry {
         }
     }
 
-    /// As [`Registry::into_router`], with `store` as [`Registry::open_store`] gave it, and `queue` to hand runs out.
+    /// As [`Registry::into_router`], with `store` from [`Registry::open_store`], and `queue` to distribute runs.
     pub(crate) fn build(
         self,
-        settings: Settings,
-        hosts: Hosts,
+        settings: &Settings,
+        hosts: HostPolicy,
         store: &Store,
         queue: Option<Arc<dyn Queue>>,
-    ) -> Result<Built, StartError> {
-        let origins = Origins::new(&settings.cors_origins)
-            .map_err(|detail| StartError::setting("cors.origins", detail))?;
-        let slugs = self
-            .services
-            .iter()
-            .map(|service| service.agent.slug)
-            .collect::<BTreeSet<_>>();
-        let slugs = Arc::new(slugs);
-        let shutdown = Shutdown::new();
-        let kept = self.sessions.unwrap_or_else(|| store.sessions());
-        let outage = Arc::new(Outage::default());
-        let metrics = Arc::new(Metrics::new());
-        let documents = documents(&settings, store)?;
-        let embedder = match self.embedder {
-            Some(chosen) => chosen,
-            None => embedder(&settings)?,
-        };
-        let library = DocumentIndex::new(
-            Arc::clone(&documents),
-            embedder,
-            settings.embeddings.min_score,
-            Arc::clone(&metrics),
-        );
+    ) -> Result<BuiltService, StartError> {
+        let assembled = assemble(settings, store, &self.services, self.overrides)?;
+        let resources = &assembled.resources;
+        let layers = assembly::layers(settings, hosts, resources)?;
+        let state = api_state(settings, resources)?;
+        let readiness = readiness(settings, &assembled, queue.clone());
         let system = System::new(
             self.openapi,
             &self.services,
             settings.auth.clone(),
-            Readiness::new(
-                Arc::clone(&kept),
-                Arc::clone(&outage),
-                settings.auth.clone(),
-                shutdown.clone(),
-                queue.clone(),
-            )
-            .with_documents(settings.documents.is_some().then(|| Arc::clone(&documents))),
-            settings.metrics.then(|| Arc::clone(&metrics)),
+            readiness,
+            settings.metrics.then(|| Arc::clone(&resources.metrics)),
             settings.docs,
         )?;
-        let front = Front {
-            hosts,
-            origins,
-            gate: Gate::new(
-                settings.concurrency,
-                limiter("address", settings.rates.address)?,
-                settings.trusted_proxies,
-                Arc::clone(&metrics),
-                shutdown.clone(),
-            ),
-        };
-        let limits = Arc::new(Limits::new(
-            settings.rates,
-            settings.auth.is_some(),
-            settings.trusted_proxies,
-        )?);
-        let sessions = Arc::new(Sessions::new(kept));
-        let sessions_api = sessions_api::routes(Served {
-            agents: Arc::clone(&slugs),
-            auth: settings.auth.clone(),
-            limits: Arc::clone(&limits),
-            metrics: Arc::clone(&metrics),
-            sessions: Arc::clone(&sessions),
-        });
-        let issuer = settings
-            .tokens
-            .clone()
-            .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
-            .transpose()?;
-        let team = HandoffTargets::new(self.services.iter().map(|service| service.agent));
-        let (provider, by_model) = provider(self.provider, &settings, &self.services)?;
-        let resources = Arc::new(Resources {
-            provider,
-            tools: Tools::new(self.tools)?.with_handoff_targets(team),
-            outage,
-            breakers: Arc::default(),
-            metrics: Arc::clone(&metrics),
-            sessions: Arc::clone(&sessions),
-            documents: Arc::new(library),
-            timeout: settings.timeout,
-            shutdown: shutdown.clone(),
-        });
         let runs = build_service(
             &self.workflows,
-            step_targets(&self.services, &metrics),
-            Arc::clone(&resources),
+            step_targets(&self.services, &resources.metrics),
+            Arc::clone(resources),
             store.journal(),
             queue,
             settings.workflows,
         )?;
-        let state = Arc::new(ApiState {
-            resources,
-            limits,
-            answers: Answers::default(),
-            auth: settings.auth,
-            body_limit: settings.body_limit,
-        });
-        let agents = Agents::new(&self.services);
-        let readers = self.services.iter().map(|service| service.agent);
-        let readers = readers.map(|agent| (agent.slug, agent.documents)).collect();
-        let own = system_api::routes(system)
-            .merge(sessions_api)
-            .merge(token_api::routes(issuer, settings.trusted_proxies, metrics))
+        let agents = agent_routes(&self.services, &state, assembled.has_default_model);
+        let routes = system_api::routes(system)
+            .merge(token_routes(settings, store, resources)?)
             .merge(workflow_api::routes(&runs, &state))
-            .merge(documents_api::routes(readers, Arc::clone(&state)))
-            .merge(agent_selection::routes(
-                agents,
-                Arc::clone(&state),
-                by_model,
-            ));
+            .merge(agents);
         for handle in &self.handles {
             handle.bind(&runs);
         }
-        let router = mount(own, self.services, state)?
-            .fallback(move |uri: Uri| ready(problem(missing(&slugs, uri.path()))))
-            .layer(from_fn_with_state(Arc::new(front), enter));
-        Ok(Built {
+        let slugs = slugs(&self.services);
+        let router = mount(routes, self.services, state)?
+            .fallback(move |uri: Uri| ready(not_found(&slugs, uri.path()).into_response()))
+            .layer(from_fn_with_state(Arc::new(layers), layer_stack));
+        Ok(BuiltService {
             router,
-            shutdown,
-            sessions,
+            resources: assembled.resources,
             runs,
         })
     }
+}
+
+fn slugs(services: &[Service]) -> Arc<BTreeSet<&'static str>> {
+    let slugs = services.iter().map(|service| service.agent.slug);
+    Arc::new(slugs.collect())
+}
+
+fn readiness(
+    settings: &Settings,
+    assembled: &Assembled,
+    queue: Option<Arc<dyn Queue>>,
+) -> Readiness {
+    let resources = &assembled.resources;
+    let documents = &resources.documents.store;
+    Readiness::new(
+        Arc::clone(&assembled.sessions),
+        Arc::clone(&resources.outage),
+        settings.auth.clone(),
+        resources.shutdown.clone(),
+        queue,
+    )
+    .with_documents(settings.documents.is_some().then(|| Arc::clone(documents)))
+}
+
+/// The routes that issue tokens.
+fn token_routes(
+    settings: &Settings,
+    store: &Store,
+    resources: &Resources,
+) -> Result<Router, StartError> {
+    let issuer = settings
+        .tokens
+        .clone()
+        .map(|tokens| Issuer::new(tokens, settings.auth.as_ref(), store.refresh_tokens()))
+        .transpose()?;
+    let metrics = Arc::clone(&resources.metrics);
+    Ok(token_api::routes(issuer, settings.trusted_proxies, metrics))
+}
+
+/// The routes about agents that every service has: their sessions, their documents, and their selection.
+fn agent_routes(services: &[Service], state: &Arc<ApiState>, has_default_model: bool) -> Router {
+    let documents = services.iter().map(|service| service.agent);
+    let documents = documents.map(|agent| (agent.slug, agent.documents));
+    let agents = AgentIndex::new(services);
+    sessions_api::routes(slugs(services), Arc::clone(state))
+        .merge(documents_api::routes(
+            documents.collect(),
+            Arc::clone(state),
+        ))
+        .merge(agent_selection::routes(
+            agents,
+            Arc::clone(state),
+            has_default_model,
+        ))
 }

@@ -146,7 +146,8 @@ fn resolve(
         queue_url::check_authorities(path).map_err(wrong)?;
     }
     check_limits(loaded)?;
-    Origins::new(&file.cors.origins).map_err(|detail| loaded.wrong("cors.origins", detail))?;
+    Origins::new(&file.cors.origins)
+        .map_err(|error| loaded.wrong("cors.origins", error.to_string()))?;
     let auth = auth(loaded)?;
     let tokens = tokens(loaded, auth.as_ref())?;
     let mut providers = providers(loaded)?;

@@ -250,7 +250,7 @@ async fn call_once(
     }));
     let request = without_nulls(request, spec.input_schema).map_err(internal)?;
     let input = Input::text(request.to_string());
-    let handler = (target.mounted.call)(cx.clone(), input).map_err(|problem| *problem)?;
+    let handler = (target.mounted.call)(cx.clone(), input).map_err(|error| error.to_problem())?;
     // A shutdown must not fail the step: the executor drops it instead.
     let shutdown = Shutdown::new();
     let mut call = pin!(supervision::run(&cx, handler, timeout, &shutdown));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use crate::error::store_error::StoreError;
-use crate::run::bound_service::{Mounted, Service};
+use crate::run::bound_service::{BoundHandler, Service};
 use crate::run::resources::Resources;
 use crate::schema::formats::Uuid;
 use crate::spec::agent_spec::AgentSpec;
@@ -82,7 +82,7 @@ pub(crate) struct StepTarget {
     /// The agent.
     pub(crate) agent: &'static AgentSpec,
     /// The endpoint and its handler.
-    pub(crate) mounted: Mounted,
+    pub(crate) mounted: BoundHandler,
     /// The endpoint's metrics.
     pub(crate) metrics: Arc<EndpointMetrics>,
 }

@@ -1,14 +1,15 @@
-//! Which agents a request is for, over HTTP: a model says so where one is set, the ranking everywhere else.
+//! `POST /v1/route`: which agents a request is for. A model selects if the service has one, and the ranking otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentgen_ranking::{Document, Ranked, Ranking};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Method as HttpMethod;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,14 +20,14 @@ use crate::engine::tools::{ToolContext, Tools};
 use crate::engine::turn::typed_turn;
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
-use crate::error::problem::Problem;
 use crate::event::usage_meter::Meter;
-use crate::http::api::agent_api::{admit, not_allowed, options};
+use crate::http::admission::admit;
 use crate::http::api::api_state::ApiState;
-use crate::http::content_negotiation::wanted;
-use crate::http::layers::rate_limits::within;
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::accept_json;
+use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::request_reader;
-use crate::http::responses::{self, problem};
+use crate::http::responses::{json_response, other_method};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::bound_service::Service;
 use crate::run::reply::LONGEST_INPUT;
@@ -35,20 +36,19 @@ use crate::schema::new_uuid_v7;
 use crate::schema::validate::{IntegerBounds, Validate, Validator};
 use crate::spec::agent_spec::{AgentSpec, Policy};
 use crate::spec::endpoint_spec::{EndpointSpec, Handler, Method};
-use agentgen_ranking::{Document, Ranked, Ranking};
 
 /// The path that no endpoint may have.
 pub(crate) const PATH: &str = "/v1/route";
 
 const ALLOW: &str = "POST, OPTIONS";
-/// How many agents are named if nobody says, and at most.
+/// The default and the maximum number of agents in a response.
 const DEFAULT_LIMIT: i64 = 5;
-const HIGHEST_LIMIT: i64 = 20;
-/// How long the model may take before the ranking answers for it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_LIMIT: i64 = 20;
+/// How long the model may take before the ranking answers instead.
+const MODEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Who is asked where a model chooses. No agent of a service can be called so.
-pub(crate) static CHOOSER: AgentSpec = AgentSpec {
+/// The agent whose model selects. Its empty slug is one that no agent of a service has.
+pub(crate) static SELECTOR: AgentSpec = AgentSpec {
     name: "route",
     slug: "",
     summary: "Chooses the agents that a request is for.",
@@ -65,7 +65,7 @@ pub(crate) static CHOOSER: AgentSpec = AgentSpec {
     policy: Policy::DEFAULT,
 };
 
-/// What comes and goes: this is no endpoint that anybody can call.
+/// The endpoint of [`SELECTOR`]: the schemas of the request and of the model's output. It is not mounted.
 static ROUTE: EndpointSpec = EndpointSpec {
     name: "route",
     operation_id: "route",
@@ -95,7 +95,7 @@ pub(super) struct RouteRequest {
     #[serde(default, deserialize_with = "crate::codegen::present")]
     #[schemars(
         with = "Option<i32>",
-        range(min = 1, max = HIGHEST_LIMIT),
+        range(min = 1, max = MAX_LIMIT),
         extend("default" = DEFAULT_LIMIT)
     )]
     limit: Option<i64>,
@@ -108,20 +108,20 @@ impl Validate for RouteRequest {
         });
         let bounds = IntegerBounds {
             minimum: Some(1),
-            maximum: Some(HIGHEST_LIMIT),
+            maximum: Some(MAX_LIMIT),
             ..IntegerBounds::NONE
         };
         v.at("limit", |v| v.integer(self.limit.unwrap_or(1), bounds));
     }
 }
 
-/// What a model says.
+/// The output of the selecting model.
 #[derive(Deserialize)]
-struct Chosen {
+struct ModelSelection {
     agents: Vec<String>,
 }
 
-impl Validate for Chosen {
+impl Validate for ModelSelection {
     fn validate(&self, _: &mut Validator) {}
 }
 
@@ -154,18 +154,18 @@ pub(super) struct RoutedAgent {
     pub(super) path: Option<&'static str>,
 }
 
-/// The agents of a service, to be chosen from.
-pub(crate) struct Agents {
+/// The agents of a service, to select from.
+pub(crate) struct AgentIndex {
     ranking: Ranking,
-    /// The paths where they take free text, by slug.
+    /// The path of each agent's `invoke` endpoint, by slug.
     paths: BTreeMap<&'static str, Option<&'static str>>,
-    /// What a model is told of them.
-    listed: Value,
+    /// The agents as the model sees them.
+    descriptions: Value,
     schema: Value,
 }
 
-impl Agents {
-    /// Those of `services`.
+impl AgentIndex {
+    /// The agents of `services`.
     pub(crate) fn new(services: &[Service]) -> Self {
         let specs = services.iter().map(|service| service.agent);
         let specs = specs.collect::<Vec<_>>();
@@ -181,67 +181,67 @@ impl Agents {
                 examples,
                 prompt: agent.prompt,
             });
-        let listed = specs.iter().map(|agent| {
+        let descriptions = specs.iter().map(|agent| {
             json!({ "agent": agent.slug, "description": agent.summary, "examples": agent.examples })
         });
         let paths = services.iter().map(|service| {
-            let mut endpoints = service.endpoints.iter().map(|mounted| mounted.spec);
+            let mut endpoints = service.endpoints.iter().map(|endpoint| endpoint.spec);
             let invoke = endpoints.find(|endpoint| endpoint.name == "invoke");
             (service.agent.slug, invoke.map(|endpoint| endpoint.path))
         });
         Self {
             ranking: Ranking::new(&documents.collect::<Vec<_>>()),
             paths: paths.collect(),
-            listed: listed.collect(),
+            descriptions: descriptions.collect(),
             schema: serde_json::from_str(ROUTE.input_schema).unwrap_or_default(),
         }
     }
 }
 
-/// The route; `by_model` says whether a model is there to be asked.
-pub(crate) fn routes(agents: Agents, state: Arc<ApiState>, by_model: bool) -> Router {
+/// The route. `by_model` says whether the service has a model to select with.
+pub(crate) fn routes(agents: AgentIndex, state: Arc<ApiState>, by_model: bool) -> Router {
     let agents = Arc::new(agents);
     let handler = move |request: Request| {
         let (agents, state) = (Arc::clone(&agents), Arc::clone(&state));
-        async move { answer(&agents, &state, by_model, request).await }
+        async move {
+            handle(&agents, &state, by_model, request)
+                .await
+                .into_response()
+        }
     };
     Router::new().route(PATH, any(handler))
 }
 
-async fn answer(agents: &Agents, state: &ApiState, by_model: bool, request: Request) -> Response {
-    match *request.method() {
-        HttpMethod::POST => {}
-        HttpMethod::OPTIONS => return options(ALLOW),
-        _ => return not_allowed(ALLOW),
+async fn handle(
+    agents: &AgentIndex,
+    state: &ApiState,
+    by_model: bool,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if *request.method() != HttpMethod::POST {
+        return Ok(other_method(request.method(), ALLOW));
     }
-    let caller = match admit(state.auth.as_ref(), request.headers(), &[]).await {
-        Ok(caller) => caller,
-        Err(response) => return *response,
-    };
+    let caller = admit(state.auth.as_ref(), request.headers(), &[]).await?;
     let (parts, body) = request.into_parts();
-    let standing = state.limits.check(&caller, &parts);
-    within(standing, &state.resources.metrics, async {
-        if wanted(&parts.headers, false).is_none() {
-            let detail = "this can be answered as application/json only";
-            return problem(Problem::new(406, detail));
-        }
-        let input = request_reader::read(&ROUTE, &parts, &[], body, state.body_limit).await;
-        let asked = match input.and_then(|input| input.typed::<RouteRequest>(&agents.schema)) {
-            Ok(asked) => asked,
-            Err(document) => return problem(*document),
-        };
+    let metrics = &state.resources.metrics;
+    let status = state.limits.check(&caller, &parts);
+    let handled = async {
+        accept_json(&parts.headers)?;
+        let input = request_reader::read(&ROUTE, &parts, &[], body, state.body_limit).await?;
+        let request = input.typed::<RouteRequest>(&agents.schema)?;
         let tool_context = ToolContext {
             run_id: new_uuid_v7(),
             request_id: request_id(&parts),
-            agent: CHOOSER.slug,
+            agent: SELECTOR.slug,
             subject: caller.subject,
             roles: caller.roles,
         };
-        let told = told(agents, state, by_model, &asked, tool_context).await;
-        state.resources.metrics.agents_selected(told.by);
-        responses::json(&told)
-    })
-    .await
+        let selection = select(agents, state, by_model, &request, tool_context).await;
+        metrics.agents_selected(selection.by);
+        Ok::<_, ApiError>(json_response(&selection))
+    };
+    let response = with_rate_headers(status, metrics, async { handled.await.into_response() });
+    Ok(response.await)
 }
 
 fn request_id(parts: &Parts) -> String {
@@ -249,49 +249,50 @@ fn request_id(parts: &Parts) -> String {
     info.map(|info| info.id.clone()).unwrap_or_default()
 }
 
-async fn told(
-    agents: &Agents,
+async fn select(
+    agents: &AgentIndex,
     state: &ApiState,
     by_model: bool,
-    asked: &RouteRequest,
+    request: &RouteRequest,
     tool_context: ToolContext,
 ) -> RouteResponse {
-    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT) as usize;
-    let agent = |agent: String, score| {
+    let limit = request.limit.unwrap_or(DEFAULT_LIMIT) as usize;
+    let selected = |agent: String, score| {
         let path = agents.paths.get(agent.as_str()).copied().flatten();
         RoutedAgent { agent, score, path }
     };
     if by_model {
-        match chosen(agents, state, asked, limit, tool_context).await {
+        match select_by_model(agents, state, request, limit, tool_context).await {
             Ok(slugs) => {
-                let agents = slugs.into_iter().take(limit).map(|slug| agent(slug, None));
+                let slugs = slugs.into_iter().take(limit);
                 return RouteResponse {
-                    agents: agents.collect(),
+                    agents: slugs.map(|slug| selected(slug, None)).collect(),
                     by: "model",
                 };
             }
             Err(error) => {
-                tracing::warn!(%error, "the model did not choose an agent; the ranking does")
+                tracing::warn!(%error, "the model selected no agent; the ranking does");
             }
         }
     }
-    let ranked = agents.ranking.rank(&asked.text).into_iter().take(limit);
-    let agents = ranked.map(|Ranked { slug, score }| agent(slug, Some(score)));
+    let ranked = agents.ranking.rank(&request.text).into_iter().take(limit);
+    let ranked = ranked.map(|Ranked { slug, score }| selected(slug, Some(score)));
     RouteResponse {
-        agents: agents.collect(),
+        agents: ranked.collect(),
         by: "ranking",
     }
 }
 
-/// Whom the model chooses, each once.
-async fn chosen(
-    agents: &Agents,
+/// The slugs that the model selects, each once.
+async fn select_by_model(
+    agents: &AgentIndex,
     state: &ApiState,
-    asked: &RouteRequest,
+    request: &RouteRequest,
     limit: usize,
     tool_context: ToolContext,
 ) -> Result<Vec<String>, AgentError> {
-    let deadline = Instant::now() + PATIENCE.min(state.resources.timeout);
+    let resources = &state.resources;
+    let deadline = Instant::now() + MODEL_TIMEOUT.min(resources.timeout);
     let cx = TurnContext {
         provider: &*state.resources.provider,
         tools: &Tools::default(),
@@ -303,29 +304,29 @@ async fn chosen(
         meter: Meter::default(),
         sink: None,
     };
-    let text =
-        json!({ "agents": agents.listed, "request": asked.text, "limit": limit }).to_string();
+    let text = json!({
+        "agents": agents.descriptions,
+        "request": request.text,
+        "limit": limit,
+    });
     let message = Message {
         role: Role::User,
-        text,
+        text: text.to_string(),
     };
     let request = ModelRequest {
         endpoint: Some(&ROUTE),
-        ..ModelRequest::new(&CHOOSER, vec![message])
+        ..ModelRequest::new(&SELECTOR, vec![message])
     };
-    let turn = Box::pin(typed_turn::<Chosen>(&cx, &ROUTE, request));
-    let (Chosen { agents: mut slugs }, _) = timeout_at(deadline, turn)
-        .await
-        .map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))??;
-    if slugs
-        .iter()
-        .any(|slug| !agents.paths.contains_key(slug.as_str()))
-    {
-        return Err(AgentError::SchemaMismatch(
-            "the model names an agent that is not there".to_owned(),
-        ));
+    let turn = Box::pin(typed_turn::<ModelSelection>(&cx, &ROUTE, request));
+    let turn = timeout_at(deadline, turn).await;
+    let (ModelSelection { agents: mut slugs }, _) =
+        turn.map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))??;
+    let exists = |slug: &String| agents.paths.contains_key(slug.as_str());
+    if !slugs.iter().all(exists) {
+        let detail = "the model names an agent that is not there".to_owned();
+        return Err(AgentError::SchemaMismatch(detail));
     }
-    let mut known = BTreeSet::new();
-    slugs.retain(|slug| known.insert(slug.clone()));
+    let mut unique = BTreeSet::new();
+    slugs.retain(|slug| unique.insert(slug.clone()));
     Ok(slugs)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::Auth;
-use crate::http::idempotency::Answers;
+use crate::http::idempotency::IdempotencyCache;
 use crate::http::layers::rate_limits::Limits;
 use crate::run::resources::Resources;
 
@@ -12,9 +12,9 @@ pub(crate) struct ApiState {
     /// What runs work with.
     pub(crate) resources: Arc<Resources>,
     /// The request rates of subjects, agents and endpoints.
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) limits: Limits,
     /// The responses to requests with an idempotency key.
-    pub(crate) answers: Answers,
+    pub(crate) idempotency: IdempotencyCache,
     /// How callers authenticate; `None` serves everyone as `anonymous`.
     pub(crate) auth: Option<Auth>,
     /// The largest request body, in bytes.

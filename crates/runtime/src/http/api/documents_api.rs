@@ -1,4 +1,4 @@
-//! The documents of an agent over HTTP: put them, see which there are, and away with them.
+//! The documents of an agent: put, list, read and delete them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -17,28 +17,28 @@ use crate::documents::{
     LONGEST_LANGUAGE,
 };
 use crate::error::AgentError;
-use crate::error::problem::Problem;
-use crate::http::any_method::{self, Asked};
-use crate::http::api::agent_api::{admit, not_allowed, options};
+use crate::http::admission::admit;
 use crate::http::api::api_state::ApiState;
-use crate::http::content_negotiation::wanted;
-use crate::http::layers::rate_limits::within;
-use crate::http::pagination::{Page, spelled, text_of, wrong};
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::accept_json;
+use crate::http::layers::rate_limits::with_rate_headers;
+use crate::http::pagination::{Page, decode_text, encode_text, invalid_cursor};
+use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::read_body;
-use crate::http::responses::{self, problem, written_json};
+use crate::http::responses::{json_response, json_text_response, other_method};
 use crate::run::run_input::Input;
 use crate::schema::formats::DateTime;
 use crate::schema::new_uuid_v7;
 use crate::schema::validate::{Validate, Validator};
 use crate::spec::agent_spec::DocumentsSpec;
 
-const ALL: &str = "/v1/agents/{agent}/documents";
-const ONE: &str = "/v1/agents/{agent}/documents/{document}";
+const DOCUMENTS: &str = "/v1/agents/{agent}/documents";
+const DOCUMENT: &str = "/v1/agents/{agent}/documents/{document}";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 2] = [ALL, ONE];
+pub(crate) const PATHS: [&str; 2] = [DOCUMENTS, DOCUMENT];
 
-/// The shape of what is put: its limits are checked when it has that.
-static SHAPE: LazyLock<Value> = LazyLock::new(|| {
+/// The schema of a put request. `Validate` checks the limits.
+static PUT_SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let text = json!({ "type": "string" });
     let document = json!({
         "type": "object",
@@ -56,17 +56,17 @@ static SHAPE: LazyLock<Value> = LazyLock::new(|| {
         "additionalProperties": false,
     })
 });
-/// How many documents one request puts at most.
-const MOST_DOCUMENTS: u64 = 64;
-/// Limits of what a document holds, in characters and members.
-const LONGEST_TITLE: u64 = 500;
-const LONGEST_TEXT: u64 = 500_000;
-const MOST_METADATA: u64 = 32;
-const LONGEST_METADATA: u64 = 1_000;
+/// The most documents that one request puts.
+const MAX_DOCUMENTS: u64 = 64;
+/// The limits of a document, in characters; of its metadata, in members.
+const MAX_TITLE: u64 = 500;
+const MAX_TEXT: u64 = 500_000;
+const MAX_METADATA: u64 = 32;
+const MAX_METADATA_TEXT: u64 = 1_000;
 /// A text with something in it but blanks.
 const TEXT: &str = r"[^\s\u0085]";
 
-/// The agents of a service: those with documents have something.
+/// The agents of a service by slug; `None` for those without documents.
 pub(crate) type Agents = BTreeMap<&'static str, Option<DocumentsSpec>>;
 
 /// Documents to be found.
@@ -77,7 +77,7 @@ pub(crate) type Agents = BTreeMap<&'static str, Option<DocumentsSpec>>;
 }))]
 pub(super) struct DocumentsRequest {
     /// The documents; where an id stands twice, the last one counts.
-    #[schemars(length(min = 1, max = MOST_DOCUMENTS))]
+    #[schemars(length(min = 1, max = MAX_DOCUMENTS))]
     documents: Vec<DocumentInput>,
 }
 
@@ -94,10 +94,10 @@ pub(super) struct DocumentInput {
     id: Option<String>,
     /// The title.
     #[serde(default, deserialize_with = "crate::codegen::present")]
-    #[schemars(with = "Option<String>", length(min = 1, max = LONGEST_TITLE))]
+    #[schemars(with = "Option<String>", length(min = 1, max = MAX_TITLE))]
     title: Option<String>,
     /// All of it: plain text or Markdown.
-    #[schemars(length(min = 1, max = LONGEST_TEXT), regex(pattern = TEXT))]
+    #[schemars(length(min = 1, max = MAX_TEXT), regex(pattern = TEXT))]
     text: String,
     /// The language it is written in, as in BCP 47.
     #[serde(default, deserialize_with = "crate::codegen::present")]
@@ -120,20 +120,20 @@ pub(super) struct DocumentInput {
 /// The schema of metadata, with the limits of what is put.
 fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
     let scalars = json!([
-        { "type": "string", "maxLength": LONGEST_METADATA, "description": "A text." },
+        { "type": "string", "maxLength": MAX_METADATA_TEXT, "description": "A text." },
         { "type": "number", "description": "A number." },
         { "type": "boolean", "description": "True or false." },
     ]);
     let list = json!({
         "type": "array",
         "description": "Several of them.",
-        "maxItems": MOST_METADATA,
+        "maxItems": MAX_METADATA,
         "items": { "description": "One of them.", "anyOf": scalars },
     });
     let alternatives = scalars.as_array().into_iter().flatten().chain([&list]);
     json_schema!({
         "type": "object",
-        "maxProperties": MOST_METADATA,
+        "maxProperties": MAX_METADATA,
         "additionalProperties": {
             "description": "A text, a number, true or false, or a list of such.",
             "anyOf": alternatives.collect::<Vec<_>>(),
@@ -144,7 +144,7 @@ fn metadata_schema(_: &mut SchemaGenerator) -> Schema {
 impl Validate for DocumentsRequest {
     fn validate(&self, v: &mut Validator) {
         v.at("documents", |v| {
-            v.items(self.documents.len(), Some(1), Some(MOST_DOCUMENTS));
+            v.items(self.documents.len(), Some(1), Some(MAX_DOCUMENTS));
             for (index, document) in self.documents.iter().enumerate() {
                 v.index(index, |v| document.validate(v));
             }
@@ -161,10 +161,10 @@ impl Validate for DocumentInput {
             });
         }
         if let Some(title) = &self.title {
-            v.at("title", |v| v.length(title, Some(1), Some(LONGEST_TITLE)));
+            v.at("title", |v| v.length(title, Some(1), Some(MAX_TITLE)));
         }
         v.at("text", |v| {
-            v.length(&self.text, Some(1), Some(LONGEST_TEXT));
+            v.length(&self.text, Some(1), Some(MAX_TEXT));
             if self.text.chars().all(is_blank) {
                 v.fail("has to have something in it but blanks");
             }
@@ -176,11 +176,11 @@ impl Validate for DocumentInput {
             });
         }
         v.at("metadata", |v| {
-            v.properties(self.metadata.len(), None, Some(MOST_METADATA));
+            v.properties(self.metadata.len(), None, Some(MAX_METADATA));
             for (name, value) in &self.metadata {
                 v.at(name, |v| match value {
                     Value::Array(values) => {
-                        v.items(values.len(), None, Some(MOST_METADATA));
+                        v.items(values.len(), None, Some(MAX_METADATA));
                         for (index, value) in values.iter().enumerate() {
                             v.index(index, |v| scalar(value, v));
                         }
@@ -199,7 +199,7 @@ fn is_blank(c: char) -> bool {
 
 fn scalar(value: &Value, v: &mut Validator) {
     match value {
-        Value::String(text) => v.length(text, None, Some(LONGEST_METADATA)),
+        Value::String(text) => v.length(text, None, Some(MAX_METADATA_TEXT)),
         Value::Number(_) | Value::Bool(_) => {}
         _ => v.fail("must be a string, a number, true or false, or a list of such"),
     }
@@ -310,142 +310,154 @@ pub(crate) fn routes(agents: Agents, state: Arc<ApiState>) -> Router {
         return Router::new();
     }
     let agents = Arc::new(agents);
-    any_method::routes(PATHS, move |asked, body| {
+    raw_request::routes(PATHS, move |request, body| {
         let (agents, state) = (Arc::clone(&agents), Arc::clone(&state));
-        async move { answer(&agents, &state, &asked, body).await }
+        async move {
+            let response = handle(&agents, &state, request, body).await;
+            response.into_response()
+        }
     })
 }
 
-async fn answer(agents: &Agents, state: &ApiState, asked: &Asked, body: Body) -> Response {
-    let (method, headers) = (&asked.parts.method, &asked.parts.headers);
-    let (allow, changes) = match asked.path {
-        ONE => ("GET, HEAD, DELETE, OPTIONS", Method::DELETE),
+async fn handle(
+    agents: &Agents,
+    state: &ApiState,
+    request: RawRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (method, headers) = (&request.parts.method, &request.parts.headers);
+    let (allow, writes) = match request.path {
+        DOCUMENT => ("GET, HEAD, DELETE, OPTIONS", Method::DELETE),
         _ => ("GET, HEAD, POST, OPTIONS", Method::POST),
     };
-    if *method == Method::OPTIONS {
-        return options(allow);
+    if *method != writes && *method != Method::GET && *method != Method::HEAD {
+        return Ok(other_method(method, allow));
     }
-    if *method != changes && *method != Method::GET && *method != Method::HEAD {
-        return not_allowed(allow);
-    }
-    let agent = asked.parameters.get("agent").map_or("", String::as_str);
-    let documents = agents.get(agent).copied();
-    let roles = documents.flatten().map_or(&[][..], |known| known.roles);
-    let caller = match admit(state.auth.as_ref(), headers, roles).await {
-        Ok(caller) => caller,
-        Err(response) => return *response,
-    };
-    let standing = state.limits.check(&caller, &asked.parts);
-    within(standing, &state.resources.metrics, async {
-        if *method != Method::DELETE && wanted(headers, false).is_none() {
-            let detail = "this can be answered as application/json only";
-            return problem(Problem::new(406, detail));
-        }
-        let missing = |detail: String| problem(Problem::new(404, detail));
-        let collection = match documents {
-            Some(Some(known)) => known.collection,
-            Some(None) => return missing(format!("the agent `{agent}` has no documents")),
-            None => return missing(format!("there is no agent `{agent}`")),
-        };
-        let answering = async {
-            match asked.path {
-                ONE if *method == Method::DELETE => delete(state, collection, asked).await,
-                ONE => one(state, collection, asked).await,
-                _ if *method == Method::POST => put(state, collection, &caller, asked, body).await,
-                _ => list(state, collection, asked).await,
+    let documents = agents.get(request.parameter("agent")).copied();
+    let roles = documents.flatten().map_or(&[][..], |spec| spec.roles);
+    let caller = admit(state.auth.as_ref(), headers, roles).await?;
+    let resources = &state.resources;
+    let status = state.limits.check(&caller, &request.parts);
+    let response = with_rate_headers(status, &resources.metrics, async {
+        let response = handle_collection(state, documents, &caller, &request, body);
+        match tokio::time::timeout(resources.timeout, response).await {
+            Ok(response) => response.into_response(),
+            Err(_) => {
+                let detail = "the request took too long".to_owned();
+                ApiError::from(AgentError::TimedOut(detail)).into_response()
             }
-        };
-        let told = match tokio::time::timeout(state.resources.timeout, answering).await {
-            Ok(told) => told,
-            Err(_) => Err(told(AgentError::TimedOut(
-                "the request took too long".to_owned(),
-            ))),
-        };
-        told.unwrap_or_else(|document| problem(*document))
-    })
-    .await
+        }
+    });
+    Ok(response.await)
 }
 
-type Answered = Result<Response, Box<Problem>>;
+/// A request for the documents of an agent; `documents` is `None` if there is no such agent.
+async fn handle_collection(
+    state: &ApiState,
+    documents: Option<Option<DocumentsSpec>>,
+    caller: &Caller,
+    request: &RawRequest,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let method = &request.parts.method;
+    if *method != Method::DELETE {
+        accept_json(&request.parts.headers)?;
+    }
+    let agent = request.parameter("agent");
+    let spec = documents
+        .ok_or_else(|| ApiError::not_found(format!("there is no agent `{agent}`")))?
+        .ok_or_else(|| ApiError::not_found(format!("the agent `{agent}` has no documents")))?;
+    let collection = spec.collection;
+    match request.path {
+        DOCUMENT if *method == Method::DELETE => delete(state, collection, request).await,
+        DOCUMENT => get(state, collection, request).await,
+        _ if *method == Method::POST => put(state, collection, caller, request, body).await,
+        _ => list(state, collection, request).await,
+    }
+}
 
 async fn put(
     state: &ApiState,
     collection: &'static str,
     caller: &Caller,
-    asked: &Asked,
+    request: &RawRequest,
     body: Body,
-) -> Answered {
-    let headers = &asked.parts.headers;
+) -> Result<Response, ApiError> {
+    let headers = &request.parts.headers;
     let input = read_body(headers, body, state.body_limit).await?;
-    // What is put into two collections is not the same request.
+    // The same key may be used for two collections.
     let operation = format!("putDocuments {collection}");
-    let answer = async |input: Input| {
-        let DocumentsRequest { documents } = input.typed(&SHAPE)?;
+    let put = async |input: Input| {
+        let DocumentsRequest { documents } = input.typed(&PUT_SCHEMA)?;
         let documents = documents.into_iter().map(Document::from);
         let documents = documents.collect::<Vec<_>>();
         let ids = documents.iter().map(|document| document.head.id.clone());
         let ids = ids.collect::<Vec<_>>();
-        let put = state.resources.documents.put(collection, documents).await;
-        let counts = put.map_err(told)?;
+        let counts = state.resources.documents.put(collection, documents).await?;
         let put = ids.iter().zip(counts);
-        let documents = put
-            .map(|(id, passages)| PutDocument {
-                id: id.clone(),
-                passages,
-            })
-            .collect();
-        serde_json::to_string(&DocumentsPut { documents })
-            .map_err(|error| told(AgentError::internal(error.to_string())))
+        let documents = put.map(|(id, passages)| PutDocument {
+            id: id.clone(),
+            passages,
+        });
+        let documents = documents.collect();
+        Ok(serde_json::to_string(&DocumentsPut { documents }).map_err(AgentError::internal)?)
     };
-    let answers = &state.answers;
-    let answer = answers.once(headers, &caller.subject, operation, input, answer);
-    Ok(written_json(answer.await?))
+    let cache = &state.idempotency;
+    let response = cache.get_or_run(headers, &caller.subject, operation, input, put);
+    Ok(json_text_response(response.await?))
 }
 
-async fn list(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
-    let page = Page::read(&asked.parts.uri)?;
-    let after = page.cursor.as_deref().map(place).transpose()?;
+async fn list(
+    state: &ApiState,
+    collection: &str,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    let page = Page::read(&request.parts.uri)?;
+    let after = page.cursor.as_deref().map(read_cursor).transpose()?;
     let store = &state.resources.documents.store;
-    let listed = store.list(collection, after.as_deref(), page.limit + 1);
-    let (listed, next) = page.cut(listed.await.map_err(told)?, |last| spelled(&last.head.id));
-    let documents = listed.into_iter().map(ListedDocument::from).collect();
-    Ok(responses::json(&DocumentList {
-        documents,
-        next_cursor: next,
+    let documents = store.list(collection, after.as_deref(), page.limit + 1);
+    let (documents, next_cursor) = page.cut(documents.await?, |last| encode_text(&last.head.id));
+    let documents = documents.into_iter().map(ListedDocument::from);
+    Ok(json_response(&DocumentList {
+        documents: documents.collect(),
+        next_cursor,
     }))
 }
 
-async fn one(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
-    let id = id(asked)?;
-    let found = state
-        .resources
-        .documents
-        .store
-        .document(collection, id)
-        .await;
-    let (document, passages) = found.map_err(told)?.ok_or_else(no_such_document)?;
-    Ok(responses::json(&StoredDocument { document, passages }))
+async fn get(
+    state: &ApiState,
+    collection: &str,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    let id = read_id(request)?;
+    let found = state.resources.documents.store.document(collection, id);
+    let (document, passages) = found.await?.ok_or_else(no_such_document)?;
+    Ok(json_response(&StoredDocument { document, passages }))
 }
 
-async fn delete(state: &ApiState, collection: &str, asked: &Asked) -> Answered {
-    let id = id(asked)?;
-    match state.resources.documents.store.delete(collection, id).await {
-        Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Ok(false) => Err(no_such_document()),
-        Err(error) => Err(told(error)),
+async fn delete(
+    state: &ApiState,
+    collection: &str,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    let id = read_id(request)?;
+    let deleted = state.resources.documents.store.delete(collection, id);
+    if !deleted.await? {
+        return Err(no_such_document());
     }
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The id in the path, if a document can have it.
-fn id(asked: &Asked) -> Result<&str, Box<Problem>> {
-    let id = asked.parameters.get("document").map_or("", String::as_str);
+fn read_id(request: &RawRequest) -> Result<&str, ApiError> {
+    let id = request.parameter("document");
     is_id(id).then_some(id).ok_or_else(no_such_document)
 }
 
-/// The id that a cursor goes on behind.
-fn place(cursor: &str) -> Result<String, Box<Problem>> {
-    let id = text_of(cursor)?;
-    is_id(&id).then_some(id).ok_or_else(wrong)
+/// The id of the last document of the page before.
+fn read_cursor(cursor: &str) -> Result<String, ApiError> {
+    let id = decode_text(cursor)?;
+    is_id(&id).then_some(id).ok_or_else(invalid_cursor)
 }
 
 fn is_id(id: &str) -> bool {
@@ -454,10 +466,6 @@ fn is_id(id: &str) -> bool {
     id.len() <= LONGEST_ID && validator.into_violations().is_empty()
 }
 
-fn no_such_document() -> Box<Problem> {
-    told(AgentError::not_found("there is no such document"))
-}
-
-fn told(error: impl Into<AgentError>) -> Box<Problem> {
-    any_method::told("documents", error)
+fn no_such_document() -> ApiError {
+    AgentError::not_found("there is no such document").into()
 }

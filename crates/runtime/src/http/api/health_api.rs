@@ -1,4 +1,4 @@
-//! Whether the service is ready: `/readyz`, with what was checked.
+//! `/readyz`: whether the service can do its work, with the result of each check.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,28 +14,31 @@ use crate::documents::document_store::DocumentStore;
 use crate::engine::circuit_breaker::Outage;
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::http::responses::{Finished, json};
+use crate::http::responses::{KeepBody, json_response};
 use crate::run::shutdown::Shutdown;
 use crate::session::session_store::SessionStore;
 use crate::workflow::queue::Queue;
 
 /// How long the store may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// For how long the store's answer holds, so that nobody can keep it busy by asking.
-const HOLDS: Duration = Duration::from_secs(1);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a result is reused, so that requests can't keep the store busy.
+const RESULT_TTL: Duration = Duration::from_secs(1);
 
-/// What has to be well for a service to be ready.
+/// The parts of a service that `/readyz` checks.
 pub(crate) struct Readiness {
     store: Arc<dyn SessionStore>,
     outage: Arc<Outage>,
     auth: Option<Auth>,
     shutdown: Shutdown,
     queue: Option<Arc<dyn Queue>>,
-    asked: Mutex<Option<(Instant, bool)>>,
-    /// A store of documents alone, and whether it answered.
+    store_result: CachedResult,
+    /// A store for documents only, if there is one.
     documents: Option<Arc<dyn DocumentStore>>,
-    documents_asked: Mutex<Option<(Instant, bool)>>,
+    documents_result: CachedResult,
 }
+
+/// When a store was checked last, and whether it answered.
+type CachedResult = Mutex<Option<(Instant, bool)>>;
 
 /// Whether the service is ready, and what was checked.
 #[derive(Serialize, JsonSchema)]
@@ -63,7 +66,7 @@ pub(super) struct ReadinessCheck {
 }
 
 impl Readiness {
-    /// Readiness of a service that keeps its conversations in `store`, and has its runs handed out by `queue`, if any.
+    /// Checks `store`, the provider, the keys of `auth`, the shutdown signal and `queue`.
     pub(crate) fn new(
         store: Arc<dyn SessionStore>,
         outage: Arc<Outage>,
@@ -77,24 +80,24 @@ impl Readiness {
             auth,
             shutdown,
             queue,
-            asked: Mutex::default(),
+            store_result: Mutex::default(),
             documents: None,
-            documents_asked: Mutex::default(),
+            documents_result: Mutex::default(),
         }
     }
 
-    /// With a store that keeps the documents and nothing else.
+    /// Checks a store for documents only, too.
     pub(crate) fn with_documents(mut self, documents: Option<Arc<dyn DocumentStore>>) -> Self {
         self.documents = documents;
         self
     }
 
-    /// 200 if everything is well, 503 if not; the body says what was looked at.
+    /// 200 if every check but the queue succeeds, 503 if not. The body lists the checks.
     pub(crate) async fn respond(&self) -> Response {
         let mut checks = vec![
             check(
                 "store",
-                answers("the store", &self.asked, self.store.check()).await,
+                answers("the store", &self.store_result, self.store.check()).await,
                 "the store does not answer",
             ),
             check(
@@ -114,10 +117,10 @@ impl Readiness {
             ),
         ];
         if let Some(documents) = &self.documents {
-            let asked = &self.documents_asked;
+            let cached = &self.documents_result;
             checks.push(check(
                 "documents",
-                answers("the document store", asked, documents.check()).await,
+                answers("the document store", cached, documents.check()).await,
                 "the document store does not answer",
             ));
         }
@@ -126,28 +129,28 @@ impl Readiness {
             checks.push(queue_check(queue.is_reachable()));
         }
         let status = if is_ready { "ready" } else { "unready" };
-        let mut response = json(&ReadinessReport { status, checks });
+        let mut response = json_response(&ReadinessReport { status, checks });
         if !is_ready {
             *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response.extensions_mut().insert(Finished);
+            response.extensions_mut().insert(KeepBody);
         }
         response
     }
 }
 
-/// Whether a store answers to `check`, if it was not asked just now.
+/// Whether a store answers `check`; a result younger than [`RESULT_TTL`] is reused.
 async fn answers(
     name: &'static str,
-    asked: &Mutex<Option<(Instant, bool)>>,
+    cached: &CachedResult,
     check: BoxFuture<'_, Result<(), StoreError>>,
 ) -> bool {
-    let mut asked = asked.lock().await;
-    if let Some((when, answers)) = *asked
-        && when.elapsed() < HOLDS
+    let mut cached = cached.lock().await;
+    if let Some((when, answers)) = *cached
+        && when.elapsed() < RESULT_TTL
     {
         return answers;
     }
-    let answers = match tokio::time::timeout(PATIENCE, check).await {
+    let answers = match tokio::time::timeout(CHECK_TIMEOUT, check).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::error!(%error, "{name} does not answer");
@@ -158,11 +161,11 @@ async fn answers(
             false
         }
     };
-    *asked = Some((Instant::now(), answers));
+    *cached = Some((Instant::now(), answers));
     answers
 }
 
-/// Runs go on without the queue, only later: that is no reason to send callers elsewhere.
+/// Without the queue, runs start later, from the store. So the service stays ready.
 fn queue_check(is_reachable: bool) -> ReadinessCheck {
     let detail = "the queue can't be reached; runs are taken from the store";
     ReadinessCheck {
@@ -172,10 +175,10 @@ fn queue_check(is_reachable: bool) -> ReadinessCheck {
     }
 }
 
-fn check(name: &'static str, is_well: bool, detail: &'static str) -> ReadinessCheck {
+fn check(name: &'static str, succeeded: bool, detail: &'static str) -> ReadinessCheck {
     ReadinessCheck {
         name,
-        status: if is_well { "ok" } else { "failed" },
-        detail: (!is_well).then_some(detail),
+        status: if succeeded { "ok" } else { "failed" },
+        detail: (!succeeded).then_some(detail),
     }
 }

@@ -1,7 +1,6 @@
-//! The sessions of a caller over HTTP: which there are, what was said in them, and away with them.
+//! The sessions of a caller: list them, read their messages, delete them.
 //!
-//! A session belongs to an agent, whose invocations name it by an id that another agent's session may have too. So the
-//! agent is part of the path.
+//! Two agents may have sessions with the same id, so the agent is part of the path.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,40 +13,24 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::auth::Auth;
-use crate::error::AgentError;
-use crate::error::problem::Problem;
-use crate::http::any_method::{self, Asked};
-use crate::http::api::agent_api::{admit, not_allowed, options};
-use crate::http::content_negotiation::wanted;
-use crate::http::layers::rate_limits::{Limits, within};
-use crate::http::pagination::{Page, hexadecimal, spelled, text_of, wrong};
-use crate::http::responses::{self, problem};
+use crate::http::admission::admit;
+use crate::http::api::api_state::ApiState;
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::accept_json;
+use crate::http::layers::rate_limits::with_rate_headers;
+use crate::http::pagination::{Page, decode_number, decode_text, encode_text, invalid_cursor};
+use crate::http::raw_request::{self, RawRequest};
+use crate::http::responses::{json_response, other_method};
 use crate::model::Message;
 use crate::schema::formats::DateTime;
-use crate::session::conversations::{LONGEST_SESSION_ID, Sessions, no_such_session};
+use crate::session::conversations::{LONGEST_SESSION_ID, no_such_session};
 use crate::session::session_store::{PastMessage, SessionFacts, SessionKey};
-use crate::telemetry::metrics::Metrics;
 
-const LIST: &str = "/v1/agents/{agent}/sessions";
-const ONE: &str = "/v1/agents/{agent}/sessions/{session_id}";
+const SESSIONS: &str = "/v1/agents/{agent}/sessions";
+const SESSION: &str = "/v1/agents/{agent}/sessions/{session_id}";
 const MESSAGES: &str = "/v1/agents/{agent}/sessions/{session_id}/messages";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 3] = [LIST, ONE, MESSAGES];
-
-/// What the routes need to know of the service.
-pub(crate) struct Served {
-    /// The slugs of the agents.
-    pub(crate) agents: Arc<BTreeSet<&'static str>>,
-    /// How callers prove who they are.
-    pub(crate) auth: Option<Auth>,
-    /// How often one subject may call.
-    pub(crate) limits: Arc<Limits>,
-    /// What is counted.
-    pub(crate) metrics: Arc<Metrics>,
-    /// The sessions.
-    pub(crate) sessions: Arc<Sessions>,
-}
+pub(crate) const PATHS: [&str; 3] = [SESSIONS, SESSION, MESSAGES];
 
 /// A conversation of the caller with an agent.
 #[derive(Serialize, JsonSchema)]
@@ -106,137 +89,147 @@ pub(super) struct SessionMessageList {
     pub(super) next_cursor: Option<String>,
 }
 
-/// The routes of the sessions.
-pub(crate) fn routes(served: Served) -> Router {
-    let served = Arc::new(served);
-    any_method::routes(PATHS, move |asked, _| {
-        let served = Arc::clone(&served);
-        async move { answer(&served, &asked).await }
+/// The routes of the sessions with the agents of these slugs.
+pub(crate) fn routes(agents: Arc<BTreeSet<&'static str>>, state: Arc<ApiState>) -> Router {
+    raw_request::routes(PATHS, move |request, _| {
+        let (agents, state) = (Arc::clone(&agents), Arc::clone(&state));
+        async move { handle(&agents, &state, request).await.into_response() }
     })
 }
 
-async fn answer(served: &Served, asked: &Asked) -> Response {
-    let (method, headers) = (&asked.parts.method, &asked.parts.headers);
-    let allow = match asked.path {
-        ONE => "GET, HEAD, DELETE, OPTIONS",
+async fn handle(
+    agents: &BTreeSet<&'static str>,
+    state: &ApiState,
+    request: RawRequest,
+) -> Result<Response, ApiError> {
+    let (method, headers) = (&request.parts.method, &request.parts.headers);
+    let allow = match request.path {
+        SESSION => "GET, HEAD, DELETE, OPTIONS",
         _ => "GET, HEAD, OPTIONS",
     };
-    let deletes = *method == Method::DELETE && asked.path == ONE;
-    if *method == Method::OPTIONS {
-        return options(allow);
-    }
+    let deletes = *method == Method::DELETE && request.path == SESSION;
     if !deletes && *method != Method::GET && *method != Method::HEAD {
-        return not_allowed(allow);
+        return Ok(other_method(method, allow));
     }
-    let caller = match admit(served.auth.as_ref(), headers, &[]).await {
-        Ok(caller) => caller,
-        Err(response) => return *response,
-    };
-    let standing = served.limits.check(&caller, &asked.parts);
-    within(standing, &served.metrics, async {
-        if !deletes && wanted(headers, false).is_none() {
-            let detail = "this can be answered as application/json only";
-            return problem(Problem::new(406, detail));
-        }
-        let told = match asked.path {
-            LIST => list(served, caller.subject, asked).await,
-            MESSAGES => messages(served, caller.subject, asked).await,
-            _ if deletes => delete(served, caller.subject, asked).await,
-            _ => one(served, caller.subject, asked).await,
-        };
-        told.unwrap_or_else(|document| problem(*document))
-    })
-    .await
+    let caller = admit(state.auth.as_ref(), headers, &[]).await?;
+    let status = state.limits.check(&caller, &request.parts);
+    let response = with_rate_headers(status, &state.resources.metrics, async {
+        let response = handle_sessions(agents, state, caller.subject, &request, deletes);
+        response.await.into_response()
+    });
+    Ok(response.await)
 }
 
-type Answered = Result<Response, Box<Problem>>;
+async fn handle_sessions(
+    agents: &BTreeSet<&'static str>,
+    state: &ApiState,
+    subject: String,
+    request: &RawRequest,
+    deletes: bool,
+) -> Result<Response, ApiError> {
+    if !deletes {
+        accept_json(&request.parts.headers)?;
+    }
+    let key = read_key(agents, subject, request)?;
+    match request.path {
+        SESSIONS => list(state, &key, request).await,
+        MESSAGES => messages(state, &key, request).await,
+        _ if deletes => delete(state, key).await,
+        _ => get(state, &key).await,
+    }
+}
 
-async fn list(served: &Served, subject: String, asked: &Asked) -> Answered {
-    let key = key(served, subject, asked)?;
-    let page = Page::read(&asked.parts.uri)?;
-    let after = page.cursor.as_deref().map(session_place).transpose()?;
-    let store = served.sessions.store();
-    let after = after.as_ref().map(|(moment, id)| (*moment, id.as_str()));
-    let listed = store.list(&key.subject, &key.agent, after, page.limit + 1);
-    let (listed, next) = page.cut(listed.await.map_err(told)?, session_cursor);
-    let sessions = listed.into_iter().map(Session::from).collect();
-    Ok(responses::json(&SessionList {
-        sessions,
-        next_cursor: next,
+async fn list(
+    state: &ApiState,
+    key: &SessionKey,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    let page = Page::read(&request.parts.uri)?;
+    let after = page.cursor.as_deref();
+    let after = after.map(read_session_cursor).transpose()?;
+    let after = after.as_ref().map(|(time, id)| (*time, id.as_str()));
+    let store = state.resources.sessions.store();
+    let sessions = store.list(&key.subject, &key.agent, after, page.limit + 1);
+    let (sessions, next_cursor) = page.cut(sessions.await?, session_cursor);
+    let sessions = sessions.into_iter().map(Session::from);
+    Ok(json_response(&SessionList {
+        sessions: sessions.collect(),
+        next_cursor,
     }))
 }
 
-async fn one(served: &Served, subject: String, asked: &Asked) -> Answered {
-    let key = key(served, subject, asked)?;
-    let facts = served.sessions.store().facts(&key).await.map_err(told)?;
-    let facts = facts.ok_or_else(|| told(no_such_session()))?;
-    Ok(responses::json(&Session::from(facts)))
+async fn get(state: &ApiState, key: &SessionKey) -> Result<Response, ApiError> {
+    let facts = state.resources.sessions.store().facts(key).await?;
+    let facts = facts.ok_or_else(no_such_session)?;
+    Ok(json_response(&Session::from(facts)))
 }
 
-async fn messages(served: &Served, subject: String, asked: &Asked) -> Answered {
-    let key = key(served, subject, asked)?;
-    let page = Page::read(&asked.parts.uri)?;
-    let after = page.cursor.as_deref().map(message_place).transpose()?;
-    let store = served.sessions.store();
-    let found = store.messages(&key, after.unwrap_or(0), page.limit + 1);
-    let found = found.await.map_err(told)?;
-    let found = found.ok_or_else(|| told(no_such_session()))?;
-    let (found, next) = page.cut(found, |last| format!("{:016x}", last.number));
-    let messages = found.into_iter().map(SessionMessage::from).collect();
-    Ok(responses::json(&SessionMessageList {
-        messages,
-        next_cursor: next,
+async fn messages(
+    state: &ApiState,
+    key: &SessionKey,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    let page = Page::read(&request.parts.uri)?;
+    let after = page.cursor.as_deref();
+    let after = after.map(read_message_cursor).transpose()?;
+    let store = state.resources.sessions.store();
+    let messages = store.messages(key, after.unwrap_or(0), page.limit + 1);
+    let messages = messages.await?.ok_or_else(no_such_session)?;
+    let (messages, next_cursor) = page.cut(messages, |last| format!("{:016x}", last.number));
+    let messages = messages.into_iter().map(SessionMessage::from);
+    Ok(json_response(&SessionMessageList {
+        messages: messages.collect(),
+        next_cursor,
     }))
 }
 
-async fn delete(served: &Served, subject: String, asked: &Asked) -> Answered {
-    let key = key(served, subject, asked)?;
-    served.sessions.delete(key).await.map_err(told)?;
+async fn delete(state: &ApiState, key: SessionKey) -> Result<Response, ApiError> {
+    state.resources.sessions.delete(key).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The session, or where it would be in a list. Another caller's session has another key, and so is never met.
-fn key(served: &Served, subject: String, asked: &Asked) -> Result<SessionKey, Box<Problem>> {
-    let of_path = |name| asked.parameters.get(name).cloned().unwrap_or_default();
-    let (agent, id) = (of_path("agent"), of_path("session_id"));
-    if !served.agents.contains(agent.as_str()) {
-        let detail = format!("there is no agent `{agent}`");
-        return Err(Box::new(Problem::new(404, detail)));
+/// The key of the session in the path; its id is empty for the list. The subject is part of the key, so one caller never
+/// reaches the session of another.
+fn read_key(
+    agents: &BTreeSet<&'static str>,
+    subject: String,
+    request: &RawRequest,
+) -> Result<SessionKey, ApiError> {
+    let agent = request.parameter("agent").to_owned();
+    let id = request.parameter("session_id").to_owned();
+    if !agents.contains(agent.as_str()) {
+        return Err(ApiError::not_found(format!("there is no agent `{agent}`")));
     }
     if id.chars().count() > LONGEST_SESSION_ID {
-        return Err(told(no_such_session()));
+        return Err(no_such_session().into());
     }
     Ok(SessionKey { subject, agent, id })
 }
 
-fn told(error: impl Into<AgentError>) -> Box<Problem> {
-    any_method::told("sessions", error)
-}
+/// The digits of a cursor that are a time: milliseconds, up to the year 10889.
+const TIME_DIGITS: usize = 12;
+/// The most digits of an id: two for a byte, and four bytes for a character.
+const MAX_ID_DIGITS: usize = 2 * 4 * LONGEST_SESSION_ID;
 
-/// How many digits of a cursor tell a moment: milliseconds, up to the year 10889.
-const MOMENT_DIGITS: usize = 12;
-/// How many digits tell an id at the most: two for a byte, and four bytes for a character.
-const MOST_DIGITS: usize = 2 * 4 * LONGEST_SESSION_ID;
-
-/// When a session began, and its id, in hexadecimal digits.
+/// The creation time and the id of a session, in hexadecimal digits.
 fn session_cursor(facts: &SessionFacts) -> String {
     let since = facts.created_at.duration_since(UNIX_EPOCH);
-    let moment = format!("{:012x}", since.unwrap_or_default().as_millis());
-    moment + &spelled(&facts.id)
+    let time = format!("{:012x}", since.unwrap_or_default().as_millis());
+    time + &encode_text(&facts.id)
 }
 
-fn session_place(cursor: &str) -> Result<(SystemTime, String), Box<Problem>> {
-    let place = cursor.split_at_checked(MOMENT_DIGITS);
-    let fits = |(_, id): &(&str, &str)| id.len() <= MOST_DIGITS;
-    let (moment, id) = place.filter(fits).ok_or_else(wrong)?;
-    let moment = UNIX_EPOCH + Duration::from_millis(hexadecimal(moment)?);
-    Ok((moment, text_of(id)?))
+fn read_session_cursor(cursor: &str) -> Result<(SystemTime, String), ApiError> {
+    let parts = cursor.split_at_checked(TIME_DIGITS);
+    let fits = |(_, id): &(&str, &str)| id.len() <= MAX_ID_DIGITS;
+    let (time, id) = parts.filter(fits).ok_or_else(invalid_cursor)?;
+    let time = UNIX_EPOCH + Duration::from_millis(decode_number(time)?);
+    Ok((time, decode_text(id)?))
 }
 
-fn message_place(cursor: &str) -> Result<u64, Box<Problem>> {
+fn read_message_cursor(cursor: &str) -> Result<u64, ApiError> {
     match cursor.len() {
-        16 => hexadecimal(cursor),
-        _ => Err(wrong()),
+        16 => decode_number(cursor),
+        _ => Err(invalid_cursor()),
     }
 }
 

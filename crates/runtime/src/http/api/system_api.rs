@@ -1,4 +1,4 @@
-//! What a service answers besides its agents: who they are, how it is, what it speaks.
+//! The endpoints of the service itself: its agents, its health, its metrics, its OpenAPI document and the page `/docs`.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::auth::Auth;
-use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
-use crate::http::api::agent_api::{admit, not_allowed, options};
+use crate::http::admission::admit;
 use crate::http::api::docs_api;
 use crate::http::api::health_api::Readiness;
 use crate::http::api::token_api::{REFRESH, TOKEN};
+use crate::http::api_error::ApiError;
 use crate::http::layers::client_address;
-use crate::http::responses;
+use crate::http::responses::{json_response, json_text_response, other_method};
 use crate::run::bound_service::Service;
 use crate::telemetry::metrics::{METRICS_TYPE, Metrics};
 
@@ -48,7 +48,7 @@ pub(crate) const PATHS: [&str; 12] = [
 ];
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 
-/// What there is to say about a service.
+/// What the endpoints answer with.
 pub(crate) struct System {
     auth: Option<Auth>,
     agents: AgentList,
@@ -90,7 +90,7 @@ pub(super) struct Health {
 }
 
 impl System {
-    /// What there is to say about `services`; without `metrics` or `docs` those paths are not there.
+    /// For `services`. Without `metrics` or `docs` those paths do not exist.
     pub(crate) fn new(
         openapi: &'static str,
         services: &[Service],
@@ -119,53 +119,56 @@ impl System {
     }
 }
 
-/// Who is told.
+/// Who may call an endpoint.
 #[derive(Clone, Copy)]
-enum Who {
-    Anybody,
-    /// Those who may call the agents.
+enum Access {
+    Public,
+    /// Authenticated callers.
     Callers,
-    /// They, and this machine.
-    CallersAndNeighbours,
+    /// Authenticated callers, and everyone on this machine.
+    CallersAndLoopback,
 }
 
 /// The routes of a service itself.
 pub(crate) fn routes(system: System) -> Router {
     let system = Arc::new(system);
-    let route = |who: Who, answer: fn(&System) -> Response| {
+    let route = |access: Access, respond: fn(&System) -> Response| {
         let system = Arc::clone(&system);
         any(move |request: Request| async move {
             let (parts, _) = request.into_parts();
             if let Some(response) = read_only(&parts) {
                 return response;
             }
-            match system.lets_in(who, &parts).await {
-                Ok(()) => answer(&system),
-                Err(response) => *response,
+            match system.authorize(access, &parts).await {
+                Ok(()) => respond(&system),
+                Err(error) => error.into_response(),
             }
         })
     };
-    let document = |system: &System| responses::written_json(system.openapi);
-    // Who the agents are is for those to know who may call them.
-    let agents = |system: &System| responses::json(&system.agents);
+    let document = |system: &System| json_text_response(system.openapi);
+    // Only those who may call the agents see them.
+    let agents = |system: &System| json_response(&system.agents);
     let mut router = Router::new()
-        .route(HEALTH, route(Who::Anybody, alive))
-        .route(LIVE, route(Who::Anybody, alive))
-        .route(OPENAPI, route(Who::Anybody, document))
-        .route(AGENTS, route(Who::Callers, agents));
+        .route(HEALTH, route(Access::Public, live))
+        .route(LIVE, route(Access::Public, live))
+        .route(OPENAPI, route(Access::Public, document))
+        .route(AGENTS, route(Access::Callers, agents));
     if system.docs {
         router = router
-            .route(docs_api::PAGE, route(Who::Anybody, |_| docs_api::page()))
-            .route(docs_api::ICON, route(Who::Anybody, |_| docs_api::icon()))
+            .route(docs_api::PAGE, route(Access::Public, |_| docs_api::page()))
+            .route(docs_api::ICON, route(Access::Public, |_| docs_api::icon()))
             .route(
                 docs_api::SCRIPT,
-                route(Who::Anybody, |_| docs_api::script()),
+                route(Access::Public, |_| docs_api::script()),
             )
-            .route(docs_api::STYLE, route(Who::Anybody, |_| docs_api::style()));
+            .route(
+                docs_api::STYLE,
+                route(Access::Public, |_| docs_api::style()),
+            );
     }
     if system.metrics.is_some() {
-        // How much a service does is for its own machine to know, and for those who may call it.
-        router = router.route(METRICS, route(Who::CallersAndNeighbours, metrics));
+        // Traffic figures are for the machine itself and for callers.
+        router = router.route(METRICS, route(Access::CallersAndLoopback, metrics));
     }
     let is_ready = any(move |request: Request| async move {
         match read_only(&request.into_parts().0) {
@@ -177,29 +180,29 @@ pub(crate) fn routes(system: System) -> Router {
 }
 
 impl System {
-    async fn lets_in(&self, who: Who, parts: &Parts) -> Result<(), Box<Response>> {
+    async fn authorize(&self, access: Access, parts: &Parts) -> Result<(), ApiError> {
         let (headers, extensions) = (&parts.headers, &parts.extensions);
-        match who {
-            Who::Anybody => Ok(()),
-            Who::CallersAndNeighbours if client_address::is_local(headers, extensions) => Ok(()),
-            Who::Callers | Who::CallersAndNeighbours => {
-                admit(self.auth.as_ref(), headers, &[]).await.map(|_| ())
+        match access {
+            Access::Public => Ok(()),
+            Access::CallersAndLoopback if client_address::is_local(headers, extensions) => Ok(()),
+            Access::Callers | Access::CallersAndLoopback => {
+                admit(self.auth.as_ref(), headers, &[]).await?;
+                Ok(())
             }
         }
     }
 }
 
-/// The answer to a method that asks for something else than what there is to read.
+/// The response to a method other than `GET` and `HEAD`.
 fn read_only(parts: &Parts) -> Option<Response> {
     match parts.method {
         Method::GET | Method::HEAD => None,
-        Method::OPTIONS => Some(options(ALLOW)),
-        _ => Some(not_allowed(ALLOW)),
+        _ => Some(other_method(&parts.method, ALLOW)),
     }
 }
 
-fn alive(_: &System) -> Response {
-    responses::json(&Health { status: "ok" })
+fn live(_: &System) -> Response {
+    json_response(&Health { status: "ok" })
 }
 
 fn metrics(system: &System) -> Response {
@@ -208,6 +211,6 @@ fn metrics(system: &System) -> Response {
             let content_type = HeaderValue::from_static(METRICS_TYPE);
             ([(header::CONTENT_TYPE, content_type)], metrics.render()).into_response()
         }
-        None => responses::problem(Problem::new(404, "there is nothing here")),
+        None => ApiError::not_found("there is nothing here").into_response(),
     }
 }

@@ -1,161 +1,193 @@
-//! `POST /auth/token` and `POST /auth/refresh`: where a service issues tokens itself.
+//! `POST /auth/token` and `POST /auth/refresh`, for services that issue tokens (OAuth 2.0, RFC 6749).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::auth::issuer::{Issuer, TokenError, TokenResponse};
 use crate::error::problem::Problem;
-use crate::http::api::agent_api::{not_allowed, options};
-use crate::http::content_negotiation::wanted;
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::accept_json;
 use crate::http::layers::client_address;
 use crate::http::layers::rate_limiter::Limiter;
-use crate::http::layers::rate_limits::within;
+use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::request_reader::{is_json, read_bytes};
-use crate::http::responses::{json, problem};
+use crate::http::responses::{json_response, other_method};
 use crate::spec::agent_spec::Rate;
 use crate::telemetry::metrics::Metrics;
 
-/// Where a client gets its first tokens.
+/// The path of the grant `client_credentials`.
 pub(crate) const TOKEN: &str = "/auth/token";
-/// Where it gets the next ones.
+/// The path of the grant `refresh_token`.
 pub(crate) const REFRESH: &str = "/auth/refresh";
 const ALLOW: &str = "POST, OPTIONS";
-/// How often one address may ask, so that nobody guesses secrets.
+/// The rate of each address, so that secrets can't be guessed.
 const RATE: Rate = Rate {
     requests: 60,
     seconds: 60,
 };
 /// The largest body that is read, in bytes.
-const LARGEST: usize = 16 * 1024;
+const MAX_BODY: usize = 16 * 1024;
 
 /// The values of a form, or of a JSON object.
 type Fields = BTreeMap<String, String>;
 
 #[derive(Clone, Copy)]
-enum Asked {
-    Token,
-    Refresh,
+enum Grant {
+    ClientCredentials,
+    RefreshToken,
 }
 
-struct Desk {
+struct TokenState {
     issuer: Issuer,
     limiter: Option<Limiter>,
     proxies: usize,
     metrics: Arc<Metrics>,
 }
 
-/// The routes, which answer 404 if the service issues no tokens.
+/// The routes. They answer 404 if the service issues no tokens.
 pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize, metrics: Arc<Metrics>) -> Router {
-    let desk = issuer.map(|issuer| Desk {
+    let state = issuer.map(|issuer| TokenState {
         issuer,
         limiter: Limiter::new("address", RATE),
         proxies,
         metrics,
     });
-    let desk = Arc::new(desk);
-    let route = |asked| {
-        let desk = Arc::clone(&desk);
-        any(move |request: Request| {
-            let desk = Arc::clone(&desk);
-            async move {
-                match (request.method(), desk.as_ref()) {
-                    (&Method::POST, Some(desk)) => limited(desk, asked, request).await,
-                    (&Method::POST, None) => {
-                        problem(Problem::new(404, "this service issues no tokens"))
-                    }
-                    (&Method::OPTIONS, _) => options(ALLOW),
-                    _ => not_allowed(ALLOW),
-                }
+    let state = Arc::new(state);
+    let route = |grant| {
+        let state = Arc::clone(&state);
+        any(move |request: Request| async move {
+            match state.as_ref() {
+                _ if request.method() != Method::POST => other_method(request.method(), ALLOW),
+                Some(state) => handle(state, grant, request).await,
+                None => ApiError::not_found("this service issues no tokens").into_response(),
             }
         })
     };
     Router::new()
-        .route(TOKEN, route(Asked::Token))
-        .route(REFRESH, route(Asked::Refresh))
+        .route(TOKEN, route(Grant::ClientCredentials))
+        .route(REFRESH, route(Grant::RefreshToken))
 }
 
-async fn limited(desk: &Desk, asked: Asked, request: Request) -> Response {
-    let address = client_address::address(request.headers(), request.extensions(), desk.proxies);
-    let address = client_address::counted(address);
-    let standing = desk.limiter.as_ref().map(|limiter| limiter.check(&address));
-    within(standing, &desk.metrics, async {
-        match answer(&desk.issuer, asked, request).await {
-            Ok(granted) => json(&granted),
-            Err(document) => refused(*document),
-        }
+async fn handle(state: &TokenState, grant: Grant, request: Request) -> Response {
+    let address = client_address::address(request.headers(), request.extensions(), state.proxies);
+    let address = client_address::rate_key(address);
+    let limiter = state.limiter.as_ref();
+    let status = limiter.map(|limiter| limiter.check(&address));
+    with_rate_headers(status, &state.metrics, async {
+        let granted = issue(&state.issuer, grant, request).await;
+        granted
+            .map(|granted| json_response(&granted))
+            .into_response()
     })
     .await
 }
 
-async fn answer(
+async fn issue(
     issuer: &Issuer,
-    asked: Asked,
+    grant: Grant,
     request: Request,
-) -> Result<TokenResponse, Box<Problem>> {
+) -> Result<TokenResponse, GrantError> {
     let (parts, body) = request.into_parts();
-    if wanted(&parts.headers, false).is_none() {
-        let detail = "this can be answered as application/json only";
-        return Err(Box::new(Problem::new(406, detail)));
-    }
+    accept_json(&parts.headers)?;
     let content_type = parts.headers.get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
     let read: fn(&[u8]) -> Option<Fields> = match content_type {
-        Some(kind) if is_form(kind) => form,
-        Some(kind) if is_json(kind) => object,
+        Some(kind) if is_form(kind) => read_form,
+        Some(kind) if is_json(kind) => read_json,
         _ => {
             let detail = "the body must be application/x-www-form-urlencoded or application/json";
-            return Err(Box::new(Problem::new(415, detail)));
+            return Err(ApiError::rejected(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).into());
         }
     };
-    let bytes = read_bytes(&parts.headers, body, LARGEST).await?;
-    let fields = read(&bytes).ok_or_else(|| {
-        let detail = "the body is no list of texts, each with a name of its own";
-        wrong(400, "invalid_request", detail)
-    })?;
-    let granted = match asked {
-        Asked::Token => {
-            let (client, secret) = credentials(&parts.headers, &fields)?;
-            let grant = field(&fields, "grant_type")?;
-            if grant != "client_credentials" {
+    let bytes = read_bytes(&parts.headers, body, MAX_BODY).await?;
+    let fields = read(&bytes).ok_or(GrantError::InvalidRequest(
+        "the body is no list of texts, each with a name of its own".to_owned(),
+    ))?;
+    let granted = match grant {
+        Grant::ClientCredentials => {
+            let (client, secret) = read_credentials(&parts.headers, &fields)?;
+            if field(&fields, "grant_type")? != "client_credentials" {
                 let detail = "`grant_type` must be client_credentials";
-                return Err(wrong(400, "unsupported_grant_type", detail));
+                return Err(GrantError::UnsupportedGrantType(detail));
             }
             if fields.get("scope").is_some_and(|scope| !scope.is_empty()) {
-                let detail = "this service knows no scopes: the roles of a client are fixed";
-                return Err(wrong(400, "invalid_scope", detail));
+                return Err(GrantError::InvalidScope);
             }
             issuer.grant(&client, &secret).await
         }
-        Asked::Refresh => {
-            let grant = fields.get("grant_type").map(String::as_str);
-            if grant.is_some_and(|grant| grant != "refresh_token") {
+        Grant::RefreshToken => {
+            let grant_type = fields.get("grant_type").map(String::as_str);
+            if grant_type.is_some_and(|grant_type| grant_type != "refresh_token") {
                 let detail = "`grant_type` must be refresh_token, or left out";
-                return Err(wrong(400, "unsupported_grant_type", detail));
+                return Err(GrantError::UnsupportedGrantType(detail));
             }
             issuer.refresh(field(&fields, "refresh_token")?).await
         }
     };
     granted.map_err(|denied| match denied {
         TokenError::InvalidClient => {
-            wrong(401, "invalid_client", "the client is not who it has to be")
+            GrantError::InvalidClient("the client is not who it has to be")
         }
-        TokenError::InvalidGrant => {
-            let detail = "the refresh token is not good, or not any longer; ask for a new one";
-            wrong(400, "invalid_grant", detail)
-        }
-        TokenError::Internal(error) => {
-            tracing::error!(%error, "no token could be issued");
-            Box::new(error.to_problem())
-        }
+        TokenError::InvalidGrant => GrantError::InvalidGrant,
+        TokenError::Internal(error) => ApiError::from(error).into(),
     })
+}
+
+/// Why no token is issued.
+enum GrantError {
+    InvalidRequest(String),
+    InvalidClient(&'static str),
+    InvalidGrant,
+    UnsupportedGrantType(&'static str),
+    InvalidScope,
+    /// A failure that is not one of OAuth's.
+    Other(ApiError),
+}
+
+impl From<ApiError> for GrantError {
+    fn from(error: ApiError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl IntoResponse for GrantError {
+    /// A problem with one of the codes of RFC 6749, section 5.2.
+    fn into_response(self) -> Response {
+        let (status, code, detail) = match self {
+            Self::InvalidRequest(detail) => (400, "invalid_request", detail),
+            Self::InvalidClient(detail) => (401, "invalid_client", detail.to_owned()),
+            Self::InvalidGrant => {
+                let detail = "the refresh token is not good, or not any longer; ask for a new one";
+                (400, "invalid_grant", detail.to_owned())
+            }
+            Self::UnsupportedGrantType(detail) => {
+                (400, "unsupported_grant_type", detail.to_owned())
+            }
+            Self::InvalidScope => {
+                let detail = "this service knows no scopes: the roles of a client are fixed";
+                (400, "invalid_scope", detail.to_owned())
+            }
+            Self::Other(error) => return error.into_response(),
+        };
+        let mut problem = Problem::new(status, detail);
+        problem.error = Some(code.to_owned());
+        let mut response = problem.into_response();
+        if status == 401 {
+            let challenge = HeaderValue::from_static("Basic realm=\"tokens\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
 }
 
 fn is_bearer(value: &HeaderValue) -> bool {
@@ -168,32 +200,32 @@ fn is_bearer(value: &HeaderValue) -> bool {
 
 /// The name and the secret of a client: in the header `Authorization` or in the body, and not in both (RFC 6749,
 /// section 2.3.1).
-fn credentials(headers: &HeaderMap, fields: &Fields) -> Result<(String, String), Box<Problem>> {
-    // A token that comes along is for other paths, and says nothing here.
+fn read_credentials(headers: &HeaderMap, fields: &Fields) -> Result<(String, String), GrantError> {
+    // A bearer token is for other paths.
     let mut values = headers
         .get_all(header::AUTHORIZATION)
         .iter()
         .filter(|value| !is_bearer(value));
     let (client, secret) = (fields.get("client_id"), fields.get("client_secret"));
-    let nobody = || wrong(401, "invalid_client", "the client does not say who it is");
+    let missing = || GrantError::InvalidClient("the client does not say who it is");
     match (values.next(), values.next(), secret) {
         (None, _, Some(secret)) => {
-            let client = client.ok_or_else(nobody)?;
+            let client = client.ok_or_else(missing)?;
             Ok((client.clone(), secret.clone()))
         }
         (Some(value), None, None) => {
-            let (name, secret) = value.to_str().ok().and_then(basic).ok_or_else(nobody)?;
+            let (name, secret) = value.to_str().ok().and_then(basic).ok_or_else(missing)?;
             if client.is_some_and(|client| *client != name) {
                 let detail = "`client_id` is another one than that of the header Authorization";
-                return Err(wrong(400, "invalid_request", detail));
+                return Err(GrantError::InvalidRequest(detail.to_owned()));
             }
             Ok((name, secret))
         }
         (Some(_), ..) => {
             let detail = "the client proves who it is in two ways, and must do it in one";
-            Err(wrong(400, "invalid_request", detail))
+            Err(GrantError::InvalidRequest(detail.to_owned()))
         }
-        (None, _, None) => Err(nobody()),
+        (None, _, None) => Err(missing()),
     }
 }
 
@@ -202,7 +234,7 @@ fn basic(value: &str) -> Option<(String, String)> {
     let bytes = STANDARD.decode(encoded.trim()).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (name, secret) = text.split_once(':')?;
-    // Both are written as in a form before they are joined, so that a colon can be part of them.
+    // Both are form-encoded before they are joined, so that they can hold a colon.
     let decoded = |text: &str| {
         let mut pairs = form_urlencoded::parse(text.as_bytes());
         let (name, value) = pairs.next().unwrap_or_default();
@@ -215,7 +247,7 @@ fn basic(value: &str) -> Option<(String, String)> {
     scheme.eq_ignore_ascii_case("basic").then_some(pair)
 }
 
-fn form(bytes: &[u8]) -> Option<Fields> {
+fn read_form(bytes: &[u8]) -> Option<Fields> {
     let mut fields = Fields::new();
     for (name, value) in form_urlencoded::parse(bytes) {
         if fields
@@ -228,7 +260,7 @@ fn form(bytes: &[u8]) -> Option<Fields> {
     Some(fields)
 }
 
-fn object(bytes: &[u8]) -> Option<Fields> {
+fn read_json(bytes: &[u8]) -> Option<Fields> {
     serde_json::from_slice(bytes).ok()
 }
 
@@ -239,28 +271,9 @@ fn is_form(content_type: &str) -> bool {
         .eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-fn field<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Box<Problem>> {
+fn field<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, GrantError> {
     let found = fields.get(name).filter(|value| !value.is_empty());
     found
         .map(String::as_str)
-        .ok_or_else(|| wrong(400, "invalid_request", &format!("`{name}` is missing")))
-}
-
-/// A problem with one of the codes of RFC 6749, section 5.2.
-fn wrong(status: u16, code: &str, detail: &str) -> Box<Problem> {
-    let mut problem = Problem::new(status, detail);
-    problem.error = Some(code.to_owned());
-    Box::new(problem)
-}
-
-fn refused(document: Problem) -> Response {
-    let is_unknown = document.status == 401;
-    let mut response = problem(document);
-    if is_unknown {
-        let challenge = HeaderValue::from_static("Basic realm=\"tokens\"");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    response
+        .ok_or_else(|| GrantError::InvalidRequest(format!("`{name}` is missing")))
 }

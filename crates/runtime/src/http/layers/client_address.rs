@@ -1,4 +1,4 @@
-//! Which address a request comes from.
+//! The address that a request comes from.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,22 +7,22 @@ use axum::http::{Extensions, HeaderMap, HeaderName, header};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that the outermost of `proxies` trusted proxies was called from. Each of them adds a caller to the end
-/// of `X-Forwarded-For`; what stands before that anybody can have written. `None` without a socket.
+/// The address that called the outermost of `proxies` trusted proxies. Each proxy appends its caller to
+/// `X-Forwarded-For`; entries before those can be forged. `None` without a socket.
 pub(crate) fn address(
     headers: &HeaderMap,
     extensions: &Extensions,
     proxies: usize,
 ) -> Option<IpAddr> {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>()?;
-    let told = proxies.checked_sub(1).and_then(|nth| {
+    let forwarded = proxies.checked_sub(1).and_then(|nth| {
         let values = headers.get_all(FORWARDED_FOR).iter().rev();
         let mut entries = values
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.rsplit(','));
-        read(entries.nth(nth)?.trim())
+        parse(entries.nth(nth)?.trim())
     });
-    Some(told.unwrap_or_else(|| peer.ip()).to_canonical())
+    Some(forwarded.unwrap_or_else(|| peer.ip()).to_canonical())
 }
 
 /// Whether a request comes from this machine, and not through a proxy on it.
@@ -32,8 +32,8 @@ pub(crate) fn is_local(headers: &HeaderMap, extensions: &Extensions) -> bool {
         && address(headers, extensions, 0).is_some_and(|address| address.is_loopback())
 }
 
-/// What a rate counts an address as: an IPv6 caller owns its whole /64.
-pub(crate) fn counted(address: Option<IpAddr>) -> String {
+/// The key of an address in a rate limiter: an IPv6 caller owns its whole /64.
+pub(crate) fn rate_key(address: Option<IpAddr>) -> String {
     match address {
         Some(IpAddr::V4(address)) => address.to_string(),
         Some(IpAddr::V6(address)) => {
@@ -45,7 +45,7 @@ pub(crate) fn counted(address: Option<IpAddr>) -> String {
 }
 
 /// An address as proxies write it, some of them with the port.
-fn read(text: &str) -> Option<IpAddr> {
+fn parse(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>()
         .ok()
         .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))

@@ -1,43 +1,58 @@
-//! Which web pages may call the service: those of origins that are named, as in the Fetch standard (CORS). Nobody's
-//! cookies are sent along, so that a page can do no more than whoever has the token.
+//! Cross-origin requests (CORS, as in the Fetch standard): pages of the origins in `cors.origins` may call the service.
+//! Cookies are not allowed, so a page needs a token.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 
-/// What a page may send.
+/// The headers that a page may send.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, accept, idempotency-key, x-request-id, last-event-id",
 );
-/// What a page may read of an answer besides the usual.
-const ANSWER_HEADERS: HeaderValue =
+/// The response headers that a page may read, besides those that every page may.
+const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("x-request-id, ratelimit, ratelimit-policy, retry-after");
-/// For how many seconds a browser need not ask again.
+/// How long a browser may cache a preflight response, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins whose pages may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origins(BTreeSet<String>);
 
+/// A text that is no origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OriginError(String);
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(origin) = self;
+        write!(
+            f,
+            "`{origin}` is not an origin in lower case such as https://app.example or http://localhost:3000"
+        )
+    }
+}
+
+impl std::error::Error for OriginError {}
+
 impl Origins {
-    /// The origins in a list, each as a browser writes it: `scheme://host`, with a port unless it is the scheme's own.
+    /// The origins in a list, each as a browser writes it: `scheme://host`, with a port unless it is the default of the
+    /// scheme.
     ///
     /// # Errors
-    /// The first that is none, and why.
-    pub(crate) fn new(origins: &[String]) -> Result<Self, String> {
-        let checked = origins.iter().map(|origin| {
-            is_origin(origin).then(|| origin.clone()).ok_or_else(|| {
-                format!("`{origin}` is not an origin in lower case such as https://app.example or http://localhost:3000")
-            })
-        });
-        checked.collect::<Result<_, _>>().map(Self)
+    /// The first text that is no origin.
+    pub(crate) fn new(origins: &[String]) -> Result<Self, OriginError> {
+        match origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(OriginError(origin.clone())),
+            None => Ok(Self(origins.iter().cloned().collect())),
+        }
     }
 
-    /// Tells the browser of an allowed page that it may go on. Where somebody is named, what is answered differs by
-    /// origin, and says so.
-    pub(crate) async fn allow(
+    /// Adds the CORS headers for pages of an allowed origin. With any origin allowed, responses vary by origin.
+    pub(crate) async fn call(
         &self,
         request: Request,
         next: impl AsyncFnOnce(Request) -> Response,
@@ -59,14 +74,14 @@ impl Origins {
         };
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         if is_preflight {
-            // The routes answer OPTIONS with the methods there are.
+            // The routes answer OPTIONS with the methods in `Allow`.
             if let Some(methods) = methods {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             }
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         } else {
-            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         }
         response
     }
@@ -78,7 +93,7 @@ impl Origins {
     }
 }
 
-/// Browsers compare origins byte by byte, so that one written in another way would never match.
+/// Whether `text` is an origin as browsers write it. They compare byte by byte, so no other spelling would match.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return false;
@@ -86,7 +101,7 @@ fn is_origin(text: &str) -> bool {
     let Ok(uri) = text.parse::<Uri>() else {
         return false;
     };
-    let usual = match scheme {
+    let default_port = match scheme {
         "http" => 80,
         "https" => 443,
         _ => return false,
@@ -99,6 +114,6 @@ fn is_origin(text: &str) -> bool {
     !authority.contains(['/', '?', '#', '@', '*'])
         && !text.bytes().any(|byte| byte.is_ascii_uppercase())
         && uri.host().is_some_and(|host| !host.is_empty())
-        && uri.port_u16() != Some(usual)
+        && uri.port_u16() != Some(default_port)
         && uri.port_u16().is_some() == has_port
 }

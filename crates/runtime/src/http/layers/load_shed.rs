@@ -1,4 +1,4 @@
-//! Stands before the routes: how many requests at a time, how many from one address, and how long each takes.
+//! Sheds load before the routes: requests at a time, requests of one address. Also counts how long each request takes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,32 +8,32 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::AgentError;
+use crate::http::api_error::ApiError;
 use crate::http::layers::client_address;
-use crate::http::layers::rate_limiter::{Limiter, Standing};
-use crate::http::responses::problem;
+use crate::http::layers::rate_limiter::{Limiter, RateStatus};
 use crate::run::shutdown::Shutdown;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 use crate::telemetry::metrics::Metrics;
 
-/// What asks how the service is has to be answered most of all when it is busy.
+/// Probes and metrics are answered however busy the service is.
 const EXEMPT: [&str; 4] = ["/healthz", "/livez", "/metrics", "/readyz"];
 
-/// What the gate needs to know.
-pub(crate) struct Gate {
-    slots: Arc<Semaphore>,
+/// Refuses requests over the limits.
+pub(crate) struct LoadShed {
+    permits: Arc<Semaphore>,
     address: Option<Limiter>,
     proxies: usize,
     metrics: Arc<Metrics>,
     shutdown: Shutdown,
 }
 
-impl Gate {
-    /// A gate for so many requests at a time; `address` is the rate of each address.
+impl LoadShed {
+    /// Admits `concurrency` requests at a time; `address` is the rate of each address.
     pub(crate) fn new(
         concurrency: usize,
         address: Option<Limiter>,
@@ -42,7 +42,7 @@ impl Gate {
         shutdown: Shutdown,
     ) -> Self {
         Self {
-            slots: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
             address,
             proxies,
             metrics,
@@ -50,8 +50,8 @@ impl Gate {
         }
     }
 
-    /// Lets a request through, or answers it at once. A place is taken until the last byte of the answer is sent.
-    pub(crate) async fn pass(
+    /// Passes an admitted request to `next`. Its permit is released when the last byte of the response is sent.
+    pub(crate) async fn call(
         &self,
         request: Request,
         next: impl AsyncFnOnce(Request) -> Response,
@@ -60,98 +60,90 @@ impl Gate {
         let route = request.extensions().get::<MatchedPath>().cloned();
         let is_exempt = request.method() == Method::OPTIONS
             || EXEMPT.contains(&route.as_ref().map_or("", MatchedPath::as_str));
-        let (admitted, standing) = match is_exempt {
-            true => (Ok(None), None),
-            false => self.admit(&request),
+        let (permit, status) = if is_exempt {
+            (Ok(None), None)
+        } else {
+            self.admit(&request)
         };
-        let (slot, mut response) = match admitted {
-            Ok(slot) => (slot, next(request).await),
-            Err(response) => (None, *response),
+        let (permit, mut response) = match permit {
+            Ok(permit) => (permit, next(request).await),
+            Err(error) => (None, ApiError::from(error).into_response()),
         };
-        if let Some(standing) = standing {
-            let inner = response.extensions().get::<Standing>().copied();
+        if let Some(status) = status {
+            let inner = response.extensions().get::<RateStatus>().copied();
             inner
-                .map_or(standing, |inner| inner.stricter(standing))
+                .map_or(status, |inner| inner.stricter(status))
                 .write(response.headers_mut());
         }
-        let passage = Passage {
-            answered: response.extensions_mut().remove::<Arc<EndpointMetrics>>(),
+        let in_flight = InFlight {
+            endpoint: response.extensions_mut().remove::<Arc<EndpointMetrics>>(),
             route,
             status: response.status().as_u16(),
             began,
             metrics: Arc::clone(&self.metrics),
-            _slot: slot,
+            _permit: permit,
         };
         response.map(|body| {
-            Body::new(Passing {
+            Body::new(TrackedBody {
                 body,
-                passage: Some(passage),
+                in_flight: Some(in_flight),
             })
         })
     }
 
-    /// Lets a request in or says why not.
+    /// Takes a permit for a request, and counts it against the rate of its address.
     fn admit(
         &self,
         request: &Request,
     ) -> (
-        Result<Option<OwnedSemaphorePermit>, Box<Response>>,
-        Option<Standing>,
+        Result<Option<OwnedSemaphorePermit>, AgentError>,
+        Option<RateStatus>,
     ) {
-        let refused = |detail| {
-            Err(Box::new(problem(
-                AgentError::unavailable(detail).to_problem(),
-            )))
-        };
         if self.shutdown.is_draining() {
             self.metrics.rejected("shutdown");
-            return (refused("the service is shutting down"), None);
+            let error = AgentError::unavailable("the service is shutting down");
+            return (Err(error), None);
         }
-        let standing = self.address.as_ref().map(|limiter| {
+        let status = self.address.as_ref().map(|limiter| {
             let address =
                 client_address::address(request.headers(), request.extensions(), self.proxies);
-            limiter.check(&client_address::counted(address))
+            limiter.check(&client_address::rate_key(address))
         });
-        if let Some(Standing {
+        if let Some(RateStatus {
             retry_after: Some(seconds),
             name,
             ..
-        }) = standing
+        }) = status
         {
+            let retry_after = Duration::from_secs(seconds);
             self.metrics.rate_limited(name);
-            let response = problem(
-                AgentError::RateLimited {
-                    retry_after: Duration::from_secs(seconds),
-                }
-                .to_problem(),
-            );
-            return (Err(Box::new(response)), standing);
+            return (Err(AgentError::RateLimited { retry_after }), status);
         }
-        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
-            self.metrics.rejected("concurrency");
-            return (
-                refused("the service has as many requests as it can answer"),
-                standing,
-            );
-        };
-        (Ok(Some(slot)), standing)
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => (Ok(Some(permit)), status),
+            Err(_) => {
+                self.metrics.rejected("concurrency");
+                let detail = "the service has as many requests as it can answer";
+                (Err(AgentError::unavailable(detail)), status)
+            }
+        }
     }
 }
 
-/// A request on its way; what it held is free, and what it took is counted, when this is dropped.
-struct Passage {
-    answered: Option<Arc<EndpointMetrics>>,
+/// A request under way. Dropping it releases its permit and counts its status and duration.
+struct InFlight {
+    endpoint: Option<Arc<EndpointMetrics>>,
     route: Option<MatchedPath>,
     status: u16,
     began: Instant,
     metrics: Arc<Metrics>,
-    _slot: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Passage {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let took = self.began.elapsed();
-        match &self.answered {
+        match &self.endpoint {
             Some(endpoint) => endpoint.answered(self.status, took),
             None => {
                 let route = self.route.as_ref().map_or("", MatchedPath::as_str);
@@ -161,13 +153,13 @@ impl Drop for Passage {
     }
 }
 
-/// An answer's body, and the passage that ends with it.
-struct Passing {
+/// A response body that ends the request when it is sent or dropped.
+struct TrackedBody {
     body: Body,
-    passage: Option<Passage>,
+    in_flight: Option<InFlight>,
 }
 
-impl HttpBody for Passing {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -177,7 +169,7 @@ impl HttpBody for Passing {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if matches!(polled, Poll::Ready(None)) {
-            self.passage = None;
+            self.in_flight = None;
         }
         polled
     }

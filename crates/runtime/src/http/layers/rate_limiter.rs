@@ -1,4 +1,4 @@
-//! Limits how many requests one caller may make, and tells the caller as in draft-ietf-httpapi-ratelimit-headers.
+//! Limits how many requests one caller may make, with the headers of draft-ietf-httpapi-ratelimit-headers.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,10 +12,10 @@ use governor::{Quota, RateLimiter};
 
 use crate::spec::agent_spec::Rate;
 
-/// After how many requests callers that have not been seen for long are forgotten.
+/// How many checks pass between two removals of idle callers.
 const SWEEP: u32 = 1024;
 
-/// A rate, and who has used how much of it.
+/// A rate, and how much of it each caller has used.
 pub(crate) struct Limiter {
     name: &'static str,
     rate: Rate,
@@ -28,20 +28,20 @@ pub(crate) struct Limiter {
     checks: AtomicU32,
 }
 
-/// Where a caller stands after a request.
+/// How much of a rate a caller has left after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RateStatus {
     /// What the limit is called.
     pub(crate) name: &'static str,
     rate: Rate,
     remaining: u32,
     reset: u64,
-    /// `None`: the request is within the rate. Otherwise after how many seconds the next one would be.
+    /// `None`: the request is within the rate. Otherwise the seconds until the next one is.
     pub(crate) retry_after: Option<u64>,
 }
 
 impl Limiter {
-    /// A limiter that callers are told of as `name`; `None` for a rate that admits nothing or has no length.
+    /// A limiter that the headers call `name`; `None` for a rate that admits nothing or has no length.
     pub(crate) fn new(name: &'static str, rate: Rate) -> Option<Self> {
         let requests = NonZeroU32::new(rate.requests)?;
         let period = Duration::from_secs(rate.seconds.into()) / rate.requests;
@@ -56,7 +56,7 @@ impl Limiter {
     }
 
     /// Counts a request of `caller`.
-    pub(crate) fn check(&self, caller: &str) -> Standing {
+    pub(crate) fn check(&self, caller: &str) -> RateStatus {
         if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
@@ -64,7 +64,7 @@ impl Limiter {
         match self.limiter.check_key(&caller.to_owned()) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
-                Standing {
+                RateStatus {
                     name: self.name,
                     rate: self.rate,
                     remaining,
@@ -75,7 +75,7 @@ impl Limiter {
             Err(until) => {
                 let wait = until.wait_time_from(DefaultClock::default().now());
                 let wait = (wait.as_secs_f64().ceil() as u64).max(1);
-                Standing {
+                RateStatus {
                     name: self.name,
                     rate: self.rate,
                     remaining: 0,
@@ -86,33 +86,33 @@ impl Limiter {
         }
     }
 
-    /// How long it takes until so many requests have come back.
+    /// How many seconds it takes until so many requests are allowed again.
     fn seconds_for(&self, requests: u32) -> u64 {
         let seconds = u64::from(requests) * u64::from(self.rate.seconds);
         seconds.div_ceil(u64::from(self.rate.requests))
     }
 }
 
-/// Counts a request against limits in their order, each with the caller it knows, up to the first that refuses;
-/// what comes after that one is not used up. The strictest is what the caller is told.
+/// Counts a request against `limits` in their order, each under its own key, up to the first that refuses; the limits
+/// after that one stay as they are. Gives the status with the least left.
 pub(crate) fn check<'a>(
     limits: impl IntoIterator<Item = (&'a Limiter, &'a str)>,
-) -> Option<Standing> {
+) -> Option<RateStatus> {
     let mut strictest = None;
     for (limiter, caller) in limits {
-        let standing = limiter.check(caller);
-        if standing.retry_after.is_some() {
-            return Some(standing);
+        let status = limiter.check(caller);
+        if status.retry_after.is_some() {
+            return Some(status);
         }
-        strictest = Some(strictest.map_or(standing, |other: Standing| other.stricter(standing)));
+        strictest = Some(strictest.map_or(status, |other: RateStatus| other.stricter(status)));
     }
     strictest
 }
 
-impl Standing {
-    /// The one of two that ends first.
+impl RateStatus {
+    /// The one with less left.
     pub(crate) fn stricter(self, other: Self) -> Self {
-        let left = |standing: &Self| (standing.retry_after.is_none(), standing.remaining);
+        let left = |status: &Self| (status.retry_after.is_none(), status.remaining);
         if left(&other) < left(&self) {
             other
         } else {
@@ -120,7 +120,7 @@ impl Standing {
         }
     }
 
-    /// Tells the caller.
+    /// Writes the rate limit headers.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let Rate { requests, seconds } = self.rate;
         let name = self.name;

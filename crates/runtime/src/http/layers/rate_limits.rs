@@ -1,16 +1,16 @@
-//! The rates that an operator sets for a whole service: whom they count, and what becomes of a request over one.
+//! The rates of a whole service: per subject, per address, per agent.
 
 use std::time::Duration;
 
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::http::api_error::ApiError;
 use crate::http::layers::client_address;
-use crate::http::layers::rate_limiter::{self, Limiter, Standing};
-use crate::http::responses::problem;
+use crate::http::layers::rate_limiter::{self, Limiter, RateStatus};
 use crate::spec::agent_spec::Rate;
 use crate::telemetry::metrics::Metrics;
 
@@ -29,9 +29,9 @@ pub struct Rates {
 pub(crate) struct Limits {
     subject: Option<Limiter>,
     agent: Option<Limiter>,
-    /// Whether callers prove who they are.
+    /// Whether callers authenticate.
     authenticated: bool,
-    /// How many proxies are believed what they say of a caller's address.
+    /// How many trusted proxies stand before the service.
     proxies: usize,
 }
 
@@ -53,10 +53,10 @@ impl Limits {
         })
     }
 
-    /// Counts a request of `caller` that no agent has to answer.
-    pub(crate) fn check(&self, caller: &Caller, parts: &Parts) -> Option<Standing> {
+    /// Counts a request of `caller` that reaches no agent.
+    pub(crate) fn check(&self, caller: &Caller, parts: &Parts) -> Option<RateStatus> {
         let subject = self.subject.as_ref()?;
-        Some(subject.check(&self.counted(caller, parts)))
+        Some(subject.check(&self.rate_key(caller, parts)))
     }
 
     /// Counts a request of `caller` for an endpoint of `agent` with the limiter `own`.
@@ -66,27 +66,27 @@ impl Limits {
         parts: &Parts,
         own: Option<&Limiter>,
         agent: &str,
-    ) -> Option<Standing> {
+    ) -> Option<RateStatus> {
         if self.subject.is_none() && own.is_none() && self.agent.is_none() {
             return None;
         }
-        let caller = self.counted(caller, parts);
+        let caller = self.rate_key(caller, parts);
         let of_caller = [self.subject.as_ref(), own].into_iter().flatten();
         let of_caller = of_caller.map(|limiter| (limiter, &*caller));
         rate_limiter::check(of_caller.chain(self.agent.iter().map(|limiter| (limiter, agent))))
     }
 
-    /// Whom a rate counts: the token's subject, or the address.
-    fn counted(&self, caller: &Caller, parts: &Parts) -> String {
+    /// The key of a caller in a rate limiter: the token's subject, or the address.
+    fn rate_key(&self, caller: &Caller, parts: &Parts) -> String {
         if self.authenticated {
             return format!("subject {}", caller.subject);
         }
         let address = client_address::address(&parts.headers, &parts.extensions, self.proxies);
-        client_address::counted(address)
+        client_address::rate_key(address)
     }
 }
 
-/// A limiter of `rate` that callers are told of as `name`, if there is a rate.
+/// A limiter of `rate` that the headers call `name`, if there is a rate.
 ///
 /// # Errors
 /// A rate that admits nothing.
@@ -101,30 +101,25 @@ pub(crate) fn limiter(
     rate.map(limiter).transpose()
 }
 
-/// Has `answer` answer a request that is within its rates, and tells the caller of the strictest one; the caller of any
-/// other request is told when to come back.
-pub(crate) async fn within(
-    standing: Option<Standing>,
+/// The response of `next` if the request is within its rates, and 429 if not, with the headers of `status`.
+pub(crate) async fn with_rate_headers(
+    status: Option<RateStatus>,
     metrics: &Metrics,
-    answer: impl Future<Output = Response>,
+    next: impl Future<Output = Response>,
 ) -> Response {
-    let Some(standing) = standing else {
-        return answer.await;
+    let Some(status) = status else {
+        return next.await;
     };
-    let mut response = match standing.retry_after {
+    let mut response = match status.retry_after {
         Some(seconds) => {
-            metrics.rate_limited(standing.name);
-            problem(
-                AgentError::RateLimited {
-                    retry_after: Duration::from_secs(seconds),
-                }
-                .to_problem(),
-            )
+            let retry_after = Duration::from_secs(seconds);
+            metrics.rate_limited(status.name);
+            ApiError::from(AgentError::RateLimited { retry_after }).into_response()
         }
-        None => answer.await,
+        None => next.await,
     };
-    standing.write(response.headers_mut());
-    // The rate of addresses may be stricter still.
-    response.extensions_mut().insert(standing);
+    status.write(response.headers_mut());
+    // The load shedding layer compares it with the rate of the address.
+    response.extensions_mut().insert(status);
     response
 }

@@ -1,0 +1,160 @@
+//! Assembles a service from its settings: the resources of runs, and the state and the layers of the HTTP API.
+
+use std::sync::Arc;
+
+use crate::documents::document_index::DocumentIndex;
+use crate::documents::document_store::DocumentStore;
+use crate::documents::qdrant::Qdrant;
+use crate::embedding::Embedder;
+use crate::engine::handoff::HandoffTargets;
+use crate::engine::tools::{Tool, Tools};
+use crate::error::start_error::StartError;
+use crate::http::api::api_state::ApiState;
+use crate::http::idempotency::IdempotencyCache;
+use crate::http::layers::cors::Origins;
+use crate::http::layers::load_shed::LoadShed;
+use crate::http::layers::rate_limits::{Limits, limiter};
+use crate::http::layers::{HostPolicy, Layers};
+use crate::model::Provider;
+use crate::model::catalog::{ECHO, Models};
+use crate::run::bound_service::Service;
+use crate::run::resources::Resources;
+use crate::run::shutdown::Shutdown;
+use crate::server::embedder_choice::embedder;
+use crate::session::conversations::Sessions;
+use crate::session::session_store::SessionStore;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
+
+/// What a program brings itself, whatever the settings say.
+#[derive(Default)]
+pub(crate) struct Overrides {
+    pub(crate) provider: Option<Arc<dyn Provider>>,
+    pub(crate) tools: Vec<Box<dyn Tool>>,
+    pub(crate) sessions: Option<Arc<dyn SessionStore>>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+}
+
+/// The resources of a service.
+pub(crate) struct Assembled {
+    pub(crate) resources: Arc<Resources>,
+    /// Where the conversations are.
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    /// Whether a model, and not [`Echo`](crate::model::Echo), answers for agents that name none.
+    pub(crate) has_default_model: bool,
+}
+
+/// Makes the resources of `services`: from `overrides`, or else from `settings` and `store`.
+pub(crate) fn assemble(
+    settings: &Settings,
+    store: &Store,
+    services: &[Service],
+    overrides: Overrides,
+) -> Result<Assembled, StartError> {
+    let documents: Arc<dyn DocumentStore> = match &settings.documents {
+        Some(server) => Arc::new(Qdrant::open(server)?),
+        None => store.documents(),
+    };
+    let embedder = match overrides.embedder {
+        Some(embedder) => embedder,
+        None => embedder(settings)?,
+    };
+    let (provider, has_default_model): (Arc<dyn Provider>, _) = match overrides.provider {
+        Some(provider) => {
+            let is_model = provider.model(None) != ECHO;
+            (provider, is_model)
+        }
+        None => {
+            let models = build_models(settings, services)?;
+            warn_if_echo(&models);
+            let has_default = models.has_default();
+            (Arc::new(models), has_default)
+        }
+    };
+    let targets = HandoffTargets::new(services.iter().map(|service| service.agent));
+    let sessions = overrides.sessions.unwrap_or_else(|| store.sessions());
+    let metrics = Arc::new(Metrics::new());
+    let min_score = settings.embeddings.min_score;
+    let documents = DocumentIndex::new(documents, embedder, min_score, Arc::clone(&metrics));
+    let resources = Resources {
+        provider,
+        tools: Tools::new(overrides.tools)?.with_handoff_targets(targets),
+        outage: Arc::default(),
+        breakers: Arc::default(),
+        metrics,
+        sessions: Arc::new(Sessions::new(Arc::clone(&sessions))),
+        documents: Arc::new(documents),
+        timeout: settings.timeout,
+        shutdown: Shutdown::new(),
+    };
+    Ok(Assembled {
+        resources: Arc::new(resources),
+        sessions,
+        has_default_model,
+    })
+}
+
+/// The models that `settings` name, which must include those of all agents and their fallbacks.
+fn build_models(settings: &Settings, services: &[Service]) -> Result<Models, StartError> {
+    let models = Models::new(&settings.models, &settings.providers)?;
+    let is_agent = |name: &str| services.iter().any(|service| service.agent.slug == name);
+    for service in services {
+        models.check(service.agent, service.agent.model)?;
+        for fallback in service.agent.policy.fallbacks {
+            if !is_agent(fallback) {
+                models.check(service.agent, Some(fallback))?;
+            }
+        }
+    }
+    Ok(models)
+}
+
+fn warn_if_echo(models: &Models) {
+    if models.is_echo() {
+        tracing::warn!(
+            "no provider is set: every agent is answered for by `echo`, which is no model ([models] in service.toml sets one)"
+        );
+    }
+}
+
+/// The state of the HTTP API.
+pub(crate) fn api_state(
+    settings: &Settings,
+    resources: &Arc<Resources>,
+) -> Result<Arc<ApiState>, StartError> {
+    let limits = Limits::new(
+        settings.rates,
+        settings.auth.is_some(),
+        settings.trusted_proxies,
+    )?;
+    Ok(Arc::new(ApiState {
+        resources: Arc::clone(resources),
+        limits,
+        idempotency: IdempotencyCache::default(),
+        auth: settings.auth.clone(),
+        body_limit: settings.body_limit,
+    }))
+}
+
+/// The layers before the routes.
+pub(crate) fn layers(
+    settings: &Settings,
+    hosts: HostPolicy,
+    resources: &Resources,
+) -> Result<Layers, StartError> {
+    let origins = Origins::new(&settings.cors_origins)
+        .map_err(|error| StartError::setting("cors.origins", error.to_string()))?;
+    let load_shed = LoadShed::new(
+        settings.concurrency,
+        limiter("address", settings.rates.address)?,
+        settings.trusted_proxies,
+        Arc::clone(&resources.metrics),
+        resources.shutdown.clone(),
+    );
+    Ok(Layers {
+        hosts,
+        origins,
+        load_shed,
+    })
+}
