@@ -118,9 +118,10 @@ fn roster(agents: &[Agent], shown: &[&Agent]) -> Part {
         }
     }
     Part {
-        title: match shown.len() == agents.len() {
-            true => "Agents, and whom they may hand over to".to_owned(),
-            false => "Whom it may hand over to".to_owned(),
+        title: if shown.len() == agents.len() {
+            "Agents, and whom they may hand over to".to_owned()
+        } else {
+            "Whom it may hand over to".to_owned()
         },
         nodes: shown
             .iter()

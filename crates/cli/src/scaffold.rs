@@ -85,16 +85,16 @@ pub struct Scaffold {
 ///
 /// The errors of a build of the agents.
 pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
-    let templates = Templates::new(&[]).map_err(one)?;
+    let templates = Templates::new(&[]).map_err(single)?;
     let mut files = agent_files(scaffold, &templates)?;
     let agents = read(&files)?;
     let context = context(scaffold, &agents);
     let named = PLAIN.iter().map(|name| (*name, *name));
     for (template, path) in named.chain(RENAMED) {
         let text = templates.render(&format!("project/{template}.tera"), &context);
-        files.push(text_file(path, text.map_err(one)?));
+        files.push(text_file(path, text.map_err(single)?));
     }
-    let stubs = stubs(&agents, &[], |_| None).map_err(one)?;
+    let stubs = stubs(&agents, &[], |_| None).map_err(single)?;
     for mut file in stubs.files {
         file.path = format!("src/agents/{}", file.path);
         files.push(file);
@@ -140,7 +140,7 @@ fn agent_files(
     if files.is_empty() {
         for name in SAMPLES {
             let text = templates.render(&format!("project/agents/{name}.tera"), &json!({}));
-            files.push(text_file(&format!("agents/{name}"), text.map_err(one)?));
+            files.push(text_file(&format!("agents/{name}"), text.map_err(single)?));
         }
     }
     Ok(files)
@@ -153,7 +153,7 @@ fn read(files: &[Artifact]) -> Result<Vec<Agent>, Vec<Diagnostic>> {
         let source = Source::from_bytes(&file.path, file.bytes.clone());
         sources.push(source.map_err(|error| {
             let diagnostic = Diagnostic::error(error.code(), &file.path, error.to_string());
-            one(diagnostic.help(error.help()))
+            single(diagnostic.help(error.help()))
         })?);
     }
     sources.sort_by(|a, b| a.path().cmp(b.path()));
@@ -268,6 +268,6 @@ fn text_file(path: &str, text: String) -> Artifact {
     }
 }
 
-fn one(diagnostic: Diagnostic) -> Vec<Diagnostic> {
+fn single(diagnostic: Diagnostic) -> Vec<Diagnostic> {
     vec![diagnostic]
 }

@@ -60,7 +60,7 @@ pub fn print(text: &str) -> Result<(), Status> {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(&format!("error: stdout can't be written: {error}"));
+            eprint_line(&format!("error: stdout can't be written: {error}"));
             Err(Status::Io)
         }
         _ => Ok(()),
@@ -68,7 +68,7 @@ pub fn print(text: &str) -> Result<(), Status> {
 }
 
 /// Writes a line to stderr, without colours unless it is a terminal that supports them.
-pub fn say(line: &str) {
+pub fn eprint_line(line: &str) {
     let mut stderr = anstream::stderr().lock();
     // Without stderr, nothing can be reported.
     let _ = writeln!(stderr, "{line}");

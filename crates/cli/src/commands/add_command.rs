@@ -14,7 +14,7 @@ use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::scaffold::stub_writer::write_missing;
 use crate::terminal::diagnostic_report::{self, Format};
 use crate::terminal::json_output::Document;
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     diagnostic_report::draw(&diagnostics);
     for path in &written {
-        say(&format!("wrote {path}"));
+        eprint_line(&format!("wrote {path}"));
     }
     Ok(status)
 }

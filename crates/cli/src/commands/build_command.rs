@@ -15,7 +15,7 @@ use crate::terminal::diagnostic_report::{self, Format, red, yellow};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::{Counts, plural};
 use crate::terminal::terminal_diff;
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -130,14 +130,14 @@ fn check(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Result<
     }
     diagnostic_report::draw(diagnostics);
     if plan.is_noop() {
-        say(&format!("{} is up to date", plan.name));
+        eprint_line(&format!("{} is up to date", plan.name));
         return Ok(status);
     }
     print(&terminal_diff::unified(plan))?;
     let differing = plan.count(|kind| kind != ChangeKind::Unchanged).max(1);
     let what = plural(differing, "file");
     let verb = if differing == 1 { "is" } else { "are" };
-    say(&format!(
+    eprint_line(&format!(
         "{}: {what} in {} {verb} out of date; run `{}`",
         red("error"),
         plan.name,
@@ -161,7 +161,7 @@ fn dry_run(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Resul
     }
     print(&list)?;
     let words = words(plan).unwrap_or_else(|| "nothing to do".to_owned());
-    say(&format!(
+    eprint_line(&format!(
         "{}: {words} (dry run: nothing was written)",
         plan.name
     ));
@@ -174,7 +174,7 @@ fn report_failure(diagnostics: &[Diagnostic], format: Format) -> Result<(), Stat
     }
     diagnostic_report::draw(diagnostics);
     let counts = Counts::of(diagnostics).words().unwrap_or_default();
-    say(&format!(
+    eprint_line(&format!(
         "{}: {counts}; not everything was written",
         red("error")
     ));
@@ -201,11 +201,11 @@ fn finish(
     }
     diagnostic_report::draw(diagnostics);
     for path in stubs {
-        say(&format!("wrote {path}"));
+        eprint_line(&format!("wrote {path}"));
     }
     if status != Status::Fine {
         let counts = counts.words().unwrap_or_default();
-        say(&format!("{}: {counts}; nothing was written", red("error")));
+        eprint_line(&format!("{}: {counts}; nothing was written", red("error")));
         return Ok(());
     }
     if let Some(counts) = counts.words() {
@@ -219,12 +219,12 @@ fn finish(
         } else {
             "note".to_owned()
         };
-        say(&format!("{kind}: there {word} {counts}"));
+        eprint_line(&format!("{kind}: there {word} {counts}"));
     }
     let files = plural(plan.count(|kind| kind == ChangeKind::Unchanged), "file");
     match words(plan) {
-        None => say(&format!("{} is up to date ({files})", plan.name)),
-        Some(words) => say(&format!("{}: {words}", plan.name)),
+        None => eprint_line(&format!("{} is up to date ({files})", plan.name)),
+        Some(words) => eprint_line(&format!("{}: {words}", plan.name)),
     }
     Ok(())
 }

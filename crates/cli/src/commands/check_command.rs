@@ -12,7 +12,7 @@ use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format, red, yellow};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::{Counts, plural};
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -47,7 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     diagnostic_report::draw(&diagnostics);
     for path in &fixed.paths {
-        say(&format!("fixed {path}"));
+        eprint_line(&format!("fixed {path}"));
     }
     let counts = Counts::of(&diagnostics);
     let files = plural(project.sources.len(), "file");
@@ -56,11 +56,11 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         .unwrap_or_else(|| "nothing to say".to_owned());
     let line = format!("{files} checked: {summary}");
     if counts.errors > 0 {
-        say(&format!("{}: {line}", red("error")));
+        eprint_line(&format!("{}: {line}", red("error")));
     } else if counts.warnings > 0 {
-        say(&format!("{}: {line}", yellow("warning")));
+        eprint_line(&format!("{}: {line}", yellow("warning")));
     } else {
-        say(&line);
+        eprint_line(&line);
     }
     Ok(status)
 }

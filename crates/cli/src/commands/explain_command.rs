@@ -4,7 +4,7 @@ use agentgen_build::Code;
 use agentgen_build::inspect::{did_you_mean, printable};
 use clap::Args;
 
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 /// One section for each code, under a heading `# AG001`, with `## Example` and `## Fix`.
 const EXPLANATIONS: &str = include_str!("../../explanations.md");
@@ -28,7 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let Some(code) = codes.find(|code| code.as_str().eq_ignore_ascii_case(name.trim())) else {
         let names = Code::ALL.iter().map(|code| code.as_str());
         let help = did_you_mean(name, names, "`agentgen explain` lists the codes");
-        say(&format!(
+        eprint_line(&format!(
             "error: there is no code `{}`; {help}",
             printable(name)
         ));

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::configuration::agent_filter::find;
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format};
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 /// The most edges in one part of an SVG: the time of the layout grows much faster than their number.
 const MAX_EDGES: usize = 250;
@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         Language::Svg => {
             let lines = graph.parts.iter().map(|part| part.edges.len()).max();
             if lines > Some(MAX_EDGES) {
-                say(&format!(
+                eprint_line(&format!(
                     "error: more than {MAX_EDGES} edges in one part are too many for the layout: name one agent or one workflow, \
                      or use `--format dot` and Graphviz"
                 ));

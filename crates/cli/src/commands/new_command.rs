@@ -14,7 +14,7 @@ use clap::Args;
 use crate::terminal::diagnostic_report::{self, Format};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::plural;
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -76,7 +76,7 @@ fn import(from: &[String]) -> Result<Imported, Status> {
         return Ok(Imported::default());
     }
     let current = std::env::current_dir().map_err(|error| {
-        say(&format!("error: there is no current folder: {error}"));
+        eprint_line(&format!("error: there is no current folder: {error}"));
         Status::Io
     })?;
     Ok(import_agents(&current, from))
@@ -126,16 +126,16 @@ fn finish(
     let shown = path.to_string_lossy();
     let count = plural(files.len(), "file");
     let name = &scaffold.name;
-    say(&format!(
+    eprint_line(&format!(
         "{}: the package `{name}`, {count}",
         printable(&shown)
     ));
     match &scaffold.origin {
-        Origin::Checkout(root) => say(&format!(
+        Origin::Checkout(root) => eprint_line(&format!(
             "note: it depends on the agentgen checkout at {}; use `--vendor` to build it on other machines",
             printable(&root.to_string_lossy())
         )),
-        Origin::Registry => say("note: `cargo test` creates its Cargo.lock"),
+        Origin::Registry => eprint_line("note: `cargo test` creates its Cargo.lock"),
         Origin::Vendored => {}
     }
     let commands = format!("cd {}\ncargo test\ncargo run\n", quoted(&shown));
@@ -149,8 +149,9 @@ fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     let text = text.replace('\'', r"'\''");
-    match text.starts_with('-') {
-        true => format!("-- '{text}'"),
-        false => format!("'{text}'"),
+    if text.starts_with('-') {
+        format!("-- '{text}'")
+    } else {
+        format!("'{text}'")
     }
 }

@@ -7,7 +7,7 @@ use agentgen_build::inspect::printable;
 use serde_json::{Value, json};
 use ureq::http::Uri;
 
-use crate::terminal::{Status, say};
+use crate::terminal::{Status, eprint_line};
 
 /// The environment variable with the token for services that need one.
 const TOKEN: &str = "AGENTGEN_TOKEN";
@@ -23,7 +23,7 @@ const MAX_LIMIT: u32 = 20;
 /// The exit status; the reason is on stderr.
 pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
     let refused = |status, reason: &str| {
-        say(&printable(&format!("error: {address}: {reason}")));
+        eprint_line(&printable(&format!("error: {address}: {reason}")));
         status
     };
     let uri = address.parse::<Uri>().ok();
@@ -57,17 +57,21 @@ pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
     let failed = |error: ureq::Error| refused(Status::Io, &error.to_string());
     let mut response = request.send(body).map_err(failed)?;
     let text = response.body_mut().read_to_string().map_err(failed)?;
-    let reply = serde_json::from_str::<Value>(&text).unwrap_or_default();
-    if response.status().is_success() && reply["agents"].is_array() {
-        return Ok(reply);
+    let reply = serde_json::from_str::<Value>(&text).ok();
+    if response.status().is_success()
+        && let Some(reply) = &reply
+        && reply["agents"].is_array()
+    {
+        return Ok(reply.clone());
     }
     let status = if response.status().is_client_error() {
         Status::Usage
     } else {
         Status::Io
     };
-    let detail = reply["detail"]
-        .as_str()
+    let detail = reply
+        .as_ref()
+        .and_then(|reply| reply["detail"].as_str())
         .unwrap_or("this is not an agentgen service");
     let reason = format!("answers {}: {detail}", response.status().as_u16());
     Err(refused(status, &reason))

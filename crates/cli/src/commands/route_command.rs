@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::commands::remote_selection;
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format};
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -42,11 +42,11 @@ fn by_service(arguments: &Arguments, address: &str) -> Result<Status, Status> {
     let agents = reply["agents"].as_array().map_or(&[][..], Vec::as_slice);
     print_agents(arguments.format, agents)?;
     if agents.is_empty() {
-        say("the service found no agent for the request");
+        eprint_line("the service found no agent for the request");
         return Ok(Status::Refused);
     }
     if reply["by"] == "model" {
-        say("chosen by the service's model");
+        eprint_line("chosen by the service's model");
     }
     Ok(Status::Fine)
 }
@@ -65,7 +65,7 @@ fn by_ranking(arguments: &Arguments) -> Result<Status, Status> {
         return Ok(Status::of(&generation.diagnostics));
     }
     if ranked.is_empty() {
-        say("no agent matches: none shares a word with the request");
+        eprint_line("no agent matches: none shares a word with the request");
         return Ok(Status::Refused);
     }
     Ok(Status::Fine)

@@ -36,9 +36,10 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         settings.load()
     };
     let generation = check(&project);
-    let agent = match is_path {
-        true => generation.agents.first(),
-        false => find(&generation.agents, &arguments.agent),
+    let agent = if is_path {
+        generation.agents.first()
+    } else {
+        find(&generation.agents, &arguments.agent)
     };
     let Some(agent) = agent else {
         let mut diagnostics = generation.diagnostics;

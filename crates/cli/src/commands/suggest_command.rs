@@ -17,7 +17,7 @@ use crate::configuration::agent_filter::{find, unknown_agent};
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format};
 use crate::terminal::plural::plural;
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -113,7 +113,9 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     report(agent, &findings, &proposal, &edit);
     match (change, &diff) {
-        (Some(change), _) if arguments.write => say(&format!("wrote {}", printable(&change.path))),
+        (Some(change), _) if arguments.write => {
+            eprint_line(&format!("wrote {}", printable(&change.path)))
+        }
         (_, Some(diff)) => print(diff)?,
         _ => {}
     }
@@ -153,11 +155,11 @@ fn report(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) 
         Edit::Nothing => format!("found {found}; there is nothing to add"),
         Edit::Change(_) | Edit::Impossible(_) => format!("found {found}"),
     };
-    say(&printable(&format!("{name}: {line}")));
+    eprint_line(&printable(&format!("{name}: {line}")));
     if findings.is_empty() {
         return;
     }
-    let note = |text: &str| say(&printable(&format!("note: {text}")));
+    let note = |text: &str| eprint_line(&printable(&format!("note: {text}")));
     for text in &proposal.notes {
         note(text);
     }
@@ -184,7 +186,7 @@ fn report(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) 
                 "the service block is written in a form that nothing can be added to. This is the proposal:",
             );
             for line in lines {
-                say(&printable(line));
+                eprint_line(&printable(line));
             }
         }
         _ => {}

@@ -9,7 +9,7 @@ use include_dir::Dir;
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{Format, red};
 use crate::terminal::plural::plural;
-use crate::terminal::{Status, say};
+use crate::terminal::{Status, eprint_line};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -45,7 +45,7 @@ pub fn run(command: &Command) -> Result<Status, Status> {
         } else {
             write_file(&target, bytes).map_err(|error| {
                 let reason = reason(&error);
-                say(&format!(
+                eprint_line(&format!(
                     "{}: {}: the template can't be written: {reason}",
                     red("error"),
                     target.display()
@@ -56,7 +56,7 @@ pub fn run(command: &Command) -> Result<Status, Status> {
         }
     }
     for path in &conflicts {
-        say(&format!(
+        eprint_line(&format!(
             "{}: {}: the file differs from the built-in template and was not overwritten",
             red("error"),
             path.display()
@@ -64,13 +64,13 @@ pub fn run(command: &Command) -> Result<Status, Status> {
     }
     let written = plural(written, "template");
     let folder = folder.display();
-    say(&format!(
+    eprint_line(&format!(
         "{folder}: {written} written, {unchanged} unchanged"
     ));
     if conflicts.is_empty() {
         return Ok(Status::Fine);
     }
-    say("use `--force` to overwrite them");
+    eprint_line("use `--force` to overwrite them");
     Ok(Status::Refused)
 }
 

@@ -72,7 +72,7 @@ impl Settings {
     /// The exit status, after the reason was reported in `format`.
     pub fn read(inputs: &Inputs, out: Option<&Path>, format: Format) -> Result<Self, Status> {
         let current = std::env::current_dir().map_err(|error| {
-            crate::terminal::say(&format!("error: there is no current folder: {error}"));
+            crate::terminal::eprint_line(&format!("error: there is no current folder: {error}"));
             Status::Io
         })?;
         let mut settings = match config_file::find(&current) {

@@ -33,9 +33,10 @@ fn draw(graph: &Graph, text: &mut String) -> std::fmt::Result {
             )?;
         }
         for edge in &part.edges {
-            let style = match edge.on_failure {
-                true => format!(" [style=dashed, label=\"{ON_FAILURE}\"]"),
-                false => String::new(),
+            let style = if edge.on_failure {
+                format!(" [style=dashed, label=\"{ON_FAILURE}\"]")
+            } else {
+                String::new()
             };
             let (from, to) = (edge.from, edge.to);
             writeln!(

@@ -28,9 +28,10 @@ pub fn write(graph: &Graph) -> String {
             line(&mut text, 2, &format!("{}{shape}", id(index)));
         }
         for edge in &part.edges {
-            let arrow = match edge.on_failure {
-                true => format!("-.->|\"{ON_FAILURE}\"|"),
-                false => "-->".to_owned(),
+            let arrow = if edge.on_failure {
+                format!("-.->|\"{ON_FAILURE}\"|")
+            } else {
+                "-->".to_owned()
             };
             line(
                 &mut text,

@@ -28,7 +28,7 @@ const STYLE: &str = "text{font:13px sans-serif;fill:#1f2328;text-anchor:middle}\
 
 /// Draws `graph`. The same graph gives the same bytes.
 pub fn write(graph: &Graph) -> String {
-    let parts: Vec<Placed> = graph.parts.iter().map(place).collect();
+    let parts: Vec<Placed> = graph.parts.iter().map(layout_part).collect();
     let (mut x, mut y, mut row_height, mut width) = (GAP, GAP, 0.0_f64, 0.0_f64);
     let mut body = String::new();
     for (part, placed) in graph.parts.iter().zip(&parts) {
@@ -77,7 +77,7 @@ struct Route {
     label: (f64, f64),
 }
 
-fn place(part: &Part) -> Placed {
+fn layout_part(part: &Part) -> Placed {
     let mut graph: Layout<NodeLabel, EdgeLabel> = Layout::with_options(GraphOptions {
         directed: true,
         multigraph: true,
@@ -105,9 +105,10 @@ fn place(part: &Part) -> Placed {
         &mut graph,
         Some(LayoutOptions {
             // Steps go on downwards; agents make a list.
-            rankdir: match part.nodes.iter().any(|node| node.kind == Kind::Step) {
-                true => RankDir::TB,
-                false => RankDir::LR,
+            rankdir: if part.nodes.iter().any(|node| node.kind == Kind::Step) {
+                RankDir::TB
+            } else {
+                RankDir::LR
             },
             nodesep: 24.0,
             ranksep: 36.0,

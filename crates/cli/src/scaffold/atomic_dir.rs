@@ -110,9 +110,10 @@ fn move_all(from: &Path, path: &Path) -> Result<(), CreateDirError> {
     });
     result.map_err(|error| {
         for target in moved {
-            let _ = match target.is_dir() {
-                true => fs::remove_dir_all(&target),
-                false => fs::remove_file(&target),
+            let _ = if target.is_dir() {
+                fs::remove_dir_all(&target)
+            } else {
+                fs::remove_file(&target)
             };
         }
         CreateDirError::Io(path.to_path_buf(), error)

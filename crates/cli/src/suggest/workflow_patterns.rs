@@ -45,9 +45,10 @@ pub fn read(body: &str, blocks: &[Block], names: &Names<'_>) -> Vec<Workflow> {
         if found.len() == MAX_FINDINGS {
             break;
         }
-        let above = match block.is_title() {
-            true => &titles[..titles.len() - 1],
-            false => &titles[..],
+        let above = if block.is_title() {
+            &titles[..titles.len() - 1]
+        } else {
+            &titles[..]
         };
         let listed = above
             .last()
@@ -98,12 +99,12 @@ fn in_code(body: &str, block: &Block, names: &Names<'_>) -> Vec<Workflow> {
         .skip(1)
         .map(|(_, _, start, _)| *start)
         .chain([text.len()]);
-    let speaks = |text: &str| speaks(text, names);
+    let is_whole_step = |text: &str| is_whole_step(text, names);
     let found = titles
         .iter()
         .zip(ends)
         .filter_map(|((index, start, _, title), end)| {
-            let items = items(text, *start..end, first + index + 1, &[], &speaks);
+            let items = items(text, *start..end, first + index + 1, &[], &is_whole_step);
             let groups = groups(&chosen(items, names), names);
             (agent_steps(&groups) > 0).then(|| Workflow {
                 title: one_line(title, 80),
@@ -119,7 +120,7 @@ fn is_fenced(body: &str, code: &Block) -> bool {
 }
 
 /// Whether `text` is a step by itself.
-fn speaks(text: &str, names: &Names<'_>) -> bool {
+fn is_whole_step(text: &str, names: &Names<'_>) -> bool {
     parse_assignment(text, names).is_some_and(|found| found.is_step)
         || chain(text, 0, names).is_some()
 }
@@ -155,7 +156,7 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
         return Vec::new();
     };
     let is_code = |block: &&Block| matches!(block.kind, Kind::Fence(_));
-    let speaks = |text: &str| speaks(text, names);
+    let is_whole_step = |text: &str| is_whole_step(text, names);
     let mut found = Vec::new();
     for code in section.iter().filter(is_code) {
         let line = code.line + usize::from(is_fenced(body, code));
@@ -165,7 +166,13 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
                 None => continue,
             }
         }
-        found.push(items(&code.text, 0..code.text.len(), line, &[], &speaks));
+        found.push(items(
+            &code.text,
+            0..code.text.len(),
+            line,
+            &[],
+            &is_whole_step,
+        ));
     }
     let start = body[..first.range.start]
         .rfind(['\n', '\r'])
@@ -177,7 +184,7 @@ fn steps(body: &str, section: &[Block], names: &Names<'_>) -> Vec<Group> {
         .collect();
     // Text between the lists may begin with the name of an agent, too.
     let parted = |text: &str| {
-        names.list(text).is_some() || (text.contains([':', '\u{2192}', '>']) && speaks(text))
+        names.list(text).is_some() || (text.contains([':', '\u{2192}', '>']) && is_whole_step(text))
     };
     found.push(items(body, start..end, first.line, &codes, &parted));
     let listed = |items: &[Item]| {

@@ -21,9 +21,10 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
     if has(agent) {
         return;
     }
-    let slug = match agents.iter().any(has) {
-        true => short_slug(&format!("{} {slug}", agent.spec.slug)).unwrap_or(slug),
-        false => slug,
+    let slug = if agents.iter().any(has) {
+        short_slug(&format!("{} {slug}", agent.spec.slug)).unwrap_or(slug)
+    } else {
+        slug
     };
     let key = format!("{}:", scalar(&slug));
     if proposal.workflows.iter().any(|other| other.text == key) {
@@ -69,9 +70,10 @@ pub fn add_workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent], propos
         if !these.is_empty() {
             before = these;
         }
-        match *parallel && group.len() > 1 {
-            true => branches.push(YamlLine::new("- parallel:", group)),
-            false => branches.append(&mut group),
+        if *parallel && group.len() > 1 {
+            branches.push(YamlLine::new("- parallel:", group))
+        } else {
+            branches.append(&mut group)
         }
         branches.append(&mut comments);
     }
@@ -156,9 +158,10 @@ const FILLERS: [&str; 12] = [
 
 /// The first words of what a step is about, two at most; none where only its agent is named.
 fn id_words(step: &Step) -> Vec<String> {
-    let task = match step.task.starts_with('(') {
-        true => step.task.split_once(')').map_or("", |(_, task)| task),
-        false => &step.task,
+    let task = if step.task.starts_with('(') {
+        step.task.split_once(')').map_or("", |(_, task)| task)
+    } else {
+        &step.task
     };
     // In "Use the coder to build it" the task is the text behind the agent.
     let agent = step.agent.as_deref().unwrap_or_default();

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::Counts;
-use crate::terminal::{Status, print, say};
+use crate::terminal::{Status, eprint_line, print};
 
 /// What a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -33,10 +33,10 @@ pub fn draw(diagnostics: &[Diagnostic]) {
     let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
     ordered.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
     for diagnostic in &ordered {
-        say(&format!("{}\n", render(&renderer, diagnostic)));
+        eprint_line(&format!("{}\n", render(&renderer, diagnostic)));
     }
     if let Some(last) = ordered.last() {
-        say(&format!(
+        eprint_line(&format!(
             "run `agentgen explain {}` for an example and its fix",
             last.code
         ));
@@ -56,7 +56,7 @@ pub fn refuse(mut diagnostics: Vec<Diagnostic>, format: Format, status: Status) 
         Format::Text => {
             draw(&diagnostics);
             let words = Counts::of(&diagnostics).words().unwrap_or_default();
-            say(&format!("{}: {words}; nothing was written", red("error")));
+            eprint_line(&format!("{}: {words}; nothing was written", red("error")));
         }
     }
     status

@@ -47,9 +47,10 @@ pub fn read(blocks: &[Block]) -> Option<Output> {
         }
         let section = section(blocks, index);
         // What is less of an announcement counts where nothing but data follows.
-        let (form, properties) = match whole {
-            true => form(section)?,
-            false => data(section)?,
+        let (form, properties) = if whole {
+            form(section)?
+        } else {
+            data(section)?
         };
         Some(Output {
             title: one_line(block.text.trim().trim_end_matches(':'), 80),

@@ -7,11 +7,12 @@ use agentgen_build::inspect::path_parameters;
 /// The line of the first of `blocks`, outside of code, that mentions retrieval.
 pub fn retrieval(blocks: &[Block]) -> Option<usize> {
     let mut blocks = blocks.iter();
-    let found = blocks.find(|block| !matches!(block.kind, Kind::Fence(_)) && speaks(&block.text));
+    let found = blocks
+        .find(|block| !matches!(block.kind, Kind::Fence(_)) && mentions_retrieval(&block.text));
     found.map(|block| block.line)
 }
 
-fn speaks(text: &str) -> bool {
+fn mentions_retrieval(text: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric()).any(|word| {
         // Rags are something else.
         word == "RAG"

@@ -115,9 +115,10 @@ fn of_text(text: &str) -> Shape {
     let mut names: Vec<_> = choices.iter().map(|choice| Ident::camel(choice)).collect();
     names.sort();
     names.dedup();
-    match choices.len() > 1 && names.len() == choices.len() && choices.iter().all(plain) {
-        true => Shape::Enum(choices),
-        false => Shape::Scalar("string"),
+    if choices.len() > 1 && names.len() == choices.len() && choices.iter().all(plain) {
+        Shape::Enum(choices)
+    } else {
+        Shape::Scalar("string")
     }
 }
 
@@ -145,9 +146,10 @@ fn kind(text: &str) -> Option<&'static str> {
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.')
     };
-    (number(from) && number(to) && plain(from) && plain(to)).then_some(match text.contains('.') {
-        true => "number",
-        false => "integer",
+    (number(from) && number(to) && plain(from) && plain(to)).then_some(if text.contains('.') {
+        "number"
+    } else {
+        "integer"
     })
 }
 

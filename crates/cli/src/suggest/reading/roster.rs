@@ -46,9 +46,10 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
                     .map(|cell| cell.trim().to_lowercase())
                     .collect();
             }
-            let named = match block.is_title() {
-                true => is_described(section(own, at)),
-                false => named,
+            let named = if block.is_title() {
+                is_described(section(own, at))
+            } else {
+                named
             };
             let mut add = |name: String, purpose: &str| {
                 let same = |other: &Specialist| Slug::new(&other.name) == Slug::new(&name);

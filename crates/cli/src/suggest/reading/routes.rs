@@ -41,7 +41,7 @@ pub fn read(blocks: &[Block]) -> Vec<Route> {
             Kind::Fence(_) => String::new(),
             _ => block.text.to_lowercase(),
         });
-        let announced = speaks_of_routes(&context) && !speaks_of_commands(&context);
+        let announced = mentions_routes(&context) && !mentions_commands(&context);
         let mut add = |method: Option<Method>, path: &str, line: usize| {
             let method = method.map(Method::as_str);
             let mut same = found.iter().filter(|route| route.path == path);
@@ -116,7 +116,7 @@ fn listed(code: &str) -> Option<Vec<(usize, Method, String)>> {
     Some(found)
 }
 
-fn speaks_of_routes(text: &str) -> bool {
+fn mentions_routes(text: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric()).any(|word| {
         matches!(
             word,
@@ -125,7 +125,7 @@ fn speaks_of_routes(text: &str) -> bool {
     })
 }
 
-fn speaks_of_commands(text: &str) -> bool {
+fn mentions_commands(text: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric()).any(|word| {
         matches!(
             word,

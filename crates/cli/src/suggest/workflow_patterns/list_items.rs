@@ -43,14 +43,14 @@ impl Mark {
     }
 }
 
-/// The items in the `range` of `text`, whose first line has the number `first`. `speaks` says which lines without a
+/// The items in the `range` of `text`, whose first line has the number `first`. `is_whole_step` says which lines without a
 /// mark are items all the same.
 pub fn items(
     text: &str,
     range: Range<usize>,
     first: usize,
     left_out: &[Range<usize>],
-    speaks: &dyn Fn(&str) -> bool,
+    is_whole_step: &dyn Fn(&str) -> bool,
 ) -> Vec<Item> {
     let mut items: Vec<Item> = Vec::new();
     let mut columns: Vec<String> = Vec::new();
@@ -109,7 +109,7 @@ pub fn items(
             .text
             .strip_prefix(['\u{2192}', '\u{21b3}', '\u{279c}', '\u{25b8}'])
             && item.mark == Mark::Bare
-            && speaks(next.trim())
+            && is_whole_step(next.trim())
         {
             item.text = next.trim().to_owned();
             item.mark = Mark::Bullet;
@@ -117,7 +117,7 @@ pub fn items(
                 item.indent = above.indent;
             }
         }
-        if item.mark == Mark::Bare && !speaks(&item.text) {
+        if item.mark == Mark::Bare && !is_whole_step(&item.text) {
             match last(&mut items, |above| above.column < item.column) {
                 Some(above) => {
                     above.text.push(' ');

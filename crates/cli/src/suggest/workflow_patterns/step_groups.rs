@@ -46,9 +46,10 @@ impl Group {
             };
         };
         let steps = agents.iter().map(|(agent, aside)| {
-            let task = match aside.is_empty() || is_parallel_mark(aside) {
-                true => task.clone(),
-                false => format!("({aside}) {task}"),
+            let task = if aside.is_empty() || is_parallel_mark(aside) {
+                task.clone()
+            } else {
+                format!("({aside}) {task}")
             };
             step(Some(agent.clone()), &task)
         });
