@@ -176,16 +176,14 @@ fn folders_hold_3_to_14_files() {
         }
     }
     counts.retain(|_, count| !(3..=14).contains(count));
-    let broken = counts
-        .iter()
-        .map(|(folder, count)| format!("{folder} holds {count}"));
+    let broken = counts.into_keys().collect();
     assert_exceptions(
-        &broken.collect(),
+        &broken,
         &[
-            "crates/runtime/src/client holds 2",
-            "crates/runtime/src/schema holds 2",
-            "crates/runtime/src/store holds 2",
-            "src/agent holds 2",
+            "crates/runtime/src/client",
+            "crates/runtime/src/schema",
+            "crates/runtime/src/store",
+            "src/agent",
         ],
     );
 }

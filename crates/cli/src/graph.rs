@@ -119,9 +119,9 @@ fn roster(agents: &[Agent], shown: &[&Agent]) -> Part {
     }
     Part {
         title: if shown.len() == agents.len() {
-            "Agents, and whom they may hand over to".to_owned()
+            "Agents and handoffs".to_owned()
         } else {
-            "Whom it may hand over to".to_owned()
+            "Handoffs".to_owned()
         },
         nodes: shown
             .iter()
