@@ -130,8 +130,9 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         text: first.text,
         correction,
     });
+    let sink = cx.sink.map(Sink::quiet);
     let cx = TurnContext {
-        sink: None,
+        sink: sink.as_ref(),
         ..cx.clone()
     };
     let second = turn(&cx, &mut request).await?;

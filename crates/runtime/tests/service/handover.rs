@@ -9,7 +9,7 @@ use agentgen_runtime::{Registry, Service};
 use serde_json::{Value, json};
 
 use crate::stage::{KINDS, agent, invoke, mock, registry_of, told};
-use crate::support::get;
+use crate::support::{assert_outline, find, get, kinds};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -74,25 +74,25 @@ async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
         let first = desk(&["captain", "cook"], Policy::DEFAULT);
         let app = served(&server, kind, first, &[other("cook", &["desk"])]);
         let events = told(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
-        let names = events.iter().map(|(name, _)| &**name).collect::<Vec<_>>();
-        assert_eq!(
-            names,
-            [
+        assert_outline(
+            &kinds(&events),
+            &[
                 "run.started",
                 "handoff.started",
                 "handoff.completed",
                 "output.delta",
-                "run.completed"
-            ]
+                "run.completed",
+            ],
         );
-        let (started, completed) = (&events[1].1, &events[2].1);
+        let started = find(&events, "handoff.started");
+        let completed = find(&events, "handoff.completed");
         assert_eq!(
             (&started["from"], &started["to"]),
             (&json!("desk"), &json!("cook"))
         );
         assert_eq!(started["call_id"], completed["call_id"]);
         assert_eq!(completed["is_error"], false);
-        let last = &events[4].1;
+        let last = find(&events, "run.completed");
         assert_eq!(last["output"]["output"], "There is soup.");
         assert_eq!(
             last["usage"],

@@ -10,7 +10,7 @@ use agentgen_runtime::{Service, Settings};
 use serde_json::{Value, json};
 
 use crate::stage::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of, told};
-use crate::support::get;
+use crate::support::{assert_outline, find, find_all, get, kinds};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 const HI: &str = r#"{"input":"hi"}"#;
@@ -18,9 +18,9 @@ const COOLDOWN: Duration = Duration::from_millis(300);
 
 /// The decisions among events.
 fn decisions(events: &[(String, Value)]) -> Vec<&str> {
-    let applied = events.iter().filter(|(name, _)| name == "policy.applied");
+    let applied = find_all(events, "policy.applied").into_iter();
     applied
-        .map(|(_, data)| data["policy"].as_str().unwrap())
+        .map(|event| event["policy"].as_str().unwrap())
         .collect()
 }
 
@@ -51,20 +51,42 @@ async fn a_retry_is_told_behind_the_beginning_and_counted() {
         let server = mock([Script::error(529, "busy"), Script::text("now")]).await;
         let app = played_by(desk_with(policy), server.settings(kind));
         let events = told(&app, INVOKE, HI).await;
-        let names = events.iter().map(|(name, _)| &**name).collect::<Vec<_>>();
-        assert_eq!(
-            names,
-            [
+        assert_outline(
+            &kinds(&events),
+            &[
                 "run.started",
                 "policy.applied",
                 "output.delta",
-                "run.completed"
-            ]
+                "run.completed",
+            ],
         );
-        assert_eq!(events[1].1["policy"], "retry");
-        let detail = events[1].1["detail"].as_str().unwrap();
+        let applied = find(&events, "policy.applied");
+        assert_eq!(applied["policy"], "retry");
+        let detail = applied["detail"].as_str().unwrap();
         assert!(detail.contains("overloaded"), "{detail}");
         assert!(!detail.contains("busy"), "the provider's words stay inside");
+        assert!(counted(&app, "retry").await);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_of_the_second_attempt_at_an_answer_is_an_event() {
+    let policy = Policy {
+        retry_attempts: 1,
+        retry_backoff_ms: 1,
+        ..Policy::DEFAULT
+    };
+    for kind in KINDS {
+        let server = mock([
+            Script::text(r#"{"mood":"calm"}"#),
+            Script::error(529, "busy"),
+            Script::text(r#"{"mood":"calm","reply":"No."}"#),
+        ])
+        .await;
+        let app = played_by(desk_with(policy), server.settings(kind));
+        let events = told(&app, "/chat", r#"{"message":"Are you busy?"}"#).await;
+        assert_eq!(decisions(&events), ["retry"]);
+        assert_eq!(find(&events, "run.completed")["output"]["reply"], "No.");
         assert!(counted(&app, "retry").await);
     }
 }
@@ -125,7 +147,7 @@ async fn a_model_that_hangs_is_given_up_for_another() {
         let app = played_by(desk_with(policy), settings);
         let events = told(&app, INVOKE, HI).await;
         assert_eq!(decisions(&events), ["fallback"]);
-        assert_eq!(events[0].1["model"], "mock:small");
+        assert_eq!(find(&events, "run.started")["model"], "mock:small");
     }
 }
 

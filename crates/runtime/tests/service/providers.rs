@@ -11,7 +11,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 use crate::stage::{KINDS, desk_with, invoke, mock, nowhere, played, played_by, text_of, told};
-use crate::support::{eventually, post, request, send};
+use crate::support::{assert_outline, eventually, find, kinds, post, request, send};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -28,18 +28,17 @@ async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
         let server = mock([script.clone(), script.stop_reason(StopReason::MaxTokens)]).await;
         let app = played(&server, kind);
         let events = told(&app, INVOKE, r#"{"input":"Where are the maps?"}"#).await;
-        let names = events.iter().map(|(name, _)| &**name).collect::<Vec<_>>();
-        let wanted = [
+        let expected = [
             "run.started",
             "output.delta",
             "output.delta",
             "output.delta",
             "run.completed",
         ];
-        assert_eq!(names, wanted);
-        assert_eq!(events[0].1["model"], "mock:model");
+        assert_outline(&kinds(&events), &expected);
+        assert_eq!(find(&events, "run.started")["model"], "mock:model");
         assert_eq!(text_of(&events), "The maps are on shelf 4.");
-        let completed = &events[4].1;
+        let completed = find(&events, "run.completed");
         assert_eq!(
             completed["usage"],
             json!({"input_tokens": 31, "output_tokens": 9})

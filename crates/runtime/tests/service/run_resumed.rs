@@ -17,7 +17,7 @@ use crate::orchestra::{of, step, workflow};
 use crate::run_events::{ASKS, gist, with_desk};
 use crate::stage::{desk_with, mock};
 use crate::stores::{Fresh, database, file};
-use crate::support::eventually;
+use crate::support::{assert_outline, eventually};
 
 /// The variable that makes this test program a service whose models are at the address it holds.
 const MODELS: &str = "TEST_EVENTS_MODELS";
@@ -112,9 +112,9 @@ async fn told_again_after_a_kill(fresh: Fresh) {
     let after = until("run.finished").await;
     // What was told stays as it is, and the step that was cut off begins again; the one that was over does not.
     assert_eq!(after[..before.len()], before);
-    assert_eq!(
-        gist(&after),
-        [
+    assert_outline(
+        &gist(&after),
+        &[
             "run.started",
             "step.started first",
             "step.finished first",
@@ -125,10 +125,13 @@ async fn told_again_after_a_kill(fresh: Fresh) {
             "policy.applied a retry",
             "step.finished a",
             "run.finished",
-        ]
+        ],
     );
     let numbers = after.iter().map(|(number, _)| *number);
-    assert_eq!(numbers.collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+    assert_eq!(
+        numbers.collect::<Vec<_>>(),
+        (1..=after.len() as u64).collect::<Vec<_>>()
+    );
     let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
     let (_, report) = ask(address, "GET", &place, "").await;
     assert_eq!(of(&report, "a")["output"], "at last");

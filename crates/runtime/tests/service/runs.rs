@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::agents::desk;
-use crate::support::{Answer, Fails, Hangs, Says, app, app_on, eventually, get, request, send};
+use crate::stage::parse_events;
+use crate::support::{
+    Answer, Fails, Hangs, Says, app, app_on, assert_outline, eventually, find, get, kinds, request,
+    send,
+};
 
 /// An event as it came over the wire: id, name, data.
 type Wire = (String, String, Value);
@@ -109,17 +113,13 @@ async fn what_fails_later_is_the_last_event() {
     )
     .await;
     assert_eq!(answer.status, 200);
-    let events = events(&answer.text);
-    let names = events
-        .iter()
-        .map(|(_, name, _)| name.as_str())
-        .collect::<Vec<_>>();
-    assert_eq!(
-        names,
-        ["run.started", "output.delta", "output.delta", "run.failed"]
+    let events = parse_events(&answer.text);
+    assert_outline(
+        &kinds(&events),
+        &["run.started", "output.delta", "output.delta", "run.failed"],
     );
-    let failed = &events[3].2;
-    assert_eq!(failed["run_id"], events[0].2["run_id"]);
+    let failed = find(&events, "run.failed");
+    assert_eq!(failed["run_id"], find(&events, "run.started")["run_id"]);
     assert_eq!(failed["problem"]["status"], 503);
     assert_eq!(failed["problem"]["instance"], "/chat");
     assert_eq!(
@@ -177,26 +177,20 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
             .provider(Hangs::default());
         let app = registry.into_router(settings).unwrap();
         let answer = stream(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
-        let events = events(&answer.text);
-        let names = events
-            .iter()
-            .map(|(_, name, _)| name.as_str())
-            .collect::<Vec<_>>();
-        assert_eq!(
-            names,
-            [
+        let events = parse_events(&answer.text);
+        assert_outline(
+            &kinds(&events),
+            &[
                 "run.started",
                 "output.delta",
                 "policy.applied",
-                "run.failed"
-            ]
+                "run.failed",
+            ],
         );
-        assert_eq!(events[2].2["policy"], "deadline");
-        assert_eq!(events[3].2["problem"]["status"], 504);
-        assert_eq!(
-            events[3].2["problem"]["detail"],
-            "the answer took longer than 50 ms"
-        );
+        assert_eq!(find(&events, "policy.applied")["policy"], "deadline");
+        let problem = &find(&events, "run.failed")["problem"];
+        assert_eq!(problem["status"], 504);
+        assert_eq!(problem["detail"], "the answer took longer than 50 ms");
     }
 }
 

@@ -85,10 +85,12 @@ pub async fn told(app: &Router, path: &str, body: &str) -> Vec<(String, Value)> 
     ];
     let answer = send(app, request("POST", path, &headers, body)).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    let datas = answer
-        .text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data: "));
+    parse_events(&answer.text)
+}
+
+/// The events in the text of a stream: names and data.
+pub fn parse_events(text: &str) -> Vec<(String, Value)> {
+    let datas = text.lines().filter_map(|line| line.strip_prefix("data: "));
     let event = |data| {
         let data = serde_json::from_str::<Value>(data).unwrap();
         (data["type"].as_str().unwrap().to_owned(), data)
