@@ -1,26 +1,31 @@
 //! What stands at the places that expressions name.
 
-use crate::check::scope::{Given, Scope, bare};
+use crate::check::scope::{Inferred, Scope, bare};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::schema_type::{EnumValue, Type};
-use crate::schema::typed_schema::{Typed, variants};
+use crate::schema::typed_schema::{SchemaType, variants};
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::yaml_settings::Name;
 
 /// What stands at `path`. Where nothing can stand there, that is told.
-pub fn place<'a>(path: &[Name], span: Span, scope: &Scope<'a>, report: &mut Report) -> Given<'a> {
+pub fn resolve_path<'a>(
+    path: &[Name],
+    span: Span,
+    scope: &Scope<'a>,
+    report: &mut Report,
+) -> Inferred<'a> {
     let (types, members) = match path {
         [root, members @ ..] if root.text == "input" => {
             let schema = scope.input;
             let ty = &schema.ty;
-            (vec![Typed { schema, ty }], members)
+            (vec![SchemaType { schema, ty }], members)
         }
         [_, id, rest @ ..] => {
             let Some(step) = scope.steps.iter().find(|step| step.id == id.text) else {
                 unknown_step(id, rest.is_empty(), scope, report);
-                return Given::Unknown;
+                return Inferred::Any;
             };
             if !step.before {
                 let message = if id.text == scope.step {
@@ -34,10 +39,10 @@ pub fn place<'a>(path: &[Name], span: Span, scope: &Scope<'a>, report: &mut Repo
                         "add `needs: [{}]` to a step before it or to `{}`",
                         id.text, scope.step
                     ));
-                return Given::Unknown;
+                return Inferred::Any;
             }
             match rest {
-                [what] if what.text == "status" => return Given::Own(statuses()),
+                [what] if what.text == "status" => return Inferred::Known(statuses()),
                 [what, members @ ..] if what.text == "output" => (step.outputs.clone(), members),
                 _ => {
                     let (span, said) = match rest {
@@ -50,7 +55,7 @@ pub fn place<'a>(path: &[Name], span: Span, scope: &Scope<'a>, report: &mut Repo
                     report
                         .error(Code::BadWorkflow, span, said)
                         .advise(format!("write `{0}.output` or `{0}.status`", id.text));
-                    return Given::Unknown;
+                    return Inferred::Any;
                 }
             }
         }
@@ -58,11 +63,11 @@ pub fn place<'a>(path: &[Name], span: Span, scope: &Scope<'a>, report: &mut Repo
             report
                 .error(Code::BadWorkflow, span, "`steps` alone is no value")
                 .advise("write `steps.NAME.output` or `steps.NAME.status`");
-            return Given::Unknown;
+            return Inferred::Any;
         }
     };
     if types.is_empty() {
-        return Given::Unknown;
+        return Inferred::Any;
     }
     walk(types, members, report)
 }
@@ -80,18 +85,18 @@ fn unknown_step(id: &Name, alone: bool, scope: &Scope<'_>, report: &mut Report) 
 }
 
 /// What stands at `members` of a value of one of `types`.
-fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) -> Given<'a> {
+fn walk<'a>(mut types: Vec<SchemaType<'a>>, members: &[Name], report: &mut Report) -> Inferred<'a> {
     let mut optional = false;
     for member in members {
         let mut found = Vec::new();
         let mut known = Vec::new();
         for typed in &types {
             if !step_into(*typed, &member.text, &mut found, &mut known) {
-                return Given::Unknown;
+                return Inferred::Any;
             }
         }
         if found.is_empty() {
-            let given = Given::Of(types, optional).describe();
+            let given = Inferred::Types(types, optional).describe();
             let message = format!("there is no `{}` in what is {given}", member.text);
             let otherwise = match known.as_slice() {
                 [] => "take the value itself".to_owned(),
@@ -100,16 +105,16 @@ fn walk<'a>(mut types: Vec<Typed<'a>>, members: &[Name], report: &mut Report) ->
             report
                 .error(Code::BadWorkflow, member.span, message)
                 .advise(did_you_mean(&member.text, known, otherwise));
-            return Given::Unknown;
+            return Inferred::Any;
         }
         optional = optional || types.iter().any(|typed| is_optional(*typed, &member.text));
         types = found;
     }
-    Given::Of(types, optional)
+    Inferred::Types(types, optional)
 }
 
 /// Whether an object of the type may be without its member `name`.
-fn is_optional(typed: Typed<'_>, name: &str) -> bool {
+fn is_optional(typed: SchemaType<'_>, name: &str) -> bool {
     match bare(typed).ty {
         Type::Object(object) => object
             .fields
@@ -122,9 +127,9 @@ fn is_optional(typed: Typed<'_>, name: &str) -> bool {
 /// Adds what `name` of a value of the type can be to `found`, and the names that there are to `known`. Says false where
 /// it can be anything.
 fn step_into<'a>(
-    typed: Typed<'a>,
+    typed: SchemaType<'a>,
     name: &str,
-    found: &mut Vec<Typed<'a>>,
+    found: &mut Vec<SchemaType<'a>>,
     known: &mut Vec<&'a str>,
 ) -> bool {
     let typed = bare(typed);

@@ -6,7 +6,7 @@ use crate::expression::Expression;
 use crate::schema::Schema;
 use crate::schema::compare::describe::describe;
 use crate::schema::schema_type::{Text, Type};
-use crate::schema::typed_schema::Typed;
+use crate::schema::typed_schema::SchemaType;
 
 /// What is known where an expression stands.
 #[derive(Debug)]
@@ -29,18 +29,18 @@ pub struct Known<'a> {
     /// Whether it certainly comes before.
     pub before: bool,
     /// What its output is one of; empty where that is not known.
-    pub outputs: Vec<Typed<'a>>,
+    pub outputs: Vec<SchemaType<'a>>,
 }
 
-/// What a value is one of.
+/// The type that is inferred for an expression.
 #[derive(Debug, Clone)]
-pub enum Given<'a> {
-    /// Anything.
-    Unknown,
-    /// A value of one of the types, which are a schema's; and whether it stands under an optional name.
-    Of(Vec<Typed<'a>>, bool),
-    /// A value of this type, which no schema states.
-    Own(Type),
+pub enum Inferred<'a> {
+    /// Any value: nothing is known.
+    Any,
+    /// One of the types, which a schema states; true where the value may be absent.
+    Types(Vec<SchemaType<'a>>, bool),
+    /// A type that no schema states, such as that of a comparison.
+    Known(Type),
 }
 
 /// A schema without definitions, for types that no schema states.
@@ -50,23 +50,23 @@ static PLAIN: LazyLock<Schema> = LazyLock::new(Schema::empty_object);
 pub static TEXT: LazyLock<Type> = LazyLock::new(|| Type::String(Text::default()));
 
 /// The type `ty`, which refers to no definition.
-pub fn plain(ty: &Type) -> Typed<'_> {
-    Typed { schema: &PLAIN, ty }
+pub fn plain(ty: &Type) -> SchemaType<'_> {
+    SchemaType { schema: &PLAIN, ty }
 }
 
-impl Given<'_> {
+impl Inferred<'_> {
     /// The types; none where it may be anything.
-    pub fn types(&self) -> Option<Vec<Typed<'_>>> {
+    pub fn types(&self) -> Option<Vec<SchemaType<'_>>> {
         match self {
-            Self::Unknown => None,
-            Self::Of(types, _) => Some(types.clone()),
-            Self::Own(ty) => Some(vec![plain(ty)]),
+            Self::Any => None,
+            Self::Types(types, _) => Some(types.clone()),
+            Self::Known(ty) => Some(vec![plain(ty)]),
         }
     }
 
     /// Whether there may be none.
     pub fn is_optional(&self) -> bool {
-        matches!(self, Self::Of(_, true))
+        matches!(self, Self::Types(_, true))
     }
 
     /// What it is, in words.
@@ -80,13 +80,13 @@ impl Given<'_> {
     }
 
     /// Whether the value can be one that `fits`.
-    pub fn can_be(&self, fits: impl Fn(Typed<'_>) -> bool) -> bool {
+    pub fn can_be(&self, fits: impl Fn(SchemaType<'_>) -> bool) -> bool {
         self.types().is_none_or(|types| types.into_iter().any(fits))
     }
 }
 
 /// The type without the null that it may be.
-pub fn bare(typed: Typed<'_>) -> Typed<'_> {
+pub fn bare(typed: SchemaType<'_>) -> SchemaType<'_> {
     let typed = typed.resolved();
     match typed.ty {
         Type::Nullable(ty) => typed.with(ty).resolved(),

@@ -2,26 +2,26 @@
 
 use serde_json::Value as Json;
 
-use crate::check::infer::given;
-use crate::check::scope::{Given, Scope, TEXT, bare};
+use crate::check::infer::infer;
+use crate::check::scope::{Inferred, Scope, TEXT, bare};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::expression::input_template::{Piece, Template, TemplateKind};
+use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
-use crate::schema::compare::assignable::{Doubt, doubt};
+use crate::schema::compare::assignable::{AssignIssue, not_assignable};
 use crate::schema::compare::describe::{bounded, describe};
-use crate::schema::compare::disjoint::{Clash, clash};
+use crate::schema::compare::disjoint::{Mismatch, disjoint};
 use crate::schema::schema_type::{Object, OneOf, Type};
-use crate::schema::typed_schema::{Typed, exactly, exactly_text, variants};
+use crate::schema::typed_schema::{SchemaType, exactly, exactly_text, variants};
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::yaml_settings::Name;
 
 /// Checks the value `template` against what is expected at `place`, the names that lead there; `is_needed` says whether there
 /// has to be a value.
 pub fn check_value(
-    template: &Template,
-    expected: Option<Typed<'_>>,
+    template: &InputTemplate,
+    expected: Option<SchemaType<'_>>,
     place: &str,
     is_needed: bool,
     scope: &Scope<'_>,
@@ -34,21 +34,24 @@ pub fn check_value(
         TemplateKind::List(items) => {
             return check_list(items, template.span, expected, place, scope, report);
         }
-        TemplateKind::Value(expression) => given(expression, scope, report),
+        TemplateKind::Value(expression) => infer(expression, scope, report),
         TemplateKind::Text(pieces) => {
             for piece in pieces {
-                if let Piece::Value(expression) = piece {
-                    given(expression, scope, report);
+                if let Segment::Value(expression) = piece {
+                    infer(expression, scope, report);
                 }
             }
-            Given::Own(TEXT.clone())
+            Inferred::Known(TEXT.clone())
         }
         TemplateKind::Json(json) => scalar(json),
     };
     let (Some(types), Some(expected)) = (value.types(), expected) else {
         return;
     };
-    let clashes: Vec<Clash> = types.iter().filter_map(|ty| clash(*ty, expected)).collect();
+    let clashes: Vec<Mismatch> = types
+        .iter()
+        .filter_map(|ty| disjoint(*ty, expected))
+        .collect();
     // One of the types fits, or else there is a first clash.
     let Some(first) = clashes.first().filter(|_| clashes.len() == types.len()) else {
         return check_doubts(template, &value, expected, place, is_needed, scope, report);
@@ -71,9 +74,9 @@ pub fn check_value(
 /// Tells of a value that may fit, and may as well not. What the step's own condition speaks of is the author's to know, and
 /// that a step may be skipped is no doubt about its output.
 fn check_doubts(
-    template: &Template,
-    value: &Given<'_>,
-    expected: Typed<'_>,
+    template: &InputTemplate,
+    value: &Inferred<'_>,
+    expected: SchemaType<'_>,
     place: &str,
     is_needed: bool,
     scope: &Scope<'_>,
@@ -97,13 +100,13 @@ fn check_doubts(
         Type::Any | Type::Ref(_) | Type::Null | Type::Nullable(_)
     );
     let missing = is_needed && value.is_optional() && !takes_null;
-    let missing = missing.then(|| Doubt::missing(expected));
+    let missing = missing.then(|| AssignIssue::missing(expected));
     let types = value.types().unwrap_or_default().into_iter();
     let doubts = types.filter_map(|ty| match is_needed {
-        true => doubt(ty, expected),
-        false => doubt(bare(ty), expected),
+        true => not_assignable(ty, expected),
+        false => not_assignable(bare(ty), expected),
     });
-    let Some(Doubt { path, taken, may }) = missing.into_iter().chain(doubts).next() else {
+    let Some(AssignIssue { path, taken, may }) = missing.into_iter().chain(doubts).next() else {
         return;
     };
     let names = std::iter::once(place.to_owned()).chain(path);
@@ -128,7 +131,7 @@ fn mismatch(span: Span, place: &str, taken: &str, found: &str, report: &mut Repo
         .advise("change the value, or the schema of one of the two");
 }
 
-fn scalar(json: &Json) -> Given<'static> {
+fn scalar(json: &Json) -> Inferred<'static> {
     let ty = match json {
         Json::Null => Some(Type::Null),
         Json::Bool(_) => Some(Type::Boolean),
@@ -136,13 +139,13 @@ fn scalar(json: &Json) -> Given<'static> {
         Json::String(text) => Some(exactly_text(text)),
         Json::Array(_) | Json::Object(_) => None,
     };
-    ty.map_or(Given::Unknown, Given::Own)
+    ty.map_or(Inferred::Any, Inferred::Known)
 }
 
 fn check_object(
-    members: &[(Name, Template)],
+    members: &[(Name, InputTemplate)],
     span: Span,
-    expected: Option<Typed<'_>>,
+    expected: Option<SchemaType<'_>>,
     place: &str,
     scope: &Scope<'_>,
     report: &mut Report,
@@ -227,9 +230,9 @@ fn member<'a>(
 
 /// The form of `one_of` that the tag among `members` chooses, if it is written out.
 fn chosen<'a>(
-    typed: Typed<'a>,
+    typed: SchemaType<'a>,
     one_of: &'a OneOf,
-    members: &[(Name, Template)],
+    members: &[(Name, InputTemplate)],
 ) -> Option<&'a Object> {
     let (_, tag) = members.iter().find(|(name, _)| name.text == one_of.tag)?;
     let TemplateKind::Json(Json::String(tag)) = &tag.kind else {
@@ -243,9 +246,9 @@ fn chosen<'a>(
 }
 
 fn check_list(
-    items: &[Template],
+    items: &[InputTemplate],
     span: Span,
-    expected: Option<Typed<'_>>,
+    expected: Option<SchemaType<'_>>,
     place: &str,
     scope: &Scope<'_>,
     report: &mut Report,

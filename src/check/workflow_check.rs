@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::agent::invoke::INVOKE_SCHEMAS;
 use crate::agent::{Agent, find_agent, find_slug};
-use crate::check::infer::given;
+use crate::check::infer::infer;
 use crate::check::scope::{Known, Scope, TEXT, plain};
 use crate::check::step_input_check::check_value;
 use crate::contract::endpoint::INVOKE_NAME;
@@ -21,9 +21,9 @@ use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::expression::input_template::TemplateKind;
 use crate::schema::Schema;
-use crate::schema::compare::disjoint::{Clash, clash};
+use crate::schema::compare::disjoint::{Mismatch, disjoint};
 use crate::schema::schema_type::{Field, Object, Type};
-use crate::schema::typed_schema::{Typed, exactly_text};
+use crate::schema::typed_schema::{SchemaType, exactly_text};
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::yaml_settings::Name;
 
@@ -51,10 +51,10 @@ pub fn check(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
 
 /// What a step asks: the types of what it takes and of what comes out; none and empty where that is not known.
 struct Asked<'a> {
-    input: Option<Typed<'a>>,
-    outputs: Vec<Typed<'a>>,
+    input: Option<SchemaType<'a>>,
+    outputs: Vec<SchemaType<'a>>,
     /// What is taken by the agent that stands in for the step's own one.
-    fallback: Option<Typed<'a>>,
+    fallback: Option<SchemaType<'a>>,
 }
 
 fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
@@ -88,7 +88,7 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
             steps: steps.collect(),
         };
         if let Some(condition) = &step.condition {
-            given(condition, &scope, report);
+            infer(condition, &scope, report);
         }
         match (&step.inputs, own.input) {
             (Some(template), input) => check_value(template, input, "", true, &scope, report),
@@ -197,8 +197,8 @@ fn reached<'a>(
     reached
 }
 
-fn typed(schema: &Schema) -> Typed<'_> {
-    Typed {
+fn typed(schema: &Schema) -> SchemaType<'_> {
+    SchemaType {
         schema,
         ty: &schema.ty,
     }
@@ -221,17 +221,17 @@ fn told(text: Type) -> Type {
 }
 
 /// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
-fn check_unsaid(input: Typed<'_>, step: &Step, run: &Schema, report: &mut Report) {
+fn check_unsaid(input: SchemaType<'_>, step: &Step, run: &Schema, report: &mut Report) {
     let endpoint = step.endpoint.as_ref().map(|name| name.text.as_str());
     let endpoint = endpoint.unwrap_or(INVOKE_NAME);
-    let (clash, given) = match endpoint {
+    let (mismatch, given) = match endpoint {
         INVOKE_NAME => (
-            clash(plain(&told(TEXT.clone())), input),
+            disjoint(plain(&told(TEXT.clone())), input),
             "one text as its `input`",
         ),
-        _ => (clash(typed(run), input), "what the run is given"),
+        _ => (disjoint(typed(run), input), "what the run is given"),
     };
-    if clash.is_none() {
+    if mismatch.is_none() {
         return;
     }
     let message = format!(
@@ -244,7 +244,7 @@ fn check_unsaid(input: Typed<'_>, step: &Step, run: &Schema, report: &mut Report
 }
 
 /// Checks that the agent called `name` can be told what `step` was told: the text under `input`, or else all of it as text.
-fn check_fallback(name: &Name, input: Typed<'_>, step: &Step, report: &mut Report) {
+fn check_fallback(name: &Name, input: SchemaType<'_>, step: &Step, report: &mut Report) {
     let members = match step.inputs.as_ref().map(|template| &template.kind) {
         Some(TemplateKind::Object(members)) => members.as_slice(),
         _ => &[],
@@ -254,10 +254,10 @@ fn check_fallback(name: &Name, input: Typed<'_>, step: &Step, report: &mut Repor
         Some(TemplateKind::Json(Json::String(text))) => exactly_text(text),
         _ => TEXT.clone(),
     };
-    let Some(clash) = clash(plain(&told(text)), input) else {
+    let Some(mismatch) = disjoint(plain(&told(text)), input) else {
         return;
     };
-    let Clash { path, left, right } = clash;
+    let Mismatch { path, left, right } = mismatch;
     let what = match path.join(".").as_str() {
         "" => format!("takes {right}"),
         "input" if right == "nothing" => "takes none".to_owned(),

@@ -41,11 +41,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Option<Documents> 
     }
     if node.entries().is_none() {
         report
-            .error(
-                Code::BadSetting,
-                node.span,
-                format!("this is {}", node.kind()),
-            )
+            .error(Code::BadSetting, node.span, node.found())
             .advise(
                 "it takes the name of a collection, or `{ collection: handbook, roles: [admin] }`",
             );

@@ -4,7 +4,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::schema::compare::describe::describe;
-use crate::schema::typed_schema::Typed;
+use crate::schema::typed_schema::SchemaType;
 use crate::schema::{Field, Schema, Type};
 use crate::text::did_you_mean::{did_you_mean, nearest};
 
@@ -44,7 +44,7 @@ pub fn words(ty: &Type, schema: &Schema) -> String {
             "a list, each item {}",
             words(bare(&array.items, schema), schema)
         ),
-        ty => describe(Typed { schema, ty }),
+        ty => describe(SchemaType { schema, ty }),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::contract::endpoint::INVOKE_NAME;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::expression::input_template::{self, Template};
+use crate::expression::input_template::{self, InputTemplate};
 use crate::expression::parser::parse;
 use crate::expression::{Expression, Kind};
 use crate::text::did_you_mean::did_you_mean;
@@ -38,7 +38,7 @@ pub struct Step {
     /// The inputs, as they are written.
     pub with: Option<Json>,
     /// The inputs with their holes, understood: an object.
-    pub inputs: Option<Template>,
+    pub inputs: Option<InputTemplate>,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: Option<u64>,
     /// How often it is tried, as far as it is written; see [`Step::attempts`].
@@ -200,7 +200,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         Some([entry]) => entry,
         _ => {
             report
-                .error(Code::BadWorkflow, node.span, "this is no step")
+                .error(Code::BadWorkflow, node.span, "this is not a step")
                 .advise("write `id: agent`, `id: {agent: …}` or `parallel: [steps]`");
             return None;
         }

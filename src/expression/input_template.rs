@@ -12,7 +12,7 @@ use crate::yaml::yaml_settings::Name;
 
 /// A value with holes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Template {
+pub struct InputTemplate {
     /// What it is made of.
     pub kind: TemplateKind,
     /// Where it stands.
@@ -27,23 +27,23 @@ pub enum TemplateKind {
     /// The value of an expression, with its type: a text that is one hole and nothing else.
     Value(Expression),
     /// A text with holes.
-    Text(Vec<Piece>),
+    Text(Vec<Segment>),
     /// An object.
-    Object(Vec<(Name, Template)>),
+    Object(Vec<(Name, InputTemplate)>),
     /// A list.
-    List(Vec<Template>),
+    List(Vec<InputTemplate>),
 }
 
 /// A piece of a text with holes.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Piece {
+pub enum Segment {
     /// Text as it stands.
     Text(String),
     /// What an expression says; values that are no text stand in it as JSON.
     Value(Expression),
 }
 
-impl Template {
+impl InputTemplate {
     /// The value as JSON, if it has no holes.
     pub fn to_json(&self) -> Option<Json> {
         match &self.kind {
@@ -61,17 +61,17 @@ impl Template {
 
 /// Reads the value in `node`: its texts may have holes, `{{ expression }}`. None where an expression is wrong; the
 /// report then says so.
-pub fn read(node: &Node, report: &mut Report) -> Option<Template> {
+pub fn read(node: &Node, report: &mut Report) -> Option<InputTemplate> {
     let kind = match &node.value {
         Value::String(_) => text(node, report)?,
         Value::List(items) => {
             // All of them are read, so that all that is wrong is told.
-            let items: Vec<Option<Template>> =
+            let items: Vec<Option<InputTemplate>> =
                 items.iter().map(|item| read(item, report)).collect();
             TemplateKind::List(items.into_iter().collect::<Option<_>>()?)
         }
         Value::Map(entries) => {
-            let members: Vec<Option<(Name, Template)>> = entries
+            let members: Vec<Option<(Name, InputTemplate)>> = entries
                 .iter()
                 .map(|entry| {
                     let name = Name {
@@ -85,7 +85,7 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Template> {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => TemplateKind::Json(node.to_json()),
     };
-    Some(Template {
+    Some(InputTemplate {
         kind,
         span: node.span,
     })
@@ -99,21 +99,21 @@ fn text(node: &Node, report: &mut Report) -> Option<TemplateKind> {
     let mut at = 0;
     while let Some(hole) = text[at..].find("{{") {
         if hole > 0 {
-            pieces.push(Piece::Text(text[at..at + hole].to_owned()));
+            pieces.push(Segment::Text(text[at..at + hole].to_owned()));
         }
         let (expression, end) = parse_hole(&scalar, at + hole + 2, report)?;
-        pieces.push(Piece::Value(expression));
+        pieces.push(Segment::Value(expression));
         at = end;
     }
     if pieces.is_empty() {
         return Some(TemplateKind::Json(node.to_json()));
     }
     if at < text.len() {
-        pieces.push(Piece::Text(text[at..].to_owned()));
+        pieces.push(Segment::Text(text[at..].to_owned()));
     }
-    let blank = |piece: &Piece| matches!(piece, Piece::Text(text) if text.trim().is_empty());
+    let blank = |piece: &Segment| matches!(piece, Segment::Text(text) if text.trim().is_empty());
     let mut filled = pieces.iter().filter(|piece| !blank(piece));
-    if let (Some(Piece::Value(expression)), None) = (filled.next(), filled.next()) {
+    if let (Some(Segment::Value(expression)), None) = (filled.next(), filled.next()) {
         return Some(TemplateKind::Value(expression.clone()));
     }
     Some(TemplateKind::Text(pieces))

@@ -9,7 +9,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::output::artifact::{Artifact, unwritable};
 use crate::output::manifest::{self, Manifest};
-use crate::output::previous_output::{Found, Record};
+use crate::output::previous_output::{Ownership, PreviousOutput};
 use crate::project::config::Target;
 use crate::project::discover::{reason, relative};
 use crate::text::sha256;
@@ -190,7 +190,7 @@ pub fn plan<'a>(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let ours = Record::read(&out, &name, options.force).map_err(|problem| vec![problem])?;
+    let ours = PreviousOutput::read(&out, &name, options.force).map_err(|problem| vec![problem])?;
     let mut plan = Plan {
         changes: Vec::new(),
         out,
@@ -230,19 +230,19 @@ pub fn plan<'a>(
         };
         let in_scope = options.scope.contains(path);
         let kind = match hash {
-            Found::Nothing => continue,
-            Found::Ours(hash) if !in_scope && twin.is_none() => {
+            Ownership::Nothing => continue,
+            Ownership::Ours(hash) if !in_scope && twin.is_none() => {
                 plan.manifest.files.insert(path.clone(), hash);
                 continue;
             }
-            Found::Other if !in_scope && twin.is_none() => {
+            Ownership::Other if !in_scope && twin.is_none() => {
                 if let Some(hash) = ours.recorded(path) {
                     plan.manifest.files.insert(path.clone(), hash);
                 }
                 continue;
             }
-            Found::Ours(_) => ChangeKind::Delete,
-            Found::Other => ChangeKind::Keep,
+            Ownership::Ours(_) => ChangeKind::Delete,
+            Ownership::Other => ChangeKind::Keep,
         };
         plan.changes.push(Change {
             path: path.clone(),
@@ -274,7 +274,7 @@ impl Plan<'_> {
         &mut self,
         artifact: &Artifact,
         hash: &str,
-        ours: &Record,
+        ours: &PreviousOutput,
         options: &Options,
     ) -> Result<ChangeKind, Diagnostic> {
         let path = &artifact.path;
@@ -289,11 +289,11 @@ impl Plan<'_> {
             OnDisk::File(bytes) => bytes,
         };
         let same = bytes == artifact.bytes;
-        let found = ours.judge(path, &bytes, same.then_some(hash));
+        let found = ours.classify(path, &bytes, same.then_some(hash));
         self.remember(path, &found, ours);
         Ok(match found {
             _ if same && !renamed => ChangeKind::Unchanged,
-            Found::Ours(_) => ChangeKind::Update,
+            Ownership::Ours(_) => ChangeKind::Update,
             _ if options.force || same => ChangeKind::Update,
             _ if ours.recorded(path).is_some() => ChangeKind::Conflict(Obstacle::Edited),
             _ => ChangeKind::Conflict(Obstacle::Foreign),
@@ -301,19 +301,19 @@ impl Plan<'_> {
     }
 
     /// Whose a file is that the manifest lists; remembers what is known of it.
-    fn hash_on_disk(&mut self, path: &str, ours: &Record) -> Result<Found, Diagnostic> {
+    fn hash_on_disk(&mut self, path: &str, ours: &PreviousOutput) -> Result<Ownership, Diagnostic> {
         let found = match self.bytes_on_disk(path)? {
-            OnDisk::Nothing => Found::Nothing,
-            OnDisk::Blocked | OnDisk::Link => Found::Other,
-            OnDisk::File(bytes) => ours.judge(path, &bytes, None),
+            OnDisk::Nothing => Ownership::Nothing,
+            OnDisk::Blocked | OnDisk::Link => Ownership::Other,
+            OnDisk::File(bytes) => ours.classify(path, &bytes, None),
         };
         self.remember(path, &found, ours);
         Ok(found)
     }
 
-    fn remember(&mut self, path: &str, found: &Found, ours: &Record) {
+    fn remember(&mut self, path: &str, found: &Ownership, ours: &PreviousOutput) {
         let hash = match found {
-            Found::Ours(hash) => Some(hash.clone()),
+            Ownership::Ours(hash) => Some(hash.clone()),
             _ => ours.recorded(path),
         };
         if let Some(hash) = hash {

@@ -12,7 +12,7 @@ use crate::project::discover::reason;
 use crate::text::sha256;
 
 /// The manifest, and that of a run that was cut off.
-pub(crate) struct Record {
+pub(crate) struct PreviousOutput {
     /// The manifest's own text, where there is one.
     pub(crate) manifest_text: Option<String>,
     manifest: Manifest,
@@ -23,17 +23,17 @@ pub(crate) struct Record {
     pub(crate) interrupted: bool,
 }
 
-/// Where the content of a file on disk comes from.
-pub(crate) enum Found {
+/// Who wrote the content of a file on disk.
+pub(crate) enum Ownership {
     /// There is no file.
     Nothing,
-    /// From us; with its hash.
+    /// agentgen; with the SHA-256 of the content.
     Ours(String),
-    /// From someone else.
+    /// Someone else, or agentgen and then someone else.
     Other,
 }
 
-impl Record {
+impl PreviousOutput {
     pub(crate) fn read(out: &Path, name: &str, force: bool) -> Result<Self, Diagnostic> {
         let manifest_text = read_text(out, name, manifest::FILE_NAME)?;
         let manifest = match manifest_text.as_deref().map(Manifest::parse) {
@@ -75,7 +75,7 @@ impl Record {
     }
 
     /// Whether we wrote `bytes` at `path`; their hash is computed where it is not known yet. A checkout that only changed the line ends is not an edit.
-    pub(crate) fn judge(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Found {
+    pub(crate) fn classify(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Ownership {
         let hash = hash.map_or_else(|| sha256::hex(bytes), str::to_owned);
         let hashes = || {
             self.lower
@@ -85,15 +85,15 @@ impl Record {
                 .filter_map(|path| self.hashes.get(path))
         };
         if hashes().any(|hashes| hashes.contains(&hash)) {
-            return Found::Ours(hash);
+            return Ownership::Ours(hash);
         }
         if bytes.contains(&b'\r') && hashes().next().is_some() {
             let unix = sha256::hex(&without_carriage_returns(bytes));
             if hashes().any(|hashes| hashes.contains(&unix)) {
-                return Found::Ours(hash);
+                return Ownership::Ours(hash);
             }
         }
-        Found::Other
+        Ownership::Other
     }
 
     /// The hash that the manifest has for `path`.

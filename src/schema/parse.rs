@@ -11,7 +11,7 @@ pub mod union;
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
-use crate::schema::parse::cursor::{Part, Reader};
+use crate::schema::parse::cursor::{Cursor, Reader};
 use crate::schema::parse::enumeration::choice;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
 use crate::schema::parse::object::object;
@@ -117,7 +117,7 @@ fn descend(reader: &mut Reader<'_>, node: &Node, top: bool) -> Option<Type> {
         }
     };
     let has = |key: &str| entries.iter().any(|entry| entry.key == key);
-    let mut part = Part {
+    let mut part = Cursor {
         reader,
         node,
         entries,
@@ -138,7 +138,7 @@ fn descend(reader: &mut Reader<'_>, node: &Node, top: bool) -> Option<Type> {
 }
 
 fn read_kind(reader: &mut Reader<'_>, node: &Node, entries: &[Entry], top: bool) -> Option<Type> {
-    let mut part = Part {
+    let mut part = Cursor {
         reader,
         node,
         entries,
@@ -257,7 +257,7 @@ const KINDS: [&str; 7] = [
     "array", "boolean", "integer", "null", "number", "object", "string",
 ];
 
-fn array(part: &mut Part<'_, '_>) -> Option<Type> {
+fn array(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let mut good = part.check(&[Topic::Kind, Topic::Array], "a list");
     let min_items = count(part, "minItems", &mut good);
     let max_items = count(part, "maxItems", &mut good);

@@ -6,14 +6,14 @@ use crate::schema::schema_type::{Bounds, EnumValue, Integer, Object, OneOf, Type
 
 /// A type, and the schema whose definitions it may refer to.
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<'a> {
+pub struct SchemaType<'a> {
     /// The schema.
     pub schema: &'a Schema,
     /// The type, which is the schema's or a part of it.
     pub ty: &'a Type,
 }
 
-impl<'a> Typed<'a> {
+impl<'a> SchemaType<'a> {
     /// Another type of the same schema.
     pub fn with(self, ty: &'a Type) -> Self {
         Self { ty, ..self }
@@ -53,7 +53,7 @@ pub fn exactly_text(text: &str) -> Type {
 }
 
 /// The objects of `one_of`, a type of the schema of `typed`.
-pub fn variants<'a>(typed: Typed<'a>, one_of: &'a OneOf) -> impl Iterator<Item = &'a Object> {
+pub fn variants<'a>(typed: SchemaType<'a>, one_of: &'a OneOf) -> impl Iterator<Item = &'a Object> {
     one_of.variants.iter().filter_map(move |variant| {
         let ty = match &variant.content {
             VariantContent::Object(object) => return Some(object),

@@ -57,7 +57,7 @@ pub fn duration_ms(node: &Node, report: &mut Report) -> Option<u64> {
             "it can be a hundred years at most: `36525d`",
         ),
         None => (
-            "this is no duration",
+            "this is not a duration",
             "write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
         ),
     };
@@ -83,7 +83,7 @@ pub fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
     });
     if parsed.is_none() {
         report
-            .error(Code::BadSetting, node.span, "this is no rate")
+            .error(Code::BadSetting, node.span, "this is not a rate")
             .advise("write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`");
     }
     parsed
@@ -97,11 +97,7 @@ pub fn count(node: &Node, report: &mut Report) -> Option<u64> {
     };
     if parsed.is_none() {
         report
-            .error(
-                Code::BadSetting,
-                node.span,
-                format!("this is {}", node.kind()),
-            )
+            .error(Code::BadSetting, node.span, node.found())
             .advise("it takes a whole number above zero");
     }
     parsed
@@ -125,11 +121,7 @@ pub fn truth(node: &Node, report: &mut Report) -> Option<bool> {
         return Some(truth);
     }
     report
-        .error(
-            Code::BadSetting,
-            node.span,
-            format!("this is {}", node.kind()),
-        )
+        .error(Code::BadSetting, node.span, node.found())
         .advise("it takes `true` or `false`");
     None
 }
@@ -139,11 +131,7 @@ pub fn text<'a>(node: &'a Node, report: &mut Report) -> Option<&'a str> {
     let text = node.as_str().map(str::trim).filter(|text| !text.is_empty());
     if text.is_none() {
         report
-            .error(
-                Code::BadSetting,
-                node.span,
-                format!("this is {}", node.kind()),
-            )
+            .error(Code::BadSetting, node.span, node.found())
             .advise("it takes text");
     }
     text
@@ -153,11 +141,7 @@ pub fn text<'a>(node: &'a Node, report: &mut Report) -> Option<&'a str> {
 pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
     let Some(items) = node.items() else {
         report
-            .error(
-                Code::BadSetting,
-                node.span,
-                format!("this is {}", node.kind()),
-            )
+            .error(Code::BadSetting, node.span, node.found())
             .advise("it takes a list of names: `[one, two]`");
         return Vec::new();
     };
@@ -188,11 +172,7 @@ pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
 pub fn known_entries<'a>(node: &'a Node, known: &[&str], report: &mut Report) -> Vec<&'a Entry> {
     let Some(entries) = node.entries() else {
         report
-            .error(
-                Code::BadSetting,
-                node.span,
-                format!("this is {}", node.kind()),
-            )
+            .error(Code::BadSetting, node.span, node.found())
             .advise(format!("it takes a mapping with {}", known.join(", ")));
         return Vec::new();
     };

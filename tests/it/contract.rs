@@ -451,31 +451,31 @@ fn settings() {
         (
             "rate: 5",
             &[
-                "5:9 AG045 this is no rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             ],
         ),
         (
             "rate: 0/minute",
             &[
-                "5:9 AG045 this is no rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             ],
         ),
         (
             "rate: 5/week",
             &[
-                "5:9 AG045 this is no rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             ],
         ),
         (
             "timeout: 30",
             &[
-                "5:12 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "timeout: soon",
             &[
-                "5:12 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
@@ -493,14 +493,14 @@ fn settings() {
         (
             "timeout: 1.5s",
             &[
-                "5:12 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "retry: { attempts: 0, backoff: 500 }",
             &[
                 "5:22 AG045 this is a number; it takes a whole number above zero",
-                "5:34 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:34 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
@@ -511,7 +511,7 @@ fn settings() {
             "breaker: { failures: -1, cooldown: later }",
             &[
                 "5:24 AG045 this is a number; it takes a whole number above zero",
-                "5:38 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:38 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
@@ -525,7 +525,7 @@ fn settings() {
             "session: { history_tokens: many, ttl: 7 days }",
             &[
                 "5:30 AG045 this is text; it takes a whole number above zero",
-                "5:41 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:41 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
@@ -554,8 +554,8 @@ fn settings() {
             &[
                 "6:18 AG045 this is text; it takes `true` or `false`",
                 "6:32 AG045 this is text; it takes a list of names: `[one, two]`",
-                "6:45 AG045 this is no rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
-                "6:67 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "6:45 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "6:67 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
                 "6:83 AG045 this is a list; it takes text",
             ],
         ),
@@ -633,9 +633,9 @@ fn workflows() {
     b: keys
   - text"#,
             &[
-                "7:7 AG046 this is no step; write `id: agent`, `id: {agent: …}` or `parallel: [steps]`",
-                "8:7 AG046 this is no step; write `id: agent`, `id: {agent: …}` or `parallel: [steps]`",
-                "10:7 AG046 this is no step; write `id: agent`, `id: {agent: …}` or `parallel: [steps]`",
+                "7:7 AG046 this is not a step; write `id: agent`, `id: {agent: …}` or `parallel: [steps]`",
+                "8:7 AG046 this is not a step; write `id: agent`, `id: {agent: …}` or `parallel: [steps]`",
+                "10:7 AG046 this is not a step; write `id: agent`, `id: {agent: …}` or `parallel: [steps]`",
             ],
         ),
         (
@@ -706,7 +706,7 @@ fn workflows() {
                 "7:37 AG045 `retri` is not a value of `on_failure`; did you mean `retry`?",
                 "8:37 AG045 `explode` is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
                 "9:37 AG045 this is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
-                "10:34 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "10:34 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
                 "10:44 AG045 this is text; it takes a whole number above zero",
                 "10:56 AG045 `with` holds a number; it takes a mapping of inputs to values",
                 "10:65 AG045 this is a number; it takes text",
@@ -925,7 +925,7 @@ Do.
     assert_eq!(
         said_of(&files),
         [
-            "a.service.yaml:2:12 AG045 this is no duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`"
+            "a.service.yaml:2:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`"
         ]
     );
 }
@@ -996,7 +996,7 @@ Do what is asked.
     assert_eq!(
         said_of(&files),
         [
-            "a.md:5:9 AG045 this is no rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+            "a.md:5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             "a.md:7:16 AG042 the path `bad` does not start with `/`; write `/bad`",
             "a.md:7:29 AG042 `gett` is not an HTTP method of endpoints; did you mean `get`?",
             "a.md:8:17 AG050 the input is text, and a request is an object; make it a property of an object",

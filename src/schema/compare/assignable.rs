@@ -2,11 +2,11 @@
 
 use crate::schema::compare::describe::describe;
 use crate::schema::schema_type::{EnumValue, Type};
-use crate::schema::typed_schema::Typed;
+use crate::schema::typed_schema::SchemaType;
 
 /// Why a value of the first type may not be of the second one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
+pub struct AssignIssue {
     /// The names of the properties that lead there.
     pub path: Vec<String>,
     /// What is taken there, in words.
@@ -17,19 +17,19 @@ pub struct Doubt {
 
 /// Why a value of `left` may not be one of `right`, as far as that is plain from what both say. Bounds, and what is left
 /// open, are no reason to doubt.
-pub fn doubt(left: Typed<'_>, right: Typed<'_>) -> Option<Doubt> {
+pub fn not_assignable(left: SchemaType<'_>, right: SchemaType<'_>) -> Option<AssignIssue> {
     look(left, right, 0)
 }
 
 /// How deep types are looked into.
 const MAX_DEPTH: usize = 24;
 
-fn look(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Doubt> {
+fn look(left: SchemaType<'_>, right: SchemaType<'_>, depth: usize) -> Option<AssignIssue> {
     if depth > MAX_DEPTH {
         return None;
     }
     let (left, right) = (left.resolved(), right.resolved());
-    let may = |may: &str| Some(Doubt::new(right, may));
+    let may = |may: &str| Some(AssignIssue::new(right, may));
     match (left.ty, right.ty) {
         (_, Type::Any | Type::Ref(_)) => None,
         (Type::Nullable(one), Type::Nullable(other)) => {
@@ -51,7 +51,7 @@ fn look(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Doubt> {
         (Type::Object(one), Type::Object(other)) => other.fields.iter().find_map(|field| {
             let own = one.fields.iter().find(|own| own.name == field.name)?;
             let inner = match field.required && !own.required {
-                true => Some(Doubt::missing(right.with(&field.ty))),
+                true => Some(AssignIssue::missing(right.with(&field.ty))),
                 false => look(left.with(&own.ty), right.with(&field.ty), depth + 1),
             };
             Some(inner?.within(&field.name))
@@ -60,13 +60,13 @@ fn look(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Doubt> {
     }
 }
 
-impl Doubt {
+impl AssignIssue {
     /// Where there may be no value for `taken`.
-    pub fn missing(taken: Typed<'_>) -> Self {
+    pub fn missing(taken: SchemaType<'_>) -> Self {
         Self::new(taken, "may be missing")
     }
 
-    fn new(taken: Typed<'_>, may: &str) -> Self {
+    fn new(taken: SchemaType<'_>, may: &str) -> Self {
         Self {
             path: Vec::new(),
             taken: describe(taken),

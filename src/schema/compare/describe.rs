@@ -2,10 +2,10 @@
 
 use crate::schema::compare::range::{Range, bounds_range, range};
 use crate::schema::schema_type::{EnumValue, Type};
-use crate::schema::typed_schema::Typed;
+use crate::schema::typed_schema::SchemaType;
 
 /// The type in words: "text", "a whole number", "one of \"low\", \"high\"".
-pub fn describe(typed: Typed<'_>) -> String {
+pub fn describe(typed: SchemaType<'_>) -> String {
     let inner = |ty| describe(typed.with(ty));
     match typed.ty {
         Type::Enum(values) => match values.as_slice() {
@@ -39,7 +39,7 @@ pub fn describe(typed: Typed<'_>) -> String {
 }
 
 /// The type in words, with its bounds: "a number of at least 1".
-pub fn bounded(typed: Typed<'_>) -> String {
+pub fn bounded(typed: SchemaType<'_>) -> String {
     match typed.ty {
         Type::Integer(integer) => ranged("a whole number", range(integer)),
         Type::Number(bounds) => ranged("a number", bounds_range(bounds)),

@@ -6,11 +6,11 @@ use crate::schema::compare::describe::{bounded, describe};
 use crate::schema::compare::range::{counts_meet, numbers_meet};
 use crate::schema::schema_type::{Array, EnumValue, Map, Object, Type};
 use crate::schema::schema_valid::is_valid;
-use crate::schema::typed_schema::{Typed, variants};
+use crate::schema::typed_schema::{SchemaType, variants};
 
 /// Why no value is of two types at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Clash {
+pub struct Mismatch {
     /// The names of the properties that lead there.
     pub path: Vec<String>,
     /// What the value is by the first type, in words.
@@ -21,20 +21,20 @@ pub struct Clash {
 
 /// Why no value can be of both types; none where one may be. The relation is symmetric and errs on the side of "may be":
 /// what it refuses is never valid, and what it lets through the runtime still checks.
-pub fn clash(left: Typed<'_>, right: Typed<'_>) -> Option<Clash> {
+pub fn disjoint(left: SchemaType<'_>, right: SchemaType<'_>) -> Option<Mismatch> {
     compare(left, right, 0)
 }
 
 /// How deep types are looked into; what lies deeper counts as fitting.
 const MAX_DEPTH: usize = 24;
 
-fn compare(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Clash> {
+fn compare(left: SchemaType<'_>, right: SchemaType<'_>, depth: usize) -> Option<Mismatch> {
     if depth > MAX_DEPTH {
         return None;
     }
     let (left, right) = (left.resolved(), right.resolved());
-    let clash = |words: fn(Typed<'_>) -> String| {
-        Some(Clash {
+    let mismatch = |words: fn(SchemaType<'_>) -> String| {
+        Some(Mismatch {
             path: Vec::new(),
             left: words(left),
             right: words(right),
@@ -50,7 +50,7 @@ fn compare(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Clash> {
             if numbers_meet(left.ty, right.ty) {
                 None
             } else {
-                clash(bounded)
+                mismatch(bounded)
             }
         }
         (Type::Array(one), Type::Array(other)) => {
@@ -58,7 +58,7 @@ fn compare(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Clash> {
                 (one.min_items, one.max_items),
                 (other.min_items, other.max_items),
             ) {
-                return clash(bounded);
+                return mismatch(bounded);
             }
             // A list that may be empty is of both types, whatever the items are.
             let filled = |array: &Array| array.min_items.unwrap_or(0) > 0;
@@ -72,7 +72,7 @@ fn compare(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Clash> {
             if texts_meet(left.ty, right.ty) {
                 None
             } else {
-                clash(bounded)
+                mismatch(bounded)
             }
         }
         _ => {
@@ -83,15 +83,15 @@ fn compare(left: Typed<'_>, right: Typed<'_>, depth: usize) -> Option<Clash> {
                     clashes.push(objects(*one, left, *other, right, depth + 1)?);
                 }
             }
-            match <[Clash; 1]>::try_from(clashes) {
+            match <[Mismatch; 1]>::try_from(clashes) {
                 Ok([clash]) => Some(clash),
-                Err(_) => clash(describe),
+                Err(_) => mismatch(describe),
             }
         }
     }
 }
 
-impl Clash {
+impl Mismatch {
     fn within(mut self, name: &str) -> Self {
         self.path.insert(0, name.to_owned());
         self
@@ -106,7 +106,7 @@ enum Shape<'a> {
 }
 
 /// The forms that an object of the type may have; none where the type is no object.
-fn shapes<'a>(typed: Typed<'a>) -> Vec<Shape<'a>> {
+fn shapes<'a>(typed: SchemaType<'a>) -> Vec<Shape<'a>> {
     match typed.ty {
         Type::Object(object) => vec![Shape::Object(object)],
         Type::Map(map) => vec![Shape::Map(map)],
@@ -152,11 +152,11 @@ impl<'a> Shape<'a> {
 /// Why no object is of both forms. Only properties that one of them requires can keep an object from being both.
 fn objects<'a>(
     one: Shape<'a>,
-    left: Typed<'a>,
+    left: SchemaType<'a>,
     other: Shape<'a>,
-    right: Typed<'a>,
+    right: SchemaType<'a>,
     depth: usize,
-) -> Option<Clash> {
+) -> Option<Mismatch> {
     one.required().chain(other.required()).find_map(|name| {
         let (left, right) = match (one.property(name), other.property(name)) {
             (Property::Missing, Property::Known(ty)) => {
@@ -172,7 +172,7 @@ fn objects<'a>(
             _ => return None,
         };
         let path = vec![name.to_owned()];
-        Some(Clash { path, left, right })
+        Some(Mismatch { path, left, right })
     })
 }
 

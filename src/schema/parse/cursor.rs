@@ -7,7 +7,7 @@ use crate::schema::schema_type::Type;
 use crate::yaml::node::{Entry, Node};
 
 /// One schema that is being read.
-pub struct Part<'r, 'a> {
+pub struct Cursor<'r, 'a> {
     /// The way to its parts.
     pub reader: &'r mut Reader<'a>,
     /// The schema.
@@ -18,7 +18,7 @@ pub struct Part<'r, 'a> {
     pub top: bool,
 }
 
-impl Part<'_, '_> {
+impl Cursor<'_, '_> {
     /// Checks that the keywords are about `topics`, those of a value that is `kind` in words.
     pub fn check(&mut self, topics: &[Topic], kind: &str) -> bool {
         let mut topics = topics.to_vec();

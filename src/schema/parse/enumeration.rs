@@ -1,14 +1,14 @@
 //! Reads schemas that list values: `enum` and `const`.
 
 use crate::diagnostics::code::Code;
-use crate::schema::parse::cursor::Part;
+use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
 use crate::schema::schema_type::{EnumValue, Type};
 use crate::text::ident::Ident;
 use crate::yaml::node::{Node, Value};
 
 /// The type of a schema with `enum` or `const`.
-pub fn choice(part: &mut Part<'_, '_>) -> Option<Type> {
+pub fn choice(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let good = part.check(&[Topic::Kind, Topic::Choice], "a list of values");
     let (keyword, list) = match (part.node.get("const"), part.node.get("enum")) {
         (Some(_), Some(_)) => {
@@ -68,7 +68,7 @@ pub fn variant_idents(values: &[&str]) -> Vec<Option<Ident>> {
     idents
 }
 
-fn values(part: &mut Part<'_, '_>, keyword: &str, list: &[Node]) -> Option<Vec<EnumValue>> {
+fn values(part: &mut Cursor<'_, '_>, keyword: &str, list: &[Node]) -> Option<Vec<EnumValue>> {
     let mut good = true;
     let mut values: Vec<EnumValue> = Vec::new();
     for item in list {
@@ -123,7 +123,7 @@ fn values(part: &mut Part<'_, '_>, keyword: &str, list: &[Node]) -> Option<Vec<E
 }
 
 /// Whether null is among the values, which `type` must agree with; none where it doesn't.
-fn kind_allows_null(part: &mut Part<'_, '_>, keyword: &str, null: Option<&Node>) -> Option<bool> {
+fn kind_allows_null(part: &mut Cursor<'_, '_>, keyword: &str, null: Option<&Node>) -> Option<bool> {
     let Some(kind) = part.node.get("type") else {
         return Some(null.is_some());
     };

@@ -1,7 +1,7 @@
 //! Reads schemas of objects.
 
 use crate::diagnostics::code::Code;
-use crate::schema::parse::cursor::Part;
+use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
 use crate::schema::parse::scalar::{count, ordered};
 use crate::schema::schema_type::{Field, Map, Object, Type};
@@ -9,7 +9,7 @@ use crate::text::ident::Ident;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// The type of the object that `part` describes: a map where no properties are named.
-pub fn object(part: &mut Part<'_, '_>) -> Option<Type> {
+pub fn object(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let mut good = part.check(&[Topic::Kind, Topic::Object], "an object");
     let extra = extra(part, &mut good);
     let fields = match part.node.get("properties") {
@@ -90,7 +90,7 @@ enum Extra {
     Typed(Option<Type>),
 }
 
-fn extra(part: &mut Part<'_, '_>, good: &mut bool) -> Extra {
+fn extra(part: &mut Cursor<'_, '_>, good: &mut bool) -> Extra {
     match part.node.get("additionalProperties") {
         None => Extra::Silent,
         Some(node) => match &node.value {
@@ -115,7 +115,7 @@ fn extra(part: &mut Part<'_, '_>, good: &mut bool) -> Extra {
     }
 }
 
-fn fields(part: &mut Part<'_, '_>, properties: &Node, good: &mut bool) -> Option<Vec<Field>> {
+fn fields(part: &mut Cursor<'_, '_>, properties: &Node, good: &mut bool) -> Option<Vec<Field>> {
     let Some(entries) = properties.entries() else {
         wrong_kind(
             "properties",
@@ -176,7 +176,7 @@ fn fields(part: &mut Part<'_, '_>, properties: &Node, good: &mut bool) -> Option
     Some(fields)
 }
 
-fn required(part: &mut Part<'_, '_>, good: &mut bool) {
+fn required(part: &mut Cursor<'_, '_>, good: &mut bool) {
     let Some(node) = part.node.get("required") else {
         return;
     };

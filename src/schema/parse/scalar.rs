@@ -3,13 +3,13 @@
 use agentgen_schema::Format;
 
 use crate::diagnostics::code::Code;
-use crate::schema::parse::cursor::Part;
+use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
 use crate::schema::schema_type::{Bounds, Integer, Text, Type};
 use crate::yaml::node::Value;
 
 /// The type of text that `part` describes.
-pub fn text(part: &mut Part<'_, '_>) -> Option<Type> {
+pub fn text(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let mut good = part.check(&[Topic::Kind, Topic::Text, Topic::Format], "text");
     let mut text = Text {
         min_length: count(part, "minLength", &mut good),
@@ -67,7 +67,7 @@ pub fn text(part: &mut Part<'_, '_>) -> Option<Type> {
 }
 
 /// The type of the whole number that `part` describes.
-pub fn integer(part: &mut Part<'_, '_>) -> Option<Type> {
+pub fn integer(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let topics = [Topic::Kind, Topic::Number, Topic::Format];
     let mut good = part.check(&topics, "a whole number");
     let narrow = match format(part, &mut good) {
@@ -78,7 +78,7 @@ pub fn integer(part: &mut Part<'_, '_>) -> Option<Type> {
             false
         }
     };
-    let mut bound = |part: &mut Part<'_, '_>, keyword| {
+    let mut bound = |part: &mut Cursor<'_, '_>, keyword| {
         let advice = "write a whole number, or make the type `number`";
         whole(part, keyword, "of 64 bits", advice, &mut good)
     };
@@ -96,13 +96,13 @@ pub fn integer(part: &mut Part<'_, '_>) -> Option<Type> {
 }
 
 /// The type of the number that `part` describes.
-pub fn number(part: &mut Part<'_, '_>) -> Option<Type> {
+pub fn number(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let mut good = part.check(&[Topic::Kind, Topic::Number, Topic::Format], "a number");
     if let Some(other) = format(part, &mut good).filter(|name| !matches!(*name, "float" | "double"))
     {
         unchecked(part, other);
     }
-    let mut bound = |part: &mut Part<'_, '_>, keyword| {
+    let mut bound = |part: &mut Cursor<'_, '_>, keyword| {
         let node = part.node.get(keyword)?;
         match &node.value {
             Value::Number(number) => number.as_f64(),
@@ -145,13 +145,13 @@ pub fn number(part: &mut Part<'_, '_>) -> Option<Type> {
 }
 
 /// The whole number from 0 under `keyword`; `good` becomes false where it is something else.
-pub fn count(part: &mut Part<'_, '_>, keyword: &str, good: &mut bool) -> Option<u64> {
+pub fn count(part: &mut Cursor<'_, '_>, keyword: &str, good: &mut bool) -> Option<u64> {
     whole(part, keyword, "from 0", "write a number such as 1", good)
 }
 
 /// Whether the count under `min` is not above the one under `max`; if it is, that is reported.
 pub fn ordered(
-    part: &mut Part<'_, '_>,
+    part: &mut Cursor<'_, '_>,
     min: &str,
     least: Option<u64>,
     max: &str,
@@ -170,7 +170,7 @@ pub fn ordered(
     least <= most
 }
 
-fn format<'n>(part: &mut Part<'n, '_>, good: &mut bool) -> Option<&'n str> {
+fn format<'n>(part: &mut Cursor<'n, '_>, good: &mut bool) -> Option<&'n str> {
     let node = part.node.get("format")?;
     let name = node.as_str();
     if name.is_none() {
@@ -180,7 +180,7 @@ fn format<'n>(part: &mut Part<'n, '_>, good: &mut bool) -> Option<&'n str> {
     name
 }
 
-fn unchecked(part: &mut Part<'_, '_>, name: &str) {
+fn unchecked(part: &mut Cursor<'_, '_>, name: &str) {
     let Some(node) = part.node.get("format") else {
         return;
     };
@@ -193,7 +193,7 @@ fn unchecked(part: &mut Part<'_, '_>, name: &str) {
 
 /// The whole number under `keyword`; `good` becomes false where it is something else, or outside the `range` of a `T`.
 fn whole<T: TryFrom<i128>>(
-    part: &mut Part<'_, '_>,
+    part: &mut Cursor<'_, '_>,
     keyword: &str,
     range: &str,
     advice: &str,
@@ -222,7 +222,7 @@ fn whole<T: TryFrom<i128>>(
 }
 
 /// Whether there is a number within the bounds; if not, that is reported.
-fn has_multiple(part: &mut Part<'_, '_>, bounds: &Bounds<i64>) -> bool {
+fn has_multiple(part: &mut Cursor<'_, '_>, bounds: &Bounds<i64>) -> bool {
     let step = i128::from(bounds.multiple_of.unwrap_or(1));
     if step <= 0 {
         not_positive(part);
@@ -252,7 +252,7 @@ fn has_multiple(part: &mut Part<'_, '_>, bounds: &Bounds<i64>) -> bool {
     first <= most
 }
 
-fn not_positive(part: &mut Part<'_, '_>) {
+fn not_positive(part: &mut Cursor<'_, '_>) {
     if let Some(node) = part.node.get("multipleOf") {
         part.reader
             .report
@@ -265,7 +265,7 @@ fn not_positive(part: &mut Part<'_, '_>) {
     }
 }
 
-fn contradiction(part: &mut Part<'_, '_>) {
+fn contradiction(part: &mut Cursor<'_, '_>) {
     let is_bound = |key: &str| {
         matches!(
             key,

@@ -1,14 +1,14 @@
 //! Reads schemas that combine others: `oneOf` and `anyOf`.
 
 use crate::diagnostics::code::Code;
-use crate::schema::parse::cursor::Part;
+use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::enumeration::variant_idents;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
 use crate::schema::schema_type::{OneOf, Type, Variant, VariantContent};
 use crate::yaml::node::Node;
 
 /// The type of a schema with `oneOf` or `anyOf`.
-pub fn union(part: &mut Part<'_, '_>) -> Option<Type> {
+pub fn union(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let mut good = part.check(&[Topic::Union], "a choice of schemas");
     let keyword = if part.node.get("oneOf").is_some() {
         "oneOf"
@@ -66,7 +66,7 @@ fn constant<'n>(node: &'n Node, tag: &str) -> Option<&'n str> {
     }
 }
 
-fn tagged(part: &mut Part<'_, '_>, schemas: &[&Node], good: &mut bool) -> Option<Type> {
+fn tagged(part: &mut Cursor<'_, '_>, schemas: &[&Node], good: &mut bool) -> Option<Type> {
     let mut variants = Vec::new();
     // The object each schema describes, in its place or in a definition.
     let mut objects = Vec::new();
@@ -153,7 +153,7 @@ fn tagged(part: &mut Part<'_, '_>, schemas: &[&Node], good: &mut bool) -> Option
 /// The property that tells the objects apart: the one that `discriminator` names, or the first one
 /// that is a constant in all of them.
 fn tag(
-    part: &mut Part<'_, '_>,
+    part: &mut Cursor<'_, '_>,
     objects: &[(&Node, Option<String>, Option<Node>)],
 ) -> Option<String> {
     if let Some(node) = part.node.get("discriminator") {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use crate::agent::{Agent, find_agent};
 use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow, is_joined};
-use crate::expression::input_template::{Piece, Template, TemplateKind};
+use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
 use crate::targets::rust::rust_item::{Names, RustType};
 use crate::targets::rust::rust_types::types;
@@ -232,7 +232,7 @@ fn expression(expression: &Expression) -> String {
     format!("{RUNTIME}Expression::{text}")
 }
 
-fn template(template: &Template) -> String {
+fn template(template: &InputTemplate) -> String {
     if let Some(json) = template.to_json() {
         return json_template(&json);
     }
@@ -243,8 +243,8 @@ fn template(template: &Template) -> String {
             let pieces: Vec<String> = pieces
                 .iter()
                 .map(|piece| match piece {
-                    Piece::Text(text) => json_template(&Json::from(text.as_str())),
-                    Piece::Value(value) => value_template(value),
+                    Segment::Text(text) => json_template(&Json::from(text.as_str())),
+                    Segment::Value(value) => value_template(value),
                 })
                 .collect();
             format!("Text(&[{}])", pieces.join(", "))
