@@ -99,9 +99,10 @@ fn located<T: DeserializeOwned>(schema: &Value, json: &Value) -> Result<T, Agent
     serde_path_to_error::deserialize(json).map_err(|error| {
         // Reading stops at the first fault; the schema knows them all.
         let violations = misshapen(schema, json);
-        match violations.is_empty() {
-            true => AgentError::invalid(pointer(error.path()), plain(&error.inner().to_string())),
-            false => AgentError::Invalid(violations),
+        if violations.is_empty() {
+            AgentError::invalid(pointer(error.path()), plain(&error.inner().to_string()))
+        } else {
+            AgentError::Invalid(violations)
         }
     })
 }

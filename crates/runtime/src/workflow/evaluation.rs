@@ -124,9 +124,10 @@ fn descend<'a>(value: &'a Value, members: &[&str]) -> Option<&'a Value> {
 
 /// A whole number becomes an integer, so that it is valid where a schema wants one.
 fn to_json_number(number: f64) -> Value {
-    match number.fract() == 0.0 && number.abs() <= LARGEST_EXACT {
-        true => Value::from(number as i64),
-        false => Value::from(number),
+    if number.fract() == 0.0 && number.abs() <= LARGEST_EXACT {
+        Value::from(number as i64)
+    } else {
+        Value::from(number)
     }
 }
 

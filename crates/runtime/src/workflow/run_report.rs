@@ -364,9 +364,10 @@ impl<T: DeserializeOwned> StepOutput for T {
 
 impl<T: DeserializeOwned, F: DeserializeOwned> StepOutput for StepAnswer<T, F> {
     fn read(output: Value, by_fallback: bool) -> serde_json::Result<Self> {
-        match by_fallback {
-            true => serde_json::from_value(output).map(Self::Fallback),
-            false => serde_json::from_value(output).map(Self::Own),
+        if by_fallback {
+            serde_json::from_value(output).map(Self::Fallback)
+        } else {
+            serde_json::from_value(output).map(Self::Own)
         }
     }
 }

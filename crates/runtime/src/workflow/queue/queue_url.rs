@@ -151,10 +151,11 @@ pub(crate) fn check_authorities(path: &Path) -> Result<(), String> {
     let place = path.display();
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| format!("`{place}` can't be read: {error}"))?;
-    match text.contains("-----BEGIN CERTIFICATE-----") {
-        true => Ok(()),
-        false => Err(format!(
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        Ok(())
+    } else {
+        Err(format!(
             "`{place}` holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
-        )),
+        ))
     }
 }
