@@ -85,7 +85,6 @@ pub mod inspect {
     };
     pub use crate::diagnostics::{Report, has_errors};
     pub use crate::frontmatter::rewrite::fix;
-    pub use crate::frontmatter::split::lines;
     pub use crate::frontmatter::{Document, Reading, read as read_frontmatter, read_yaml};
     pub use crate::output::apply::write_file;
     pub use crate::output::manifest::{FILE_NAME as MANIFEST_NAME, Manifest};
@@ -99,8 +98,9 @@ pub mod inspect {
     pub use crate::targets::template_engine::{BUILTIN, Templates};
     pub use crate::text::did_you_mean::{did_you_mean, nearest};
     pub use crate::text::ident::Ident;
+    pub use crate::text::lines::lines;
+    pub use crate::text::measures::sha256_hex;
     pub use crate::text::printable::{is_hidden, printable};
-    pub use crate::text::sha256::hex as sha256_hex;
     pub use crate::text::slug::Slug;
     pub use crate::yaml::node::{Entry, Node, Value};
 }

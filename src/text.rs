@@ -4,9 +4,9 @@
 
 pub mod did_you_mean;
 pub mod ident;
+pub mod lines;
+pub mod measures;
 pub mod outline;
 pub mod printable;
 pub mod rust_literal;
-pub mod sha256;
 pub mod slug;
-pub mod token_count;

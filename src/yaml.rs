@@ -21,7 +21,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
-use crate::frontmatter::split;
+use crate::text::lines::lines;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// How deep lists and mappings may stand in each other.
@@ -54,7 +54,7 @@ pub enum YamlError {
 /// When the text is not YAML, or YAML that is not read.
 pub fn parse(range: Range<usize>, report: &mut Report) -> Result<Node, YamlError> {
     let source = std::sync::Arc::clone(report.source());
-    let mut lines = split::lines(source.text(), range.clone());
+    let mut lines = lines(source.text(), range.clone());
     if lines.all(|line| line.text.trim().is_empty() || line.text.starts_with('#')) {
         return Ok(Node {
             value: Value::Null,

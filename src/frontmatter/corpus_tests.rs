@@ -3,7 +3,7 @@
 //! `AGENTGEN_CORPUS` names a folder with `agents/` and `expected.json`, `AGENTGEN_SEEDS` one with the
 //! five reference agents. Without them there is nothing to test; under CI that is a failure.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

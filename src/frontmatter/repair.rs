@@ -10,7 +10,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::span::Span;
 use crate::frontmatter::known_keys;
 use crate::frontmatter::repair_value::{self, Written};
-use crate::frontmatter::split::{self, Line, common_indent, unindented};
+use crate::text::lines::{Line, common_indent, lines, unindented};
 use crate::yaml;
 use crate::yaml::node::{Entry, Node, Value};
 
@@ -50,7 +50,7 @@ pub fn read(range: Range<usize>, report: &mut Report) -> Result<Node, Span> {
 
 /// Cuts the frontmatter into entries.
 fn entries(text: &str, range: Range<usize>) -> Result<Vec<Written<'_>>, Span> {
-    let mut all: Vec<Line<'_>> = split::lines(text, range.clone()).collect();
+    let mut all: Vec<Line<'_>> = lines(text, range.clone()).collect();
     let indent = common_indent(all.iter().map(|line| line.text));
     for line in &mut all {
         let rest = unindented(line.text, indent);

@@ -1,6 +1,6 @@
 //! The lines of a value as one text.
 
-use crate::frontmatter::split::{common_indent, unindented};
+use crate::text::lines::{common_indent, unindented};
 
 /// The first line and those that continue it as one text: folded as YAML folds, unless one of the further lines is
 /// structure.

@@ -9,7 +9,7 @@ use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report, Severity};
 use crate::frontmatter::known_keys::is_prose;
 use crate::frontmatter::repair_fold::{fold, joined, without_comment};
-use crate::frontmatter::split::{Line, common_indent, unindented};
+use crate::text::lines::{Line, common_indent, unindented};
 use crate::yaml;
 use crate::yaml::node::{Node, Value};
 

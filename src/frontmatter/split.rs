@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostics::span::Span;
+use crate::text::lines::lines;
 
 /// The parts of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,41 +21,6 @@ pub enum Split {
     NoFrontmatter,
     /// The frontmatter that starts at this byte has no end.
     Unclosed(usize),
-}
-
-/// A line: where it starts, where its text ends, and where the next one starts.
-#[derive(Debug, Clone, Copy)]
-pub struct Line<'a> {
-    /// Its first byte.
-    pub start: usize,
-    /// Its text without the line end.
-    pub text: &'a str,
-    /// The byte behind its line end.
-    pub next: usize,
-}
-
-/// The lines of the bytes `range` of `text`; they end with LF, CRLF or CR.
-pub fn lines(text: &str, range: Range<usize>) -> impl Iterator<Item = Line<'_>> {
-    let mut start = range.start;
-    std::iter::from_fn(move || {
-        if start >= range.end {
-            return None;
-        }
-        let rest = &text[start..range.end];
-        let length = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        let end = if rest[length..].starts_with("\r\n") {
-            2
-        } else {
-            usize::from(length < rest.len())
-        };
-        let line = Line {
-            start,
-            text: &rest[..length],
-            next: start + length + end,
-        };
-        start = line.next;
-        Some(line)
-    })
 }
 
 /// Splits `text`. Blank lines may stand in front, and a code fence may enclose the whole.
@@ -76,26 +42,6 @@ pub fn split(text: &str) -> Split {
         }
     }
     Split::Unclosed(open.start)
-}
-
-/// The blanks and tabs that all filled lines start with.
-pub fn common_indent<'a>(lines: impl Iterator<Item = &'a str>) -> &'a str {
-    let mut common: Option<&str> = None;
-    for line in lines.filter(|line| !line.trim().is_empty()) {
-        let indent = &line[..line.len() - line.trim_start_matches([' ', '\t']).len()];
-        let shared = common.map_or(indent.len(), |common| {
-            let pairs = common.bytes().zip(indent.bytes());
-            pairs.take_while(|(left, right)| left == right).count()
-        });
-        common = Some(&indent[..shared]);
-    }
-    common.unwrap_or_default()
-}
-
-/// `line` without `indent` at its start, or without what it has of it.
-pub fn unindented<'a>(line: &'a str, indent: &str) -> &'a str {
-    let pairs = line.bytes().zip(indent.bytes());
-    &line[pairs.take_while(|(left, right)| left == right).count()..]
 }
 
 /// What stands in the code fence that encloses the whole of `text`, if one does.

@@ -12,7 +12,7 @@ use crate::output::manifest::{self, Manifest};
 use crate::output::previous_output::{Ownership, PreviousOutput};
 use crate::project::config::Target;
 use crate::project::discover::{reason, relative};
-use crate::text::sha256;
+use crate::text::measures::sha256_hex;
 
 /// What has to happen in the output folder.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ pub fn plan<'a>(
         .map(|artifact| (artifact.path.to_lowercase(), artifact))
         .collect();
     for artifact in artifacts {
-        let hash = sha256::hex(&artifact.bytes);
+        let hash = sha256_hex(&artifact.bytes);
         match plan.compare(artifact, &hash, &ours, options) {
             Ok(kind) => plan.changes.push(Change {
                 path: artifact.path.clone(),

@@ -9,7 +9,7 @@ use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
 use crate::output::manifest::{self, Manifest};
 use crate::project::discover::reason;
-use crate::text::sha256;
+use crate::text::measures::sha256_hex;
 
 /// The manifest, and that of a run that was cut off.
 pub(crate) struct PreviousOutput {
@@ -76,7 +76,7 @@ impl PreviousOutput {
 
     /// Whether we wrote `bytes` at `path`; their hash is computed where it is not known yet. A checkout that only changed the line ends is not an edit.
     pub(crate) fn classify(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Ownership {
-        let hash = hash.map_or_else(|| sha256::hex(bytes), str::to_owned);
+        let hash = hash.map_or_else(|| sha256_hex(bytes), str::to_owned);
         let hashes = || {
             self.lower
                 .get(&path.to_lowercase())
@@ -88,7 +88,7 @@ impl PreviousOutput {
             return Ownership::Ours(hash);
         }
         if bytes.contains(&b'\r') && hashes().next().is_some() {
-            let unix = sha256::hex(&without_carriage_returns(bytes));
+            let unix = sha256_hex(&without_carriage_returns(bytes));
             if hashes().any(|hashes| hashes.contains(&unix)) {
                 return Ownership::Ours(hash);
             }

@@ -11,9 +11,9 @@ use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::diagnostics::Diagnostic;
 use crate::output::artifact::Artifact;
 use crate::targets::template_engine::Templates;
+use crate::text::measures::sha256_hex;
+use crate::text::measures::token_count;
 use crate::text::outline;
-use crate::text::sha256;
-use crate::text::token_count;
 
 /// The JSON Schema (2020-12) of `bundle.json`.
 pub const SCHEMA: &str = include_str!("../../schemas/bundle.schema.json");
@@ -85,10 +85,10 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
         "metadata": others,
         "prompt": {
             "file": "prompt.md",
-            "sha256": sha256::hex(prompt.as_bytes()),
+            "sha256": sha256_hex(prompt.as_bytes()),
             "bytes": prompt.len(),
             "words": prompt.split_whitespace().count(),
-            "tokens": token_count::count(prompt),
+            "tokens": token_count(prompt),
             "outline": outline::headings(prompt),
         },
         "source": {

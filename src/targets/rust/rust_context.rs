@@ -15,8 +15,8 @@ use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types, prompt
 use crate::targets::rust::rust_item::RustType;
 use crate::targets::rust::workflow_function::{RustWorkflow, workflows};
 use crate::text::ident::Ident;
+use crate::text::measures::sha256_hex;
 use crate::text::rust_literal::{code_span, doc, option, str_slice};
-use crate::text::sha256;
 use crate::yaml::yaml_settings::Rate;
 
 /// What the template of the registry reads.
@@ -201,7 +201,7 @@ pub(crate) fn module_context<'a>(agent: &'a Agent, agents: &'a [Agent]) -> Modul
             summary
         },
         prompt_path: format!("../prompts/{}/prompt.md", spec.slug),
-        prompt_sha256: sha256::hex(spec.prompt().as_bytes()),
+        prompt_sha256: sha256_hex(spec.prompt().as_bytes()),
         model: agent.model(),
         tools: spec
             .tools
