@@ -188,6 +188,7 @@ mod tests {
         let has = |path: &str| files.iter().any(|file| file.path == path);
         assert!(has("agentgen-build/src/lib.rs"));
         assert!(has("agentgen-build/templates/rust/agent.rs.tera"));
+        assert!(has("agentgen-build/openapi/schemas.json"));
         assert!(has("agentgen-build/Cargo.toml"));
         assert!(has("agentgen-runtime/src/lib.rs"));
         assert!(has("agentgen-runtime/Cargo.toml"));

@@ -15,3 +15,13 @@ pub(crate) mod system_api;
 pub(crate) mod token_api;
 pub(crate) mod workflow_api;
 pub(crate) mod workflow_event_stream;
+
+/// The paths of the runtime itself, which no endpoint may have.
+pub(crate) fn own_paths() -> impl Iterator<Item = &'static str> {
+    system_api::PATHS
+        .into_iter()
+        .chain(sessions_api::PATHS)
+        .chain(documents_api::PATHS)
+        .chain(workflow_api::PATHS)
+        .chain([agent_selection::PATH])
+}

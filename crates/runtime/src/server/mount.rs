@@ -10,13 +10,9 @@ use axum::routing::any;
 
 use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
+use crate::http::api;
 use crate::http::api::agent_api::{Methods, MountedEndpoint, handle};
-use crate::http::api::agent_selection;
 use crate::http::api::api_state::ApiState;
-use crate::http::api::documents_api;
-use crate::http::api::sessions_api;
-use crate::http::api::system_api;
-use crate::http::api::workflow_api;
 use crate::http::layers::rate_limiter::Limiter;
 use crate::run::bound_service::Service;
 use crate::spec::agent_spec::Rate;
@@ -31,14 +27,7 @@ pub(crate) fn mount(
     state: Arc<ApiState>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
-    let own = system_api::PATHS
-        .into_iter()
-        .chain(sessions_api::PATHS)
-        .chain(documents_api::PATHS);
-    for path in own
-        .chain(workflow_api::PATHS)
-        .chain([agent_selection::PATH])
-    {
+    for path in api::own_paths() {
         probe
             .insert(path, ())
             .map_err(|error| endpoint_error(path, error))?;

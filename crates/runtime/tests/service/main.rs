@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod logged;
 mod models;
+mod openapi_routes;
 mod operation;
 mod orchestra;
 mod outages;

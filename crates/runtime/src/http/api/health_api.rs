@@ -56,13 +56,13 @@ pub(super) struct ReadinessReport {
 #[schemars(example = serde_json::json!({ "name": "store", "status": "ok" }))]
 pub(super) struct ReadinessCheck {
     /// What was checked.
-    name: &'static str,
+    pub(super) name: &'static str,
     /// The result. What is `degraded` does not make the service unready.
     #[schemars(extend("enum" = ["ok", "degraded", "failed"]))]
-    status: &'static str,
+    pub(super) status: &'static str,
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'static str>,
+    pub(super) detail: Option<&'static str>,
 }
 
 impl Readiness {

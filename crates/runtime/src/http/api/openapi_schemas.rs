@@ -2,8 +2,10 @@
 //!
 //! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test -p agentgen-runtime --lib openapi` writes the file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use agentgen_schema::Schema as Compiled;
 use schemars::SchemaGenerator;
@@ -13,17 +15,23 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::auth::issuer::TokenResponse;
+use crate::documents::{Document, DocumentHead, DocumentSummary};
+use crate::error::problem::Problem;
 use crate::event::agent_event::AgentEvent;
-use crate::http::api::agent_selection::{RouteRequest, RouteResponse};
+use crate::http::api::agent_selection::{RouteRequest, RouteResponse, RoutedAgent};
 use crate::http::api::documents_api::{
-    DocumentList, DocumentsPut, DocumentsRequest, StoredDocument,
+    DocumentList, DocumentsPut, DocumentsRequest, ListedDocument, PutDocument, StoredDocument,
 };
-use crate::http::api::health_api::ReadinessReport;
-use crate::http::api::sessions_api::{SessionList, SessionMessageList};
-use crate::http::api::system_api::{AgentList, Health};
+use crate::http::api::health_api::{ReadinessCheck, ReadinessReport};
+use crate::http::api::own_paths;
+use crate::http::api::sessions_api::{Session, SessionList, SessionMessage, SessionMessageList};
+use crate::http::api::system_api::{AgentList, AgentSummary, Health};
 use crate::http::api::workflow_api::WorkflowRun;
+use crate::model::{Message, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse};
-use crate::workflow::run_report::RunReport;
+use crate::schema::new_uuid_v7;
+use crate::session::session_store::{PastMessage, SessionFacts};
+use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
 
 const FILE: &str = "openapi/schemas.json";
@@ -219,25 +227,212 @@ fn every_component_has_a_description_and_a_valid_example() {
     }
 }
 
-/// Reads the examples of `component` as `T` and writes them again: nothing is added, lost or renamed.
-fn round_trip<T: DeserializeOwned + Serialize>(component: &Value) {
-    for example in component["examples"].as_array().unwrap() {
-        let value: T = serde_json::from_value(example.clone()).unwrap();
-        assert_eq!(serde_json::to_value(&value).unwrap(), *example);
-    }
+/// Reads `value` as `T` and writes it again: nothing is added, lost or renamed, and the component allows it.
+fn assert_round_trip<T: DeserializeOwned + Serialize>(name: &str, value: &Value) {
+    let typed: T = serde_json::from_value(value.clone()).unwrap();
+    let written = serde_json::to_value(&typed).unwrap();
+    assert_eq!(written, *value, "{name}");
+    assert_eq!(compiled(name).violations(&written), [], "{name}");
 }
 
 #[test]
 fn openapi_examples_of_events_are_events() {
     let components = components();
-    for (name, read) in [
-        ("AgentEvent", round_trip::<AgentEvent> as fn(&Value)),
-        ("WorkflowEvent", round_trip::<WorkflowEvent>),
+    for (name, assert_round_trip) in [
+        (
+            "AgentEvent",
+            assert_round_trip::<AgentEvent> as fn(&str, &Value),
+        ),
+        ("WorkflowEvent", assert_round_trip::<WorkflowEvent>),
     ] {
-        read(&components[name]);
-        for variant in components[name]["oneOf"].as_array().unwrap() {
-            let variant = variant["$ref"].as_str().unwrap();
-            read(&components[variant.trim_start_matches(SCHEMAS)]);
+        let variants = components[name]["oneOf"].as_array().unwrap().iter();
+        let variants = variants.map(|variant| &variant["$ref"].as_str().unwrap()[SCHEMAS.len()..]);
+        for variant in variants.chain([name]) {
+            assert_round_trip(variant, &components[variant]["examples"][0]);
         }
     }
+}
+
+#[test]
+fn openapi_schemas_allow_what_is_written() {
+    let error = json!({
+        "status": 422, "detail": "no", "errors": [{ "detail": "must not be empty", "pointer": "/input" }],
+    });
+    let at = "2026-01-01T12:00:00Z";
+    let report = json!({
+        "run_id": "01936f2e-7b1c-7000-8000-000000000004",
+        "workflow": "release",
+        "status": "completed_with_failures",
+        "error": "a step failed",
+        "created_at": at,
+        "ended_at": at,
+        "usage": { "input_tokens": 1, "output_tokens": 2 },
+        "steps": [{
+            "step": "plan",
+            "agent": "architect",
+            "endpoint": "invoke",
+            "status": "skipped",
+            "skipped": "run_ended",
+            "output": null,
+            "error": error,
+            "fallback": "librarian",
+            "model": "echo",
+            "attempts": 2,
+            "began_at": at,
+            "ended_at": at,
+            "usage": { "input_tokens": 1, "output_tokens": 2 },
+        }],
+    });
+    assert_round_trip::<RunReport>("WorkflowRunReport", &report);
+    let components = components();
+    assert_round_trip::<InvokeRequest>(
+        "InvokeRequest",
+        &components["InvokeRequest"]["examples"][0],
+    );
+    assert_round_trip::<InvokeResponse>(
+        "InvokeResponse",
+        &components["InvokeResponse"]["examples"][0],
+    );
+    let mut problem = Problem::new(422, "the request is not valid");
+    problem.errors = serde_json::from_value(error["errors"].clone()).unwrap();
+    assert_allowed("Problem", &problem);
+    let head = DocumentHead {
+        id: "handbook/keys".to_owned(),
+        title: Some("Keys".to_owned()),
+        language: Some("en".to_owned()),
+        updated_at: at.parse().ok(),
+        metadata: Map::new(),
+    };
+    let document = Document {
+        head: head.clone(),
+        text: "Keys are rotated every thirty days.".to_owned(),
+    };
+    let passages = 1;
+    let listed = ListedDocument::from(DocumentSummary { head, passages });
+    assert_allowed("Document", &StoredDocument { document, passages });
+    assert_allowed(
+        "DocumentList",
+        &DocumentList {
+            documents: vec![listed],
+            next_cursor: None,
+        },
+    );
+    let id = "handbook/keys".to_owned();
+    let documents = vec![PutDocument { id, passages: 1 }];
+    assert_allowed("DocumentsPut", &DocumentsPut { documents });
+    let session = SessionFacts {
+        id: "s".to_owned(),
+        agent: "librarian".to_owned(),
+        messages: 2,
+        created_at: UNIX_EPOCH,
+        updated_at: UNIX_EPOCH,
+        expires_at: UNIX_EPOCH,
+    };
+    assert_allowed(
+        "SessionList",
+        &SessionList {
+            sessions: vec![Session::from(session)],
+            next_cursor: Some("00".to_owned()),
+        },
+    );
+    let message = PastMessage {
+        number: 1,
+        message: Message {
+            role: Role::Assistant,
+            text: "Yes.".to_owned(),
+        },
+        created_at: UNIX_EPOCH,
+    };
+    assert_allowed(
+        "SessionMessageList",
+        &SessionMessageList {
+            messages: vec![SessionMessage::from(message)],
+            next_cursor: None,
+        },
+    );
+    let check = ReadinessCheck {
+        name: "queue",
+        status: "degraded",
+        detail: Some("the queue can't be reached"),
+    };
+    assert_allowed(
+        "Readiness",
+        &ReadinessReport {
+            status: "ready",
+            checks: vec![check],
+        },
+    );
+    assert_allowed("Health", &Health { status: "ok" });
+    let agent = AgentSummary {
+        name: "librarian",
+        description: "Finds books.",
+        model: None,
+    };
+    assert_allowed(
+        "AgentList",
+        &AgentList {
+            agents: vec![agent],
+        },
+    );
+    let agent = RoutedAgent {
+        agent: "librarian".to_owned(),
+        score: None,
+        path: None,
+    };
+    assert_allowed(
+        "RouteResponse",
+        &RouteResponse {
+            agents: vec![agent],
+            by: "model",
+        },
+    );
+    assert_allowed(
+        "TokenResponse",
+        &TokenResponse {
+            access_token: "aaaa".to_owned(),
+            token_type: "Bearer",
+            expires_in: 900,
+            refresh_token: "dddd".to_owned(),
+        },
+    );
+    assert_allowed(
+        "WorkflowRun",
+        &WorkflowRun {
+            run_id: new_uuid_v7(),
+            workflow: "release".to_owned(),
+            status: RunStatus::Queued,
+        },
+    );
+}
+
+/// What is written of `value` is valid under the component `name`.
+fn assert_allowed(name: &str, value: &impl Serialize) {
+    let written = serde_json::to_value(value).unwrap();
+    assert_eq!(compiled(name).violations(&written), [], "{name}");
+}
+
+/// The paths that are served and described elsewhere: starting a workflow has an operation for each workflow.
+const OTHER_PATHS: [&str; 6] = [
+    "/docs",
+    "/docs/app.js",
+    "/docs/icon.svg",
+    "/docs/style.css",
+    "/openapi.json",
+    "/v1/workflows/{name}/runs",
+];
+
+#[test]
+fn openapi_paths_are_those_that_are_served() {
+    let files = [
+        include_str!("../../../openapi/document_paths.yaml"),
+        include_str!("../../../openapi/run_paths.yaml"),
+        include_str!("../../../openapi/service_paths.yaml"),
+    ];
+    let described = files.iter().flat_map(|text| text.lines());
+    let described = described.filter(|line| line.starts_with('/'));
+    let described: BTreeSet<&str> = described
+        .map(|line| line.trim_end_matches(':'))
+        .chain(OTHER_PATHS)
+        .collect();
+    assert_eq!(described, own_paths().collect());
 }
