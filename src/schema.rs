@@ -12,18 +12,18 @@ pub mod recursion;
 pub mod sample;
 pub mod sample_scalar;
 pub mod schema_type;
-pub mod schema_valid;
 pub mod typed_schema;
 
 #[cfg(test)]
 mod schema_tests;
 
+use agentgen_schema::{Schema as CompiledSchema, Violation, push_key};
+
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::canonical::canonical;
-use crate::schema::schema_valid::is_valid;
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::{Entry, Node, Value};
 
 pub use crate::schema::schema_type::{Field, Object, Type};
 
@@ -134,44 +134,94 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
             return None;
         }
     }
-    let closed = role == Role::Input;
-    read.json = canonical(&schema.to_json(), closed);
-    check_samples(schema, &read.json, closed, report).then_some(read)
+    read.json = canonical(&schema.to_json(), role == Role::Input);
+    let mut json = read.json.clone();
+    state_64_bits(&mut json);
+    match CompiledSchema::compile(&json) {
+        Ok(compiled) => check_samples(schema, &compiled, report).then_some(read),
+        Err(error) => {
+            let span = schema.nearest(&error.pointer).span;
+            report
+                .error(Code::UnsupportedSchema, span, error.kind.to_string())
+                .advise("change the schema");
+            None
+        }
+    }
 }
 
-/// Whether every example and default in `node` is valid under the schema it stands in; those that
-/// aren't are reported.
-fn check_samples(node: &Node, root: &serde_json::Value, closed: bool, report: &mut Report) -> bool {
+/// Whether every example and default in `node` is valid under `schema`, its schema; what is wrong with the others is
+/// reported.
+fn check_samples(node: &Node, schema: &CompiledSchema, report: &mut Report) -> bool {
     let mut good = true;
-    for entry in node.entries().unwrap_or_default() {
-        let single = std::slice::from_ref(&entry.value);
-        let samples = match entry.key.as_str() {
-            "default" | "example" => single,
-            "examples" => entry.value.items().unwrap_or_default(),
+    for Entry { key, value, .. } in node.entries().unwrap_or_default() {
+        match key.as_str() {
+            "default" | "example" => {
+                good &= check_sample(&format!("`{key}`"), value, schema, report)
+            }
+            "examples" => {
+                for (index, value) in value.items().unwrap_or_default().iter().enumerate() {
+                    good &= check_sample(&format!("`{key}`[{index}]"), value, schema, report);
+                }
+            }
             "properties" | "$defs" => {
-                for schema in entry.value.entries().unwrap_or_default() {
-                    good &= check_samples(&schema.value, root, closed, report);
+                for part in value.entries().unwrap_or_default() {
+                    good &= check_part(&part.value, schema, &[key, &part.key], report);
                 }
-                continue;
             }
-            "items" | "additionalProperties" | "oneOf" | "anyOf" => {
-                for schema in entry.value.items().unwrap_or(single) {
-                    good &= check_samples(schema, root, closed, report);
+            "oneOf" | "anyOf" => {
+                for (index, part) in value.items().unwrap_or_default().iter().enumerate() {
+                    good &= check_part(part, schema, &[key, &index.to_string()], report);
                 }
-                continue;
             }
-            _ => continue,
-        };
-        let schema = canonical(&node.to_json(), closed);
-        for sample in samples {
-            if !is_valid(&sample.to_json(), &schema, root) {
-                let message = format!("`{}` is not valid under its own schema", entry.key);
-                report
-                    .error(Code::BadSchema, sample.span, message)
-                    .advise("change the value or the schema");
-                good = false;
-            }
+            "items" | "additionalProperties" => good &= check_part(value, schema, &[key], report),
+            _ => {}
         }
     }
     good
+}
+
+/// As [`check_samples`], for the part of `schema` to which `path` leads.
+fn check_part(node: &Node, schema: &CompiledSchema, path: &[&str], report: &mut Report) -> bool {
+    let mut pointer = String::new();
+    for key in path {
+        push_key(&mut pointer, key);
+    }
+    let part = schema.at(&pointer);
+    part.is_none_or(|part| check_samples(node, &part, report))
+}
+
+/// Reports what is wrong with `sample`, which is called `name`: "`examples`[0]: /name must be a string".
+fn check_sample(name: &str, sample: &Node, schema: &CompiledSchema, report: &mut Report) -> bool {
+    let violations = schema.violations(&sample.to_json());
+    for Violation { pointer, detail } in &violations {
+        let space = if pointer.is_empty() { "" } else { " " };
+        let message = format!("{name}: {pointer}{space}{detail}");
+        report
+            .error(Code::BadSchema, sample.nearest(pointer).span, message)
+            .advise("change the value or the schema");
+    }
+    violations.is_empty()
+}
+
+/// States the 64 bits that an integer has in generated code: no example may be beyond them.
+fn state_64_bits(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(keywords) => {
+            if keywords.get("type").is_some_and(is_integer) {
+                keywords.entry("format").or_insert("int64".into());
+            }
+            keywords.values_mut().for_each(state_64_bits);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(state_64_bits),
+        _ => {}
+    }
+}
+
+fn is_integer(kind: &serde_json::Value) -> bool {
+    match kind {
+        serde_json::Value::Array(kinds) => {
+            kinds.iter().all(|kind| kind == "integer" || kind == "null")
+        }
+        kind => kind == "integer",
+    }
 }

@@ -1,21 +1,22 @@
 //! Makes up a value for a schema.
 
+use agentgen_schema::Schema;
 use serde_json::{Map, Value};
 
 use crate::schema::sample_scalar::{count, integer, number, sample_text, text};
-use crate::schema::schema_valid::{definition, is_valid};
 
 /// A value that is valid under `schema`, which is canonical; the same one each time. What the author
 /// gave as an example or default is preferred. None where no value comes to mind, such as for a
 /// pattern without an example.
 pub fn example(schema: &Value) -> Option<Value> {
+    let root = Schema::compile(schema).ok()?;
     let mut maker = Maker {
-        root: schema,
+        root: root.clone(),
         open: Vec::new(),
         steps: 0,
     };
-    let value = maker.make(schema, "", 0, 0)?;
-    is_valid(&value, schema, schema).then_some(value)
+    let value = maker.make(&root, "", 0, 0)?;
+    root.is_valid(&value).then_some(value)
 }
 
 /// The most schemas that are looked at before giving up.
@@ -23,32 +24,33 @@ const MAX_STEPS: usize = 20_000;
 /// How deep an object may lie and still show its optional properties.
 const SHOWN_DEPTH: usize = 3;
 
-struct Maker<'a> {
-    root: &'a Value,
+struct Maker {
+    root: Schema,
     /// The definitions whose values are being made.
     open: Vec<String>,
     steps: usize,
 }
 
-impl Maker<'_> {
+impl Maker {
     /// A value for `schema`, that of a property called `name`; with another `vary`, another value
     /// where there is one.
-    fn make(&mut self, schema: &Value, name: &str, depth: usize, vary: usize) -> Option<Value> {
+    fn make(&mut self, schema: &Schema, name: &str, depth: usize, vary: usize) -> Option<Value> {
         self.steps += 1;
         if self.steps > MAX_STEPS {
             return None;
         }
-        if let Some(value) = self.given(schema, vary) {
+        if let Some(value) = given(schema, vary) {
             return Some(value);
         }
         let nothing = Map::new();
-        let keywords = schema.as_object().unwrap_or(&nothing);
-        let value = self.make_kind(keywords, name, depth, vary)?;
-        is_valid(&value, schema, self.root).then_some(value)
+        let keywords = schema.source().as_object().unwrap_or(&nothing);
+        let value = self.make_kind(schema, keywords, name, depth, vary)?;
+        schema.is_valid(&value).then_some(value)
     }
 
     fn make_kind(
         &mut self,
+        schema: &Schema,
         keywords: &Map<String, Value>,
         name: &str,
         depth: usize,
@@ -57,11 +59,14 @@ impl Maker<'_> {
         if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
             return self.make_definition(reference, name, depth, vary);
         }
-        if let Some(Value::Array(schemas)) = keywords.get("oneOf").or_else(|| keywords.get("anyOf"))
-        {
+        let union = ["oneOf", "anyOf"]
+            .into_iter()
+            .find(|keyword| keywords.contains_key(*keyword));
+        if let Some(keyword) = union {
             let mut null = None;
-            for schema in schemas {
-                match self.make(schema, name, depth, vary) {
+            let branches = (0..).map_while(|index| schema.at(&format!("/{keyword}/{index}")));
+            for branch in branches {
+                match self.make(&branch, name, depth, vary) {
                     Some(Value::Null) => null = Some(Value::Null),
                     Some(value) => return Some(value),
                     None => {}
@@ -87,23 +92,14 @@ impl Maker<'_> {
         match kind {
             Some("boolean") if vary < 2 => Some(Value::Bool(vary == 0)),
             Some("integer") => integer(keywords, vary),
-            Some("number") => number(keywords, vary),
-            Some("string") => text(keywords, name, vary),
-            Some("array") => self.make_list(keywords, name, depth),
-            Some("object") => self.make_object(keywords, depth, vary),
+            Some("number") => number(schema, keywords, vary),
+            Some("string") => text(schema, keywords, name, vary),
+            Some("array") => self.make_list(schema, keywords, name, depth),
+            Some("object") => self.make_object(schema, keywords, depth, vary),
             Some(_) => None,
             None if kinds.is_empty() => Some(Value::from(sample_text(keywords, name, vary))),
             None => (vary == 0).then_some(Value::Null),
         }
-    }
-
-    fn given(&self, schema: &Value, vary: usize) -> Option<Value> {
-        let examples = schema.get("examples").and_then(Value::as_array);
-        let given = examples.into_iter().flatten().chain(schema.get("default"));
-        given
-            .filter(|value| is_valid(value, schema, self.root))
-            .nth(vary)
-            .cloned()
     }
 
     fn make_definition(
@@ -117,15 +113,16 @@ impl Maker<'_> {
         if self.open.iter().any(|open| open == reference) {
             return None;
         }
-        let schema = definition(reference, self.root)?;
+        let schema = self.root.at(reference.strip_prefix('#')?)?;
         self.open.push(reference.to_owned());
-        let value = self.make(schema, name, depth, vary);
+        let value = self.make(&schema, name, depth, vary);
         self.open.pop();
         value
     }
 
     fn make_list(
         &mut self,
+        schema: &Schema,
         keywords: &Map<String, Value>,
         name: &str,
         depth: usize,
@@ -134,14 +131,15 @@ impl Maker<'_> {
         let max = count(keywords, "maxItems").unwrap_or(usize::MAX);
         let wanted = min.max(1).min(max);
         let unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
-        let anything = Value::Bool(true);
-        let schema = keywords.get("items").unwrap_or(&anything);
+        let item_schema = schema.at("/items");
         let mut items: Vec<Value> = Vec::new();
         let mut vary = 0;
         while items.len() < wanted {
-            let Some(item) = self.make(schema, name, depth + 1, vary) else {
-                break;
+            let item = match &item_schema {
+                Some(schema) => self.make(schema, name, depth + 1, vary),
+                None => Some(Value::from(sample_text(&Map::new(), name, vary))),
             };
+            let Some(item) = item else { break };
             if unique {
                 vary += 1;
             }
@@ -156,32 +154,22 @@ impl Maker<'_> {
 
     fn make_object(
         &mut self,
+        schema: &Schema,
         keywords: &Map<String, Value>,
         depth: usize,
         vary: usize,
     ) -> Option<Value> {
         let mut object = Map::new();
-        let required: Vec<&str> = keywords
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        for (name, schema) in keywords
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            let must = required.contains(&name.as_str());
+        for name in &schema.property_names() {
+            let property = schema.property(name)?;
+            let must = schema.requires(name);
             if !must && depth >= SHOWN_DEPTH {
                 continue;
             }
             // A property that has only one value keeps it; others make the object another one.
             let value = self
-                .make(schema, name, depth + 1, vary)
-                .or_else(|| self.make(schema, name, depth + 1, 0));
+                .make(&property, name, depth + 1, vary)
+                .or_else(|| self.make(&property, name, depth + 1, 0));
             match value {
                 Some(value) => {
                     object.insert(name.clone(), value);
@@ -194,13 +182,14 @@ impl Maker<'_> {
         let max = count(keywords, "maxProperties").unwrap_or(usize::MAX);
         let shown = usize::from(!keywords.contains_key("properties") && depth < SHOWN_DEPTH);
         let wanted = min.max(shown).min(max);
-        if let Some(values @ Value::Object(_)) = keywords.get("additionalProperties") {
+        let values = schema.at("/additionalProperties");
+        if let Some(values) = values.filter(|values| values.source().is_object()) {
             while object.len() < wanted {
                 let name = match object.len() {
                     0 if vary == 0 => "name".to_owned(),
                     index => format!("name{}", index + 1 + vary),
                 };
-                match self.make(values, &name, depth + 1, 0) {
+                match self.make(&values, &name, depth + 1, 0) {
                     Some(value) => object.insert(name, value),
                     None => break,
                 };
@@ -211,4 +200,15 @@ impl Maker<'_> {
         }
         Some(Value::Object(object))
     }
+}
+
+/// What the author gave as an example or default.
+fn given(schema: &Schema, vary: usize) -> Option<Value> {
+    let source = schema.source();
+    let examples = source.get("examples").and_then(Value::as_array);
+    let given = examples.into_iter().flatten().chain(source.get("default"));
+    given
+        .filter(|value| schema.is_valid(value))
+        .nth(vary)
+        .cloned()
 }

@@ -1,8 +1,8 @@
 //! Makes up a number or a text for a schema.
 
+use agentgen_schema::{Pattern, Schema};
 use serde_json::{Map, Value};
 
-use crate::schema::schema_valid::is_valid;
 use crate::text::rust_literal::visible_line;
 
 /// An integer within the bounds; `vary` counts up where several are needed that differ.
@@ -58,7 +58,7 @@ pub fn integer(keywords: &Map<String, Value>, vary: usize) -> Option<Value> {
 }
 
 /// A number within the bounds.
-pub fn number(keywords: &Map<String, Value>, vary: usize) -> Option<Value> {
+pub fn number(schema: &Schema, keywords: &Map<String, Value>, vary: usize) -> Option<Value> {
     let bound = |name: &str| keywords.get(name).and_then(Value::as_f64);
     let least = bound("minimum")
         .into_iter()
@@ -92,9 +92,8 @@ pub fn number(keywords: &Map<String, Value>, vary: usize) -> Option<Value> {
         }
     }
     let mut fitting: Vec<Value> = Vec::new();
-    let schema = Value::Object(keywords.clone());
     for value in values.into_iter().map(Value::from) {
-        if is_valid(&value, &schema, &schema) && !fitting.contains(&value) {
+        if schema.is_valid(&value) && !fitting.contains(&value) {
             fitting.push(value);
             if fitting.len() > vary {
                 break;
@@ -105,7 +104,12 @@ pub fn number(keywords: &Map<String, Value>, vary: usize) -> Option<Value> {
 }
 
 /// A text of the format, pattern and length that are asked for.
-pub fn text(keywords: &Map<String, Value>, name: &str, vary: usize) -> Option<Value> {
+pub fn text(
+    schema: &Schema,
+    keywords: &Map<String, Value>,
+    name: &str,
+    vary: usize,
+) -> Option<Value> {
     let number = vary + 1;
     let format = keywords.get("format").and_then(Value::as_str);
     let sample = match format {
@@ -123,7 +127,7 @@ pub fn text(keywords: &Map<String, Value>, name: &str, vary: usize) -> Option<Va
         _ => sample_text(keywords, name, vary),
     };
     if let Some(pattern) = keywords.get("pattern").and_then(Value::as_str) {
-        return matching(keywords, pattern, &sample, vary);
+        return matching(schema, pattern, &sample, vary);
     }
     if format.is_some() {
         return Some(Value::from(sample));
@@ -148,13 +152,8 @@ pub fn text(keywords: &Map<String, Value>, name: &str, vary: usize) -> Option<Va
 }
 
 /// One of some everyday texts that matches `pattern`.
-fn matching(
-    keywords: &Map<String, Value>,
-    pattern: &str,
-    sample: &str,
-    vary: usize,
-) -> Option<Value> {
-    let regex = regex_lite::Regex::new(pattern).ok()?;
+fn matching(schema: &Schema, pattern: &str, sample: &str, vary: usize) -> Option<Value> {
+    let pattern = Pattern::new(pattern).ok()?;
     let slug = sample.to_lowercase().replace(' ', "-");
     let everyday = [
         sample,
@@ -196,9 +195,7 @@ fn matching(
         "https://example.com/",
         "",
     ];
-    let schema = Value::Object(keywords.clone());
-    let fits =
-        |text: &&str| regex.is_match(text) && is_valid(&Value::from(*text), &schema, &schema);
+    let fits = |text: &&str| pattern.is_match(text) && schema.is_valid(&Value::from(*text));
     everyday.into_iter().filter(fits).nth(vary).map(Value::from)
 }
 

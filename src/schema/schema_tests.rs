@@ -218,7 +218,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 &[
                     "10:1: error[AG051]: `additionalproperties` is no keyword of JSON Schema (did you mean `additionalProperties`?)",
                     "3:36: error[AG050]: `minLength` is 3 and `maxLength` is 2 (no value is like that; change one of them)",
-                    "3:59: error[AG050]: the pattern can't be checked: look-around is not supported (use a regular expression without look-around and back-references)",
+                    "3:59: error[AG050]: the pattern can't be checked: look-around can't be matched (use a regular expression without look-around and back-references)",
                     "4:8: error[AG051]: no type is made of `allOf` (write the properties of all its parts into one object)",
                     "5:8: error[AG051]: `tipe` is no keyword of JSON Schema (did you mean `type`?)",
                     "6:35: error[AG050]: no number is within the bounds (change one of the bounds)",
@@ -351,10 +351,19 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 ],
             ),
             (
-                "type: integer\nminimum: 3\nexamples: [3, 2]\ndefault: x",
+                "type: integer\nminimum: 3\nexamples: [3, 3.0, 2, 1e30]\ndefault: x",
                 &[
-                    "3:15: error[AG050]: `examples` is not valid under its own schema (change the value or the schema)",
-                    "4:10: error[AG050]: `default` is not valid under its own schema (change the value or the schema)",
+                    "3:20: error[AG050]: `examples`[2]: must be at least 3 (change the value or the schema)",
+                    "3:23: error[AG050]: `examples`[3]: must be at most 9223372036854775807 (change the value or the schema)",
+                    "4:10: error[AG050]: `default`: must be an integer (change the value or the schema)",
+                ],
+            ),
+            (
+                "type: object\nproperties: { name: { type: string }, tags: { type: array, items: { enum: [a] } } }\nrequired: [name]\nexamples: [{ name: 5 }, { tags: [a, b] }]",
+                &[
+                    "4:20: error[AG050]: `examples`[0]: /name must be a string (change the value or the schema)",
+                    "4:25: error[AG050]: `examples`[1]: /name is required (change the value or the schema)",
+                    "4:37: error[AG050]: `examples`[1]: /tags/1 must be \"a\" (change the value or the schema)",
                 ],
             ),
             (

@@ -72,7 +72,7 @@ pub struct Text {
     pub min_length: Option<u64>,
     /// The greatest number of characters.
     pub max_length: Option<u64>,
-    /// A regular expression that is found in it; `regex-lite` compiles it.
+    /// A regular expression that is found in it; `Pattern::new` has compiled it.
     pub pattern: Option<String>,
     /// A format that the runtime checks.
     pub format: Option<Format>,

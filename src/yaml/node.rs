@@ -66,6 +66,20 @@ impl Node {
         }
     }
 
+    /// The node at a JSON Pointer, or the last one on the way there.
+    pub fn nearest(&self, pointer: &str) -> &Node {
+        let mut node = self;
+        for key in pointer.split('/').skip(1) {
+            let key = key.replace("~1", "/").replace("~0", "~");
+            let item = || node.items()?.get(key.parse::<usize>().ok()?);
+            match node.get(&key).or_else(item) {
+                Some(inner) => node = inner,
+                None => break,
+            }
+        }
+        node
+    }
+
     /// The text of a string.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {

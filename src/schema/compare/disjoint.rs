@@ -1,11 +1,11 @@
 //! Whether a value of one type can be a value of another.
 
+use agentgen_schema::Schema;
 use serde_json::{Value as Json, json};
 
 use crate::schema::compare::describe::{bounded, describe};
 use crate::schema::compare::range::{counts_meet, numbers_meet};
 use crate::schema::schema_type::{Array, EnumValue, Map, Object, Type};
-use crate::schema::schema_valid::is_valid;
 use crate::schema::typed_schema::{SchemaType, variants};
 
 /// Why no value is of two types at once.
@@ -186,8 +186,13 @@ fn is_text(ty: &Type) -> bool {
 fn texts_meet(left: &Type, right: &Type) -> bool {
     match (left, right) {
         (Type::Enum(values), other) | (other, Type::Enum(values)) => {
-            let schema = text_schema(other);
-            let valid = |value: &EnumValue| is_valid(&json!(value.value), &schema, &Json::Null);
+            let schema = Schema::compile(&text_schema(other));
+            let valid = |value: &EnumValue| {
+                // Where nothing can be said, they may meet.
+                schema
+                    .as_ref()
+                    .map_or(true, |schema| schema.is_valid(&json!(value.value)))
+            };
             values.iter().any(valid)
         }
         (Type::String(one), Type::String(other)) => counts_meet(

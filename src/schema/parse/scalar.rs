@@ -1,6 +1,6 @@
 //! Reads schemas of text and numbers.
 
-use agentgen_schema::Format;
+use agentgen_schema::{Format, Pattern};
 
 use crate::diagnostics::code::Code;
 use crate::schema::parse::cursor::Cursor;
@@ -24,10 +24,10 @@ pub fn text(part: &mut Cursor<'_, '_>) -> Option<Type> {
         text.max_length,
     );
     if let Some(node) = part.node.get("pattern") {
-        match node.as_str().map(regex_lite::Regex::new) {
-            Some(Ok(regex)) => text.pattern = Some(regex.as_str().to_owned()),
+        match node.as_str().map(Pattern::new) {
+            Some(Ok(pattern)) => text.pattern = Some(pattern.as_str().to_owned()),
             Some(Err(error)) => {
-                let message = format!("the pattern can't be checked: {error}");
+                let message = format!("the pattern can't be checked: {}", error.reason());
                 part.reader
                     .report
                     .error(Code::BadSchema, node.span, message)
