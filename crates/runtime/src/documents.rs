@@ -25,7 +25,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::schema::formats::DateTime;
+use crate::schema::DateTime;
 
 /// What ids and languages of documents look like, and how many characters they have at most.
 pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:/@~-]*$";

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::provider_error::{ProviderError, ProviderErrorKind};
-use crate::schema::validate::Violation;
+use crate::schema::Violation;
 
 /// Why a run failed. Texts are sent to the caller, except for [`AgentError::Internal`].
 #[derive(Debug, Clone)]

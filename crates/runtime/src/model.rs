@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::documents::grounding::Grounding;
 use crate::error::AgentError;
 use crate::event::agent_event::{StopReason, Usage};
-use crate::schema::shape::resolved;
+use crate::schema::Schema;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 
@@ -50,6 +50,8 @@ pub struct ModelRequest {
     pub agent: &'static AgentSpec,
     /// The endpoint whose output schema the answer must fit; `None` for free text.
     pub endpoint: Option<&'static EndpointSpec>,
+    /// Its output schema, compiled.
+    pub output_schema: Option<Schema>,
     /// As [`AgentSpec::model`]; a fallback replaces it.
     pub model: Option<&'static str>,
     /// The conversation. The last message is the one to answer, and contains the passages to answer from.
@@ -176,6 +178,7 @@ impl ModelRequest {
         Self {
             agent,
             endpoint: None,
+            output_schema: None,
             model: agent.model,
             messages,
             grounding: None,
@@ -209,17 +212,14 @@ impl ModelRequest {
 
     /// The output schema, if it describes an object: providers accept no other. The root is not a `$ref`.
     pub(crate) fn object_schema(&self) -> Option<Value> {
+        let resolved = self.output_schema.as_ref()?.resolved();
         let narrowed = self.grounding.as_ref().and_then(Grounding::output_schema);
-        let schema = match narrowed {
-            Some(schema) => Cow::Borrowed(schema),
-            None => Cow::Owned(serde_json::from_str(self.endpoint?.output_schema).ok()?),
-        };
-        let root = resolved(&schema, &schema);
+        let root = narrowed.unwrap_or(resolved.source());
         let mut object = root.as_object()?.clone();
         if object.get("type").and_then(Value::as_str) != Some("object") {
             return None;
         }
-        if let Some(definitions) = schema.get("$defs") {
+        if let Some(definitions) = resolved.document().get("$defs") {
             object.insert("$defs".to_owned(), definitions.clone());
         }
         Some(Value::Object(object))

@@ -4,6 +4,7 @@
 
 pub(crate) mod bound_service;
 pub(crate) mod document_access;
+pub(crate) mod endpoint_schemas;
 pub(crate) mod reply;
 pub(crate) mod resources;
 pub(crate) mod run_context;

@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::documents::Passage;
-use crate::schema::shape::resolved;
+use crate::schema::Schema;
 
 /// The property of the output schema.
 pub(crate) const CITATIONS: &str = "citations";
@@ -42,33 +42,29 @@ impl fmt::Display for CitationError {
 
 /// The output schema with the ids of `passages` as the only ones that can be cited. The root is not a `$ref`. `None` if the
 /// schema has no citations.
-pub(crate) fn restrict_to_passages(schema: &Value, passages: &[Passage]) -> Option<Value> {
+pub(crate) fn restrict_to_passages(schema: &Schema, passages: &[Passage]) -> Option<Value> {
     let shape = CitationShape::of(schema)?;
     let ids = passages.iter().map(Passage::id).collect::<Vec<_>>();
-    let mut citations = shape.citations.clone();
+    let mut citations = shape.citations.source().as_object()?.clone();
     if ids.is_empty() {
         citations.insert("maxItems".to_owned(), 0.into());
         citations.shift_remove("minItems");
     } else {
         let choice = json!({ "type": "string", "enum": ids });
-        let mut items = shape.items.clone();
-        match shape.fields {
-            Some(fields) => {
-                let mut fields = fields.clone();
-                fields.insert("id".to_owned(), choice);
-                items.insert("properties".to_owned(), fields.into());
-                citations.insert("items".to_owned(), items.into());
-            }
-            None => {
-                citations.insert("items".to_owned(), choice);
-            }
-        }
+        let items = if shape.is_object {
+            let mut items = shape.items.source().clone();
+            items["properties"]["id"] = choice;
+            items
+        } else {
+            choice
+        };
+        citations.insert("items".to_owned(), items);
     }
-    let mut root = resolved(schema, schema).as_object()?.clone();
+    let mut root = schema.resolved().source().as_object()?.clone();
     if let Some(Value::Object(properties)) = root.get_mut("properties") {
         properties.insert(CITATIONS.to_owned(), citations.into());
     }
-    if let Some(definitions) = schema.get("$defs") {
+    if let Some(definitions) = schema.document().get("$defs") {
         root.insert("$defs".to_owned(), definitions.clone());
     }
     Some(root.into())
@@ -79,7 +75,7 @@ pub(crate) fn restrict_to_passages(schema: &Value, passages: &[Passage]) -> Opti
 /// # Errors
 /// A citation of a passage that is not in `passages`, or a required quote that the passage does not contain.
 pub(crate) fn resolve_citations(
-    schema: &Value,
+    schema: &Schema,
     passages: &[Passage],
     answer: &mut Value,
 ) -> Result<(), CitationError> {
@@ -88,9 +84,10 @@ pub(crate) fn resolve_citations(
         return Ok(());
     };
     for (index, citation) in citations.as_array_mut().into_iter().flatten().enumerate() {
-        let (id, suffix) = match shape.fields {
-            Some(_) => (&citation["id"], "/id"),
-            None => (&*citation, ""),
+        let (id, suffix) = if shape.is_object {
+            (&citation["id"], "/id")
+        } else {
+            (&*citation, "")
         };
         let Some(id) = id.as_str().map(str::to_owned) else {
             // Another type does not fit the schema, which is reported when the value is parsed.
@@ -100,15 +97,15 @@ pub(crate) fn resolve_citations(
             let pointer = format!("/{CITATIONS}/{index}{suffix}");
             return Err(CitationError::UnknownPassage { pointer, id });
         };
-        let (Some(fields), Value::Object(citation)) = (shape.fields, citation) else {
+        let Value::Object(citation) = citation else {
             continue;
         };
         // The title is the passage's. Without one, a required title is the document's id, never the model's invention.
         match &passage.title {
-            Some(title) if fields.contains_key("title") => {
+            Some(title) if shape.has("title") => {
                 citation.insert("title".to_owned(), title.as_str().into());
             }
-            None if shape.requires("title") => {
+            None if shape.items.requires("title") => {
                 let name = passage.document.id.as_str();
                 citation.insert("title".to_owned(), name.into());
             }
@@ -120,7 +117,7 @@ pub(crate) fn resolve_citations(
         let quote = citation.get("quote").and_then(Value::as_str);
         let is_quote = quote
             .is_none_or(|quote| normalize_spaces(&passage.text).contains(&normalize_spaces(quote)));
-        if !is_quote && !shape.requires("quote") {
+        if !is_quote && !shape.items.requires("quote") {
             citation.shift_remove("quote");
         } else if !is_quote {
             let pointer = format!("/{CITATIONS}/{index}/quote");
@@ -133,28 +130,28 @@ pub(crate) fn resolve_citations(
 /// Citations of the first passages, for [`Echo`](crate::model::echo::Echo). Other required properties are copied from
 /// `example`. `None` if the schema has no citations, or if a required property is missing from the example.
 pub(crate) fn sample_citations(
-    schema: &Value,
+    schema: &Schema,
     passages: &[Passage],
     example: Option<&Value>,
 ) -> Option<Value> {
     let shape = CitationShape::of(schema)?;
-    let max = shape.citations.get("maxItems").and_then(Value::as_u64);
+    let max = shape.citations.source()["maxItems"].as_u64();
     let count = usize::try_from(max.unwrap_or(3)).unwrap_or(3).min(3);
     let cited = passages.iter().take(count).map(|passage| {
-        let Some(fields) = shape.fields else {
+        if !shape.is_object {
             return Some(passage.id().into());
-        };
+        }
         let example = example.and_then(|example| example[0].as_object());
         let mut citation = example.cloned().unwrap_or_default();
         citation.insert("id".to_owned(), passage.id().into());
-        if let Some(quote) = fields.get("quote") {
-            let max = resolved(schema, quote)["maxLength"].as_u64();
+        if let Some(quote) = shape.items.property("quote") {
+            let max = quote.resolved().source()["maxLength"].as_u64();
             let max = max.and_then(|max| usize::try_from(max).ok());
             let max = max.unwrap_or(MAX_MADE_QUOTE).min(MAX_MADE_QUOTE);
             let quote = passage.text.chars().take(max).collect::<String>();
             citation.insert("quote".to_owned(), quote.into());
         }
-        if let (Some(title), true) = (&passage.title, fields.contains_key("title")) {
+        if let (Some(title), true) = (&passage.title, shape.has("title")) {
             citation.insert("title".to_owned(), title.as_str().into());
         }
         let is_complete = shape.required().all(|key| citation.contains_key(key));
@@ -164,41 +161,42 @@ pub(crate) fn sample_citations(
 }
 
 /// The citations of an output schema.
-struct CitationShape<'a> {
+struct CitationShape {
     /// The schema of the array.
-    citations: &'a Map<String, Value>,
+    citations: Schema,
     /// The schema of one citation.
-    items: &'a Map<String, Value>,
-    /// The properties of a citation, if it is an object with an `id`; `None` if it is the id itself.
-    fields: Option<&'a Map<String, Value>>,
+    items: Schema,
+    /// Whether a citation is an object with an `id`, and not the id itself.
+    is_object: bool,
 }
 
-impl<'a> CitationShape<'a> {
+impl CitationShape {
     /// `None` if the property `citations` is missing or has another shape.
-    fn of(schema: &'a Value) -> Option<Self> {
-        let root = resolved(schema, schema);
-        let citations = resolved(schema, root.get("properties")?.get(CITATIONS)?);
-        let items = resolved(schema, citations.get("items")?);
-        let is_text = |schema: &Value| schema["type"] == "string";
-        let fields = match items.get("properties").and_then(Value::as_object) {
-            Some(fields) if is_text(resolved(schema, fields.get("id")?)) => Some(fields),
-            None if is_text(items) => None,
-            _ => return None,
+    fn of(schema: &Schema) -> Option<Self> {
+        let citations = schema.property(CITATIONS)?.resolved();
+        let items = citations.items()?.resolved();
+        let is_object = items.source().get("properties").is_some();
+        let id = if is_object {
+            items.property("id")?.resolved()
+        } else {
+            items.clone()
         };
-        Some(Self {
-            citations: citations.as_object()?,
-            items: items.as_object()?,
-            fields,
+        let is_text = id.source()["type"] == "string";
+        is_text.then_some(Self {
+            citations,
+            items,
+            is_object,
         })
     }
 
-    fn required(&self) -> impl Iterator<Item = &'a str> {
-        let required = self.items.get("required").and_then(Value::as_array);
-        required.into_iter().flatten().filter_map(Value::as_str)
+    /// Whether a citation is an object with this property.
+    fn has(&self, key: &str) -> bool {
+        self.items.property(key).is_some()
     }
 
-    fn requires(&self, key: &str) -> bool {
-        self.required().any(|required| required == key)
+    fn required(&self) -> impl Iterator<Item = &str> {
+        let required = self.items.source()["required"].as_array();
+        required.into_iter().flatten().filter_map(Value::as_str)
     }
 }
 

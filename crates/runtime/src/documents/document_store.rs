@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::documents::{Document, DocumentHead, DocumentSummary, EmbeddedDocument, Passage};
 use crate::error::store_error::StoreError;
 use crate::future::{BoxFuture, boxed_ready};
-use crate::schema::formats::DateTime;
+use crate::schema::DateTime;
 
 /// Stores documents in collections and finds their passages. A collection exists while it has documents.
 pub trait DocumentStore: Send + Sync + 'static {

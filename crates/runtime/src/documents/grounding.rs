@@ -3,45 +3,43 @@
 //! Invariant: passages are data. They stand in a fence that their text can't close, and the prompt says not to follow
 //! instructions in them.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use crate::documents::Passage;
 use crate::documents::citations::{
     CITATIONS, CitationError, resolve_citations, restrict_to_passages, sample_citations,
 };
+use crate::schema::Schema;
 
 /// The passages that were retrieved for one request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Grounding {
     /// The last message without the passages.
     pub question: String,
     /// The passages, the most similar first.
     pub passages: Vec<Passage>,
     /// The output schema of the endpoint.
-    schema: Arc<Value>,
+    schema: Schema,
     /// The same, with these passages as the only ones that can be cited; `None` if it has no citations.
-    restricted_schema: Option<Arc<Value>>,
+    restricted_schema: Option<Value>,
 }
 
 impl Grounding {
     /// Grounds `question` in `passages`, for an endpoint with this output schema.
-    pub(crate) fn new(question: String, passages: Vec<Passage>, output_schema: &str) -> Self {
-        let schema = serde_json::from_str(output_schema).unwrap_or_default();
+    pub(crate) fn new(question: String, passages: Vec<Passage>, schema: Schema) -> Self {
         let restricted_schema = restrict_to_passages(&schema, &passages);
         Self {
             question,
             passages,
-            schema: Arc::new(schema),
-            restricted_schema: restricted_schema.map(Arc::new),
+            schema,
+            restricted_schema,
         }
     }
 
     /// The output schema, with these passages as the only ones that can be cited; `None` if it has no citations.
     #[must_use]
     pub fn output_schema(&self) -> Option<&Value> {
-        self.restricted_schema.as_deref()
+        self.restricted_schema.as_ref()
     }
 
     /// The instructions about the passages, for the system message.

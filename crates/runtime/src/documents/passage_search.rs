@@ -7,8 +7,7 @@ use crate::documents::similarity::json;
 use crate::documents::{DocumentHead, Passage};
 use crate::embedding::Purpose;
 use crate::error::AgentError;
-use crate::schema::formats::DateTime;
-use crate::schema::shape::{misfits, resolved};
+use crate::schema::{DateTime, Schema};
 
 /// How many hits there are if nobody says, and at most.
 const USUAL_LIMIT: u64 = 10;
@@ -31,7 +30,7 @@ impl SearchRequest {
     ///
     /// # Errors
     /// 422 for a moment that is none, 500 for what no such endpoint takes.
-    pub(crate) fn read(input_schema: &str, request: Value) -> Result<Self, AgentError> {
+    pub(crate) fn read(input_schema: &Schema, request: Value) -> Result<Self, AgentError> {
         let Value::Object(mut fields) = request else {
             return Err(broken("a search takes an object"));
         };
@@ -54,16 +53,14 @@ impl SearchRequest {
     }
 }
 
-fn usual_limit(input_schema: &str) -> u64 {
-    let schema = serde_json::from_str::<Value>(input_schema).unwrap_or_default();
-    let limit = resolved(&schema, &schema)["properties"].get("limit");
-    let said = limit.map(|limit| {
-        let limit = resolved(&schema, limit);
-        let most = limit["maximum"].as_u64().unwrap_or(HIGHEST_LIMIT);
-        let usual = limit["default"].as_u64().unwrap_or(USUAL_LIMIT);
+fn usual_limit(input_schema: &Schema) -> u64 {
+    let limit = input_schema.property("limit").map(|limit| {
+        let limit = limit.resolved();
+        let most = limit.source()["maximum"].as_u64().unwrap_or(HIGHEST_LIMIT);
+        let usual = limit.source()["default"].as_u64().unwrap_or(USUAL_LIMIT);
         usual.min(most)
     });
-    said.unwrap_or(USUAL_LIMIT)
+    limit.unwrap_or(USUAL_LIMIT)
 }
 
 fn condition(name: String, value: Value) -> Result<Option<Condition>, AgentError> {
@@ -85,32 +82,34 @@ fn condition(name: String, value: Value) -> Result<Option<Condition>, AgentError
 
 /// How a search endpoint writes what it found.
 pub(crate) struct HitForm {
-    schema: Value,
+    schema: Schema,
+    /// The properties of a hit.
+    properties: Vec<(String, Schema)>,
 }
 
 impl HitForm {
     /// The form that an output schema describes: an object with the array `hits`.
-    pub(crate) fn new(output_schema: &str) -> Self {
-        let schema = serde_json::from_str(output_schema).unwrap_or_default();
-        Self { schema }
+    pub(crate) fn new(schema: Schema) -> Self {
+        let hit = schema.property("hits").and_then(|hits| hits.items());
+        let properties = hit.iter().flat_map(|hit| {
+            let names = hit.property_names().into_iter();
+            names.filter_map(|name| Some((name.clone(), hit.property(&name)?)))
+        });
+        let properties = properties.collect();
+        Self { schema, properties }
     }
 
     /// Whether an answer has room for this property.
     pub(crate) fn has(&self, property: &str) -> bool {
-        let root = resolved(&self.schema, &self.schema);
-        root["properties"].get(property).is_some()
+        self.schema.property(property).is_some()
     }
 
     /// A hit: its own properties, and those of the document's metadata that it has room for.
     pub(crate) fn hit(&self, passage: &Passage) -> Value {
-        let root = resolved(&self.schema, &self.schema);
-        let hits = resolved(&self.schema, &root["properties"]["hits"]);
-        let form = resolved(&self.schema, &hits["items"]);
-        let properties = form["properties"].as_object();
         let mut hit = Map::new();
-        for (name, schema) in properties.into_iter().flatten() {
+        for (name, schema) in &self.properties {
             let value = property(passage, name);
-            if let Some(value) = value.filter(|value| !misfits(&self.schema, schema, value)) {
+            if let Some(value) = value.filter(|value| schema.is_valid(value)) {
                 hit.insert(name.clone(), value);
             }
         }
@@ -187,12 +186,13 @@ impl EmbedRequest {
     }
 
     /// The answer, with what the output schema has room for.
-    pub(crate) fn answer(&self, output_schema: &str, vectors: &[Vec<f32>], model: &str) -> Value {
-        let schema = serde_json::from_str::<Value>(output_schema).unwrap_or_default();
-        let has = |name: &str| {
-            let properties = &resolved(&schema, &schema)["properties"];
-            properties.get(name).is_some()
-        };
+    pub(crate) fn answer(
+        &self,
+        output_schema: &Schema,
+        vectors: &[Vec<f32>],
+        model: &str,
+    ) -> Value {
+        let has = |name: &str| output_schema.property(name).is_some();
         let mut answer = Map::new();
         match vectors.first() {
             Some(vector) if self.is_one => answer.insert("vector".to_owned(), json(vector)),

@@ -9,8 +9,7 @@ use crate::documents::citations::CitationError;
 use crate::error::AgentError;
 use crate::model::ModelRequest;
 use crate::model::user_message::insert_session_id;
-use crate::schema::validate::{Validate, Violation, check};
-use crate::spec::endpoint_spec::EndpointSpec;
+use crate::schema::{Schema, Validate, Violation, check, remove_zero_fractions};
 
 /// Why a model's text is not the value that was asked for. Its text goes back to the model, and may quote the answer.
 #[derive(Debug)]
@@ -21,26 +20,18 @@ pub(crate) enum OutputMismatch {
     Constraints(Vec<Violation>),
 }
 
-/// Parses `text` under the output schema of `endpoint`. Citations are checked against the passages of `request`, and
-/// the conversation's id is filled in.
+/// Parses `text`, which must be valid under `schema`. Citations are checked against the passages of `request`, and the
+/// conversation's id is filled in.
 pub(crate) fn parse_structured_output<T: DeserializeOwned + Validate>(
-    endpoint: &EndpointSpec,
+    schema: &Schema,
     request: &ModelRequest,
     text: &str,
 ) -> Result<T, OutputMismatch> {
     let json_text = strip_code_fence(text);
-    // The fast path. Untyped JSON, below, is slower and knows the place of a mismatch.
-    let is_complete = request.grounding.is_none() && request.session_id.is_none();
-    if is_complete
-        && let Ok(value) = serde_json::from_str::<T>(json_text)
-        && check(&value).is_ok()
-    {
-        return Ok(value);
-    }
     let mut json = match serde_json::from_str(json_text) {
         Ok(json) => json,
         // A model that has to answer with a JSON string often leaves out the quotation marks.
-        Err(_) if is_text(endpoint) => Value::String(text.to_owned()),
+        Err(_) if is_text(schema) => Value::String(text.to_owned()),
         Err(error) => return Err(OutputMismatch::NotJson(error)),
     };
     if let Some(grounding) = &request.grounding {
@@ -50,6 +41,11 @@ pub(crate) fn parse_structured_output<T: DeserializeOwned + Validate>(
     }
     if let Some(id) = &request.session_id {
         insert_session_id(&mut json, id);
+    }
+    remove_zero_fractions(&mut json);
+    let violations = schema.violations(&json);
+    if !violations.is_empty() {
+        return Err(OutputMismatch::Constraints(violations));
     }
     let value = serde_path_to_error::deserialize(json).map_err(OutputMismatch::Type)?;
     check(&value).map_err(OutputMismatch::Constraints)?;
@@ -68,9 +64,8 @@ fn strip_code_fence(text: &str) -> &str {
     }
 }
 
-fn is_text(endpoint: &EndpointSpec) -> bool {
-    serde_json::from_str::<Value>(endpoint.output_schema)
-        .is_ok_and(|schema| schema.get("type").and_then(Value::as_str) == Some("string"))
+fn is_text(schema: &Schema) -> bool {
+    schema.resolved().source()["type"] == "string"
 }
 
 impl fmt::Display for OutputMismatch {

@@ -14,9 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
+use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::model::{ANSWER_TOOL, MAX_TOOL_NAME, ToolDefinition};
-use crate::schema::formats::Uuid;
+use crate::schema::{Schema, Uuid, remove_zero_fractions};
 
 /// A function that a model can call.
 pub trait Tool: Send + Sync + 'static {
@@ -29,7 +30,7 @@ pub trait Tool: Send + Sync + 'static {
     /// JSON Schema of its input, of type `object`.
     fn input_schema(&self) -> Value;
 
-    /// Runs the tool. `input` is what the model wrote: it is not checked against the schema. The future is dropped if
+    /// Runs the tool. `input` is what the model wrote, and valid under the schema. The future is dropped if
     /// the run ends first.
     fn call(&self, cx: ToolContext, input: Value) -> ToolFuture<'_>;
 }
@@ -151,9 +152,16 @@ where
 /// The tools of a service.
 #[derive(Clone, Default)]
 pub(crate) struct Tools {
-    by_name: Arc<BTreeMap<String, Box<dyn Tool>>>,
+    by_name: Arc<BTreeMap<String, RegisteredTool>>,
     /// The handoff tools, which come from the agents and are not registered.
     pub(crate) handoff_targets: HandoffTargets,
+}
+
+/// A tool, and what it said of itself when it was registered.
+struct RegisteredTool {
+    tool: Box<dyn Tool>,
+    definition: ToolDefinition,
+    input_schema: Schema,
 }
 
 impl Tools {
@@ -176,13 +184,25 @@ impl Tools {
             if name == ANSWER_TOOL || name.starts_with(TOOL_PREFIX) {
                 return Err(wrong("the name is reserved by the runtime"));
             }
-            if tool.input_schema().get("type").and_then(Value::as_str) != Some("object") {
+            let definition = ToolDefinition {
+                name: name.clone(),
+                description: tool.description().to_owned(),
+                input_schema: tool.input_schema(),
+            };
+            if definition.input_schema["type"] != "object" {
                 return Err(wrong("its input is not an object"));
             }
+            let input_schema = Schema::compile(&definition.input_schema)
+                .map_err(|error| wrong(&format!("its input schema does not compile: {error}")))?;
             if by_name.contains_key(&name) {
                 return Err(wrong("is registered twice"));
             }
-            by_name.insert(name, tool);
+            let registered = RegisteredTool {
+                tool,
+                definition,
+                input_schema,
+            };
+            by_name.insert(name, registered);
         }
         Ok(Self {
             by_name: Arc::new(by_name),
@@ -200,31 +220,32 @@ impl Tools {
 
     /// The definitions of the tools that `allowed` lists; `None` allows all.
     pub(crate) fn definitions(&self, allowed: Option<&[&str]>) -> Vec<ToolDefinition> {
-        let allowed = self
-            .by_name
-            .values()
-            .filter(|tool| is_allowed(tool.name(), allowed));
-        allowed
-            .map(|tool| ToolDefinition {
-                name: tool.name().to_owned(),
-                description: tool.description().to_owned(),
-                input_schema: tool.input_schema(),
-            })
+        let definitions = self.by_name.values().map(|tool| &tool.definition);
+        definitions
+            .filter(|definition| is_allowed(&definition.name, allowed))
+            .cloned()
             .collect()
     }
 
-    /// Calls the tool `name`, if it exists and `allowed` lists it.
+    /// Calls the tool `name`, if it exists, `allowed` lists it and `input` is valid under its schema.
     pub(crate) async fn call(
         &self,
         name: &str,
         allowed: Option<&[&str]>,
         cx: ToolContext,
-        input: Value,
+        mut input: Value,
     ) -> Result<Value, ToolError> {
-        match self.by_name.get(name).filter(|_| is_allowed(name, allowed)) {
-            Some(tool) => tool.call(cx, input).await,
-            None => Err(ToolError::new("denied: this agent has no such tool")),
+        let registered = self.by_name.get(name).filter(|_| is_allowed(name, allowed));
+        let Some(registered) = registered else {
+            return Err(ToolError::new("denied: this agent has no such tool"));
+        };
+        remove_zero_fractions(&mut input);
+        let violations = registered.input_schema.violations(&input);
+        if !violations.is_empty() {
+            let error = AgentError::Invalid(violations);
+            return Err(ToolError::new(format!("the input does not fit: {error}")));
         }
+        registered.tool.call(cx, input).await
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::AgentError;
 use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
 use crate::event::event_sink::Sink;
 use crate::model::{Message, ModelRequest, Role, Step, ToolCall, ToolResult};
-use crate::schema::validate::Validate;
+use crate::schema::{Schema, Validate};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 
@@ -94,15 +94,18 @@ pub(crate) async fn turn(
     end_over_budget(cx, request, turn, detail).await
 }
 
-/// Runs a turn whose answer must fit the output schema of `endpoint`. The model gets one chance to correct its answer;
+/// Runs a turn whose answer must be valid under `output_schema`, that of `endpoint`. The model gets one chance to correct its answer;
 /// the correction is not streamed, because the text that was streamed belongs to the first answer.
 pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
     cx: &TurnContext<'_>,
-    endpoint: &EndpointSpec,
+    endpoint: &'static EndpointSpec,
+    output_schema: &Schema,
     mut request: ModelRequest,
 ) -> Result<(T, Turn), AgentError> {
+    request.endpoint = Some(endpoint);
+    request.output_schema = Some(output_schema.clone());
     let first = turn(cx, &mut request).await?;
-    let mismatch = match parse_structured_output(endpoint, &request, &first.text) {
+    let mismatch = match parse_structured_output(output_schema, &request, &first.text) {
         Ok(value) => return Ok((value, first)),
         Err(mismatch) => mismatch,
     };
@@ -136,7 +139,7 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         ..cx.clone()
     };
     let second = turn(&cx, &mut request).await?;
-    match parse_structured_output(endpoint, &request, &second.text) {
+    match parse_structured_output(output_schema, &request, &second.text) {
         Ok(value) => Ok((value, second)),
         Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::provider_error::ProviderErrorKind;
 use crate::error::{AgentError, whole_seconds};
-use crate::schema::validate::Violation;
+use crate::schema::Violation;
 
 /// `Retry-After` of a 503 without a better estimate.
 const UNAVAILABLE_RETRY_SECONDS: u64 = 5;

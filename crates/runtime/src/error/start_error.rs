@@ -23,6 +23,13 @@ pub enum StartError {
         /// The reason.
         detail: String,
     },
+    /// A JSON Schema can't be compiled.
+    Schema {
+        /// The operation id of the endpoint or workflow.
+        operation_id: &'static str,
+        /// Which schema it is, and what is wrong with it and where.
+        detail: String,
+    },
     /// Two agents have this slug.
     Agent(&'static str),
     /// A tool can't be registered.
@@ -80,6 +87,10 @@ impl fmt::Display for StartError {
             } => {
                 write!(f, "endpoint `{operation_id}`: {detail}")
             }
+            Self::Schema {
+                operation_id,
+                detail,
+            } => write!(f, "`{operation_id}`: {detail}"),
             Self::Agent(slug) => write!(f, "agent `{slug}` is registered twice"),
             Self::Tool { name, detail } => write!(f, "tool `{name}`: {detail}"),
             Self::Io(error) => write!(f, "the service can't listen: {error}"),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::problem::Problem;
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 
 /// One JSON document in the data field of a server-sent event; the event field repeats its type. Clients skip events of
 /// types that they don't know: later versions add some.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::event::agent_event::{AgentEvent, Audience};
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 
 /// The writing end of a run's events.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::error::AgentError;
 use crate::http::api_error::ApiError;
 use crate::run::run_input::Input;
-use crate::schema::validate::{Violation, push_key};
+use crate::schema::{Violation, push_key};
 use crate::spec::endpoint_spec::{EndpointSpec, Parameter, ParameterKind, ParameterLocation};
 
 /// How long a caller may take to send a body.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::event::agent_event::{StopReason, Usage};
 use crate::model::user_message::insert_session_id;
 use crate::model::{Chunk, ChunkStream, ModelRequest, Provider, estimated_tokens};
-use crate::schema::shape::resolved;
+use crate::schema::Schema;
 use crate::spec::endpoint_spec::EndpointSpec;
 
 /// How much of a request is repeated, in characters.
@@ -35,9 +35,11 @@ impl Provider for Echo {
             None => last.map_or("", |message| message.text.as_str()),
         };
         let text = echo(request.agent.slug, input);
-        let text = match request.endpoint {
-            Some(endpoint) => complete(request, example_with(endpoint, &text)),
-            None => text,
+        let text = match (request.endpoint, &request.output_schema) {
+            (Some(endpoint), Some(schema)) => {
+                complete(request, example_with(endpoint, schema, &text))
+            }
+            _ => text,
         };
         let read = request
             .messages
@@ -104,7 +106,7 @@ fn complete(request: &ModelRequest, answer: String) -> String {
 }
 
 /// The endpoint's example, with `text` in the first property that accepts any text.
-fn example_with(endpoint: &'static EndpointSpec, text: &str) -> String {
+fn example_with(endpoint: &'static EndpointSpec, schema: &Schema, text: &str) -> String {
     /// By the address of the endpoint, which is a static.
     static EXAMPLES: RwLock<BTreeMap<usize, Arc<Example>>> = RwLock::new(BTreeMap::new());
     let key = std::ptr::from_ref(endpoint) as usize;
@@ -114,7 +116,7 @@ fn example_with(endpoint: &'static EndpointSpec, text: &str) -> String {
         .get(&key)
         .cloned();
     let example = cached.unwrap_or_else(|| {
-        let example = Arc::new(Example::of(endpoint));
+        let example = Arc::new(Example::of(endpoint, schema));
         let mut examples = EXAMPLES.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(examples.entry(key).or_insert(example))
     });
@@ -136,10 +138,10 @@ struct Slot {
 }
 
 impl Example {
-    fn of(endpoint: &EndpointSpec) -> Self {
+    fn of(endpoint: &EndpointSpec, schema: &Schema) -> Self {
         Self {
             json: endpoint.output_example.to_owned(),
-            slot: Slot::of(endpoint),
+            slot: Slot::of(endpoint, schema),
         }
     }
 
@@ -159,10 +161,8 @@ impl Example {
 
 impl Slot {
     /// The answer itself, or the first of its properties that accepts any text.
-    fn of(endpoint: &EndpointSpec) -> Option<Self> {
-        let schema = serde_json::from_str::<Value>(endpoint.output_schema).ok()?;
-        let root = resolved(&schema, &schema);
-        if let Some((min, max)) = free_text(root) {
+    fn of(endpoint: &EndpointSpec, schema: &Schema) -> Option<Self> {
+        if let Some((min, max)) = free_text(schema) {
             return Some(Self {
                 before: String::new(),
                 after: String::new(),
@@ -171,12 +171,12 @@ impl Slot {
             });
         }
         let example = serde_json::from_str::<Value>(endpoint.output_example).ok()?;
-        let properties = root.get("properties").and_then(Value::as_object)?;
-        let (key, (min, max)) = properties
-            .iter()
-            .find_map(|(key, property)| Some((key, free_text(resolved(&schema, property))?)))?;
+        let (key, (min, max)) = schema.property_names().into_iter().find_map(|key| {
+            let limits = free_text(&schema.property(&key)?)?;
+            Some((key, limits))
+        })?;
         let mut fields = example.as_object()?.clone();
-        fields.shift_remove(key);
+        fields.shift_remove(&key);
         let rest = Value::Object(fields).to_string();
         let others = rest.strip_prefix('{')?.strip_suffix('}')?;
         let comma = if others.is_empty() { "" } else { "," };
@@ -190,8 +190,9 @@ impl Slot {
 }
 
 /// The least and the greatest length in characters, if `schema` accepts any text.
-fn free_text(schema: &Value) -> Option<(usize, usize)> {
-    let schema = schema.as_object()?;
+fn free_text(schema: &Schema) -> Option<(usize, usize)> {
+    let resolved = schema.resolved();
+    let schema = resolved.source().as_object()?;
     let is_restricted = [
         "enum", "const", "format", "pattern", "$ref", "allOf", "anyOf", "oneOf", "not",
     ]

@@ -6,7 +6,7 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::schema::shape::resolved;
+use crate::schema::Schema;
 use crate::spec::endpoint_spec::EndpointSpec;
 
 /// The property that names a conversation.
@@ -33,18 +33,10 @@ pub(crate) fn user_message(endpoint: &EndpointSpec, request: String) -> (String,
 }
 
 /// Whether an endpoint takes the id of a conversation and answers with it.
-pub(crate) fn returns_session_id(endpoint: &EndpointSpec) -> bool {
-    let schemas = [endpoint.input_schema, endpoint.output_schema];
-    if !schemas
-        .iter()
-        .all(|schema| schema.contains("\"session_id\""))
-    {
-        return false;
-    }
-    let schema = serde_json::from_str::<Value>(endpoint.output_schema).unwrap_or_default();
-    let properties = &resolved(&schema, &schema)["properties"];
-    let id = properties.get(SESSION);
-    id.is_some_and(|id| resolved(&schema, id)["type"] == "string")
+pub(crate) fn returns_session_id(endpoint: &EndpointSpec, output_schema: &Schema) -> bool {
+    let id = output_schema.property(SESSION);
+    endpoint.input_schema.contains("\"session_id\"")
+        && id.is_some_and(|id| id.resolved().source()["type"] == "string")
 }
 
 /// Puts the id of its conversation into an answer.

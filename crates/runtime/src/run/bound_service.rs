@@ -1,7 +1,7 @@
 //! An agent with the handlers of its endpoints.
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use crate::future::BoxFuture;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
 use crate::run::run_input::Input;
-use crate::schema::validate::Validate;
+use crate::schema::{Schema, Validate};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 
@@ -31,9 +31,9 @@ pub(crate) struct BoundHandler {
     pub(crate) call: Call,
 }
 
-/// A handler whose types are forgotten. It refuses what isn't a request of its endpoint before anything runs.
+/// A handler whose types are erased. It refuses a request that is invalid under the input schema before anything runs.
 pub(crate) type Call =
-    Arc<dyn Fn(RunContext, Input) -> Result<HandlerFuture, AgentError> + Send + Sync>;
+    Arc<dyn Fn(RunContext, Input, &Schema) -> Result<HandlerFuture, AgentError> + Send + Sync>;
 
 /// A handler at work; its answer is written as JSON.
 pub(crate) type HandlerFuture = BoxFuture<'static, Result<Reply<String>, AgentError>>;
@@ -57,16 +57,22 @@ impl Service {
         Req: DeserializeOwned + Validate + 'static,
         Res: Serialize + 'static,
     {
-        // The document is read when the first request needs it, and not for every one.
-        let schema = LazyLock::new(|| serde_json::from_str(spec.input_schema).unwrap_or_default());
         let call = Arc::new(
-            move |cx: RunContext, input: Input| -> Result<HandlerFuture, AgentError> {
-                let answer = handler(cx, input.typed::<Req>(&schema)?);
+            move |cx: RunContext,
+                  input: Input,
+                  schema: &Schema|
+                  -> Result<HandlerFuture, AgentError> {
+                let answer = handler(cx, input.typed::<Req>(schema)?);
                 Ok(Box::pin(async move { json(answer.await?) }))
             },
         );
         self.endpoints.push(BoundHandler { spec, call });
         self
+    }
+
+    /// The endpoints.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &'static EndpointSpec> {
+        self.endpoints.iter().map(|handler| handler.spec)
     }
 }
 

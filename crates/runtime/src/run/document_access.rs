@@ -12,7 +12,7 @@ use crate::documents::passage_search::{EmbedRequest, HitForm, SearchRequest};
 use crate::error::AgentError;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
-use crate::schema::validate::{Validate, check};
+use crate::schema::{Schema, Validate, check};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 
@@ -35,12 +35,13 @@ impl RunContext {
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
+            let (input_schema, output_schema) = self.schemas(endpoint)?;
             let SearchRequest {
                 query,
                 limit,
                 filter,
-            } = SearchRequest::read(endpoint.input_schema, request?)?;
-            let form = HitForm::new(endpoint.output_schema);
+            } = SearchRequest::read(&input_schema, request?)?;
+            let form = HitForm::new(output_schema);
             let documents = &self.0.resources.documents;
             let lookup = PassageSearch {
                 collection: collection(agent)?,
@@ -88,7 +89,8 @@ impl RunContext {
             let documents = &self.0.resources.documents;
             let vectors = documents.embed(&embed.texts, embed.purpose).await?;
             let model = documents.model();
-            let value = parse_output(embed.answer(endpoint.output_schema, &vectors, model))?;
+            let (_, output_schema) = self.schemas(endpoint)?;
+            let value = parse_output(embed.answer(&output_schema, &vectors, model))?;
             Ok(reply_by(model, value))
         }
     }
@@ -109,6 +111,16 @@ impl RunContext {
             .documents
             .passages(agent, query, limit)
             .await
+    }
+
+    /// The input and the output schema of an endpoint.
+    fn schemas(&self, endpoint: &EndpointSpec) -> Result<(Schema, Schema), AgentError> {
+        let schemas = &self.0.resources.schemas;
+        let input = schemas.input(endpoint).map_err(AgentError::internal)?;
+        Ok((
+            input,
+            schemas.output(endpoint).map_err(AgentError::internal)?,
+        ))
     }
 }
 

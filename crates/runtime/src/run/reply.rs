@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::event::agent_event::{StopReason, Usage};
-use crate::schema::formats::Uuid;
-use crate::schema::validate::{Validate, Validator};
+use crate::schema::{Uuid, Validate, Validator};
 use crate::session::conversations::LONGEST_SESSION_ID;
 
 /// The maximum length of an input in characters; the OpenAPI document has the same number.

@@ -8,6 +8,7 @@ use crate::engine::circuit_breaker::CircuitBreakers;
 use crate::engine::circuit_breaker::Outage;
 use crate::engine::tools::Tools;
 use crate::model::Provider;
+use crate::run::endpoint_schemas::EndpointSchemas;
 use crate::run::shutdown::Shutdown;
 use crate::session::conversations::Sessions;
 use crate::telemetry::metrics::Metrics;
@@ -16,6 +17,8 @@ use crate::telemetry::metrics::Metrics;
 pub(crate) struct Resources {
     /// Sends model requests for all agents.
     pub(crate) provider: Arc<dyn Provider>,
+    /// The schemas of all endpoints.
+    pub(crate) schemas: EndpointSchemas,
     /// The tools that models may call.
     pub(crate) tools: Tools,
     /// Whether the provider has failed several times in a row.

@@ -21,9 +21,7 @@ use crate::model::user_message::{query, returns_session_id, user_message};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::run::resources::Resources;
-use crate::schema::formats::Uuid;
-use crate::schema::new_uuid_v4;
-use crate::schema::validate::Validate;
+use crate::schema::{Uuid, Validate, new_uuid_v4};
 use crate::session::conversations::{LONGEST_SESSION_ID, OpenMode, SessionTurn, Sessions};
 use crate::session::session_store::SessionKey;
 use crate::spec::agent_spec::AgentSpec;
@@ -127,7 +125,7 @@ impl RunContext {
             };
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
-            let mut request_to_model = model_request(agent, None, &request.input, Some(&session));
+            let mut request_to_model = model_request(agent, &request.input, Some(&session));
             let turn_context = self.turn_context(agent, called);
             // Boxed, since a handler's future is moved several times, and this is most of its size.
             let turn = Box::pin(turn::turn(&turn_context, &mut request_to_model)).await?;
@@ -176,8 +174,10 @@ impl RunContext {
             let query = endpoint
                 .retrieve
                 .map(|retrieve| (query(&request, retrieve.query), retrieve.limit));
+            let output_schema = self.0.resources.schemas.output(endpoint);
+            let output_schema = output_schema.map_err(AgentError::internal)?;
             let (text, session_id) = user_message(endpoint, request);
-            let tells = returns_session_id(endpoint);
+            let tells = returns_session_id(endpoint, &output_schema);
             let session = match session_id {
                 Some(id) => Some(self.open(agent, id, OpenMode::GetOrCreate).await?),
                 None if tells => {
@@ -187,12 +187,12 @@ impl RunContext {
                 None => None,
             };
             let called = self.0.endpoint.operation_id == endpoint.operation_id;
-            let mut request = model_request(agent, Some(endpoint), &text, session.as_ref());
+            let mut request = model_request(agent, &text, session.as_ref());
             let session_id = session.as_ref().map(|session| session.id().to_owned());
             request.session_id = session_id.filter(|_| tells);
             if let Some((query, limit)) = query {
                 let passages = self.retrieve(agent, &query, limit, called).await?;
-                let grounding = Grounding::new(text.clone(), passages, endpoint.output_schema);
+                let grounding = Grounding::new(text.clone(), passages, output_schema.clone());
                 // The session goes on from the question alone: what is retrieved next time is something else.
                 if let Some(last) = request.messages.last_mut() {
                     last.text = grounding.message();
@@ -201,8 +201,8 @@ impl RunContext {
             }
             let turn_context = self.turn_context(agent, called);
             // Boxed as above.
-            let (value, turn) =
-                Box::pin(turn::typed_turn(&turn_context, endpoint, request)).await?;
+            let turn = turn::typed_turn(&turn_context, endpoint, &output_schema, request);
+            let (value, turn) = Box::pin(turn).await?;
             if let Some(session) = session {
                 session.commit(text, turn.text, &agent.policy).await?;
             }
@@ -300,7 +300,6 @@ impl fmt::Debug for RunContext {
 /// The request for the model: the session's messages, then `text`.
 fn model_request(
     agent: &'static AgentSpec,
-    endpoint: Option<&'static EndpointSpec>,
     text: &str,
     session: Option<&SessionTurn>,
 ) -> ModelRequest {
@@ -311,8 +310,5 @@ fn model_request(
         role: Role::User,
         text: text.to_owned(),
     });
-    ModelRequest {
-        endpoint,
-        ..ModelRequest::new(agent, messages)
-    }
+    ModelRequest::new(agent, messages)
 }

@@ -5,18 +5,14 @@ use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::AgentError;
-use crate::schema::shape::misshapen;
-use crate::schema::validate::{Validate, check, push_key};
-
-/// The smallest number that is too large for an integer: 2 to the power of 63.
-const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+use crate::schema::{Schema, Validate, check, push_key, remove_zero_fractions};
 
 /// JSON, read when it has to be.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// The text that was not read yet, if any.
     text: Option<Vec<u8>>,
-    /// What was read; whole numbers have no fraction here.
+    /// What was read. Integers are written without a fraction: `16` for `16.0`.
     json: Value,
 }
 
@@ -48,18 +44,18 @@ impl Input {
         Ok(&mut self.json)
     }
 
-    /// Reads it, which is to be valid under `schema`, as a `T` that breaks no rule.
+    /// Reads it as a `T` that is valid under `schema`.
     ///
     /// # Errors
-    /// The text is no JSON, and everything that keeps it from being a `T`.
+    /// 400 for a text that is not JSON, and 422 with everything that is wrong with it.
     pub(crate) fn typed<T: DeserializeOwned + Validate>(
         mut self,
-        schema: &Value,
+        schema: &Schema,
     ) -> Result<T, AgentError> {
         let plain = self.text.as_ref().filter(|text| is_plain(text));
         let value = match plain.and_then(|text| serde_json::from_slice(text).ok()) {
             Some(value) => Ok(value),
-            None => of_json(schema, self.json()?),
+            None => from_json(schema, self.json()?),
         };
         let value = value?;
         check(&value).map_err(AgentError::Invalid)?;
@@ -70,7 +66,7 @@ impl Input {
 fn read(text: &[u8]) -> Result<Value, AgentError> {
     let mut value = serde_json::from_slice(text)
         .map_err(|error| AgentError::bad_request(format!("the body is not valid JSON: {error}")))?;
-    whole(&mut value);
+    remove_zero_fractions(&mut value);
     Ok(value)
 }
 
@@ -81,54 +77,30 @@ fn is_plain(text: &[u8]) -> bool {
     !text.contains(&b'[') && !text.windows(2).any(fraction)
 }
 
-fn of_json<T: DeserializeOwned>(schema: &Value, json: &Value) -> Result<T, AgentError> {
-    // Keeping track of the place costs something, and is needed for what is wrong only.
-    let value = T::deserialize(json).or_else(|_| located(schema, json))?;
-    // What serde reads as an object may be an array: its entries are taken for the members in their order.
-    if holds_array(json) {
-        let violations = misshapen(schema, json);
-        if !violations.is_empty() {
-            return Err(AgentError::Invalid(violations));
-        }
+fn from_json<T: DeserializeOwned>(schema: &Schema, json: &Value) -> Result<T, AgentError> {
+    let violations = schema.violations(json);
+    if !violations.is_empty() {
+        return Err(AgentError::Invalid(violations));
     }
-    Ok(value)
-}
-
-/// Reads `json` once more, to say where it is wrong.
-fn located<T: DeserializeOwned>(schema: &Value, json: &Value) -> Result<T, AgentError> {
-    serde_path_to_error::deserialize(json).map_err(|error| {
-        // Reading stops at the first fault; the schema knows them all.
-        let violations = misshapen(schema, json);
-        if violations.is_empty() {
-            AgentError::invalid(pointer(error.path()), plain(&error.inner().to_string()))
-        } else {
-            AgentError::Invalid(violations)
-        }
+    // To track the place costs time, and only an error needs it.
+    T::deserialize(json).or_else(|_| {
+        serde_path_to_error::deserialize(json).map_err(|error| {
+            let pointer = pointer(error.path());
+            let value = json.pointer(&pointer);
+            let detail = value.and_then(beyond_64_bits);
+            let detail = detail.unwrap_or_else(|| plain(&error.inner().to_string()));
+            AgentError::invalid(pointer, detail)
+        })
     })
 }
 
-fn holds_array(value: &Value) -> bool {
-    match value {
-        Value::Array(_) => true,
-        Value::Object(fields) => fields.values().any(holds_array),
-        _ => false,
-    }
-}
-
-/// Writes whole numbers without a fraction: to JSON Schema `16.0` is an integer, to serde it is none.
-fn whole(value: &mut Value) {
-    match value {
-        Value::Number(number) if !number.is_i64() && !number.is_u64() => {
-            let whole = number
-                .as_f64()
-                .filter(|number| number.fract() == 0.0 && number.abs() < TOO_LARGE);
-            if let Some(whole) = whole {
-                *value = Value::from(whole as i64);
-            }
-        }
-        Value::Array(entries) => entries.iter_mut().for_each(whole),
-        Value::Object(fields) => fields.values_mut().for_each(whole),
-        _ => {}
+/// JSON Schema sets no limit to an integer, and Rust does: what a `maximum` or `minimum` would say.
+fn beyond_64_bits(value: &Value) -> Option<String> {
+    let is_integer = |number: &f64| number.fract() == 0.0;
+    match value.as_f64().filter(is_integer)? {
+        number if number >= i64::MAX as f64 => Some(format!("must be at most {}", i64::MAX)),
+        number if number < i64::MIN as f64 => Some(format!("must be at least {}", i64::MIN)),
+        _ => None,
     }
 }
 

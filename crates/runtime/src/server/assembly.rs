@@ -18,6 +18,7 @@ use crate::http::layers::{HostPolicy, Layers};
 use crate::model::Provider;
 use crate::model::catalog::{ECHO, Models};
 use crate::run::bound_service::Service;
+use crate::run::endpoint_schemas::EndpointSchemas;
 use crate::run::resources::Resources;
 use crate::run::shutdown::Shutdown;
 use crate::server::embedder_choice::embedder;
@@ -79,6 +80,7 @@ pub(crate) fn assemble(
     let documents = DocumentIndex::new(documents, embedder, min_score, Arc::clone(&metrics));
     let resources = Resources {
         provider,
+        schemas: EndpointSchemas::compile(services.iter().flat_map(Service::specs))?,
         tools: Tools::new(overrides.tools)?.with_handoff_targets(targets),
         outage: Arc::default(),
         breakers: Arc::default(),

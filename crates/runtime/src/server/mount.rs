@@ -60,6 +60,7 @@ pub(crate) fn mount(
             let metrics = EndpointMetrics::new(&state.resources.metrics, agent.slug, spec.name);
             let endpoint = MountedEndpoint {
                 agent,
+                input_schema: state.resources.schemas.input(spec)?,
                 handler,
                 limiter,
                 metrics: Arc::new(metrics),

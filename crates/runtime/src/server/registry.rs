@@ -226,13 +226,13 @@ impl Registry {
         )?;
         let runs = build_service(
             &self.workflows,
-            step_targets(&self.services, &resources.metrics),
+            step_targets(&self.services, resources)?,
             Arc::clone(resources),
             store.journal(),
             queue,
             settings.workflows,
         )?;
-        let agents = agent_routes(&self.services, &state, assembled.has_default_model);
+        let agents = agent_routes(&self.services, &state, assembled.has_default_model)?;
         let routes = system_api::routes(system)
             .merge(token_routes(settings, store, resources)?)
             .merge(workflow_api::routes(&runs, &state))
@@ -290,11 +290,15 @@ fn token_routes(
 }
 
 /// The routes about agents that every service has: their sessions, their documents, and their selection.
-fn agent_routes(services: &[Service], state: &Arc<ApiState>, has_default_model: bool) -> Router {
+fn agent_routes(
+    services: &[Service],
+    state: &Arc<ApiState>,
+    has_default_model: bool,
+) -> Result<Router, StartError> {
     let documents = services.iter().map(|service| service.agent);
     let documents = documents.map(|agent| (agent.slug, agent.documents));
-    let agents = AgentIndex::new(services);
-    sessions_api::routes(slugs(services), Arc::clone(state))
+    let agents = AgentIndex::new(services)?;
+    Ok(sessions_api::routes(slugs(services), Arc::clone(state))
         .merge(documents_api::routes(
             documents.collect(),
             Arc::clone(state),
@@ -303,5 +307,5 @@ fn agent_routes(services: &[Service], state: &Arc<ApiState>, has_default_model: 
             agents,
             Arc::clone(state),
             has_default_model,
-        ))
+        )))
 }

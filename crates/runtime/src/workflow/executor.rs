@@ -13,7 +13,7 @@ use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::agent_event::PolicyKind;
 use crate::event::usage_meter::Meter;
-use crate::schema::formats::DateTime;
+use crate::schema::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
 use crate::unix_time::now;
 use crate::workflow::evaluation::Scope;

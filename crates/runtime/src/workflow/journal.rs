@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::Usage;
 use crate::future::BoxFuture;
-use crate::schema::formats::{DateTime, Uuid};
+use crate::schema::{DateTime, Uuid};
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport};
 use crate::workflow::workflow_event::WorkflowEvent;
 

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::workflow::executor::{ExecutionEnd, deadline, execute};
 use crate::workflow::journal::{ClaimOutcome, JournaledRun};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use crate::error::store_error::StoreError;
 use crate::future::{BoxFuture, boxed_ready};
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::workflow::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
 use crate::workflow::workflow_event::WorkflowEvent;
 

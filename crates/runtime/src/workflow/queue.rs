@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 
 use crate::future::BoxFuture;
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 
 /// What a method of a queue returns.
 pub(crate) type QueueResult<'a, T> = BoxFuture<'a, Result<T, QueueError>>;

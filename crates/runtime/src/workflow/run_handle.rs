@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
 use crate::workflow::journal::Change;
 use crate::workflow::run_report::{RunStatus, StepReport};

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::agent_event::Usage;
-use crate::schema::formats::{DateTime, Uuid};
-use crate::schema::validate::Violation;
+use crate::schema::{DateTime, Uuid, Violation};
 use crate::spec::workflow_spec::StepSpec;
 
 /// A run of a workflow, as far as it has come.

@@ -9,10 +9,7 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
-use crate::schema::bounds::out_of_bounds;
-use crate::schema::formats::Uuid;
-use crate::schema::new_uuid_v7;
-use crate::schema::shape::misshapen;
+use crate::schema::{Uuid, new_uuid_v7};
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::unix_time::now;
 use crate::workflow::journal::JournaledRun;
@@ -30,14 +27,10 @@ pub(crate) async fn start_run(
     caller: Caller,
     idempotency_key: Option<String>,
 ) -> Result<JournaledRun, AgentError> {
-    if !service.specs.contains_key(spec.name) {
-        return Err(AgentError::internal(format!("no workflow `{}`", spec.name)));
-    }
-    let schema = serde_json::from_str(spec.input_schema).map_err(AgentError::internal)?;
-    let mut violations = misshapen(&schema, &input);
-    if violations.is_empty() {
-        violations = out_of_bounds(&schema, &input);
-    }
+    let schema = service.input_schemas.get(spec.name);
+    let schema =
+        schema.ok_or_else(|| AgentError::internal(format!("no workflow `{}`", spec.name)))?;
+    let violations = schema.violations(&input);
     if !violations.is_empty() {
         return Err(AgentError::Invalid(violations));
     }

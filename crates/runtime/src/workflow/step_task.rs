@@ -19,9 +19,7 @@ use crate::run::run_context::{Run, RunContext};
 use crate::run::run_input::Input;
 use crate::run::shutdown::Shutdown;
 use crate::run::supervision::{self, EVENTS_AHEAD};
-use crate::schema::formats::DateTime;
-use crate::schema::new_uuid_v7;
-use crate::schema::shape::{misfits, resolved};
+use crate::schema::{DateTime, Schema, new_uuid_v7};
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
@@ -188,20 +186,18 @@ async fn call_with_retries(
 
 /// `request` without its optional null members that must not be null: a template writes null for a value that is not
 /// there, and the endpoint expects such a member to be absent.
-fn without_nulls(request: &Value, schema: &str) -> serde_json::Result<Value> {
+fn without_nulls(request: &Value, schema: &Schema) -> Value {
     let mut request = request.clone();
-    let document: Value = serde_json::from_str(schema)?;
-    let schema = resolved(&document, &document);
     if let Value::Object(fields) = &mut request {
         fields.retain(|name, value| {
-            let required = schema["required"].as_array();
-            let is_required = required.is_some_and(|names| names.iter().any(|own| own == name));
-            let property = schema["properties"].get(name);
-            let takes_null = property.is_none_or(|own| !misfits(&document, own, &Value::Null));
-            !value.is_null() || is_required || takes_null
+            let takes_null = || {
+                let property = schema.property(name);
+                property.is_none_or(|property| property.is_valid(&Value::Null))
+            };
+            !value.is_null() || schema.requires(name) || takes_null()
         });
     }
-    Ok(request)
+    request
 }
 
 /// Whether the same request may succeed later.
@@ -248,9 +244,10 @@ async fn call_once(
         meter: metered.clone(),
         sink: Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
     }));
-    let request = without_nulls(request, spec.input_schema).map_err(internal)?;
+    let request = without_nulls(request, &target.input_schema);
     let input = Input::text(request.to_string());
-    let handler = (target.mounted.call)(cx.clone(), input).map_err(|error| error.to_problem())?;
+    let handler = (target.mounted.call)(cx.clone(), input, &target.input_schema)
+        .map_err(|error| error.to_problem())?;
     // A shutdown must not fail the step: the executor drops it instead.
     let shutdown = Shutdown::new();
     let mut call = pin!(supervision::run(&cx, handler, timeout, &shutdown));
@@ -268,16 +265,14 @@ async fn call_once(
     // A handler may report usage beyond that of the models called through the runtime.
     meter.add(reply.usage.beyond(metered.usage()));
     let output = serde_json::from_str::<Value>(&reply.value);
-    let mut output = output.map_err(internal)?;
+    let mut output = output.map_err(|error| {
+        tracing::error!(%error, "the output of a step is not JSON");
+        AgentError::internal(error).to_problem()
+    })?;
     if endpoint == INVOKE {
         output = output["output"].take();
     }
     Ok((output, reply.map(|_| ())))
-}
-
-fn internal(error: serde_json::Error) -> Problem {
-    tracing::error!(%error, "a schema or an output is not JSON");
-    AgentError::internal(error).to_problem()
 }
 
 #[cfg(test)]
@@ -285,10 +280,11 @@ mod tests {
     use serde_json::json;
 
     use super::without_nulls;
+    use crate::schema::Schema;
 
     #[test]
     fn what_is_null_is_left_out_only_where_that_helps() {
-        let schema = json!({
+        let schema = Schema::compile(&json!({
             "$ref": "#/$defs/input",
             "$defs": { "input": {
                 "required": ["needed"],
@@ -300,13 +296,14 @@ mod tests {
                     "any": {},
                 },
             }},
-        });
+        }));
+        let schema = schema.expect("a schema");
         let request = json!({
             "needed": null, "fresh": null, "level": null, "note": null, "any": null, "other": null,
         });
         let left = json!({ "needed": null, "note": null, "any": null, "other": null });
-        assert_eq!(without_nulls(&request, &schema.to_string()).unwrap(), left);
+        assert_eq!(without_nulls(&request, &schema), left);
         let given = json!({ "needed": "x", "fresh": "2026-01-01", "level": "low" });
-        assert_eq!(without_nulls(&given, &schema.to_string()).unwrap(), given);
+        assert_eq!(without_nulls(&given, &schema), given);
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::event::agent_event::{AgentEvent, PolicyKind};
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::workflow::run_report::{RunStatus, StepError, StepReport};
 
 /// What happens in a run of a workflow. Events are numbered from 1, and none is ever taken back: a step that was in

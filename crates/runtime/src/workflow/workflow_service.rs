@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
+use crate::error::start_error::StartError;
 use crate::error::store_error::StoreError;
 use crate::run::bound_service::{BoundHandler, Service};
 use crate::run::resources::Resources;
-use crate::schema::formats::Uuid;
+use crate::schema::{Schema, Uuid};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
-use crate::telemetry::metrics::Metrics;
 use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
 use crate::workflow::run_report::{RunReport, StepReport};
@@ -47,6 +47,8 @@ impl Default for WorkflowLimits {
 pub(crate) struct WorkflowService {
     /// The workflows, by name.
     pub(crate) specs: BTreeMap<&'static str, &'static WorkflowSpec>,
+    /// The schemas of their inputs, by the workflow's name.
+    pub(crate) input_schemas: BTreeMap<&'static str, Schema>,
     /// What steps can call, by agent and endpoint name.
     pub(crate) targets: BTreeMap<(&'static str, &'static str), StepTarget>,
     /// What steps run with.
@@ -83,6 +85,8 @@ pub(crate) struct StepTarget {
     pub(crate) agent: &'static AgentSpec,
     /// The endpoint and its handler.
     pub(crate) mounted: BoundHandler,
+    /// The schema of its requests.
+    pub(crate) input_schema: Schema,
     /// The endpoint's metrics.
     pub(crate) metrics: Arc<EndpointMetrics>,
 }
@@ -105,23 +109,27 @@ pub(crate) struct RunChanges {
 }
 
 /// The endpoints that steps can call.
+///
+/// # Errors
+/// A schema that does not compile.
 pub(crate) fn step_targets(
     services: &[Service],
-    metrics: &Arc<Metrics>,
-) -> BTreeMap<(&'static str, &'static str), StepTarget> {
+    resources: &Resources,
+) -> Result<BTreeMap<(&'static str, &'static str), StepTarget>, StartError> {
     let endpoints = services.iter().flat_map(|service| {
         let endpoints = service.endpoints.iter();
         endpoints.map(|mounted| (service.agent, mounted.clone()))
     });
     let targets = endpoints.map(|(agent, mounted)| {
         let name = mounted.spec.name;
-        let metrics = EndpointMetrics::new(metrics, agent.slug, name);
+        let metrics = EndpointMetrics::new(&resources.metrics, agent.slug, name);
         let target = StepTarget {
             agent,
+            input_schema: resources.schemas.input(mounted.spec)?,
             mounted,
             metrics: Arc::new(metrics),
         };
-        ((agent.slug, name), target)
+        Ok(((agent.slug, name), target))
     });
     targets.collect()
 }

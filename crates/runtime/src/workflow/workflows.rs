@@ -11,9 +11,9 @@ use tokio::sync::{Semaphore, broadcast};
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::run::endpoint_schemas::compile_schema;
 use crate::run::resources::Resources;
-use crate::schema::new_uuid_v4;
-use crate::schema::validate::{Validate, check as check_input};
+use crate::schema::{Validate, check as check_input, new_uuid_v4};
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::evaluation::check_literals;
 use crate::workflow::journal::{Journal, RunLease};
@@ -91,8 +91,11 @@ pub(crate) fn build_service(
     limits: WorkflowLimits,
 ) -> Result<Arc<WorkflowService>, StartError> {
     let mut by_name = BTreeMap::new();
+    let mut input_schemas = BTreeMap::new();
     for spec in specs {
         check(spec, &targets).map_err(|detail| start_error(spec, detail))?;
+        let input = compile_schema("input", spec.operation_id, spec.input_schema)?;
+        input_schemas.insert(spec.name, input);
         if by_name.insert(spec.name, *spec).is_some() {
             return Err(start_error(
                 spec,
@@ -103,6 +106,7 @@ pub(crate) fn build_service(
     let max_concurrent_runs = limits.runs.clamp(1, 100_000);
     Ok(Arc::new(WorkflowService {
         specs: by_name,
+        input_schemas,
         targets,
         resources,
         journal,
@@ -131,8 +135,6 @@ fn check(
     if spec.concurrency == Some(0) {
         return Err("none of its steps may be under way".to_owned());
     }
-    serde_json::from_str::<Value>(spec.input_schema)
-        .map_err(|error| format!("its input schema is not JSON: {error}"))?;
     let mut earlier = BTreeSet::new();
     for step in spec.steps {
         let id = step.id;

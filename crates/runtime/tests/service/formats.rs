@@ -157,6 +157,7 @@ fn a_validator_knows_the_keywords() {
             " does not match the pattern ^b",
             " is not a valid email",
             "/a~1b~0c/2/2 is there twice",
+            "/a~1b~0c/2/3 is there twice",
         ]
     );
 }

@@ -3,7 +3,7 @@
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::schema::{Validate, Validator};
 use agentgen_runtime::spec::EndpointSpec;
-use agentgen_runtime::{Reply, Service, Settings};
+use agentgen_runtime::{Reply, Service, Settings, StartError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -308,21 +308,52 @@ async fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
     let long = r#"{"copies":3932918386228938.0,"parts":[]}"#;
     let read = post(&app, "/order", long).await.json();
     assert_eq!(read["copies"], 3_932_918_386_228_938_i64);
-    for (body, pointer) in [
-        (r#"{"copies":16.5}"#, "/copies"),
-        (r#"{"copies":9223372036854775808}"#, "/copies"),
-        (r#"{"copies":1e19}"#, "/copies"),
+    let integer = "must be an integer";
+    let at_most = "must be at most 9223372036854775807";
+    let at_least = "must be at least -9223372036854775808";
+    for (body, pointer, detail) in [
+        (r#"{"copies":16.5}"#, "/copies", integer),
+        (r#"{"copies":9223372036854775808}"#, "/copies", at_most),
+        (r#"{"copies":1e19}"#, "/copies", at_most),
+        (r#"{"copies":-1e19}"#, "/copies", at_least),
         (
             r#"{"copies":1,"parts":[{"page":1},{"page":0.1}]}"#,
             "/parts/1/page",
+            integer,
         ),
     ] {
+        let errors = &post(&app, "/order", body).await.problem(422)["errors"];
         assert_eq!(
-            post(&app, "/order", body).await.pointers(),
-            [pointer],
+            *errors,
+            json!([{"detail": detail, "pointer": pointer}]),
             "{body}"
         );
     }
+}
+
+#[test]
+fn a_schema_that_does_not_compile_keeps_the_service_from_starting() {
+    static CHAT: EndpointSpec = EndpointSpec {
+        output_schema: r#"{"type":"objekt"}"#,
+        ..desk::CHAT
+    };
+    let desk = Service::new(&desk::SPEC).endpoint(&CHAT, |_, order: Order| async move {
+        Ok(Reply::from(order))
+    });
+    let registry = agentgen_runtime::Registry::new("{}").service(desk);
+    let error = registry.into_router(Settings::default()).unwrap_err();
+    let StartError::Schema {
+        operation_id,
+        detail,
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(operation_id, desk::CHAT.operation_id);
+    assert!(
+        detail.starts_with("the output schema does not compile: /type: `type` must be"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]

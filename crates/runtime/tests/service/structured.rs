@@ -2,10 +2,12 @@
 
 use agentgen_runtime::event::StopReason;
 use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::schema::JsonValue;
 use agentgen_runtime::schemars;
-use agentgen_runtime::spec::Policy;
+use agentgen_runtime::spec::{EndpointSpec, Policy};
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::tools::{ToolContext, tool};
+use agentgen_runtime::{Registry, RunContext, Service};
 use serde_json::{Value, json};
 
 use crate::agents::desk;
@@ -93,6 +95,31 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more() {
                 "{objection}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_checked_against_the_schema_and_not_only_by_its_type() {
+    static COUNT: EndpointSpec = EndpointSpec {
+        output_schema: r#"{"type":"object","required":["count"],"properties":{"count":{"type":"integer","minimum":2}}}"#,
+        ..desk::CHAT
+    };
+    let count = |cx: RunContext, request: JsonValue| async move {
+        cx.run::<_, JsonValue>(&desk::SPEC, &COUNT, request).await
+    };
+    for kind in KINDS {
+        let answers = [r#"{"count":1}"#, r#"{"count":2.0}"#];
+        let server = mock(answers.map(Script::text)).await;
+        let app = Registry::new("{}")
+            .service(Service::new(&desk::SPEC).endpoint(&COUNT, count))
+            .into_router(server.settings(kind))
+            .unwrap();
+        assert_eq!(post(&app, "/chat", ASK).await.json(), json!({"count": 2}));
+        let correction = server.requests()[1].body.to_string();
+        assert!(
+            correction.contains("/count: must be at least 2"),
+            "{correction}"
+        );
     }
 }
 

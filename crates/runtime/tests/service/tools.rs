@@ -184,7 +184,7 @@ async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
         let error = error(kind);
         assert_eq!(results[0], format!("{error}there is no shelf 5"));
         assert!(
-            results[1].contains("does not fit: number"),
+            results[1].contains("does not fit: /number: must be an integer"),
             "{}",
             results[1]
         );

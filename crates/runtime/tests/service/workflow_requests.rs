@@ -3,7 +3,7 @@
 use agentgen_runtime::auth::Auth;
 use agentgen_runtime::workflow::{Expression, OnFailure, StepSpec, Template, WorkflowSpec};
 use agentgen_runtime::workflow::{RunStatus, StepStatus};
-use agentgen_runtime::{Settings, Store};
+use agentgen_runtime::{Settings, StartError, Store};
 use serde_json::json;
 
 use crate::orchestra::{STEP, Stage, diamond, of, registry_of, step, workflow};
@@ -85,6 +85,48 @@ async fn what_is_no_request_for_a_run_is_told_so() {
     assert_eq!(stage.asked().len(), 4);
 }
 
+#[tokio::test]
+async fn an_input_of_several_shapes_is_checked_against_the_one_its_tag_names() {
+    let mut spec = workflow(vec![step("a", &[], "go")]);
+    spec.input_schema = r#"{"type":"object","required":["by"],"properties":{"n":{"type":"integer"},"by":{"oneOf":[
+        {"type":"object","required":["kind","n"],"properties":{"kind":{"const":"size"},"n":{"type":"integer"}}},
+        {"type":"object","required":["kind"],"properties":{"kind":{"const":"name"}}}]}}}"#;
+    let stage = Stage::new(spec);
+    let runs = "/v1/workflows/play/runs";
+    for (body, pointer, detail) in [
+        (r#"{"by":7}"#, "/by", "must be an object"),
+        (
+            r#"{"by":{"kind":"age"}}"#,
+            "/by/kind",
+            r#"must be "size" or "name""#,
+        ),
+        (r#"{"by":{"kind":"size"}}"#, "/by/n", "is required"),
+        (
+            r#"{"by":{"kind":"size","n":0.5}}"#,
+            "/by/n",
+            "must be an integer",
+        ),
+        (
+            r#"{"by":{"kind":"name"},"n":"2"}"#,
+            "/n",
+            "must be an integer",
+        ),
+    ] {
+        let errors = &post(&stage.app, runs, body).await.problem(422)["errors"];
+        assert_eq!(
+            *errors,
+            json!([{"detail": detail, "pointer": pointer}]),
+            "{body}"
+        );
+    }
+    for body in [
+        r#"{"by":{"kind":"size","n":2.0},"n":1e2}"#,
+        r#"{"by":{"kind":"name"}}"#,
+    ] {
+        assert_eq!(post(&stage.app, runs, body).await.status, 202, "{body}");
+    }
+}
+
 #[test]
 fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
     let needs = |needs| StepSpec { needs, ..STEP };
@@ -96,6 +138,16 @@ fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
         on_failure: OnFailure::Fallback("nobody"),
         ..STEP
     };
+    let mut open_ended = workflow(vec![STEP]);
+    open_ended.input_schema = r#"{"properties":{"topic":{"minLenght":1}}}"#;
+    let error = registry_of(open_ended, &Default::default())
+        .into_router(Settings::default())
+        .unwrap_err();
+    assert!(matches!(error, StartError::Schema { .. }));
+    assert_eq!(
+        error.to_string(),
+        "`runPlay`: the input schema does not compile: /properties/topic/minLenght: the keyword `minLenght` is not supported"
+    );
     for (steps, told) in [
         (vec![needs(&["a"])], "the step `a` needs `a`"),
         (vec![needs(&["b"])], "the step `a` needs `b`"),

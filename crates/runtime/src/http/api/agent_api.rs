@@ -29,7 +29,7 @@ use crate::run::bound_service::BoundHandler;
 use crate::run::run_context::RequestInfo;
 use crate::run::run_context::{Run, RunContext};
 use crate::run::supervision::{EVENTS_AHEAD, run, start};
-use crate::schema::new_uuid_v7;
+use crate::schema::{Schema, new_uuid_v7};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::Method;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
@@ -40,6 +40,8 @@ pub(crate) struct MountedEndpoint {
     pub(crate) agent: &'static AgentSpec,
     /// Its spec and its handler.
     pub(crate) handler: BoundHandler,
+    /// The schema of its requests.
+    pub(crate) input_schema: Schema,
     /// Its rate limiter: its own, or the one that the agent's other endpoints share.
     pub(crate) limiter: Option<Arc<Limiter>>,
     /// Its metrics.
@@ -152,12 +154,12 @@ async fn invoke_handler(
     }));
     let call = &endpoint.handler.call;
     if let Some(reader) = reader {
-        let handler = call(cx.clone(), input)?;
+        let handler = call(cx.clone(), input, &endpoint.input_schema)?;
         let shutdown = resources.shutdown.clone();
         return Ok(sse_response::respond(start(cx, handler, timeout, shutdown, reader)).await);
     }
     let invoke = async |input| {
-        let handler = call(cx.clone(), input)?;
+        let handler = call(cx.clone(), input, &endpoint.input_schema)?;
         match run(&cx, handler, timeout, &resources.shutdown).await {
             Ok(reply) => Ok(reply.value),
             Err(problem) => Err(ApiError::Run(problem)),

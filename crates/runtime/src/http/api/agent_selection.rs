@@ -20,6 +20,7 @@ use crate::engine::tools::{ToolContext, Tools};
 use crate::engine::turn::typed_turn;
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
+use crate::error::start_error::StartError;
 use crate::event::usage_meter::Meter;
 use crate::http::admission::admit;
 use crate::http::api::api_state::ApiState;
@@ -30,10 +31,10 @@ use crate::http::request_reader;
 use crate::http::responses::{json_response, other_method};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::bound_service::Service;
+use crate::run::endpoint_schemas::compile_schema;
 use crate::run::reply::LONGEST_INPUT;
 use crate::run::run_context::RequestInfo;
-use crate::schema::new_uuid_v7;
-use crate::schema::validate::{IntegerBounds, Validate, Validator};
+use crate::schema::{IntegerBounds, Schema, Validate, Validator, new_uuid_v7};
 use crate::spec::agent_spec::{AgentSpec, Policy};
 use crate::spec::endpoint_spec::{EndpointSpec, Handler, Method};
 
@@ -161,12 +162,16 @@ pub(crate) struct AgentIndex {
     paths: BTreeMap<&'static str, Option<&'static str>>,
     /// The agents as the model sees them.
     descriptions: Value,
-    schema: Value,
+    input_schema: Schema,
+    output_schema: Schema,
 }
 
 impl AgentIndex {
     /// The agents of `services`.
-    pub(crate) fn new(services: &[Service]) -> Self {
+    ///
+    /// # Errors
+    /// A schema of [`ROUTE`] does not compile.
+    pub(crate) fn new(services: &[Service]) -> Result<Self, StartError> {
         let specs = services.iter().map(|service| service.agent);
         let specs = specs.collect::<Vec<_>>();
         let examples = specs.iter().map(|agent| agent.examples.join("\n"));
@@ -189,12 +194,13 @@ impl AgentIndex {
             let invoke = endpoints.find(|endpoint| endpoint.name == "invoke");
             (service.agent.slug, invoke.map(|endpoint| endpoint.path))
         });
-        Self {
+        Ok(Self {
             ranking: Ranking::new(&documents.collect::<Vec<_>>()),
             paths: paths.collect(),
             descriptions: descriptions.collect(),
-            schema: serde_json::from_str(ROUTE.input_schema).unwrap_or_default(),
-        }
+            input_schema: compile_schema("input", ROUTE.operation_id, ROUTE.input_schema)?,
+            output_schema: compile_schema("output", ROUTE.operation_id, ROUTE.output_schema)?,
+        })
     }
 }
 
@@ -228,7 +234,7 @@ async fn handle(
     let handled = async {
         accept_json(&parts.headers)?;
         let input = request_reader::read(&ROUTE, &parts, &[], body, state.body_limit).await?;
-        let request = input.typed::<RouteRequest>(&agents.schema)?;
+        let request = input.typed::<RouteRequest>(&agents.input_schema)?;
         let tool_context = ToolContext {
             run_id: new_uuid_v7(),
             request_id: request_id(&parts),
@@ -313,11 +319,13 @@ async fn select_by_model(
         role: Role::User,
         text: text.to_string(),
     };
-    let request = ModelRequest {
-        endpoint: Some(&ROUTE),
-        ..ModelRequest::new(&SELECTOR, vec![message])
-    };
-    let turn = Box::pin(typed_turn::<ModelSelection>(&cx, &ROUTE, request));
+    let request = ModelRequest::new(&SELECTOR, vec![message]);
+    let turn = Box::pin(typed_turn::<ModelSelection>(
+        &cx,
+        &ROUTE,
+        &agents.output_schema,
+        request,
+    ));
     let turn = timeout_at(deadline, turn).await;
     let (ModelSelection { agents: mut slugs }, _) =
         turn.map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))??;

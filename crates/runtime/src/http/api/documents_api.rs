@@ -27,9 +27,7 @@ use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::read_body;
 use crate::http::responses::{json_response, json_text_response, other_method};
 use crate::run::run_input::Input;
-use crate::schema::formats::DateTime;
-use crate::schema::new_uuid_v7;
-use crate::schema::validate::{Validate, Validator};
+use crate::schema::{DateTime, Schema as CompiledSchema, Validate, Validator, new_uuid_v7};
 use crate::spec::agent_spec::DocumentsSpec;
 
 const DOCUMENTS: &str = "/v1/agents/{agent}/documents";
@@ -38,7 +36,7 @@ const DOCUMENT: &str = "/v1/agents/{agent}/documents/{document}";
 pub(crate) const PATHS: [&str; 2] = [DOCUMENTS, DOCUMENT];
 
 /// The schema of a put request. `Validate` checks the limits.
-static PUT_SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+static PUT_SCHEMA: LazyLock<CompiledSchema> = LazyLock::new(|| {
     let text = json!({ "type": "string" });
     let document = json!({
         "type": "object",
@@ -49,12 +47,13 @@ static PUT_SCHEMA: LazyLock<Value> = LazyLock::new(|| {
         "required": ["text"],
         "additionalProperties": false,
     });
-    json!({
+    let schema = json!({
         "type": "object",
         "properties": { "documents": { "type": "array", "items": document } },
         "required": ["documents"],
         "additionalProperties": false,
-    })
+    });
+    CompiledSchema::compile(&schema).expect("the schema is a constant")
 });
 /// The most documents that one request puts.
 const MAX_DOCUMENTS: u64 = 64;

@@ -22,7 +22,7 @@ use crate::http::pagination::{Page, decode_number, decode_text, encode_text, inv
 use crate::http::raw_request::{self, RawRequest};
 use crate::http::responses::{json_response, other_method};
 use crate::model::Message;
-use crate::schema::formats::DateTime;
+use crate::schema::DateTime;
 use crate::session::conversations::{LONGEST_SESSION_ID, no_such_session};
 use crate::session::session_store::{PastMessage, SessionFacts, SessionKey};
 

@@ -22,7 +22,7 @@ use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::read_body;
 use crate::http::responses::{json_response, other_method};
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::leases;
 use crate::workflow::run_report::{RunReport, RunStatus};

@@ -9,7 +9,7 @@ use futures_util::stream;
 
 use crate::http::api_error::ApiError;
 use crate::http::sse_response::{sse_event, stream_response};
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::workflow::run_report::RunReport;
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;

@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::store::sql::sql_database::{Executor, Row, query};
 use crate::store::sql::{
     SqlStore, escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,

@@ -16,7 +16,7 @@ use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::workflow::queue::queue_url::{CA_SETTING, Login, QueueUrl};
 use crate::workflow::queue::{Ack, Delivery, Queue, QueueError, QueueResult};
 

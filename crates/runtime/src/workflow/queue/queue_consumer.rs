@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::error::store_error::StoreError;
-use crate::schema::formats::Uuid;
+use crate::schema::Uuid;
 use crate::workflow::journal::ClaimOutcome;
 use crate::workflow::leases::{ack, claim_abandoned, heartbeat, spawn_executor};
 use crate::workflow::queue::{Ack, Delivery, Queue};

@@ -31,7 +31,7 @@ pub static CHAT: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::sp
     retrieve: ::core::option::Option::None,
     roles: &["user"],
     parameters: &[],
-    input_schema: r##"{"type":"object","properties":{"message":{"type":"string","minLength":1},"labels":{"type":"array","items":{"$ref":"#/$defs/Label"}},"session_id":{"type":"string"}},"required":["message"],"additionalProperties":false,"$defs":{"Label":{"type":"string"}}}"##,
+    input_schema: r##"{"type":"object","properties":{"message":{"type":"string","minLength":1},"labels":{"type":"array","items":{"$ref":"#/$defs/Label"},"uniqueItems":true},"session_id":{"type":"string"}},"required":["message"],"additionalProperties":false,"$defs":{"Label":{"type":"string","pattern":"^[a-z]+$"}}}"##,
     output_schema: r#"{"type":"object","properties":{"mood":{"type":"string","enum":["calm","busy"]},"reply":{"type":"string","maxLength":60},"sure":{"type":"number"}},"required":["mood","reply"],"additionalProperties":false}"#,
     output_example: r#"{"mood":"busy","reply":"a text","sure":0.5}"#,
     rate: ::core::option::Option::None,
