@@ -8,6 +8,7 @@ pub(crate) mod settings_file;
 pub(crate) mod settings_load;
 pub(crate) mod settings_read;
 pub(crate) mod settings_report;
+pub(crate) mod settings_table;
 
 pub use crate::http::layers::rate_limits::Rates;
 pub use crate::telemetry::log::{Log, LogFormat};

@@ -1,32 +1,35 @@
-//! The program that serves a registry, and what it may be told when it is called.
+//! The program that serves a registry, and its arguments.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use serde_json::Value;
 
+use crate::error::start_error::StartError;
 use crate::server::registry::Registry;
 use crate::server::{check, failed, serve_with};
 use crate::settings::Settings;
 use crate::settings::settings_report::report;
+use crate::settings::settings_table::settings_page;
 
 const HELP: &str = "\
 Serves the agents that were compiled into it, over HTTP.
 
 Options:
-  --check-config  Say what the settings come to, or what is wrong with them, and end
-  --help          Say this, and end
-  --version       Say which service this is, and end
+  --check-config  Check the settings, print what they mean, and exit
+  --settings      Print every setting with its type, default and variable, and exit
+  --help          Print this help, and exit
+  --version       Print the name and the version of the service, and exit
 
-The settings are in the file that AGENTGEN_CONFIG names, or else in service.toml in the folder it is
-started in, if there is one. Each can be set by the environment too, which counts for more: auth.issuer
-is AGENTGEN_AUTH_ISSUER, for instance.
+The settings are in the file that AGENTGEN_CONFIG names, or in service.toml in the current folder, if
+there is one. An environment variable overrides a setting of the file: AGENTGEN_AUTH_ISSUER overrides
+auth.issuer.
 
 The exit code is 0 after SIGINT and SIGTERM, 2 for a wrong setting or argument, and 1 for everything else.
 ";
 
 /// Serves `registry` as the settings say ([`Settings::load`]) until SIGINT or SIGTERM: a whole program, which takes
-/// the arguments `--check-config`, `--help` and `--version`. The exit code is 2 for a wrong setting or argument, and 1
+/// the arguments `--check-config`, `--settings`, `--help` and `--version`. The exit code is 2 for a wrong setting or argument, and 1
 /// for everything else that keeps the service from running.
 pub fn serve(registry: Registry) -> ExitCode {
     let arguments = std::env::args_os().skip(1);
@@ -51,14 +54,18 @@ pub fn serve_args(registry: Registry, arguments: impl IntoIterator<Item = String
                 report(&settings)
             });
             match checked {
-                Ok(text) => say(&text),
+                Ok(text) => print(&text),
                 Err(error) => failed(&error),
             }
         }
-        ["--help" | "-h"] => say(HELP),
-        ["--version" | "-V"] => say(&version(registry.openapi())),
+        ["--settings"] => print(&settings_page()),
+        ["--help" | "-h"] => print(HELP),
+        ["--version" | "-V"] => match version(registry.openapi()) {
+            Ok(text) => print(&text),
+            Err(error) => failed(&error),
+        },
         [.., wrong] => {
-            let known = "--check-config, --help and --version, one at a time";
+            let known = "--check-config, --settings, --help and --version, one at a time";
             let text = format!("error: `{wrong}` is not expected: there are {known}\n");
             let _ = std::io::stderr().write_all(text.as_bytes());
             ExitCode::from(2)
@@ -66,18 +73,18 @@ pub fn serve_args(registry: Registry, arguments: impl IntoIterator<Item = String
     }
 }
 
-fn say(text: &str) -> ExitCode {
+fn print(text: &str) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-/// The name and the version of the API, and of what serves it.
-fn version(openapi: &str) -> String {
-    let document = serde_json::from_str::<Value>(openapi).unwrap_or_default();
-    let told = |key: &str| document["info"][key].as_str().unwrap_or("-").to_owned();
-    let (title, version) = (told("title"), told("version"));
-    let own = env!("CARGO_PKG_VERSION");
-    format!("{title} {version} (agentgen-runtime {own})\n")
+/// The title and the version of the API, and the version of the runtime.
+fn version(openapi: &str) -> Result<String, StartError> {
+    let document = serde_json::from_str::<Value>(openapi).map_err(StartError::OpenApi)?;
+    let info = |key: &str| document["info"][key].as_str().unwrap_or("-").to_owned();
+    let (title, version) = (info("title"), info("version"));
+    let runtime = env!("CARGO_PKG_VERSION");
+    Ok(format!("{title} {version} (agentgen-runtime {runtime})\n"))
 }

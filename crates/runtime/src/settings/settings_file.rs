@@ -1,4 +1,4 @@
-//! What an operator can write: the keys of `service.toml`, and which of them a variable can set.
+//! The tables and keys of `service.toml`, as serde reads them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,51 +10,6 @@ use serde::{Deserialize, Deserializer};
 use crate::secret::Secret;
 use crate::settings::document_settings::{DocumentsFile, EmbeddingsFile};
 use crate::spec::agent_spec::Rate;
-
-/// The keys that a variable can set, by the kind of their values.
-pub(crate) const TEXTS: &[&str] = &[
-    "address",
-    "limits.idle",
-    "limits.timeout",
-    "limits.drain",
-    "auth.hs256_secret",
-    "auth.jwks_file",
-    "auth.jwks_url",
-    "auth.issuer",
-    "auth.audience",
-    "auth.leeway",
-    "tokens.access_ttl",
-    "tokens.refresh_ttl",
-    "rate.subject",
-    "rate.address",
-    "rate.agent",
-    "workflows.lease",
-    "workflows.keep",
-    "workflows.queue",
-    "workflows.queue_ca",
-    "store.url",
-    "embeddings.model",
-    "documents.url",
-    "documents.api_key",
-    "log.format",
-    "log.level",
-];
-pub(crate) const VALUES: &[&str] = &[
-    "limits.body_bytes",
-    "limits.concurrency",
-    "limits.connections",
-    "limits.trusted_proxies",
-    "workflows.runs",
-    "embeddings.dimensions",
-    "embeddings.min_score",
-    "docs.enabled",
-    "metrics.enabled",
-];
-/// Lists stand in a variable with commas between their entries.
-pub(crate) const LISTS: &[&str] = &["auth.algorithms", "cors.origins"];
-
-/// All of them.
-pub(crate) const KEYS: &[&[&str]] = &[TEXTS, VALUES, LISTS];
 
 /// `service.toml`, key by key.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -27,7 +27,7 @@ const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
 /// Where a service keeps sessions that is told nothing about it.
-const STORE: &str = "sqlite:agentgen.db";
+pub(crate) const STORE: &str = "sqlite:agentgen.db";
 
 /// The shortest lease of a run: it is renewed three times as often.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);

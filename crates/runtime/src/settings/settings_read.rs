@@ -6,10 +6,9 @@ use toml::{Table, Value};
 
 use crate::error::start_error::StartError;
 use crate::settings::settings_error::explain;
-use crate::settings::settings_file::{File, KEYS, LISTS, TEXTS, VALUES};
+use crate::settings::settings_file::File;
+use crate::settings::settings_table::{NAME, SETTINGS, SettingType, variable};
 
-/// What stands before the names of all variables.
-const PREFIX: &str = "AGENTGEN_";
 /// What is wrong with a variable that says nothing.
 pub(crate) const EMPTY: &str = "is set, and empty; unset it or give it a value";
 /// Providers that need not be named in the file to get a key from the environment.
@@ -32,12 +31,6 @@ impl Loaded {
     }
 }
 
-/// The variable that sets `key`.
-pub(crate) fn variable(key: &str) -> String {
-    let name = key.replace(['.', '-'], "_").to_uppercase();
-    format!("{PREFIX}{name}")
-}
-
 /// Reads the text of a file (its path comes first) and the variables that `get` knows.
 ///
 /// # Errors
@@ -52,7 +45,7 @@ pub(crate) fn read(
         None => Table::new(),
     };
     let mut overridden = BTreeSet::new();
-    for (key, kind) in keys(&table) {
+    for (key, setting_type) in keys(&table) {
         let variable = variable(&key);
         let value = match get(&variable) {
             Ok(None) => continue,
@@ -62,13 +55,13 @@ pub(crate) fn read(
             Ok(Some(value)) => value,
             Err(detail) => return Err(StartError::setting(variable, detail)),
         };
-        set(&mut table, &key, kind.value(value));
+        set(&mut table, &key, value_of(setting_type, value));
         overridden.insert(key);
     }
     let file = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         let place = place(path.as_deref(), &overridden, &key);
-        StartError::setting(place, explain(error.inner().message(), KEYS))
+        StartError::setting(place, explain(error.inner().message()))
     })?;
     Ok(Loaded {
         file,
@@ -77,62 +70,50 @@ pub(crate) fn read(
     })
 }
 
-/// How the value of a variable is written.
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Text,
-    Value,
-    List,
-}
-
-impl Kind {
-    fn value(self, text: String) -> Value {
-        match self {
-            Self::Text => Value::String(text),
-            Self::Value => text.trim().parse().unwrap_or(Value::String(text)),
-            Self::List => text
-                .split(',')
-                .map(|entry| Value::from(entry.trim()))
-                .collect::<Vec<_>>()
-                .into(),
+/// The text of a variable as a value of the file.
+fn value_of(setting_type: SettingType, text: String) -> Value {
+    match setting_type {
+        SettingType::Boolean | SettingType::Number | SettingType::WholeNumber => {
+            text.trim().parse().unwrap_or(Value::String(text))
         }
+        SettingType::List => {
+            let entries = text.split(',').map(|entry| Value::from(entry.trim()));
+            entries.collect::<Vec<_>>().into()
+        }
+        _ => Value::String(text),
     }
 }
 
-/// The keys that a variable may set: the fixed ones, and those of the names in the file.
-fn keys(table: &Table) -> Vec<(String, Kind)> {
-    let fixed = |keys: &[&str], kind| {
-        keys.iter()
-            .map(move |key| ((*key).to_owned(), kind))
-            .collect::<Vec<_>>()
-    };
-    let named = |path: &[&str], usual: &[&str]| {
-        let mut found = Some(table);
-        for step in path {
-            found = found
-                .and_then(|table| table.get(*step))
-                .and_then(Value::as_table);
+/// The keys that variables may set, with every name in `table` in place of [`NAME`].
+fn keys(table: &Table) -> Vec<(String, SettingType)> {
+    let mut keys = Vec::new();
+    for setting in SETTINGS {
+        match setting.key.split_once(NAME) {
+            None => keys.push((setting.key.to_owned(), setting.setting_type)),
+            Some((path, rest)) => {
+                let names = names(table, path.trim_end_matches('.'));
+                let named = names.into_iter().map(|name| format!("{path}{name}{rest}"));
+                keys.extend(named.map(|key| (key, setting.setting_type)));
+            }
         }
-        let names = found.into_iter().flat_map(|table| table.keys().cloned());
-        names
-            .chain(usual.iter().map(|name| (*name).to_owned()))
-            .collect::<BTreeSet<_>>()
-    };
-    let mut keys = fixed(TEXTS, Kind::Text);
-    keys.extend(fixed(VALUES, Kind::Value));
-    keys.extend(fixed(LISTS, Kind::List));
-    for name in named(&["models"], &ALIASES) {
-        keys.push((format!("models.{name}"), Kind::Text));
-    }
-    for name in named(&["providers"], &PROVIDERS) {
-        for key in ["kind", "base_url", "api_key", "timeout"] {
-            keys.push((format!("providers.{name}.{key}"), Kind::Text));
-        }
-    }
-    for name in named(&["tokens", "clients"], &[]) {
-        keys.push((format!("tokens.clients.{name}.secret"), Kind::Text));
     }
     keys
+}
+
+/// The names below `path` in the file, and those that need not be in the file.
+fn names(table: &Table, path: &str) -> BTreeSet<String> {
+    let implied: &[&str] = match path {
+        "models" => &ALIASES,
+        "providers" => &PROVIDERS,
+        _ => &[],
+    };
+    let mut found = Some(table);
+    for step in path.split('.') {
+        found = found.and_then(|table| table.get(step)?.as_table());
+    }
+    let found = found.into_iter().flat_map(|table| table.keys().cloned());
+    let implied = implied.iter().map(|name| (*name).to_owned());
+    found.chain(implied).collect()
 }
 
 /// Reads the file alone first, since only then its mistakes have a line and a column.
@@ -152,7 +133,7 @@ fn parse(path: &str, text: &str) -> Result<Table, StartError> {
             "" | "." => format!("{path}:{line}:{column}"),
             key => format!("{path}:{line}:{column}: {key}"),
         };
-        StartError::setting(place, explain(error.message(), KEYS))
+        StartError::setting(place, explain(error.message()))
     };
     let reader = toml::Deserializer::parse(text).map_err(|error| wrong(error, ""))?;
     serde_path_to_error::deserialize::<_, File>(reader).map_err(|error| {

@@ -404,6 +404,9 @@ fn a_program_says_what_it_takes_and_refuses_the_rest() {
     let (code, told, _) = ended(&[(ARGUMENTS, "--help")]);
     assert_eq!(code, Some(0));
     assert!(told.contains("--check-config") && told.contains("AGENTGEN_CONFIG"));
+    let (code, told, _) = ended(&[(ARGUMENTS, "--settings")]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("`AGENTGEN_LIMITS_TIMEOUT`"), "{told}");
     let (code, told, _) = ended(&[(ARGUMENTS, "--version")]);
     assert_eq!(code, Some(0));
     assert!(told.contains("(agentgen-runtime "), "{told}");
