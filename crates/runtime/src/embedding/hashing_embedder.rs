@@ -11,7 +11,7 @@ use agentgen_ranking::{Word, words};
 
 pub(crate) const DEFAULT_DIMENSIONS: u32 = 2_048;
 /// Hash collisions give unrelated texts a score above 0, and a single word counts less in a longer passage. On the
-/// documents of `tests/service/handbook`, this limit removes most chance matches and no real one.
+/// documents of `tests/fixtures/handbook`, this limit removes most chance matches and no real one.
 const MIN_SCORE: f64 = 0.06;
 /// The weights of a word, of a short word, and of three consecutive letters of a word. Short words are in every text and
 /// distinguish little; trigrams match related words that the stemmer does not.

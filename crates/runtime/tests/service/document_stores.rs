@@ -10,7 +10,7 @@ use agentgen_runtime::documents::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::stores::on_each;
+use crate::store_fixture::on_each;
 
 /// Runs a test on each kind of store, with a collection that nobody else uses.
 async fn on_each_store(test: impl AsyncFn(Arc<dyn DocumentStore>, &str)) {

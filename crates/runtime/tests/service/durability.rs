@@ -12,8 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use crate::stores::{Fresh, database, file};
-use crate::support::{Hangs, eventually, registry};
+use crate::desk_service::registry;
+use crate::http_client::eventually;
+use crate::store_fixture::{Fresh, database, file};
+use crate::stub_providers::Hangs;
 
 /// The variable that makes this test program a service.
 const SERVE: &str = "TEST_DURABLE";

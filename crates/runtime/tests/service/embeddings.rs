@@ -9,8 +9,8 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Secret, Settings, Store};
 use serde_json::{Value, json};
 
-use crate::reading_room::{ask, hits, put, registry, room_on, shelf};
-use crate::support::{get, post, request, send};
+use crate::document_fixture::{ask, hits, put, registry, room_on, shelf};
+use crate::http_client::{get, post, request, send};
 
 fn settings(server: &MockServer) -> Settings {
     let mut settings = server.settings(ProviderKind::OpenAi);

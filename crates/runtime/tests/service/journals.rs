@@ -11,7 +11,7 @@ use agentgen_runtime::workflow::{
 };
 use serde_json::{Value, json};
 
-use crate::stores::on_each;
+use crate::store_fixture::on_each;
 
 fn run() -> JournaledRun {
     run_of("play", "ann\0 100%")

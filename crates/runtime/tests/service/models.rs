@@ -6,7 +6,7 @@ use agentgen_runtime::spec::AgentSpec;
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{Settings, StartError};
 
-use crate::stage::{agent, invoke, mock, played_by, registry_of};
+use crate::mock_model::{agent, invoke, mock, played_by, registry_of};
 
 fn settings(toml: &str, variables: &'static [(&str, &str)]) -> Result<Settings, StartError> {
     Settings::from_text("service.toml", toml, |name| {

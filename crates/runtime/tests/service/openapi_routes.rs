@@ -2,9 +2,9 @@
 
 use agentgen_runtime::axum::Router;
 
-use crate::orchestra::{Stage, diamond};
-use crate::reading_room::room;
-use crate::support::{request, send};
+use crate::document_fixture::room;
+use crate::http_client::{request, send};
+use crate::workflow_fixture::{Stage, diamond};
 
 /// The paths of a file in `openapi/`, each with its methods.
 fn operations(text: &str) -> Vec<(String, Vec<String>)> {

@@ -9,8 +9,9 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Service, Settings};
 use serde_json::{Value, json};
 
-use crate::stage::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of, told};
-use crate::support::{assert_outline, find, find_all, get, kinds};
+use crate::event_assertions::{assert_outline, find, find_all, kinds};
+use crate::http_client::get;
+use crate::mock_model::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of, told};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 const HI: &str = r#"{"input":"hi"}"#;
@@ -105,8 +106,8 @@ async fn what_never_began_is_an_ordinary_error_whatever_was_decided() {
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),
     ];
-    let request = crate::support::request("POST", INVOKE, &headers, HI);
-    crate::support::send(&app, request).await.problem(503);
+    let request = crate::http_client::request("POST", INVOKE, &headers, HI);
+    crate::http_client::send(&app, request).await.problem(503);
     assert!(counted(&app, "retry").await);
 }
 

@@ -10,8 +10,11 @@ use agentgen_runtime::{AgentError, Secret, Settings};
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::stage::{KINDS, desk_with, invoke, mock, nowhere, played, played_by, text_of, told};
-use crate::support::{assert_outline, eventually, find, kinds, post, request, send};
+use crate::event_assertions::{assert_outline, find, kinds};
+use crate::http_client::{eventually, post, request, send};
+use crate::mock_model::{
+    KINDS, desk_with, invoke, mock, nowhere, played, played_by, text_of, told,
+};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 

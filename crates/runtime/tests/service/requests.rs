@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::agents::desk;
-use crate::support::{app, get, post, registry, request, send};
+use crate::desk_service::{app, registry};
+use crate::http_client::{get, post, request, send};
 
 #[tokio::test]
 async fn a_path_and_a_query_are_read_by_their_types() {

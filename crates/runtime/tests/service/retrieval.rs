@@ -6,8 +6,8 @@ use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::testing::{MockServer, Script};
 use serde_json::{Value, json};
 
-use crate::reading_room::{ask, events, put, registry, room, shelf};
-use crate::support::{get, post};
+use crate::document_fixture::{ask, events, put, registry, room, shelf};
+use crate::http_client::{get, post};
 
 async fn mocked(kind: ProviderKind) -> (MockServer, Router) {
     let server = MockServer::start().await.unwrap();

@@ -7,10 +7,11 @@ use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
 use agentgen_runtime::{Registry, Service, Settings, Store};
 use serde_json::{Value, json};
 
-use crate::orchestra::{STEP, Stage, diamond, events, step, workflow};
-use crate::stage::{agent, desk_with, mock, registry_of};
-use crate::stores::on_each;
-use crate::support::{assert_outline, find, find_all, get, outline, request, send};
+use crate::event_assertions::{assert_outline, find, find_all, outline};
+use crate::http_client::{get, request, send};
+use crate::mock_model::{agent, desk_with, mock, registry_of};
+use crate::store_fixture::on_each;
+use crate::workflow_fixture::{STEP, Stage, diamond, events, step, workflow};
 
 /// A step that asks the desk.
 pub const ASKS: StepSpec = StepSpec {
@@ -92,7 +93,7 @@ fn falls_back(server: &MockServer, policy: Policy, spec: WorkflowSpec, store: St
     let mut settings = server.settings(ProviderKind::Anthropic);
     let haiku = ("haiku".to_owned(), "mock:small".to_owned());
     settings.models.extend([haiku]);
-    let registry = crate::orchestra::registry_of(spec, &Default::default());
+    let registry = crate::workflow_fixture::registry_of(spec, &Default::default());
     Stage::of(
         with_desk(registry, desk_with(policy)).store(store),
         settings,
@@ -271,7 +272,7 @@ async fn what_comes_behind_an_event_that_never_was_is_not_waited_for() {
     for wrong in ["99", "-1", "+0", "1 ", "1.0", "0000000000000000000"] {
         from(wrong).await.problem(400);
     }
-    crate::support::post(&stage.app, &format!("{place}/cancel"), "").await;
+    crate::http_client::post(&stage.app, &format!("{place}/cancel"), "").await;
     // Nothing was read yet: all of it comes, to the end.
     for first in ["", "0"] {
         let all = events(&from(first).await.text);

@@ -7,9 +7,9 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
 use serde_json::{Value, json};
 
-use crate::orchestra::{STEP, Stage, of, step, workflow};
-use crate::stage::{KINDS, agent, invoke, mock, played, registry_of, told};
-use crate::support::get;
+use crate::http_client::get;
+use crate::mock_model::{KINDS, agent, invoke, mock, played, registry_of, told};
+use crate::workflow_fixture::{STEP, Stage, of, step, workflow};
 
 /// A step that asks the desk.
 const ASKS: StepSpec = StepSpec {

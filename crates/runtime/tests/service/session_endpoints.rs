@@ -5,10 +5,11 @@ use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::Provider;
 use serde_json::{Value, json};
 
-use crate::stores::{Fresh, on_each};
-use crate::support::{
-    Hangs, Recalls, Says, app, eventually, get, moment, post, registry, request, send,
-};
+use crate::desk_service::{app, registry};
+use crate::event_assertions::moment;
+use crate::http_client::{eventually, get, post, request, send};
+use crate::store_fixture::{Fresh, on_each};
+use crate::stub_providers::{Hangs, Recalls, Says};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 const SESSIONS: &str = "/v1/agents/desk/sessions";
@@ -24,7 +25,7 @@ async fn invoke(app: &Router, body: Value) -> String {
     answer.json()["session_id"].as_str().unwrap().to_owned()
 }
 
-async fn delete(app: &Router, path: &str) -> crate::support::Answer {
+async fn delete(app: &Router, path: &str) -> crate::http_client::Answer {
     send(app, request("DELETE", path, &[], "")).await
 }
 

@@ -6,7 +6,7 @@ use agentgen_runtime::StoreError;
 use agentgen_runtime::model::{Message, Role};
 use agentgen_runtime::session::{MemorySessions, SessionKey, SessionLease, SessionStore, Turn};
 
-use crate::stores::on_each;
+use crate::store_fixture::on_each;
 
 fn key(id: &str) -> SessionKey {
     SessionKey {

@@ -9,7 +9,9 @@ use agentgen_runtime::{Registry, RunContext, Settings};
 use serde_json::{Value, json};
 
 use crate::agents::desk;
-use crate::support::{Hangs, Librarian, Recalls, Says, app_on, eventually, get, post};
+use crate::desk_service::{Librarian, app_on};
+use crate::http_client::{eventually, get, post};
+use crate::stub_providers::{Hangs, Recalls, Says};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 

@@ -6,10 +6,10 @@ use agentgen_runtime::Settings;
 use agentgen_runtime::workflow::{Join, OnFailure, StepSpec, Template};
 use serde_json::{Value, json};
 
-use crate::orchestra::{STEP, Stage, diamond, of, statuses, step, workflow};
+use crate::http_client::{get, post};
 use crate::run_events::gist;
-use crate::stores::on_each;
-use crate::support::{get, post};
+use crate::store_fixture::on_each;
+use crate::workflow_fixture::{STEP, Stage, diamond, of, statuses, step, workflow};
 
 #[tokio::test]
 async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {

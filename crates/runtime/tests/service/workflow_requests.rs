@@ -6,9 +6,10 @@ use agentgen_runtime::workflow::{RunStatus, StepStatus};
 use agentgen_runtime::{Settings, StartError, Store};
 use serde_json::json;
 
-use crate::orchestra::{STEP, Stage, diamond, of, registry_of, step, workflow};
-use crate::stores::on_each;
-use crate::support::{get, post, registry, request, send};
+use crate::desk_service::registry;
+use crate::http_client::{get, post, request, send};
+use crate::store_fixture::on_each;
+use crate::workflow_fixture::{STEP, Stage, diamond, of, registry_of, step, workflow};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 

@@ -1,0 +1,254 @@
+//! How a run goes: its events, and how it can end.
+
+use std::time::Duration;
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::spec::{AgentSpec, EndpointSpec, Handler, Policy};
+use agentgen_runtime::{Registry, RunContext, Service, Settings};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::agents::desk;
+use crate::desk_service::{app, app_on};
+use crate::event_assertions::{assert_outline, find, kinds};
+use crate::http_client::{Answer, eventually, get, request, send};
+use crate::mock_model::parse_events;
+use crate::stub_providers::{Fails, Hangs, Says};
+
+/// An event as it came over the wire: id, name, data.
+type Wire = (String, String, Value);
+
+fn events(text: &str) -> Vec<Wire> {
+    let blocks = text
+        .split("\n\n")
+        .filter(|block| !block.is_empty() && !block.starts_with(':'));
+    let field = |block: &str, name: &str| {
+        let mut lines = block
+            .lines()
+            .filter_map(|line| line.strip_prefix(&format!("{name}: ")));
+        let line = lines.next().unwrap().to_owned();
+        assert_eq!(lines.next(), None, "one {name} for each event");
+        line
+    };
+    let event = |block| {
+        let data = serde_json::from_str(&field(block, "data")).unwrap();
+        (field(block, "id"), field(block, "event"), data)
+    };
+    blocks.map(event).collect()
+}
+
+async fn stream(app: &Router, path: &str, body: &str) -> Answer {
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "text/event-stream"),
+    ];
+    send(app, request("POST", path, &headers, body)).await
+}
+
+#[tokio::test]
+async fn a_stream_starts_tells_and_completes() {
+    let answer = stream(&app(), "/chat", r#"{"message":"some words to be told"}"#).await;
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    assert_eq!(answer.header("x-accel-buffering"), "no");
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let events = events(&answer.text);
+    for (index, (id, name, data)) in events.iter().enumerate() {
+        assert_eq!(id, &(index + 1).to_string());
+        assert_eq!(data["type"], *name);
+    }
+    let [first, deltas @ .., last] = &*events else {
+        panic!("{events:?}")
+    };
+    let run = &first.2["run_id"];
+    assert_eq!(
+        first.2,
+        json!({"type": "run.started", "run_id": run, "agent": "desk", "model": "echo"})
+    );
+    assert!(deltas.len() > 1 && deltas.iter().all(|(_, name, _)| name == "output.delta"));
+    let told = deltas
+        .iter()
+        .map(|(_, _, data)| data["text"].as_str().unwrap())
+        .collect::<String>();
+    assert_eq!(last.1, "run.completed");
+    assert_eq!(&last.2["run_id"], run);
+    assert_eq!(last.2["stop_reason"], "end_turn");
+    assert_eq!(
+        last.2["output"],
+        serde_json::from_str::<Value>(&told).unwrap()
+    );
+    assert!(last.2["usage"]["output_tokens"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_stream_of_invoke_ends_with_its_whole_answer() {
+    let answer = stream(&app(), "/v1/agents/desk/invoke", r#"{"input":"hello"}"#).await;
+    let events = events(&answer.text);
+    let (_, _, last) = events.last().unwrap();
+    assert_eq!(
+        last["output"]["output"],
+        "[echo] desk received 5 characters: hello"
+    );
+    assert_eq!(last["output"]["run_id"], last["run_id"]);
+    assert!(last["output"]["session_id"].is_string());
+}
+
+#[tokio::test]
+async fn what_fails_before_the_first_event_is_an_ordinary_error() {
+    let app = app_on(Fails(&[]));
+    stream(&app, "/chat", r#"{"message":"hi"}"#)
+        .await
+        .problem(503);
+    stream(&app, "/chat", r#"{"message":""}"#)
+        .await
+        .problem(422);
+    stream(&app, "/chat", "{").await.problem(400);
+}
+
+#[tokio::test]
+async fn what_fails_later_is_the_last_event() {
+    let answer = stream(
+        &app_on(Fails(&["one ", "two"])),
+        "/chat",
+        r#"{"message":"hi"}"#,
+    )
+    .await;
+    assert_eq!(answer.status, 200);
+    let events = parse_events(&answer.text);
+    assert_outline(
+        &kinds(&events),
+        &["run.started", "output.delta", "output.delta", "run.failed"],
+    );
+    let failed = find(&events, "run.failed");
+    assert_eq!(failed["run_id"], find(&events, "run.started")["run_id"]);
+    assert_eq!(failed["problem"]["status"], 503);
+    assert_eq!(failed["problem"]["instance"], "/chat");
+    assert_eq!(
+        failed["problem"]["requestId"],
+        answer.header("x-request-id")
+    );
+    let broken = stream(
+        &app_on(Says("no JSON".into())),
+        "/chat",
+        r#"{"message":"hi"}"#,
+    )
+    .await;
+    assert!(broken.text.contains("\"status\":502"));
+}
+
+#[tokio::test]
+async fn a_handlers_misfortunes_have_their_status() {
+    let problem = get(&app(), "/shelves/1/search?query=panic")
+        .await
+        .problem(500);
+    assert!(!problem.to_string().contains("fell over"));
+    let problem = get(&app(), "/shelves/1/search?query=broken")
+        .await
+        .problem(500);
+    assert!(!problem.to_string().contains("hunter2"));
+    let problem = get(&app(), "/shelves/1/search?query=unwritten")
+        .await
+        .problem(501);
+    assert_eq!(problem["detail"], "search is not implemented yet");
+    let problem = get(&app(), "/shelves/1/search?query=slow")
+        .await
+        .problem(504);
+    assert_eq!(problem["detail"], "the answer took longer than 200 ms");
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_too_long_ends_with_a_504() {
+    let short = Settings {
+        timeout: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    for (settings, timeout_ms) in [(short, None), (Settings::default(), Some(50))] {
+        let policy = Policy {
+            timeout_ms,
+            ..Policy::DEFAULT
+        };
+        let agent = Box::leak(Box::new(AgentSpec {
+            policy,
+            ..desk::SPEC
+        }));
+        let invoke = |cx: RunContext, request| async move { cx.invoke(&desk::SPEC, request).await };
+        let service = Service::new(agent).endpoint(&desk::INVOKE, invoke);
+        let registry = Registry::new("{}")
+            .service(service)
+            .provider(Hangs::default());
+        let app = registry.into_router(settings).unwrap();
+        let answer = stream(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
+        let events = parse_events(&answer.text);
+        assert_outline(
+            &kinds(&events),
+            &[
+                "run.started",
+                "output.delta",
+                "policy.applied",
+                "run.failed",
+            ],
+        );
+        assert_eq!(find(&events, "policy.applied")["policy"], "deadline");
+        let problem = &find(&events, "run.failed")["problem"];
+        assert_eq!(problem["status"], 504);
+        assert_eq!(problem["detail"], "the answer took longer than 50 ms");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_ends_the_run() {
+    let provider = Hangs::default();
+    let app = app_on(provider.clone());
+    let json = [("content-type", "application/json")];
+    let waiting = send(&app, request("POST", "/chat", &json, r#"{"message":"hi"}"#));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), waiting)
+            .await
+            .is_err()
+    );
+    assert!(eventually(|| provider.under_way() == 0).await);
+
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "text/event-stream"),
+    ];
+    let request = request("POST", "/chat", &headers, r#"{"message":"hi"}"#);
+    let response = app.clone().oneshot(request).await.unwrap();
+    assert_eq!((response.status().as_u16(), provider.under_way()), (200, 1));
+    drop(response);
+    assert!(eventually(|| provider.under_way() == 0).await);
+}
+
+#[tokio::test]
+async fn what_a_handler_asks_another_endpoint_stays_inside() {
+    static OTHER: EndpointSpec = EndpointSpec {
+        operation_id: "other",
+        path: "/other",
+        handler: Handler::Code,
+        ..desk::CHAT
+    };
+    let service = Service::new(&desk::SPEC).endpoint(
+        &OTHER,
+        |cx: RunContext, request: desk::ChatRequest| async move {
+            let reply = cx
+                .run::<_, desk::ChatResponse>(&desk::SPEC, &desk::CHAT, request)
+                .await?;
+            cx.delta("said ").await;
+            Ok(reply.map(|inner| inner.reply.len()))
+        },
+    );
+    let app = Registry::new("{}")
+        .service(service)
+        .into_router(Settings::default())
+        .unwrap();
+    let answer = stream(&app, "/other", r#"{"message":"hi"}"#).await;
+    let told = events(&answer.text)
+        .into_iter()
+        .map(|(_, name, data)| (name, data))
+        .collect::<Vec<_>>();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[1].1["text"], "said ");
+    assert_eq!(
+        told[2].1["output"],
+        "[echo] desk received 2 characters: hi".len()
+    );
+}

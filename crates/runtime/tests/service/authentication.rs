@@ -1,0 +1,303 @@
+//! Who may call, and how often.
+
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
+use agentgen_runtime::axum::Router;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use crate::desk_service::{app, registry};
+use crate::http_client::{Answer, get, post, request, send};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn guarded() -> Router {
+    let auth = Auth::hs256(SECRET.as_bytes())
+        .unwrap()
+        .issuer("issuer")
+        .audience("desk");
+    registry()
+        .into_router(Settings {
+            auth: Some(auth),
+            ..Settings::default()
+        })
+        .unwrap()
+}
+
+fn now() -> u64 {
+    jsonwebtoken::get_current_timestamp()
+}
+
+/// Claims that are good, with some put over them; null takes one away.
+fn claims(changes: Value) -> Value {
+    let mut claims =
+        json!({"sub": "ada", "exp": now() + 60, "iss": "issuer", "aud": "desk", "roles": ["user"]});
+    for (key, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => claims.as_object_mut().unwrap().remove(key),
+            value => claims
+                .as_object_mut()
+                .unwrap()
+                .insert(key.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn signed(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    jsonwebtoken::encode(&Header::new(algorithm), claims, &key).unwrap()
+}
+
+fn token(changes: Value) -> String {
+    signed(&claims(changes), Algorithm::HS256, SECRET)
+}
+
+async fn chat(app: &Router, authorization: &str) -> Answer {
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", authorization),
+    ];
+    send(
+        app,
+        request("POST", "/chat", &headers, r#"{"message":"hi"}"#),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn every_agent_needs_a_token_once_there_is_a_secret() {
+    let app = guarded();
+    for path in ["/chat", "/v1/agents/desk/invoke"] {
+        let answer = post(&app, path, r#"{"message":"hi"}"#).await;
+        answer.problem(401);
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    get(&app, "/shelves/1/search?query=a").await.problem(401);
+    get(&app, "/v1/agents").await.problem(401);
+    assert_eq!(get(&app, "/healthz").await.status, 200);
+    assert_eq!(get(&app, "/openapi.json").await.status, 200);
+    assert_eq!(
+        chat(&app, &format!("Bearer {}", token(json!({}))))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        chat(&app, &format!("bearer {}", token(json!({}))))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_is_wrong_in_any_way_is_a_401() {
+    let app = guarded();
+    let unsigned = {
+        let good = token(json!({}));
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{}.", good.split('.').nth(1).unwrap())
+    };
+    for (why, bad) in [
+        ("expired", token(json!({"exp": now() - 31}))),
+        ("no exp", token(json!({"exp": null}))),
+        ("not yet", token(json!({"nbf": now() + 60}))),
+        ("issuer", token(json!({"iss": "other"}))),
+        ("no issuer", token(json!({"iss": null}))),
+        ("audience", token(json!({"aud": "other"}))),
+        ("no audience", token(json!({"aud": null}))),
+        ("no subject", token(json!({"sub": null}))),
+        (
+            "algorithm",
+            signed(&claims(json!({})), Algorithm::HS512, SECRET),
+        ),
+        (
+            "secret",
+            signed(&claims(json!({})), Algorithm::HS256, "another"),
+        ),
+        ("unsigned", unsigned),
+        ("nonsense", "a.b.c".to_owned()),
+        ("empty", String::new()),
+    ] {
+        let answer = chat(&app, &format!("Bearer {bad}")).await;
+        answer.problem(401);
+        assert!(
+            answer
+                .header("www-authenticate")
+                .starts_with("Bearer error=\"invalid_token\""),
+            "{why}"
+        );
+    }
+    chat(&app, "Basic YTpi").await.problem(401);
+    let late = token(json!({"exp": now() - 10, "nbf": now() + 10, "aud": ["x", "desk"]}));
+    assert_eq!(
+        chat(&app, &format!("Bearer {late}")).await.status,
+        200,
+        "clocks may differ a little"
+    );
+}
+
+#[tokio::test]
+async fn an_audience_that_nobody_expects_is_a_401() {
+    let auth = Auth::hs256(SECRET.as_bytes());
+    let app = registry()
+        .into_router(Settings {
+            auth,
+            ..Settings::default()
+        })
+        .unwrap();
+    chat(&app, &format!("Bearer {}", token(json!({}))))
+        .await
+        .problem(401);
+    let plain = token(json!({"aud": null, "iss": null}));
+    assert_eq!(chat(&app, &format!("Bearer {plain}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_role_that_is_missing_is_a_403() {
+    let app = guarded();
+    for roles in [json!(null), json!([]), json!(["guest"])] {
+        let answer = chat(&app, &format!("Bearer {}", token(json!({"roles": roles})))).await;
+        assert!(
+            answer.problem(403)["detail"]
+                .as_str()
+                .unwrap()
+                .contains("user")
+        );
+    }
+    let both = token(json!({"roles": ["guest", "user"]}));
+    assert_eq!(chat(&app, &format!("Bearer {both}")).await.status, 200);
+    // Searching needs no role.
+    let guest = format!("Bearer {}", token(json!({"roles": []})));
+    let who = request(
+        "GET",
+        "/shelves/1/search?query=who",
+        &[("authorization", &guest)],
+        "",
+    );
+    assert_eq!(send(&app, who).await.json(), json!({"hits": ["ada"]}));
+}
+
+#[tokio::test]
+async fn a_session_belongs_to_its_subject() {
+    let app = guarded();
+    let invoke = |subject: &str, body: Value| {
+        let bearer = format!("Bearer {}", token(json!({"sub": subject})));
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+        ];
+        request(
+            "POST",
+            "/v1/agents/desk/invoke",
+            &headers,
+            &body.to_string(),
+        )
+    };
+    let first = send(&app, invoke("ada", json!({"input": "secret"})))
+        .await
+        .json();
+    let next = json!({"input": "again", "session_id": first["session_id"]});
+    send(&app, invoke("eve", next.clone())).await.problem(404);
+    assert_eq!(send(&app, invoke("ada", next)).await.status, 200);
+}
+
+#[tokio::test]
+async fn without_authentication_everybody_is_anonymous() {
+    let answer = get(&app(), "/shelves/1/search?query=who").await;
+    assert_eq!(answer.json(), json!({"hits": ["anonymous"]}));
+}
+
+#[tokio::test]
+async fn a_rate_is_told_and_held() {
+    let app = app();
+    for left in ["2", "1", "0"] {
+        let answer = get(&app, "/shelves/1/search?query=a").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("ratelimit-policy"), "\"default\";q=3;w=60");
+        assert!(
+            answer
+                .header("ratelimit")
+                .starts_with(&format!("\"default\";r={left};t="))
+        );
+    }
+    let refused = get(&app, "/shelves/1/search?query=a").await;
+    refused.problem(429);
+    let wait = refused.header("retry-after").parse::<u64>().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    assert_eq!(
+        refused.header("ratelimit"),
+        format!("\"default\";r=0;t={wait}")
+    );
+    assert_eq!(
+        post(&app, "/chat", r#"{"message":"hi"}"#)
+            .await
+            .header("ratelimit"),
+        ""
+    );
+}
+
+#[tokio::test]
+async fn a_rate_counts_every_subject_for_itself() {
+    let app = guarded();
+    let search = |subject: &str| {
+        let bearer = format!("Bearer {}", token(json!({"sub": subject})));
+        request(
+            "GET",
+            "/shelves/1/search?query=a",
+            &[("authorization", &bearer)],
+            "",
+        )
+    };
+    for _ in 0..3 {
+        assert_eq!(send(&app, search("ada")).await.status, 200);
+    }
+    send(&app, search("ada")).await.problem(429);
+    assert_eq!(send(&app, search("bob")).await.status, 200);
+}
+
+#[test]
+fn a_secret_is_long_and_stays_one() {
+    assert!(Auth::hs256(&SECRET.as_bytes()[..31]).is_none());
+    let auth = Auth::hs256(SECRET.as_bytes()).unwrap();
+    let told = format!(
+        "{:?}",
+        Settings {
+            auth: Some(auth),
+            ..Settings::default()
+        }
+    );
+    assert!(told.contains("[redacted]") && !told.contains(SECRET) && !told.contains("48, 49"));
+}
+
+#[tokio::test]
+async fn nobody_meets_another_ones_session() {
+    let app = guarded();
+    let path = "/v1/agents/desk/sessions";
+    let as_subject = async |subject: &str, method: &str, path: &str, body: &str| {
+        let bearer = format!("Bearer {}", token(json!({"sub": subject})));
+        let headers = [
+            ("content-type", "application/json"),
+            ("authorization", bearer.as_str()),
+        ];
+        send(&app, request(method, path, &headers, body)).await
+    };
+    let hello = r#"{"input":"hello"}"#;
+    let made = as_subject("ada", "POST", "/v1/agents/desk/invoke", hello).await;
+    let id = made.json()["session_id"].as_str().unwrap().to_owned();
+    let own = format!("{path}/{id}");
+    let messages = format!("{own}/messages");
+    for (method, path) in [("GET", &own), ("GET", &messages), ("DELETE", &own)] {
+        as_subject("eve", method, path, "").await.problem(404);
+        send(&app, request(method, path, &[], ""))
+            .await
+            .problem(401);
+    }
+    get(&app, path).await.problem(401);
+    let listed = as_subject("eve", "GET", path, "").await.json();
+    assert_eq!(listed["sessions"], json!([]));
+    assert_eq!(as_subject("ada", "GET", &messages, "").await.status, 200);
+    let listed = as_subject("ada", "GET", path, "").await.json();
+    assert_eq!(listed["sessions"][0]["id"], id.as_str());
+}

@@ -1,0 +1,157 @@
+//! Which web pages may call the service.
+
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
+use agentgen_runtime::axum::Router;
+
+use crate::desk_service::{app, registry};
+use crate::http_client::{request, send};
+
+const PAGE: &str = "https://app.example";
+
+fn open() -> Router {
+    let settings = Settings {
+        cors_origins: vec![PAGE.to_owned(), "http://localhost:3000".to_owned()],
+        auth: Auth::hs256(&[b'x'; 32]),
+        ..Settings::default()
+    };
+    registry().into_router(settings).unwrap()
+}
+
+fn preflight(
+    path: &str,
+    origin: &str,
+) -> agentgen_runtime::axum::http::Request<agentgen_runtime::axum::body::Body> {
+    let headers = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+        (
+            "access-control-request-headers",
+            "authorization,content-type",
+        ),
+    ];
+    request("OPTIONS", path, &headers, "")
+}
+
+#[tokio::test]
+async fn without_origins_no_page_is_told_anything() {
+    for request in [
+        preflight("/chat", PAGE),
+        request("GET", "/healthz", &[("origin", PAGE)], ""),
+    ] {
+        let answer = send(&app(), request).await;
+        let told = answer.headers.keys().map(ToString::to_string);
+        let told = told
+            .filter(|name| name.starts_with("access-control") || name == "vary")
+            .collect::<Vec<_>>();
+        assert!(told.is_empty(), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_of_an_allowed_page_says_what_the_path_takes() {
+    let app = open();
+    let answer = send(&app, preflight("/chat", PAGE)).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), PAGE);
+    assert_eq!(
+        answer.header("access-control-allow-methods"),
+        "POST, OPTIONS"
+    );
+    let headers = answer.header("access-control-allow-headers");
+    for name in [
+        "authorization",
+        "content-type",
+        "accept",
+        "idempotency-key",
+        "x-request-id",
+        "last-event-id",
+    ] {
+        assert!(headers.split(", ").any(|known| known == name), "{name}");
+    }
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    assert_eq!(answer.header("vary"), "origin");
+    let search = send(
+        &app,
+        preflight("/shelves/1/search", "http://localhost:3000"),
+    )
+    .await;
+    assert_eq!(
+        search.header("access-control-allow-methods"),
+        "GET, HEAD, OPTIONS"
+    );
+}
+
+#[tokio::test]
+async fn other_pages_are_told_nothing() {
+    let app = open();
+    for origin in [
+        "https://evil.example",
+        "https://app.example.evil.example",
+        "https://app.example:8443",
+        "http://app.example",
+        "null",
+        "*",
+    ] {
+        for request in [
+            preflight("/chat", origin),
+            request("GET", "/healthz", &[("origin", origin)], ""),
+        ] {
+            let answer = send(&app, request).await;
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+            assert_eq!(answer.header("access-control-allow-methods"), "");
+            assert_eq!(answer.header("vary"), "origin");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_allowed_page_may_read_errors_too() {
+    let answer = send(
+        &open(),
+        request("POST", "/chat", &[("origin", PAGE)], r#"{"message":"hi"}"#),
+    )
+    .await;
+    answer.problem(401);
+    assert_eq!(answer.header("access-control-allow-origin"), PAGE);
+    assert_eq!(
+        answer.header("access-control-expose-headers"),
+        "x-request-id, ratelimit, ratelimit-policy, retry-after"
+    );
+}
+
+#[test]
+fn what_is_no_origin_is_a_wrong_setting() {
+    for bad in [
+        "app.example",
+        "https://app.example/",
+        "https://app.example/path",
+        "https://*.example",
+        "https://user@app.example",
+        "https://App.example",
+        "https://app.example:443",
+        "https://app.example:",
+        "https://app.example:99999",
+        "https://",
+        "ftp://app.example",
+        "*",
+        "null",
+    ] {
+        let get = |name: &str| Ok((name == "AGENTGEN_CORS_ORIGINS").then(|| bad.to_owned()));
+        let error = Settings::from_variables(get).unwrap_err().to_string();
+        assert!(error.starts_with("AGENTGEN_CORS_ORIGINS: "), "{error}");
+        let settings = Settings {
+            cors_origins: vec![bad.to_owned()],
+            ..Settings::default()
+        };
+        assert!(registry().into_router(settings).is_err(), "{bad}");
+    }
+    for good in [
+        "https://app.example,http://localhost:3000",
+        "http://127.0.0.1:8080",
+        "http://[::1]:8080",
+    ] {
+        let get = |name: &str| Ok((name == "AGENTGEN_CORS_ORIGINS").then(|| good.to_owned()));
+        Settings::from_variables(get).unwrap();
+    }
+}

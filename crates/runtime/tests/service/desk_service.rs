@@ -1,0 +1,62 @@
+//! The service that most tests call: the agent `desk` with its handler.
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::Provider;
+use agentgen_runtime::{AgentError, Registry, RunContext, Settings};
+
+use crate::agents::desk::{Desk, SearchRequest, SearchResponse};
+use crate::agents::{self, Handlers};
+
+/// A desk that finds what it is asked for, unless the query is the name of a misfortune.
+pub struct Librarian;
+
+impl Desk for Librarian {
+    async fn search(
+        &self,
+        cx: &RunContext,
+        request: SearchRequest,
+    ) -> Result<SearchResponse, AgentError> {
+        match request.query.as_str() {
+            "panic" => panic!("a shelf fell over"),
+            "unwritten" => Err(AgentError::not_implemented("search")),
+            "slow" => std::future::pending().await,
+            "broken" => Err(AgentError::internal("password=hunter2")),
+            "who" => Ok(SearchResponse {
+                hits: vec![cx.subject().to_owned()],
+            }),
+            _ => {
+                let mut hits = vec![format!("{}:{}", request.shelf, request.query)];
+                hits.extend(request.tags);
+                hits.extend(request.all.then(|| "all".to_owned()));
+                Ok(SearchResponse { hits })
+            }
+        }
+    }
+}
+
+/// Who answers for the agents of the tests.
+struct Staff;
+
+impl Handlers for Staff {
+    fn desk(&self) -> impl Desk {
+        Librarian
+    }
+}
+
+/// All agents of the tests.
+pub fn registry() -> Registry {
+    agents::registry(&Staff)
+}
+
+/// The service with its defaults.
+pub fn app() -> Router {
+    registry().into_router(Settings::default()).unwrap()
+}
+
+/// The service with another provider.
+pub fn app_on(provider: impl Provider) -> Router {
+    registry()
+        .provider(provider)
+        .into_router(Settings::default())
+        .unwrap()
+}

@@ -1,0 +1,282 @@
+//! An agent with documents, in the shape in which agents are generated: it searches, embeds and answers.
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::schema::{Validate, Validator};
+use agentgen_runtime::spec::{
+    AgentSpec, DocumentsSpec, EndpointSpec, Handler, Method, Policy, Retrieve,
+};
+use agentgen_runtime::{Registry, RunContext, Service, Settings, Store};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::http_client::{Answer, post, request, send};
+
+/// The reader, its documents for librarians.
+pub static READER: AgentSpec = AgentSpec {
+    name: "reader",
+    slug: "reader",
+    summary: "Reads for others.",
+    examples: &[],
+    prompt: "You read for others.\n",
+    prompt_sha256: "",
+    model: None,
+    tools: None,
+    agents: &[],
+    documents: Some(DocumentsSpec {
+        collection: "shelf",
+        roles: &["librarian"],
+    }),
+    policy: Policy::DEFAULT,
+};
+
+/// One that shares its documents.
+pub static COLLEAGUE: AgentSpec = AgentSpec {
+    name: "colleague",
+    slug: "colleague",
+    documents: Some(DocumentsSpec {
+        collection: "shelf",
+        roles: &[],
+    }),
+    ..READER
+};
+
+/// One with documents of its own.
+pub static ARCHIVIST: AgentSpec = AgentSpec {
+    name: "archivist",
+    slug: "archivist",
+    documents: Some(DocumentsSpec {
+        collection: "archive",
+        roles: &[],
+    }),
+    ..READER
+};
+
+/// One without documents.
+pub static PORTER: AgentSpec = AgentSpec {
+    name: "porter",
+    slug: "porter",
+    documents: None,
+    ..READER
+};
+
+const SEARCH: EndpointSpec = EndpointSpec {
+    name: "search",
+    operation_id: "searchReader",
+    method: Method::Post,
+    path: "/search",
+    stream: false,
+    handler: Handler::Search,
+    retrieve: None,
+    roles: &[],
+    parameters: &[],
+    input_schema: r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer","maximum":50},"language":{"type":["string","null"]},"topic":{"type":"array","items":{"type":"string"}},"year":{"type":"number"},"draft":{"type":"boolean"},"updated_after":{"type":"string","format":"date-time"},"updated_before":{"type":"string","format":"date-time"}},"required":["query"]}"#,
+    output_schema: r##"{"type":"object","properties":{"hits":{"type":"array","items":{"$ref":"#/$defs/Hit"}},"total":{"type":"integer"},"model":{"type":"string"}},"required":["hits","total"],"$defs":{"Hit":{"type":"object","properties":{"id":{"type":"string"},"score":{"type":"number"},"text":{"type":"string"},"title":{"type":"string"},"heading":{"type":"string"},"document":{"type":"string"},"language":{"type":"string"},"updated_at":{"type":"string","format":"date-time"},"topic":{"type":"string"},"year":{"type":"integer"}},"required":["id","score","text"]}}}"##,
+    output_example: r#"{"hits":[],"total":0}"#,
+    rate: None,
+    timeout_ms: None,
+};
+
+/// Every hit has to have a title here.
+const TITLES: EndpointSpec = EndpointSpec {
+    name: "titles",
+    operation_id: "titlesReader",
+    path: "/titles",
+    input_schema: r#"{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}"#,
+    output_schema: r#"{"type":"object","properties":{"hits":{"type":"array","items":{"type":"object","properties":{"title":{"type":"string"}},"required":["title"]}}},"required":["hits"]}"#,
+    output_example: r#"{"hits":[]}"#,
+    ..SEARCH
+};
+
+const EMBED: EndpointSpec = EndpointSpec {
+    name: "embed",
+    operation_id: "embedReader",
+    path: "/embed",
+    handler: Handler::Embed,
+    input_schema: r#"{"type":"object","properties":{"texts":{"type":"array","items":{"type":"string"}},"text":{"type":"string"},"purpose":{"enum":["document","query"]}}}"#,
+    output_schema: r#"{"type":"object","properties":{"vectors":{},"vector":{},"model":{"type":"string"},"dimensions":{"type":"integer"}}}"#,
+    output_example: r#"{"vectors":[]}"#,
+    ..SEARCH
+};
+
+const CHAT: EndpointSpec = EndpointSpec {
+    name: "chat",
+    operation_id: "chatReader",
+    path: "/chat",
+    stream: true,
+    handler: Handler::Model,
+    retrieve: Some(Retrieve {
+        query: "message",
+        limit: 2,
+    }),
+    input_schema: r#"{"type":"object","properties":{"message":{"type":"string"},"session_id":{"type":"string"}},"required":["message"]}"#,
+    output_schema: r##"{"type":"object","properties":{"reply":{"type":"string"},"citations":{"type":"array","items":{"$ref":"#/$defs/Citation"}}},"required":["reply","citations"],"$defs":{"Citation":{"type":"object","properties":{"id":{"type":"string"},"title":{"type":"string"},"quote":{"type":"string","maxLength":40}},"required":["id"]}}}"##,
+    output_example: r#"{"reply":"a text","citations":[{"id":"an id"}]}"#,
+    ..SEARCH
+};
+
+/// Its citations are the ids alone.
+const ASK: EndpointSpec = EndpointSpec {
+    name: "ask",
+    operation_id: "askReader",
+    path: "/ask",
+    output_schema: r#"{"type":"object","properties":{"reply":{"type":"string"},"citations":{"type":"array","items":{"type":"string"}}},"required":["reply"]}"#,
+    output_example: r#"{"reply":"a text"}"#,
+    ..CHAT
+};
+
+static SEARCH_AT: EndpointSpec = SEARCH;
+static TITLES_AT: EndpointSpec = TITLES;
+static EMBED_AT: EndpointSpec = EMBED;
+static CHAT_AT: EndpointSpec = CHAT;
+static ASK_AT: EndpointSpec = ASK;
+static PORTER_SEARCH: EndpointSpec = EndpointSpec {
+    operation_id: "searchPorter",
+    path: "/porter/search",
+    ..SEARCH
+};
+
+/// A request, whatever is in it.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Any(Value);
+
+impl Validate for Any {
+    fn validate(&self, _: &mut Validator) {}
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Hits<T> {
+    hits: Vec<T>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+}
+
+impl<T> Validate for Hits<T> {
+    fn validate(&self, _: &mut Validator) {}
+}
+
+#[derive(Serialize, Deserialize)]
+struct Titled {
+    title: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Said {
+    reply: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    citations: Option<Vec<Value>>,
+}
+
+impl Validate for Said {
+    fn validate(&self, _: &mut Validator) {}
+}
+
+async fn search<T: Serialize + DeserializeOwned + Send>(
+    cx: RunContext,
+    (agent, endpoint): (&'static AgentSpec, &'static EndpointSpec),
+    request: Any,
+) -> Result<agentgen_runtime::Reply<Hits<T>>, agentgen_runtime::AgentError> {
+    cx.search(agent, endpoint, request).await
+}
+
+/// The agents of the reading room.
+pub fn registry() -> Registry {
+    let found = |at| move |cx, request: Any| search::<Value>(cx, at, request);
+    let titles = |cx, request: Any| search::<Titled>(cx, (&READER, &TITLES_AT), request);
+    let embed = |cx: RunContext, request: Any| async move {
+        cx.embed::<_, Any>(&READER, &EMBED_AT, request).await
+    };
+    let chat = |endpoint: &'static EndpointSpec| {
+        move |cx: RunContext, request: Any| async move {
+            cx.run::<_, Said>(&READER, endpoint, request).await
+        }
+    };
+    let reader = Service::new(&READER)
+        .endpoint(&SEARCH_AT, found((&READER, &SEARCH_AT)))
+        .endpoint(&TITLES_AT, titles)
+        .endpoint(&EMBED_AT, embed)
+        .endpoint(&CHAT_AT, chat(&CHAT_AT))
+        .endpoint(&ASK_AT, chat(&ASK_AT));
+    let porter = Service::new(&PORTER).endpoint(&PORTER_SEARCH, found((&PORTER, &PORTER_SEARCH)));
+    Registry::new("{}")
+        .service(reader)
+        .service(Service::new(&COLLEAGUE))
+        .service(Service::new(&ARCHIVIST))
+        .service(porter)
+}
+
+/// The room with its defaults.
+pub fn room() -> Router {
+    registry().into_router(Settings::default()).unwrap()
+}
+
+/// The room over another store.
+pub fn room_on(store: &Store) -> Router {
+    registry()
+        .store(store.clone())
+        .into_router(Settings::default())
+        .unwrap()
+}
+
+pub const DOCUMENTS: &str = "/v1/agents/reader/documents";
+
+/// Puts documents.
+#[track_caller]
+pub fn put(app: &Router, documents: Value) -> impl Future<Output = Answer> {
+    let (app, body) = (app.clone(), json!({ "documents": documents }).to_string());
+    async move { post(&app, DOCUMENTS, &body).await }
+}
+
+/// What a POST of JSON answers.
+pub async fn ask(app: &Router, path: &str, body: Value) -> Value {
+    let answer = post(app, path, &body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+/// The ids of the hits of a search.
+pub async fn hits(app: &Router, body: Value) -> Vec<String> {
+    let found = ask(app, "/search", body).await;
+    let hits = found["hits"].as_array().unwrap().iter();
+    hits.map(|hit| hit["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The events of a stream.
+pub async fn events(app: &Router, path: &str, body: Value) -> Vec<Value> {
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "text/event-stream"),
+    ];
+    let answer = send(app, request("POST", path, &headers, &body.to_string())).await;
+    let data = answer
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "));
+    data.map(|data| serde_json::from_str(data).unwrap())
+        .collect()
+}
+
+/// A shelf of four documents.
+pub async fn shelf(app: &Router) {
+    let documents = json!([
+        { "id": "tides", "title": "Tides", "language": "en", "updated_at": "2026-03-01T00:00:00Z",
+          "metadata": { "topic": "sea", "year": 1998, "draft": false },
+          "text": "The moon pulls the water of the oceans.\n\n# Spring tides\n\nAt full moon the sea rises highest." },
+        { "id": "bread", "title": "Bread", "language": "en", "updated_at": "2026-05-01T00:00:00Z",
+          "metadata": { "topic": "kitchen", "year": 2004.0 }, "text": "Flour, yeast and patience make a loaf of bread." },
+        { "id": "ebbe", "language": "de", "metadata": { "topic": "sea", "draft": true },
+          "text": "Ebbe und Flut kommen vom Mond." },
+        { "id": "docs/ships.md", "text": "Ships leave the harbour with the high tide of the sea." },
+    ]);
+    let answer = put(app, documents).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let told = json!({ "documents": [
+        { "id": "tides", "passages": 2 }, { "id": "bread", "passages": 1 },
+        { "id": "ebbe", "passages": 1 }, { "id": "docs/ships.md", "passages": 1 },
+    ] });
+    assert_eq!(answer.json(), told);
+}

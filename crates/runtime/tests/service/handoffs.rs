@@ -1,0 +1,240 @@
+//! Tasks that a model hands over to other agents.
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::{AgentSpec, Policy};
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::tools::{ToolContext, tool};
+use agentgen_runtime::{Registry, Service};
+use serde_json::{Value, json};
+
+use crate::event_assertions::{assert_outline, find, kinds};
+use crate::http_client::get;
+use crate::mock_model::{KINDS, agent, invoke, mock, registry_of, told};
+
+const INVOKE: &str = "/v1/agents/desk/invoke";
+
+/// A desk that may hand over to `agents`.
+fn desk(agents: &'static [&'static str], policy: Policy) -> &'static AgentSpec {
+    agent(|agent| {
+        agent.agents = agents;
+        agent.policy = policy;
+    })
+}
+
+/// Another agent, which may hand over to `agents`.
+fn other(slug: &'static str, agents: &'static [&'static str]) -> &'static AgentSpec {
+    agent(|agent| {
+        agent.name = slug;
+        agent.slug = slug;
+        agent.summary = "Cooks meals.";
+        agent.prompt = "You cook.";
+        agent.agents = agents;
+        agent.policy = Policy::DEFAULT;
+    })
+}
+
+fn served(
+    server: &MockServer,
+    kind: ProviderKind,
+    first: &'static AgentSpec,
+    others: &[&'static AgentSpec],
+) -> Router {
+    let add =
+        |registry: Registry, agent: &&'static AgentSpec| registry.service(Service::new(agent));
+    let registry = others.iter().fold(registry_of(first), add);
+    registry.into_router(server.settings(kind)).unwrap()
+}
+
+fn to(slug: &str, task: &str) -> Script {
+    Script::tool_call(format!("hand_over_to_{slug}"), &json!({ "task": task }))
+}
+
+/// The names of the tools in a request.
+fn offered(body: &Value) -> Vec<String> {
+    let tools = body["tools"].as_array().into_iter().flatten();
+    let name = |tool: &Value| {
+        let name = tool["name"].as_str();
+        name.or(tool["function"]["name"].as_str())
+            .unwrap()
+            .to_owned()
+    };
+    tools.map(name).collect()
+}
+
+#[tokio::test]
+async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
+    for kind in KINDS {
+        let server = mock([
+            to("cook", "Make a soup.").usage(10, 5),
+            Script::text("Onion soup.").usage(7, 3),
+            Script::text("There is soup.").usage(20, 6),
+        ])
+        .await;
+        // The desk names an agent that is not there, and the cook one that has the task already.
+        let first = desk(&["captain", "cook"], Policy::DEFAULT);
+        let app = served(&server, kind, first, &[other("cook", &["desk"])]);
+        let events = told(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
+        assert_outline(
+            &kinds(&events),
+            &[
+                "run.started",
+                "handoff.started",
+                "handoff.completed",
+                "output.delta",
+                "run.completed",
+            ],
+        );
+        let started = find(&events, "handoff.started");
+        let completed = find(&events, "handoff.completed");
+        assert_eq!(
+            (&started["from"], &started["to"]),
+            (&json!("desk"), &json!("cook"))
+        );
+        assert_eq!(started["call_id"], completed["call_id"]);
+        assert_eq!(completed["is_error"], false);
+        let last = find(&events, "run.completed");
+        assert_eq!(last["output"]["output"], "There is soup.");
+        assert_eq!(
+            last["usage"],
+            json!({"input_tokens": 37, "output_tokens": 14})
+        );
+
+        let asked = server.requests();
+        assert_eq!(offered(&asked[0].body), ["hand_over_to_cook"]);
+        let inner = asked[1].body.to_string();
+        assert!(
+            inner.contains("You cook.") && inner.contains("Make a soup."),
+            "{inner}"
+        );
+        assert!(!inner.contains("hungry"), "{inner}");
+        assert!(offered(&asked[1].body).is_empty(), "{inner}");
+        assert!(asked[2].body.to_string().contains("Onion soup."));
+        let metrics = get(&app, "/metrics").await.text;
+        let counted = r#"agentgen_handoffs_total{from="desk",outcome="completed",to="cook"} 1"#;
+        assert!(metrics.contains(counted), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_handed_on_four_times_at_most_and_never_back() {
+    const ALL: &[&str] = &["desk", "a", "b", "c", "d", "e"];
+    let chain = ["a", "b", "c", "d"].map(|slug| to(slug, "go on"));
+    let scripts = chain
+        .into_iter()
+        .chain(["d", "c", "b", "a", "desk"].map(Script::text));
+    let server = mock(scripts).await;
+    let others = ["a", "b", "c", "d", "e"].map(|slug| other(slug, ALL));
+    let app = served(
+        &server,
+        ProviderKind::OpenAi,
+        desk(ALL, Policy::DEFAULT),
+        &others,
+    );
+    let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
+    let started = events.iter().filter(|(name, _)| name == "handoff.started");
+    let hands = started.map(|(_, event)| event["to"].as_str().unwrap());
+    assert_eq!(hands.collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(events.last().unwrap().1["output"]["output"], "desk");
+    let asked = server.requests();
+    let tools = |index: usize| {
+        offered(&asked[index].body)
+            .join(" ")
+            .replace("hand_over_to_", "")
+    };
+    assert_eq!(tools(0), "a b c d e");
+    assert_eq!(tools(1), "b c d e");
+    assert_eq!(tools(3), "d e");
+    assert_eq!(tools(4), "");
+}
+
+#[tokio::test]
+async fn a_failure_is_told_to_the_model_that_handed_over() {
+    let calls = to("cook", "").then_tool_call("hand_over_to_baker", &json!({"task": "Bake."}));
+    let server = mock([
+        calls,
+        to("cook", "Make a soup."),
+        Script::error(400, "the stove is cold"),
+        Script::text("No soup today."),
+    ])
+    .await;
+    let first = desk(&["cook"], Policy::DEFAULT);
+    let others = [other("cook", &[]), other("baker", &[])];
+    let app = served(&server, ProviderKind::OpenAi, first, &others);
+    let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
+    let failed = events.iter().filter(|(_, event)| event["is_error"] == true);
+    let failed = failed.map(|(name, _)| &**name).collect::<Vec<_>>();
+    // The baker is there, and the desk may not hand over to it.
+    assert_eq!(
+        failed,
+        ["handoff.completed", "tool.completed", "handoff.completed"]
+    );
+    assert_eq!(
+        events.last().unwrap().1["output"]["output"],
+        "No soup today."
+    );
+    let told = server.requests()[1].body.to_string();
+    assert!(
+        told.contains("denied") && told.contains("must be a text"),
+        "{told}"
+    );
+    let metrics = get(&app, "/metrics").await.text;
+    let counted = r#"agentgen_handoffs_total{from="desk",outcome="failed",to="cook"} 2"#;
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[tokio::test]
+async fn what_others_take_counts_into_the_budget() {
+    let server = mock([
+        to("cook", "Make a soup.").usage(5, 5),
+        Script::text("Onion soup.").usage(10, 10),
+    ])
+    .await;
+    let policy = Policy {
+        budget_tokens: Some(25),
+        ..Policy::DEFAULT
+    };
+    let app = served(
+        &server,
+        ProviderKind::OpenAi,
+        desk(&["cook"], policy),
+        &[other("cook", &[])],
+    );
+    let problem = invoke(&app, "hi").await.problem(502);
+    assert!(
+        problem["detail"].as_str().unwrap().contains("25 tokens"),
+        "{problem}"
+    );
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn long_names_are_cut_and_no_tool_is_called_like_one() {
+    const LONG: [&str; 2] = [
+        "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-days",
+        "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-week",
+    ];
+    let server = mock([Script::text("Hello.")]).await;
+    let others = LONG.map(|slug| other(slug, &[]));
+    let app = served(
+        &server,
+        ProviderKind::OpenAi,
+        desk(&LONG, Policy::DEFAULT),
+        &others,
+    );
+    assert_eq!(invoke(&app, "hi").await.status, 200);
+    let names = offered(&server.requests()[0].body);
+    assert!(names.iter().all(|name| name.len() == 64), "{names:?}");
+    assert_ne!(names[0], names[1]);
+
+    let taken = |_: ToolContext, _: Value| async { Ok(Value::Null) };
+    let registry = registry_of(desk(&[], Policy::DEFAULT));
+    let registry = registry.tool(tool("hand_over_to_cook", "Cooks.", taken));
+    let refused = registry.into_router(server.settings(ProviderKind::OpenAi));
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("reserved by the runtime")
+    );
+}

@@ -1,0 +1,367 @@
+//! What an operator sees: counters, health, documentation.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use agentgen_runtime::auth::Auth;
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::axum::extract::ConnectInfo;
+use agentgen_runtime::session::{
+    Conversation, MemorySessions, PastMessage, SessionFacts, SessionKey, SessionLease,
+    SessionStore, Turn,
+};
+use agentgen_runtime::settings::Rates;
+use agentgen_runtime::spec::Rate;
+use agentgen_runtime::{BoxFuture, Settings, StoreError};
+use serde_json::json;
+
+use crate::desk_service::{app, app_on, registry};
+use crate::http_client::{eventually, get, post, request, send};
+use crate::stub_providers::{Fails, Hangs};
+
+const INVOKE: &str = "/v1/agents/desk/invoke";
+
+/// The value of a series, if there is one.
+async fn metric(app: &Router, series: &str) -> Option<f64> {
+    let answer = get(app, "/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    answer.text.lines().find_map(|line| {
+        let (name, value) = line.rsplit_once(' ')?;
+        (name == series).then(|| value.parse().unwrap())
+    })
+}
+
+#[tokio::test]
+async fn requests_runs_and_tokens_are_counted() {
+    let app = app();
+    for _ in 0..2 {
+        assert_eq!(post(&app, INVOKE, r#"{"input":"hi"}"#).await.status, 200);
+    }
+    post(&app, INVOKE, "{}").await.problem(422);
+    get(&app, "/nothing/here").await.problem(404);
+    let request = |status: u16| {
+        format!("agentgen_requests_total{{agent=\"desk\",endpoint=\"invoke\",status=\"{status}\"}}")
+    };
+    assert_eq!(metric(&app, &request(200)).await, Some(2.0));
+    assert_eq!(metric(&app, &request(422)).await, Some(1.0));
+    for (series, value) in [
+        (
+            "agentgen_requests_total{agent=\"\",endpoint=\"\",status=\"404\"}",
+            1.0,
+        ),
+        (
+            "agentgen_request_duration_seconds_count{agent=\"desk\",endpoint=\"invoke\"}",
+            3.0,
+        ),
+        (
+            "agentgen_request_duration_seconds_bucket{agent=\"desk\",endpoint=\"invoke\",le=\"+Inf\"}",
+            3.0,
+        ),
+        (
+            "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"completed\"}",
+            2.0,
+        ),
+        ("agentgen_runs_in_flight{agent=\"desk\"}", 0.0),
+    ] {
+        assert_eq!(metric(&app, series).await, Some(value), "{series}");
+    }
+    for kind in ["input", "output"] {
+        let series =
+            format!("agentgen_tokens_total{{agent=\"desk\",kind=\"{kind}\",model=\"echo\"}}");
+        assert!(metric(&app, &series).await.unwrap() > 0.0);
+    }
+    // What callers choose is in no label.
+    let text = get(&app, "/metrics").await.text;
+    assert!(!text.contains("nothing") && !text.contains("anonymous"));
+}
+
+#[tokio::test]
+async fn every_service_counts_for_itself() {
+    let (one, other) = (app(), app());
+    post(&one, INVOKE, r#"{"input":"hi"}"#).await;
+    let series = "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"completed\"}";
+    assert_eq!(metric(&one, series).await, Some(1.0));
+    assert_eq!(metric(&other, series).await, Some(0.0));
+}
+
+#[tokio::test]
+async fn what_goes_wrong_is_counted() {
+    let app = app_on(Fails(&[]));
+    post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
+    for series in [
+        "agentgen_provider_errors_total{agent=\"desk\",kind=\"unavailable\",model=\"fails\"}",
+        "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"failed\"}",
+        "agentgen_requests_total{agent=\"desk\",endpoint=\"invoke\",status=\"503\"}",
+    ] {
+        assert_eq!(metric(&app, series).await, Some(1.0), "{series}");
+    }
+    let few = Rate {
+        requests: 1,
+        seconds: 60,
+    };
+    let limited = registry().into_router(Settings {
+        rates: Rates {
+            subject: Some(few),
+            ..Rates::default()
+        },
+        ..Settings::default()
+    });
+    let limited = limited.unwrap();
+    post(&limited, INVOKE, r#"{"input":"hi"}"#).await;
+    post(&limited, INVOKE, r#"{"input":"hi"}"#)
+        .await
+        .problem(429);
+    let series = "agentgen_rate_limited_total{limit=\"subject\"}";
+    assert_eq!(metric(&limited, series).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_run_that_its_caller_leaves_is_counted_as_cancelled() {
+    let provider = Hangs::default();
+    let app = app_on(provider.clone());
+    let caller = tokio::spawn({
+        let app = app.clone();
+        async move { post(&app, INVOKE, r#"{"input":"hi"}"#).await }
+    });
+    assert!(eventually(|| provider.under_way() == 1).await);
+    let running = "agentgen_runs_in_flight{agent=\"desk\"}";
+    assert_eq!(metric(&app, running).await, Some(1.0));
+    caller.abort();
+    assert!(eventually(|| provider.under_way() == 0).await);
+    assert_eq!(metric(&app, running).await, Some(0.0));
+    let cancelled = "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"cancelled\"}";
+    assert_eq!(metric(&app, cancelled).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_machine_and_for_those_with_a_token() {
+    let settings = Settings {
+        auth: Auth::hs256(&[b'x'; 32]),
+        ..Settings::default()
+    };
+    let app = registry().into_router(settings).unwrap();
+    let ask = async |address: &str, headers: &[(&str, &str)]| {
+        let mut request = request("GET", "/metrics", headers, "");
+        let address = address.parse::<SocketAddr>().unwrap();
+        request.extensions_mut().insert(ConnectInfo(address));
+        send(&app, request).await
+    };
+    assert_eq!(ask("127.0.0.1:1", &[]).await.status, 200);
+    assert_eq!(ask("[::1]:1", &[]).await.status, 200);
+    ask("192.0.2.1:1", &[]).await.problem(401);
+    // A proxy on this machine brings strangers.
+    for header in ["x-forwarded-for", "forwarded"] {
+        ask("127.0.0.1:1", &[(header, "127.0.0.1")])
+            .await
+            .problem(401);
+    }
+    get(&app, "/metrics").await.problem(401);
+    let claims = json!({"sub": "prometheus", "exp": jsonwebtoken::get_current_timestamp() + 60});
+    let key = jsonwebtoken::EncodingKey::from_secret(&[b'x'; 32]);
+    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
+    let bearer = format!("Bearer {token}");
+    let told = ask("192.0.2.1:1", &[("authorization", &bearer)]).await;
+    assert_eq!(told.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_and_docs_can_be_switched_off() {
+    let settings = Settings {
+        metrics: false,
+        docs: false,
+        ..Settings::default()
+    };
+    let app = registry().into_router(settings).unwrap();
+    for path in ["/metrics", "/docs", "/docs/app.js", "/docs/style.css"] {
+        get(&app, path).await.problem(404);
+    }
+}
+
+/// A store that can't be used.
+enum Unusable {
+    /// It fails, and says more than anybody should read.
+    Fails,
+    /// It never answers.
+    Silent,
+}
+
+impl Unusable {
+    fn answer<'a, T: Send + 'a>(&self) -> BoxFuture<'a, Result<T, StoreError>> {
+        match self {
+            Self::Fails => Box::pin(async { Err(StoreError::internal("password=hunter2")) }),
+            Self::Silent => Box::pin(std::future::pending()),
+        }
+    }
+}
+
+impl SessionStore for Unusable {
+    fn begin<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+        _: u64,
+    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
+        self.answer()
+    }
+
+    fn renew<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer()
+    }
+
+    fn release<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer()
+    }
+
+    fn release_all<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer()
+    }
+
+    fn commit<'a>(&'a self, _: &'a SessionKey, _: Turn) -> BoxFuture<'a, Result<(), StoreError>> {
+        self.answer()
+    }
+
+    fn facts<'a>(
+        &'a self,
+        _: &'a SessionKey,
+    ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>> {
+        self.answer()
+    }
+
+    fn list<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Option<(SystemTime, &'a str)>,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Vec<SessionFacts>, StoreError>> {
+        self.answer()
+    }
+
+    fn messages<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: u64,
+        _: u32,
+    ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>> {
+        self.answer()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a SessionLease,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.answer()
+    }
+
+    fn purge(&self, _: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.answer()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.answer()
+    }
+}
+
+fn checks(store: &str, provider: &str) -> serde_json::Value {
+    let check = |name: &str, status: &str, detail: &str| match status {
+        "ok" => json!({"name": name, "status": "ok"}),
+        status => json!({"name": name, "status": status, "detail": detail}),
+    };
+    let is_ready = store == "ok" && provider == "ok";
+    json!({
+        "status": if is_ready { "ready" } else { "unready" },
+        "checks": [
+            check("store", store, "the store does not answer"),
+            check("provider", provider, "the provider failed several times in a row"),
+            check("authentication", "ok", ""),
+            check("shutdown", "ok", ""),
+        ],
+    })
+}
+
+#[tokio::test]
+async fn it_is_ready_when_all_it_needs_is_there() {
+    let ready = get(&app(), "/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.json(), checks("ok", "ok"));
+    for path in ["/livez", "/healthz"] {
+        assert_eq!(get(&app(), path).await.json(), json!({"status": "ok"}));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_store_it_lives_and_is_not_ready() {
+    for registry in [Unusable::Fails, Unusable::Silent].map(|store| registry().sessions(store)) {
+        let app = registry.into_router(Settings::default()).unwrap();
+        let began = tokio::time::Instant::now();
+        let unready = get(&app, "/readyz").await;
+        assert!(began.elapsed().as_millis() <= 2_010);
+        assert_eq!(unready.status, 503);
+        assert_eq!(unready.header("content-type"), "application/json");
+        assert_eq!(unready.json(), checks("failed", "ok"));
+        assert_eq!(get(&app, "/livez").await.status, 200);
+    }
+    let kept = registry().sessions(MemorySessions::default());
+    let app = kept.into_router(Settings::default()).unwrap();
+    assert_eq!(get(&app, "/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_provider_that_keeps_failing_makes_it_unready() {
+    let app = app_on(Fails(&[]));
+    for _ in 0..4 {
+        post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
+        assert_eq!(get(&app, "/readyz").await.status, 200);
+    }
+    post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
+    let unready = get(&app, "/readyz").await;
+    assert_eq!(unready.status, 503);
+    assert_eq!(unready.json(), checks("ok", "failed"));
+}
+
+#[tokio::test]
+async fn the_documentation_runs_no_script_but_its_own() {
+    let app = app();
+    let page = get(&app, "/docs").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    let policy = page.header("content-security-policy");
+    for part in [
+        "default-src 'none'",
+        "script-src 'self';",
+        "connect-src 'self';",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains('*'));
+    assert!(!page.text.contains("http://") && !page.text.contains("https://"));
+    for (path, content_type) in [
+        ("/docs/app.js", "text/javascript; charset=utf-8"),
+        ("/docs/style.css", "text/css; charset=utf-8"),
+    ] {
+        assert!(page.text.contains(path));
+        let file = get(&app, path).await;
+        assert_eq!(file.header("content-type"), content_type);
+        assert!(!file.text.contains("http://") && !file.text.contains("https://"));
+        assert!(!file.text.contains("innerHTML"));
+        // Only the page itself has a policy that lets it do something.
+        assert_eq!(
+            file.header("content-security-policy"),
+            "default-src 'none'; frame-ancestors 'none'"
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! What the tests of models share: agents of their own, and a service whose models are played.
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::{AgentSpec, Policy};
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::{Registry, RunContext, Service, Settings};
+use serde_json::Value;
+
+use crate::agents::desk;
+use crate::http_client::{Answer, request, send};
+
+/// Both formats.
+pub const KINDS: [ProviderKind; 2] = [ProviderKind::Anthropic, ProviderKind::OpenAi];
+
+/// The desk, with something else about it.
+pub fn agent(change: impl FnOnce(&mut AgentSpec)) -> &'static AgentSpec {
+    let mut agent = AgentSpec {
+        tools: None,
+        ..desk::SPEC
+    };
+    change(&mut agent);
+    Box::leak(Box::new(agent))
+}
+
+/// The desk, with another policy.
+pub fn desk_with(policy: Policy) -> &'static AgentSpec {
+    agent(|agent| agent.policy = policy)
+}
+
+/// Settings whose provider is at a port that was bound and is not any more.
+pub async fn nowhere(kind: ProviderKind) -> Settings {
+    let mut settings = MockServer::start().await.unwrap().settings(kind);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let provider = settings.providers.get_mut("mock").unwrap();
+    provider.base_url = Some(format!("http://{}", free.local_addr().unwrap()));
+    settings
+}
+
+/// A registry of `agent`: `/chat` is typed, invoke is not.
+pub fn registry_of(agent: &'static AgentSpec) -> Registry {
+    let invoke = move |cx: RunContext, request| async move { cx.invoke(agent, request).await };
+    let chat = move |cx: RunContext, request: desk::ChatRequest| async move {
+        cx.run::<_, desk::ChatResponse>(agent, &desk::CHAT, request)
+            .await
+    };
+    Registry::new("{}").service(
+        Service::new(agent)
+            .endpoint(&desk::INVOKE, invoke)
+            .endpoint(&desk::CHAT, chat),
+    )
+}
+
+/// A mock server with these scripts, in turn.
+pub async fn mock(scripts: impl IntoIterator<Item = Script>) -> MockServer {
+    let server = MockServer::start().await.unwrap();
+    for script in scripts {
+        server.push(script);
+    }
+    server
+}
+
+/// The desk on a mock server.
+pub fn played(server: &MockServer, kind: ProviderKind) -> Router {
+    played_by(desk_with(Policy::DEFAULT), server.settings(kind))
+}
+
+/// An agent with settings.
+pub fn played_by(agent: &'static AgentSpec, settings: Settings) -> Router {
+    registry_of(agent).into_router(settings).unwrap()
+}
+
+/// Asks in free text.
+pub async fn invoke(app: &Router, input: &str) -> Answer {
+    let body = serde_json::json!({ "input": input }).to_string();
+    let json = [("content-type", "application/json")];
+    send(app, request("POST", "/v1/agents/desk/invoke", &json, &body)).await
+}
+
+/// The events of a stream: names and data.
+pub async fn told(app: &Router, path: &str, body: &str) -> Vec<(String, Value)> {
+    let headers = [
+        ("content-type", "application/json"),
+        ("accept", "text/event-stream"),
+    ];
+    let answer = send(app, request("POST", path, &headers, body)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    parse_events(&answer.text)
+}
+
+/// The events in the text of a stream: names and data.
+pub fn parse_events(text: &str) -> Vec<(String, Value)> {
+    let datas = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let event = |data| {
+        let data = serde_json::from_str::<Value>(data).unwrap();
+        (data["type"].as_str().unwrap().to_owned(), data)
+    };
+    datas.map(event).collect()
+}
+
+/// The texts of a stream, put together.
+pub fn text_of(events: &[(String, Value)]) -> String {
+    let deltas = events.iter().filter(|(name, _)| name == "output.delta");
+    deltas
+        .map(|(_, data)| data["text"].as_str().unwrap())
+        .collect()
+}

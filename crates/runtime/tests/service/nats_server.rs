@@ -1,0 +1,188 @@
+//! A NATS server of a test's own: one that asks who comes, that goes away, and that comes back.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use agentgen_runtime::workflow::WorkflowLimits;
+use agentgen_runtime::{Secret, Settings};
+use serde_json::Value;
+
+use crate::durability::ask;
+use crate::queue_delivery::{begin, metrics, over, refused, until};
+use crate::queue_fixture::{Served, serve};
+use crate::store_fixture::{Fresh, database};
+use crate::workflow_fixture::{step, workflow};
+
+const PASSWORD: &str = "hunter2@+&";
+
+/// A server that lets in one user.
+struct Server {
+    port: u16,
+    folder: PathBuf,
+    child: Child,
+}
+
+/// A file that a server with a certificate needs, or who is to trust it.
+fn tls(name: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    Path::new(folder).join(name)
+}
+
+fn launch(port: u16, folder: &Path, is_secure: bool) -> Option<Child> {
+    let mut server = Command::new("nats-server");
+    if is_secure {
+        server.arg("--tls").arg("--tlscert").arg(tls("server.pem"));
+        server.arg("--tlskey").arg(tls("server.key"));
+    }
+    let server = server
+        .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
+        .arg(folder)
+        .args(["--user", "me", "--pass", PASSWORD])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    server.ok()
+}
+
+impl Server {
+    /// A server, if there is a program for it.
+    fn start(is_secure: bool) -> Option<Self> {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let folder = std::env::temp_dir().join(format!("agentgen-nats-{}", uuid::Uuid::new_v4()));
+        let Some(child) = launch(port, &folder, is_secure) else {
+            let told = "not run: tests on a NATS server of their own, as there is no nats-server\n";
+            std::io::stdout().write_all(told.as_bytes()).unwrap();
+            return None;
+        };
+        Some(Self {
+            port,
+            folder,
+            child,
+        })
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn settings(&self, store: &Fresh, login: &str) -> Settings {
+        Settings {
+            store: Secret::new(store.url.clone()),
+            queue: Some(Secret::new(format!(
+                "nats://{login}127.0.0.1:{}",
+                self.port
+            ))),
+            workflows: WorkflowLimits {
+                lease: Duration::from_millis(500),
+                ..WorkflowLimits::default()
+            },
+            ..Settings::default()
+        }
+    }
+}
+
+impl Drop for Server {
+    /// Leaves nothing behind, even if the test fails.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// How the queue stands, as the service says.
+async fn queue_of(service: &Served) -> Value {
+    let (_, ready) = ask(service.address, "GET", "/readyz", "").await;
+    let checks = ready["checks"].as_array().unwrap().iter();
+    let mut queue = checks.filter(|check| check["name"] == "queue");
+    queue.next().unwrap()["status"].clone()
+}
+
+async fn completes(service: &Served) {
+    let place = begin(service).await;
+    let report = over(service, &place).await;
+    assert_eq!(report["status"], "completed", "{report}");
+}
+
+#[tokio::test]
+async fn a_queue_that_was_away_is_used_again() {
+    let Some(store) = database().await else {
+        return;
+    };
+    let Some(mut server) = Server::start(false) else {
+        return store.remove().await;
+    };
+    // Whether it listens yet or not when the service starts, the service finds it.
+    let settings = server.settings(&store, "me:hunter2%40+%26@");
+    let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
+    until(async || queue_of(&service).await == "ok").await;
+    completes(&service).await;
+    let handed = async |count: u32| {
+        let line = format!("agentgen_workflow_deliveries_total{{delivery=\"new\"}} {count}\n");
+        metrics(&service).await.contains(&line)
+    };
+    until(async || handed(1).await).await;
+
+    server.kill();
+    until(async || queue_of(&service).await == "degraded").await;
+    completes(&service).await;
+    server.child = launch(server.port, &server.folder, false).unwrap();
+    until(async || queue_of(&service).await == "ok").await;
+    completes(&service).await;
+    until(async || handed(2).await).await;
+
+    // Who is not let in is told so, at the start and without a word of the password.
+    for login in ["", "me:hunter3@", "hunter3@"] {
+        let error = refused(server.settings(&store, login)).await;
+        assert!(error.starts_with("workflows.queue: "), "{error}");
+        assert!(error.contains("authorization violation"), "{error}");
+        assert!(!error.contains("hunter"), "{error}");
+    }
+    service.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
+    let Some(store) = database().await else {
+        return;
+    };
+    let Some(server) = Server::start(true) else {
+        return store.remove().await;
+    };
+    let listens = async || {
+        let connected = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await;
+        connected.is_ok()
+    };
+    until(listens).await;
+    let login = "me:hunter2%40+%26@";
+    for scheme in ["tls", "nats"] {
+        let settings = Settings {
+            queue: Some(Secret::new(format!(
+                "{scheme}://{login}localhost:{}",
+                server.port
+            ))),
+            ..server.settings(&store, login)
+        };
+        // Those that the system trusts do not know it, which is no reason to do without a queue.
+        let error = refused(settings.clone()).await;
+        assert!(error.starts_with("workflows.queue: "), "{error}");
+        assert!(error.contains("certificate"), "{error}");
+        assert!(error.contains("workflows.queue_ca"), "{error}");
+        assert!(!error.contains("hunter"), "{error}");
+        let settings = Settings {
+            queue_ca: Some(tls("ca.pem")),
+            ..settings
+        };
+        let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
+        until(async || queue_of(&service).await == "ok").await;
+        completes(&service).await;
+        service.stop().await;
+    }
+    store.remove().await;
+}

@@ -1,0 +1,203 @@
+//! Runs that survive: a service is killed at random moments, started again, and every run comes to its end without a
+//! step that was over being run again.
+//!
+//! `AGENTGEN_KILLS` says how often it is killed (a few times if not set), `AGENTGEN_SEED` at which moments.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use agentgen_runtime::schema::Uuid;
+use agentgen_runtime::serve_args;
+use agentgen_runtime::workflow::WorkflowSpec;
+use agentgen_runtime::workflow::{Journal, StepStatus};
+
+use crate::durability::{ask, listening};
+use crate::store_fixture::{Fresh, database, file};
+use crate::workflow_fixture::{registry_of, step, workflow};
+
+/// The variable that makes this test program a service.
+const SERVE: &str = "TEST_KILLED";
+/// How often a service is killed if nobody says.
+const USUAL_KILLS: u64 = 8;
+/// The steps of a run.
+pub const STEPS: [&str; 6] = ["plan", "left", "middle", "right", "join", "end"];
+
+pub fn play() -> WorkflowSpec {
+    workflow(vec![
+        step("plan", &[], "mark plan 15"),
+        step("left", &["plan"], "mark left 5"),
+        step("middle", &["plan"], "mark middle 20"),
+        step("right", &["plan"], "mark right 35"),
+        step("join", &["left", "middle", "right"], "mark join 10"),
+        step("end", &["join"], "mark end 10"),
+    ])
+}
+
+#[test]
+fn program() {
+    if std::env::var_os(SERVE).is_some() {
+        let registry = registry_of(play(), &Default::default());
+        let code = serve_args(registry, []);
+        std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
+    }
+}
+
+pub fn start(url: &str, marks: &Path, more: &[(&str, &str)]) -> Child {
+    let program = std::env::current_exe().unwrap();
+    Command::new(program)
+        .args(["process_kills::program", "--exact", "--nocapture"])
+        .env(SERVE, "1")
+        .env("TEST_MARKS", marks)
+        .env("AGENTGEN_ADDRESS", "127.0.0.1:0")
+        .env("AGENTGEN_STORE_URL", url)
+        .env("AGENTGEN_WORKFLOWS_LEASE", "150ms")
+        .envs(more.iter().copied())
+        .current_dir(std::env::temp_dir())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// xorshift64: the same moments for the same seed.
+pub struct Moments(pub u64);
+
+impl Moments {
+    pub fn next(&mut self, most: u64) -> Duration {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        Duration::from_millis(self.0 % most)
+    }
+}
+
+pub fn number(variable: &str, usual: u64) -> u64 {
+    let text = std::env::var(variable).ok();
+    text.map_or(usual, |text| text.parse().unwrap())
+}
+
+/// How often each step of each run was begun.
+pub fn executions(marks: &[PathBuf]) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for path in marks {
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            *times.entry(line.to_owned()).or_default() += 1;
+        }
+    }
+    times
+}
+
+/// The steps that the journal says are over, as they stand in the marks.
+pub async fn finished(journal: &dyn Journal, runs: &[Uuid]) -> (Vec<String>, usize) {
+    let (mut over, mut open) = (Vec::new(), 0);
+    for id in runs {
+        let run = journal.run(*id, "anonymous").await.unwrap().unwrap();
+        open += usize::from(!run.status.is_over());
+        let steps = run.steps.iter();
+        let steps = steps.filter(|step| step.status == StepStatus::Succeeded);
+        over.extend(steps.map(|step| format!("{id} {}", step.step)));
+    }
+    (over, open)
+}
+
+pub async fn begin(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
+    let path = "/v1/workflows/play/runs";
+    let (status, answer) = ask(address, "POST", path, r#"{"topic":"x"}"#).await;
+    assert_eq!(status, 202, "{answer}");
+    runs.push(answer["run_id"].as_str().unwrap().parse().unwrap());
+}
+
+async fn survives(fresh: Fresh) {
+    let (kills, seed) = (
+        number("AGENTGEN_KILLS", USUAL_KILLS),
+        number("AGENTGEN_SEED", 20_261_121),
+    );
+    let mut moments = Moments(seed.max(1));
+    let marks = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
+    std::fs::write(&marks, "").unwrap();
+    let store = fresh.open().await;
+    let journal = store.journal();
+    let mut runs = Vec::new();
+    // What was over at a kill, and how often it had been begun by then.
+    let mut settled = BTreeMap::new();
+    let (mut amid, mut early) = (0, 0);
+    for round in 0..kills {
+        let mut child = start(&fresh.url, &marks, &[]);
+        // Every fourth one is killed while it starts, and goes on with what is there.
+        if round % 4 == 3 {
+            early += 1;
+            tokio::time::sleep(moments.next(250)).await;
+        } else {
+            let address = listening(&mut child);
+            begin(address, &mut runs).await;
+            begin(address, &mut runs).await;
+            tokio::time::sleep(moments.next(120)).await;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (over, open) = finished(&*journal, &runs).await;
+        amid += usize::from(open > 0);
+        let times = executions(std::slice::from_ref(&marks));
+        for step in over {
+            let now = times[&step];
+            let before = *settled.entry(step.clone()).or_insert(now);
+            assert_eq!(
+                before, now,
+                "{step} was over, and was run again (seed {seed})"
+            );
+        }
+    }
+    let mut child = start(&fresh.url, &marks, &[]);
+    listening(&mut child);
+    for _ in 0..600 {
+        if finished(&*journal, &runs).await.1 == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let times = executions(std::slice::from_ref(&marks));
+    let mut again = 0;
+    for id in &runs {
+        let run = journal.run(*id, "anonymous").await.unwrap().unwrap();
+        assert_eq!(run.status.as_str(), "completed", "{run:?} (seed {seed})");
+        assert_eq!(run.steps.len(), STEPS.len());
+        for name in STEPS {
+            let step = format!("{id} {name}");
+            let now = times[&step];
+            assert_eq!(
+                *settled.get(&step).unwrap_or(&now),
+                now,
+                "{step} (seed {seed})"
+            );
+            again += now - 1;
+        }
+    }
+    assert!(amid * 4 > kills as usize, "too few kills are amid a run");
+    let (kind, count, total) = (
+        fresh.url.split(':').next().unwrap(),
+        runs.len(),
+        STEPS.len() * runs.len(),
+    );
+    let told = format!(
+        "{kind}: {kills} kills with seed {seed}, {amid} amid runs, {early} at the start; {count} runs with {total} \
+         steps are complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did\n",
+        settled.len(),
+    );
+    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    std::fs::remove_file(&marks).unwrap();
+    drop((journal, store));
+    fresh.remove().await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_killed_finishes_its_runs_and_repeats_no_step_that_was_over() {
+    survives(file()).await;
+    if let Some(fresh) = database().await {
+        survives(fresh).await;
+    }
+}

@@ -1,0 +1,175 @@
+//! What the log says of models, and what it never says.
+
+use std::future::pending;
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use agentgen_runtime::spec::Policy;
+use agentgen_runtime::testing::Script;
+use agentgen_runtime::{Secret, Settings, serve_on};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tracing::Dispatch;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::desk_service::registry;
+use crate::http_client::post;
+use crate::mock_model::{KINDS, agent, desk_with, invoke, mock, nowhere, played_by, registry_of};
+
+/// A log that is kept.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    /// Keeps what this thread logs, at `level` and above, until the guard is dropped.
+    fn keep(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+        // While there is but one subscriber, the first thread to come to a line of the log decides for all of them
+        // whether it is wanted. With two more that want everything, each thread decides for itself.
+        static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
+        let all = || {
+            let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+            Dispatch::new(all.with_writer(std::io::sink).finish())
+        };
+        OTHERS.get_or_init(|| [all(), all()]);
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(level)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn failures_are_logged_without_the_key_at_any_level() {
+    for kind in KINDS {
+        for status in [400, 401, 429, 500] {
+            let log = Log::default();
+            let _guard = log.keep(tracing::Level::TRACE);
+            let server = mock([]).await;
+            let words = "what is this? the key was sk-hidden";
+            server.always(Script::error(status, words).header("request-id", "req_7"));
+            let mut settings = server.settings(kind);
+            let provider = settings.providers.get_mut("mock").unwrap();
+            provider.api_key = Some(Secret::new("sk-hidden"));
+            let policy = Policy {
+                retry_attempts: 1,
+                retry_backoff_ms: 1,
+                ..Policy::DEFAULT
+            };
+            let app = played_by(desk_with(policy), settings);
+            invoke(&app, "a question").await;
+            let text = log.text();
+            assert!(text.contains("the provider failed"), "{text}");
+            assert!(text.contains(&format!("status={status}")), "{text}");
+            assert!(text.contains("req_7"), "{text}");
+            assert!(!text.contains("sk-hidden"), "{text}");
+            let denied = text.contains("check providers.mock.api_key");
+            assert_eq!(denied, status == 401, "{text}");
+            assert_eq!(text.contains("what is this?"), status != 401, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
+    for kind in KINDS {
+        let log = Log::default();
+        let _guard = log.keep(tracing::Level::INFO);
+        let gone = nowhere(kind).await;
+        invoke(&played_by(desk_with(Policy::DEFAULT), gone), "hi")
+            .await
+            .problem(503);
+        let text = log.text();
+        assert!(
+            text.contains("unreachable") && text.contains("refused"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_word_of_a_conversation_is_logged_by_default() {
+    for kind in KINDS {
+        let log = Log::default();
+        let _guard = log.keep(tracing::Level::INFO);
+        let server = mock([
+            Script::error(400, "`tell me about badgers` is too long"),
+            Script::text("badgers are no JSON"),
+            Script::text(r#"{"mood":"badgers"}"#),
+        ])
+        .await;
+        let app = played_by(desk_with(Policy::DEFAULT), server.settings(kind));
+        invoke(&app, "tell me about badgers").await.problem(502);
+        post(&app, "/chat", r#"{"message":"badgers"}"#)
+            .await
+            .problem(502);
+        let text = log.text();
+        assert!(text.contains("does not fit the output schema"), "{text}");
+        assert!(!text.contains("badgers"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_on_echo_says_so_once() {
+    let log = Log::default();
+    let guard = log.keep(tracing::Level::INFO);
+    let app = registry_of(agent(|_| {}))
+        .into_router(Settings::default())
+        .unwrap();
+    invoke(&app, "hi").await;
+    drop(guard);
+    assert_eq!(log.text().matches("no provider is set").count(), 1);
+}
+
+#[tokio::test]
+async fn a_service_with_no_place_for_more_connections_says_so_once_in_a_while_and_counts_it() {
+    let log = Log::default();
+    let _guard = log.keep(tracing::Level::WARN);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let settings = Settings {
+        connections: 1,
+        ..Settings::default()
+    };
+    tokio::spawn(serve_on(listener, registry(), settings, pending()));
+    // Each connection is the only one there may be while it is open.
+    let mut metrics = String::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        metrics.clear();
+        stream.read_to_string(&mut metrics).await.unwrap();
+    }
+    let line = |line: &&str| line.starts_with("agentgen_connections_full_total ");
+    let line = metrics.lines().find(line).unwrap();
+    let count = line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    assert!((2..=3).contains(&count), "{line}");
+    let text = log.text();
+    assert_eq!(text.matches("limits.connections").count(), 1, "{text}");
+    assert!(text.contains("most=1"), "{text}");
+}

@@ -1,0 +1,175 @@
+//! Documents in Qdrant. What every store does is tested with the other stores.
+
+use agentgen_runtime::axum::http::StatusCode;
+use agentgen_runtime::axum::response::IntoResponse;
+use agentgen_runtime::axum::{self, Router};
+use agentgen_runtime::documents::{
+    DocumentStore, DocumentsSettings, Embeddings, PassageQuery, Qdrant,
+};
+use agentgen_runtime::{Secret, Settings};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::document_fixture::{ask, hits, put, registry};
+use crate::http_client::{get, post, request, send};
+
+fn at(url: &str, key: Option<&str>) -> DocumentsSettings {
+    DocumentsSettings {
+        url: url.to_owned(),
+        api_key: key.map(Secret::new),
+    }
+}
+
+fn room_at(documents: DocumentsSettings) -> Router {
+    let settings = Settings {
+        documents: Some(documents),
+        ..Settings::default()
+    };
+    registry().into_router(settings).unwrap()
+}
+
+fn documents_check(ready: &Value) -> &Value {
+    let mut checks = ready["checks"].as_array().unwrap().iter();
+    checks.find(|check| check["name"] == "documents").unwrap()
+}
+
+#[tokio::test]
+async fn a_service_without_its_document_store_lives_and_is_not_ready() {
+    // Nothing listens at the port of a listener that is gone.
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let app = room_at(at(&format!("http://{gone}"), None));
+    let unready = get(&app, "/readyz").await;
+    assert_eq!(unready.status, 503);
+    let check = json!({ "name": "documents", "status": "failed",
+        "detail": "the document store does not answer" });
+    assert_eq!(*documents_check(&unready.json()), check);
+    let search = post(&app, "/search", r#"{"query": "x"}"#).await;
+    assert_eq!(
+        search.problem(503)["detail"],
+        "the document store can't be used now"
+    );
+    put(&app, json!([{ "text": "x" }])).await.problem(503);
+    assert_eq!(get(&app, "/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_for_the_log() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let refuses = |request: axum::extract::Request| async move {
+        match request.headers().get("api-key").map(|key| key.as_bytes()) {
+            Some(b"sk-hush") => (StatusCode::FORBIDDEN, r#"{"status":{"error":"not yours"}}"#),
+            _ => (StatusCode::IM_A_TEAPOT, "no key"),
+        }
+        .into_response()
+    };
+    tokio::spawn(axum::serve(listener, Router::new().fallback(refuses)).into_future());
+    let documents = at(&url, Some("sk-hush"));
+    let error = Qdrant::open(&documents)
+        .unwrap()
+        .delete("c", "d")
+        .await
+        .unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("403") && told.contains("check documents.api_key"),
+        "{told}"
+    );
+    assert!(!told.contains("sk-hush"), "{told}");
+    let app = room_at(documents);
+    let answer = post(&app, "/search", r#"{"query": "x"}"#).await;
+    answer.problem(500);
+    assert!(!answer.text.contains("403"), "{}", answer.text);
+}
+
+#[test]
+fn an_address_that_is_none_is_told_at_the_start() {
+    for (url, told) in [
+        ("qdrant:6333", "is not an address like"),
+        ("ftp://host", "is not an address like"),
+        (
+            "http://me:hunter2@host:6333",
+            "must not contain a name or password",
+        ),
+        ("http://host/?a=b", "must end with its path"),
+    ] {
+        let error = Qdrant::open(&at(url, None)).err().unwrap().to_string();
+        assert!(
+            error.starts_with("documents.url: ") && error.contains(told),
+            "{error}"
+        );
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+/// The server, if there is one. The test before the others says if not.
+fn server() -> Option<DocumentsSettings> {
+    let url = std::env::var("AGENTGEN_TEST_QDRANT").ok()?;
+    let key = std::env::var("AGENTGEN_TEST_QDRANT_KEY").ok();
+    Some(at(&url, key.as_deref()))
+}
+
+#[tokio::test]
+async fn a_service_keeps_its_documents_there() {
+    let Some(documents) = server() else { return };
+    let app = room_at(documents.clone());
+    let lake = json!({ "id": "test/lake", "title": "Lakes", "metadata": { "topic": "water" },
+        "text": "A lake lies still.\n\n# Floods\n\nA lake may rise." });
+    assert_eq!(put(&app, json!([lake])).await.status, 200);
+    let query =
+        json!({ "query": "the flood of a lake", "document": "test/lake", "topic": ["water"] });
+    assert_eq!(
+        hits(&app, query.clone()).await,
+        ["test/lake#1", "test/lake#0"]
+    );
+    let answer = ask(
+        &app,
+        "/chat",
+        json!({ "message": "Floods: a lake may rise." }),
+    )
+    .await;
+    assert_eq!(answer["citations"][0]["id"], "test/lake#1");
+    let ready = get(&app, "/readyz").await.json();
+    assert_eq!(documents_check(&ready)["status"], "ok");
+
+    // The collection takes vectors of 2,048 numbers.
+    let settings = Settings {
+        documents: Some(documents.clone()),
+        embeddings: Embeddings {
+            dimensions: Some(32),
+            ..Embeddings::default()
+        },
+        ..Settings::default()
+    };
+    let other = registry().into_router(settings).unwrap();
+    put(&other, json!([{ "text": "x" }])).await.problem(500);
+    let small = PassageQuery {
+        model: "hashing-32".to_owned(),
+        vector: vec![1.0; 32],
+        filter: Vec::new(),
+        min_score: 0.0,
+        limit: 1,
+        count: false,
+    };
+    let store = Qdrant::open(&documents).unwrap();
+    let told = store.search("shelf", &small).await.unwrap_err().to_string();
+    assert!(
+        told.contains("`shelf` in the document store has 2048 dimensions"),
+        "{told}"
+    );
+    assert!(
+        told.contains("embeddings.model gives vectors of 32"),
+        "{told}"
+    );
+
+    let path = "/v1/agents/reader/documents/test%2Flake";
+    assert_eq!(
+        send(&app, request("DELETE", path, &[], "")).await.status,
+        204
+    );
+    assert!(hits(&app, query).await.is_empty());
+}

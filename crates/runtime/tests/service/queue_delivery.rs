@@ -1,0 +1,369 @@
+//! Runs that a queue hands out: what it means for them when a service stops, when the queue is not there, and when it
+//! hands out what it should not.
+
+use std::time::Duration;
+
+use agentgen_runtime::{Secret, Settings, StartError, Store, serve_on};
+use async_nats::jetstream::stream::Config;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::durability::ask;
+use crate::http_client::get;
+use crate::queue_fixture::{Served, queue, serve};
+use crate::store_fixture::database;
+use crate::workflow_fixture::{Asked, registry_of, step, workflow};
+
+/// Longer than a test may take, so that nothing comes of waiting for it.
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Begins a run, and says where it is.
+pub async fn begin(service: &Served) -> String {
+    let path = "/v1/workflows/play/runs";
+    // A service that was just started may not listen to the queue yet, but it listens.
+    let (status, answer) = ask(service.address, "POST", path, r#"{"topic":"x"}"#).await;
+    assert_eq!(status, 202, "{answer}");
+    format!("/v1/runs/{}", answer["run_id"].as_str().unwrap())
+}
+
+/// The report of a run when it is over, which is soon.
+pub async fn over(service: &Served, place: &str) -> Value {
+    let begun = Instant::now();
+    loop {
+        let (_, report) = ask(service.address, "GET", place, "").await;
+        if !matches!(report["status"].as_str().unwrap(), "queued" | "running") {
+            return report;
+        }
+        assert!(begun.elapsed() < LONG / 4, "{report}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until it is so, for fifteen seconds and more.
+pub async fn until(is_so: impl AsyncFn() -> bool) {
+    for _ in 0..1500 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never is");
+}
+
+/// Those of two services, first the one whose agents were asked.
+async fn by_work(left: Served, right: Served) -> (Served, Served) {
+    until(async || left.asked() + right.asked() > 0).await;
+    match left.asked() > 0 {
+        true => (left, right),
+        false => (right, left),
+    }
+}
+
+#[tokio::test]
+async fn a_run_of_a_service_that_stops_goes_on_elsewhere_at_once() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let play = || {
+        workflow(vec![
+            step("a", &[], "wait 300"),
+            step("b", &["a"], "wait 1"),
+        ])
+    };
+    let left = serve(play(), queue.settings(LONG)).await;
+    let right = serve(play(), queue.settings(LONG)).await;
+    let place = begin(&left).await;
+    let (works, waits) = by_work(left, right).await;
+    works.stop().await;
+    let report = over(&waits, &place).await;
+    assert_eq!(report["status"], "completed", "{report}");
+    assert_eq!(*waits.asked.lock().unwrap(), ["wait 1"]);
+    assert!(queue.runs_empty().await);
+    waits.stop().await;
+    queue.remove().await;
+}
+
+#[tokio::test]
+async fn a_run_is_called_off_by_another_process_at_once() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let play = || workflow(vec![step("a", &[], "hang")]);
+    let left = serve(play(), queue.settings(LONG)).await;
+    let right = serve(play(), queue.settings(LONG)).await;
+    let place = begin(&left).await;
+    let (works, waits) = by_work(left, right).await;
+    let (status, answer) = ask(waits.address, "POST", &format!("{place}/cancel"), "{}").await;
+    assert_eq!(status, 202, "{answer}");
+    let report = over(&works, &place).await;
+    assert_eq!(report["status"], "cancelled", "{report}");
+    assert!(queue.runs_empty().await);
+    works.stop().await;
+    waits.stop().await;
+    queue.remove().await;
+}
+
+#[tokio::test]
+async fn what_the_queue_should_not_hand_out_does_no_harm() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let play = workflow(vec![step("a", &[], "so")]);
+    let service = serve(play, queue.settings(SHORT)).await;
+    let place = begin(&service).await;
+    assert_eq!(over(&service, &place).await["status"], "completed");
+    assert!(queue.runs_empty().await);
+    // A run that is over, one that never was, and no run at all.
+    queue
+        .push(place.rsplit('/').next().unwrap().to_owned())
+        .await;
+    queue.push(uuid::Uuid::new_v4().to_string()).await;
+    queue.push("nonsense".to_owned()).await;
+    assert!(queue.runs_empty().await);
+    assert_eq!(service.asked(), 1, "the run was over");
+    let text = metrics(&service).await;
+    let line = "agentgen_workflow_deliveries_total{delivery=\"new\"} 4";
+    assert!(text.contains(line), "{text}");
+    service.stop().await;
+    queue.remove().await;
+}
+
+/// What the service counts.
+pub async fn metrics(service: &Served) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(service.address)
+        .await
+        .unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_run_that_is_handed_out_again_while_it_is_under_way_is_not_run_twice() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let play = || workflow(vec![step("a", &[], "wait 1500")]);
+    let left = serve(play(), queue.settings(SHORT * 2)).await;
+    let right = serve(play(), queue.settings(SHORT * 2)).await;
+    let place = begin(&left).await;
+    // Somebody sends it again, too.
+    for _ in 0..3 {
+        queue
+            .push(place.rsplit('/').next().unwrap().to_owned())
+            .await;
+    }
+    assert_eq!(over(&left, &place).await["status"], "completed");
+    assert!(queue.runs_empty().await);
+    assert_eq!(left.asked() + right.asked(), 1);
+    left.stop().await;
+    right.stop().await;
+    queue.remove().await;
+}
+
+#[tokio::test]
+async fn runs_go_on_without_the_queue() {
+    let Some(store) = database().await else {
+        return;
+    };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("nats://{}", free.local_addr().unwrap());
+    drop(free);
+    let settings = Settings {
+        store: Secret::new(store.url.clone()),
+        queue: Some(Secret::new(url)),
+        ..Settings::default()
+    };
+    let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
+    let place = begin(&service).await;
+    assert_eq!(over(&service, &place).await["status"], "completed");
+    // It is told, and the service is there for its callers.
+    let (status, ready) = ask(service.address, "GET", "/readyz", "").await;
+    assert_eq!((status, ready["status"].as_str()), (200, Some("ready")));
+    let checks = ready["checks"].as_array().unwrap();
+    let check = checks
+        .iter()
+        .find(|check| check["name"] == "queue")
+        .unwrap();
+    assert_eq!(check["status"], "degraded");
+    assert!(
+        check["detail"]
+            .as_str()
+            .unwrap()
+            .contains("can't be reached")
+    );
+    service.stop().await;
+    store.remove().await;
+}
+
+#[tokio::test]
+async fn runs_that_were_begun_while_the_queue_did_not_know_of_them_are_found() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let play = || workflow(vec![step("a", &[], "so")]);
+    // Kept as by a process that was killed before it could hand it out.
+    let store = queue.store.open().await;
+    let run = crate::journals::run_of("play", "anonymous");
+    store.journal().create(&run, None, None).await.unwrap();
+    let service = serve(play(), queue.settings(SHORT)).await;
+    let report = over(&service, &format!("/v1/runs/{}", run.id)).await;
+    assert_eq!(report["status"], "completed", "{report}");
+    let (_, ready) = ask(service.address, "GET", "/readyz", "").await;
+    let checks = ready["checks"].as_array().unwrap();
+    assert!(
+        checks
+            .iter()
+            .any(|check| check["name"] == "queue" && check["status"] == "ok"),
+        "{ready}"
+    );
+    service.stop().await;
+    drop(store);
+    queue.remove().await;
+}
+
+/// Why a service with these settings does not start.
+pub async fn refused(settings: Settings) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let registry = registry_of(workflow(vec![step("a", &[], "so")]), &Asked::default());
+    let served = serve_on(listener, registry, settings, std::future::pending());
+    let served = tokio::time::timeout(LONG, served).await.unwrap();
+    let error = served.unwrap_err();
+    assert!(matches!(error, StartError::Setting { .. }), "{error}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_stream_that_is_something_else_is_left_alone() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let other = Config {
+        name: queue.stream.clone(),
+        subjects: vec![format!("{}.runs", queue.stream)],
+        ..Config::default()
+    };
+    queue.jetstream.create_stream(other).await.unwrap();
+    let error = refused(queue.settings(LONG)).await;
+    assert!(error.starts_with("workflows.queue: "), "{error}");
+    assert!(error.contains("is no work queue"), "{error}");
+    assert!(error.contains(&queue.stream), "{error}");
+    queue.remove().await;
+}
+
+#[tokio::test]
+async fn a_queue_needs_a_database_that_processes_share() {
+    let queue = Some(Secret::new("nats://me:hunter2@127.0.0.1:4222"));
+    let settings = Settings {
+        queue: queue.clone(),
+        ..Settings::default()
+    };
+    let error = refused(settings.clone()).await;
+    assert!(
+        error.starts_with("workflows.queue: needs store.url to be postgres://"),
+        "{error}"
+    );
+    let registry = registry_of(workflow(vec![step("a", &[], "so")]), &Asked::default());
+    let error = registry.into_router(settings).unwrap_err().to_string();
+    assert!(
+        error.starts_with("workflows.queue: a router has no queue"),
+        "{error}"
+    );
+    // Without one nothing of it is shown.
+    let stage = crate::workflow_fixture::Stage::on(
+        workflow(vec![step("a", &[], "so")]),
+        Store::memory(),
+        Settings::default(),
+    );
+    assert!(!get(&stage.app, "/readyz").await.text.contains("queue"));
+}
+
+#[test]
+fn a_queue_is_a_url_of_nats() {
+    let read = |queue: &str, store: &str| {
+        let file = format!("[workflows]\nqueue = \"{queue}\"\n[store]\nurl = \"{store}\"\n");
+        Settings::from_text("service.toml", &file, |_| Ok(None))
+    };
+    let postgres = "postgres://me@127.0.0.1/runs";
+    for queue in [
+        "nats://127.0.0.1:4222",
+        "nats://nats.example/support-desk",
+        "tls://me:hunter2%40@nats.example:4222/a_b",
+        "nats://hunter2@[::1]",
+    ] {
+        let settings = read(queue, postgres).unwrap_or_else(|error| panic!("{queue}: {error}"));
+        assert_eq!(settings.queue.as_ref().unwrap().expose(), queue);
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+    for (queue, told) in [
+        ("http://me:hunter2@127.0.0.1", "must be nats://HOST:PORT"),
+        ("nats://", "must be nats://HOST:PORT"),
+        ("nats://:hunter2@127.0.0.1", "must be nats://HOST:PORT"),
+        ("nats://127.0.0.1:port", "must be nats://HOST:PORT"),
+        (
+            "nats://127.0.0.1/a.hunter2",
+            "other characters than letters",
+        ),
+        ("nats://127.0.0.1/a/b", "other characters than letters"),
+        ("nats://127.0.0.1?token=hunter2", "has parameters"),
+    ] {
+        let error = read(queue, postgres).unwrap_err().to_string();
+        assert!(
+            error.starts_with("service.toml: workflows.queue: "),
+            "{error}"
+        );
+        assert!(error.contains(told), "{queue}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    for store in ["memory:", "sqlite:runs.db"] {
+        let error = read("nats://127.0.0.1", store).unwrap_err().to_string();
+        assert!(
+            error.contains("needs store.url to be postgres://"),
+            "{error}"
+        );
+    }
+    // The environment says it too, and alone it has no database.
+    let variable = |name: &str| {
+        let is_queue = name == "AGENTGEN_WORKFLOWS_QUEUE";
+        Ok(is_queue.then(|| "nats://127.0.0.1".to_owned()))
+    };
+    let error = Settings::from_variables(variable).unwrap_err().to_string();
+    assert!(
+        error.starts_with("AGENTGEN_WORKFLOWS_QUEUE: needs store.url"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_authorities_of_a_queue_stand_in_a_file() {
+    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
+    let read = |ca: &str, queue: &str| {
+        let file = format!(
+            "[workflows]\nqueue_ca = \"{ca}\"\n{queue}\n[store]\nurl = \"postgres://me@127.0.0.1/runs\"\n"
+        );
+        Settings::from_text("service.toml", &file, |_| Ok(None))
+    };
+    let queue = "queue = \"tls://nats.example\"";
+    let ca = format!("{tls}/ca.pem");
+    let settings = read(&ca, queue).unwrap();
+    assert_eq!(settings.queue_ca, Some(ca.clone().into()));
+    for (ca, queue, told) in [
+        (&*ca, "", "is of no use without workflows.queue"),
+        (&*format!("{tls}/none.pem"), queue, "can't be read"),
+        (
+            &*format!("{tls}/server.key"),
+            queue,
+            "no certificate in PEM",
+        ),
+    ] {
+        let error = read(ca, queue).unwrap_err().to_string();
+        let expected = "service.toml: workflows.queue_ca: ";
+        assert!(error.starts_with(expected), "{error}");
+        assert!(error.contains(told), "{error}");
+    }
+}

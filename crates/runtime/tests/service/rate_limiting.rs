@@ -1,0 +1,333 @@
+//! How much a service takes: from a subject, from an address, for an agent, and at a time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use agentgen_runtime::Settings;
+use agentgen_runtime::auth::Auth;
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::axum::body::Body;
+use agentgen_runtime::axum::extract::ConnectInfo;
+use agentgen_runtime::axum::http::Request;
+use agentgen_runtime::settings::Rates;
+use agentgen_runtime::spec::Rate;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::json;
+
+use crate::desk_service::registry;
+use crate::http_client::{Answer, eventually, get, request, send};
+use crate::stub_providers::Hangs;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const FEW: Option<Rate> = Some(Rate {
+    requests: 2,
+    seconds: 60,
+});
+const MANY: Option<Rate> = Some(Rate {
+    requests: 100,
+    seconds: 60,
+});
+
+fn service(rates: Rates, changes: impl FnOnce(&mut Settings)) -> Router {
+    let mut settings = Settings {
+        rates,
+        ..Settings::default()
+    };
+    changes(&mut settings);
+    registry().into_router(settings).unwrap()
+}
+
+fn guard(settings: &mut Settings) {
+    settings.auth = Auth::hs256(SECRET.as_bytes());
+}
+
+fn bearer(subject: &str) -> String {
+    let claims = json!({"sub": subject, "exp": jsonwebtoken::get_current_timestamp() + 60, "roles": ["user"]});
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+    format!("Bearer {token}")
+}
+
+/// A chat of a subject from an address.
+fn chat(subject: &str, address: &str) -> Request<Body> {
+    let bearer = bearer(subject);
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", &bearer),
+    ];
+    from(
+        request("POST", "/chat", &headers, r#"{"message":"hi"}"#),
+        address,
+    )
+}
+
+fn from(mut request: Request<Body>, address: &str) -> Request<Body> {
+    let address = address.parse::<SocketAddr>().unwrap();
+    request.extensions_mut().insert(ConnectInfo(address));
+    request
+}
+
+#[track_caller]
+fn refused(answer: &Answer, name: &str) {
+    answer.problem(429);
+    let wait = answer.header("retry-after").parse::<u64>().unwrap();
+    assert!((1..=30).contains(&wait), "{wait}");
+    assert_eq!(
+        answer.header("ratelimit"),
+        format!("\"{name}\";r=0;t={wait}")
+    );
+    assert_eq!(
+        answer.header("ratelimit-policy"),
+        format!("\"{name}\";q=2;w=60")
+    );
+}
+
+#[tokio::test]
+async fn a_subject_is_limited_wherever_it_calls_from() {
+    let rates = Rates {
+        subject: FEW,
+        ..Rates::default()
+    };
+    let app = service(rates, guard);
+    for address in ["192.0.2.1:1", "192.0.2.2:1"] {
+        assert_eq!(send(&app, chat("ada", address)).await.status, 200);
+    }
+    refused(&send(&app, chat("ada", "192.0.2.3:1")).await, "subject");
+    assert_eq!(send(&app, chat("bob", "192.0.2.3:1")).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_a_subject_asks_of_its_conversations_counts_too() {
+    const SESSIONS: &str = "/v1/agents/desk/sessions";
+    let rates = Rates {
+        subject: FEW,
+        address: MANY,
+        agent: None,
+    };
+    let app = service(rates, guard);
+    let ask = async |method: &str, path: &str, subject: &str| {
+        let bearer = bearer(subject);
+        let headers = [("authorization", bearer.as_str())];
+        send(
+            &app,
+            from(request(method, path, &headers, ""), "192.0.2.1:1"),
+        )
+        .await
+    };
+    assert_eq!(send(&app, chat("ada", "192.0.2.1:1")).await.status, 200);
+    let listed = ask("GET", SESSIONS, "ada").await;
+    assert_eq!(listed.status, 200);
+    assert!(
+        listed.header("ratelimit").starts_with("\"subject\";r=0;"),
+        "{}",
+        listed.header("ratelimit")
+    );
+    let one = format!("{SESSIONS}/1");
+    let said = format!("{one}/messages");
+    for (method, path) in [
+        ("GET", SESSIONS),
+        ("GET", &one),
+        ("DELETE", &one),
+        ("GET", &said),
+    ] {
+        refused(&ask(method, path, "ada").await, "subject");
+    }
+    refused(&send(&app, chat("ada", "192.0.2.1:1")).await, "subject");
+    assert_eq!(ask("OPTIONS", &one, "ada").await.status, 204);
+    ask("GET", &one, "bob").await.problem(404);
+    let counted = ask("GET", "/metrics", "bob").await.text;
+    assert!(
+        counted.contains("agentgen_rate_limited_total{limit=\"subject\"} 5"),
+        "{counted}"
+    );
+}
+
+#[tokio::test]
+async fn an_address_is_limited_whoever_calls_and_whatever_they_call() {
+    let rates = Rates {
+        address: FEW,
+        ..Rates::default()
+    };
+    let app = service(rates, guard);
+    // A token that is wrong counts too: nobody may try as many as they like.
+    let wrong = request(
+        "POST",
+        "/chat",
+        &[("authorization", "Bearer a.b.c")],
+        r#"{"message":"hi"}"#,
+    );
+    let first = send(&app, from(wrong, "192.0.2.1:1")).await;
+    first.problem(401);
+    assert!(
+        first
+            .header("ratelimit")
+            .starts_with("\"address\";r=1;t=30"),
+        "{}",
+        first.header("ratelimit")
+    );
+    let agents = request(
+        "GET",
+        "/v1/agents",
+        &[("authorization", &bearer("ada"))],
+        "",
+    );
+    assert_eq!(send(&app, from(agents, "192.0.2.1:2")).await.status, 200);
+    refused(&send(&app, chat("bob", "192.0.2.1:3")).await, "address");
+    assert_eq!(send(&app, chat("bob", "192.0.2.2:3")).await.status, 200);
+    // How the service is may always be asked.
+    for path in ["/healthz", "/livez", "/readyz"] {
+        let answer = send(&app, from(request("GET", path, &[], ""), "192.0.2.1:1")).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.header("ratelimit"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_with_a_whole_network_of_ipv6_is_one_caller() {
+    let rates = Rates {
+        address: FEW,
+        ..Rates::default()
+    };
+    let app = service(rates, |_| {});
+    let search = |address| {
+        let request = request("GET", "/v1/agents", &[], "");
+        send(&app, from(request, address))
+    };
+    assert_eq!(search("[2001:db8:1:2::1]:1").await.status, 200);
+    assert_eq!(search("[2001:db8:1:2:ffff::9]:1").await.status, 200);
+    search("[2001:db8:1:2::3]:1").await.problem(429);
+    assert_eq!(search("[2001:db8:1:3::1]:1").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_a_caller_says_of_its_address_counts_only_behind_trusted_proxies() {
+    let rates = Rates {
+        address: FEW,
+        ..Rates::default()
+    };
+    let ask = async |app: &Router, told: &str| {
+        let request = request("GET", "/v1/agents", &[("x-forwarded-for", told)], "");
+        send(app, from(request, "192.0.2.1:1"))
+            .await
+            .status
+            .as_u16()
+    };
+    let open = service(rates, |_| {});
+    for (told, status) in [
+        ("198.51.100.1", 200),
+        ("198.51.100.2", 200),
+        ("198.51.100.3", 429),
+    ] {
+        assert_eq!(ask(&open, told).await, status);
+    }
+    let behind = service(rates, |settings| settings.trusted_proxies = 1);
+    // What stands before the proxy's own word is the caller's invention.
+    for (told, status) in [
+        ("10.0.0.1, 198.51.100.1", 200),
+        ("10.0.0.2, 198.51.100.1:4711", 200),
+        ("10.0.0.3, 198.51.100.1", 429),
+        ("10.0.0.3, 198.51.100.2", 200),
+    ] {
+        assert_eq!(ask(&behind, told).await, status, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_limited_for_all_of_its_callers_together() {
+    let rates = Rates {
+        agent: FEW,
+        subject: MANY,
+        address: MANY,
+    };
+    let app = service(rates, guard);
+    let first = send(&app, chat("ada", "192.0.2.1:1")).await;
+    assert_eq!(first.status, 200);
+    // The strictest of the limits is the one that is told.
+    assert!(first.header("ratelimit").starts_with("\"agent\";r=1;"));
+    assert_eq!(send(&app, chat("bob", "192.0.2.2:1")).await.status, 200);
+    refused(&send(&app, chat("eve", "192.0.2.3:1")).await, "agent");
+}
+
+#[tokio::test]
+async fn an_endpoints_own_rate_holds_beside_the_others() {
+    let rates = Rates {
+        subject: MANY,
+        agent: MANY,
+        address: MANY,
+    };
+    let app = service(rates, |_| {});
+    for left in ["2", "1", "0"] {
+        let answer = get(&app, "/shelves/1/search?query=a").await;
+        assert!(
+            answer
+                .header("ratelimit")
+                .starts_with(&format!("\"default\";r={left};"))
+        );
+    }
+    get(&app, "/shelves/1/search?query=a").await.problem(429);
+}
+
+#[tokio::test]
+async fn what_a_caller_is_refused_does_not_use_up_the_agents_share() {
+    let rates = Rates {
+        subject: Some(Rate {
+            requests: 1,
+            seconds: 60,
+        }),
+        agent: FEW,
+        address: None,
+    };
+    let app = service(rates, guard);
+    assert_eq!(send(&app, chat("eve", "192.0.2.1:1")).await.status, 200);
+    for _ in 0..10 {
+        send(&app, chat("eve", "192.0.2.1:1")).await.problem(429);
+    }
+    assert_eq!(send(&app, chat("ada", "192.0.2.1:1")).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_request_over_the_limit_is_told_to_come_later_at_once() {
+    let provider = Hangs::default();
+    let app = registry()
+        .provider(provider.clone())
+        .into_router(Settings {
+            concurrency: 2,
+            ..Settings::default()
+        })
+        .unwrap();
+    let talk = |accept: &str| {
+        request(
+            "POST",
+            "/chat",
+            &[("content-type", "application/json"), ("accept", accept)],
+            r#"{"message":"hi"}"#,
+        )
+    };
+    let waiting = tokio::spawn({
+        let (app, request) = (app.clone(), talk("application/json"));
+        async move { send(&app, request).await }
+    });
+    // A stream counts until it ends, and not only until it begins.
+    let streaming = tower::ServiceExt::oneshot(app.clone(), talk("text/event-stream"))
+        .await
+        .unwrap();
+    assert_eq!(streaming.status(), 200);
+    assert!(eventually(|| provider.under_way() == 2).await);
+    let refused = tokio::time::timeout(Duration::from_secs(1), get(&app, "/v1/agents"))
+        .await
+        .unwrap();
+    refused.problem(503);
+    assert_eq!(refused.header("retry-after"), "5");
+    for path in ["/healthz", "/livez", "/readyz", "/metrics"] {
+        assert_eq!(get(&app, path).await.status, 200, "{path}");
+    }
+    drop(streaming);
+    assert_eq!(get(&app, "/v1/agents").await.status, 200);
+    waiting.abort();
+    assert!(eventually(|| provider.under_way() == 0).await);
+    let text = get(&app, "/metrics").await.text;
+    assert!(
+        text.contains("agentgen_rejected_total{reason=\"concurrency\"} 1"),
+        "{text}"
+    );
+}

@@ -1,0 +1,195 @@
+//! The events of a run whose process was killed: those from before stay, and its step is told again from its beginning.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::Policy;
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::workflow::WorkflowLimits;
+use agentgen_runtime::workflow::{StepSpec, WorkflowSpec};
+use agentgen_runtime::{Registry, Secret, serve_with};
+use serde_json::{Value, json};
+
+use crate::durability::{ask, listening};
+use crate::event_assertions::assert_outline;
+use crate::http_client::eventually;
+use crate::mock_model::{desk_with, mock};
+use crate::run_events::{ASKS, gist, with_desk};
+use crate::store_fixture::{Fresh, database, file};
+use crate::workflow_fixture::{of, step, workflow};
+
+/// The variable that makes this test program a service whose models are at the address it holds.
+const MODELS: &str = "TEST_EVENTS_MODELS";
+/// A workflow whose first step is code, and whose second one asks a model that is tried twice.
+fn tries() -> (Registry, WorkflowSpec) {
+    let spec = workflow(vec![
+        step("first", &[], "go"),
+        StepSpec {
+            needs: &["first"],
+            ..ASKS
+        },
+    ]);
+    let policy = Policy {
+        retry_attempts: 1,
+        retry_backoff_ms: 1,
+        ..Policy::DEFAULT
+    };
+    let registry = crate::workflow_fixture::registry_of(spec, &Default::default());
+    (with_desk(registry, desk_with(policy)), spec)
+}
+
+#[test]
+fn program() {
+    let Ok(models) = std::env::var(MODELS) else {
+        return;
+    };
+    let lease = std::env::var("TEST_EVENTS_LEASE").unwrap();
+    // The models are in the other process; what is taken of this one is how they are set up.
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut settings = runtime.block_on(async {
+        let server = MockServer::start().await.unwrap();
+        server.settings(ProviderKind::Anthropic)
+    });
+    settings.providers.get_mut("mock").unwrap().base_url = Some(models);
+    settings.address = Some("127.0.0.1:0".to_owned());
+    settings.store = Secret::new(std::env::var("TEST_EVENTS_STORE").unwrap());
+    settings.workflows = WorkflowLimits {
+        lease: Duration::from_millis(lease.parse().unwrap()),
+        ..WorkflowLimits::default()
+    };
+    let code = serve_with(tries().0, settings);
+    std::process::exit(i32::from(code != ExitCode::SUCCESS));
+}
+
+/// `lease` is how long the runs of a process that was killed are left alone, in milliseconds.
+fn start(server: &MockServer, fresh: &Fresh, lease: u32) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["run_recovery::program", "--exact", "--nocapture"])
+        .env(MODELS, server.base_url())
+        .env("TEST_EVENTS_STORE", &fresh.url)
+        .env("TEST_EVENTS_LEASE", lease.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A run is killed while its second step waits for the second answer of a model, and goes on in another process.
+async fn told_again_after_a_kill(fresh: Fresh) {
+    let server = mock([Script::error(529, "busy"), Script::silence()]).await;
+    let store = fresh.open().await;
+    let journal = store.journal();
+    let mut child = start(&server, &fresh, 150);
+    let address = listening(&mut child);
+    let path = "/v1/workflows/play/runs";
+    let (status, run) = ask(address, "POST", path, r#"{"topic":"ducks"}"#).await;
+    assert_eq!(status, 202, "{run}");
+    let id = run["run_id"].as_str().unwrap().parse().unwrap();
+    let told = async || {
+        let events = journal.events(id, 0, 100).await.unwrap().into_iter();
+        let events = events.map(|(number, event)| (number, json!(event)));
+        events.collect::<Vec<_>>()
+    };
+    let until = async |last: &str| {
+        for _ in 0..500 {
+            let events = told().await;
+            if gist(&events).last().is_some_and(|event| event == last) {
+                return events;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{:?} do not end with {last}", gist(&told().await))
+    };
+    let before = until("policy.applied a retry").await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    server.push(Script::error(529, "busy"));
+    server.push(Script::text("at last"));
+    let mut child = start(&server, &fresh, 150);
+    let address = listening(&mut child);
+    let after = until("run.finished").await;
+    // What was told stays as it is, and the step that was cut off begins again; the one that was over does not.
+    assert_eq!(after[..before.len()], before);
+    assert_outline(
+        &gist(&after),
+        &[
+            "run.started",
+            "step.started first",
+            "step.finished first",
+            "step.started a",
+            "policy.applied a retry",
+            "run.resumed",
+            "step.started a",
+            "policy.applied a retry",
+            "step.finished a",
+            "run.finished",
+        ],
+    );
+    let numbers = after.iter().map(|(number, _)| *number);
+    assert_eq!(
+        numbers.collect::<Vec<_>>(),
+        (1..=after.len() as u64).collect::<Vec<_>>()
+    );
+    let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
+    let (_, report) = ask(address, "GET", &place, "").await;
+    assert_eq!(of(&report, "a")["output"], "at last");
+    assert_eq!(of(&report, "a")["attempts"], 1, "since it last began");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop((journal, store));
+    fresh.remove().await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_cut_off_by_a_kill_is_told_again_from_its_beginning() {
+    told_again_after_a_kill(file()).await;
+    if let Some(fresh) = database().await {
+        told_again_after_a_kill(fresh).await;
+    }
+}
+
+/// The report of a run, when it is over or after five seconds.
+async fn soon(address: SocketAddr, place: &str) -> Value {
+    for _ in 0..250 {
+        let (_, report) = ask(address, "GET", place, "").await;
+        if report["status"] == "completed" {
+            return report;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ask(address, "GET", place, "").await.1
+}
+
+#[tokio::test]
+async fn a_service_alone_on_its_file_goes_on_with_its_runs_as_soon_as_it_starts_again() {
+    let fresh = file();
+    let server = mock([Script::silence()]).await;
+    let mut child = start(&server, &fresh, 600_000);
+    let address = listening(&mut child);
+    let path = "/v1/workflows/play/runs";
+    let (_, run) = ask(address, "POST", path, r#"{"topic":"ducks"}"#).await;
+    let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
+    assert!(eventually(|| server.under_way() == 1).await);
+    // Beside it, another process leaves its runs alone.
+    let mut other = start(&server, &fresh, 600_000);
+    let beside = listening(&mut other);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (_, report) = ask(beside, "GET", &place, "").await;
+    assert_eq!(report["status"], "running");
+    assert_eq!(server.requests().len(), 1);
+    for child in [&mut other, &mut child] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    server.push(Script::text("at last"));
+    let mut child = start(&server, &fresh, 600_000);
+    let report = soon(listening(&mut child), &place).await;
+    assert_eq!(of(&report, "a")["output"], "at last", "{report}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fresh.remove().await;
+}

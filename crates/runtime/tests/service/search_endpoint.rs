@@ -1,0 +1,311 @@
+//! Search and embed over HTTP.
+
+use std::io::Write;
+use std::time::Instant;
+
+use agentgen_runtime::documents::{
+    Document, DocumentHead, DocumentStore, EmbeddedDocument, EmbeddedPassage, MemoryDocuments,
+    PassageQuery,
+};
+use serde_json::{Map, Value, json};
+
+use crate::document_fixture::{ask, hits, put, room, room_on, shelf};
+use crate::http_client::post;
+use crate::store_fixture::file;
+
+#[tokio::test]
+async fn the_nearest_passages_come_first_with_all_that_the_schema_has_room_for() {
+    let app = room();
+    shelf(&app).await;
+    let found = ask(
+        &app,
+        "/search",
+        json!({ "query": "spring tides at full moon" }),
+    )
+    .await;
+    let hits = found["hits"].as_array().unwrap();
+    let first = &hits[0];
+    assert_eq!(first["id"], "tides#1");
+    assert_eq!(first["title"], "Tides", "it is the document's");
+    assert_eq!(first["heading"], "Spring tides");
+    assert_eq!(first["text"], "At full moon the sea rises highest.");
+    assert_eq!(first["document"], "tides");
+    assert_eq!(first["language"], "en");
+    assert_eq!(first["updated_at"], "2026-03-01T00:00:00Z");
+    assert_eq!(first["topic"], "sea");
+    assert_eq!(first["year"], 1998);
+    assert_eq!(first.get("draft"), None, "the schema has no room for it");
+    let scores = hits.iter().map(|hit| hit["score"].as_f64().unwrap());
+    let scores = scores.collect::<Vec<_>>();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+    assert!(scores.iter().all(|score| *score > 0.0 && *score <= 1.0));
+    assert_eq!(found["model"], "hashing-2048");
+    assert_eq!(found["total"], hits.len());
+    let ships = hits.iter().find(|hit| hit["document"] == "docs/ships.md");
+    assert_eq!(ships.unwrap().get("title"), None, "it has none");
+
+    let exact = "Flour, yeast and patience make a loaf of bread.";
+    let found = ask(
+        &app,
+        "/search",
+        json!({ "query": format!("Bread\n\n{exact}") }),
+    )
+    .await;
+    assert_eq!(found["hits"][0]["id"], "bread#0");
+    assert!(
+        found["hits"][0]["score"].as_f64().unwrap() > 0.999,
+        "{found}"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_cuts_the_hits_and_not_their_count() {
+    let app = room();
+    let many = (0..60).map(|n| json!({ "id": format!("d{n:02}"), "text": "the same words" }));
+    put(&app, many.collect()).await;
+    let search = async |limit: Value| {
+        let found = ask(
+            &app,
+            "/search",
+            json!({ "query": "same words", "limit": limit }),
+        )
+        .await;
+        assert_eq!(found["total"], 60);
+        found["hits"].as_array().unwrap().len()
+    };
+    assert_eq!(search(json!(3)).await, 3);
+    assert_eq!(search(Value::Null).await, 10);
+    assert_eq!(
+        search(json!(1000)).await,
+        60,
+        "what a schema allows is its own affair"
+    );
+    assert_eq!(search(json!(0)).await, 0);
+    let first = hits(&app, json!({ "query": "same words", "limit": 2 })).await;
+    assert_eq!(
+        first,
+        ["d00#0", "d01#0"],
+        "equals stand in the order of their ids"
+    );
+}
+
+#[tokio::test]
+async fn filters_leave_out_what_does_not_fit() {
+    let app = room();
+    shelf(&app).await;
+    let search = async |filter: Value| {
+        let mut body = json!({ "query": "sea moon tide Mond bread water" });
+        body.as_object_mut()
+            .unwrap()
+            .extend(filter.as_object().unwrap().clone());
+        let mut found = hits(&app, body).await;
+        found.sort();
+        found
+    };
+    let all = ["bread#0", "docs/ships.md#0", "ebbe#0", "tides#0", "tides#1"];
+    assert_eq!(search(json!({})).await, all);
+    assert_eq!(search(json!({ "language": null, "topic": [] })).await, all);
+    assert_eq!(search(json!({ "language": "de" })).await, ["ebbe#0"]);
+    assert_eq!(
+        search(json!({ "topic": ["sea"] })).await,
+        ["ebbe#0", "tides#0", "tides#1"]
+    );
+    assert_eq!(
+        search(json!({ "topic": ["kitchen", "garden"] })).await,
+        ["bread#0"]
+    );
+    assert_eq!(search(json!({ "year": 2004 })).await, ["bread#0"]);
+    assert_eq!(search(json!({ "draft": true })).await, ["ebbe#0"]);
+    assert_eq!(search(json!({ "document": "bread" })).await, ["bread#0"]);
+    assert_eq!(
+        search(json!({ "title": "Tides" })).await,
+        ["tides#0", "tides#1"]
+    );
+    let april = "2026-04-01T02:00:00+02:00";
+    assert_eq!(search(json!({ "updated_after": april })).await, ["bread#0"]);
+    assert_eq!(
+        search(json!({ "updated_before": april })).await,
+        ["tides#0", "tides#1"]
+    );
+    let exactly = "2026-05-01T00:00:00Z";
+    assert!(search(json!({ "updated_after": exactly })).await.is_empty());
+    let none = json!({ "topic": ["sea"], "language": "fr" });
+    assert!(search(none).await.is_empty());
+    let wrong = json!({ "query": "sea", "updated_after": "yesterday" }).to_string();
+    assert_eq!(
+        post(&app, "/search", &wrong).await.pointers(),
+        ["/updated_after"]
+    );
+}
+
+#[tokio::test]
+async fn a_passage_that_lacks_what_a_hit_needs_is_left_out() {
+    let app = room();
+    shelf(&app).await;
+    let found = ask(&app, "/titles", json!({ "query": "sea tide Mond" })).await;
+    let titles = found["hits"].as_array().unwrap().iter();
+    let titles = titles.map(|hit| hit["title"].as_str().unwrap());
+    let mut titles = titles.collect::<Vec<_>>();
+    titles.sort_unstable();
+    assert!(
+        titles.iter().all(|title| *title == "Tides") && titles.len() == 2,
+        "{titles:?}"
+    );
+    let untitled = hits(&app, json!({ "query": "sea tide Mond" })).await;
+    assert!(untitled.contains(&"ebbe#0".to_owned()), "{untitled:?}");
+}
+
+#[tokio::test]
+async fn embeddings_are_the_same_every_time_and_of_length_one() {
+    let app = room();
+    let texts = json!({ "texts": ["the sea", "a loaf of bread", "the seas", "the sea"] });
+    let first = ask(&app, "/embed", texts.clone()).await;
+    assert_eq!(first, ask(&room(), "/embed", texts).await);
+    assert_eq!(first["model"], "hashing-2048");
+    assert_eq!(first["dimensions"], 2048);
+    let vectors = first["vectors"].as_array().unwrap().iter();
+    let vectors = vectors.map(|vector| {
+        let numbers = vector.as_array().unwrap().iter();
+        numbers.map(|n| n.as_f64().unwrap()).collect::<Vec<_>>()
+    });
+    let vectors = vectors.collect::<Vec<_>>();
+    let dot = |a: usize, b: usize| -> f64 {
+        let pairs = vectors[a].iter().zip(&vectors[b]);
+        pairs.map(|(a, b)| a * b).sum()
+    };
+    assert!((dot(0, 0) - 1.0).abs() < 1e-5, "{}", dot(0, 0));
+    assert_eq!(vectors[0], vectors[3]);
+    assert!(
+        dot(0, 2) > 0.9 && dot(0, 1) < 0.5,
+        "{} {}",
+        dot(0, 2),
+        dot(0, 1)
+    );
+
+    let one = ask(
+        &app,
+        "/embed",
+        json!({ "text": "the sea", "purpose": "query" }),
+    )
+    .await;
+    assert_eq!(one["vector"], first["vectors"][0]);
+    assert_eq!(one.get("vectors"), None);
+    let nothing = ask(&app, "/embed", json!({ "texts": [] })).await;
+    assert_eq!(nothing["vectors"], json!([]));
+}
+
+#[tokio::test]
+async fn what_the_generator_does_not_let_through_is_an_error_and_no_panic() {
+    let app = room();
+    for (path, body) in [
+        ("/search", json!({ "limit": 3 })),
+        ("/search", json!("sea")),
+        ("/embed", json!({ "texts": 5 })),
+        ("/porter/search", json!({ "query": "sea" })),
+    ] {
+        let answer = post(&app, path, &body.to_string()).await;
+        answer.problem(500);
+    }
+}
+
+#[tokio::test]
+async fn two_processes_on_one_file_see_each_others_documents() {
+    let fresh = file();
+    let (one, other) = (fresh.open().await, fresh.open().await);
+    let (one, other) = (room_on(&one), room_on(&other));
+    let search = json!({ "query": "lighthouse keeper" });
+    assert!(hits(&other, search.clone()).await.is_empty());
+    put(
+        &one,
+        json!([{ "id": "a", "text": "The lighthouse keeper sleeps." }]),
+    )
+    .await;
+    assert_eq!(hits(&other, search.clone()).await, ["a#0"]);
+    put(
+        &other,
+        json!([{ "id": "a", "text": "Nobody is there." },
+                       { "id": "b", "text": "A keeper of bees." }]),
+    )
+    .await;
+    assert_eq!(hits(&one, search.clone()).await, ["b#0"]);
+    let gone = crate::http_client::request("DELETE", "/v1/agents/reader/documents/b", &[], "");
+    assert_eq!(crate::http_client::send(&one, gone).await.status, 204);
+    assert!(hits(&other, search).await.is_empty());
+    drop((one, other));
+    fresh.remove().await;
+}
+
+/// The time means something with optimisation only: with
+/// `--config 'profile.dev.package.agentgen-runtime.opt-level=3'` and `-- --ignored --nocapture exact_search`.
+#[tokio::test]
+#[ignore = "measures: 50,000 vectors of 768 numbers"]
+async fn exact_search_among_50_000_passages_takes_milliseconds() {
+    const DOCUMENTS: u32 = 5_000;
+    const PASSAGES: u32 = 10;
+    const SIZE: usize = 768;
+    let mut state = 1_u64;
+    let mut random = || {
+        // The constants of Knuth's MMIX.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let mut vector = || {
+        let mut vector = (0..SIZE).map(|_| random()).collect::<Vec<_>>();
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= length);
+        vector
+    };
+    let store = MemoryDocuments::default();
+    let mut sample = Vec::new();
+    for number in 0..DOCUMENTS {
+        let passages = (0..PASSAGES).map(|_| EmbeddedPassage {
+            title: None,
+            text: "some text".to_owned(),
+            vector: vector(),
+        });
+        let passages = passages.collect::<Vec<_>>();
+        if number % 250 == 0 {
+            sample.push((format!("d{number}#3"), passages[3].vector.clone()));
+        }
+        let head = DocumentHead {
+            id: format!("d{number}"),
+            title: None,
+            language: None,
+            updated_at: None,
+            metadata: Map::new(),
+        };
+        let document = EmbeddedDocument {
+            document: Document {
+                head,
+                text: String::new(),
+            },
+            model: "m".to_owned(),
+            passages,
+        };
+        store.put("c", vec![document]).await.unwrap();
+    }
+    let mut times = Vec::new();
+    for (id, vector) in sample {
+        let query = PassageQuery {
+            model: "m".to_owned(),
+            vector,
+            filter: Vec::new(),
+            min_score: 0.0,
+            limit: 10,
+            count: true,
+        };
+        let began = Instant::now();
+        let found = store.search("c", &query).await.unwrap();
+        times.push(began.elapsed());
+        assert_eq!((found.passages[0].id(), found.passages.len()), (id, 10));
+    }
+    times.sort();
+    let (middle, last) = (times[times.len() / 2], times[times.len() - 1]);
+    let told = format!(
+        "exact search, 50,000 x 768: median {middle:?}, slowest of {} {last:?}\n",
+        times.len()
+    );
+    std::io::stdout().write_all(told.as_bytes()).unwrap();
+}

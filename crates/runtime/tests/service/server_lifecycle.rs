@@ -1,0 +1,492 @@
+//! The service at a socket: what it listens to, how it starts and how it stops.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use agentgen_runtime::{Settings, StartError, serve_args, serve_on};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+use crate::desk_service::registry;
+use crate::http_client::eventually;
+use crate::stub_providers::Hangs;
+
+async fn listener(address: &str) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn ask(address: SocketAddr, head: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let text = format!(
+        "{head}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+const CHAT: &str = "POST /chat HTTP/1.1\r\nHost: localhost";
+
+#[tokio::test]
+async fn it_answers_ends_runs_with_their_callers_and_stops() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let provider = Hangs::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let settings = Settings {
+        drain: Duration::from_millis(300),
+        ..Settings::default()
+    };
+    let served = tokio::spawn(serve_on(
+        listener,
+        registry().provider(provider.clone()),
+        settings,
+        async {
+            let _ = stopped.await;
+        },
+    ));
+    let healthy = ask(
+        address,
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close",
+        "",
+    )
+    .await;
+    let healthy = rest(healthy).await;
+    assert!(healthy.starts_with("HTTP/1.1 200 OK") && healthy.ends_with(r#"{"status":"ok"}"#));
+
+    for accept in ["application/json", "text/event-stream"] {
+        let caller = ask(
+            address,
+            &format!("{CHAT}\r\nAccept: {accept}"),
+            r#"{"message":"hi"}"#,
+        )
+        .await;
+        assert!(eventually(|| provider.under_way() == 1).await);
+        drop(caller);
+        assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
+    }
+
+    let streaming = ask(
+        address,
+        &format!("{CHAT}\r\nAccept: text/event-stream"),
+        r#"{"message":"hi"}"#,
+    )
+    .await;
+    let waiting = ask(address, CHAT, r#"{"message":"hi"}"#).await;
+    assert!(eventually(|| provider.under_way() == 2).await);
+    let began = Instant::now();
+    stop.send(()).unwrap();
+    let (streamed, waited) = tokio::join!(rest(streaming), rest(waiting));
+    assert!(
+        streamed.contains("event: run.failed") && streamed.contains("\"status\":503"),
+        "{streamed}"
+    );
+    assert!(
+        waited.starts_with("HTTP/1.1 503") && waited.contains("shutting down"),
+        "{waited}"
+    );
+    served.await.unwrap().unwrap();
+    assert!((300..10_000).contains(&began.elapsed().as_millis()));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_takes_the_model_along_within_a_second() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let provider = Hangs::default();
+    tokio::spawn(serve_on(
+        listener,
+        registry().provider(provider.clone()),
+        Settings::default(),
+        std::future::pending(),
+    ));
+    for accept in ["application/json", "text/event-stream"] {
+        let head = format!("{CHAT}\r\nAccept: {accept}");
+        let caller = ask(address, &head, r#"{"message":"hi"}"#).await;
+        assert!(eventually(|| provider.under_way() == 1).await);
+        let began = Instant::now();
+        drop(caller);
+        assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
+        assert!(began.elapsed() < Duration::from_secs(1), "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let provider = Hangs::default();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let settings = Settings {
+        drain: Duration::from_millis(500),
+        ..Settings::default()
+    };
+    let served = tokio::spawn(serve_on(
+        listener,
+        registry().provider(provider.clone()),
+        settings,
+        async {
+            let _ = stopped.await;
+        },
+    ));
+    let streaming = ask(
+        address,
+        &format!("{CHAT}\r\nAccept: text/event-stream"),
+        r#"{"message":"hi"}"#,
+    )
+    .await;
+    assert!(eventually(|| provider.under_way() == 1).await);
+    // A connection that was there before, and on which no request comes, does not keep the service.
+    let silent = TcpStream::connect(address).await.unwrap();
+    let began = Instant::now();
+    stop.send(()).unwrap();
+    let close = "HTTP/1.1\r\nHost: localhost\r\nConnection: close";
+    let ask_for =
+        async |head: &str| rest(ask(address, &format!("{head} {close}"), "{}").await).await;
+    // A connection that is as old as the signal may be closed before it has asked anything.
+    let mut ready = String::new();
+    while !ready.starts_with("HTTP/1.1 503") && began.elapsed() < Duration::from_millis(200) {
+        ready = ask_for("GET /readyz").await;
+    }
+    let chat = ask_for("POST /chat").await;
+    let live = ask_for("GET /livez").await;
+    assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
+    assert!(ready.contains("the service is stopping"), "{ready}");
+    assert!(chat.starts_with("HTTP/1.1 503"), "{chat}");
+    assert!(chat.contains("shutting down"), "{chat}");
+    assert!(live.starts_with("HTTP/1.1 200"), "{live}");
+    let streamed = rest(streaming).await;
+    assert!(
+        streamed.contains("event: run.failed") && streamed.contains("\"status\":503"),
+        "{streamed}"
+    );
+    assert_eq!(rest(silent).await, "");
+    served.await.unwrap().unwrap();
+    assert!((500..2_000).contains(&began.elapsed().as_millis()));
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_not_waited_for() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let settings = Settings {
+        idle: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    tokio::spawn(serve_on(
+        listener,
+        registry(),
+        settings,
+        std::future::pending(),
+    ));
+    let began = Instant::now();
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: loc")
+        .await
+        .unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    for stream in [&mut slow, &mut silent] {
+        let mut text = String::new();
+        // It is closed, perhaps with a word, and never with an answer.
+        let _ = stream.read_to_string(&mut text).await;
+        assert!(!text.contains(" 200 "), "{text}");
+    }
+    let took = began.elapsed().as_millis();
+    assert!((200..2_000).contains(&took), "{took}");
+}
+
+#[tokio::test]
+async fn the_connection_over_the_limit_is_heard_when_another_ends() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    let settings = Settings {
+        connections: 2,
+        ..Settings::default()
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(serve_on(listener, registry(), settings, async {
+        let _ = stopped.await;
+    }));
+    const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost";
+    let begun = async |stream: &mut TcpStream| {
+        let mut first = [0; 15];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200 OK");
+    };
+    // Both stay open when they have their answer.
+    let mut open = [
+        ask(address, HEALTH, "").await,
+        ask(address, HEALTH, "").await,
+    ];
+    for stream in &mut open {
+        begun(stream).await;
+    }
+    let mut waiting = ask(address, HEALTH, "").await;
+    let early = tokio::time::timeout(Duration::from_millis(300), begun(&mut waiting)).await;
+    assert!(early.is_err());
+    let [first, second] = open;
+    drop(first);
+    begun(&mut waiting).await;
+
+    stop.send(()).unwrap();
+    drop((second, waiting));
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_authentication_it_listens_to_its_own_names_only() {
+    let (listener, address) = listener("127.0.0.1:0").await;
+    tokio::spawn(serve_on(
+        listener,
+        registry(),
+        Settings::default(),
+        std::future::pending(),
+    ));
+    for (host, status) in [
+        ("localhost:8080", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example:8080", 421),
+        ("127.0.0.1.evil.example", 421),
+    ] {
+        let head = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close");
+        let answer = rest(ask(address, &head, "").await).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{host}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_authentication_it_listens_to_nobody_else() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let Ok(listener) = TcpListener::bind(address).await else {
+            continue;
+        };
+        let error = serve_on(
+            listener,
+            registry(),
+            Settings::default(),
+            std::future::ready(()),
+        );
+        let error = error.await.unwrap_err();
+        assert!(matches!(error, StartError::Setting { .. }));
+        let text = error.to_string();
+        assert!(
+            text.starts_with("AGENTGEN_ADDRESS: ") && text.contains("AGENTGEN_AUTH_HS256_SECRET")
+        );
+        assert!(text.contains("auth.jwks_file") && text.contains("auth.jwks_url"));
+    }
+    let auth = agentgen_runtime::auth::Auth::hs256(&[b'x'; 32]);
+    let (listener, _) = listener("0.0.0.0:0").await;
+    let settings = Settings {
+        auth,
+        ..Settings::default()
+    };
+    serve_on(listener, registry(), settings, std::future::ready(()))
+        .await
+        .unwrap();
+}
+
+/// The variable that makes this test program a service.
+const SERVE: &str = "TEST_SERVE";
+/// The arguments it is called with.
+const ARGUMENTS: &str = "TEST_ARGUMENTS";
+
+fn program(variables: &[(&str, &str)]) -> std::process::Child {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args([
+            "server_lifecycle::a_whole_program",
+            "--exact",
+            "--nocapture",
+        ])
+        .env(SERVE, "1")
+        .env("AGENTGEN_STORE_URL", "memory:");
+    command
+        .envs(variables.iter().copied())
+        .stdout(std::process::Stdio::piped());
+    command
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The exit code of a program that ends by itself, and what it says on its two outputs.
+fn ended(variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let output = program(variables).wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn settings_can_be_checked_without_serving() {
+    let secret = "hunter2-hunter2-hunter2-hunter2-";
+    let check =
+        |variables: &[(&str, &str)]| ended(&[&[(ARGUMENTS, "--check-config")], variables].concat());
+    let (code, told, complaint) = check(&[]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(told.contains("the settings are fine") && told.contains("authentication none"));
+    assert!(!told.contains("listening"));
+    assert!(told.contains("documents      in the store\n"), "{told}");
+    assert!(told.contains("embeddings     hashing\n"), "{told}");
+    let (code, told, complaint) = check(&[
+        ("AGENTGEN_AUTH_HS256_SECRET", secret),
+        ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
+        ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", secret),
+        ("AGENTGEN_MODELS_SONNET", "anthropic:claude-sonnet-4-5"),
+        ("AGENTGEN_MODELS_HAIKU", "anthropic:claude-haiku-4-5"),
+        ("AGENTGEN_STORE_URL", "postgres://me:hunter2@127.0.0.1:1/db"),
+    ]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(told.contains("0.0.0.0:80") && told.contains("HS256"));
+    assert!(told.contains("anthropic (with a key)"), "{told}");
+    assert!(told.contains("store          postgres\n"), "{told}");
+    assert!(!told.contains("hunter2") && !complaint.contains("hunter2"));
+
+    // The file of a store is not made by looking.
+    let folder = std::env::temp_dir().join(format!("agentgen-checked-{}", std::process::id()));
+    let url = format!("sqlite:{}/agentgen.db", folder.display());
+    let (code, told, _) = check(&[("AGENTGEN_STORE_URL", url.as_str())]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains(&url) && !folder.exists(), "{told}");
+
+    for (wrong, part) in [
+        (
+            ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
+            "AGENTGEN_AUTH_HS256_SECRET",
+        ),
+        (("AGENTGEN_AUTH_HS256_SECRET", "hunter2"), "has 7 bytes"),
+        (
+            ("AGENTGEN_AUTH_JWKS_FILE", "/nowhere/keys"),
+            "/nowhere/keys",
+        ),
+        (
+            ("AGENTGEN_CONFIG", "/nowhere/service.toml"),
+            "can't be read",
+        ),
+        (("AGENTGEN_CONFIG", ""), "is set, and empty"),
+    ] {
+        let (code, told, complaint) = check(&[wrong]);
+        assert_eq!(code, Some(2), "{wrong:?}");
+        assert!(!told.contains("fine"), "{told}");
+        let begin = format!("error: {}: ", wrong.0);
+        assert!(complaint.starts_with(&begin), "{complaint}");
+        assert!(complaint.contains(part), "{complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+    }
+    for (model, told) in [
+        (
+            "openai:text-embedding-3-small",
+            "providers.openai.api_key: is not set, nor is OPENAI_API_KEY",
+        ),
+        (
+            "anthropic:claude",
+            "embeddings.model: the provider `anthropic` has no embeddings",
+        ),
+    ] {
+        let (code, _, complaint) = check(&[("AGENTGEN_EMBEDDINGS_MODEL", model)]);
+        assert_eq!(code, Some(2));
+        assert!(complaint.contains(told), "{complaint}");
+    }
+}
+
+#[test]
+fn a_program_says_what_it_takes_and_refuses_the_rest() {
+    let (code, told, _) = ended(&[(ARGUMENTS, "--help")]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("--check-config") && told.contains("AGENTGEN_CONFIG"));
+    let (code, told, _) = ended(&[(ARGUMENTS, "--settings")]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("`AGENTGEN_LIMITS_TIMEOUT`"), "{told}");
+    let (code, told, _) = ended(&[(ARGUMENTS, "--version")]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("(agentgen-runtime "), "{told}");
+    for wrong in ["--chek-config", "serve", "--check-config twice"] {
+        let (code, _, complaint) = ended(&[(ARGUMENTS, wrong)]);
+        assert_eq!(code, Some(2));
+        let last = wrong.split(' ').next_back().unwrap();
+        assert!(
+            complaint.starts_with(&format!("error: `{last}` ")),
+            "{complaint}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_program() {
+    if std::env::var_os(SERVE).is_some() {
+        let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
+        let arguments = arguments.split_whitespace().map(str::to_owned);
+        let code = serve_args(registry(), arguments);
+        std::process::exit(if code == ExitCode::SUCCESS {
+            0
+        } else if code == ExitCode::from(2) {
+            2
+        } else {
+            1
+        });
+    }
+    let wide = program(&[("AGENTGEN_ADDRESS", "0.0.0.0:0")])
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(wide.status.code(), Some(2));
+    let told = String::from_utf8(wide.stderr).unwrap();
+    assert!(
+        told.contains("AGENTGEN_ADDRESS") && told.contains("AGENTGEN_AUTH_HS256_SECRET"),
+        "{told}"
+    );
+    let short = program(&[("AGENTGEN_AUTH_HS256_SECRET", "short")])
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(short.status.code(), Some(2));
+
+    let mut running = program(&[]);
+    let mut out = std::io::BufReader::new(running.stdout.take().unwrap());
+    let url = loop {
+        let mut line = String::new();
+        assert!(
+            std::io::BufRead::read_line(&mut out, &mut line).unwrap() > 0,
+            "it never listened"
+        );
+        if let Some((_, url)) = line.split_once("listening on http://") {
+            break url.trim().to_owned();
+        }
+    };
+    let address = url.parse::<SocketAddr>().unwrap();
+    assert!(address.ip().is_loopback() && address.port() >= 8080);
+    // A second one finds the next port.
+    let mut second = program(&[]);
+    let mut second_out = std::io::BufReader::new(second.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.contains("listening on") {
+        assert!(std::io::BufRead::read_line(&mut second_out, &mut text).unwrap() > 0);
+    }
+    assert!(!text.contains(&url));
+    std::net::TcpStream::connect(address).unwrap();
+    for child in [&mut running, &mut second] {
+        let id = child.id().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}

@@ -1,0 +1,103 @@
+//! Providers with a fixed behaviour.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use agentgen_runtime::AgentError;
+use agentgen_runtime::event::{StopReason, Usage};
+use agentgen_runtime::model::{Chunk, ChunkStream, Message, ModelRequest, Provider};
+use futures_util::{StreamExt, stream};
+
+/// A provider that always says the same.
+pub struct Says(pub String);
+
+impl Provider for Says {
+    fn model(&self, _: Option<&str>) -> String {
+        "says".to_owned()
+    }
+
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
+        let done = Chunk::Done {
+            stop_reason: StopReason::EndTurn,
+            usage: Usage::default(),
+        };
+        let text = Chunk::Text(self.0.clone());
+        Box::pin(stream::iter([Ok(text), Ok(done)]))
+    }
+}
+
+/// A provider that says the whole conversation it was given.
+pub struct Recalls;
+
+impl Provider for Recalls {
+    fn model(&self, _: Option<&str>) -> String {
+        "recalls".to_owned()
+    }
+
+    fn answer(&self, request: &ModelRequest) -> ChunkStream {
+        let said = |message: &Message| format!("{:?}={}", message.role, message.text);
+        let text = request
+            .messages
+            .iter()
+            .map(said)
+            .collect::<Vec<_>>()
+            .join("|");
+        let done = Chunk::Done {
+            stop_reason: StopReason::EndTurn,
+            usage: Usage::default(),
+        };
+        Box::pin(stream::iter([Ok(Chunk::Text(text)), Ok(done)]))
+    }
+}
+
+/// A provider that says some words and then fails.
+pub struct Fails(pub &'static [&'static str]);
+
+impl Provider for Fails {
+    fn model(&self, _: Option<&str>) -> String {
+        "fails".to_owned()
+    }
+
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
+        let texts = self
+            .0
+            .iter()
+            .map(|text| Ok(Chunk::Text((*text).to_owned())));
+        let failure = Err(AgentError::unavailable("the model is overloaded"));
+        Box::pin(stream::iter(texts.chain([failure]).collect::<Vec<_>>()))
+    }
+}
+
+/// A provider that says one word and never ends; it counts how many of its answers are under way.
+#[derive(Clone, Default)]
+pub struct Hangs(pub Arc<AtomicUsize>);
+
+impl Hangs {
+    pub fn under_way(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+struct UnderWay(Arc<AtomicUsize>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Provider for Hangs {
+    fn model(&self, _: Option<&str>) -> String {
+        "hangs".to_owned()
+    }
+
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let under_way = UnderWay(Arc::clone(&self.0));
+        let word = stream::iter([Ok(Chunk::Text("hold ".to_owned()))]);
+        Box::pin(word.chain(stream::pending()).map(move |chunk| {
+            let _ = &under_way;
+            chunk
+        }))
+    }
+}

@@ -1,0 +1,425 @@
+//! The tokens that a service issues itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use agentgen_runtime::auth::{Auth, TokenClient, Tokens};
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::spec::Rate;
+use agentgen_runtime::{Secret, Settings, StartError, Store};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::{Value, json};
+
+use crate::desk_service::{app, registry};
+use crate::http_client::{Answer, request, send};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const CLIENT_SECRET: &str = "web:secret+with%signs";
+
+fn settings() -> Settings {
+    let auth = Auth::hs256(SECRET.as_bytes()).unwrap();
+    let client = |secret: &str, roles: &[&str]| TokenClient {
+        secret: Secret::new(secret),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+    };
+    let clients = BTreeMap::from([
+        ("web".to_owned(), client(CLIENT_SECRET, &["user"])),
+        ("a b".to_owned(), client("another-secret-of-mine", &[])),
+    ]);
+    Settings {
+        auth: Some(auth.issuer("me").audience("desk")),
+        tokens: Some(Tokens {
+            access_ttl: Duration::from_secs(900),
+            refresh_ttl: Duration::from_secs(3600),
+            clients,
+        }),
+        ..Settings::default()
+    }
+}
+
+fn issuing() -> Router {
+    registry().into_router(settings()).unwrap()
+}
+
+async fn ask(app: &Router, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let has_type = headers.iter().any(|(name, _)| *name == "content-type");
+    let headers = match has_type {
+        true => headers.to_vec(),
+        false => [&[form], headers].concat(),
+    };
+    send(app, request("POST", path, &headers, body)).await
+}
+
+fn basic(name: &str, secret: &str) -> String {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(name), encoded(secret));
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+const GRANT: &str = "grant_type=client_credentials";
+
+async fn login(app: &Router) -> Value {
+    let authorization = basic("web", CLIENT_SECRET);
+    let answer = ask(
+        app,
+        "/auth/token",
+        &[("authorization", &authorization)],
+        GRANT,
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()
+}
+
+async fn refresh(app: &Router, token: &Value) -> Answer {
+    let body = json!({ "refresh_token": token }).to_string();
+    ask(
+        app,
+        "/auth/refresh",
+        &[("content-type", "application/json")],
+        &body,
+    )
+    .await
+}
+
+async fn chat(app: &Router, token: &Value) -> Answer {
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    ask(app, "/chat", &headers, r#"{"message":"hi"}"#).await
+}
+
+#[track_caller]
+fn refused(answer: &Answer, status: u16, code: &str) {
+    let problem = answer.problem(status);
+    assert_eq!(problem["error"], code, "{problem}");
+    for secret in [CLIENT_SECRET, SECRET, "another-secret", "guess"] {
+        assert!(!answer.text.contains(secret), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_proves_who_it_is_gets_a_token_that_works() {
+    let app = issuing();
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    form.append_pair("client_id", "web")
+        .append_pair("client_secret", CLIENT_SECRET);
+    let form = form.finish();
+    let object = json!({
+        "grant_type": "client_credentials", "client_id": "web", "client_secret": CLIENT_SECRET,
+    });
+    let object = object.to_string();
+    let authorization = basic("web", CLIENT_SECRET);
+    let json_type = ("content-type", "application/json");
+    for (headers, body) in [
+        (vec![("authorization", authorization.as_str())], GRANT),
+        (vec![], form.as_str()),
+        (vec![json_type], object.as_str()),
+    ] {
+        let answer = ask(&app, "/auth/token", &headers, body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("content-type"), "application/json");
+        let granted = answer.json();
+        assert_eq!(granted["token_type"], "Bearer");
+        assert_eq!(granted["expires_in"], 900);
+        // 256 bits are 43 characters of base64.
+        assert_eq!(granted["refresh_token"].as_str().unwrap().len(), 43);
+        assert_eq!(chat(&app, &granted["access_token"]).await.status, 200);
+        chat(&app, &granted["refresh_token"]).await.problem(401);
+    }
+    let token = login(&app).await["access_token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut check = Validation::new(Algorithm::HS256);
+    check.set_issuer(&["me"]);
+    check.set_audience(&["desk"]);
+    let key = DecodingKey::from_secret(SECRET.as_bytes());
+    let claims = jsonwebtoken::decode::<Value>(&token, &key, &check)
+        .unwrap()
+        .claims;
+    assert_eq!(claims["sub"], "web");
+    assert_eq!(claims["roles"], json!(["user"]));
+    assert_eq!(
+        claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+        900
+    );
+    assert_eq!(claims["jti"].as_str().unwrap().len(), 36);
+}
+
+#[tokio::test]
+async fn a_client_has_its_own_roles_and_no_others() {
+    let app = issuing();
+    let authorization = basic("a b", "another-secret-of-mine");
+    let answer = ask(
+        &app,
+        "/auth/token",
+        &[("authorization", &authorization)],
+        GRANT,
+    )
+    .await;
+    let token = &answer.json()["access_token"];
+    chat(&app, token).await.problem(403);
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let who = request(
+        "GET",
+        "/shelves/1/search?query=who",
+        &[("authorization", &bearer)],
+        "",
+    );
+    assert_eq!(send(&app, who).await.json(), json!({"hits": ["a b"]}));
+}
+
+#[tokio::test]
+async fn whoever_is_not_a_client_gets_nothing() {
+    let app = issuing();
+    let wrong = [
+        basic("web", "guess"),
+        basic("web", ""),
+        basic("nobody", CLIENT_SECRET),
+        basic("", ""),
+        basic("a b", CLIENT_SECRET),
+        "Basic !".to_owned(),
+        "Bearer x".to_owned(),
+    ];
+    for authorization in wrong {
+        let headers = [("authorization", authorization.as_str())];
+        let answer = ask(&app, "/auth/token", &headers, GRANT).await;
+        refused(&answer, 401, "invalid_client");
+        assert_eq!(answer.header("www-authenticate"), "Basic realm=\"tokens\"");
+    }
+    for body in [
+        GRANT.to_owned(),
+        format!("{GRANT}&client_id=web"),
+        format!("{GRANT}&client_secret=guess"),
+        format!("{GRANT}&client_id=web&client_secret=guess"),
+    ] {
+        let answer = ask(&app, "/auth/token", &[], &body).await;
+        refused(&answer, 401, "invalid_client");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_makes_no_sense_is_told_by_its_code() {
+    let app = issuing();
+    let authorization = basic("web", CLIENT_SECRET);
+    let known = ("authorization", authorization.as_str());
+    for (body, code) in [
+        ("", "invalid_request"),
+        ("grant_type=", "invalid_request"),
+        ("grant_type=password", "unsupported_grant_type"),
+        (
+            "grant_type=client_credentials&grant_type=client_credentials",
+            "invalid_request",
+        ),
+        ("grant_type=client_credentials&scope=all", "invalid_scope"),
+        (
+            "grant_type=client_credentials&client_id=web&client_secret=guess",
+            "invalid_request",
+        ),
+        (
+            "grant_type=client_credentials&client_id=nobody",
+            "invalid_request",
+        ),
+    ] {
+        let answer = ask(&app, "/auth/token", &[known], body).await;
+        assert_eq!(answer.status, 400, "{body}");
+        refused(&answer, 400, code);
+    }
+    for body in ["{", "[]", r#"{"grant_type":7}"#] {
+        let headers = [known, ("content-type", "application/json")];
+        let answer = ask(&app, "/auth/token", &headers, body).await;
+        refused(&answer, 400, "invalid_request");
+    }
+    for body in ["", "refresh_token="] {
+        refused(
+            &ask(&app, "/auth/refresh", &[], body).await,
+            400,
+            "invalid_request",
+        );
+    }
+    let other = "grant_type=password&refresh_token=x";
+    let answer = ask(&app, "/auth/refresh", &[], other).await;
+    refused(&answer, 400, "unsupported_grant_type");
+    for path in ["/auth/token", "/auth/refresh"] {
+        let plain = [known, ("content-type", "text/plain")];
+        ask(&app, path, &plain, GRANT).await.problem(415);
+        let accept = [known, ("accept", "text/html")];
+        ask(&app, path, &accept, GRANT).await.problem(406);
+        let long = "x".repeat(20_000);
+        ask(&app, path, &[known], &long).await.problem(413);
+        let wrong = send(&app, request("GET", path, &[], "")).await;
+        wrong.problem(405);
+        assert_eq!(wrong.header("allow"), "POST, OPTIONS");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once() {
+    let app = issuing();
+    let first = login(&app).await;
+    let second = refresh(&app, &first["refresh_token"]).await;
+    assert_eq!(second.status, 200, "{}", second.text);
+    assert_eq!(second.header("cache-control"), "no-store");
+    let second = second.json();
+    assert_ne!(second["refresh_token"], first["refresh_token"]);
+    assert_ne!(second["access_token"], first["access_token"]);
+    assert_eq!(chat(&app, &second["access_token"]).await.status, 200);
+    // As RFC 6749 asks for it.
+    let form = format!(
+        "grant_type=refresh_token&refresh_token={}",
+        second["refresh_token"].as_str().unwrap()
+    );
+    let third = ask(&app, "/auth/refresh", &[], &form).await;
+    assert_eq!(third.status, 200, "{}", third.text);
+    for unknown in [json!("x"), first["access_token"].clone()] {
+        refused(&refresh(&app, &unknown).await, 400, "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_comes_twice_ends_all_that_followed_it() {
+    let app = issuing();
+    let (stolen, other) = (login(&app).await, login(&app).await);
+    let second = refresh(&app, &stolen["refresh_token"]).await.json();
+    let third = refresh(&app, &second["refresh_token"]).await.json();
+    let again = refresh(&app, &stolen["refresh_token"]).await;
+    refused(&again, 400, "invalid_grant");
+    for ended in [&second, &third] {
+        let answer = refresh(&app, &ended["refresh_token"]).await;
+        refused(&answer, 400, "invalid_grant");
+    }
+    assert_eq!(refresh(&app, &other["refresh_token"]).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_many_who_have_the_same_refresh_token_one_gets_something_that_does_not_last() {
+    let app = issuing();
+    let token = login(&app).await["refresh_token"].clone();
+    let all = futures_util::future::join_all((0..8).map(|_| refresh(&app, &token))).await;
+    let good = all.iter().filter(|answer| answer.status == 200);
+    let good = good.collect::<Vec<_>>();
+    assert_eq!(good.len(), 1);
+    let last = refresh(&app, &good[0].json()["refresh_token"]).await;
+    refused(&last, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_refresh_token_ends_with_its_time() {
+    let mut settings = settings();
+    if let Some(tokens) = &mut settings.tokens {
+        tokens.access_ttl = Duration::from_secs(1);
+        tokens.refresh_ttl = Duration::from_secs(1);
+    }
+    let app = registry().into_router(settings).unwrap();
+    let granted = login(&app).await;
+    assert_eq!(granted["expires_in"], 1);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let late = refresh(&app, &granted["refresh_token"]).await;
+    refused(&late, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn refresh_tokens_outlive_the_service_and_its_clients_do_not() {
+    let store = Store::memory();
+    let service = |settings| {
+        let registry = registry().store(store.clone());
+        registry.into_router(settings).unwrap()
+    };
+    let first = login(&service(settings())).await;
+    let mut changed = settings();
+    let tokens = changed.tokens.as_mut().unwrap();
+    tokens.clients.get_mut("web").unwrap().roles.clear();
+    // The next service knows the token, and gives the client what it may do today.
+    let app = service(changed);
+    let second = refresh(&app, &first["refresh_token"]).await.json();
+    chat(&app, &second["access_token"]).await.problem(403);
+
+    let mut without = settings();
+    without.tokens.as_mut().unwrap().clients.remove("web");
+    let app = service(without);
+    let refused_now = refresh(&app, &second["refresh_token"]).await;
+    refused(&refused_now, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn guessing_is_limited() {
+    let mut settings = settings();
+    // What every address may ask of the service is more, and is not what is told.
+    settings.rates.address = Some(Rate {
+        requests: 1000,
+        seconds: 60,
+    });
+    let app = registry().into_router(settings).unwrap();
+    let token = login(&app).await["access_token"].clone();
+    let guess = format!("{GRANT}&client_id=web&client_secret=guess");
+    for left in (0..59).rev() {
+        let answer = ask(&app, "/auth/token", &[], &guess).await;
+        answer.problem(401);
+        let told = format!("\"address\";r={left};");
+        assert!(answer.header("ratelimit").starts_with(&told), "{told}");
+    }
+    let limited = ask(&app, "/auth/token", &[], &guess).await;
+    limited.problem(429);
+    assert!(limited.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(limited.header("ratelimit-policy"), "\"address\";q=60;w=60");
+    refresh(&app, &json!("x")).await.problem(429);
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let metrics = request("GET", "/metrics", &[("authorization", &bearer)], "");
+    let counted = send(&app, metrics).await.text;
+    assert!(
+        counted.contains("agentgen_rate_limited_total{limit=\"address\"} 2"),
+        "{counted}"
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_issues_no_tokens_says_so() {
+    for path in ["/auth/token", "/auth/refresh"] {
+        let answer = ask(&app(), path, &[], GRANT).await;
+        let detail = answer.problem(404)["detail"].clone();
+        assert_eq!(detail, "this service issues no tokens");
+    }
+}
+
+#[test]
+fn tokens_need_a_secret_to_sign_with_and_clients_that_have_one() {
+    let keyless = Settings {
+        auth: Some(Auth::jwks_url("https://issuer.example/keys").unwrap()),
+        ..settings()
+    };
+    let open = Settings {
+        auth: None,
+        ..settings()
+    };
+    let mut short = settings();
+    if let Some(tokens) = &mut short.tokens {
+        let client = tokens.clients.get_mut("web").unwrap();
+        client.secret = Secret::new("guess");
+    }
+    for (wrong, place) in [
+        (keyless, "tokens"),
+        (open, "tokens"),
+        (short, "tokens.clients.web.secret"),
+    ] {
+        let error = registry().into_router(wrong).unwrap_err();
+        let StartError::Setting {
+            place: told,
+            detail,
+        } = &error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(told, place);
+        assert!(!detail.contains("guess"));
+    }
+    let told = format!("{:?}", settings());
+    assert!(!told.contains(CLIENT_SECRET) && !told.contains(SECRET));
+}

@@ -1,0 +1,266 @@
+//! Answers that have to fit a schema.
+
+use agentgen_runtime::event::StopReason;
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::schema::JsonValue;
+use agentgen_runtime::schemars;
+use agentgen_runtime::spec::{EndpointSpec, Policy};
+use agentgen_runtime::testing::Script;
+use agentgen_runtime::tools::{ToolContext, tool};
+use agentgen_runtime::{Registry, RunContext, Service};
+use serde_json::{Value, json};
+
+use crate::agents::desk;
+use crate::http_client::post;
+use crate::mock_model::{
+    KINDS, agent, desk_with, mock, played, played_by, registry_of, text_of, told,
+};
+
+const ASK: &str = r#"{"message":"Are you busy?"}"#;
+const GOOD: &str = r#"{"mood":"calm","reply":"No."}"#;
+
+fn schema() -> Value {
+    serde_json::from_str(desk::CHAT.output_schema).unwrap()
+}
+
+#[tokio::test]
+async fn the_schema_is_imposed_on_the_model_and_told_to_it() {
+    for kind in KINDS {
+        let server = mock([Script::pieces([&GOOD[..9], &GOOD[9..]]).usage(5, 7)]).await;
+        let app = played(&server, kind);
+        let events = told(&app, "/chat", ASK).await;
+        assert_eq!(text_of(&events), GOOD);
+        let (name, last) = events.last().unwrap();
+        assert_eq!(name, "run.completed");
+        assert_eq!(last["output"], json!({"mood": "calm", "reply": "No."}));
+        assert_eq!(last["usage"]["output_tokens"], 7);
+        let asked = &server.requests()[0].body;
+        let system = match kind {
+            ProviderKind::Anthropic => {
+                assert_eq!(
+                    asked["tool_choice"],
+                    json!({"type": "tool", "name": "final_answer"})
+                );
+                assert_eq!(asked["tools"][0]["input_schema"], schema());
+                asked["system"].as_str().unwrap()
+            }
+            ProviderKind::OpenAi => {
+                assert_eq!(
+                    asked["response_format"],
+                    json!({
+                        "type": "json_schema",
+                        "json_schema": {"name": "chatDesk", "schema": schema(), "strict": false},
+                    })
+                );
+                asked["messages"][0]["content"].as_str().unwrap()
+            }
+        };
+        assert!(system.starts_with("You work at the desk of a library.\n\n"));
+        assert!(system.contains(desk::CHAT.output_schema));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_fit_is_asked_for_once_more() {
+    for kind in KINDS {
+        for (bad, why) in [
+            (r#"{"mood":"angry","reply":"No."}"#, "mood"),
+            (r#"{"mood":"calm"}"#, "reply"),
+            ("I am not busy.", "not JSON"),
+            ("", "not JSON"),
+        ] {
+            let server = mock([
+                Script::text(bad).usage(10, 1),
+                Script::text(GOOD).usage(20, 2),
+            ])
+            .await;
+            let events = told(&played(&server, kind), "/chat", ASK).await;
+            assert_eq!(text_of(&events), bad, "the second answer is not streamed");
+            let (_, last) = events.last().unwrap();
+            assert_eq!(last["output"]["mood"], "calm");
+            assert_eq!(
+                last["usage"],
+                json!({"input_tokens": 30, "output_tokens": 3})
+            );
+            let asked = server.requests();
+            assert_eq!(asked.len(), 2);
+            let messages = asked[1].body["messages"].as_array().unwrap();
+            let [.., answer, objection] = &**messages else {
+                panic!("{messages:?}")
+            };
+            assert_eq!(answer["role"], "assistant");
+            let shown = answer["content"].as_str().unwrap();
+            assert!(shown == bad || bad.is_empty(), "{shown}");
+            assert_eq!(objection["role"], "user");
+            assert!(
+                objection["content"].as_str().unwrap().contains(why),
+                "{objection}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_checked_against_the_schema_and_not_only_by_its_type() {
+    static COUNT: EndpointSpec = EndpointSpec {
+        output_schema: r#"{"type":"object","required":["count"],"properties":{"count":{"type":"integer","minimum":2}}}"#,
+        ..desk::CHAT
+    };
+    let count = |cx: RunContext, request: JsonValue| async move {
+        cx.run::<_, JsonValue>(&desk::SPEC, &COUNT, request).await
+    };
+    for kind in KINDS {
+        let answers = [r#"{"count":1}"#, r#"{"count":2.0}"#];
+        let server = mock(answers.map(Script::text)).await;
+        let app = Registry::new("{}")
+            .service(Service::new(&desk::SPEC).endpoint(&COUNT, count))
+            .into_router(server.settings(kind))
+            .unwrap();
+        assert_eq!(post(&app, "/chat", ASK).await.json(), json!({"count": 2}));
+        let correction = server.requests()[1].body.to_string();
+        assert!(
+            correction.contains("/count: must be at least 2"),
+            "{correction}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_fits_neither_time_is_a_502() {
+    for kind in KINDS {
+        let server = mock([]).await;
+        server.always(Script::text(r#"{"mood":"secret"}"#));
+        let answer = post(&played(&server, kind), "/chat", ASK).await;
+        answer.problem(502);
+        assert!(!answer.text.contains("secret"));
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_or_declined_is_not_asked_for_again() {
+    for kind in KINDS {
+        for (reason, told) in [
+            (StopReason::MaxTokens, "cut off"),
+            (StopReason::Refusal, "declined"),
+        ] {
+            let server = mock([Script::text(r#"{"mood":"ca"#).stop_reason(reason)]).await;
+            let problem = post(&played(&server, kind), "/chat", ASK)
+                .await
+                .problem(502);
+            assert!(
+                problem["detail"].as_str().unwrap().contains(told),
+                "{problem}"
+            );
+            assert_eq!(server.requests().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_budget_counts_the_second_try_too() {
+    let bad = || Script::text("busy").usage(40, 20);
+    for (policy, asked) in [
+        (
+            Policy {
+                budget_turns: Some(1),
+                ..Policy::DEFAULT
+            },
+            1,
+        ),
+        (
+            Policy {
+                budget_turns: Some(2),
+                ..Policy::DEFAULT
+            },
+            2,
+        ),
+        (
+            Policy {
+                budget_tokens: Some(60),
+                ..Policy::DEFAULT
+            },
+            1,
+        ),
+        (
+            Policy {
+                budget_tokens: Some(61),
+                ..Policy::DEFAULT
+            },
+            2,
+        ),
+    ] {
+        let server = mock([bad(), Script::text(GOOD)]).await;
+        let settings = server.settings(ProviderKind::OpenAi);
+        let answer = post(&played_by(desk_with(policy), settings), "/chat", ASK).await;
+        assert_eq!(server.requests().len(), asked);
+        assert_eq!(answer.status.as_u16(), if asked == 2 { 200 } else { 502 });
+    }
+}
+
+#[tokio::test]
+async fn a_fence_around_the_answer_is_no_mistake() {
+    for fenced in [
+        format!("```json\n{GOOD}\n```"),
+        format!("\n```\n{GOOD}\n```\n"),
+        format!("  {GOOD}\n"),
+    ] {
+        let server = mock([Script::text(fenced)]).await;
+        let answer = post(&played(&server, ProviderKind::OpenAi), "/chat", ASK).await;
+        assert_eq!(answer.json()["mood"], "calm");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_answers_in_text_where_a_tool_is_forced_is_heard() {
+    let event = |data: Value| {
+        format!(
+            "event: {}\ndata: {data}\n\n",
+            data["type"].as_str().unwrap()
+        )
+    };
+    let body = [
+        json!({"type": "message_start", "message": {"usage": {"input_tokens": 1, "output_tokens": 1}}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": GOOD}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}),
+        json!({"type": "message_stop"}),
+    ];
+    let body = body.map(event).concat();
+    let server = mock([Script::replay(200, "text/event-stream", body)]).await;
+    let answer = post(&played(&server, ProviderKind::Anthropic), "/chat", ASK).await;
+    assert_eq!(answer.json()["mood"], "calm");
+}
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Nothing {}
+
+#[tokio::test]
+async fn tools_come_before_an_answer_that_fits() {
+    for kind in KINDS {
+        let queue = tool(
+            "queue",
+            "Says how many wait.",
+            |_: ToolContext, _: Nothing| async { Ok(0) },
+        );
+        let server = mock([Script::tool_call("queue", &json!({})), Script::text(GOOD)]).await;
+        let registry = registry_of(agent(|_| {})).tool(queue);
+        let app = registry.into_router(server.settings(kind)).unwrap();
+        let events = told(&app, "/chat", ASK).await;
+        assert_eq!(text_of(&events), GOOD);
+        assert_eq!(events.last().unwrap().1["output"]["reply"], "No.");
+        if kind == ProviderKind::Anthropic {
+            let asked = &server.requests()[0].body;
+            let any = json!({"type": "any", "disable_parallel_tool_use": true});
+            assert_eq!(asked["tool_choice"], any);
+            let names = asked["tools"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|tool| &tool["name"]);
+            assert_eq!(names.collect::<Vec<_>>(), ["queue", "final_answer"]);
+        }
+    }
+}

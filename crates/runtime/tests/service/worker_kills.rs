@@ -1,0 +1,200 @@
+//! Runs on several processes: three workers on one queue and one database are killed in turn, at random moments, and no
+//! run is lost and no step that was over is run again, though every run is handed out more than once.
+//!
+//! `AGENTGEN_KILLS` says how often one is killed (a few times if not set), `AGENTGEN_SEED` at which moments.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use agentgen_runtime::schema::Uuid;
+use agentgen_runtime::workflow::{Journal, WorkflowEvent};
+
+use crate::durability::listening;
+use crate::process_kills::{Moments, STEPS, begin, executions, finished, number, start};
+use crate::queue_fixture::{Queue, queue};
+
+/// How often a worker is killed if nobody says.
+const USUAL_KILLS: u64 = 6;
+/// How many runs are begun before each kill, and when there are no more.
+const RUNS: usize = 4;
+const LAST_RUNS: usize = 12;
+
+/// A worker: the process, where it listens if that is known, and what its agents were asked.
+struct Worker {
+    child: Child,
+    address: Option<SocketAddr>,
+    marks: PathBuf,
+}
+
+impl Worker {
+    fn start(queue: &Queue, marks: PathBuf) -> Self {
+        let settings = [
+            ("AGENTGEN_WORKFLOWS_QUEUE", &*queue.url),
+            ("AGENTGEN_WORKFLOWS_LEASE", "400ms"),
+            ("AGENTGEN_WORKFLOWS_RUNS", "4"),
+        ];
+        Self {
+            child: start(&queue.store.url, &marks, &settings),
+            address: None,
+            marks,
+        }
+    }
+
+    fn address(&mut self) -> SocketAddr {
+        let child = &mut self.child;
+        *self.address.get_or_insert_with(|| listening(child))
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// The runs of which it began a step.
+    fn runs(&self) -> BTreeSet<String> {
+        let marks = std::fs::read_to_string(&self.marks).unwrap();
+        let runs = marks.lines().filter_map(|line| line.split(' ').next());
+        runs.map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Worker {
+    /// Leaves no process behind, even if the test fails.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Checks that the run completed, and that each of its steps was said to have finished once.
+async fn check_told(journal: &dyn Journal, id: Uuid, seed: u64) {
+    let run = journal.run(id, "anonymous").await.unwrap().unwrap();
+    assert_eq!(run.status.as_str(), "completed", "{run:?} (seed {seed})");
+    let events = journal.events(id, 0, 1000).await.unwrap();
+    let numbers = events.iter().map(|(number, _)| *number);
+    assert!(numbers.eq(1..=events.len() as u64), "{id} (seed {seed})");
+    let mut told = BTreeMap::<&str, usize>::new();
+    for (_, event) in &events {
+        let name = match event {
+            WorkflowEvent::StepFinished { report } => &*report.step,
+            WorkflowEvent::Finished { .. } => "the run",
+            _ => continue,
+        };
+        *told.entry(name).or_default() += 1;
+    }
+    let expected = STEPS.into_iter().chain(["the run"]).map(|name| (name, 1));
+    assert_eq!(told, expected.collect(), "{id} (seed {seed})");
+}
+
+#[tokio::test]
+async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_step_that_was_over() {
+    let Some(queue) = queue().await else {
+        return;
+    };
+    let (kills, seed) = (
+        number("AGENTGEN_KILLS", USUAL_KILLS),
+        number("AGENTGEN_SEED", 20_261_121),
+    );
+    let mut moments = Moments(seed.max(1));
+    let folder = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir(&folder).unwrap();
+    let marks = ["a", "b", "c"].map(|name| folder.join(name));
+    let store = queue.store.open().await;
+    let journal = store.journal();
+    let mut workers = marks.clone().map(|marks| {
+        std::fs::write(&marks, "").unwrap();
+        Worker::start(&queue, marks)
+    });
+    // All of them, and those that were not over at the last kill.
+    let (mut runs, mut live) = (Vec::new(), Vec::new());
+    // What was over at a kill, and how often it had been begun by then.
+    let mut settled = BTreeMap::new();
+    let mut amid = 0;
+    for round in 0..kills {
+        let victim = (round % 3) as usize;
+        // The one that is to be killed may have begun them too.
+        let asked = moments.next(3).as_millis() as usize;
+        let address = workers[asked].address();
+        for _ in 0..RUNS {
+            begin(address, &mut runs).await;
+        }
+        live.extend(runs.iter().rev().take(RUNS).rev());
+        // Handed out twice, to two of them as it may be.
+        for run in runs.iter().rev().take(RUNS) {
+            queue.push(run.to_string()).await;
+        }
+        tokio::time::sleep(moments.next(150)).await;
+        workers[victim].kill();
+        // The newest first: they go on while they are looked at.
+        let (mut over, mut open) = (Vec::new(), Vec::new());
+        for run in live.drain(..).rev() {
+            let (steps, is_open) = finished(&*journal, &[run]).await;
+            over.extend(steps);
+            if is_open > 0 {
+                open.push(run);
+            }
+        }
+        amid += usize::from(!open.is_empty());
+        live = open;
+        live.reverse();
+        let times = executions(&marks);
+        for step in over {
+            let now = times[&step];
+            let before = *settled.entry(step.clone()).or_insert(now);
+            assert_eq!(
+                before, now,
+                "{step} was over, and was run again (seed {seed})"
+            );
+        }
+        workers[victim] = Worker::start(&queue, marks[victim].clone());
+    }
+    let addresses = workers.each_mut().map(Worker::address);
+    for turn in 0..LAST_RUNS {
+        begin(addresses[turn % 3], &mut runs).await;
+    }
+    for _ in 0..600 {
+        if finished(&*journal, &runs).await.1 == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(queue.runs_empty().await, "{} wait", queue.waiting().await);
+    workers.iter_mut().for_each(Worker::kill);
+    let times = executions(&marks);
+    let mut again = 0;
+    for id in &runs {
+        check_told(&*journal, *id, seed).await;
+        for name in STEPS {
+            let step = format!("{id} {name}");
+            let now = times[&step];
+            let before = *settled.get(&step).unwrap_or(&now);
+            assert_eq!(
+                before, now,
+                "{step} was over, and was run again (seed {seed})"
+            );
+            again += now - 1;
+        }
+    }
+    let by_worker = workers.each_ref().map(|worker| worker.runs().len());
+    assert!(by_worker.iter().all(|runs| *runs > 0), "{by_worker:?}");
+    assert!(
+        amid * 2 > kills as usize,
+        "too few kills are amid runs: {amid}"
+    );
+    let told = format!(
+        "nats: {kills} kills of three workers in turn with seed {seed}, {amid} amid runs; {} runs with {} steps are \
+         complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did; the workers \
+         had a part in {by_worker:?} runs\n",
+        runs.len(),
+        runs.len() * STEPS.len(),
+        settled.len(),
+    );
+    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    drop((journal, store));
+    queue.remove().await;
+}

@@ -1,0 +1,266 @@
+//! What the tests of workflows share: an agent that does as its input says, and workflows made of such steps.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agentgen_runtime::axum::Router;
+use agentgen_runtime::event::{StopReason, Usage};
+use agentgen_runtime::schema::DateTime;
+use agentgen_runtime::spec::{AgentSpec, EndpointSpec};
+use agentgen_runtime::workflow::{Join, OnFailure, StepSpec, Template, WorkflowSpec};
+use agentgen_runtime::{
+    AgentError, InvokeRequest, InvokeResponse, Registry, RunContext, Service, Settings, Store,
+    Workflows,
+};
+use serde_json::Value;
+
+use crate::agents::desk;
+use crate::event_assertions::moment;
+use crate::http_client::{get, post};
+
+/// What the agents were asked, in order.
+pub type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A step without anything special about it: its input is its request.
+pub const STEP: StepSpec = StepSpec {
+    id: "a",
+    agent: "worker",
+    endpoint: "invoke",
+    needs: &[],
+    join: Join::All,
+    when: None,
+    with: None,
+    timeout_ms: None,
+    attempts: 1,
+    backoff_ms: 1,
+    on_failure: OnFailure::Stop,
+};
+
+/// A step that is told `order`.
+pub fn step(id: &'static str, needs: &'static [&'static str], order: &str) -> StepSpec {
+    let order = Value::from(order).to_string();
+    StepSpec {
+        id,
+        needs,
+        with: Some(Template::Json(order.leak())),
+        ..STEP
+    }
+}
+
+/// A workflow of these steps, whose input is an object with a `topic`.
+pub fn workflow(steps: Vec<StepSpec>) -> WorkflowSpec {
+    WorkflowSpec {
+        name: "play",
+        operation_id: "runPlay",
+        agent: "worker",
+        input_schema: r#"{"type":"object","properties":{"topic":{"type":"string","minLength":1,"maxLength":200}},"required":["topic"],"additionalProperties":false}"#,
+        roles: &[],
+        concurrency: None,
+        timeout_ms: None,
+        steps: steps.leak(),
+    }
+}
+
+/// `plan`, then `left` and `right` side by side, then `join`.
+pub fn diamond() -> WorkflowSpec {
+    workflow(vec![
+        StepSpec { id: "plan", ..STEP },
+        step("left", &["plan"], "wait 80"),
+        step("right", &["plan"], "wait 81"),
+        StepSpec {
+            id: "join",
+            needs: &["left", "right"],
+            ..STEP
+        },
+    ])
+}
+
+/// Does what its input says: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, or says it again.
+async fn obey(cx: &RunContext, asked: &Asked, input: String) -> Result<InvokeResponse, AgentError> {
+    let times = {
+        let mut asked = asked.lock().unwrap();
+        asked.push(input.clone());
+        asked.iter().filter(|other| **other == input).count()
+    };
+    let number = || input.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    match input.split(' ').next().unwrap() {
+        "wait" => tokio::time::sleep(Duration::from_millis(number())).await,
+        "fail" => return Err(AgentError::unavailable("out of order")),
+        "refuse" => return Err(AgentError::bad_request("out of order")),
+        "hang" => std::future::pending().await,
+        "panic" => panic!("a shelf fell over"),
+        "flaky" if times <= number() as usize => {
+            return Err(AgentError::unavailable("out of order"));
+        }
+        // Leaves a mark outside of the process: the run and the step.
+        "mark" => {
+            let path = std::env::var("TEST_MARKS").unwrap();
+            let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+            let line = format!("{} {}\n", cx.request_id(), input.split(' ').nth(1).unwrap());
+            file.write_all(line.as_bytes()).unwrap();
+            tokio::time::sleep(Duration::from_millis(number())).await;
+        }
+        _ => {}
+    }
+    Ok(InvokeResponse {
+        output: format!("did: {input}"),
+        run_id: cx.run_id(),
+        agent: "worker".to_owned(),
+        model: "code".to_owned(),
+        session_id: None,
+        stop_reason: StopReason::EndTurn,
+        usage: Usage {
+            input_tokens: 2,
+            output_tokens: 1,
+        },
+    })
+}
+
+fn agent(slug: &'static str, path: &'static str, asked: &Asked) -> Service {
+    let spec = AgentSpec {
+        name: slug,
+        slug,
+        ..desk::SPEC
+    };
+    let endpoint = EndpointSpec {
+        path,
+        operation_id: slug,
+        input_schema: r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#,
+        ..desk::INVOKE
+    };
+    let asked = Arc::clone(asked);
+    let handler = move |cx: RunContext, request: InvokeRequest| {
+        let asked = Arc::clone(&asked);
+        async move {
+            let response = obey(&cx, &asked, request.input).await?;
+            let usage = response.usage;
+            Ok(agentgen_runtime::Reply {
+                usage,
+                ..response.into()
+            })
+        }
+    };
+    let endpoint = Box::leak(Box::new(endpoint));
+    Service::new(Box::leak(Box::new(spec))).endpoint(endpoint, handler)
+}
+
+/// The agents `worker` and `helper`, and `workflow`.
+pub fn registry_of(workflow: WorkflowSpec, asked: &Asked) -> Registry {
+    Registry::new("{}")
+        .service(agent("worker", "/v1/agents/worker/invoke", asked))
+        .service(agent("helper", "/v1/agents/helper/invoke", asked))
+        .workflow(Box::leak(Box::new(workflow)))
+}
+
+/// A service with one workflow.
+pub struct Stage {
+    pub app: Router,
+    pub workflows: Workflows,
+    pub asked: Asked,
+}
+
+impl Stage {
+    pub fn new(workflow: WorkflowSpec) -> Self {
+        Self::on(workflow, Store::memory(), Settings::default())
+    }
+
+    pub fn on(workflow: WorkflowSpec, store: Store, settings: Settings) -> Self {
+        let asked = Asked::default();
+        let workflows = Workflows::default();
+        let registry = registry_of(workflow, &asked)
+            .store(store)
+            .workflows(&workflows);
+        let app = registry.into_router(settings).unwrap();
+        Self {
+            app,
+            workflows,
+            asked,
+        }
+    }
+
+    /// Begins a run, and says where it is.
+    pub async fn begin(&self) -> String {
+        let path = "/v1/workflows/play/runs";
+        let answer = post(&self.app, path, r#"{"topic":"ducks"}"#).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        answer.header("location").to_owned()
+    }
+
+    /// The agents and the workflow of `registry`.
+    pub fn of(registry: Registry, settings: Settings) -> Self {
+        let workflows = Workflows::default();
+        let registry = registry.workflows(&workflows);
+        Self {
+            app: registry.into_router(settings).unwrap(),
+            workflows,
+            asked: Asked::default(),
+        }
+    }
+
+    /// The events of the run that is there, until it is over, with their numbers.
+    pub async fn events(&self, place: &str) -> Vec<(u64, Value)> {
+        events(&get(&self.app, &format!("{place}/events")).await.text)
+    }
+
+    /// The report of the run that is there, when it is over.
+    pub async fn over(&self, place: &str) -> Value {
+        for _ in 0..1000 {
+            let report = get(&self.app, place).await.json();
+            if !matches!(report["status"].as_str().unwrap(), "queued" | "running") {
+                return report;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the run at {place} does not end")
+    }
+
+    /// The report of a new run, when it is over.
+    pub async fn report(&self) -> Value {
+        let place = self.begin().await;
+        self.over(&place).await
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// The events of a stream: ids and data.
+pub fn events(text: &str) -> Vec<(u64, Value)> {
+    let mut events = Vec::new();
+    let mut id = 0;
+    for line in text.lines() {
+        if let Some(number) = line.strip_prefix("id: ") {
+            id = number.parse().unwrap();
+        }
+        if let Some(data) = line.strip_prefix("data: ") {
+            events.push((id, serde_json::from_str(data).unwrap()));
+        }
+    }
+    events
+}
+
+/// A step of a report.
+pub fn of<'a>(report: &'a Value, step: &str) -> &'a Value {
+    let steps = report["steps"].as_array().unwrap();
+    steps.iter().find(|found| found["step"] == step).unwrap()
+}
+
+/// How the steps of a report stand, in order.
+pub fn statuses(report: &Value) -> Vec<&str> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    steps.map(|step| step["status"].as_str().unwrap()).collect()
+}
+
+/// When a step began and ended.
+pub fn times(report: &Value, step: &str) -> (DateTime, DateTime) {
+    let step = of(report, step);
+    (moment(&step["began_at"]), moment(&step["ended_at"]))
+}
+
+/// Whether two steps were under way at the same time.
+pub fn overlap(report: &Value, left: &str, right: &str) -> bool {
+    let (left, right) = (times(report, left), times(report, right));
+    left.0 < right.1 && right.0 < left.1
+}
