@@ -182,6 +182,21 @@ fn folders_hold_3_to_14_files() {
     );
 }
 
+/// ARCHITECTURE.md names files and folders by their paths, below the repository or below a package's `src/`.
+#[test]
+fn the_architecture_page_names_what_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let bases = ["", "src", "crates/runtime/src", "crates/cli/src"];
+    let mut missing = BTreeSet::new();
+    for word in text.split('`').skip(1).step_by(2) {
+        let is_path = word.contains('/') && !word.contains([' ', '<', '*', ':']);
+        if is_path && !bases.iter().any(|base| root().join(base).join(word).exists()) {
+            missing.insert(word.to_owned());
+        }
+    }
+    assert_exceptions(&missing, &[]);
+}
+
 /// Fails where `broken` and the exceptions differ.
 #[track_caller]
 fn assert_exceptions(broken: &BTreeSet<String>, exceptions: &[&str]) {
