@@ -2,6 +2,7 @@
 //!
 //! Invariant: checks only report; they never change an agent.
 
+pub mod agent_checks;
 pub mod infer;
 pub mod resolve_path;
 pub mod scope;

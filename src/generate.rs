@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::agent::{self, Agent};
-use crate::check::workflow_check;
+use crate::agent::{Agent, agent_reader};
+use crate::check::{agent_checks, workflow_check};
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::output::artifact::Artifact;
@@ -28,8 +28,9 @@ pub struct Generation {
 /// Reads and checks everything in `project` and generates nothing.
 pub fn check(project: &Project) -> Generation {
     let mut diagnostics = project.diagnostics.clone();
-    let agents = agent::read_all(&project.sources, &project.config, &mut diagnostics);
-    workflow_check::check(&agents, &mut diagnostics);
+    let agents = agent_reader::read_all(&project.sources, project.config.strict, &mut diagnostics);
+    agent_checks::check_agents(&agents, &project.config, &mut diagnostics);
+    workflow_check::check_workflows(&agents, &mut diagnostics);
     if agents.is_empty() && !has_errors(&diagnostics) {
         let folders = project.config.agents.join(", ");
         diagnostics.push(

@@ -28,7 +28,7 @@ use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::yaml_settings::Name;
 
 /// Checks the workflows of all `agents`; what is wrong with them is added to `diagnostics`.
-pub fn check(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
+pub fn check_workflows(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
     let mut names: BTreeMap<String, &Agent> = BTreeMap::new();
     for agent in agents {
         let mut report = Report::new(&agent.service.source);

@@ -53,7 +53,7 @@ pub fn default() -> (Json, Json) {
 const PURPOSES: [&str; 2] = ["document", "query"];
 
 /// Checks that an embedding can take `input` and answer with `output`.
-pub fn check(input: &Schema, output: &Schema, report: &mut Report) {
+pub fn check_embed(input: &Schema, output: &Schema, report: &mut Report) {
     if let Some(many) = check_input(input, report) {
         check_output(output, many, report);
     }

@@ -170,12 +170,12 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
     }
     let parameters = parameter::of(method, &path, &input, entry.key_span, report);
     match handler {
-        Handler::Search => search_contract::check(&input, &output, report),
-        Handler::Embed => embed_contract::check(&input, &output, report),
+        Handler::Search => search_contract::check_search(&input, &output, report),
+        Handler::Embed => embed_contract::check_embed(&input, &output, report),
         Handler::Model | Handler::Code => {}
     }
     let retrieve = asked.and_then(|asked| match handler {
-        Handler::Model => retrieve::check(asked, &input, &output, report),
+        Handler::Model => retrieve::check_retrieve(asked, &input, &output, report),
         other => {
             retrieve::refuse(&asked, other.as_str(), report);
             None

@@ -115,7 +115,7 @@ pub fn refuse(asked: &Asked, handler: &str, report: &mut Report) {
 
 /// What was `asked` of an endpoint that the model answers, if it can be: its input has to have the text that is
 /// looked for. Citations that can't be held against the passages are a warning.
-pub fn check(
+pub fn check_retrieve(
     asked: Asked,
     input: &Schema,
     output: &Schema,

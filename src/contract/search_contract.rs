@@ -51,7 +51,7 @@ pub fn default() -> (Json, Json) {
 }
 
 /// Checks that a search can take `input` and answer with `output`.
-pub fn check(input: &Schema, output: &Schema, report: &mut Report) {
+pub fn check_search(input: &Schema, output: &Schema, report: &mut Report) {
     check_input(input, report);
     check_output(output, report);
 }

@@ -1,0 +1,157 @@
+//! The agents of a project against each other: names, routes, and the agents they refer to.
+
+use std::collections::BTreeMap;
+
+use crate::agent::Agent;
+use crate::contract::endpoint::Endpoint;
+use crate::contract::endpoint_path;
+use crate::contract::workflow_contract::OnFailure;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::{Diagnostic, Severity};
+use crate::project::config::Config;
+use crate::text::did_you_mean::did_you_mean;
+use crate::yaml::yaml_settings::Name;
+
+/// Checks what needs more than one agent, except the types in workflows.
+pub fn check_agents(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diagnostic>) {
+    check_names(agents, diagnostics);
+    check_routes(agents, diagnostics);
+    check_references(agents, config, diagnostics);
+}
+
+/// Two agents must not have the same module or type name.
+fn check_names(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
+    let mut seen: BTreeMap<String, &Agent> = BTreeMap::new();
+    for agent in agents {
+        let module = agent.module.as_str().to_ascii_lowercase();
+        let type_name = format!("type {}", agent.type_name.as_str().to_ascii_lowercase());
+        let twin = seen.get(&module).or_else(|| seen.get(&type_name)).copied();
+        if let Some(twin) = twin {
+            let message = format!(
+                "`{}` and `{}` of {} are both named `{}` in files and code",
+                agent.spec.name,
+                twin.spec.name,
+                twin.spec.source.path(),
+                agent.spec.slug,
+            );
+            diagnostics.push(
+                Diagnostic::error(Code::NameCollision, "", message)
+                    .at(&agent.spec.source, agent.spec.name_span)
+                    .help("rename one of them"),
+            );
+            continue;
+        }
+        seen.insert(module, agent);
+        seen.insert(type_name, agent);
+    }
+}
+
+/// Where an endpoint was declared.
+type Place<'a> = (&'a Agent, &'a Endpoint);
+
+/// Two endpoints must not have the same method and path, or paths that differ only in parameter names.
+fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
+    let mut shapes: BTreeMap<String, Vec<Place<'_>>> = BTreeMap::new();
+    for agent in agents {
+        for endpoint in &agent.service.endpoints {
+            let others = shapes
+                .entry(endpoint_path::shape(&endpoint.path))
+                .or_default();
+            let clash = others.iter().find_map(|(owner, other)| {
+                let whose = format!("`{}` of `{}`", other.name, owner.spec.name);
+                if other.method == endpoint.method {
+                    let method = endpoint.method;
+                    Some(format!(
+                        "{method} {} is the route of {whose} too",
+                        endpoint.path
+                    ))
+                } else if other.path != endpoint.path {
+                    Some(format!(
+                        "{} and the {} of {whose} differ only in the names of parameters",
+                        endpoint.path, other.path
+                    ))
+                } else {
+                    None
+                }
+            });
+            if let Some(message) = clash {
+                diagnostics.push(
+                    Diagnostic::error(Code::EndpointCollision, "", message)
+                        .at(&agent.service.source, endpoint.span)
+                        .help("give one of them another path"),
+                );
+            }
+            others.push((agent, endpoint));
+        }
+    }
+}
+
+/// Every agent that a contract names must exist.
+fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diagnostic>) {
+    let known: Vec<&str> = agents
+        .iter()
+        .flat_map(|agent| [agent.spec.slug.as_str(), agent.spec.name.as_str()])
+        .collect();
+    for agent in agents {
+        let service = &agent.service;
+        let mut check = |name: &Name, models: bool| {
+            if known.contains(&name.text.as_str()) || (models && is_model(&name.text, config)) {
+                return;
+            }
+            let (message, advice) = if models {
+                (
+                    format!(
+                        "`{}` is neither an agent of this project nor a model",
+                        name.text
+                    ),
+                    "models are sonnet, opus, haiku, fable, inherit, `provider:model`, full ids, and the aliases under [models]",
+                )
+            } else {
+                (
+                    format!("there is no agent `{}` in this project", name.text),
+                    "add its file, or take the name out",
+                )
+            };
+            let diagnostic =
+                Diagnostic::error(Code::UnknownAgent, "", message).at(&service.source, name.span);
+            let help = did_you_mean(&name.text, known.iter().copied(), advice);
+            diagnostics.push(diagnostic.help(help));
+        };
+        for name in &service.agents {
+            check(name, false);
+        }
+        for name in &service.policy.fallbacks {
+            check(name, true);
+        }
+        for step in service
+            .workflows
+            .iter()
+            .flat_map(|workflow| &workflow.steps)
+        {
+            check(&step.agent, false);
+            if let OnFailure::Fallback(name) = &step.on_failure {
+                check(name, false);
+            }
+        }
+        let own = [agent.spec.slug.as_str(), agent.spec.name.as_str()];
+        for name in service.agents.iter().chain(&service.policy.fallbacks) {
+            if own.contains(&name.text.as_str()) {
+                let message = format!("`{}` is the agent itself", name.text);
+                let diagnostic = Diagnostic::error(Code::BadSetting, "", message)
+                    .with_severity(Severity::Warning)
+                    .at(&service.source, name.span)
+                    .help("it is never asked in its own place: take the name out");
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+}
+
+/// Whether `name` is a model: an alias of Claude Code or of the project, `provider:model`, or an id with
+/// a version in it.
+fn is_model(name: &str, config: &Config) -> bool {
+    matches!(name, "sonnet" | "opus" | "haiku" | "fable" | "inherit")
+        || config.models.iter().any(|(alias, _)| alias == name)
+        || name.contains([':', '/'])
+        || name.bytes().any(|byte| byte.is_ascii_digit())
+}
