@@ -4,9 +4,9 @@ use agentgen_runtime::{Registry, Service, Settings};
 use serde_json::json;
 
 use crate::agents::desk;
-use crate::desk_service::{Librarian, app, app_on, registry};
+use crate::desk_service::{DeskHandler, app, app_on, registry};
 use crate::http_client::{get, post, request, send};
-use crate::stub_providers::{Fails, Says};
+use crate::stub_providers::{FailingProvider, FixedAnswer};
 
 #[tokio::test]
 async fn invoke_answers_with_the_echo_and_says_so() {
@@ -82,17 +82,17 @@ async fn an_answer_that_breaks_the_output_schema_is_a_502() {
         r#"{"mood":"calm"}"#,
         r#"{"mood":"wild","reply":""}"#,
     ] {
-        let app = app_on(Says(text.into()));
+        let app = app_on(FixedAnswer(text.into()));
         post(&app, "/chat", r#"{"message":"hi"}"#)
             .await
             .problem(502);
     }
     let long = json!({"mood": "calm", "reply": "x".repeat(61)}).to_string();
-    let app = app_on(Says(long));
+    let app = app_on(FixedAnswer(long));
     post(&app, "/chat", r#"{"message":"hi"}"#)
         .await
         .problem(502);
-    let app = app_on(Fails(&["half"]));
+    let app = app_on(FailingProvider(&["half"]));
     post(&app, "/chat", r#"{"message":"hi"}"#)
         .await
         .problem(503);
@@ -126,9 +126,9 @@ async fn a_service_tells_what_it_is() {
 async fn a_request_keeps_its_id_if_that_is_sane() {
     let app = app();
     let id = |id: &'static str| request("GET", "/nowhere", &[("x-request-id", id)], "");
-    let kept = send(&app, id("trace-42/a")).await;
-    assert_eq!(kept.header("x-request-id"), "trace-42/a");
-    assert_eq!(kept.problem(404)["requestId"], "trace-42/a");
+    let accepted = send(&app, id("trace-42/a")).await;
+    assert_eq!(accepted.header("x-request-id"), "trace-42/a");
+    assert_eq!(accepted.problem(404)["requestId"], "trace-42/a");
     let long = String::leak("x".repeat(129));
     for bad in ["", "two words", "tab\there", long] {
         let given = send(&app, id(bad)).await;
@@ -147,7 +147,7 @@ async fn an_agents_router_can_be_part_of_another() {
             "/mine",
             agentgen_runtime::axum::routing::get(|| async { "mine" }),
         )
-        .merge(desk::router(Librarian));
+        .merge(desk::router(DeskHandler));
     assert_eq!(get(&mine, "/mine").await.text, "mine");
     assert_eq!(
         post(&mine, "/chat", r#"{"message":"hi"}"#).await.status,
@@ -166,7 +166,7 @@ fn refusal(registry: Registry) -> String {
 
 #[test]
 fn what_can_not_be_served_is_refused_at_the_start() {
-    let twice = registry().service(desk::service(Librarian));
+    let twice = registry().service(desk::service(DeskHandler));
     assert_eq!(refusal(twice), "agent `desk` is registered twice");
     assert!(refusal(Registry::new("{")).starts_with("the OpenAPI document is not valid JSON"));
     assert!(refusal(with_path("/chat")).contains("POST /chat is taken"));

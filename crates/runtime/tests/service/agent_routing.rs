@@ -13,8 +13,8 @@ use agentgen_runtime::{Registry, RunContext, Service, Settings};
 use serde_json::{Value, json};
 
 use crate::agents::desk;
-use crate::http_client::{Answer, get, post, request, send};
-use crate::mock_model::{KINDS, agent, mock};
+use crate::http_client::{TestResponse, get, post, request, send};
+use crate::mock_model::{KINDS, agent, mock_server};
 
 const ROUTE: &str = "/v1/route";
 
@@ -42,7 +42,7 @@ fn app(settings: Settings) -> Router {
     two_agents().into_router(settings).unwrap()
 }
 
-async fn route(app: &Router, body: &Value) -> Answer {
+async fn route(app: &Router, body: &Value) -> TestResponse {
     post(app, ROUTE, &body.to_string()).await
 }
 
@@ -51,19 +51,19 @@ async fn the_ranking_chooses_where_there_is_no_model() {
     let app = app(Settings::default());
     let answer = route(&app, &json!({"text": "Which novels are about a tide?"})).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    let told = answer.json();
-    assert_eq!(told["by"], "ranking");
-    assert_eq!(told["agents"].as_array().unwrap().len(), 1);
-    assert_eq!(told["agents"][0]["agent"], "desk");
-    assert_eq!(told["agents"][0]["path"], "/v1/agents/desk/invoke");
-    assert!(told["agents"][0]["score"].as_f64().unwrap() > 0.0);
+    let selection = answer.json();
+    assert_eq!(selection["by"], "ranking");
+    assert_eq!(selection["agents"].as_array().unwrap().len(), 1);
+    assert_eq!(selection["agents"][0]["agent"], "desk");
+    assert_eq!(selection["agents"][0]["path"], "/v1/agents/desk/invoke");
+    assert!(selection["agents"][0]["score"].as_f64().unwrap() > 0.0);
 
     let both = json!({"text": "soups and meals for the readers of a library"});
-    let told = route(&app, &both).await.json();
-    assert_eq!(told["agents"].as_array().unwrap().len(), 2);
+    let selection = route(&app, &both).await.json();
+    assert_eq!(selection["agents"].as_array().unwrap().len(), 2);
     let one = json!({"text": both["text"], "limit": 1});
     let limited = route(&app, &one).await.json();
-    assert_eq!(limited["agents"], json!([told["agents"][0]]));
+    assert_eq!(limited["agents"], json!([selection["agents"][0]]));
     let none = route(&app, &json!({"text": "quantum"})).await.json();
     assert_eq!(none, json!({"agents": [], "by": "ranking"}));
 }
@@ -78,23 +78,23 @@ async fn a_model_chooses_where_one_is_set() {
             }
             ProviderKind::OpenAi => Script::text(chosen),
         };
-        let server = mock([script]).await;
+        let server = mock_server([script]).await;
         let app = app(server.settings(kind));
-        let told = route(&app, &json!({"text": "Where is the novel?"})).await;
+        let selection = route(&app, &json!({"text": "Where is the novel?"})).await;
         assert_eq!(
-            told.json(),
+            selection.json(),
             json!({
                 "agents": [{"agent": "cook"}, {"agent": "desk", "path": "/v1/agents/desk/invoke"}],
                 "by": "model",
             })
         );
-        let asked = server.requests()[0].body.to_string();
-        for said in [
+        let body = server.requests()[0].body.to_string();
+        for expected in [
             "Cooks meals.",
             "What soup do you serve?",
             "Where is the novel?",
         ] {
-            assert!(asked.contains(said), "{asked}");
+            assert!(body.contains(expected), "{body}");
         }
         let metrics = get(&app, "/metrics").await.text;
         assert!(
@@ -116,13 +116,13 @@ async fn the_ranking_chooses_where_the_model_does_not() {
         vec![Script::text("the cook"), Script::text("the cook")],
     ];
     for scripts in failures {
-        let server = mock(scripts).await;
+        let server = mock_server(scripts).await;
         let mut settings = server.settings(ProviderKind::OpenAi);
         settings.timeout = Duration::from_millis(500);
         let app = app(settings);
-        let told = route(&app, &json!({"text": "Cook a soup"})).await.json();
-        assert_eq!(told["by"], "ranking");
-        assert_eq!(told["agents"][0]["agent"], "cook");
+        let selection = route(&app, &json!({"text": "Cook a soup"})).await.json();
+        assert_eq!(selection["by"], "ranking");
+        assert_eq!(selection["agents"][0]["agent"], "cook");
         let metrics = get(&app, "/metrics").await.text;
         assert!(
             metrics.contains(r#"agentgen_agent_selections_total{by="ranking"} 1"#),

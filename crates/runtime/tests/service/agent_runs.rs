@@ -10,10 +10,10 @@ use tower::ServiceExt;
 
 use crate::agents::desk;
 use crate::desk_service::{app, app_on};
-use crate::event_assertions::{assert_outline, find, kinds};
-use crate::http_client::{Answer, eventually, get, request, send};
+use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
+use crate::http_client::{TestResponse, eventually, get, request, send};
 use crate::mock_model::parse_events;
-use crate::stub_providers::{Fails, Hangs, Says};
+use crate::stub_providers::{FailingProvider, FixedAnswer, HangingProvider};
 
 /// An event as it came over the wire: id, name, data.
 type Wire = (String, String, Value);
@@ -37,7 +37,7 @@ fn events(text: &str) -> Vec<Wire> {
     blocks.map(event).collect()
 }
 
-async fn stream(app: &Router, path: &str, body: &str) -> Answer {
+async fn stream(app: &Router, path: &str, body: &str) -> TestResponse {
     let headers = [
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),
@@ -65,7 +65,7 @@ async fn a_stream_starts_tells_and_completes() {
         json!({"type": "run.started", "run_id": run, "agent": "desk", "model": "echo"})
     );
     assert!(deltas.len() > 1 && deltas.iter().all(|(_, name, _)| name == "output.delta"));
-    let told = deltas
+    let text = deltas
         .iter()
         .map(|(_, _, data)| data["text"].as_str().unwrap())
         .collect::<String>();
@@ -74,7 +74,7 @@ async fn a_stream_starts_tells_and_completes() {
     assert_eq!(last.2["stop_reason"], "end_turn");
     assert_eq!(
         last.2["output"],
-        serde_json::from_str::<Value>(&told).unwrap()
+        serde_json::from_str::<Value>(&text).unwrap()
     );
     assert!(last.2["usage"]["output_tokens"].as_u64().unwrap() > 0);
 }
@@ -94,7 +94,7 @@ async fn a_stream_of_invoke_ends_with_its_whole_answer() {
 
 #[tokio::test]
 async fn what_fails_before_the_first_event_is_an_ordinary_error() {
-    let app = app_on(Fails(&[]));
+    let app = app_on(FailingProvider(&[]));
     stream(&app, "/chat", r#"{"message":"hi"}"#)
         .await
         .problem(503);
@@ -107,19 +107,22 @@ async fn what_fails_before_the_first_event_is_an_ordinary_error() {
 #[tokio::test]
 async fn what_fails_later_is_the_last_event() {
     let answer = stream(
-        &app_on(Fails(&["one ", "two"])),
+        &app_on(FailingProvider(&["one ", "two"])),
         "/chat",
         r#"{"message":"hi"}"#,
     )
     .await;
     assert_eq!(answer.status, 200);
     let events = parse_events(&answer.text);
-    assert_outline(
-        &kinds(&events),
+    assert_lines_of_types(
+        &event_types(&events),
         &["run.started", "output.delta", "output.delta", "run.failed"],
     );
-    let failed = find(&events, "run.failed");
-    assert_eq!(failed["run_id"], find(&events, "run.started")["run_id"]);
+    let failed = find_event(&events, "run.failed");
+    assert_eq!(
+        failed["run_id"],
+        find_event(&events, "run.started")["run_id"]
+    );
     assert_eq!(failed["problem"]["status"], 503);
     assert_eq!(failed["problem"]["instance"], "/chat");
     assert_eq!(
@@ -127,7 +130,7 @@ async fn what_fails_later_is_the_last_event() {
         answer.header("x-request-id")
     );
     let broken = stream(
-        &app_on(Says("no JSON".into())),
+        &app_on(FixedAnswer("no JSON".into())),
         "/chat",
         r#"{"message":"hi"}"#,
     )
@@ -174,12 +177,12 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
         let service = Service::new(agent).endpoint(&desk::INVOKE, invoke);
         let registry = Registry::new("{}")
             .service(service)
-            .provider(Hangs::default());
+            .provider(HangingProvider::default());
         let app = registry.into_router(settings).unwrap();
         let answer = stream(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
         let events = parse_events(&answer.text);
-        assert_outline(
-            &kinds(&events),
+        assert_lines_of_types(
+            &event_types(&events),
             &[
                 "run.started",
                 "output.delta",
@@ -187,8 +190,8 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
                 "run.failed",
             ],
         );
-        assert_eq!(find(&events, "policy.applied")["policy"], "deadline");
-        let problem = &find(&events, "run.failed")["problem"];
+        assert_eq!(find_event(&events, "policy.applied")["policy"], "deadline");
+        let problem = &find_event(&events, "run.failed")["problem"];
         assert_eq!(problem["status"], 504);
         assert_eq!(problem["detail"], "the answer took longer than 50 ms");
     }
@@ -196,7 +199,7 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
 
 #[tokio::test]
 async fn a_caller_who_goes_ends_the_run() {
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let app = app_on(provider.clone());
     let json = [("content-type", "application/json")];
     let waiting = send(&app, request("POST", "/chat", &json, r#"{"message":"hi"}"#));
@@ -241,14 +244,14 @@ async fn what_a_handler_asks_another_endpoint_stays_inside() {
         .into_router(Settings::default())
         .unwrap();
     let answer = stream(&app, "/other", r#"{"message":"hi"}"#).await;
-    let told = events(&answer.text)
+    let text = events(&answer.text)
         .into_iter()
         .map(|(_, name, data)| (name, data))
         .collect::<Vec<_>>();
-    assert_eq!(told.len(), 3);
-    assert_eq!(told[1].1["text"], "said ");
+    assert_eq!(text.len(), 3);
+    assert_eq!(text[1].1["text"], "said ");
     assert_eq!(
-        told[2].1["output"],
+        text[2].1["output"],
         "[echo] desk received 2 characters: hi".len()
     );
 }

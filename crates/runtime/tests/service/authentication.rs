@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use crate::desk_service::{app, registry};
-use crate::http_client::{Answer, get, post, request, send};
+use crate::http_client::{TestResponse, get, post, request, send};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -53,7 +53,7 @@ fn token(changes: Value) -> String {
     signed(&claims(changes), Algorithm::HS256, SECRET)
 }
 
-async fn chat(app: &Router, authorization: &str) -> Answer {
+async fn chat(app: &Router, authorization: &str) -> TestResponse {
     let headers = [
         ("content-type", "application/json"),
         ("authorization", authorization),
@@ -261,14 +261,14 @@ async fn a_rate_counts_every_subject_for_itself() {
 fn a_secret_is_long_and_stays_one() {
     assert!(Auth::hs256(&SECRET.as_bytes()[..31]).is_none());
     let auth = Auth::hs256(SECRET.as_bytes()).unwrap();
-    let told = format!(
+    let debug = format!(
         "{:?}",
         Settings {
             auth: Some(auth),
             ..Settings::default()
         }
     );
-    assert!(told.contains("[redacted]") && !told.contains(SECRET) && !told.contains("48, 49"));
+    assert!(debug.contains("[redacted]") && !debug.contains(SECRET) && !debug.contains("48, 49"));
 }
 
 #[tokio::test]

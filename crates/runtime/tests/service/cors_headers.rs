@@ -40,11 +40,11 @@ async fn without_origins_no_page_is_told_anything() {
         request("GET", "/healthz", &[("origin", PAGE)], ""),
     ] {
         let answer = send(&app(), request).await;
-        let told = answer.headers.keys().map(ToString::to_string);
-        let told = told
+        let names = answer.headers.keys().map(ToString::to_string);
+        let names = names
             .filter(|name| name.starts_with("access-control") || name == "vary")
             .collect::<Vec<_>>();
-        assert!(told.is_empty(), "{told:?}");
+        assert!(names.is_empty(), "{names:?}");
     }
 }
 
@@ -67,7 +67,7 @@ async fn a_preflight_of_an_allowed_page_says_what_the_path_takes() {
         "x-request-id",
         "last-event-id",
     ] {
-        assert!(headers.split(", ").any(|known| known == name), "{name}");
+        assert!(headers.split(", ").any(|other| other == name), "{name}");
     }
     assert_eq!(answer.header("access-control-allow-credentials"), "");
     assert_eq!(answer.header("vary"), "origin");

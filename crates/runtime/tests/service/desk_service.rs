@@ -8,9 +8,9 @@ use crate::agents::desk::{Desk, SearchRequest, SearchResponse};
 use crate::agents::{self, Handlers};
 
 /// A desk that finds what it is asked for, unless the query is the name of a misfortune.
-pub struct Librarian;
+pub struct DeskHandler;
 
-impl Desk for Librarian {
+impl Desk for DeskHandler {
     async fn search(
         &self,
         cx: &RunContext,
@@ -35,17 +35,17 @@ impl Desk for Librarian {
 }
 
 /// Who answers for the agents of the tests.
-struct Staff;
+struct DeskHandlers;
 
-impl Handlers for Staff {
+impl Handlers for DeskHandlers {
     fn desk(&self) -> impl Desk {
-        Librarian
+        DeskHandler
     }
 }
 
 /// All agents of the tests.
 pub fn registry() -> Registry {
-    agents::registry(&Staff)
+    agents::registry(&DeskHandlers)
 }
 
 /// The service with its defaults.

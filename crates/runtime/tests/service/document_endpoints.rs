@@ -6,26 +6,28 @@ use agentgen_runtime::axum::Router;
 use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::document_fixture::{DOCUMENTS, ask, hits, put, registry, room, shelf};
-use crate::http_client::{Answer, get, post, request, send};
+use crate::document_fixture::{
+    DOCUMENTS, documents_app, post_json, put_documents, put_sample_documents, registry, search_ids,
+};
+use crate::http_client::{TestResponse, get, post, request, send};
 
-async fn delete(app: &Router, path: &str) -> Answer {
+async fn delete(app: &Router, path: &str) -> TestResponse {
     send(app, request("DELETE", path, &[], "")).await
 }
 
 #[tokio::test]
 async fn a_document_comes_back_as_it_was_put() {
-    let app = room();
-    shelf(&app).await;
-    let told = get(&app, &format!("{DOCUMENTS}/tides")).await;
-    assert_eq!(told.status, 200);
+    let app = documents_app();
+    put_sample_documents(&app).await;
+    let response = get(&app, &format!("{DOCUMENTS}/tides")).await;
+    assert_eq!(response.status, 200);
     let whole = json!({
         "id": "tides", "title": "Tides", "language": "en", "updated_at": "2026-03-01T00:00:00Z",
         "metadata": { "topic": "sea", "year": 1998, "draft": false },
         "text": "The moon pulls the water of the oceans.\n\n# Spring tides\n\nAt full moon the sea rises highest.",
         "passages": 2,
     });
-    assert_eq!(told.json(), whole);
+    assert_eq!(response.json(), whole);
     let slash = get(&app, &format!("{DOCUMENTS}/docs%2Fships.md"))
         .await
         .json();
@@ -33,7 +35,9 @@ async fn a_document_comes_back_as_it_was_put() {
     assert_eq!(slash["metadata"], json!({}));
     assert_eq!(slash.get("title"), None);
 
-    let answer = put(&app, json!([{ "text": "Nameless." }])).await.json();
+    let answer = put_documents(&app, json!([{ "text": "Nameless." }]))
+        .await
+        .json();
     let id = answer["documents"][0]["id"].as_str().unwrap();
     assert_eq!(id.len(), 36, "{id}");
     assert_eq!(
@@ -46,23 +50,23 @@ async fn a_document_comes_back_as_it_was_put() {
 
 #[tokio::test]
 async fn a_document_that_is_put_again_takes_its_own_place() {
-    let app = room();
-    shelf(&app).await;
+    let app = documents_app();
+    put_sample_documents(&app).await;
     let new = json!([{ "id": "tides", "text": "About mountains." }]);
     assert_eq!(
-        put(&app, new.clone()).await.json()["documents"][0]["passages"],
+        put_documents(&app, new.clone()).await.json()["documents"][0]["passages"],
         1
     );
-    assert_eq!(put(&app, new).await.status, 200);
-    let found = hits(&app, json!({ "query": "spring tides at full moon" })).await;
+    assert_eq!(put_documents(&app, new).await.status, 200);
+    let found = search_ids(&app, json!({ "query": "spring tides at full moon" })).await;
     assert!(!found.contains(&"tides#1".to_owned()), "{found:?}");
     assert_eq!(
-        hits(&app, json!({ "query": "mountains" })).await[0],
+        search_ids(&app, json!({ "query": "mountains" })).await[0],
         "tides#0"
     );
     let twice =
         json!([{ "id": "x", "text": "One valley." }, { "id": "x", "text": "Another valley." }]);
-    put(&app, twice).await;
+    put_documents(&app, twice).await;
     assert_eq!(
         get(&app, &format!("{DOCUMENTS}/x")).await.json()["text"],
         "Another valley."
@@ -71,8 +75,8 @@ async fn a_document_that_is_put_again_takes_its_own_place() {
 
 #[tokio::test]
 async fn lists_come_in_pages_and_what_is_deleted_is_gone() {
-    let app = room();
-    shelf(&app).await;
+    let app = documents_app();
+    put_sample_documents(&app).await;
     let (mut ids, mut path) = (Vec::new(), format!("{DOCUMENTS}?limit=3"));
     loop {
         let page = get(&app, &path).await.json();
@@ -96,7 +100,7 @@ async fn lists_come_in_pages_and_what_is_deleted_is_gone() {
     delete(&app, &path).await.problem(404);
     get(&app, &path).await.problem(404);
     assert!(
-        !hits(&app, json!({ "query": "ships" }))
+        !search_ids(&app, json!({ "query": "ships" }))
             .await
             .contains(&"docs/ships.md#0".to_owned())
     );
@@ -116,17 +120,17 @@ async fn lists_come_in_pages_and_what_is_deleted_is_gone() {
 
 #[tokio::test]
 async fn long_texts_are_cut_at_headings_and_paragraphs() {
-    let app = room();
+    let app = documents_app();
     let paragraph = "A sentence about whales. ".repeat(30);
     let code = format!("```\n# no heading\n\n{}```", "let x = 1;\n".repeat(10));
     let text = format!(
         "# Whales\n\n{paragraph}\n\n{paragraph}\n\n{paragraph}\n\n## Code ##\n\n{code}\n\n### Long\n\n{}",
         "word ".repeat(1000)
     );
-    let answer = put(&app, json!([{ "id": "w", "title": "All", "text": text }])).await;
+    let answer = put_documents(&app, json!([{ "id": "w", "title": "All", "text": text }])).await;
     assert_eq!(answer.json()["documents"][0]["passages"], 7);
     let all = json!({ "query": "sentence whales let heading word", "limit": 50 });
-    let mut passages = ask(&app, "/search", all).await["hits"]
+    let mut passages = post_json(&app, "/search", all).await["hits"]
         .as_array()
         .unwrap()
         .clone();
@@ -147,7 +151,7 @@ async fn long_texts_are_cut_at_headings_and_paragraphs() {
     assert!(texts.iter().all(|text| text.chars().count() <= 1600));
     assert_eq!(texts[3..].join(" "), "word ".repeat(1000).trim_end());
 
-    let only = put(
+    let only = put_documents(
         &app,
         json!([{ "id": "h", "text": "# One\n\n## Two" }, { "id": "s", "text": "é".repeat(4000) }]),
     );
@@ -161,7 +165,7 @@ async fn long_texts_are_cut_at_headings_and_paragraphs() {
 
 #[tokio::test]
 async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
-    let app = room();
+    let app = documents_app();
     for (document, pointer) in [
         (json!({}), "/documents/0/text"),
         (json!({ "text": " \n" }), "/documents/0/text"),
@@ -205,18 +209,24 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
             "/documents/0/colour",
         ),
     ] {
-        let answer = put(&app, json!([document])).await;
+        let answer = put_documents(&app, json!([document])).await;
         assert_eq!(answer.pointers(), [pointer], "{document}");
     }
     let good = json!({ "id": "good", "text": "fine" });
-    let answer = put(&app, json!([good, { "id": "bad", "text": "" }])).await;
+    let answer = put_documents(&app, json!([good, { "id": "bad", "text": "" }])).await;
     assert!(answer.pointers().contains(&"/documents/1/text".to_owned()));
     get(&app, &format!("{DOCUMENTS}/good")).await.problem(404);
-    assert_eq!(put(&app, json!([])).await.pointers(), ["/documents"]);
+    assert_eq!(
+        put_documents(&app, json!([])).await.pointers(),
+        ["/documents"]
+    );
     let many = (0..65).map(|_| good.clone()).collect::<Value>();
-    assert_eq!(put(&app, many).await.pointers(), ["/documents"]);
+    assert_eq!(put_documents(&app, many).await.pointers(), ["/documents"]);
     let headings = json!([{ "id": "many", "text": "# a\nb\n".repeat(8_193) }]);
-    assert_eq!(put(&app, headings).await.pointers(), ["/documents"]);
+    assert_eq!(
+        put_documents(&app, headings).await.pointers(),
+        ["/documents"]
+    );
     get(&app, &format!("{DOCUMENTS}/many")).await.problem(404);
     post(&app, DOCUMENTS, "{").await.problem(400);
     send(
@@ -231,8 +241,8 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
 
 #[tokio::test]
 async fn only_agents_with_documents_have_them() {
-    let app = room();
-    shelf(&app).await;
+    let app = documents_app();
+    put_sample_documents(&app).await;
     let porter = get(&app, "/v1/agents/porter/documents").await.problem(404);
     assert_eq!(porter["detail"], "the agent `porter` has no documents");
     get(&app, "/v1/agents/nobody/documents").await.problem(404);
@@ -257,7 +267,7 @@ async fn only_agents_with_documents_have_them() {
 
 #[tokio::test]
 async fn a_request_with_a_key_is_answered_once() {
-    let app = room();
+    let app = documents_app();
     let body = json!({ "documents": [{ "text": "Once." }] }).to_string();
     let headers = [
         ("content-type", "application/json"),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http_client::{Answer, post, request, send};
+use crate::http_client::{TestResponse, post, request, send};
 
 /// The reader, its documents for librarians.
 pub static READER: AgentSpec = AgentSpec {
@@ -139,9 +139,9 @@ static PORTER_SEARCH: EndpointSpec = EndpointSpec {
 /// A request, whatever is in it.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Any(Value);
+struct AnyJson(Value);
 
-impl Validate for Any {
+impl Validate for AnyJson {
     fn validate(&self, _: &mut Validator) {}
 }
 
@@ -159,39 +159,39 @@ impl<T> Validate for Hits<T> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Titled {
+struct TitledHit {
     title: String,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Said {
+struct ChatReply {
     reply: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     citations: Option<Vec<Value>>,
 }
 
-impl Validate for Said {
+impl Validate for ChatReply {
     fn validate(&self, _: &mut Validator) {}
 }
 
 async fn search<T: Serialize + DeserializeOwned + Send>(
     cx: RunContext,
     (agent, endpoint): (&'static AgentSpec, &'static EndpointSpec),
-    request: Any,
+    request: AnyJson,
 ) -> Result<agentgen_runtime::Reply<Hits<T>>, agentgen_runtime::AgentError> {
     cx.search(agent, endpoint, request).await
 }
 
 /// The agents of the reading room.
 pub fn registry() -> Registry {
-    let found = |at| move |cx, request: Any| search::<Value>(cx, at, request);
-    let titles = |cx, request: Any| search::<Titled>(cx, (&READER, &TITLES_AT), request);
-    let embed = |cx: RunContext, request: Any| async move {
-        cx.embed::<_, Any>(&READER, &EMBED_AT, request).await
+    let found = |at| move |cx, request: AnyJson| search::<Value>(cx, at, request);
+    let titles = |cx, request: AnyJson| search::<TitledHit>(cx, (&READER, &TITLES_AT), request);
+    let embed = |cx: RunContext, request: AnyJson| async move {
+        cx.embed::<_, AnyJson>(&READER, &EMBED_AT, request).await
     };
     let chat = |endpoint: &'static EndpointSpec| {
-        move |cx: RunContext, request: Any| async move {
-            cx.run::<_, Said>(&READER, endpoint, request).await
+        move |cx: RunContext, request: AnyJson| async move {
+            cx.run::<_, ChatReply>(&READER, endpoint, request).await
         }
     };
     let reader = Service::new(&READER)
@@ -209,12 +209,12 @@ pub fn registry() -> Registry {
 }
 
 /// The room with its defaults.
-pub fn room() -> Router {
+pub fn documents_app() -> Router {
     registry().into_router(Settings::default()).unwrap()
 }
 
 /// The room over another store.
-pub fn room_on(store: &Store) -> Router {
+pub fn documents_app_on(store: &Store) -> Router {
     registry()
         .store(store.clone())
         .into_router(Settings::default())
@@ -225,28 +225,28 @@ pub const DOCUMENTS: &str = "/v1/agents/reader/documents";
 
 /// Puts documents.
 #[track_caller]
-pub fn put(app: &Router, documents: Value) -> impl Future<Output = Answer> {
+pub fn put_documents(app: &Router, documents: Value) -> impl Future<Output = TestResponse> {
     let (app, body) = (app.clone(), json!({ "documents": documents }).to_string());
     async move { post(&app, DOCUMENTS, &body).await }
 }
 
 /// What a POST of JSON answers.
-pub async fn ask(app: &Router, path: &str, body: Value) -> Value {
+pub async fn post_json(app: &Router, path: &str, body: Value) -> Value {
     let answer = post(app, path, &body.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json()
 }
 
 /// The ids of the hits of a search.
-pub async fn hits(app: &Router, body: Value) -> Vec<String> {
-    let found = ask(app, "/search", body).await;
+pub async fn search_ids(app: &Router, body: Value) -> Vec<String> {
+    let found = post_json(app, "/search", body).await;
     let hits = found["hits"].as_array().unwrap().iter();
     hits.map(|hit| hit["id"].as_str().unwrap().to_owned())
         .collect()
 }
 
 /// The events of a stream.
-pub async fn events(app: &Router, path: &str, body: Value) -> Vec<Value> {
+pub async fn stream_events(app: &Router, path: &str, body: Value) -> Vec<Value> {
     let headers = [
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),
@@ -261,7 +261,7 @@ pub async fn events(app: &Router, path: &str, body: Value) -> Vec<Value> {
 }
 
 /// A shelf of four documents.
-pub async fn shelf(app: &Router) {
+pub async fn put_sample_documents(app: &Router) {
     let documents = json!([
         { "id": "tides", "title": "Tides", "language": "en", "updated_at": "2026-03-01T00:00:00Z",
           "metadata": { "topic": "sea", "year": 1998, "draft": false },
@@ -272,11 +272,11 @@ pub async fn shelf(app: &Router) {
           "text": "Ebbe und Flut kommen vom Mond." },
         { "id": "docs/ships.md", "text": "Ships leave the harbour with the high tide of the sea." },
     ]);
-    let answer = put(app, documents).await;
+    let answer = put_documents(app, documents).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    let told = json!({ "documents": [
+    let expected = json!({ "documents": [
         { "id": "tides", "passages": 2 }, { "id": "bread", "passages": 1 },
         { "id": "ebbe", "passages": 1 }, { "id": "docs/ships.md", "passages": 1 },
     ] });
-    assert_eq!(answer.json(), told);
+    assert_eq!(answer.json(), expected);
 }

@@ -10,17 +10,18 @@ use agentgen_runtime::documents::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::store_fixture::on_each;
+use crate::store_fixture::on_each_store;
 
 /// Runs a test on each kind of store, with a collection that nobody else uses.
-async fn on_each_store(test: impl AsyncFn(Arc<dyn DocumentStore>, &str)) {
+async fn on_each_document_store(test: impl AsyncFn(Arc<dyn DocumentStore>, &str)) {
     let collection = format!("test-{}", uuid::Uuid::new_v4());
-    on_each(async |fresh| test(fresh.open().await.documents(), &collection).await).await;
+    on_each_store(async |test_store| test(test_store.open().await.documents(), &collection).await)
+        .await;
     match qdrant() {
         Some(store) => test(store, &collection).await,
         None => {
-            let told = "not run: tests on Qdrant, as AGENTGEN_TEST_QDRANT names none\n";
-            std::io::stdout().write_all(told.as_bytes()).unwrap();
+            let message = "not run: tests on Qdrant, as AGENTGEN_TEST_QDRANT names none\n";
+            std::io::stdout().write_all(message.as_bytes()).unwrap();
         }
     }
 }
@@ -79,7 +80,7 @@ fn ids(found: &SearchResult) -> Vec<String> {
 
 #[tokio::test]
 async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
-    on_each_store(async |store, collection| {
+    on_each_document_store(async |store, collection| {
         assert_eq!(store.document(collection, "a").await.unwrap(), None);
         assert!(store.list(collection, None, 10).await.unwrap().is_empty());
         assert!(!store.delete(collection, "a").await.unwrap());
@@ -92,19 +93,19 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
             json!({ "a.b": "dotted", "n": 5, "f": 2.5, "yes": true, "l": ["x", 1, false], "none": [] });
         head.metadata = metadata.as_object().unwrap().clone();
         first.document.text = "one \0 %00 🦀 'quoted' \u{1b}".to_owned();
-        let kept = first.document.clone();
+        let stored = first.document.clone();
         store.put(collection, vec![first]).await.unwrap();
         let found = store.document(collection, "a").await.unwrap();
-        assert_eq!(found, Some((kept.clone(), 2)));
+        assert_eq!(found, Some((stored.clone(), 2)));
         let listed = store.list(collection, None, 10).await.unwrap();
         assert_eq!((listed.len(), listed[0].passages), (1, 2));
-        assert_eq!(listed[0].head, kept.head);
+        assert_eq!(listed[0].head, stored.head);
         let found = store
             .search(collection, &toward([1.0, 0.1, 0.0], 1))
             .await
             .unwrap();
         let passage = &found.passages[0];
-        assert_eq!(passage.document, kept.head);
+        assert_eq!(passage.document, stored.head);
         assert_eq!(
             (passage.id(), passage.text.as_str()),
             ("a#0".to_owned(), "x")
@@ -153,7 +154,7 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
 
 #[tokio::test]
 async fn a_document_may_have_more_passages_than_are_sent_at_a_time() {
-    on_each_store(async |store, collection| {
+    on_each_document_store(async |store, collection| {
         let many = [("t", [1.0, 0.0, 0.0]); 600];
         let documents = vec![
             document("a", &many[..200]),
@@ -174,7 +175,7 @@ async fn a_document_may_have_more_passages_than_are_sent_at_a_time() {
 
 #[tokio::test]
 async fn the_nearest_are_found_and_all_above_zero_counted() {
-    on_each_store(async |store, collection| {
+    on_each_document_store(async |store, collection| {
         let documents = (0..30_u8).map(|n| {
             let x = f32::from(n) / 10.0 - 1.0;
             document(
@@ -227,7 +228,7 @@ async fn the_nearest_are_found_and_all_above_zero_counted() {
 
 #[tokio::test]
 async fn filters_mean_the_same_everywhere() {
-    on_each_store(async |store, collection| {
+    on_each_document_store(async |store, collection| {
         let with = |id: &str, metadata: Value, updated_at: Option<&str>| {
             let mut one = document(id, &[("t", [1.0, 0.0, 0.0])]);
             one.document.head.metadata = metadata.as_object().unwrap().clone();
@@ -336,7 +337,7 @@ async fn filters_mean_the_same_everywhere() {
 
 #[tokio::test]
 async fn passages_of_another_model_are_not_found() {
-    on_each_store(async |store, collection| {
+    on_each_document_store(async |store, collection| {
         assert!(!store.has_others(collection, "a").await.unwrap());
         let mut other = document("b", &[("t", [1.0, 0.0, 0.0])]);
         other.model = "b".to_owned();
@@ -363,7 +364,7 @@ async fn passages_of_another_model_are_not_found() {
 
 #[tokio::test]
 async fn pages_hold_every_document_once() {
-    on_each_store(async |store, collection| {
+    on_each_document_store(async |store, collection| {
         let documents = (0..7).map(|n| document(&format!("d{n}"), &[("t", [1.0, 0.0, 0.0]); 2]));
         store.put(collection, documents.collect()).await.unwrap();
         let (mut listed, mut after) = (Vec::new(), None::<String>);

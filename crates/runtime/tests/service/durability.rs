@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 
 use crate::desk_service::registry;
 use crate::http_client::eventually;
-use crate::store_fixture::{Fresh, database, file};
-use crate::stub_providers::Hangs;
+use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
+use crate::stub_providers::HangingProvider;
 
 /// The variable that makes this test program a service.
 const SERVE: &str = "TEST_DURABLE";
@@ -45,7 +45,7 @@ fn start(folder: &Path, url: Option<&str>) -> Child {
 }
 
 /// Waits until the program listens, and says where.
-pub fn listening(child: &mut Child) -> SocketAddr {
+pub fn wait_for_address(child: &mut Child) -> SocketAddr {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.find_map(|line| {
         let line = line.unwrap();
@@ -56,7 +56,12 @@ pub fn listening(child: &mut Child) -> SocketAddr {
 }
 
 /// Sends a request, and gives the status and the JSON of the answer.
-pub async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
+pub async fn http_request(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let text = format!(
@@ -71,59 +76,59 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> (
     (status, serde_json::from_str(body).unwrap_or_default())
 }
 
-async fn a_killed_service_goes_on(fresh: Fresh) {
+async fn a_killed_service_goes_on(test_store: TestStore) {
     let folder = std::env::temp_dir();
-    let mut child = start(&folder, Some(&fresh.url));
-    let address = listening(&mut child);
+    let mut child = start(&folder, Some(&test_store.url));
+    let address = wait_for_address(&mut child);
     let invoke = "/v1/agents/desk/invoke";
-    let (status, first) = ask(address, "POST", invoke, r#"{"input":"before"}"#).await;
+    let (status, first) = http_request(address, "POST", invoke, r#"{"input":"before"}"#).await;
     assert_eq!(status, 200, "{first}");
     let id = first["session_id"].as_str().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 
-    let mut child = start(&folder, Some(&fresh.url));
-    let address = listening(&mut child);
+    let mut child = start(&folder, Some(&test_store.url));
+    let address = wait_for_address(&mut child);
     let body = json!({"input": "after", "session_id": id}).to_string();
-    let (status, second) = ask(address, "POST", invoke, &body).await;
+    let (status, second) = http_request(address, "POST", invoke, &body).await;
     assert_eq!(status, 200, "{second}");
     assert_eq!(second["session_id"], id);
     let path = format!("/v1/agents/desk/sessions/{id}/messages");
-    let (_, said) = ask(address, "GET", &path, "").await;
-    let said = said["messages"].as_array().unwrap().iter();
-    let said = said.map(|message| message["text"].as_str().unwrap());
-    let said = said.collect::<Vec<_>>();
+    let (_, texts) = http_request(address, "GET", &path, "").await;
+    let texts = texts["messages"].as_array().unwrap().iter();
+    let texts = texts.map(|message| message["text"].as_str().unwrap());
+    let texts = texts.collect::<Vec<_>>();
     let expected = [
         "before",
         "[echo] desk received 6 characters: before",
         "after",
         "[echo] desk received 5 characters: after",
     ];
-    assert_eq!(said, expected);
+    assert_eq!(texts, expected);
     child.kill().unwrap();
     child.wait().unwrap();
-    fresh.remove().await;
+    test_store.remove().await;
 }
 
 #[tokio::test]
 async fn a_service_that_was_killed_goes_on_with_its_conversations() {
-    a_killed_service_goes_on(file()).await;
-    if let Some(fresh) = database().await {
-        a_killed_service_goes_on(fresh).await;
+    a_killed_service_goes_on(sqlite_store()).await;
+    if let Some(test_store) = postgres_store().await {
+        a_killed_service_goes_on(test_store).await;
     }
 }
 
 #[tokio::test]
 async fn a_service_that_stops_amid_a_turn_gives_the_session_back() {
-    let fresh = file();
-    let provider = Hangs::default();
+    let test_store = sqlite_store();
+    let provider = HangingProvider::default();
     let serve = async |registry: agentgen_runtime::Registry| {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let settings = Settings {
-            store: Secret::new(fresh.url.clone()),
+            store: Secret::new(test_store.url.clone()),
             drain: Duration::from_millis(50),
             ..Settings::default()
         };
@@ -135,32 +140,36 @@ async fn a_service_that_stops_amid_a_turn_gives_the_session_back() {
     };
     let (address, stop, served) = serve(registry().provider(provider.clone())).await;
     let body = r#"{"message":"a","session_id":"mine"}"#;
-    let turn = tokio::spawn(async move { ask(address, "POST", "/chat", body).await });
+    let turn = tokio::spawn(async move { http_request(address, "POST", "/chat", body).await });
     assert!(eventually(|| provider.under_way() == 1).await);
     stop.send(()).unwrap();
     assert_eq!(turn.await.unwrap().0, 503);
     served.await.unwrap().unwrap();
 
     let (address, stop, served) = serve(registry()).await;
-    let (status, answer) = ask(address, "POST", "/chat", body).await;
+    let (status, answer) = http_request(address, "POST", "/chat", body).await;
     assert_eq!(status, 200, "{answer}");
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
-    fresh.remove().await;
+    test_store.remove().await;
 }
 
 #[tokio::test]
 async fn several_that_start_at_once_share_a_new_store() {
-    for fresh in [Some(file()), database().await].into_iter().flatten() {
+    for test_store in [Some(sqlite_store()), postgres_store().await]
+        .into_iter()
+        .flatten()
+    {
         let folder = std::env::temp_dir();
         let mut children = (0..4)
-            .map(|_| start(&folder, Some(&fresh.url)))
+            .map(|_| start(&folder, Some(&test_store.url)))
             .collect::<Vec<_>>();
         let mut ids = Vec::new();
         for child in &mut children {
-            let address = listening(child);
+            let address = wait_for_address(child);
             let body = r#"{"input":"hello"}"#;
-            let (status, answer) = ask(address, "POST", "/v1/agents/desk/invoke", body).await;
+            let (status, answer) =
+                http_request(address, "POST", "/v1/agents/desk/invoke", body).await;
             assert_eq!(status, 200, "{answer}");
             ids.push((address, answer["session_id"].as_str().unwrap().to_owned()));
         }
@@ -168,14 +177,14 @@ async fn several_that_start_at_once_share_a_new_store() {
         for (address, _) in &ids {
             for (_, id) in &ids {
                 let path = format!("/v1/agents/desk/sessions/{id}");
-                assert_eq!(ask(*address, "GET", &path, "").await.0, 200);
+                assert_eq!(http_request(*address, "GET", &path, "").await.0, 200);
             }
         }
         for child in &mut children {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        fresh.remove().await;
+        test_store.remove().await;
     }
 }
 
@@ -184,8 +193,8 @@ async fn without_a_word_about_it_sessions_are_kept_in_a_file_for_its_owner() {
     let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let mut child = start(&folder, None);
-    let address = listening(&mut child);
-    let (status, _) = ask(
+    let address = wait_for_address(&mut child);
+    let (status, _) = http_request(
         address,
         "POST",
         "/v1/agents/desk/invoke",
@@ -233,14 +242,14 @@ async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
         "postgres://u:hunter2@127.0.0.1:1/x",
         "sqlite:/dev/null/hunter2/a.db",
     ] {
-        let told = refused(url).await;
+        let error = refused(url).await;
         assert!(
-            told.starts_with("store.url: ") && !told.contains('\n'),
-            "{told}"
+            error.starts_with("store.url: ") && !error.contains('\n'),
+            "{error}"
         );
         assert!(
-            !told.contains("hunter2") || url.starts_with("sqlite"),
-            "{told}"
+            !error.contains("hunter2") || url.starts_with("sqlite"),
+            "{error}"
         );
     }
     let closed = refused("postgres://u:hunter2@127.0.0.1:1/x").await;
@@ -253,10 +262,10 @@ async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
     std::fs::create_dir(&folder).unwrap();
     let path = folder.join("notes.txt");
     std::fs::write(&path, "notes ".repeat(100)).unwrap();
-    let told = refused(&format!("sqlite:{}", path.display())).await;
+    let error = refused(&format!("sqlite:{}", path.display())).await;
     assert!(
-        told.contains("notes.txt") && told.contains("not a database"),
-        "{told}"
+        error.contains("notes.txt") && error.contains("not a database"),
+        "{error}"
     );
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("notes notes"), "it is left as it was");
@@ -267,15 +276,15 @@ async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
         let url = "mysql://root:hunter2@localhost/x".to_owned();
         Ok((name == "AGENTGEN_STORE_URL").then_some(url))
     };
-    let told = Settings::from_variables(variables).unwrap_err().to_string();
-    assert!(told.starts_with("AGENTGEN_STORE_URL: "), "{told}");
-    assert!(!told.contains("hunter2"), "{told}");
+    let error = Settings::from_variables(variables).unwrap_err().to_string();
+    assert!(error.starts_with("AGENTGEN_STORE_URL: "), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
     let file = "[store]\nurl = \"sqlite:\"\n";
-    let told = Settings::from_text("service.toml", file, |_| Ok(None));
-    let told = told.unwrap_err().to_string();
+    let error = Settings::from_text("service.toml", file, |_| Ok(None));
+    let error = error.unwrap_err().to_string();
     assert!(
-        told.starts_with("service.toml") && told.contains("store.url"),
-        "{told}"
+        error.starts_with("service.toml") && error.contains("store.url"),
+        "{error}"
     );
 }
 
@@ -291,9 +300,9 @@ async fn a_program_that_can_not_open_its_store_says_so_and_stops() {
         stderr,
     } = child.wait_with_output().unwrap();
     assert!(!status.success());
-    let told = String::from_utf8_lossy(&stderr);
-    assert!(told.contains("store.url: "), "{told}");
-    assert!(!told.contains("hunter2"));
+    let error = String::from_utf8_lossy(&stderr);
+    assert!(error.contains("store.url: "), "{error}");
+    assert!(!error.contains("hunter2"));
     assert!(!String::from_utf8_lossy(&stdout).contains("listening"));
 }
 

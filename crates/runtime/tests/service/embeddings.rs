@@ -9,7 +9,9 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Secret, Settings, Store};
 use serde_json::{Value, json};
 
-use crate::document_fixture::{ask, hits, put, registry, room_on, shelf};
+use crate::document_fixture::{
+    documents_app_on, post_json, put_documents, put_sample_documents, registry, search_ids,
+};
 use crate::http_client::{get, post, request, send};
 
 fn settings(server: &MockServer) -> Settings {
@@ -33,8 +35,8 @@ const TEXTS: &str = r#"{"texts": ["the sea", "bread"]}"#;
 #[tokio::test]
 async fn a_provider_embeds_in_the_format_of_openai() {
     let (server, app) = served().await;
-    shelf(&app).await;
-    let found = ask(
+    put_sample_documents(&app).await;
+    let found = post_json(
         &app,
         "/search",
         json!({ "query": "spring tides at full moon" }),
@@ -78,14 +80,14 @@ async fn vectors_are_put_where_their_index_says_and_made_of_length_one() {
 async fn many_texts_go_in_batches() {
     let (server, app) = served().await;
     let texts = (0..150).map(|n| format!("text {n}")).collect::<Vec<_>>();
-    let answer = ask(&app, "/embed", json!({ "texts": texts })).await;
+    let answer = post_json(&app, "/embed", json!({ "texts": texts })).await;
     assert_eq!(answer["vectors"].as_array().unwrap().len(), 150);
     let requests = server.requests();
     let sizes = requests
         .iter()
         .map(|request| request.body["input"].as_array().unwrap().len());
     assert_eq!(sizes.collect::<Vec<_>>(), [64, 64, 22]);
-    let last = ask(&app, "/embed", json!({ "text": "text 149" })).await;
+    let last = post_json(&app, "/embed", json!({ "text": "text 149" })).await;
     assert_eq!(
         last["vector"], answer["vectors"][149],
         "the order is that of the texts"
@@ -117,21 +119,21 @@ async fn what_may_pass_is_tried_again_and_the_rest_is_not() {
     let answer = post(&app, "/embed", TEXTS).await;
     assert_eq!((answer.status.as_u16(), server.requests().len()), (200, 3));
 
-    for (status, told) in [(401, 502), (400, 502), (404, 502)] {
+    for (status, expected) in [(401, 502), (400, 502), (404, 502)] {
         let before = server.requests().len();
         server.push_embedding(Script::error(status, "sk-hush is wrong"));
         let answer = post(&app, "/embed", TEXTS).await;
-        answer.problem(told);
+        answer.problem(expected);
         assert!(!answer.text.contains("sk-hush"), "{}", answer.text);
         assert_eq!(server.requests().len(), before + 1, "{status}");
     }
     // A server that wants to be left alone for longer than a caller waits is not waited for.
     server.push_embedding(Script::error(429, "tomorrow").retry_after(3600));
-    let began = Instant::now();
+    let start = Instant::now();
     let answer = post(&app, "/embed", TEXTS).await;
     answer.problem(503);
     assert_eq!(answer.header("retry-after"), "3600");
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(2));
     let metrics = get(&app, "/metrics").await.text;
     let denied = r#"agentgen_embedding_errors_total{kind="denied",model="mock:small"} 1"#;
     assert!(metrics.contains(denied), "{metrics}");
@@ -167,21 +169,21 @@ async fn an_answer_that_is_none_is_an_error() {
 async fn documents_that_are_not_embedded_are_not_kept() {
     let (server, app) = served().await;
     server.push_embedding(Script::error(400, "no"));
-    put(&app, json!([{ "id": "a", "text": "x" }]))
+    put_documents(&app, json!([{ "id": "a", "text": "x" }]))
         .await
         .problem(502);
     get(&app, "/v1/agents/reader/documents/a")
         .await
         .problem(404);
-    let echoed = ask(&app, "/search", json!({ "query": "x" })).await;
+    let echoed = post_json(&app, "/search", json!({ "query": "x" })).await;
     assert_eq!(echoed["total"], 0);
 }
 
 #[tokio::test]
 async fn another_model_finds_a_document_when_it_is_put_again() {
     let (server, store) = (MockServer::start().await.unwrap(), Store::memory());
-    let hashing = room_on(&store);
-    shelf(&hashing).await;
+    let hashing = documents_app_on(&store);
+    put_sample_documents(&hashing).await;
     let other = registry()
         .store(store)
         .into_router(settings(&server))
@@ -193,10 +195,10 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
         ("/chat", &json!({ "message": "bread" })),
     ] {
         let refused = post(&other, path, &body.to_string()).await.problem(503);
-        let told = refused["detail"].as_str().unwrap();
-        assert!(told.contains("`shelf` has documents that another model than `mock:small/64`"));
+        let expected = refused["detail"].as_str().unwrap();
+        assert!(expected.contains("`shelf` has documents that another model than `mock:small/64`"));
     }
-    put(&other, json!([{ "id": "bread", "text": "bread" }])).await;
+    put_documents(&other, json!([{ "id": "bread", "text": "bread" }])).await;
     post(&other, "/search", &query.to_string())
         .await
         .problem(503);
@@ -207,7 +209,7 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
             204
         );
     }
-    assert_eq!(hits(&other, query.clone()).await, ["bread#0"]);
+    assert_eq!(search_ids(&other, query.clone()).await, ["bread#0"]);
     post(&hashing, "/search", &query.to_string())
         .await
         .problem(503);
@@ -216,23 +218,26 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
 #[tokio::test]
 async fn a_name_that_comes_to_stand_for_another_model_is_not_compared() {
     let (server, app) = served().await;
-    shelf(&app).await;
+    put_sample_documents(&app).await;
     let query = json!({ "query": "bread" });
-    assert_eq!(hits(&app, query.clone()).await[0], "bread#0");
+    assert_eq!(search_ids(&app, query.clone()).await[0], "bread#0");
     let other = || {
         let answer = json!({ "data": [{ "embedding": [3, 4] }] }).to_string();
         server.push_embedding(Script::replay(200, "application/json", answer));
     };
     other();
     let refused = post(&app, "/search", &query.to_string()).await.problem(503);
-    let told = refused["detail"].as_str().unwrap();
-    assert!(told.contains("another model than `mock:small/2`"), "{told}");
-    assert_eq!(hits(&app, query.clone()).await[0], "bread#0");
+    let expected = refused["detail"].as_str().unwrap();
+    assert!(
+        expected.contains("another model than `mock:small/2`"),
+        "{expected}"
+    );
+    assert_eq!(search_ids(&app, query.clone()).await[0], "bread#0");
     other();
-    put(&app, json!([{ "id": "salt", "text": "salt" }])).await;
+    put_documents(&app, json!([{ "id": "salt", "text": "salt" }])).await;
     post(&app, "/search", &query.to_string()).await.problem(503);
-    put(&app, json!([{ "id": "salt", "text": "salt" }])).await;
-    assert_eq!(hits(&app, query).await[0], "bread#0");
+    put_documents(&app, json!([{ "id": "salt", "text": "salt" }])).await;
+    assert_eq!(search_ids(&app, query).await[0], "bread#0");
 }
 
 #[tokio::test]
@@ -241,9 +246,9 @@ async fn what_scores_too_little_is_not_found() {
         let mut settings = Settings::default();
         settings.embeddings.min_score = min_score;
         let app = registry().into_router(settings).unwrap();
-        shelf(&app).await;
+        put_sample_documents(&app).await;
         let query = json!({ "query": "the moon over the water", "limit": 50 });
-        let found = ask(&app, "/search", query).await;
+        let found = post_json(&app, "/search", query).await;
         let hits = found["hits"].as_array().unwrap();
         assert_eq!(found["total"], hits.len());
         let scores = hits.iter().map(|hit| hit["score"].as_f64().unwrap());
@@ -263,9 +268,9 @@ async fn what_scores_too_little_is_not_found() {
 #[tokio::test]
 async fn a_query_that_says_nothing_is_not_sent() {
     let (server, app) = served().await;
-    shelf(&app).await;
+    put_sample_documents(&app).await;
     let before = server.requests().len();
-    let found = ask(&app, "/search", json!({ "query": " \n" })).await;
+    let found = post_json(&app, "/search", json!({ "query": " \n" })).await;
     assert_eq!((&found["hits"], &found["total"]), (&json!([]), &json!(0)));
     assert_eq!(server.requests().len(), before);
 }
@@ -273,12 +278,15 @@ async fn a_query_that_says_nothing_is_not_sent() {
 #[tokio::test]
 async fn of_a_long_text_the_beginning_is_looked_for() {
     let (server, app) = served().await;
-    shelf(&app).await;
+    put_sample_documents(&app).await;
     let long = format!("bread {}", "é".repeat(10_000));
-    assert_eq!(hits(&app, json!({ "query": long })).await[0], "bread#0");
-    let asked = server.requests().pop().unwrap().body["input"][0].clone();
+    assert_eq!(
+        search_ids(&app, json!({ "query": long })).await[0],
+        "bread#0"
+    );
+    let input = server.requests().pop().unwrap().body["input"][0].clone();
     let beginning = long.chars().take(4_000).collect::<String>();
-    assert_eq!(asked, beginning);
+    assert_eq!(input, beginning);
 }
 
 /// Knows one word.
@@ -309,12 +317,12 @@ async fn a_program_brings_its_own_embedder() {
         .embedder(Salt)
         .into_router(Settings::default())
         .unwrap();
-    put(
+    put_documents(
         &app,
         json!([{ "id": "a", "text": "salt" }, { "id": "b", "text": "pepper" }]),
     )
     .await;
-    let found = ask(&app, "/search", json!({ "query": "salt" })).await;
+    let found = post_json(&app, "/search", json!({ "query": "salt" })).await;
     assert_eq!(found["model"], "salt");
     assert_eq!(found["total"], 1);
     let score = found["hits"][0]["score"].as_f64().unwrap();
@@ -322,7 +330,7 @@ async fn a_program_brings_its_own_embedder() {
         (score - 0.6).abs() < 1e-6,
         "documents and queries are told apart: {score}"
     );
-    let none = ask(&app, "/search", json!({ "query": "pepper" })).await;
+    let none = post_json(&app, "/search", json!({ "query": "pepper" })).await;
     assert_eq!(none["hits"], Value::Array(Vec::new()));
 }
 

@@ -4,20 +4,20 @@ use agentgen_runtime::schema::DateTime;
 use serde_json::Value;
 
 /// The kinds of `events`, in order.
-pub fn kinds<N>(events: &[(N, Value)]) -> Vec<&str> {
+pub fn event_types<N>(events: &[(N, Value)]) -> Vec<&str> {
     let kinds = events.iter().map(|(_, event)| event["type"].as_str());
     kinds.map(Option::unwrap).collect()
 }
 
 /// The first of the `events` of a kind.
 #[track_caller]
-pub fn find<'a, N>(events: &'a [(N, Value)], kind: &str) -> &'a Value {
-    let found = find_all(events, kind).into_iter().next();
-    found.unwrap_or_else(|| panic!("no {kind} among {:?}", kinds(events)))
+pub fn find_event<'a, N>(events: &'a [(N, Value)], kind: &str) -> &'a Value {
+    let found = find_events(events, kind).into_iter().next();
+    found.unwrap_or_else(|| panic!("no {kind} among {:?}", event_types(events)))
 }
 
 /// All `events` of a kind, in order.
-pub fn find_all<'a, N>(events: &'a [(N, Value)], kind: &str) -> Vec<&'a Value> {
+pub fn find_events<'a, N>(events: &'a [(N, Value)], kind: &str) -> Vec<&'a Value> {
     let events = events.iter().map(|(_, event)| event);
     events.filter(|event| event["type"] == kind).collect()
 }
@@ -25,25 +25,25 @@ pub fn find_all<'a, N>(events: &'a [(N, Value)], kind: &str) -> Vec<&'a Value> {
 /// Compares `lines`, each of which begins with the kind of an event, with `expected`: only the kinds that `expected`
 /// names, so that a new kind of event changes no test of others.
 #[track_caller]
-pub fn assert_outline(lines: &[impl AsRef<str>], expected: &[impl AsRef<str>]) {
+pub fn assert_lines_of_types(lines: &[impl AsRef<str>], expected: &[impl AsRef<str>]) {
     let expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
-    let named: Vec<&str> = expected.iter().map(|line| kind_of(line)).collect();
-    assert_eq!(outline(lines, &named), expected);
+    let named: Vec<&str> = expected.iter().map(|line| line_type(line)).collect();
+    assert_eq!(lines_of_types(lines, &named), expected);
 }
 
 /// The lines that begin with one of `kinds`.
-pub fn outline<'a>(lines: &'a [impl AsRef<str>], kinds: &[&str]) -> Vec<&'a str> {
+pub fn lines_of_types<'a>(lines: &'a [impl AsRef<str>], kinds: &[&str]) -> Vec<&'a str> {
     let lines = lines.iter().map(AsRef::as_ref);
     lines
-        .filter(|line| kinds.contains(&kind_of(line)))
+        .filter(|line| kinds.contains(&line_type(line)))
         .collect()
 }
 
-fn kind_of(line: &str) -> &str {
+fn line_type(line: &str) -> &str {
     line.split(' ').next().unwrap_or(line)
 }
 
 /// The moment that an answer tells. Texts of moments sort otherwise: a fraction that is nought is left out.
-pub fn moment(told: &Value) -> DateTime {
-    told.as_str().unwrap().parse().unwrap()
+pub fn parse_timestamp(value: &Value) -> DateTime {
+    value.as_str().unwrap().parse().unwrap()
 }

@@ -8,9 +8,9 @@ use agentgen_runtime::tools::{ToolContext, tool};
 use agentgen_runtime::{Registry, Service};
 use serde_json::{Value, json};
 
-use crate::event_assertions::{assert_outline, find, kinds};
+use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::get;
-use crate::mock_model::{KINDS, agent, invoke, mock, registry_of, told};
+use crate::mock_model::{KINDS, agent, invoke, mock_server, registry_of, stream_events};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -65,7 +65,7 @@ fn offered(body: &Value) -> Vec<String> {
 #[tokio::test]
 async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
     for kind in KINDS {
-        let server = mock([
+        let server = mock_server([
             to("cook", "Make a soup.").usage(10, 5),
             Script::text("Onion soup.").usage(7, 3),
             Script::text("There is soup.").usage(20, 6),
@@ -74,9 +74,9 @@ async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
         // The desk names an agent that is not there, and the cook one that has the task already.
         let first = desk(&["captain", "cook"], Policy::DEFAULT);
         let app = served(&server, kind, first, &[other("cook", &["desk"])]);
-        let events = told(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
-        assert_outline(
-            &kinds(&events),
+        let events = stream_events(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
+        assert_lines_of_types(
+            &event_types(&events),
             &[
                 "run.started",
                 "handoff.started",
@@ -85,31 +85,31 @@ async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
                 "run.completed",
             ],
         );
-        let started = find(&events, "handoff.started");
-        let completed = find(&events, "handoff.completed");
+        let started = find_event(&events, "handoff.started");
+        let completed = find_event(&events, "handoff.completed");
         assert_eq!(
             (&started["from"], &started["to"]),
             (&json!("desk"), &json!("cook"))
         );
         assert_eq!(started["call_id"], completed["call_id"]);
         assert_eq!(completed["is_error"], false);
-        let last = find(&events, "run.completed");
+        let last = find_event(&events, "run.completed");
         assert_eq!(last["output"]["output"], "There is soup.");
         assert_eq!(
             last["usage"],
             json!({"input_tokens": 37, "output_tokens": 14})
         );
 
-        let asked = server.requests();
-        assert_eq!(offered(&asked[0].body), ["hand_over_to_cook"]);
-        let inner = asked[1].body.to_string();
+        let requests = server.requests();
+        assert_eq!(offered(&requests[0].body), ["hand_over_to_cook"]);
+        let inner = requests[1].body.to_string();
         assert!(
             inner.contains("You cook.") && inner.contains("Make a soup."),
             "{inner}"
         );
         assert!(!inner.contains("hungry"), "{inner}");
-        assert!(offered(&asked[1].body).is_empty(), "{inner}");
-        assert!(asked[2].body.to_string().contains("Onion soup."));
+        assert!(offered(&requests[1].body).is_empty(), "{inner}");
+        assert!(requests[2].body.to_string().contains("Onion soup."));
         let metrics = get(&app, "/metrics").await.text;
         let counted = r#"agentgen_handoffs_total{from="desk",outcome="completed",to="cook"} 1"#;
         assert!(metrics.contains(counted), "{metrics}");
@@ -123,7 +123,7 @@ async fn a_task_is_handed_on_four_times_at_most_and_never_back() {
     let scripts = chain
         .into_iter()
         .chain(["d", "c", "b", "a", "desk"].map(Script::text));
-    let server = mock(scripts).await;
+    let server = mock_server(scripts).await;
     let others = ["a", "b", "c", "d", "e"].map(|slug| other(slug, ALL));
     let app = served(
         &server,
@@ -131,14 +131,14 @@ async fn a_task_is_handed_on_four_times_at_most_and_never_back() {
         desk(ALL, Policy::DEFAULT),
         &others,
     );
-    let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
+    let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
     let started = events.iter().filter(|(name, _)| name == "handoff.started");
     let hands = started.map(|(_, event)| event["to"].as_str().unwrap());
     assert_eq!(hands.collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     assert_eq!(events.last().unwrap().1["output"]["output"], "desk");
-    let asked = server.requests();
+    let requests = server.requests();
     let tools = |index: usize| {
-        offered(&asked[index].body)
+        offered(&requests[index].body)
             .join(" ")
             .replace("hand_over_to_", "")
     };
@@ -151,7 +151,7 @@ async fn a_task_is_handed_on_four_times_at_most_and_never_back() {
 #[tokio::test]
 async fn a_failure_is_told_to_the_model_that_handed_over() {
     let calls = to("cook", "").then_tool_call("hand_over_to_baker", &json!({"task": "Bake."}));
-    let server = mock([
+    let server = mock_server([
         calls,
         to("cook", "Make a soup."),
         Script::error(400, "the stove is cold"),
@@ -161,7 +161,7 @@ async fn a_failure_is_told_to_the_model_that_handed_over() {
     let first = desk(&["cook"], Policy::DEFAULT);
     let others = [other("cook", &[]), other("baker", &[])];
     let app = served(&server, ProviderKind::OpenAi, first, &others);
-    let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
+    let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
     let failed = events.iter().filter(|(_, event)| event["is_error"] == true);
     let failed = failed.map(|(name, _)| &**name).collect::<Vec<_>>();
     // The baker is there, and the desk may not hand over to it.
@@ -185,7 +185,7 @@ async fn a_failure_is_told_to_the_model_that_handed_over() {
 
 #[tokio::test]
 async fn what_others_take_counts_into_the_budget() {
-    let server = mock([
+    let server = mock_server([
         to("cook", "Make a soup.").usage(5, 5),
         Script::text("Onion soup.").usage(10, 10),
     ])
@@ -214,7 +214,7 @@ async fn long_names_are_cut_and_no_tool_is_called_like_one() {
         "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-days",
         "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-week",
     ];
-    let server = mock([Script::text("Hello.")]).await;
+    let server = mock_server([Script::text("Hello.")]).await;
     let others = LONG.map(|slug| other(slug, &[]));
     let app = served(
         &server,

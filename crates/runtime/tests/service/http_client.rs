@@ -10,13 +10,13 @@ use tower::ServiceExt;
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl TestResponse {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
@@ -62,18 +62,18 @@ pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -
     request.body(Body::from(body.to_owned())).unwrap()
 }
 
-pub async fn send(app: &Router, request: Request<Body>) -> Answer {
+pub async fn send(app: &Router, request: Request<Body>) -> TestResponse {
     let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap();
     let text = String::from_utf8(bytes.to_vec()).unwrap();
-    Answer {
+    TestResponse {
         status: parts.status,
         headers: parts.headers,
         text,
     }
 }
 
-pub async fn post(app: &Router, path: &str, body: &str) -> Answer {
+pub async fn post(app: &Router, path: &str, body: &str) -> TestResponse {
     send(
         app,
         request("POST", path, &[("content-type", "application/json")], body),
@@ -81,7 +81,7 @@ pub async fn post(app: &Router, path: &str, body: &str) -> Answer {
     .await
 }
 
-pub async fn get(app: &Router, path: &str) -> Answer {
+pub async fn get(app: &Router, path: &str) -> TestResponse {
     send(app, request("GET", path, &[], "")).await
 }
 

@@ -8,15 +8,15 @@ use agentgen_runtime::axum::Router;
 
 use crate::desk_service::app;
 use crate::desk_service::app_on;
-use crate::http_client::{Answer, eventually, request, send};
-use crate::store_fixture::on_each;
-use crate::stub_providers::Recalls;
-use crate::stub_providers::{Fails, Hangs};
-use crate::workflow_fixture::{Stage, step, workflow};
+use crate::http_client::{TestResponse, eventually, request, send};
+use crate::store_fixture::on_each_store;
+use crate::stub_providers::ConversationEcho;
+use crate::stub_providers::{FailingProvider, HangingProvider};
+use crate::workflow_fixture::{WorkflowApp, step, workflow};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
-async fn keyed(app: &Router, key: &str, body: &str) -> Answer {
+async fn keyed(app: &Router, key: &str, body: &str) -> TestResponse {
     let headers = [
         ("content-type", "application/json"),
         ("idempotency-key", key),
@@ -26,7 +26,7 @@ async fn keyed(app: &Router, key: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn a_request_that_is_sent_again_gets_the_first_answer() {
-    let app = app_on(Recalls);
+    let app = app_on(ConversationEcho);
     let first = keyed(&app, "k1", r#"{"input":"a"}"#).await.json();
     let again = keyed(&app, "k1", r#"{ "input": "a" }"#).await.json();
     assert_eq!(first, again);
@@ -47,7 +47,7 @@ async fn a_key_belongs_to_one_request() {
 
 #[tokio::test]
 async fn a_failure_may_be_tried_again() {
-    let app = app_on(Fails(&["a"]));
+    let app = app_on(FailingProvider(&["a"]));
     let failed = keyed(&app, "k", r#"{"input":"a"}"#).await;
     assert_eq!(failed.status, 503);
     let again = keyed(&app, "k", r#"{"input":"a"}"#).await;
@@ -56,7 +56,7 @@ async fn a_failure_may_be_tried_again() {
 
 #[tokio::test]
 async fn a_key_in_use_is_a_conflict_until_its_caller_goes() {
-    let hangs = Hangs(Arc::new(AtomicUsize::new(0)));
+    let hangs = HangingProvider(Arc::new(AtomicUsize::new(0)));
     let under_way = hangs.0.clone();
     let app = app_on(hangs);
     let first = tokio::spawn({
@@ -78,27 +78,27 @@ async fn a_key_in_use_is_a_conflict_until_its_caller_goes() {
 
 #[tokio::test]
 async fn a_request_for_a_run_is_known_after_the_process_has_ended() {
-    on_each(async |fresh| {
-        if !fresh.is_shared() {
+    on_each_store(async |test_store| {
+        if !test_store.is_shared() {
             return;
         }
-        let begin = async |stage: &Stage, key: &str, body: &str| {
+        let begin = async |service: &WorkflowApp, key: &str, body: &str| {
             let headers = [
                 ("content-type", "application/json"),
                 ("idempotency-key", key),
             ];
             let path = "/v1/workflows/play/runs";
-            send(&stage.app, request("POST", path, &headers, body)).await
+            send(&service.app, request("POST", path, &headers, body)).await
         };
         let play = || workflow(vec![step("a", &[], "so")]);
-        let before = Stage::on(play(), fresh.open().await, Settings::default());
+        let before = WorkflowApp::with_store(play(), test_store.open().await, Settings::default());
         let first = begin(&before, "k", r#"{"topic":"ducks"}"#).await;
         assert_eq!(first.status, 202, "{}", first.text);
-        before.over(first.header("location")).await;
+        before.final_report(first.header("location")).await;
         drop(before);
 
         // The same store, and nothing else of what was.
-        let after = Stage::on(play(), fresh.open().await, Settings::default());
+        let after = WorkflowApp::with_store(play(), test_store.open().await, Settings::default());
         let again = begin(&after, "k", r#"{ "topic": "ducks" }"#).await;
         assert_eq!((again.status.as_u16(), &again.text), (202, &first.text));
         assert_eq!(again.header("location"), first.header("location"));
@@ -110,8 +110,8 @@ async fn a_request_for_a_run_is_known_after_the_process_has_ended() {
             .problem(400);
         let other = begin(&after, "l", r#"{"topic":"ducks"}"#).await;
         assert_ne!(other.text, first.text);
-        after.over(other.header("location")).await;
-        assert_eq!(after.asked(), ["so"], "the first one was over");
+        after.final_report(other.header("location")).await;
+        assert_eq!(after.inputs(), ["so"], "the first one was over");
     })
     .await;
 }

@@ -9,11 +9,11 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::event_assertions::assert_outline;
+use crate::event_assertions::assert_lines_of_types;
 use crate::http_client::{eventually, get};
-use crate::run_events::gist;
-use crate::store_fixture::database;
-use crate::workflow_fixture::{Stage, of, step, workflow};
+use crate::run_events::event_lines;
+use crate::store_fixture::postgres_store;
+use crate::workflow_fixture::{WorkflowApp, step, step_report, workflow};
 
 /// What stands between a service and its database, and can be cut.
 struct Line {
@@ -74,34 +74,34 @@ fn place(url: &str) -> &str {
 async fn with_an_outage(
     steps: Vec<StepSpec>,
 ) -> Option<(Value, Vec<(u64, Value)>, Vec<String>, String)> {
-    let fresh = database().await?;
-    let there = place(&fresh.url).to_owned();
+    let test_store = postgres_store().await?;
+    let there = place(&test_store.url).to_owned();
     let mut line = Line::to(there.clone()).await;
-    let url = fresh.url.replacen(&there, &line.here.to_string(), 1);
+    let url = test_store.url.replacen(&there, &line.here.to_string(), 1);
     let store = Store::open(&Secret::new(url)).await.unwrap();
-    let stage = Stage::on(workflow(steps), store, Settings::default());
-    let run = stage.begin().await;
-    assert!(eventually(|| !stage.asked().is_empty()).await);
+    let service = WorkflowApp::with_store(workflow(steps), store, Settings::default());
+    let run = service.start_run().await;
+    assert!(eventually(|| !service.inputs().is_empty()).await);
     line.cut().await;
-    get(&stage.app, &run).await.problem(503);
+    get(&service.app, &run).await.problem(503);
     tokio::time::sleep(Duration::from_millis(900)).await;
     line.mend().await;
-    let report = stage.over(&run).await;
-    let events = stage.events(&run).await;
-    let metrics = get(&stage.app, "/metrics").await.text;
-    let asked = stage.asked();
-    fresh.remove().await;
-    Some((report, events, asked, metrics))
+    let report = service.final_report(&run).await;
+    let events = service.events(&run).await;
+    let metrics = get(&service.app, "/metrics").await.text;
+    let inputs = service.inputs();
+    test_store.remove().await;
+    Some((report, events, inputs, metrics))
 }
 
 #[tokio::test]
 async fn what_was_finished_while_the_journal_was_away_is_not_done_again() {
     let steps = vec![step("a", &[], "wait 300"), step("b", &["a"], "so")];
-    let Some((report, events, asked, _)) = with_an_outage(steps).await else {
+    let Some((report, events, inputs, _)) = with_an_outage(steps).await else {
         return;
     };
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!(asked, ["wait 300", "so"]);
+    assert_eq!(inputs, ["wait 300", "so"]);
     let expected = [
         "run.started",
         "step.started a",
@@ -110,7 +110,7 @@ async fn what_was_finished_while_the_journal_was_away_is_not_done_again() {
         "step.finished b",
         "run.finished",
     ];
-    assert_outline(&gist(&events), &expected);
+    assert_lines_of_types(&event_lines(&events), &expected);
 }
 
 #[tokio::test]
@@ -121,12 +121,12 @@ async fn what_was_decided_while_the_journal_was_away_is_told() {
         on_failure: OnFailure::Skip,
         ..step("a", &[], "hang")
     };
-    let Some((report, events, asked, metrics)) = with_an_outage(vec![late]).await else {
+    let Some((report, events, inputs, metrics)) = with_an_outage(vec![late]).await else {
         return;
     };
     assert_eq!(report["status"], "completed_with_failures", "{report}");
-    assert_eq!(of(&report, "a")["attempts"], 2);
-    assert_eq!(asked.len(), 2);
+    assert_eq!(step_report(&report, "a")["attempts"], 2);
+    assert_eq!(inputs.len(), 2);
     let expected = [
         "run.started",
         "step.started a",
@@ -137,7 +137,7 @@ async fn what_was_decided_while_the_journal_was_away_is_told() {
         "policy.applied a skip",
         "run.finished",
     ];
-    assert_outline(&gist(&events), &expected);
+    assert_lines_of_types(&event_lines(&events), &expected);
     let counted =
         "agentgen_workflow_decisions_total{decision=\"retry\",step=\"a\",workflow=\"play\"} 1\n";
     assert!(metrics.contains(counted), "{metrics}");

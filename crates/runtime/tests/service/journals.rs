@@ -11,7 +11,7 @@ use agentgen_runtime::workflow::{
 };
 use serde_json::{Value, json};
 
-use crate::store_fixture::on_each;
+use crate::store_fixture::on_each_store;
 
 fn run() -> JournaledRun {
     run_of("play", "ann\0 100%")
@@ -88,8 +88,8 @@ async fn claimed(journal: &dyn Journal, lease: &RunLease) -> Vec<Uuid> {
 
 #[tokio::test]
 async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
-    on_each(async |fresh| {
-        let store = fresh.open().await;
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
         let journal = &*store.journal();
         let (ann, bob) = (lease("ann", SHORT), lease("bob", LONG));
         let run = run();
@@ -116,8 +116,8 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
 
         // What is over stays as it is, and what is refused leaves no event.
         assert!(!written(journal, &done).await);
-        let kept = journal.run(run.id, &run.subject).await.unwrap().unwrap();
-        assert_eq!(kept.steps, [step(StepStatus::Succeeded, "in time")]);
+        let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
+        assert_eq!(stored.steps, [step(StepStatus::Succeeded, "in time")]);
         let events = journal.events(run.id, 0, 10).await.unwrap();
         let numbers = events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
         assert_eq!(numbers, [1, 2]);
@@ -134,8 +134,8 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
 
 #[tokio::test]
 async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
-    on_each(async |fresh| {
-        let store = fresh.open().await;
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
         let journal = &*store.journal();
         let (ann, bob) = (lease("ann", SHORT), lease("bob", LONG));
         let (run, other) = (run(), self::run());
@@ -201,8 +201,8 @@ async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
 
 #[tokio::test]
 async fn a_request_for_a_run_begins_one_run() {
-    on_each(async |fresh| {
-        let store = fresh.open().await;
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
         let journal = store.journal();
         let ann = lease("ann", LONG);
         let first = run();
@@ -250,21 +250,24 @@ async fn a_request_for_a_run_begins_one_run() {
                 earlier.map_or((run.id, true), |earlier| (earlier.id, false))
             }));
         }
-        let mut told = Vec::new();
+        let mut expected = Vec::new();
         for task in tasks {
-            told.push(task.await.unwrap());
+            expected.push(task.await.unwrap());
         }
-        let new = told.iter().filter(|(_, is_new)| *is_new).count();
-        assert_eq!(new, 1, "{told:?}");
-        assert!(told.iter().all(|(id, _)| *id == told[0].0), "{told:?}");
+        let new = expected.iter().filter(|(_, is_new)| *is_new).count();
+        assert_eq!(new, 1, "{expected:?}");
+        assert!(
+            expected.iter().all(|(id, _)| *id == expected[0].0),
+            "{expected:?}"
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn a_run_that_is_over_is_kept_until_it_expires() {
-    on_each(async |fresh| {
-        let store = fresh.open().await;
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
         let journal = &*store.journal();
         let ann = lease("ann", LONG);
         let (run, other) = (run(), run());
@@ -291,13 +294,13 @@ async fn a_run_that_is_over_is_kept_until_it_expires() {
         assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
         assert_eq!(journal.run(run.id, &run.subject).await.unwrap(), None);
         assert_eq!(journal.events(run.id, 0, 10).await.unwrap(), []);
-        let kept = journal
+        let stored = journal
             .run(other.id, &other.subject)
             .await
             .unwrap()
             .unwrap();
         assert_eq!(
-            (kept.status, kept.error.as_deref()),
+            (stored.status, stored.error.as_deref()),
             (RunStatus::Failed, Some("so it is"))
         );
     })
@@ -306,11 +309,11 @@ async fn a_run_that_is_over_is_kept_until_it_expires() {
 
 #[tokio::test]
 async fn many_that_claim_at_once_get_every_run_once() {
-    on_each(async |fresh| {
-        if !fresh.is_shared() {
+    on_each_store(async |test_store| {
+        if !test_store.is_shared() {
             return;
         }
-        let first = fresh.open().await;
+        let first = test_store.open().await;
         let mut begun = Vec::new();
         for _ in 0..20 {
             let run = run();
@@ -319,7 +322,7 @@ async fn many_that_claim_at_once_get_every_run_once() {
         }
         let mut tasks = Vec::new();
         for name in ["a", "b", "c", "d"] {
-            let journal = fresh.open().await.journal();
+            let journal = test_store.open().await.journal();
             tasks.push(tokio::spawn(async move {
                 let mut got = Vec::new();
                 loop {
@@ -355,11 +358,11 @@ fn the_limits_of_runs_are_settings() {
     assert_eq!(limits.runs, 3);
     assert_eq!(limits.lease, Duration::from_secs(2));
     assert_eq!(limits.keep, Duration::from_secs(24 * 60 * 60));
-    for (file, told) in [
+    for (file, expected) in [
         ("[workflows]\nruns = 0\n", "workflows.runs"),
         ("[workflows]\nlease = \"1ms\"\n", "workflows.lease"),
     ] {
         let error = Settings::from_text("service.toml", file, |_| Ok(None)).unwrap_err();
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }

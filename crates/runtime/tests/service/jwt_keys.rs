@@ -21,7 +21,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use crate::desk_service::registry;
-use crate::http_client::{Answer, request, send};
+use crate::http_client::{TestResponse, request, send};
 
 /// A private key, made for the test, and its public half.
 struct Key {
@@ -132,7 +132,7 @@ fn guarded(auth: Auth) -> Router {
     registry().into_router(settings).unwrap()
 }
 
-async fn chat(app: &Router, token: &str) -> Answer {
+async fn chat(app: &Router, token: &str) -> TestResponse {
     let bearer = format!("Bearer {token}");
     let headers = [
         ("content-type", "application/json"),
@@ -146,7 +146,7 @@ async fn chat(app: &Router, token: &str) -> Answer {
 }
 
 #[track_caller]
-fn refused(answer: &Answer, why: &str) {
+fn refused(answer: &TestResponse, why: &str) {
     let problem = answer.problem(401);
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains(why), "{detail}");
@@ -361,7 +361,7 @@ async fn a_file_is_read_again_for_a_key_that_is_not_in_it() {
 /// An issuer that publishes its keys, or whatever else it is told to.
 #[derive(Clone, Default)]
 struct Issuer {
-    asked: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
     publishes: Arc<Mutex<Option<String>>>,
 }
 
@@ -371,7 +371,7 @@ impl Issuer {
         let issuer = self.clone();
         let keys = move || async move {
             let published = issuer.publishes.lock().unwrap().clone();
-            issuer.asked.fetch_add(1, Ordering::SeqCst);
+            issuer.requests.fetch_add(1, Ordering::SeqCst);
             tokio::time::sleep(Duration::from_millis(50)).await;
             match published {
                 Some(text) => text.into_response(),
@@ -396,8 +396,8 @@ impl Issuer {
         *self.publishes.lock().unwrap() = Some(text);
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -412,7 +412,7 @@ async fn keys_are_fetched_once_for_all_who_wait_and_again_for_one_that_is_new() 
     let token = old.token();
     let all = futures_util::future::join_all((0..10).map(|_| chat(&app, &token))).await;
     assert!(all.iter().all(|answer| answer.status == 200));
-    assert_eq!(issuer.asked(), 1);
+    assert_eq!(issuer.requests(), 1);
     assert!(auth.is_ready());
     // A key that nobody has ever seen, over and over: no reason to ask so soon after.
     for id in 0..20 {
@@ -421,7 +421,7 @@ async fn keys_are_fetched_once_for_all_who_wait_and_again_for_one_that_is_new() 
     }
     issuer.publish(set(&[&new]));
     refused(&chat(&app, &new.token()).await, "key that is not known");
-    assert_eq!(issuer.asked(), 1);
+    assert_eq!(issuer.requests(), 1);
 }
 
 #[tokio::test]
@@ -475,12 +475,12 @@ async fn a_service_starts_without_keys_and_gets_them_by_itself() {
         is_so()
     };
     let asking = issuer.clone();
-    assert!(wait(Box::new(move || asking.asked() == 1)).await);
+    assert!(wait(Box::new(move || asking.requests() == 1)).await);
     assert!(!auth.is_ready());
     issuer.publish(set(&[&key]));
     let waiting = auth.clone();
     assert!(wait(Box::new(move || waiting.is_ready())).await);
-    assert_eq!(issuer.asked(), 2);
+    assert_eq!(issuer.requests(), 2);
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
 }
@@ -489,7 +489,7 @@ async fn a_service_starts_without_keys_and_gets_them_by_itself() {
 fn keys_are_not_told() {
     let key = Key::new(Algorithm::RS256, "k");
     let file = KeyFile::new(&set(&[&key]));
-    let told = format!("{:?}", file.auth());
-    assert!(told.contains("[redacted]"));
-    assert!(!told.contains(key.public["n"].as_str().unwrap()));
+    let debug = format!("{:?}", file.auth());
+    assert!(debug.contains("[redacted]"));
+    assert!(!debug.contains(key.public["n"].as_str().unwrap()));
 }

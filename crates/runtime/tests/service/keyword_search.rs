@@ -6,7 +6,7 @@ use std::io::Write;
 use agentgen_runtime::axum::Router;
 use serde_json::{Value, json};
 
-use crate::document_fixture::{ask, put, room};
+use crate::document_fixture::{documents_app, post_json, put_documents};
 
 const DOCUMENTS: &str = include_str!("../fixtures/handbook/documents.md");
 const QUESTIONS: &str = include_str!("../fixtures/handbook/questions.txt");
@@ -19,18 +19,18 @@ fn documents() -> Vec<(&'static str, &'static str)> {
 }
 
 async fn handbook() -> Router {
-    let app = room();
+    let app = documents_app();
     let documents = documents();
     let documents = documents
         .iter()
         .map(|(id, text)| json!({ "id": id, "text": text }));
-    assert_eq!(put(&app, documents.collect()).await.status, 200);
+    assert_eq!(put_documents(&app, documents.collect()).await.status, 200);
     app
 }
 
 /// The documents of the hits, the nearest first.
 async fn found(app: &Router, query: &str) -> Vec<String> {
-    let found = ask(app, "/search", json!({ "query": query, "limit": 50 })).await;
+    let found = post_json(app, "/search", json!({ "query": query, "limit": 50 })).await;
     let hits = found["hits"].as_array().unwrap();
     assert_eq!(found["total"], hits.len());
     let mut met = BTreeSet::new();
@@ -53,23 +53,24 @@ async fn questions_find_the_document_that_answers_them() {
         first += usize::from(place == Some(0));
         among_three += usize::from(place < Some(3));
     }
-    let told = format!("handbook: {first} of {all} first, {among_three} among the first three\n");
-    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    let message =
+        format!("handbook: {first} of {all} first, {among_three} among the first three\n");
+    std::io::stdout().write_all(message.as_bytes()).unwrap();
     assert!(
         first * 100 >= all * 90 && among_three * 100 >= all * 95,
-        "{told}"
+        "{message}"
     );
 }
 
 #[tokio::test]
 async fn words_are_found_in_scripts_without_blanks() {
-    let app = room();
+    let app = documents_app();
     let documents = json!([
         { "id": "keys", "text": "密钥每三十天轮换一次，旧密钥在两天后失效。请把新密钥交给值班工程师。" },
         { "id": "books", "text": "図書館は月曜日に休みます。本は二週間借りられます。" },
         { "id": "trains", "text": "기차는 아침마다 서울에서 출발합니다." },
     ]);
-    assert_eq!(put(&app, documents).await.status, 200);
+    assert_eq!(put_documents(&app, documents).await.status, 200);
     for (query, wanted) in [
         ("轮换", Some("keys")),
         ("多久轮换密钥？", Some("keys")),
@@ -92,9 +93,9 @@ async fn what_has_nothing_in_common_with_a_query_is_not_found() {
         nothing += usize::from(found.is_empty());
         hits += found.len();
     }
-    let told = format!("strangers: {nothing} of {all} find nothing, {hits} documents in all\n");
-    std::io::stdout().write_all(told.as_bytes()).unwrap();
-    assert!(nothing * 100 >= all * 40, "{told}");
+    let message = format!("strangers: {nothing} of {all} find nothing, {hits} documents in all\n");
+    std::io::stdout().write_all(message.as_bytes()).unwrap();
+    assert!(nothing * 100 >= all * 40, "{message}");
     assert!(found(&app, "??? !!!").await.is_empty());
     // Words that nobody wrote: letters one after the other, by the constants of Knuth's MMIX.
     let (mut state, mut nothing) = (1_u64, 0);
@@ -108,15 +109,15 @@ async fn what_has_nothing_in_common_with_a_query_is_not_found() {
         let word = letters.collect::<String>();
         nothing += usize::from(found(&app, &word).await.is_empty());
     }
-    let told = format!("{nothing} of 100 words that are none find nothing\n");
-    std::io::stdout().write_all(told.as_bytes()).unwrap();
-    assert!(nothing >= 75, "{told}");
+    let message = format!("{nothing} of 100 words that are none find nothing\n");
+    std::io::stdout().write_all(message.as_bytes()).unwrap();
+    assert!(nothing >= 75, "{message}");
 }
 
 /// The longest passages there are, each a paragraph of several documents: one word of two hundred finds them.
 #[tokio::test]
 async fn a_single_word_finds_a_long_passage() {
-    let app = room();
+    let app = documents_app();
     let mut paragraphs = vec![String::new()];
     for (_, text) in documents() {
         let text = text.replace(['#', '\n'], " ");
@@ -129,7 +130,7 @@ async fn a_single_word_finds_a_long_passage() {
     }
     let put_all = paragraphs.iter().enumerate();
     let put_all = put_all.map(|(n, text)| json!({ "id": format!("p{n}"), "text": text }));
-    let answer = put(&app, put_all.collect::<Value>()).await.json();
+    let answer = put_documents(&app, put_all.collect::<Value>()).await.json();
     let counts = answer["documents"].as_array().unwrap();
     assert!(counts.iter().all(|one| one["passages"] == 1), "{answer}");
     for word in [

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::desk_service::{app, app_on, registry};
 use crate::http_client::{eventually, get, post, request, send};
-use crate::stub_providers::{Fails, Hangs};
+use crate::stub_providers::{FailingProvider, HangingProvider};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -90,7 +90,7 @@ async fn every_service_counts_for_itself() {
 
 #[tokio::test]
 async fn what_goes_wrong_is_counted() {
-    let app = app_on(Fails(&[]));
+    let app = app_on(FailingProvider(&[]));
     post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
     for series in [
         "agentgen_provider_errors_total{agent=\"desk\",kind=\"unavailable\",model=\"fails\"}",
@@ -121,7 +121,7 @@ async fn what_goes_wrong_is_counted() {
 
 #[tokio::test]
 async fn a_run_that_its_caller_leaves_is_counted_as_cancelled() {
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let app = app_on(provider.clone());
     let caller = tokio::spawn({
         let app = app.clone();
@@ -164,8 +164,8 @@ async fn metrics_are_for_this_machine_and_for_those_with_a_token() {
     let key = jsonwebtoken::EncodingKey::from_secret(&[b'x'; 32]);
     let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
     let bearer = format!("Bearer {token}");
-    let told = ask("192.0.2.1:1", &[("authorization", &bearer)]).await;
-    assert_eq!(told.status, 200);
+    let response = ask("192.0.2.1:1", &[("authorization", &bearer)]).await;
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn metrics_and_docs_can_be_switched_off() {
 /// A store that can't be used.
 enum Unusable {
     /// It fails, and says more than anybody should read.
-    Fails,
+    FailingProvider,
     /// It never answers.
     Silent,
 }
@@ -192,7 +192,9 @@ enum Unusable {
 impl Unusable {
     fn answer<'a, T: Send + 'a>(&self) -> BoxFuture<'a, Result<T, StoreError>> {
         match self {
-            Self::Fails => Box::pin(async { Err(StoreError::internal("password=hunter2")) }),
+            Self::FailingProvider => {
+                Box::pin(async { Err(StoreError::internal("password=hunter2")) })
+            }
             Self::Silent => Box::pin(std::future::pending()),
         }
     }
@@ -304,24 +306,26 @@ async fn it_is_ready_when_all_it_needs_is_there() {
 
 #[tokio::test(start_paused = true)]
 async fn without_its_store_it_lives_and_is_not_ready() {
-    for registry in [Unusable::Fails, Unusable::Silent].map(|store| registry().sessions(store)) {
+    for registry in
+        [Unusable::FailingProvider, Unusable::Silent].map(|store| registry().sessions(store))
+    {
         let app = registry.into_router(Settings::default()).unwrap();
-        let began = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         let unready = get(&app, "/readyz").await;
-        assert!(began.elapsed().as_millis() <= 2_010);
+        assert!(start.elapsed().as_millis() <= 2_010);
         assert_eq!(unready.status, 503);
         assert_eq!(unready.header("content-type"), "application/json");
         assert_eq!(unready.json(), checks("failed", "ok"));
         assert_eq!(get(&app, "/livez").await.status, 200);
     }
-    let kept = registry().sessions(MemorySessions::default());
-    let app = kept.into_router(Settings::default()).unwrap();
+    let stored = registry().sessions(MemorySessions::default());
+    let app = stored.into_router(Settings::default()).unwrap();
     assert_eq!(get(&app, "/readyz").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_provider_that_keeps_failing_makes_it_unready() {
-    let app = app_on(Fails(&[]));
+    let app = app_on(FailingProvider(&[]));
     for _ in 0..4 {
         post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
         assert_eq!(get(&app, "/readyz").await.status, 200);

@@ -8,7 +8,7 @@ use agentgen_runtime::{Registry, RunContext, Service, Settings};
 use serde_json::Value;
 
 use crate::agents::desk;
-use crate::http_client::{Answer, request, send};
+use crate::http_client::{TestResponse, request, send};
 
 /// Both formats.
 pub const KINDS: [ProviderKind; 2] = [ProviderKind::Anthropic, ProviderKind::OpenAi];
@@ -29,7 +29,7 @@ pub fn desk_with(policy: Policy) -> &'static AgentSpec {
 }
 
 /// Settings whose provider is at a port that was bound and is not any more.
-pub async fn nowhere(kind: ProviderKind) -> Settings {
+pub async fn unreachable_provider(kind: ProviderKind) -> Settings {
     let mut settings = MockServer::start().await.unwrap().settings(kind);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let provider = settings.providers.get_mut("mock").unwrap();
@@ -52,7 +52,7 @@ pub fn registry_of(agent: &'static AgentSpec) -> Registry {
 }
 
 /// A mock server with these scripts, in turn.
-pub async fn mock(scripts: impl IntoIterator<Item = Script>) -> MockServer {
+pub async fn mock_server(scripts: impl IntoIterator<Item = Script>) -> MockServer {
     let server = MockServer::start().await.unwrap();
     for script in scripts {
         server.push(script);
@@ -61,24 +61,24 @@ pub async fn mock(scripts: impl IntoIterator<Item = Script>) -> MockServer {
 }
 
 /// The desk on a mock server.
-pub fn played(server: &MockServer, kind: ProviderKind) -> Router {
-    played_by(desk_with(Policy::DEFAULT), server.settings(kind))
+pub fn desk_app(server: &MockServer, kind: ProviderKind) -> Router {
+    agent_app(desk_with(Policy::DEFAULT), server.settings(kind))
 }
 
 /// An agent with settings.
-pub fn played_by(agent: &'static AgentSpec, settings: Settings) -> Router {
+pub fn agent_app(agent: &'static AgentSpec, settings: Settings) -> Router {
     registry_of(agent).into_router(settings).unwrap()
 }
 
 /// Asks in free text.
-pub async fn invoke(app: &Router, input: &str) -> Answer {
+pub async fn invoke(app: &Router, input: &str) -> TestResponse {
     let body = serde_json::json!({ "input": input }).to_string();
     let json = [("content-type", "application/json")];
     send(app, request("POST", "/v1/agents/desk/invoke", &json, &body)).await
 }
 
 /// The events of a stream: names and data.
-pub async fn told(app: &Router, path: &str, body: &str) -> Vec<(String, Value)> {
+pub async fn stream_events(app: &Router, path: &str, body: &str) -> Vec<(String, Value)> {
     let headers = [
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),
@@ -99,7 +99,7 @@ pub fn parse_events(text: &str) -> Vec<(String, Value)> {
 }
 
 /// The texts of a stream, put together.
-pub fn text_of(events: &[(String, Value)]) -> String {
+pub fn output_text(events: &[(String, Value)]) -> String {
     let deltas = events.iter().filter(|(name, _)| name == "output.delta");
     deltas
         .map(|(_, data)| data["text"].as_str().unwrap())

@@ -6,11 +6,11 @@ use agentgen_runtime::spec::AgentSpec;
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{Settings, StartError};
 
-use crate::mock_model::{agent, invoke, mock, played_by, registry_of};
+use crate::mock_model::{agent, agent_app, invoke, mock_server, registry_of};
 
 fn settings(toml: &str, variables: &'static [(&str, &str)]) -> Result<Settings, StartError> {
     Settings::from_text("service.toml", toml, |name| {
-        let found = variables.iter().find(|(known, _)| *known == name);
+        let found = variables.iter().find(|(other, _)| *other == name);
         Ok(found.map(|(_, value)| (*value).to_owned()))
     })
 }
@@ -150,16 +150,16 @@ fn a_vendors_own_variable_gives_the_key_of_a_provider_that_is_referred_to() {
 
 #[tokio::test]
 async fn the_model_that_a_name_stands_for_is_the_one_that_is_asked() {
-    let server = mock([Script::text("one"), Script::text("two")]).await;
+    let server = mock_server([Script::text("one"), Script::text("two")]).await;
     let mut settings = server.settings(ProviderKind::OpenAi);
     settings
         .models
         .insert("sonnet".to_owned(), "mock:meta/llama3:8b".to_owned());
     for model in [Some("sonnet"), Some("inherit")] {
-        let app = played_by(asking(model), settings.clone());
+        let app = agent_app(asking(model), settings.clone());
         assert_eq!(invoke(&app, "hi").await.status, 200);
     }
-    let asked = server.requests();
-    assert_eq!(asked[0].body["model"], "meta/llama3:8b");
-    assert_eq!(asked[1].body["model"], "model");
+    let requests = server.requests();
+    assert_eq!(requests[0].body["model"], "meta/llama3:8b");
+    assert_eq!(requests[1].body["model"], "model");
 }

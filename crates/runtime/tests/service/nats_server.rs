@@ -9,10 +9,10 @@ use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::{Secret, Settings};
 use serde_json::Value;
 
-use crate::durability::ask;
-use crate::queue_delivery::{begin, metrics, over, refused, until};
-use crate::queue_fixture::{Served, serve};
-use crate::store_fixture::{Fresh, database};
+use crate::durability::http_request;
+use crate::queue_delivery::{final_report, metrics, start_error, start_run, wait_until};
+use crate::queue_fixture::{RunningService, serve};
+use crate::store_fixture::{TestStore, postgres_store};
 use crate::workflow_fixture::{step, workflow};
 
 const PASSWORD: &str = "hunter2@+&";
@@ -54,8 +54,9 @@ impl Server {
         drop(free);
         let folder = std::env::temp_dir().join(format!("agentgen-nats-{}", uuid::Uuid::new_v4()));
         let Some(child) = launch(port, &folder, is_secure) else {
-            let told = "not run: tests on a NATS server of their own, as there is no nats-server\n";
-            std::io::stdout().write_all(told.as_bytes()).unwrap();
+            let message =
+                "not run: tests on a NATS server of their own, as there is no nats-server\n";
+            std::io::stdout().write_all(message.as_bytes()).unwrap();
             return None;
         };
         Some(Self {
@@ -70,7 +71,7 @@ impl Server {
         self.child.wait().unwrap();
     }
 
-    fn settings(&self, store: &Fresh, login: &str) -> Settings {
+    fn settings(&self, store: &TestStore, login: &str) -> Settings {
         Settings {
             store: Secret::new(store.url.clone()),
             queue: Some(Secret::new(format!(
@@ -96,22 +97,22 @@ impl Drop for Server {
 }
 
 /// How the queue stands, as the service says.
-async fn queue_of(service: &Served) -> Value {
-    let (_, ready) = ask(service.address, "GET", "/readyz", "").await;
+async fn queue_of(service: &RunningService) -> Value {
+    let (_, ready) = http_request(service.address, "GET", "/readyz", "").await;
     let checks = ready["checks"].as_array().unwrap().iter();
     let mut queue = checks.filter(|check| check["name"] == "queue");
     queue.next().unwrap()["status"].clone()
 }
 
-async fn completes(service: &Served) {
-    let place = begin(service).await;
-    let report = over(service, &place).await;
+async fn completes(service: &RunningService) {
+    let location = start_run(service).await;
+    let report = final_report(service, &location).await;
     assert_eq!(report["status"], "completed", "{report}");
 }
 
 #[tokio::test]
 async fn a_queue_that_was_away_is_used_again() {
-    let Some(store) = database().await else {
+    let Some(store) = postgres_store().await else {
         return;
     };
     let Some(mut server) = Server::start(false) else {
@@ -120,25 +121,25 @@ async fn a_queue_that_was_away_is_used_again() {
     // Whether it listens yet or not when the service starts, the service finds it.
     let settings = server.settings(&store, "me:hunter2%40+%26@");
     let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
-    until(async || queue_of(&service).await == "ok").await;
+    wait_until(async || queue_of(&service).await == "ok").await;
     completes(&service).await;
     let handed = async |count: u32| {
         let line = format!("agentgen_workflow_deliveries_total{{delivery=\"new\"}} {count}\n");
         metrics(&service).await.contains(&line)
     };
-    until(async || handed(1).await).await;
+    wait_until(async || handed(1).await).await;
 
     server.kill();
-    until(async || queue_of(&service).await == "degraded").await;
+    wait_until(async || queue_of(&service).await == "degraded").await;
     completes(&service).await;
     server.child = launch(server.port, &server.folder, false).unwrap();
-    until(async || queue_of(&service).await == "ok").await;
+    wait_until(async || queue_of(&service).await == "ok").await;
     completes(&service).await;
-    until(async || handed(2).await).await;
+    wait_until(async || handed(2).await).await;
 
     // Who is not let in is told so, at the start and without a word of the password.
     for login in ["", "me:hunter3@", "hunter3@"] {
-        let error = refused(server.settings(&store, login)).await;
+        let error = start_error(server.settings(&store, login)).await;
         assert!(error.starts_with("workflows.queue: "), "{error}");
         assert!(error.contains("authorization violation"), "{error}");
         assert!(!error.contains("hunter"), "{error}");
@@ -149,7 +150,7 @@ async fn a_queue_that_was_away_is_used_again() {
 
 #[tokio::test]
 async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
-    let Some(store) = database().await else {
+    let Some(store) = postgres_store().await else {
         return;
     };
     let Some(server) = Server::start(true) else {
@@ -159,7 +160,7 @@ async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
         let connected = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await;
         connected.is_ok()
     };
-    until(listens).await;
+    wait_until(listens).await;
     let login = "me:hunter2%40+%26@";
     for scheme in ["tls", "nats"] {
         let settings = Settings {
@@ -170,7 +171,7 @@ async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
             ..server.settings(&store, login)
         };
         // Those that the system trusts do not know it, which is no reason to do without a queue.
-        let error = refused(settings.clone()).await;
+        let error = start_error(settings.clone()).await;
         assert!(error.starts_with("workflows.queue: "), "{error}");
         assert!(error.contains("certificate"), "{error}");
         assert!(error.contains("workflows.queue_ca"), "{error}");
@@ -180,7 +181,7 @@ async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
             ..settings
         };
         let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
-        until(async || queue_of(&service).await == "ok").await;
+        wait_until(async || queue_of(&service).await == "ok").await;
         completes(&service).await;
         service.stop().await;
     }

@@ -2,9 +2,9 @@
 
 use agentgen_runtime::axum::Router;
 
-use crate::document_fixture::room;
+use crate::document_fixture::documents_app;
 use crate::http_client::{request, send};
-use crate::workflow_fixture::{Stage, diamond};
+use crate::workflow_fixture::{WorkflowApp, diamond};
 
 /// The paths of a file in `openapi/`, each with its methods.
 fn operations(text: &str) -> Vec<(String, Vec<String>)> {
@@ -46,9 +46,9 @@ async fn assert_routes(app: &Router, text: &str) {
 
 #[tokio::test]
 async fn operations_of_the_contract_are_served() {
-    let room = room();
+    let room = documents_app();
     assert_routes(&room, include_str!("../../openapi/service_paths.yaml")).await;
     assert_routes(&room, include_str!("../../openapi/document_paths.yaml")).await;
-    let stage = Stage::new(diamond());
+    let stage = WorkflowApp::new(diamond());
     assert_routes(&stage.app, include_str!("../../openapi/run_paths.yaml")).await;
 }

@@ -9,9 +9,11 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Service, Settings};
 use serde_json::{Value, json};
 
-use crate::event_assertions::{assert_outline, find, find_all, kinds};
+use crate::event_assertions::{assert_lines_of_types, event_types, find_event, find_events};
 use crate::http_client::get;
-use crate::mock_model::{KINDS, agent, desk_with, invoke, mock, played_by, registry_of, told};
+use crate::mock_model::{
+    KINDS, agent, agent_app, desk_with, invoke, mock_server, registry_of, stream_events,
+};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 const HI: &str = r#"{"input":"hi"}"#;
@@ -19,7 +21,7 @@ const COOLDOWN: Duration = Duration::from_millis(300);
 
 /// The decisions among events.
 fn decisions(events: &[(String, Value)]) -> Vec<&str> {
-    let applied = find_all(events, "policy.applied").into_iter();
+    let applied = find_events(events, "policy.applied").into_iter();
     applied
         .map(|event| event["policy"].as_str().unwrap())
         .collect()
@@ -49,11 +51,11 @@ async fn a_retry_is_told_behind_the_beginning_and_counted() {
             retry_backoff_ms: 1,
             ..Policy::DEFAULT
         };
-        let server = mock([Script::error(529, "busy"), Script::text("now")]).await;
-        let app = played_by(desk_with(policy), server.settings(kind));
-        let events = told(&app, INVOKE, HI).await;
-        assert_outline(
-            &kinds(&events),
+        let server = mock_server([Script::error(529, "busy"), Script::text("now")]).await;
+        let app = agent_app(desk_with(policy), server.settings(kind));
+        let events = stream_events(&app, INVOKE, HI).await;
+        assert_lines_of_types(
+            &event_types(&events),
             &[
                 "run.started",
                 "policy.applied",
@@ -61,7 +63,7 @@ async fn a_retry_is_told_behind_the_beginning_and_counted() {
                 "run.completed",
             ],
         );
-        let applied = find(&events, "policy.applied");
+        let applied = find_event(&events, "policy.applied");
         assert_eq!(applied["policy"], "retry");
         let detail = applied["detail"].as_str().unwrap();
         assert!(detail.contains("overloaded"), "{detail}");
@@ -78,16 +80,19 @@ async fn a_retry_of_the_second_attempt_at_an_answer_is_an_event() {
         ..Policy::DEFAULT
     };
     for kind in KINDS {
-        let server = mock([
+        let server = mock_server([
             Script::text(r#"{"mood":"calm"}"#),
             Script::error(529, "busy"),
             Script::text(r#"{"mood":"calm","reply":"No."}"#),
         ])
         .await;
-        let app = played_by(desk_with(policy), server.settings(kind));
-        let events = told(&app, "/chat", r#"{"message":"Are you busy?"}"#).await;
+        let app = agent_app(desk_with(policy), server.settings(kind));
+        let events = stream_events(&app, "/chat", r#"{"message":"Are you busy?"}"#).await;
         assert_eq!(decisions(&events), ["retry"]);
-        assert_eq!(find(&events, "run.completed")["output"]["reply"], "No.");
+        assert_eq!(
+            find_event(&events, "run.completed")["output"]["reply"],
+            "No."
+        );
         assert!(counted(&app, "retry").await);
     }
 }
@@ -99,9 +104,9 @@ async fn what_never_began_is_an_ordinary_error_whatever_was_decided() {
         retry_backoff_ms: 1,
         ..Policy::DEFAULT
     };
-    let server = mock([]).await;
+    let server = mock_server([]).await;
     server.always(Script::error(503, "busy"));
-    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     let headers = [
         ("content-type", "application/json"),
         ("accept", "text/event-stream"),
@@ -124,8 +129,8 @@ async fn another_model_is_asked_when_the_first_one_fails() {
             Script::text(""),
             Script::text("half").malformed(),
         ] {
-            let server = mock([failure, Script::text("small talk")]).await;
-            let app = played_by(desk_with(policy), with_haiku(&server, kind));
+            let server = mock_server([failure, Script::text("small talk")]).await;
+            let app = agent_app(desk_with(policy), with_haiku(&server, kind));
             let answer = invoke(&app, "hi").await.json();
             assert_eq!(answer["output"], "small talk");
             assert_eq!(answer["model"], "mock:small");
@@ -142,13 +147,13 @@ async fn a_model_that_hangs_is_given_up_for_another() {
         ..Policy::DEFAULT
     };
     for kind in KINDS {
-        let server = mock([Script::silence(), Script::text("small talk")]).await;
+        let server = mock_server([Script::silence(), Script::text("small talk")]).await;
         let mut settings = with_haiku(&server, kind);
         settings.providers.get_mut("mock").unwrap().timeout = Duration::from_millis(200);
-        let app = played_by(desk_with(policy), settings);
-        let events = told(&app, INVOKE, HI).await;
+        let app = agent_app(desk_with(policy), settings);
+        let events = stream_events(&app, INVOKE, HI).await;
         assert_eq!(decisions(&events), ["fallback"]);
-        assert_eq!(find(&events, "run.started")["model"], "mock:small");
+        assert_eq!(find_event(&events, "run.started")["model"], "mock:small");
     }
 }
 
@@ -162,7 +167,7 @@ async fn another_agent_is_asked_with_its_own_prompt() {
         agent.slug = "clerk";
         agent.prompt = "You are the clerk.";
     });
-    let server = mock([Script::error(503, "busy"), Script::text("The clerk, yes?")]).await;
+    let server = mock_server([Script::error(503, "busy"), Script::text("The clerk, yes?")]).await;
     let app = registry_of(desk_with(policy))
         .service(Service::new(clerk))
         .into_router(server.settings(ProviderKind::Anthropic))
@@ -177,7 +182,7 @@ async fn a_fallback_that_the_settings_do_not_explain_keeps_the_service_from_star
         fallbacks: &["spare"],
         ..Policy::DEFAULT
     };
-    let server = mock([]).await;
+    let server = mock_server([]).await;
     let error = registry_of(desk_with(policy))
         .into_router(server.settings(ProviderKind::Anthropic))
         .err()
@@ -198,10 +203,10 @@ async fn an_answer_that_breaks_off_is_asked_for_again_unless_it_was_seen() {
             Script::text("one ").end_early(),
             Script::text("one ").malformed(),
         ] {
-            let server = mock([broken.clone(), Script::text("whole"), broken]).await;
-            let app = played_by(desk_with(policy), server.settings(kind));
+            let server = mock_server([broken.clone(), Script::text("whole"), broken]).await;
+            let app = agent_app(desk_with(policy), server.settings(kind));
             assert_eq!(invoke(&app, "hi").await.json()["output"], "whole");
-            let events = told(&app, INVOKE, HI).await;
+            let events = stream_events(&app, INVOKE, HI).await;
             assert_eq!(events.last().unwrap().0, "run.failed");
             assert_eq!(server.requests().len(), 3);
         }
@@ -216,9 +221,9 @@ async fn a_breaker_opens_tries_once_and_closes() {
         ..Policy::DEFAULT
     };
     for kind in KINDS {
-        let server = mock([]).await;
+        let server = mock_server([]).await;
         server.always(Script::error(503, "busy"));
-        let app = played_by(desk_with(policy), server.settings(kind));
+        let app = agent_app(desk_with(policy), server.settings(kind));
         for _ in 0..4 {
             invoke(&app, "hi").await.problem(503);
         }
@@ -246,13 +251,13 @@ async fn of_many_calls_behind_an_open_breaker_one_tries() {
         breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
         ..Policy::DEFAULT
     };
-    let server = mock([Script::error(503, "busy")]).await;
+    let server = mock_server([Script::error(503, "busy")]).await;
     server.always(Script::text("back").pause(Duration::from_millis(100)));
-    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(503);
     tokio::time::sleep(COOLDOWN).await;
-    let asked = (0..8).map(|_| invoke(&app, "hi"));
-    let answers = futures_util::future::join_all(asked).await;
+    let calls = (0..8).map(|_| invoke(&app, "hi"));
+    let answers = futures_util::future::join_all(calls).await;
     let through = answers.iter().filter(|answer| answer.status == 200);
     assert_eq!(through.count(), 1);
     assert_eq!(server.requests().len(), 2);
@@ -265,9 +270,9 @@ async fn while_one_call_tries_no_other_is_made_however_long_it_takes() {
         breaker_cooldown_ms: 20,
         ..Policy::DEFAULT
     };
-    let server = mock([Script::error(503, "busy")]).await;
+    let server = mock_server([Script::error(503, "busy")]).await;
     server.always(Script::text("back").pause(Duration::from_millis(800)));
-    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(503);
     tokio::time::sleep(Duration::from_millis(40)).await;
     // Who tries goes away before it is known, and leaves the turn to the next one.
@@ -292,9 +297,9 @@ async fn a_model_that_hangs_until_the_agents_time_is_up_has_failed() {
         ..Policy::DEFAULT
     };
     for kind in KINDS {
-        let server = mock([]).await;
+        let server = mock_server([]).await;
         server.always(Script::silence());
-        let app = played_by(desk_with(policy), server.settings(kind));
+        let app = agent_app(desk_with(policy), server.settings(kind));
         for status in [504, 504, 503] {
             invoke(&app, "hi").await.problem(status);
         }
@@ -312,8 +317,8 @@ async fn a_request_that_is_refused_opens_no_breaker() {
         breaker_cooldown_ms: 60_000,
         ..Policy::DEFAULT
     };
-    let server = mock([Script::error(400, "no"), Script::text("fine")]).await;
-    let app = played_by(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    let server = mock_server([Script::error(400, "no"), Script::text("fine")]).await;
+    let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(502);
     assert_eq!(invoke(&app, "hi").await.json()["output"], "fine");
 }
@@ -329,10 +334,10 @@ async fn a_budget_ends_a_run_with_what_it_has() {
         ..Policy::DEFAULT
     };
     for (policy, reason) in [(turns, "max_turns"), (tokens, "max_tokens")] {
-        let server = mock([]).await;
+        let server = mock_server([]).await;
         let looks = Script::text("Let me look.").then_tool_call("nothing", &json!({}));
         server.always(looks.usage(30, 20));
-        let app = played_by(desk_with(policy), server.settings(ProviderKind::Anthropic));
+        let app = agent_app(desk_with(policy), server.settings(ProviderKind::Anthropic));
         let answer = invoke(&app, "hi").await.json();
         assert_eq!(answer["output"], "Let me look.\n\nLet me look.");
         assert_eq!(answer["stop_reason"], reason);
@@ -347,8 +352,8 @@ async fn a_deadline_is_counted() {
         timeout_ms: Some(100),
         ..Policy::DEFAULT
     };
-    let server = mock([Script::silence()]).await;
-    let app = played_by(desk_with(policy), server.settings(ProviderKind::Anthropic));
+    let server = mock_server([Script::silence()]).await;
+    let app = agent_app(desk_with(policy), server.settings(ProviderKind::Anthropic));
     invoke(&app, "hi").await.problem(504);
     assert!(counted(&app, "deadline").await);
 }

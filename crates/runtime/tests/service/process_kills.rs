@@ -14,8 +14,8 @@ use agentgen_runtime::serve_args;
 use agentgen_runtime::workflow::WorkflowSpec;
 use agentgen_runtime::workflow::{Journal, StepStatus};
 
-use crate::durability::{ask, listening};
-use crate::store_fixture::{Fresh, database, file};
+use crate::durability::{http_request, wait_for_address};
+use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::workflow_fixture::{registry_of, step, workflow};
 
 /// The variable that makes this test program a service.
@@ -25,7 +25,7 @@ const USUAL_KILLS: u64 = 8;
 /// The steps of a run.
 pub const STEPS: [&str; 6] = ["plan", "left", "middle", "right", "join", "end"];
 
-pub fn play() -> WorkflowSpec {
+pub fn marking_workflow() -> WorkflowSpec {
     workflow(vec![
         step("plan", &[], "mark plan 15"),
         step("left", &["plan"], "mark left 5"),
@@ -39,7 +39,7 @@ pub fn play() -> WorkflowSpec {
 #[test]
 fn program() {
     if std::env::var_os(SERVE).is_some() {
-        let registry = registry_of(play(), &Default::default());
+        let registry = registry_of(marking_workflow(), &Default::default());
         let code = serve_args(registry, []);
         std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
     }
@@ -63,9 +63,9 @@ pub fn start(url: &str, marks: &Path, more: &[(&str, &str)]) -> Child {
 }
 
 /// xorshift64: the same moments for the same seed.
-pub struct Moments(pub u64);
+pub struct RandomDelays(pub u64);
 
-impl Moments {
+impl RandomDelays {
     pub fn next(&mut self, most: u64) -> Duration {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -74,7 +74,7 @@ impl Moments {
     }
 }
 
-pub fn number(variable: &str, usual: u64) -> u64 {
+pub fn env_number(variable: &str, usual: u64) -> u64 {
     let text = std::env::var(variable).ok();
     text.map_or(usual, |text| text.parse().unwrap())
 }
@@ -103,43 +103,43 @@ pub async fn finished(journal: &dyn Journal, runs: &[Uuid]) -> (Vec<String>, usi
     (over, open)
 }
 
-pub async fn begin(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
+pub async fn start_run(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
     let path = "/v1/workflows/play/runs";
-    let (status, answer) = ask(address, "POST", path, r#"{"topic":"x"}"#).await;
+    let (status, answer) = http_request(address, "POST", path, r#"{"topic":"x"}"#).await;
     assert_eq!(status, 202, "{answer}");
     runs.push(answer["run_id"].as_str().unwrap().parse().unwrap());
 }
 
-async fn survives(fresh: Fresh) {
+async fn survives(test_store: TestStore) {
     let (kills, seed) = (
-        number("AGENTGEN_KILLS", USUAL_KILLS),
-        number("AGENTGEN_SEED", 20_261_121),
+        env_number("AGENTGEN_KILLS", USUAL_KILLS),
+        env_number("AGENTGEN_SEED", 20_261_121),
     );
-    let mut moments = Moments(seed.max(1));
+    let mut delays = RandomDelays(seed.max(1));
     let marks = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
     std::fs::write(&marks, "").unwrap();
-    let store = fresh.open().await;
+    let store = test_store.open().await;
     let journal = store.journal();
     let mut runs = Vec::new();
     // What was over at a kill, and how often it had been begun by then.
     let mut settled = BTreeMap::new();
-    let (mut amid, mut early) = (0, 0);
+    let (mut mid_run, mut early) = (0, 0);
     for round in 0..kills {
-        let mut child = start(&fresh.url, &marks, &[]);
+        let mut child = start(&test_store.url, &marks, &[]);
         // Every fourth one is killed while it starts, and goes on with what is there.
         if round % 4 == 3 {
             early += 1;
-            tokio::time::sleep(moments.next(250)).await;
+            tokio::time::sleep(delays.next(250)).await;
         } else {
-            let address = listening(&mut child);
-            begin(address, &mut runs).await;
-            begin(address, &mut runs).await;
-            tokio::time::sleep(moments.next(120)).await;
+            let address = wait_for_address(&mut child);
+            start_run(address, &mut runs).await;
+            start_run(address, &mut runs).await;
+            tokio::time::sleep(delays.next(120)).await;
         }
         child.kill().unwrap();
         child.wait().unwrap();
         let (over, open) = finished(&*journal, &runs).await;
-        amid += usize::from(open > 0);
+        mid_run += usize::from(open > 0);
         let times = executions(std::slice::from_ref(&marks));
         for step in over {
             let now = times[&step];
@@ -150,8 +150,8 @@ async fn survives(fresh: Fresh) {
             );
         }
     }
-    let mut child = start(&fresh.url, &marks, &[]);
-    listening(&mut child);
+    let mut child = start(&test_store.url, &marks, &[]);
+    wait_for_address(&mut child);
     for _ in 0..600 {
         if finished(&*journal, &runs).await.1 == 0 {
             break;
@@ -177,27 +177,27 @@ async fn survives(fresh: Fresh) {
             again += now - 1;
         }
     }
-    assert!(amid * 4 > kills as usize, "too few kills are amid a run");
+    assert!(mid_run * 4 > kills as usize, "too few kills are amid a run");
     let (kind, count, total) = (
-        fresh.url.split(':').next().unwrap(),
+        test_store.url.split(':').next().unwrap(),
         runs.len(),
         STEPS.len() * runs.len(),
     );
-    let told = format!(
-        "{kind}: {kills} kills with seed {seed}, {amid} amid runs, {early} at the start; {count} runs with {total} \
+    let message = format!(
+        "{kind}: {kills} kills with seed {seed}, {mid_run} amid runs, {early} at the start; {count} runs with {total} \
          steps are complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did\n",
         settled.len(),
     );
-    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    std::io::stdout().write_all(message.as_bytes()).unwrap();
     std::fs::remove_file(&marks).unwrap();
     drop((journal, store));
-    fresh.remove().await;
+    test_store.remove().await;
 }
 
 #[tokio::test]
 async fn a_service_that_is_killed_finishes_its_runs_and_repeats_no_step_that_was_over() {
-    survives(file()).await;
-    if let Some(fresh) = database().await {
-        survives(fresh).await;
+    survives(sqlite_store()).await;
+    if let Some(test_store) = postgres_store().await {
+        survives(test_store).await;
     }
 }

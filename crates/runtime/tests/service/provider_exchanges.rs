@@ -11,7 +11,7 @@ use agentgen_runtime::{Secret, schemars};
 use serde_json::{Value, json};
 
 use crate::http_client::post;
-use crate::mock_model::{desk_with, mock, registry_of, text_of, told};
+use crate::mock_model::{desk_with, mock_server, output_text, registry_of, stream_events};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 const MAPS: &str = r#"{"input":"Where are the maps?"}"#;
@@ -47,7 +47,7 @@ struct Shelf {
 
 /// The desk with a tool, on a server that replays `answers`.
 async fn replayed(kind: ProviderKind, answers: &[&str]) -> (Router, MockServer) {
-    let server = mock(answers.iter().map(|name| answer(kind, name))).await;
+    let server = mock_server(answers.iter().map(|name| answer(kind, name))).await;
     let books = tool(
         "books",
         "Lists the books of a shelf.",
@@ -104,9 +104,9 @@ async fn texts_are_read_whole_with_their_usage() {
         ),
     ] {
         let (app, server) = replayed(kind, &["text.sse"]).await;
-        let events = told(&app, INVOKE, MAPS).await;
+        let events = stream_events(&app, INVOKE, MAPS).await;
         let text = "Die Karten stehen im Regal 4 – ganz oben. 🗺️";
-        assert_eq!(text_of(&events), text);
+        assert_eq!(output_text(&events), text);
         let (_, last) = events.last().unwrap();
         assert_eq!(last["output"]["output"], text);
         assert_eq!(
@@ -132,8 +132,8 @@ async fn tools_are_called_and_their_results_sent() {
         ),
     ] {
         let (app, server) = replayed(kind, &["tool_use.sse", "tool_answer.sse"]).await;
-        let asked = r#"{"input":"What is on shelves 4 and 5?"}"#;
-        let events = told(&app, INVOKE, asked).await;
+        let body = r#"{"input":"What is on shelves 4 and 5?"}"#;
+        let events = stream_events(&app, INVOKE, body).await;
         let numbers = events.iter().filter(|(name, _)| name == "tool.started");
         let numbers = numbers.map(|(_, data)| data["arguments"]["number"].as_u64().unwrap());
         assert_eq!(numbers.collect::<Vec<_>>(), [4, 5]);

@@ -14,13 +14,15 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::desk_service::registry;
 use crate::http_client::post;
-use crate::mock_model::{KINDS, agent, desk_with, invoke, mock, nowhere, played_by, registry_of};
+use crate::mock_model::{
+    KINDS, agent, agent_app, desk_with, invoke, mock_server, registry_of, unreachable_provider,
+};
 
 /// A log that is kept.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Log {
+impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend(bytes);
         Ok(bytes.len())
@@ -31,7 +33,7 @@ impl Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
+impl<'a> MakeWriter<'a> for CapturedLog {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
@@ -39,9 +41,9 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-impl Log {
+impl CapturedLog {
     /// Keeps what this thread logs, at `level` and above, until the guard is dropped.
-    fn keep(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+    fn capture(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
         // While there is but one subscriber, the first thread to come to a line of the log decides for all of them
         // whether it is wanted. With two more that want everything, each thread decides for itself.
         static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
@@ -67,9 +69,9 @@ impl Log {
 async fn failures_are_logged_without_the_key_at_any_level() {
     for kind in KINDS {
         for status in [400, 401, 429, 500] {
-            let log = Log::default();
-            let _guard = log.keep(tracing::Level::TRACE);
-            let server = mock([]).await;
+            let log = CapturedLog::default();
+            let _guard = log.capture(tracing::Level::TRACE);
+            let server = mock_server([]).await;
             let words = "what is this? the key was sk-hidden";
             server.always(Script::error(status, words).header("request-id", "req_7"));
             let mut settings = server.settings(kind);
@@ -80,7 +82,7 @@ async fn failures_are_logged_without_the_key_at_any_level() {
                 retry_backoff_ms: 1,
                 ..Policy::DEFAULT
             };
-            let app = played_by(desk_with(policy), settings);
+            let app = agent_app(desk_with(policy), settings);
             invoke(&app, "a question").await;
             let text = log.text();
             assert!(text.contains("the provider failed"), "{text}");
@@ -97,10 +99,10 @@ async fn failures_are_logged_without_the_key_at_any_level() {
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
     for kind in KINDS {
-        let log = Log::default();
-        let _guard = log.keep(tracing::Level::INFO);
-        let gone = nowhere(kind).await;
-        invoke(&played_by(desk_with(Policy::DEFAULT), gone), "hi")
+        let log = CapturedLog::default();
+        let _guard = log.capture(tracing::Level::INFO);
+        let gone = unreachable_provider(kind).await;
+        invoke(&agent_app(desk_with(Policy::DEFAULT), gone), "hi")
             .await
             .problem(503);
         let text = log.text();
@@ -114,15 +116,15 @@ async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
 #[tokio::test]
 async fn no_word_of_a_conversation_is_logged_by_default() {
     for kind in KINDS {
-        let log = Log::default();
-        let _guard = log.keep(tracing::Level::INFO);
-        let server = mock([
+        let log = CapturedLog::default();
+        let _guard = log.capture(tracing::Level::INFO);
+        let server = mock_server([
             Script::error(400, "`tell me about badgers` is too long"),
             Script::text("badgers are no JSON"),
             Script::text(r#"{"mood":"badgers"}"#),
         ])
         .await;
-        let app = played_by(desk_with(Policy::DEFAULT), server.settings(kind));
+        let app = agent_app(desk_with(Policy::DEFAULT), server.settings(kind));
         invoke(&app, "tell me about badgers").await.problem(502);
         post(&app, "/chat", r#"{"message":"badgers"}"#)
             .await
@@ -135,8 +137,8 @@ async fn no_word_of_a_conversation_is_logged_by_default() {
 
 #[tokio::test]
 async fn a_service_on_echo_says_so_once() {
-    let log = Log::default();
-    let guard = log.keep(tracing::Level::INFO);
+    let log = CapturedLog::default();
+    let guard = log.capture(tracing::Level::INFO);
     let app = registry_of(agent(|_| {}))
         .into_router(Settings::default())
         .unwrap();
@@ -147,8 +149,8 @@ async fn a_service_on_echo_says_so_once() {
 
 #[tokio::test]
 async fn a_service_with_no_place_for_more_connections_says_so_once_in_a_while_and_counts_it() {
-    let log = Log::default();
-    let _guard = log.keep(tracing::Level::WARN);
+    let log = CapturedLog::default();
+    let _guard = log.capture(tracing::Level::WARN);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let settings = Settings {

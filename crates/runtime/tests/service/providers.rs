@@ -10,10 +10,11 @@ use agentgen_runtime::{AgentError, Secret, Settings};
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::event_assertions::{assert_outline, find, kinds};
+use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::{eventually, post, request, send};
 use crate::mock_model::{
-    KINDS, desk_with, invoke, mock, nowhere, played, played_by, text_of, told,
+    KINDS, agent_app, desk_app, desk_with, invoke, mock_server, output_text, stream_events,
+    unreachable_provider,
 };
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -28,9 +29,9 @@ fn patient(server: &MockServer, kind: ProviderKind, timeout: Duration) -> Settin
 async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
     for kind in KINDS {
         let script = Script::pieces(["The maps ", "are on ", "shelf 4."]).usage(31, 9);
-        let server = mock([script.clone(), script.stop_reason(StopReason::MaxTokens)]).await;
-        let app = played(&server, kind);
-        let events = told(&app, INVOKE, r#"{"input":"Where are the maps?"}"#).await;
+        let server = mock_server([script.clone(), script.stop_reason(StopReason::MaxTokens)]).await;
+        let app = desk_app(&server, kind);
+        let events = stream_events(&app, INVOKE, r#"{"input":"Where are the maps?"}"#).await;
         let expected = [
             "run.started",
             "output.delta",
@@ -38,10 +39,10 @@ async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
             "output.delta",
             "run.completed",
         ];
-        assert_outline(&kinds(&events), &expected);
-        assert_eq!(find(&events, "run.started")["model"], "mock:model");
-        assert_eq!(text_of(&events), "The maps are on shelf 4.");
-        let completed = find(&events, "run.completed");
+        assert_lines_of_types(&event_types(&events), &expected);
+        assert_eq!(find_event(&events, "run.started")["model"], "mock:model");
+        assert_eq!(output_text(&events), "The maps are on shelf 4.");
+        let completed = find_event(&events, "run.completed");
         assert_eq!(
             completed["usage"],
             json!({"input_tokens": 31, "output_tokens": 9})
@@ -56,14 +57,14 @@ async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
 #[tokio::test]
 async fn pieces_are_passed_on_before_the_next_one_is_there() {
     for kind in KINDS {
-        let server = mock([Script::text("at once").hang()]).await;
-        let app = played(&server, kind);
+        let server = mock_server([Script::text("at once").hang()]).await;
+        let app = desk_app(&server, kind);
         let headers = [
             ("content-type", "application/json"),
             ("accept", "text/event-stream"),
         ];
-        let asked = request("POST", INVOKE, &headers, r#"{"input":"hi"}"#);
-        let response = app.oneshot(asked).await.unwrap();
+        let request = request("POST", INVOKE, &headers, r#"{"input":"hi"}"#);
+        let response = app.oneshot(request).await.unwrap();
         let mut body = response.into_body().into_data_stream();
         let mut seen = String::new();
         while !seen.contains("at once") {
@@ -81,11 +82,11 @@ async fn pieces_are_passed_on_before_the_next_one_is_there() {
 async fn a_caller_who_goes_away_ends_the_call_of_the_provider() {
     for kind in KINDS {
         for script in [Script::text("word").hang(), Script::silence()] {
-            let server = mock([script]).await;
-            let app = played(&server, kind);
+            let server = mock_server([script]).await;
+            let app = desk_app(&server, kind);
             let json = [("content-type", "application/json")];
-            let asked = request("POST", INVOKE, &json, r#"{"input":"hi"}"#);
-            let waiting = tokio::spawn(async move { send(&app, asked).await });
+            let request = request("POST", INVOKE, &json, r#"{"input":"hi"}"#);
+            let waiting = tokio::spawn(async move { send(&app, request).await });
             assert!(eventually(|| server.under_way() == 1).await);
             waiting.abort();
             assert!(eventually(|| server.under_way() == 0).await);
@@ -96,12 +97,12 @@ async fn a_caller_who_goes_away_ends_the_call_of_the_provider() {
 #[tokio::test]
 async fn the_conversation_and_the_prompt_are_sent_in_each_format() {
     for kind in KINDS {
-        let server = mock([Script::text("On shelf 4."), Script::text("Yes.")]).await;
-        let app = played(&server, kind);
+        let server = mock_server([Script::text("On shelf 4."), Script::text("Yes.")]).await;
+        let app = desk_app(&server, kind);
         let first = invoke(&app, "Where are the maps?").await.json();
         let body = json!({"input": "Sure?", "session_id": first["session_id"]});
         assert_eq!(post(&app, INVOKE, &body.to_string()).await.status, 200);
-        let asked = &server.requests()[1];
+        let request = &server.requests()[1];
         let system = "You work at the desk of a library.\n";
         let conversation = [
             json!({"role": "user", "content": "Where are the maps?"}),
@@ -110,36 +111,41 @@ async fn the_conversation_and_the_prompt_are_sent_in_each_format() {
         ];
         match kind {
             ProviderKind::Anthropic => {
-                assert_eq!(asked.path, "/v1/messages");
-                assert_eq!(asked.header("anthropic-version"), "2023-06-01");
-                assert_eq!(asked.body["system"], system);
-                assert_eq!(asked.body["messages"], json!(conversation));
-                assert!(asked.body["max_tokens"].as_u64().unwrap() > 0);
+                assert_eq!(request.path, "/v1/messages");
+                assert_eq!(request.header("anthropic-version"), "2023-06-01");
+                assert_eq!(request.body["system"], system);
+                assert_eq!(request.body["messages"], json!(conversation));
+                assert!(request.body["max_tokens"].as_u64().unwrap() > 0);
             }
             ProviderKind::OpenAi => {
-                assert_eq!(asked.path, "/v1/chat/completions");
-                let messages = asked.body["messages"].as_array().unwrap();
+                assert_eq!(request.path, "/v1/chat/completions");
+                let messages = request.body["messages"].as_array().unwrap();
                 assert_eq!(messages[0], json!({"role": "system", "content": system}));
                 assert_eq!(messages[1..], conversation);
-                assert_eq!(asked.body["stream_options"], json!({"include_usage": true}));
-                assert!(asked.body.get("max_tokens").is_none());
+                assert_eq!(
+                    request.body["stream_options"],
+                    json!({"include_usage": true})
+                );
+                assert!(request.body.get("max_tokens").is_none());
             }
         }
-        assert_eq!(asked.body["model"], "model");
-        assert_eq!(asked.body["stream"], true);
-        assert!(asked.body.get("tools").is_none() && asked.body.get("response_format").is_none());
+        assert_eq!(request.body["model"], "model");
+        assert_eq!(request.body["stream"], true);
+        assert!(
+            request.body.get("tools").is_none() && request.body.get("response_format").is_none()
+        );
     }
 }
 
 #[tokio::test]
 async fn a_key_is_sent_as_each_vendor_wants_it_and_shown_nowhere() {
     for kind in KINDS {
-        let server = mock([Script::error(401, "the key sk-hidden is wrong")]).await;
+        let server = mock_server([Script::error(401, "the key sk-hidden is wrong")]).await;
         let mut settings = server.settings(kind);
         let provider = settings.providers.get_mut("mock").unwrap();
         provider.api_key = Some(Secret::new("sk-hidden"));
         assert!(!format!("{settings:?}").contains("sk-hidden"));
-        let app = played_by(desk_with(Policy::DEFAULT), settings);
+        let app = agent_app(desk_with(Policy::DEFAULT), settings);
         let answer = invoke(&app, "hi").await;
         let problem = answer.problem(502);
         assert_eq!(
@@ -147,11 +153,11 @@ async fn a_key_is_sent_as_each_vendor_wants_it_and_shown_nowhere() {
             "the model's provider does not accept the service"
         );
         assert!(!answer.text.contains("sk-"));
-        let asked = &server.requests()[0];
+        let request = &server.requests()[0];
         match kind {
-            ProviderKind::Anthropic => assert_eq!(asked.header("x-api-key"), "sk-hidden"),
+            ProviderKind::Anthropic => assert_eq!(request.header("x-api-key"), "sk-hidden"),
             ProviderKind::OpenAi => {
-                assert_eq!(asked.header("authorization"), "Bearer sk-hidden");
+                assert_eq!(request.header("authorization"), "Bearer sk-hidden");
             }
         }
     }
@@ -174,20 +180,20 @@ async fn what_the_provider_answers_with_has_its_status_here() {
     ];
     for kind in KINDS {
         for (theirs, ours, retry_after) in cases {
-            let server = mock([Script::error(theirs, "no").retry_after(7)]).await;
-            let answer = invoke(&played(&server, kind), "hi").await;
+            let server = mock_server([Script::error(theirs, "no").retry_after(7)]).await;
+            let answer = invoke(&desk_app(&server, kind), "hi").await;
             answer.problem(ours);
             assert_eq!(answer.header("retry-after"), retry_after, "{theirs}");
             assert_eq!(server.requests().len(), 1);
         }
-        let server = mock([Script::error(429, "no")]).await;
-        let answer = invoke(&played(&server, kind), "hi").await;
+        let server = mock_server([Script::error(429, "no")]).await;
+        let answer = invoke(&desk_app(&server, kind), "hi").await;
         assert_eq!(answer.header("retry-after"), "5");
     }
     let spent =
         r#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#;
-    let server = mock([Script::replay(429, "application/json", spent)]).await;
-    invoke(&played(&server, ProviderKind::OpenAi), "hi")
+    let server = mock_server([Script::replay(429, "application/json", spent)]).await;
+    invoke(&desk_app(&server, ProviderKind::OpenAi), "hi")
         .await
         .problem(502);
 }
@@ -209,10 +215,10 @@ async fn answers_that_break_have_their_status() {
             (Script::replay(200, "text/html", "<p>hello</p>"), 502),
         ];
         for (script, status) in cases {
-            let server = mock([script.clone()]).await;
+            let server = mock_server([script.clone()]).await;
             let patience = if status == 504 { 300 } else { 10_000 };
             let settings = patient(&server, kind, Duration::from_millis(patience));
-            let app = played_by(desk_with(Policy::DEFAULT), settings);
+            let app = agent_app(desk_with(Policy::DEFAULT), settings);
             let answer = invoke(&app, "hi").await;
             assert_eq!(
                 answer.status.as_u16(),
@@ -221,8 +227,8 @@ async fn answers_that_break_have_their_status() {
                 answer.text
             );
         }
-        let gone = nowhere(kind).await;
-        let app = played_by(desk_with(Policy::DEFAULT), gone);
+        let gone = unreachable_provider(kind).await;
+        let app = agent_app(desk_with(Policy::DEFAULT), gone);
         let problem = invoke(&app, "hi").await.problem(503);
         assert_eq!(problem["detail"], "the model's provider can't be reached");
     }
@@ -235,10 +241,10 @@ async fn a_stream_that_breaks_later_ends_with_the_failure() {
             retry_attempts: 3,
             ..Policy::DEFAULT
         };
-        let server = mock([Script::pieces(["one ", "two"]).cut()]).await;
-        let app = played_by(desk_with(policy), server.settings(kind));
-        let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
-        assert_eq!(text_of(&events), "one two");
+        let server = mock_server([Script::pieces(["one ", "two"]).cut()]).await;
+        let app = agent_app(desk_with(policy), server.settings(kind));
+        let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
+        assert_eq!(output_text(&events), "one two");
         let (name, last) = events.last().unwrap();
         assert_eq!(
             (&**name, &last["problem"]["status"]),
@@ -257,8 +263,8 @@ async fn a_silence_that_is_short_enough_is_waited_for() {
             .then_text(" but ")
             .pause(pause)
             .then_text("sure");
-        let server = mock([script]).await;
-        let app = played_by(
+        let server = mock_server([script]).await;
+        let app = agent_app(
             desk_with(Policy::DEFAULT),
             patient(&server, kind, Duration::from_millis(1100)),
         );
@@ -274,13 +280,13 @@ async fn what_fails_before_the_first_chunk_is_tried_again_as_often_as_the_policy
         ..Policy::DEFAULT
     };
     for kind in KINDS {
-        let server = mock([
+        let server = mock_server([
             Script::error(529, "busy"),
             Script::text("").overloaded(),
             Script::text("at last"),
         ])
         .await;
-        let app = played_by(desk_with(policy), server.settings(kind));
+        let app = agent_app(desk_with(policy), server.settings(kind));
         assert_eq!(invoke(&app, "hi").await.json()["output"], "at last");
         assert_eq!(server.requests().len(), 3);
 
@@ -307,22 +313,22 @@ async fn retry_after_is_obeyed_if_there_is_time_and_passed_on_if_not() {
             timeout_ms: Some(5_000),
             ..Policy::DEFAULT
         };
-        let server = mock([
+        let server = mock_server([
             Script::error(429, "busy").retry_after(1),
             Script::text("now"),
         ])
         .await;
-        let app = played_by(desk_with(policy), server.settings(kind));
-        let began = Instant::now();
+        let app = agent_app(desk_with(policy), server.settings(kind));
+        let start = Instant::now();
         assert_eq!(invoke(&app, "hi").await.json()["output"], "now");
-        assert!(began.elapsed() >= Duration::from_secs(1));
+        assert!(start.elapsed() >= Duration::from_secs(1));
 
         server.push(Script::error(429, "busy").retry_after(60));
-        let began = Instant::now();
+        let start = Instant::now();
         let answer = invoke(&app, "hi").await;
         answer.problem(503);
         assert_eq!(answer.header("retry-after"), "60");
-        assert!(began.elapsed() < Duration::from_secs(4));
+        assert!(start.elapsed() < Duration::from_secs(4));
         assert_eq!(server.requests().len(), 3);
     }
 }
@@ -360,8 +366,8 @@ async fn servers_that_are_not_quite_alike_are_understood() {
         ("text/event-stream", reasoning, "thought", "max_tokens", 0),
     ];
     for (kind, body, text, reason, written) in cases {
-        let server = mock([Script::replay(200, kind, body)]).await;
-        let answer = invoke(&played(&server, ProviderKind::OpenAi), "hi")
+        let server = mock_server([Script::replay(200, kind, body)]).await;
+        let answer = invoke(&desk_app(&server, ProviderKind::OpenAi), "hi")
             .await
             .json();
         assert_eq!(answer["output"], text);
@@ -369,8 +375,8 @@ async fn servers_that_are_not_quite_alike_are_understood() {
         assert_eq!(answer["usage"]["output_tokens"], written);
     }
     let whole = r#"{"type":"message","content":[{"type":"text","text":"all at once"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":4}}"#;
-    let server = mock([Script::replay(200, "application/json", whole)]).await;
-    let answer = invoke(&played(&server, ProviderKind::Anthropic), "hi")
+    let server = mock_server([Script::replay(200, "application/json", whole)]).await;
+    let answer = invoke(&desk_app(&server, ProviderKind::Anthropic), "hi")
         .await
         .json();
     assert_eq!(
@@ -385,8 +391,8 @@ async fn servers_that_are_not_quite_alike_are_understood() {
             ("application/json", error.to_owned()),
             ("text/event-stream", format!("data: {error}\n\n")),
         ] {
-            let server = mock([Script::replay(200, kind, body)]).await;
-            let answer = invoke(&played(&server, ProviderKind::OpenAi), "hi").await;
+            let server = mock_server([Script::replay(200, kind, body)]).await;
+            let answer = invoke(&desk_app(&server, ProviderKind::OpenAi), "hi").await;
             answer.problem(502);
         }
     }
@@ -395,15 +401,15 @@ async fn servers_that_are_not_quite_alike_are_understood() {
 #[tokio::test]
 async fn a_redirect_is_not_followed_with_the_key() {
     for kind in KINDS {
-        let elsewhere = mock([]).await;
-        let server = mock([]).await;
+        let elsewhere = mock_server([]).await;
+        let server = mock_server([]).await;
         let path = match kind {
             ProviderKind::Anthropic => "/v1/messages",
             ProviderKind::OpenAi => "/v1/chat/completions",
         };
         let there = format!("{}{path}", elsewhere.base_url());
         server.push(Script::error(307, "over there").header("location", &there));
-        invoke(&played(&server, kind), "hi").await.problem(502);
+        invoke(&desk_app(&server, kind), "hi").await.problem(502);
         assert!(elsewhere.requests().is_empty());
     }
 }
@@ -412,11 +418,11 @@ async fn a_redirect_is_not_followed_with_the_key() {
 async fn base_urls_are_taken_with_and_without_a_version() {
     for kind in KINDS {
         for tail in ["", "/", "/v1", "/v1/"] {
-            let server = mock([Script::text("here")]).await;
+            let server = mock_server([Script::text("here")]).await;
             let mut settings = server.settings(kind);
             let provider = settings.providers.get_mut("mock").unwrap();
             provider.base_url = Some(format!("{}{tail}", server.base_url()));
-            let app = played_by(desk_with(Policy::DEFAULT), settings);
+            let app = agent_app(desk_with(Policy::DEFAULT), settings);
             assert_eq!(invoke(&app, "hi").await.json()["output"], "here", "{tail}");
         }
     }
@@ -429,8 +435,8 @@ async fn a_budget_of_tokens_bounds_the_answer() {
             budget_tokens: Some(500),
             ..Policy::DEFAULT
         };
-        let server = mock([Script::text("short")]).await;
-        let app = played_by(desk_with(policy), server.settings(kind));
+        let server = mock_server([Script::text("short")]).await;
+        let app = agent_app(desk_with(policy), server.settings(kind));
         assert_eq!(invoke(&app, "hi").await.status, 200);
         assert_eq!(server.requests()[0].body["max_tokens"], 500);
     }

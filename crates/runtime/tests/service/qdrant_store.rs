@@ -10,7 +10,7 @@ use agentgen_runtime::{Secret, Settings};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::document_fixture::{ask, hits, put, registry};
+use crate::document_fixture::{post_json, put_documents, registry, search_ids};
 use crate::http_client::{get, post, request, send};
 
 fn at(url: &str, key: Option<&str>) -> DocumentsSettings {
@@ -52,7 +52,9 @@ async fn a_service_without_its_document_store_lives_and_is_not_ready() {
         search.problem(503)["detail"],
         "the document store can't be used now"
     );
-    put(&app, json!([{ "text": "x" }])).await.problem(503);
+    put_documents(&app, json!([{ "text": "x" }]))
+        .await
+        .problem(503);
     assert_eq!(get(&app, "/livez").await.status, 200);
 }
 
@@ -74,12 +76,12 @@ async fn what_the_server_refuses_is_for_the_log() {
         .delete("c", "d")
         .await
         .unwrap_err();
-    let told = error.to_string();
+    let error = error.to_string();
     assert!(
-        told.contains("403") && told.contains("check documents.api_key"),
-        "{told}"
+        error.contains("403") && error.contains("check documents.api_key"),
+        "{error}"
     );
-    assert!(!told.contains("sk-hush"), "{told}");
+    assert!(!error.contains("sk-hush"), "{error}");
     let app = room_at(documents);
     let answer = post(&app, "/search", r#"{"query": "x"}"#).await;
     answer.problem(500);
@@ -88,7 +90,7 @@ async fn what_the_server_refuses_is_for_the_log() {
 
 #[test]
 fn an_address_that_is_none_is_told_at_the_start() {
-    for (url, told) in [
+    for (url, expected) in [
         ("qdrant:6333", "is not an address like"),
         ("ftp://host", "is not an address like"),
         (
@@ -99,7 +101,7 @@ fn an_address_that_is_none_is_told_at_the_start() {
     ] {
         let error = Qdrant::open(&at(url, None)).err().unwrap().to_string();
         assert!(
-            error.starts_with("documents.url: ") && error.contains(told),
+            error.starts_with("documents.url: ") && error.contains(expected),
             "{error}"
         );
         assert!(!error.contains("hunter2"), "{error}");
@@ -119,14 +121,14 @@ async fn a_service_keeps_its_documents_there() {
     let app = room_at(documents.clone());
     let lake = json!({ "id": "test/lake", "title": "Lakes", "metadata": { "topic": "water" },
         "text": "A lake lies still.\n\n# Floods\n\nA lake may rise." });
-    assert_eq!(put(&app, json!([lake])).await.status, 200);
+    assert_eq!(put_documents(&app, json!([lake])).await.status, 200);
     let query =
         json!({ "query": "the flood of a lake", "document": "test/lake", "topic": ["water"] });
     assert_eq!(
-        hits(&app, query.clone()).await,
+        search_ids(&app, query.clone()).await,
         ["test/lake#1", "test/lake#0"]
     );
-    let answer = ask(
+    let answer = post_json(
         &app,
         "/chat",
         json!({ "message": "Floods: a lake may rise." }),
@@ -146,7 +148,9 @@ async fn a_service_keeps_its_documents_there() {
         ..Settings::default()
     };
     let other = registry().into_router(settings).unwrap();
-    put(&other, json!([{ "text": "x" }])).await.problem(500);
+    put_documents(&other, json!([{ "text": "x" }]))
+        .await
+        .problem(500);
     let small = PassageQuery {
         model: "hashing-32".to_owned(),
         vector: vec![1.0; 32],
@@ -156,14 +160,14 @@ async fn a_service_keeps_its_documents_there() {
         count: false,
     };
     let store = Qdrant::open(&documents).unwrap();
-    let told = store.search("shelf", &small).await.unwrap_err().to_string();
+    let error = store.search("shelf", &small).await.unwrap_err().to_string();
     assert!(
-        told.contains("`shelf` in the document store has 2048 dimensions"),
-        "{told}"
+        error.contains("`shelf` in the document store has 2048 dimensions"),
+        "{error}"
     );
     assert!(
-        told.contains("embeddings.model gives vectors of 32"),
-        "{told}"
+        error.contains("embeddings.model gives vectors of 32"),
+        "{error}"
     );
 
     let path = "/v1/agents/reader/documents/test%2Flake";
@@ -171,5 +175,5 @@ async fn a_service_keeps_its_documents_there() {
         send(&app, request("DELETE", path, &[], "")).await.status,
         204
     );
-    assert!(hits(&app, query).await.is_empty());
+    assert!(search_ids(&app, query).await.is_empty());
 }

@@ -9,30 +9,30 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::durability::ask;
+use crate::durability::http_request;
 use crate::http_client::get;
-use crate::queue_fixture::{Served, queue, serve};
-use crate::store_fixture::database;
-use crate::workflow_fixture::{Asked, registry_of, step, workflow};
+use crate::queue_fixture::{RunningService, serve, test_queue};
+use crate::store_fixture::postgres_store;
+use crate::workflow_fixture::{RecordedInputs, registry_of, step, workflow};
 
 /// Longer than a test may take, so that nothing comes of waiting for it.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Begins a run, and says where it is.
-pub async fn begin(service: &Served) -> String {
+pub async fn start_run(service: &RunningService) -> String {
     let path = "/v1/workflows/play/runs";
     // A service that was just started may not listen to the queue yet, but it listens.
-    let (status, answer) = ask(service.address, "POST", path, r#"{"topic":"x"}"#).await;
+    let (status, answer) = http_request(service.address, "POST", path, r#"{"topic":"x"}"#).await;
     assert_eq!(status, 202, "{answer}");
     format!("/v1/runs/{}", answer["run_id"].as_str().unwrap())
 }
 
 /// The report of a run when it is over, which is soon.
-pub async fn over(service: &Served, place: &str) -> Value {
+pub async fn final_report(service: &RunningService, location: &str) -> Value {
     let begun = Instant::now();
     loop {
-        let (_, report) = ask(service.address, "GET", place, "").await;
+        let (_, report) = http_request(service.address, "GET", location, "").await;
         if !matches!(report["status"].as_str().unwrap(), "queued" | "running") {
             return report;
         }
@@ -42,7 +42,7 @@ pub async fn over(service: &Served, place: &str) -> Value {
 }
 
 /// Waits until it is so, for fifteen seconds and more.
-pub async fn until(is_so: impl AsyncFn() -> bool) {
+pub async fn wait_until(is_so: impl AsyncFn() -> bool) {
     for _ in 0..1500 {
         if is_so().await {
             return;
@@ -53,9 +53,9 @@ pub async fn until(is_so: impl AsyncFn() -> bool) {
 }
 
 /// Those of two services, first the one whose agents were asked.
-async fn by_work(left: Served, right: Served) -> (Served, Served) {
-    until(async || left.asked() + right.asked() > 0).await;
-    match left.asked() > 0 {
+async fn by_work(left: RunningService, right: RunningService) -> (RunningService, RunningService) {
+    wait_until(async || left.inputs() + right.inputs() > 0).await;
+    match left.inputs() > 0 {
         true => (left, right),
         false => (right, left),
     }
@@ -63,7 +63,7 @@ async fn by_work(left: Served, right: Served) -> (Served, Served) {
 
 #[tokio::test]
 async fn a_run_of_a_service_that_stops_goes_on_elsewhere_at_once() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let play = || {
@@ -74,12 +74,12 @@ async fn a_run_of_a_service_that_stops_goes_on_elsewhere_at_once() {
     };
     let left = serve(play(), queue.settings(LONG)).await;
     let right = serve(play(), queue.settings(LONG)).await;
-    let place = begin(&left).await;
+    let location = start_run(&left).await;
     let (works, waits) = by_work(left, right).await;
     works.stop().await;
-    let report = over(&waits, &place).await;
+    let report = final_report(&waits, &location).await;
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!(*waits.asked.lock().unwrap(), ["wait 1"]);
+    assert_eq!(*waits.inputs.lock().unwrap(), ["wait 1"]);
     assert!(queue.runs_empty().await);
     waits.stop().await;
     queue.remove().await;
@@ -87,17 +87,18 @@ async fn a_run_of_a_service_that_stops_goes_on_elsewhere_at_once() {
 
 #[tokio::test]
 async fn a_run_is_called_off_by_another_process_at_once() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let play = || workflow(vec![step("a", &[], "hang")]);
     let left = serve(play(), queue.settings(LONG)).await;
     let right = serve(play(), queue.settings(LONG)).await;
-    let place = begin(&left).await;
+    let location = start_run(&left).await;
     let (works, waits) = by_work(left, right).await;
-    let (status, answer) = ask(waits.address, "POST", &format!("{place}/cancel"), "{}").await;
+    let (status, answer) =
+        http_request(waits.address, "POST", &format!("{location}/cancel"), "{}").await;
     assert_eq!(status, 202, "{answer}");
-    let report = over(&works, &place).await;
+    let report = final_report(&works, &location).await;
     assert_eq!(report["status"], "cancelled", "{report}");
     assert!(queue.runs_empty().await);
     works.stop().await;
@@ -107,22 +108,25 @@ async fn a_run_is_called_off_by_another_process_at_once() {
 
 #[tokio::test]
 async fn what_the_queue_should_not_hand_out_does_no_harm() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let play = workflow(vec![step("a", &[], "so")]);
     let service = serve(play, queue.settings(SHORT)).await;
-    let place = begin(&service).await;
-    assert_eq!(over(&service, &place).await["status"], "completed");
+    let location = start_run(&service).await;
+    assert_eq!(
+        final_report(&service, &location).await["status"],
+        "completed"
+    );
     assert!(queue.runs_empty().await);
     // A run that is over, one that never was, and no run at all.
     queue
-        .push(place.rsplit('/').next().unwrap().to_owned())
+        .push(location.rsplit('/').next().unwrap().to_owned())
         .await;
     queue.push(uuid::Uuid::new_v4().to_string()).await;
     queue.push("nonsense".to_owned()).await;
     assert!(queue.runs_empty().await);
-    assert_eq!(service.asked(), 1, "the run was over");
+    assert_eq!(service.inputs(), 1, "the run was over");
     let text = metrics(&service).await;
     let line = "agentgen_workflow_deliveries_total{delivery=\"new\"} 4";
     assert!(text.contains(line), "{text}");
@@ -131,7 +135,7 @@ async fn what_the_queue_should_not_hand_out_does_no_harm() {
 }
 
 /// What the service counts.
-pub async fn metrics(service: &Served) -> String {
+pub async fn metrics(service: &RunningService) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(service.address)
         .await
@@ -145,22 +149,22 @@ pub async fn metrics(service: &Served) -> String {
 
 #[tokio::test]
 async fn a_run_that_is_handed_out_again_while_it_is_under_way_is_not_run_twice() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let play = || workflow(vec![step("a", &[], "wait 1500")]);
     let left = serve(play(), queue.settings(SHORT * 2)).await;
     let right = serve(play(), queue.settings(SHORT * 2)).await;
-    let place = begin(&left).await;
+    let location = start_run(&left).await;
     // Somebody sends it again, too.
     for _ in 0..3 {
         queue
-            .push(place.rsplit('/').next().unwrap().to_owned())
+            .push(location.rsplit('/').next().unwrap().to_owned())
             .await;
     }
-    assert_eq!(over(&left, &place).await["status"], "completed");
+    assert_eq!(final_report(&left, &location).await["status"], "completed");
     assert!(queue.runs_empty().await);
-    assert_eq!(left.asked() + right.asked(), 1);
+    assert_eq!(left.inputs() + right.inputs(), 1);
     left.stop().await;
     right.stop().await;
     queue.remove().await;
@@ -168,7 +172,7 @@ async fn a_run_that_is_handed_out_again_while_it_is_under_way_is_not_run_twice()
 
 #[tokio::test]
 async fn runs_go_on_without_the_queue() {
-    let Some(store) = database().await else {
+    let Some(store) = postgres_store().await else {
         return;
     };
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -180,10 +184,13 @@ async fn runs_go_on_without_the_queue() {
         ..Settings::default()
     };
     let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
-    let place = begin(&service).await;
-    assert_eq!(over(&service, &place).await["status"], "completed");
+    let location = start_run(&service).await;
+    assert_eq!(
+        final_report(&service, &location).await["status"],
+        "completed"
+    );
     // It is told, and the service is there for its callers.
-    let (status, ready) = ask(service.address, "GET", "/readyz", "").await;
+    let (status, ready) = http_request(service.address, "GET", "/readyz", "").await;
     assert_eq!((status, ready["status"].as_str()), (200, Some("ready")));
     let checks = ready["checks"].as_array().unwrap();
     let check = checks
@@ -203,7 +210,7 @@ async fn runs_go_on_without_the_queue() {
 
 #[tokio::test]
 async fn runs_that_were_begun_while_the_queue_did_not_know_of_them_are_found() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let play = || workflow(vec![step("a", &[], "so")]);
@@ -212,9 +219,9 @@ async fn runs_that_were_begun_while_the_queue_did_not_know_of_them_are_found() {
     let run = crate::journals::run_of("play", "anonymous");
     store.journal().create(&run, None, None).await.unwrap();
     let service = serve(play(), queue.settings(SHORT)).await;
-    let report = over(&service, &format!("/v1/runs/{}", run.id)).await;
+    let report = final_report(&service, &format!("/v1/runs/{}", run.id)).await;
     assert_eq!(report["status"], "completed", "{report}");
-    let (_, ready) = ask(service.address, "GET", "/readyz", "").await;
+    let (_, ready) = http_request(service.address, "GET", "/readyz", "").await;
     let checks = ready["checks"].as_array().unwrap();
     assert!(
         checks
@@ -228,9 +235,12 @@ async fn runs_that_were_begun_while_the_queue_did_not_know_of_them_are_found() {
 }
 
 /// Why a service with these settings does not start.
-pub async fn refused(settings: Settings) -> String {
+pub async fn start_error(settings: Settings) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let registry = registry_of(workflow(vec![step("a", &[], "so")]), &Asked::default());
+    let registry = registry_of(
+        workflow(vec![step("a", &[], "so")]),
+        &RecordedInputs::default(),
+    );
     let served = serve_on(listener, registry, settings, std::future::pending());
     let served = tokio::time::timeout(LONG, served).await.unwrap();
     let error = served.unwrap_err();
@@ -240,7 +250,7 @@ pub async fn refused(settings: Settings) -> String {
 
 #[tokio::test]
 async fn a_stream_that_is_something_else_is_left_alone() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let other = Config {
@@ -249,7 +259,7 @@ async fn a_stream_that_is_something_else_is_left_alone() {
         ..Config::default()
     };
     queue.jetstream.create_stream(other).await.unwrap();
-    let error = refused(queue.settings(LONG)).await;
+    let error = start_error(queue.settings(LONG)).await;
     assert!(error.starts_with("workflows.queue: "), "{error}");
     assert!(error.contains("is no work queue"), "{error}");
     assert!(error.contains(&queue.stream), "{error}");
@@ -263,24 +273,27 @@ async fn a_queue_needs_a_database_that_processes_share() {
         queue: queue.clone(),
         ..Settings::default()
     };
-    let error = refused(settings.clone()).await;
+    let error = start_error(settings.clone()).await;
     assert!(
         error.starts_with("workflows.queue: needs store.url to be postgres://"),
         "{error}"
     );
-    let registry = registry_of(workflow(vec![step("a", &[], "so")]), &Asked::default());
+    let registry = registry_of(
+        workflow(vec![step("a", &[], "so")]),
+        &RecordedInputs::default(),
+    );
     let error = registry.into_router(settings).unwrap_err().to_string();
     assert!(
         error.starts_with("workflows.queue: a router has no queue"),
         "{error}"
     );
     // Without one nothing of it is shown.
-    let stage = crate::workflow_fixture::Stage::on(
+    let service = crate::workflow_fixture::WorkflowApp::with_store(
         workflow(vec![step("a", &[], "so")]),
         Store::memory(),
         Settings::default(),
     );
-    assert!(!get(&stage.app, "/readyz").await.text.contains("queue"));
+    assert!(!get(&service.app, "/readyz").await.text.contains("queue"));
 }
 
 #[test]
@@ -300,7 +313,7 @@ fn a_queue_is_a_url_of_nats() {
         assert_eq!(settings.queue.as_ref().unwrap().expose(), queue);
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
-    for (queue, told) in [
+    for (queue, expected) in [
         ("http://me:hunter2@127.0.0.1", "must be nats://HOST:PORT"),
         ("nats://", "must be nats://HOST:PORT"),
         ("nats://:hunter2@127.0.0.1", "must be nats://HOST:PORT"),
@@ -317,7 +330,7 @@ fn a_queue_is_a_url_of_nats() {
             error.starts_with("service.toml: workflows.queue: "),
             "{error}"
         );
-        assert!(error.contains(told), "{queue}: {error}");
+        assert!(error.contains(expected), "{queue}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
     for store in ["memory:", "sqlite:runs.db"] {
@@ -352,7 +365,7 @@ fn the_authorities_of_a_queue_stand_in_a_file() {
     let ca = format!("{tls}/ca.pem");
     let settings = read(&ca, queue).unwrap();
     assert_eq!(settings.queue_ca, Some(ca.clone().into()));
-    for (ca, queue, told) in [
+    for (ca, queue, expected) in [
         (&*ca, "", "is of no use without workflows.queue"),
         (&*format!("{tls}/none.pem"), queue, "can't be read"),
         (
@@ -362,8 +375,8 @@ fn the_authorities_of_a_queue_stand_in_a_file() {
         ),
     ] {
         let error = read(ca, queue).unwrap_err().to_string();
-        let expected = "service.toml: workflows.queue_ca: ";
-        assert!(error.starts_with(expected), "{error}");
-        assert!(error.contains(told), "{error}");
+        let prefix = "service.toml: workflows.queue_ca: ";
+        assert!(error.starts_with(prefix), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }

@@ -12,37 +12,37 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::store_fixture::{Fresh, database};
-use crate::workflow_fixture::{Asked, registry_of};
+use crate::store_fixture::{TestStore, postgres_store};
+use crate::workflow_fixture::{RecordedInputs, registry_of};
 
 /// A stream that nobody else uses, and a database.
-pub struct Queue {
+pub struct TestQueue {
     /// With the stream's name.
     pub url: String,
     pub stream: String,
     pub jetstream: Context,
-    pub store: Fresh,
+    pub store: TestStore,
 }
 
 /// Where NATS is, if it may be used: CI has one at the usual place.
-fn nats() -> Option<String> {
+fn nats_url() -> Option<String> {
     let named = std::env::var("AGENTGEN_TEST_NATS").ok();
     let usual = || "nats://127.0.0.1:4222".to_owned();
     named.or_else(|| (std::env::var("CI").ok()? == "true").then(usual))
 }
 
 /// A queue, if there are a NATS server and a PostgreSQL server for tests.
-pub async fn queue() -> Option<Queue> {
-    let Some(server) = nats() else {
-        let told = "not run: tests on NATS, as AGENTGEN_TEST_NATS names no server\n";
-        std::io::stdout().write_all(told.as_bytes()).unwrap();
+pub async fn test_queue() -> Option<TestQueue> {
+    let Some(server) = nats_url() else {
+        let message = "not run: tests on NATS, as AGENTGEN_TEST_NATS names no server\n";
+        std::io::stdout().write_all(message.as_bytes()).unwrap();
         return None;
     };
-    let store = database().await?;
+    let store = postgres_store().await?;
     let server = server.trim_end_matches('/');
     let client = async_nats::connect(server).await.unwrap();
     let stream = format!("test-{}", uuid::Uuid::new_v4());
-    Some(Queue {
+    Some(TestQueue {
         url: format!("{server}/{stream}"),
         stream,
         jetstream: jetstream::new(client),
@@ -50,7 +50,7 @@ pub async fn queue() -> Option<Queue> {
     })
 }
 
-impl Queue {
+impl TestQueue {
     /// Has the stream hold `payload`, as a run to be handed out.
     pub async fn push(&self, payload: String) {
         let subject = format!("{}.runs", self.stream);
@@ -97,34 +97,34 @@ impl Queue {
 }
 
 /// A service of this process.
-pub struct Served {
+pub struct RunningService {
     pub address: SocketAddr,
     /// What its agents were asked.
-    pub asked: Asked,
+    pub inputs: RecordedInputs,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), StartError>>,
 }
 
 /// Serves `workflow` at a free port.
-pub async fn serve(workflow: WorkflowSpec, settings: Settings) -> Served {
+pub async fn serve(workflow: WorkflowSpec, settings: Settings) -> RunningService {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let asked = Asked::default();
-    let registry = registry_of(workflow, &asked);
+    let inputs = RecordedInputs::default();
+    let registry = registry_of(workflow, &inputs);
     let stopped = async {
         let _ = stopped.await;
     };
     let served = tokio::spawn(serve_on(listener, registry, settings, stopped));
-    Served {
+    RunningService {
         address,
-        asked,
+        inputs,
         stop,
         served,
     }
 }
 
-impl Served {
+impl RunningService {
     /// Has it stop, and waits for that.
     pub async fn stop(self) {
         // One that never started has nothing to wait for.
@@ -133,7 +133,7 @@ impl Served {
     }
 
     /// How often its agents were asked.
-    pub fn asked(&self) -> usize {
-        self.asked.lock().unwrap().len()
+    pub fn inputs(&self) -> usize {
+        self.inputs.lock().unwrap().len()
     }
 }

@@ -15,8 +15,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
 use crate::desk_service::registry;
-use crate::http_client::{Answer, eventually, get, request, send};
-use crate::stub_providers::Hangs;
+use crate::http_client::{TestResponse, eventually, get, request, send};
+use crate::stub_providers::HangingProvider;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const FEW: Option<Rate> = Some(Rate {
@@ -68,7 +68,7 @@ fn from(mut request: Request<Body>, address: &str) -> Request<Body> {
 }
 
 #[track_caller]
-fn refused(answer: &Answer, name: &str) {
+fn refused(answer: &TestResponse, name: &str) {
     answer.problem(429);
     let wait = answer.header("retry-after").parse::<u64>().unwrap();
     assert!((1..=30).contains(&wait), "{wait}");
@@ -123,12 +123,12 @@ async fn what_a_subject_asks_of_its_conversations_counts_too() {
         listed.header("ratelimit")
     );
     let one = format!("{SESSIONS}/1");
-    let said = format!("{one}/messages");
+    let messages_path = format!("{one}/messages");
     for (method, path) in [
         ("GET", SESSIONS),
         ("GET", &one),
         ("DELETE", &one),
-        ("GET", &said),
+        ("GET", &messages_path),
     ] {
         refused(&ask(method, path, "ada").await, "subject");
     }
@@ -205,30 +205,30 @@ async fn what_a_caller_says_of_its_address_counts_only_behind_trusted_proxies() 
         address: FEW,
         ..Rates::default()
     };
-    let ask = async |app: &Router, told: &str| {
-        let request = request("GET", "/v1/agents", &[("x-forwarded-for", told)], "");
+    let ask = async |app: &Router, expected: &str| {
+        let request = request("GET", "/v1/agents", &[("x-forwarded-for", expected)], "");
         send(app, from(request, "192.0.2.1:1"))
             .await
             .status
             .as_u16()
     };
     let open = service(rates, |_| {});
-    for (told, status) in [
+    for (expected, status) in [
         ("198.51.100.1", 200),
         ("198.51.100.2", 200),
         ("198.51.100.3", 429),
     ] {
-        assert_eq!(ask(&open, told).await, status);
+        assert_eq!(ask(&open, expected).await, status);
     }
     let behind = service(rates, |settings| settings.trusted_proxies = 1);
     // What stands before the proxy's own word is the caller's invention.
-    for (told, status) in [
+    for (expected, status) in [
         ("10.0.0.1, 198.51.100.1", 200),
         ("10.0.0.2, 198.51.100.1:4711", 200),
         ("10.0.0.3, 198.51.100.1", 429),
         ("10.0.0.3, 198.51.100.2", 200),
     ] {
-        assert_eq!(ask(&behind, told).await, status, "{told}");
+        assert_eq!(ask(&behind, expected).await, status, "{expected}");
     }
 }
 
@@ -287,7 +287,7 @@ async fn what_a_caller_is_refused_does_not_use_up_the_agents_share() {
 
 #[tokio::test]
 async fn the_request_over_the_limit_is_told_to_come_later_at_once() {
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let app = registry()
         .provider(provider.clone())
         .into_router(Settings {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use agentgen_runtime::StoreError;
 use agentgen_runtime::auth::{Redeemed, RefreshToken};
 
-use crate::store_fixture::on_each;
+use crate::store_fixture::on_each_store;
 
 fn token(hash: &str, family: &str, seconds: u64) -> RefreshToken {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -27,8 +27,8 @@ fn reused(family: &str) -> Redeemed {
 
 #[tokio::test]
 async fn a_token_is_good_once() {
-    on_each(async |fresh| {
-        let tokens = fresh.open().await.refresh_tokens();
+    on_each_store(async |test_store| {
+        let tokens = test_store.open().await.refresh_tokens();
         let first = token("one", "f", 60);
         tokens.put(first.clone()).await.unwrap();
         assert_eq!(tokens.redeem("one").await.unwrap(), Redeemed::Fresh(first));
@@ -43,10 +43,10 @@ async fn a_token_is_good_once() {
 
 #[tokio::test]
 async fn of_many_who_take_a_token_at_once_one_gets_it() {
-    on_each(async |fresh| {
-        let store = fresh.open().await;
-        let other = match fresh.is_shared() {
-            true => fresh.open().await,
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
+        let other = match test_store.is_shared() {
+            true => test_store.open().await,
             false => store.clone(),
         };
         store
@@ -73,8 +73,8 @@ async fn of_many_who_take_a_token_at_once_one_gets_it() {
 
 #[tokio::test]
 async fn a_family_that_was_revoked_stays_so() {
-    on_each(async |fresh| {
-        let tokens = fresh.open().await.refresh_tokens();
+    on_each_store(async |test_store| {
+        let tokens = test_store.open().await.refresh_tokens();
         tokens.put(token("one", "f", 60)).await.unwrap();
         tokens.put(token("other", "g", 60)).await.unwrap();
         tokens.revoke_family("f").await.unwrap();
@@ -92,8 +92,8 @@ async fn a_family_that_was_revoked_stays_so() {
 
 #[tokio::test]
 async fn a_token_that_has_expired_is_unknown_and_goes() {
-    on_each(async |fresh| {
-        let tokens = fresh.open().await.refresh_tokens();
+    on_each_store(async |test_store| {
+        let tokens = test_store.open().await.refresh_tokens();
         tokens.put(token("over", "f", 0)).await.unwrap();
         tokens.put(token("mixed", "g", 0)).await.unwrap();
         tokens.put(token("good", "g", 60)).await.unwrap();

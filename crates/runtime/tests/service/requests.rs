@@ -43,7 +43,7 @@ async fn every_violation_is_told_with_its_place() {
 #[tokio::test]
 async fn everything_that_is_wrong_with_a_shape_is_told_with_its_place() {
     let app = app();
-    for (body, told) in [
+    for (body, expected) in [
         ("{}", json!([["/message", "is required"]])),
         ("[]", json!([["", "must be an object"]])),
         (
@@ -62,7 +62,7 @@ async fn everything_that_is_wrong_with_a_shape_is_told_with_its_place() {
         let pairs = errors.map(|error| json!([error["pointer"], error["detail"]]));
         assert_eq!(
             pairs.collect::<Vec<_>>(),
-            *told.as_array().unwrap(),
+            *expected.as_array().unwrap(),
             "{body}"
         );
     }
@@ -249,10 +249,10 @@ async fn what_is_accepted_decides_the_form() {
 
 #[tokio::test]
 async fn an_input_has_a_longest_length() {
-    let said = |length: usize| format!(r#"{{"input":"{}"}}"#, "é".repeat(length));
-    let fits = post(&app(), "/v1/agents/desk/invoke", &said(100_000)).await;
+    let body_of_length = |length: usize| format!(r#"{{"input":"{}"}}"#, "é".repeat(length));
+    let fits = post(&app(), "/v1/agents/desk/invoke", &body_of_length(100_000)).await;
     assert_eq!(fits.status, 200);
-    let longer = post(&app(), "/v1/agents/desk/invoke", &said(100_001)).await;
+    let longer = post(&app(), "/v1/agents/desk/invoke", &body_of_length(100_001)).await;
     assert_eq!(longer.pointers(), ["/input"]);
 }
 

@@ -7,11 +7,11 @@ use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
 use agentgen_runtime::{Registry, Service, Settings, Store};
 use serde_json::{Value, json};
 
-use crate::event_assertions::{assert_outline, find, find_all, outline};
+use crate::event_assertions::{assert_lines_of_types, find_event, find_events, lines_of_types};
 use crate::http_client::{get, request, send};
-use crate::mock_model::{agent, desk_with, mock, registry_of};
-use crate::store_fixture::on_each;
-use crate::workflow_fixture::{STEP, Stage, diamond, events, step, workflow};
+use crate::mock_model::{agent, desk_with, mock_server, registry_of};
+use crate::store_fixture::on_each_store;
+use crate::workflow_fixture::{STEP, WorkflowApp, diamond, parse_run_events, step, workflow};
 
 /// A step that asks the desk.
 pub const ASKS: StepSpec = StepSpec {
@@ -20,7 +20,7 @@ pub const ASKS: StepSpec = StepSpec {
 };
 
 /// What is told: the type of each event, its step, and which policy it is about.
-pub fn gist(events: &[(u64, Value)]) -> Vec<String> {
+pub fn event_lines(events: &[(u64, Value)]) -> Vec<String> {
     let word = |event: &Value, key: &str| {
         let text = event[key].as_str().or(event["report"][key].as_str());
         text.map(|text| format!(" {text}")).unwrap_or_default()
@@ -32,26 +32,27 @@ pub fn gist(events: &[(u64, Value)]) -> Vec<String> {
     events.iter().map(event).collect()
 }
 
-async fn counted(stage: &Stage, line: &str) {
-    let metrics = get(&stage.app, "/metrics").await.text;
+async fn counted(service: &WorkflowApp, line: &str) {
+    let metrics = get(&service.app, "/metrics").await.text;
     assert!(metrics.contains(line), "{line} is not in\n{metrics}");
 }
 
 #[tokio::test]
 async fn events_are_told_as_they_come_and_again_from_where_a_reader_was() {
-    on_each(async |fresh| {
-        let stage = Stage::on(diamond(), fresh.open().await, Settings::default());
-        let place = stage.begin().await;
+    on_each_store(async |test_store| {
+        let service =
+            WorkflowApp::with_store(diamond(), test_store.open().await, Settings::default());
+        let location = service.start_run().await;
         // Read while the run is under way, to the end.
-        let live = stage.events(&place).await;
-        let names = gist(&live);
+        let live = service.events(&location).await;
+        let names = event_lines(&live);
         let ends = [
             "run.started",
             "step.started",
             "step.finished",
             "run.finished",
         ];
-        let names = outline(&names, &ends);
+        let names = lines_of_types(&names, &ends);
         assert_eq!(
             names[..3],
             ["run.started", "step.started plan", "step.finished plan"]
@@ -60,32 +61,41 @@ async fn events_are_told_as_they_come_and_again_from_where_a_reader_was() {
             names[7..],
             ["step.started join", "step.finished join", "run.finished"]
         );
-        assert_eq!(find(&live, "run.finished")["status"], "completed");
-        comes_back(&stage, &place, &live).await;
-        let path = format!("{place}/events");
+        assert_eq!(find_event(&live, "run.finished")["status"], "completed");
+        comes_back(&service, &location, &live).await;
+        let path = format!("{location}/events");
         let wrong = request("GET", &path, &[("last-event-id", "x")], "");
-        send(&stage.app, wrong).await.problem(400);
+        send(&service.app, wrong).await.problem(400);
     })
     .await;
 }
 
 /// A reader who has seen some of the events gets the others, and nothing when there are none.
-async fn comes_back(stage: &Stage, place: &str, live: &[(u64, Value)]) {
+async fn comes_back(service: &WorkflowApp, location: &str, live: &[(u64, Value)]) {
     let numbers = live.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     assert_eq!(numbers, (1..=live.len() as u64).collect::<Vec<_>>());
-    let path = format!("{place}/events");
+    let path = format!("{location}/events");
     let from = async |after: usize| {
         let headers = [("last-event-id", &*after.to_string())];
-        send(&stage.app, request("GET", &path, &headers, "")).await
+        send(&service.app, request("GET", &path, &headers, "")).await
     };
     for after in 0..live.len() {
-        assert_eq!(events(&from(after).await.text), live[after..], "{after}");
+        assert_eq!(
+            parse_run_events(&from(after).await.text),
+            live[after..],
+            "{after}"
+        );
     }
     assert_eq!(from(live.len()).await.status, 204);
 }
 
 /// A service whose desk has the model `haiku` to fall back to.
-fn falls_back(server: &MockServer, policy: Policy, spec: WorkflowSpec, store: Store) -> Stage {
+fn falls_back(
+    server: &MockServer,
+    policy: Policy,
+    spec: WorkflowSpec,
+    store: Store,
+) -> WorkflowApp {
     let policy = Policy {
         fallbacks: &["haiku"],
         ..policy
@@ -94,7 +104,7 @@ fn falls_back(server: &MockServer, policy: Policy, spec: WorkflowSpec, store: St
     let haiku = ("haiku".to_owned(), "mock:small".to_owned());
     settings.models.extend([haiku]);
     let registry = crate::workflow_fixture::registry_of(spec, &Default::default());
-    Stage::of(
+    WorkflowApp::from_registry(
         with_desk(registry, desk_with(policy)).store(store),
         settings,
     )
@@ -102,21 +112,21 @@ fn falls_back(server: &MockServer, policy: Policy, spec: WorkflowSpec, store: St
 
 /// Checks the details of the `policy.applied` events with these indexes.
 #[track_caller]
-fn are_about(live: &[(u64, Value)], told: &[(usize, &str)]) {
-    let applied = find_all(live, "policy.applied");
-    for (index, told) in told {
+fn are_about(live: &[(u64, Value)], expected: &[(usize, &str)]) {
+    let applied = find_events(live, "policy.applied");
+    for (index, expected) in expected {
         let detail = applied[*index]["detail"].as_str().unwrap();
-        assert!(detail.contains(told), "{detail}");
+        assert!(detail.contains(expected), "{detail}");
     }
 }
 
 #[tokio::test]
 async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
-    on_each(async |fresh| {
+    on_each_store(async |test_store| {
         let busy = || Script::error(529, "busy");
         // Two calls fail, which opens the breaker, and the other model answers; the second step finds it open.
         let answers = ["small talk", "more of it"].map(Script::text);
-        let server = mock([busy(), busy()].into_iter().chain(answers)).await;
+        let server = mock_server([busy(), busy()].into_iter().chain(answers)).await;
         let policy = Policy {
             retry_attempts: 1,
             retry_backoff_ms: 1,
@@ -130,11 +140,11 @@ async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
             ..ASKS
         };
         let spec = workflow(vec![ASKS, second]);
-        let stage = falls_back(&server, policy, spec, fresh.open().await);
-        let place = stage.begin().await;
-        let live = stage.events(&place).await;
-        assert_outline(
-            &gist(&live),
+        let service = falls_back(&server, policy, spec, test_store.open().await);
+        let location = service.start_run().await;
+        let live = service.events(&location).await;
+        assert_lines_of_types(
+            &event_lines(&live),
             &[
                 "run.started",
                 "step.started a",
@@ -149,18 +159,18 @@ async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
                 "run.finished",
             ],
         );
-        let applied = find_all(&live, "policy.applied");
+        let applied = find_events(&live, "policy.applied");
         assert_eq!(applied[0]["model"], "mock:model");
         assert_eq!(applied[2]["model"], "mock:small");
         are_about(&live, &[(1, "no calls for 60000 ms"), (3, "ms more")]);
         let all = json!(live).to_string();
         assert!(!all.contains("busy"), "the provider's words stay inside");
-        comes_back(&stage, &place, &live).await;
+        comes_back(&service, &location, &live).await;
         for (policy, count) in [("retry", 1), ("breaker", 2), ("fallback", 2)] {
             let line = format!(
                 "agentgen_policies_applied_total{{agent=\"desk\",policy=\"{policy}\"}} {count}\n"
             );
-            counted(&stage, &line).await;
+            counted(&service, &line).await;
         }
     })
     .await;
@@ -169,7 +179,7 @@ async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
 #[tokio::test]
 async fn a_breaker_that_tries_and_closes_within_a_step_is_told_with_it() {
     let answers = ["small talk", "back"].map(Script::text);
-    let server = mock([Script::error(529, "busy")].into_iter().chain(answers)).await;
+    let server = mock_server([Script::error(529, "busy")].into_iter().chain(answers)).await;
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: 1,
@@ -181,10 +191,10 @@ async fn a_breaker_that_tries_and_closes_within_a_step_is_told_with_it() {
         ..ASKS
     };
     let spec = workflow(vec![ASKS, step("pause", &["a"], "wait 20"), last]);
-    let stage = falls_back(&server, policy, spec, Store::memory());
-    let live = stage.events(&stage.begin().await).await;
-    assert_outline(
-        &gist(&live),
+    let service = falls_back(&server, policy, spec, Store::memory());
+    let live = service.events(&service.start_run().await).await;
+    assert_lines_of_types(
+        &event_lines(&live),
         &[
             "step.started a",
             "policy.applied a breaker",
@@ -224,7 +234,7 @@ async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
         };
     });
     let asks = json!({"task": "Make a soup."});
-    let server = mock([
+    let server = mock_server([
         Script::text("I will ask.").then_tool_call("hand_over_to_cook", &asks),
         Script::error(400, "the stove is cold"),
     ])
@@ -232,10 +242,10 @@ async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
     let registry = registry_of(desk)
         .service(Service::new(cook))
         .workflow(Box::leak(Box::new(workflow(vec![ASKS]))));
-    let stage = Stage::of(registry, server.settings(ProviderKind::OpenAi));
-    let live = stage.events(&stage.begin().await).await;
-    assert_outline(
-        &gist(&live),
+    let service = WorkflowApp::from_registry(registry, server.settings(ProviderKind::OpenAi));
+    let live = service.events(&service.start_run().await).await;
+    assert_lines_of_types(
+        &event_lines(&live),
         &[
             "run.started",
             "step.started a",
@@ -246,25 +256,25 @@ async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
             "run.finished",
         ],
     );
-    let started = find(&live, "handoff.started");
+    let started = find_event(&live, "handoff.started");
     let call = started["call_id"].clone();
     let from = json!({"type": "handoff.started", "step": "a", "call_id": call, "from": "desk", "to": "cook"});
     assert_eq!(*started, from);
-    assert_eq!(find(&live, "handoff.completed")["is_error"], true);
+    assert_eq!(find_event(&live, "handoff.completed")["is_error"], true);
     assert_eq!(
-        find(&live, "step.finished")["report"]["output"],
+        find_event(&live, "step.finished")["report"]["output"],
         "I will ask."
     );
 }
 
 #[tokio::test]
 async fn what_comes_behind_an_event_that_never_was_is_not_waited_for() {
-    let stage = Stage::new(workflow(vec![step("a", &[], "hang")]));
-    let place = stage.begin().await;
-    let path = format!("{place}/events");
+    let service = WorkflowApp::new(workflow(vec![step("a", &[], "hang")]));
+    let location = service.start_run().await;
+    let path = format!("{location}/events");
     let from = async |id: &str| {
         send(
-            &stage.app,
+            &service.app,
             request("GET", &path, &[("last-event-id", id)], ""),
         )
         .await
@@ -272,18 +282,18 @@ async fn what_comes_behind_an_event_that_never_was_is_not_waited_for() {
     for wrong in ["99", "-1", "+0", "1 ", "1.0", "0000000000000000000"] {
         from(wrong).await.problem(400);
     }
-    crate::http_client::post(&stage.app, &format!("{place}/cancel"), "").await;
+    crate::http_client::post(&service.app, &format!("{location}/cancel"), "").await;
     // Nothing was read yet: all of it comes, to the end.
     for first in ["", "0"] {
-        let all = events(&from(first).await.text);
-        assert_eq!(gist(&all).last().unwrap(), "run.finished", "{first}");
+        let all = parse_run_events(&from(first).await.text);
+        assert_eq!(event_lines(&all).last().unwrap(), "run.finished", "{first}");
         assert_eq!(all[0].0, 1, "{first}");
     }
 }
 
 #[tokio::test]
 async fn what_a_workflow_decides_about_a_failure_is_told_behind_it_and_counted() {
-    for (on_failure, told) in [
+    for (on_failure, decisions) in [
         (OnFailure::Skip, &["skip"][..]),
         (OnFailure::Stop, &["stop"]),
         (OnFailure::Escalate, &["escalate"]),
@@ -293,21 +303,21 @@ async fn what_a_workflow_decides_about_a_failure_is_told_behind_it_and_counted()
             on_failure,
             ..step("a", &[], "refuse")
         };
-        let stage = Stage::new(workflow(vec![fails]));
-        let live = stage.events(&stage.begin().await).await;
+        let service = WorkflowApp::new(workflow(vec![fails]));
+        let live = service.events(&service.start_run().await).await;
         let mut expected = vec!["run.started".to_owned(), "step.started a".to_owned()];
-        if told.len() == 2 {
+        if decisions.len() == 2 {
             expected.push("step.fallback a".to_owned());
         }
         expected.push("step.finished a".to_owned());
-        expected.push(format!("policy.applied a {}", told.last().unwrap()));
+        expected.push(format!("policy.applied a {}", decisions.last().unwrap()));
         expected.push("run.finished".to_owned());
-        assert_outline(&gist(&live), &expected);
-        for decision in told {
+        assert_lines_of_types(&event_lines(&live), &expected);
+        for decision in decisions {
             let line = format!(
                 "agentgen_workflow_decisions_total{{decision=\"{decision}\",step=\"a\",workflow=\"play\"}} 1\n"
             );
-            counted(&stage, &line).await;
+            counted(&service, &line).await;
         }
     }
 }
@@ -320,10 +330,10 @@ async fn the_time_of_an_attempt_and_of_a_run_is_told_when_it_is_up() {
         on_failure: OnFailure::Skip,
         ..step("a", &[], "hang")
     };
-    let stage = Stage::new(workflow(vec![late]));
-    let live = stage.events(&stage.begin().await).await;
-    assert_outline(
-        &gist(&live),
+    let service = WorkflowApp::new(workflow(vec![late]));
+    let live = service.events(&service.start_run().await).await;
+    assert_lines_of_types(
+        &event_lines(&live),
         &[
             "policy.applied a deadline",
             "step.retried a",
@@ -334,29 +344,29 @@ async fn the_time_of_an_attempt_and_of_a_run_is_told_when_it_is_up() {
         ],
     );
     counted(
-        &stage,
+        &service,
         "agentgen_policies_applied_total{agent=\"worker\",policy=\"deadline\"} 2\n",
     )
     .await;
 
     let mut short = workflow(vec![step("a", &[], "hang")]);
     short.timeout_ms = Some(80);
-    let stage = Stage::new(short);
-    let live = stage.events(&stage.begin().await).await;
-    assert_outline(
-        &gist(&live),
+    let service = WorkflowApp::new(short);
+    let live = service.events(&service.start_run().await).await;
+    assert_lines_of_types(
+        &event_lines(&live),
         &["policy.applied deadline", "step.finished a", "run.finished"],
     );
     assert_eq!(
-        find(&live, "policy.applied")["detail"],
+        find_event(&live, "policy.applied")["detail"],
         "the run took longer than 80 ms"
     );
     assert_eq!(
-        find(&live, "step.finished")["report"]["status"],
+        find_event(&live, "step.finished")["report"]["status"],
         "cancelled"
     );
     counted(
-        &stage,
+        &service,
         "agentgen_workflow_decisions_total{decision=\"deadline\",step=\"\",workflow=\"play\"} 1\n",
     )
     .await;

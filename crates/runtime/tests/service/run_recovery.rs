@@ -12,13 +12,13 @@ use agentgen_runtime::workflow::{StepSpec, WorkflowSpec};
 use agentgen_runtime::{Registry, Secret, serve_with};
 use serde_json::{Value, json};
 
-use crate::durability::{ask, listening};
-use crate::event_assertions::assert_outline;
+use crate::durability::{http_request, wait_for_address};
+use crate::event_assertions::assert_lines_of_types;
 use crate::http_client::eventually;
-use crate::mock_model::{desk_with, mock};
-use crate::run_events::{ASKS, gist, with_desk};
-use crate::store_fixture::{Fresh, database, file};
-use crate::workflow_fixture::{of, step, workflow};
+use crate::mock_model::{desk_with, mock_server};
+use crate::run_events::{ASKS, event_lines, with_desk};
+use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
+use crate::workflow_fixture::{step, step_report, workflow};
 
 /// The variable that makes this test program a service whose models are at the address it holds.
 const MODELS: &str = "TEST_EVENTS_MODELS";
@@ -64,11 +64,11 @@ fn program() {
 }
 
 /// `lease` is how long the runs of a process that was killed are left alone, in milliseconds.
-fn start(server: &MockServer, fresh: &Fresh, lease: u32) -> Child {
+fn start(server: &MockServer, test_store: &TestStore, lease: u32) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["run_recovery::program", "--exact", "--nocapture"])
         .env(MODELS, server.base_url())
-        .env("TEST_EVENTS_STORE", &fresh.url)
+        .env("TEST_EVENTS_STORE", &test_store.url)
         .env("TEST_EVENTS_LEASE", lease.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -77,30 +77,36 @@ fn start(server: &MockServer, fresh: &Fresh, lease: u32) -> Child {
 }
 
 /// A run is killed while its second step waits for the second answer of a model, and goes on in another process.
-async fn told_again_after_a_kill(fresh: Fresh) {
-    let server = mock([Script::error(529, "busy"), Script::silence()]).await;
-    let store = fresh.open().await;
+async fn told_again_after_a_kill(test_store: TestStore) {
+    let server = mock_server([Script::error(529, "busy"), Script::silence()]).await;
+    let store = test_store.open().await;
     let journal = store.journal();
-    let mut child = start(&server, &fresh, 150);
-    let address = listening(&mut child);
+    let mut child = start(&server, &test_store, 150);
+    let address = wait_for_address(&mut child);
     let path = "/v1/workflows/play/runs";
-    let (status, run) = ask(address, "POST", path, r#"{"topic":"ducks"}"#).await;
+    let (status, run) = http_request(address, "POST", path, r#"{"topic":"ducks"}"#).await;
     assert_eq!(status, 202, "{run}");
     let id = run["run_id"].as_str().unwrap().parse().unwrap();
-    let told = async || {
+    let read_events = async || {
         let events = journal.events(id, 0, 100).await.unwrap().into_iter();
         let events = events.map(|(number, event)| (number, json!(event)));
         events.collect::<Vec<_>>()
     };
     let until = async |last: &str| {
         for _ in 0..500 {
-            let events = told().await;
-            if gist(&events).last().is_some_and(|event| event == last) {
+            let events = read_events().await;
+            if event_lines(&events)
+                .last()
+                .is_some_and(|event| event == last)
+            {
                 return events;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{:?} do not end with {last}", gist(&told().await))
+        panic!(
+            "{:?} do not end with {last}",
+            event_lines(&read_events().await)
+        )
     };
     let before = until("policy.applied a retry").await;
     child.kill().unwrap();
@@ -108,13 +114,13 @@ async fn told_again_after_a_kill(fresh: Fresh) {
 
     server.push(Script::error(529, "busy"));
     server.push(Script::text("at last"));
-    let mut child = start(&server, &fresh, 150);
-    let address = listening(&mut child);
+    let mut child = start(&server, &test_store, 150);
+    let address = wait_for_address(&mut child);
     let after = until("run.finished").await;
     // What was told stays as it is, and the step that was cut off begins again; the one that was over does not.
     assert_eq!(after[..before.len()], before);
-    assert_outline(
-        &gist(&after),
+    assert_lines_of_types(
+        &event_lines(&after),
         &[
             "run.started",
             "step.started first",
@@ -133,51 +139,55 @@ async fn told_again_after_a_kill(fresh: Fresh) {
         numbers.collect::<Vec<_>>(),
         (1..=after.len() as u64).collect::<Vec<_>>()
     );
-    let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
-    let (_, report) = ask(address, "GET", &place, "").await;
-    assert_eq!(of(&report, "a")["output"], "at last");
-    assert_eq!(of(&report, "a")["attempts"], 1, "since it last began");
+    let location = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
+    let (_, report) = http_request(address, "GET", &location, "").await;
+    assert_eq!(step_report(&report, "a")["output"], "at last");
+    assert_eq!(
+        step_report(&report, "a")["attempts"],
+        1,
+        "since it last began"
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     drop((journal, store));
-    fresh.remove().await;
+    test_store.remove().await;
 }
 
 #[tokio::test]
 async fn a_step_that_is_cut_off_by_a_kill_is_told_again_from_its_beginning() {
-    told_again_after_a_kill(file()).await;
-    if let Some(fresh) = database().await {
-        told_again_after_a_kill(fresh).await;
+    told_again_after_a_kill(sqlite_store()).await;
+    if let Some(test_store) = postgres_store().await {
+        told_again_after_a_kill(test_store).await;
     }
 }
 
 /// The report of a run, when it is over or after five seconds.
-async fn soon(address: SocketAddr, place: &str) -> Value {
+async fn soon(address: SocketAddr, location: &str) -> Value {
     for _ in 0..250 {
-        let (_, report) = ask(address, "GET", place, "").await;
+        let (_, report) = http_request(address, "GET", location, "").await;
         if report["status"] == "completed" {
             return report;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    ask(address, "GET", place, "").await.1
+    http_request(address, "GET", location, "").await.1
 }
 
 #[tokio::test]
 async fn a_service_alone_on_its_file_goes_on_with_its_runs_as_soon_as_it_starts_again() {
-    let fresh = file();
-    let server = mock([Script::silence()]).await;
-    let mut child = start(&server, &fresh, 600_000);
-    let address = listening(&mut child);
+    let test_store = sqlite_store();
+    let server = mock_server([Script::silence()]).await;
+    let mut child = start(&server, &test_store, 600_000);
+    let address = wait_for_address(&mut child);
     let path = "/v1/workflows/play/runs";
-    let (_, run) = ask(address, "POST", path, r#"{"topic":"ducks"}"#).await;
-    let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
+    let (_, run) = http_request(address, "POST", path, r#"{"topic":"ducks"}"#).await;
+    let location = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
     assert!(eventually(|| server.under_way() == 1).await);
     // Beside it, another process leaves its runs alone.
-    let mut other = start(&server, &fresh, 600_000);
-    let beside = listening(&mut other);
+    let mut other = start(&server, &test_store, 600_000);
+    let beside = wait_for_address(&mut other);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let (_, report) = ask(beside, "GET", &place, "").await;
+    let (_, report) = http_request(beside, "GET", &location, "").await;
     assert_eq!(report["status"], "running");
     assert_eq!(server.requests().len(), 1);
     for child in [&mut other, &mut child] {
@@ -186,10 +196,10 @@ async fn a_service_alone_on_its_file_goes_on_with_its_runs_as_soon_as_it_starts_
     }
 
     server.push(Script::text("at last"));
-    let mut child = start(&server, &fresh, 600_000);
-    let report = soon(listening(&mut child), &place).await;
-    assert_eq!(of(&report, "a")["output"], "at last", "{report}");
+    let mut child = start(&server, &test_store, 600_000);
+    let report = soon(wait_for_address(&mut child), &location).await;
+    assert_eq!(step_report(&report, "a")["output"], "at last", "{report}");
     child.kill().unwrap();
     child.wait().unwrap();
-    fresh.remove().await;
+    test_store.remove().await;
 }

@@ -8,8 +8,8 @@ use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
 use serde_json::{Value, json};
 
 use crate::http_client::get;
-use crate::mock_model::{KINDS, agent, invoke, mock, played, registry_of, told};
-use crate::workflow_fixture::{STEP, Stage, of, step, workflow};
+use crate::mock_model::{KINDS, agent, desk_app, invoke, mock_server, registry_of, stream_events};
+use crate::workflow_fixture::{STEP, WorkflowApp, step, step_report, workflow};
 
 /// A step that asks the desk.
 const ASKS: StepSpec = StepSpec {
@@ -37,7 +37,7 @@ fn desk(policy: Policy) -> &'static AgentSpec {
 }
 
 /// The desk and a cook it may hand over to, and a workflow.
-fn stage(server: &MockServer, desk: &'static AgentSpec, spec: WorkflowSpec) -> Stage {
+fn stage(server: &MockServer, desk: &'static AgentSpec, spec: WorkflowSpec) -> WorkflowApp {
     let cook = agent(|agent| {
         agent.name = "cook";
         agent.slug = "cook";
@@ -45,7 +45,7 @@ fn stage(server: &MockServer, desk: &'static AgentSpec, spec: WorkflowSpec) -> S
     let registry = registry_of(desk)
         .service(Service::new(cook))
         .workflow(Box::leak(Box::new(spec)));
-    Stage::of(registry, server.settings(ProviderKind::Anthropic))
+    WorkflowApp::from_registry(registry, server.settings(ProviderKind::Anthropic))
 }
 
 fn hands_over() -> Script {
@@ -55,9 +55,9 @@ fn hands_over() -> Script {
 #[tokio::test]
 async fn a_stream_that_fails_says_what_it_took() {
     for kind in KINDS {
-        let server = mock([looks(), looks(), Script::error(400, "no")]).await;
-        let app = played(&server, kind);
-        let events = told(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
+        let server = mock_server([looks(), looks(), Script::error(400, "no")]).await;
+        let app = desk_app(&server, kind);
+        let events = stream_events(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
         let (name, last) = events.last().unwrap();
         assert_eq!(name, "run.failed");
         assert_eq!(last["usage"], tokens(14, 6));
@@ -71,14 +71,14 @@ async fn an_empty_answer_that_is_asked_for_again_was_paid_for() {
         retry_backoff_ms: 1,
         ..Policy::DEFAULT
     };
-    let server = mock([
+    let server = mock_server([
         Script::text("").usage(7, 0),
         Script::text("Well.").usage(8, 2),
     ])
     .await;
-    let stage = stage(&server, desk(policy), workflow(vec![ASKS]));
+    let service = stage(&server, desk(policy), workflow(vec![ASKS]));
     assert_eq!(
-        invoke(&stage.app, "hi").await.json()["usage"],
+        invoke(&service.app, "hi").await.json()["usage"],
         tokens(15, 2)
     );
 }
@@ -90,7 +90,7 @@ async fn what_a_failed_handover_took_counts_into_the_run_and_its_budget() {
         ..Policy::DEFAULT
     };
     for (policy, is_spent) in [(Policy::DEFAULT, false), (policy, true)] {
-        let server = mock([
+        let server = mock_server([
             hands_over(),
             // The cook is asked twice, and fails with the third call.
             looks(),
@@ -99,8 +99,8 @@ async fn what_a_failed_handover_took_counts_into_the_run_and_its_budget() {
             Script::text("No soup today.").usage(20, 6),
         ])
         .await;
-        let stage = stage(&server, desk(policy), workflow(vec![ASKS]));
-        let answer = invoke(&stage.app, "hi").await;
+        let service = stage(&server, desk(policy), workflow(vec![ASKS]));
+        let answer = invoke(&service.app, "hi").await;
         if is_spent {
             let problem = answer.problem(502);
             assert!(problem["detail"].as_str().unwrap().contains("26 tokens"));
@@ -121,23 +121,23 @@ async fn a_step_took_what_all_its_attempts_took_whatever_came_of_them() {
         (Script::error(503, "busy"), "failed"),
         (Script::text("Well.").usage(20, 6), "succeeded"),
     ] {
-        let server = mock([looks(), Script::error(503, "busy"), looks(), last]).await;
+        let server = mock_server([looks(), Script::error(503, "busy"), looks(), last]).await;
         let desk = desk(Policy::DEFAULT);
-        let stage = stage(&server, desk, workflow(vec![twice]));
-        let report = stage.report().await;
+        let service = stage(&server, desk, workflow(vec![twice]));
+        let report = service.run_to_end().await;
         let took = if status == "failed" {
             tokens(14, 6)
         } else {
             tokens(34, 12)
         };
-        assert_eq!(of(&report, "a")["status"], status, "{report}");
-        assert_eq!(of(&report, "a")["usage"], took);
+        assert_eq!(step_report(&report, "a")["status"], status, "{report}");
+        assert_eq!(step_report(&report, "a")["usage"], took);
         assert_eq!(report["usage"], took);
         let counted = took["input_tokens"].to_string();
         let line = format!(
             "agentgen_tokens_total{{agent=\"desk\",kind=\"input\",model=\"mock:model\"}} {counted}\n"
         );
-        let metrics = get(&stage.app, "/metrics").await.text;
+        let metrics = get(&service.app, "/metrics").await.text;
         assert!(metrics.contains(&line), "{metrics}");
     }
 }
@@ -152,10 +152,16 @@ async fn what_is_dropped_took_something_too() {
     short.timeout_ms = Some(300);
     for (spec, status) in [(workflow(vec![late]), "failed"), (short, "cancelled")] {
         // The cook hangs when it has been asked once.
-        let server = mock([hands_over(), looks(), Script::silence()]).await;
-        let report = stage(&server, desk(Policy::DEFAULT), spec).report().await;
-        assert_eq!(of(&report, "a")["status"], status, "{report}");
-        assert_eq!(of(&report, "a")["usage"], tokens(12, 8), "{report}");
+        let server = mock_server([hands_over(), looks(), Script::silence()]).await;
+        let report = stage(&server, desk(Policy::DEFAULT), spec)
+            .run_to_end()
+            .await;
+        assert_eq!(step_report(&report, "a")["status"], status, "{report}");
+        assert_eq!(
+            step_report(&report, "a")["usage"],
+            tokens(12, 8),
+            "{report}"
+        );
     }
 }
 
@@ -166,7 +172,7 @@ async fn a_handler_may_say_that_it_took_more_than_was_seen() {
         attempts: 2,
         ..step("a", &[], "flaky 1")
     };
-    let report = Stage::new(workflow(vec![flaky])).report().await;
-    assert_eq!(of(&report, "a")["attempts"], 2);
-    assert_eq!(of(&report, "a")["usage"], tokens(2, 1));
+    let report = WorkflowApp::new(workflow(vec![flaky])).run_to_end().await;
+    assert_eq!(step_report(&report, "a")["attempts"], 2);
+    assert_eq!(step_report(&report, "a")["usage"], tokens(2, 1));
 }

@@ -136,7 +136,7 @@ fn found(checks: impl FnOnce(&mut Validator)) -> Vec<String> {
 
 #[test]
 fn a_validator_knows_the_keywords() {
-    let told = found(|v| {
+    let violations = found(|v| {
         v.length("äöü", Some(3), Some(3));
         v.length("äöü", Some(4), Some(2));
         v.items(1, Some(2), None);
@@ -148,7 +148,7 @@ fn a_validator_knows_the_keywords() {
         v.at("a/b~c", |v| v.index(2, |v| v.unique(&[1, 2, 1, 1])));
     });
     assert_eq!(
-        told,
+        violations,
         [
             " has 3, and must have at least 4 characters",
             " has 3, and must have at most 2 characters",

@@ -9,15 +9,17 @@ use agentgen_runtime::documents::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::document_fixture::{ask, hits, put, room, room_on, shelf};
+use crate::document_fixture::{
+    documents_app, documents_app_on, post_json, put_documents, put_sample_documents, search_ids,
+};
 use crate::http_client::post;
-use crate::store_fixture::file;
+use crate::store_fixture::sqlite_store;
 
 #[tokio::test]
 async fn the_nearest_passages_come_first_with_all_that_the_schema_has_room_for() {
-    let app = room();
-    shelf(&app).await;
-    let found = ask(
+    let app = documents_app();
+    put_sample_documents(&app).await;
+    let found = post_json(
         &app,
         "/search",
         json!({ "query": "spring tides at full moon" }),
@@ -45,7 +47,7 @@ async fn the_nearest_passages_come_first_with_all_that_the_schema_has_room_for()
     assert_eq!(ships.unwrap().get("title"), None, "it has none");
 
     let exact = "Flour, yeast and patience make a loaf of bread.";
-    let found = ask(
+    let found = post_json(
         &app,
         "/search",
         json!({ "query": format!("Bread\n\n{exact}") }),
@@ -60,11 +62,11 @@ async fn the_nearest_passages_come_first_with_all_that_the_schema_has_room_for()
 
 #[tokio::test]
 async fn a_limit_cuts_the_hits_and_not_their_count() {
-    let app = room();
+    let app = documents_app();
     let many = (0..60).map(|n| json!({ "id": format!("d{n:02}"), "text": "the same words" }));
-    put(&app, many.collect()).await;
+    put_documents(&app, many.collect()).await;
     let search = async |limit: Value| {
-        let found = ask(
+        let found = post_json(
             &app,
             "/search",
             json!({ "query": "same words", "limit": limit }),
@@ -81,7 +83,7 @@ async fn a_limit_cuts_the_hits_and_not_their_count() {
         "what a schema allows is its own affair"
     );
     assert_eq!(search(json!(0)).await, 0);
-    let first = hits(&app, json!({ "query": "same words", "limit": 2 })).await;
+    let first = search_ids(&app, json!({ "query": "same words", "limit": 2 })).await;
     assert_eq!(
         first,
         ["d00#0", "d01#0"],
@@ -91,14 +93,14 @@ async fn a_limit_cuts_the_hits_and_not_their_count() {
 
 #[tokio::test]
 async fn filters_leave_out_what_does_not_fit() {
-    let app = room();
-    shelf(&app).await;
+    let app = documents_app();
+    put_sample_documents(&app).await;
     let search = async |filter: Value| {
         let mut body = json!({ "query": "sea moon tide Mond bread water" });
         body.as_object_mut()
             .unwrap()
             .extend(filter.as_object().unwrap().clone());
-        let mut found = hits(&app, body).await;
+        let mut found = search_ids(&app, body).await;
         found.sort();
         found
     };
@@ -140,9 +142,9 @@ async fn filters_leave_out_what_does_not_fit() {
 
 #[tokio::test]
 async fn a_passage_that_lacks_what_a_hit_needs_is_left_out() {
-    let app = room();
-    shelf(&app).await;
-    let found = ask(&app, "/titles", json!({ "query": "sea tide Mond" })).await;
+    let app = documents_app();
+    put_sample_documents(&app).await;
+    let found = post_json(&app, "/titles", json!({ "query": "sea tide Mond" })).await;
     let titles = found["hits"].as_array().unwrap().iter();
     let titles = titles.map(|hit| hit["title"].as_str().unwrap());
     let mut titles = titles.collect::<Vec<_>>();
@@ -151,16 +153,16 @@ async fn a_passage_that_lacks_what_a_hit_needs_is_left_out() {
         titles.iter().all(|title| *title == "Tides") && titles.len() == 2,
         "{titles:?}"
     );
-    let untitled = hits(&app, json!({ "query": "sea tide Mond" })).await;
+    let untitled = search_ids(&app, json!({ "query": "sea tide Mond" })).await;
     assert!(untitled.contains(&"ebbe#0".to_owned()), "{untitled:?}");
 }
 
 #[tokio::test]
 async fn embeddings_are_the_same_every_time_and_of_length_one() {
-    let app = room();
+    let app = documents_app();
     let texts = json!({ "texts": ["the sea", "a loaf of bread", "the seas", "the sea"] });
-    let first = ask(&app, "/embed", texts.clone()).await;
-    assert_eq!(first, ask(&room(), "/embed", texts).await);
+    let first = post_json(&app, "/embed", texts.clone()).await;
+    assert_eq!(first, post_json(&documents_app(), "/embed", texts).await);
     assert_eq!(first["model"], "hashing-2048");
     assert_eq!(first["dimensions"], 2048);
     let vectors = first["vectors"].as_array().unwrap().iter();
@@ -182,7 +184,7 @@ async fn embeddings_are_the_same_every_time_and_of_length_one() {
         dot(0, 1)
     );
 
-    let one = ask(
+    let one = post_json(
         &app,
         "/embed",
         json!({ "text": "the sea", "purpose": "query" }),
@@ -190,13 +192,13 @@ async fn embeddings_are_the_same_every_time_and_of_length_one() {
     .await;
     assert_eq!(one["vector"], first["vectors"][0]);
     assert_eq!(one.get("vectors"), None);
-    let nothing = ask(&app, "/embed", json!({ "texts": [] })).await;
+    let nothing = post_json(&app, "/embed", json!({ "texts": [] })).await;
     assert_eq!(nothing["vectors"], json!([]));
 }
 
 #[tokio::test]
 async fn what_the_generator_does_not_let_through_is_an_error_and_no_panic() {
-    let app = room();
+    let app = documents_app();
     for (path, body) in [
         ("/search", json!({ "limit": 3 })),
         ("/search", json!("sea")),
@@ -210,29 +212,29 @@ async fn what_the_generator_does_not_let_through_is_an_error_and_no_panic() {
 
 #[tokio::test]
 async fn two_processes_on_one_file_see_each_others_documents() {
-    let fresh = file();
-    let (one, other) = (fresh.open().await, fresh.open().await);
-    let (one, other) = (room_on(&one), room_on(&other));
+    let test_store = sqlite_store();
+    let (one, other) = (test_store.open().await, test_store.open().await);
+    let (one, other) = (documents_app_on(&one), documents_app_on(&other));
     let search = json!({ "query": "lighthouse keeper" });
-    assert!(hits(&other, search.clone()).await.is_empty());
-    put(
+    assert!(search_ids(&other, search.clone()).await.is_empty());
+    put_documents(
         &one,
         json!([{ "id": "a", "text": "The lighthouse keeper sleeps." }]),
     )
     .await;
-    assert_eq!(hits(&other, search.clone()).await, ["a#0"]);
-    put(
+    assert_eq!(search_ids(&other, search.clone()).await, ["a#0"]);
+    put_documents(
         &other,
         json!([{ "id": "a", "text": "Nobody is there." },
                        { "id": "b", "text": "A keeper of bees." }]),
     )
     .await;
-    assert_eq!(hits(&one, search.clone()).await, ["b#0"]);
+    assert_eq!(search_ids(&one, search.clone()).await, ["b#0"]);
     let gone = crate::http_client::request("DELETE", "/v1/agents/reader/documents/b", &[], "");
     assert_eq!(crate::http_client::send(&one, gone).await.status, 204);
-    assert!(hits(&other, search).await.is_empty());
+    assert!(search_ids(&other, search).await.is_empty());
     drop((one, other));
-    fresh.remove().await;
+    test_store.remove().await;
 }
 
 /// The time means something with optimisation only: with
@@ -296,16 +298,16 @@ async fn exact_search_among_50_000_passages_takes_milliseconds() {
             limit: 10,
             count: true,
         };
-        let began = Instant::now();
+        let start = Instant::now();
         let found = store.search("c", &query).await.unwrap();
-        times.push(began.elapsed());
+        times.push(start.elapsed());
         assert_eq!((found.passages[0].id(), found.passages.len()), (id, 10));
     }
     times.sort();
     let (middle, last) = (times[times.len() / 2], times[times.len() - 1]);
-    let told = format!(
+    let message = format!(
         "exact search, 50,000 x 768: median {middle:?}, slowest of {} {last:?}\n",
         times.len()
     );
-    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    std::io::stdout().write_all(message.as_bytes()).unwrap();
 }

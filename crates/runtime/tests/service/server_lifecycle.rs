@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::desk_service::registry;
 use crate::http_client::eventually;
-use crate::stub_providers::Hangs;
+use crate::stub_providers::HangingProvider;
 
 async fn listener(address: &str) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
@@ -40,7 +40,7 @@ const CHAT: &str = "POST /chat HTTP/1.1\r\nHost: localhost";
 #[tokio::test]
 async fn it_answers_ends_runs_with_their_callers_and_stops() {
     let (listener, address) = listener("127.0.0.1:0").await;
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let (stop, stopped) = oneshot::channel::<()>();
     let settings = Settings {
         drain: Duration::from_millis(300),
@@ -83,7 +83,7 @@ async fn it_answers_ends_runs_with_their_callers_and_stops() {
     .await;
     let waiting = ask(address, CHAT, r#"{"message":"hi"}"#).await;
     assert!(eventually(|| provider.under_way() == 2).await);
-    let began = Instant::now();
+    let start = Instant::now();
     stop.send(()).unwrap();
     let (streamed, waited) = tokio::join!(rest(streaming), rest(waiting));
     assert!(
@@ -95,14 +95,14 @@ async fn it_answers_ends_runs_with_their_callers_and_stops() {
         "{waited}"
     );
     served.await.unwrap().unwrap();
-    assert!((300..10_000).contains(&began.elapsed().as_millis()));
+    assert!((300..10_000).contains(&start.elapsed().as_millis()));
     assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[tokio::test]
 async fn a_caller_who_leaves_takes_the_model_along_within_a_second() {
     let (listener, address) = listener("127.0.0.1:0").await;
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     tokio::spawn(serve_on(
         listener,
         registry().provider(provider.clone()),
@@ -113,17 +113,17 @@ async fn a_caller_who_leaves_takes_the_model_along_within_a_second() {
         let head = format!("{CHAT}\r\nAccept: {accept}");
         let caller = ask(address, &head, r#"{"message":"hi"}"#).await;
         assert!(eventually(|| provider.under_way() == 1).await);
-        let began = Instant::now();
+        let start = Instant::now();
         drop(caller);
         assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
-        assert!(began.elapsed() < Duration::from_secs(1), "{accept}");
+        assert!(start.elapsed() < Duration::from_secs(1), "{accept}");
     }
 }
 
 #[tokio::test]
 async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
     let (listener, address) = listener("127.0.0.1:0").await;
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let (stop, stopped) = oneshot::channel::<()>();
     let settings = Settings {
         drain: Duration::from_millis(500),
@@ -146,14 +146,14 @@ async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
     assert!(eventually(|| provider.under_way() == 1).await);
     // A connection that was there before, and on which no request comes, does not keep the service.
     let silent = TcpStream::connect(address).await.unwrap();
-    let began = Instant::now();
+    let start = Instant::now();
     stop.send(()).unwrap();
     let close = "HTTP/1.1\r\nHost: localhost\r\nConnection: close";
     let ask_for =
         async |head: &str| rest(ask(address, &format!("{head} {close}"), "{}").await).await;
     // A connection that is as old as the signal may be closed before it has asked anything.
     let mut ready = String::new();
-    while !ready.starts_with("HTTP/1.1 503") && began.elapsed() < Duration::from_millis(200) {
+    while !ready.starts_with("HTTP/1.1 503") && start.elapsed() < Duration::from_millis(200) {
         ready = ask_for("GET /readyz").await;
     }
     let chat = ask_for("POST /chat").await;
@@ -170,7 +170,7 @@ async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
     );
     assert_eq!(rest(silent).await, "");
     served.await.unwrap().unwrap();
-    assert!((500..2_000).contains(&began.elapsed().as_millis()));
+    assert!((500..2_000).contains(&start.elapsed().as_millis()));
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -187,7 +187,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
         settings,
         std::future::pending(),
     ));
-    let began = Instant::now();
+    let start = Instant::now();
     let mut slow = TcpStream::connect(address).await.unwrap();
     slow.write_all(b"GET /livez HTTP/1.1\r\nHost: loc")
         .await
@@ -199,7 +199,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
         let _ = stream.read_to_string(&mut text).await;
         assert!(!text.contains(" 200 "), "{text}");
     }
-    let took = began.elapsed().as_millis();
+    let took = start.elapsed().as_millis();
     assert!((200..2_000).contains(&took), "{took}");
 }
 
@@ -337,13 +337,13 @@ fn settings_can_be_checked_without_serving() {
     let secret = "hunter2-hunter2-hunter2-hunter2-";
     let check =
         |variables: &[(&str, &str)]| ended(&[&[(ARGUMENTS, "--check-config")], variables].concat());
-    let (code, told, complaint) = check(&[]);
-    assert_eq!(code, Some(0), "{complaint}");
-    assert!(told.contains("the settings are fine") && told.contains("authentication none"));
-    assert!(!told.contains("listening"));
-    assert!(told.contains("documents      in the store\n"), "{told}");
-    assert!(told.contains("embeddings     hashing\n"), "{told}");
-    let (code, told, complaint) = check(&[
+    let (code, stdout, stderr) = check(&[]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("the settings are fine") && stdout.contains("authentication none"));
+    assert!(!stdout.contains("listening"));
+    assert!(stdout.contains("documents      in the store\n"), "{stdout}");
+    assert!(stdout.contains("embeddings     hashing\n"), "{stdout}");
+    let (code, stdout, stderr) = check(&[
         ("AGENTGEN_AUTH_HS256_SECRET", secret),
         ("AGENTGEN_ADDRESS", "0.0.0.0:80"),
         ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", secret),
@@ -351,18 +351,18 @@ fn settings_can_be_checked_without_serving() {
         ("AGENTGEN_MODELS_HAIKU", "anthropic:claude-haiku-4-5"),
         ("AGENTGEN_STORE_URL", "postgres://me:hunter2@127.0.0.1:1/db"),
     ]);
-    assert_eq!(code, Some(0), "{complaint}");
-    assert!(told.contains("0.0.0.0:80") && told.contains("HS256"));
-    assert!(told.contains("anthropic (with a key)"), "{told}");
-    assert!(told.contains("store          postgres\n"), "{told}");
-    assert!(!told.contains("hunter2") && !complaint.contains("hunter2"));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("0.0.0.0:80") && stdout.contains("HS256"));
+    assert!(stdout.contains("anthropic (with a key)"), "{stdout}");
+    assert!(stdout.contains("store          postgres\n"), "{stdout}");
+    assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"));
 
     // The file of a store is not made by looking.
     let folder = std::env::temp_dir().join(format!("agentgen-checked-{}", std::process::id()));
     let url = format!("sqlite:{}/agentgen.db", folder.display());
-    let (code, told, _) = check(&[("AGENTGEN_STORE_URL", url.as_str())]);
+    let (code, stdout, _) = check(&[("AGENTGEN_STORE_URL", url.as_str())]);
     assert_eq!(code, Some(0));
-    assert!(told.contains(&url) && !folder.exists(), "{told}");
+    assert!(stdout.contains(&url) && !folder.exists(), "{stdout}");
 
     for (wrong, part) in [
         (
@@ -380,16 +380,16 @@ fn settings_can_be_checked_without_serving() {
         ),
         (("AGENTGEN_CONFIG", ""), "is set, and empty"),
     ] {
-        let (code, told, complaint) = check(&[wrong]);
+        let (code, stdout, stderr) = check(&[wrong]);
         assert_eq!(code, Some(2), "{wrong:?}");
-        assert!(!told.contains("fine"), "{told}");
+        assert!(!stdout.contains("fine"), "{stdout}");
         let begin = format!("error: {}: ", wrong.0);
-        assert!(complaint.starts_with(&begin), "{complaint}");
-        assert!(complaint.contains(part), "{complaint}");
-        assert_eq!(complaint.lines().count(), 1, "{complaint}");
-        assert!(!complaint.contains("hunter2"), "{complaint}");
+        assert!(stderr.starts_with(&begin), "{stderr}");
+        assert!(stderr.contains(part), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
     }
-    for (model, told) in [
+    for (model, stdout) in [
         (
             "openai:text-embedding-3-small",
             "providers.openai.api_key: is not set, nor is OPENAI_API_KEY",
@@ -399,31 +399,28 @@ fn settings_can_be_checked_without_serving() {
             "embeddings.model: the provider `anthropic` has no embeddings",
         ),
     ] {
-        let (code, _, complaint) = check(&[("AGENTGEN_EMBEDDINGS_MODEL", model)]);
+        let (code, _, stderr) = check(&[("AGENTGEN_EMBEDDINGS_MODEL", model)]);
         assert_eq!(code, Some(2));
-        assert!(complaint.contains(told), "{complaint}");
+        assert!(stderr.contains(stdout), "{stderr}");
     }
 }
 
 #[test]
 fn a_program_says_what_it_takes_and_refuses_the_rest() {
-    let (code, told, _) = ended(&[(ARGUMENTS, "--help")]);
+    let (code, stdout, _) = ended(&[(ARGUMENTS, "--help")]);
     assert_eq!(code, Some(0));
-    assert!(told.contains("--check-config") && told.contains("AGENTGEN_CONFIG"));
-    let (code, told, _) = ended(&[(ARGUMENTS, "--settings")]);
+    assert!(stdout.contains("--check-config") && stdout.contains("AGENTGEN_CONFIG"));
+    let (code, stdout, _) = ended(&[(ARGUMENTS, "--settings")]);
     assert_eq!(code, Some(0));
-    assert!(told.contains("`AGENTGEN_LIMITS_TIMEOUT`"), "{told}");
-    let (code, told, _) = ended(&[(ARGUMENTS, "--version")]);
+    assert!(stdout.contains("`AGENTGEN_LIMITS_TIMEOUT`"), "{stdout}");
+    let (code, stdout, _) = ended(&[(ARGUMENTS, "--version")]);
     assert_eq!(code, Some(0));
-    assert!(told.contains("(agentgen-runtime "), "{told}");
+    assert!(stdout.contains("(agentgen-runtime "), "{stdout}");
     for wrong in ["--chek-config", "serve", "--check-config twice"] {
-        let (code, _, complaint) = ended(&[(ARGUMENTS, wrong)]);
+        let (code, _, stderr) = ended(&[(ARGUMENTS, wrong)]);
         assert_eq!(code, Some(2));
         let last = wrong.split(' ').next_back().unwrap();
-        assert!(
-            complaint.starts_with(&format!("error: `{last}` ")),
-            "{complaint}"
-        );
+        assert!(stderr.starts_with(&format!("error: `{last}` ")), "{stderr}");
     }
 }
 
@@ -445,10 +442,10 @@ fn a_whole_program() {
         .wait_with_output()
         .unwrap();
     assert_eq!(wide.status.code(), Some(2));
-    let told = String::from_utf8(wide.stderr).unwrap();
+    let stdout = String::from_utf8(wide.stderr).unwrap();
     assert!(
-        told.contains("AGENTGEN_ADDRESS") && told.contains("AGENTGEN_AUTH_HS256_SECRET"),
-        "{told}"
+        stdout.contains("AGENTGEN_ADDRESS") && stdout.contains("AGENTGEN_AUTH_HS256_SECRET"),
+        "{stdout}"
     );
     let short = program(&[("AGENTGEN_AUTH_HS256_SECRET", "short")])
         .wait_with_output()

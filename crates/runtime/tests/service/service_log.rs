@@ -54,8 +54,8 @@ fn ask(address: &str, head: &str, body: &str) -> String {
 /// Calls a service in every way that says something, and returns its log.
 fn logged(variables: &[(&str, &str)]) -> String {
     let (mut child, address) = service(variables);
-    let said = format!(r#"{{"input":"{MARK}"}}"#);
-    let answer = ask(&address, "POST /v1/agents/desk/invoke", &said);
+    let body = format!(r#"{{"input":"{MARK}"}}"#);
+    let answer = ask(&address, "POST /v1/agents/desk/invoke", &body);
     assert!(
         answer.starts_with("HTTP/1.1 200") && answer.contains(MARK),
         "{answer}"

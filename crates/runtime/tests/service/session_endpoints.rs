@@ -6,16 +6,16 @@ use agentgen_runtime::model::Provider;
 use serde_json::{Value, json};
 
 use crate::desk_service::{app, registry};
-use crate::event_assertions::moment;
+use crate::event_assertions::parse_timestamp;
 use crate::http_client::{eventually, get, post, request, send};
-use crate::store_fixture::{Fresh, on_each};
-use crate::stub_providers::{Hangs, Recalls, Says};
+use crate::store_fixture::{TestStore, on_each_store};
+use crate::stub_providers::{ConversationEcho, FixedAnswer, HangingProvider};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 const SESSIONS: &str = "/v1/agents/desk/sessions";
 
-async fn app_in(fresh: &Fresh, provider: impl Provider) -> Router {
-    let registry = registry().provider(provider).store(fresh.open().await);
+async fn app_in(test_store: &TestStore, provider: impl Provider) -> Router {
+    let registry = registry().provider(provider).store(test_store.open().await);
     registry.into_router(Settings::default()).unwrap()
 }
 
@@ -25,14 +25,14 @@ async fn invoke(app: &Router, body: Value) -> String {
     answer.json()["session_id"].as_str().unwrap().to_owned()
 }
 
-async fn delete(app: &Router, path: &str) -> crate::http_client::Answer {
+async fn delete(app: &Router, path: &str) -> crate::http_client::TestResponse {
     send(app, request("DELETE", path, &[], "")).await
 }
 
 #[tokio::test]
 async fn a_session_can_be_looked_at_read_and_deleted() {
-    on_each(async |fresh| {
-        let app = app_in(fresh, Says("fine".into())).await;
+    on_each_store(async |test_store| {
+        let app = app_in(test_store, FixedAnswer("fine".into())).await;
         let id = invoke(&app, json!({"input": "How are you?"})).await;
         invoke(&app, json!({"input": "Still?", "session_id": id})).await;
         let path = format!("{SESSIONS}/{id}");
@@ -43,31 +43,31 @@ async fn a_session_can_be_looked_at_read_and_deleted() {
         assert_eq!(facts["id"], id.as_str());
         assert_eq!(facts["agent"], "desk");
         assert_eq!(facts["message_count"], 4);
-        assert!(moment(&facts["created_at"]) <= moment(&facts["updated_at"]));
-        assert!(moment(&facts["updated_at"]) < moment(&facts["expires_at"]));
+        assert!(parse_timestamp(&facts["created_at"]) <= parse_timestamp(&facts["updated_at"]));
+        assert!(parse_timestamp(&facts["updated_at"]) < parse_timestamp(&facts["expires_at"]));
         assert_eq!(facts.as_object().unwrap().len(), 6);
         assert_eq!(
             get(&app, SESSIONS).await.json(),
             json!({"sessions": [facts], "next_cursor": null})
         );
 
-        let said = get(&app, &format!("{path}/messages")).await.json();
-        assert_eq!(said["next_cursor"], Value::Null);
-        let said = said["messages"].as_array().unwrap().iter().map(|message| {
+        let texts = get(&app, &format!("{path}/messages")).await.json();
+        assert_eq!(texts["next_cursor"], Value::Null);
+        let texts = texts["messages"].as_array().unwrap().iter().map(|message| {
             assert!(message["created_at"].as_str().unwrap().ends_with('Z'));
             (
                 message["role"].as_str().unwrap(),
                 message["text"].as_str().unwrap(),
             )
         });
-        let said = said.collect::<Vec<_>>();
+        let texts = texts.collect::<Vec<_>>();
         let expected = [
             ("user", "How are you?"),
             ("assistant", "fine"),
             ("user", "Still?"),
             ("assistant", "fine"),
         ];
-        assert_eq!(said, expected);
+        assert_eq!(texts, expected);
 
         let deleted = delete(&app, &path).await;
         assert_eq!((deleted.status.as_u16(), deleted.text.as_str()), (204, ""));
@@ -87,8 +87,8 @@ async fn a_session_can_be_looked_at_read_and_deleted() {
 
 #[tokio::test]
 async fn long_lists_come_in_pages() {
-    on_each(async |fresh| {
-        let app = app_in(fresh, Says("fine".into())).await;
+    on_each_store(async |test_store| {
+        let app = app_in(test_store, FixedAnswer("fine".into())).await;
         let mut made = Vec::new();
         for _ in 0..5 {
             made.push(invoke(&app, json!({"input": "hello"})).await);
@@ -107,7 +107,9 @@ async fn long_lists_come_in_pages() {
         assert_eq!(sizes, [2, 2, 1]);
         let mut seen = seen.concat();
         assert!(
-            seen.is_sorted_by(|a, b| moment(&a["created_at"]) >= moment(&b["created_at"])),
+            seen.is_sorted_by(
+                |a, b| parse_timestamp(&a["created_at"]) >= parse_timestamp(&b["created_at"])
+            ),
             "{seen:?}"
         );
         seen.sort_by_key(|session| session["id"].to_string());
@@ -194,8 +196,12 @@ async fn the_paths_answer_nothing_else() {
 
 #[tokio::test]
 async fn an_id_of_the_callers_may_be_any_text() {
-    on_each(async |fresh| {
-        let app = app_in(fresh, Says(r#"{"mood":"calm","reply":"ok"}"#.into())).await;
+    on_each_store(async |test_store| {
+        let app = app_in(
+            test_store,
+            FixedAnswer(r#"{"mood":"calm","reply":"ok"}"#.into()),
+        )
+        .await;
         for (id, path) in [
             ("a/b?c=d", "a%2Fb%3Fc%3Dd"),
             ("\0", "%00"),
@@ -217,7 +223,7 @@ async fn an_id_of_the_callers_may_be_any_text() {
 
 #[tokio::test]
 async fn a_session_is_not_deleted_while_a_turn_of_it_is_under_way() {
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let app = registry().provider(provider.clone());
     let app = app.into_router(Settings::default()).unwrap();
     let body = r#"{"message":"a","session_id":"mine"}"#;
@@ -235,19 +241,19 @@ async fn a_session_is_not_deleted_while_a_turn_of_it_is_under_way() {
 
 #[tokio::test]
 async fn of_two_services_on_one_store_one_has_the_turn() {
-    on_each(async |fresh| {
-        let store = fresh.open().await;
-        let other = match fresh.is_shared() {
-            true => fresh.open().await,
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
+        let other = match test_store.is_shared() {
+            true => test_store.open().await,
             false => store.clone(),
         };
-        let provider = Hangs::default();
+        let provider = HangingProvider::default();
         let service = |provider, store| {
             let registry = registry().provider(provider).store(store);
             registry.into_router(Settings::default()).unwrap()
         };
         let here = service(provider.clone(), store);
-        let there = registry().provider(Recalls).store(other);
+        let there = registry().provider(ConversationEcho).store(other);
         let there = there.into_router(Settings::default()).unwrap();
         let id = invoke(&there, json!({"input": "one"})).await;
         let body = json!({"input": "two", "session_id": id}).to_string();

@@ -6,7 +6,7 @@ use agentgen_runtime::StoreError;
 use agentgen_runtime::model::{Message, Role};
 use agentgen_runtime::session::{MemorySessions, SessionKey, SessionLease, SessionStore, Turn};
 
-use crate::store_fixture::on_each;
+use crate::store_fixture::on_each_store;
 
 fn key(id: &str) -> SessionKey {
     SessionKey {
@@ -49,8 +49,8 @@ fn texts(messages: &[Message]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_conversation_grows_turn_by_turn() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         let (key, lease) = (key("a"), lease("p", MINUTE));
         assert_eq!(store.begin(&key, &lease, 1000).await.unwrap(), None);
         assert_eq!(store.facts(&key).await.unwrap(), None);
@@ -61,8 +61,8 @@ async fn a_conversation_grows_turn_by_turn() {
         store.commit(&key, turn(1, "two")).await.unwrap();
         let found = store.begin(&key, &lease, 1000).await.unwrap().unwrap();
         assert_eq!(found.version, 2);
-        let said = [odd, &format!("re {odd}"), "two", "re two"];
-        assert_eq!(texts(&found.messages), said);
+        let expected = [odd, &format!("re {odd}"), "two", "re two"];
+        assert_eq!(texts(&found.messages), expected);
         assert_eq!(found.messages[0].role, Role::User);
         assert_eq!(found.messages[1].role, Role::Assistant);
 
@@ -72,10 +72,13 @@ async fn a_conversation_grows_turn_by_turn() {
         assert!(facts.created_at <= facts.updated_at && facts.updated_at <= SystemTime::now());
         assert_eq!(facts.expires_at, facts.updated_at + MINUTE);
         let past = store.messages(&key, 1, 2).await.unwrap().unwrap();
-        let told = past
+        let history = past
             .iter()
             .map(|past| (past.number, past.message.text.as_str()));
-        assert_eq!(told.collect::<Vec<_>>(), [(2, said[1]), (3, said[2])]);
+        assert_eq!(
+            history.collect::<Vec<_>>(),
+            [(2, expected[1]), (3, expected[2])]
+        );
         store.check().await.unwrap();
     })
     .await;
@@ -83,8 +86,8 @@ async fn a_conversation_grows_turn_by_turn() {
 
 #[tokio::test]
 async fn the_second_of_two_who_go_on_from_the_same_place_is_told() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         let key = key("a");
         store.commit(&key, turn(0, "one")).await.unwrap();
         for late in [turn(0, "late"), turn(2, "early"), turn(9, "lost")] {
@@ -115,8 +118,8 @@ async fn the_second_of_two_who_go_on_from_the_same_place_is_told() {
 
 #[tokio::test]
 async fn a_lease_keeps_others_out_until_it_ends() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         let key = key("a");
         store.commit(&key, turn(0, "one")).await.unwrap();
         let (mine, other) = (lease("mine", MINUTE), lease("other", MINUTE));
@@ -184,8 +187,8 @@ async fn a_lease_keeps_others_out_until_it_ends() {
 
 #[tokio::test]
 async fn the_model_is_told_the_latest_whole_turns_that_fit() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         let (key, lease) = (key("a"), lease("p", MINUTE));
         for version in 0..4 {
             // 6 bytes and 9 bytes are 2 and 3 tokens.
@@ -210,8 +213,8 @@ async fn the_model_is_told_the_latest_whole_turns_that_fit() {
 
 #[tokio::test]
 async fn what_has_expired_is_gone_at_once_and_purged_later() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         let over = |version, text| Turn {
             ttl: Duration::ZERO,
             ..turn(version, text)
@@ -251,8 +254,8 @@ async fn what_has_expired_is_gone_at_once_and_purged_later() {
 
 #[tokio::test]
 async fn sessions_are_listed_newest_first_and_by_owner() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         for number in 0..7 {
             let id = format!("s{number}");
             store.commit(&key(&id), turn(0, "hello")).await.unwrap();
@@ -297,8 +300,8 @@ async fn sessions_are_listed_newest_first_and_by_owner() {
 
 #[tokio::test]
 async fn a_deleted_session_is_gone_with_what_was_said() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         let lease = lease("p", MINUTE);
         store.commit(&key("a"), turn(0, "one")).await.unwrap();
         assert!(store.delete(&key("a"), &lease).await.unwrap());
@@ -315,8 +318,8 @@ async fn a_deleted_session_is_gone_with_what_was_said() {
 
 #[tokio::test]
 async fn a_database_keeps_everything_and_memory_what_is_needed() {
-    on_each(async |fresh| {
-        let store = fresh.open().await.sessions();
+    on_each_store(async |test_store| {
+        let store = test_store.open().await.sessions();
         for version in 0..5 {
             let short = Turn {
                 history_tokens: 10,
@@ -326,7 +329,7 @@ async fn a_database_keeps_everything_and_memory_what_is_needed() {
         }
         let past = store.messages(&key("a"), 0, 100).await.unwrap().unwrap();
         let numbers = past.iter().map(|past| past.number).collect::<Vec<_>>();
-        match fresh.is_shared() {
+        match test_store.is_shared() {
             true => assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
             false => assert_eq!(numbers, [7, 8, 9, 10]),
         }

@@ -9,9 +9,9 @@ use agentgen_runtime::{Registry, RunContext, Settings};
 use serde_json::{Value, json};
 
 use crate::agents::desk;
-use crate::desk_service::{Librarian, app_on};
+use crate::desk_service::{DeskHandler, app_on};
 use crate::http_client::{eventually, get, post};
-use crate::stub_providers::{Hangs, Recalls, Says};
+use crate::stub_providers::{ConversationEcho, FixedAnswer, HangingProvider};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -21,7 +21,7 @@ async fn invoke(app: &Router, body: Value) -> Value {
 
 #[tokio::test]
 async fn a_session_remembers() {
-    let app = app_on(Recalls);
+    let app = app_on(ConversationEcho);
     let first = invoke(&app, json!({"input": "a"})).await;
     assert_eq!(first["output"], "User=a");
     let id = &first["session_id"];
@@ -36,7 +36,7 @@ async fn a_session_remembers() {
 #[tokio::test]
 async fn an_old_turn_is_forgotten_beyond_the_limit() {
     // The agent keeps 60 tokens, which are taken for 240 bytes.
-    let app = app_on(Recalls);
+    let app = app_on(ConversationEcho);
     let first = invoke(&app, json!({"input": "first"})).await;
     let id = first["session_id"].clone();
     let long = "l".repeat(100);
@@ -56,7 +56,7 @@ async fn an_old_turn_is_forgotten_beyond_the_limit() {
 
 #[tokio::test]
 async fn an_unknown_session_is_a_404_for_invoke() {
-    let app = app_on(Recalls);
+    let app = app_on(ConversationEcho);
     post(&app, INVOKE, r#"{"input":"a","session_id":"made-up"}"#)
         .await
         .problem(404);
@@ -69,7 +69,7 @@ async fn an_unknown_session_is_a_404_for_invoke() {
 #[tokio::test]
 async fn a_declared_endpoint_goes_on_under_an_id_of_the_callers() {
     let reply = r#"{"mood":"calm","reply":"ok"}"#;
-    let app = app_on(Says(reply.into()));
+    let app = app_on(FixedAnswer(reply.into()));
     let body = r#"{"message":"a","session_id":"mine"}"#;
     assert_eq!(post(&app, "/chat", body).await.status, 200);
     assert_eq!(post(&app, "/chat", body).await.status, 200);
@@ -97,12 +97,12 @@ async fn an_answer_with_a_place_for_it_tells_the_conversation_whatever_the_model
         output_example: r#"{"reply":"","session_id":"an example"}"#,
         ..desk::CHAT
     };
-    let says = Says(r#"{"reply":"ok","session_id":"made up"}"#.into());
-    for registry in [Registry::new("{}"), Registry::new("{}").provider(says)] {
+    let provider = FixedAnswer(r#"{"reply":"ok","session_id":"made up"}"#.into());
+    for registry in [Registry::new("{}"), Registry::new("{}").provider(provider)] {
         let talk = |cx: RunContext, request: desk::ChatRequest| async move {
             cx.run::<_, JsonValue>(&desk::SPEC, &TALK, request).await
         };
-        let desk = desk::service(Librarian).endpoint(&TALK, talk);
+        let desk = desk::service(DeskHandler).endpoint(&TALK, talk);
         let app = registry
             .service(desk)
             .into_router(Settings::default())
@@ -123,7 +123,7 @@ async fn an_answer_with_a_place_for_it_tells_the_conversation_whatever_the_model
 
 #[tokio::test]
 async fn a_turn_that_fails_leaves_no_trace() {
-    let app = app_on(Says("no JSON".into()));
+    let app = app_on(FixedAnswer("no JSON".into()));
     let body = r#"{"message":"a","session_id":"mine"}"#;
     post(&app, "/chat", body).await.problem(502);
     post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)
@@ -133,7 +133,7 @@ async fn a_turn_that_fails_leaves_no_trace() {
 
 #[tokio::test]
 async fn a_session_has_one_turn_at_a_time() {
-    let provider = Hangs::default();
+    let provider = HangingProvider::default();
     let app = app_on(provider.clone());
     let body = r#"{"message":"a","session_id":"mine"}"#;
     let first = tokio::spawn({

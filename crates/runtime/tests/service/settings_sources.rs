@@ -9,7 +9,7 @@ use agentgen_runtime::spec::Rate;
 
 fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
     let get = |name: &str| {
-        let found = variables.iter().find(|(known, _)| *known == name);
+        let found = variables.iter().find(|(other, _)| *other == name);
         Ok(found.map(|(_, value)| (*value).to_owned()))
     };
     Settings::from_variables(get).map_err(|error| error.to_string())
@@ -55,7 +55,7 @@ const PATH: &str = "service.toml";
 /// The settings in a file, with variables over it.
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
     let get = |name: &str| {
-        let found = variables.iter().find(|(known, _)| *known == name);
+        let found = variables.iter().find(|(other, _)| *other == name);
         Ok(found.map(|(_, value)| (*value).to_owned()))
     };
     Settings::from_text(PATH, text, get).map_err(|error| error.to_string())
@@ -159,7 +159,7 @@ fn every_key_of_the_file_is_heeded() {
 
 #[test]
 fn an_unknown_key_is_told_with_its_place_and_the_one_that_was_meant() {
-    for (text, place, told) in [
+    for (text, place, expected) in [
         (
             "adress = \"x\"",
             "service.toml:1:1",
@@ -188,13 +188,13 @@ fn an_unknown_key_is_told_with_its_place_and_the_one_that_was_meant() {
     ] {
         let error = wrong(text);
         assert!(error.starts_with(place), "{error}");
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_is_told_with_its_place_and_never_shown() {
-    for (text, place, told) in [
+    for (text, place, expected) in [
         (
             "[limits]\nconcurrency = \"s3cret\"",
             ":2:15: limits.concurrency",
@@ -299,7 +299,7 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_and_never_shown() {
         let error = wrong(text);
         assert!(error.starts_with("service.toml:"), "{error}");
         assert!(
-            error.contains(place) && error.contains(told),
+            error.contains(place) && error.contains(expected),
             "{text}: {error}"
         );
         for secret in ["s3cret", "s3\\cret", "5353535353"] {
@@ -385,9 +385,9 @@ fn names_in_the_file_have_variables_too() {
     assert_eq!(key("anthropic").expose(), "two");
     let tokens = settings.tokens.as_ref().unwrap();
     assert_eq!(tokens.clients["web"].secret.expose(), "0123456789abcdef");
-    let told = format!("{settings:?}");
+    let expected = format!("{settings:?}");
     for secret in ["one", "two", "0123456789abcdef"] {
-        assert!(!told.contains(&format!("\"{secret}")), "{told}");
+        assert!(!expected.contains(&format!("\"{secret}")), "{expected}");
     }
 }
 
@@ -396,7 +396,7 @@ fn authentication_that_makes_no_sense_is_one_error() {
     let secret = "hs256_secret = \"0123456789abcdef0123456789abcdef\"";
     let client = |secret: &str| format!("[tokens.clients.web]\nsecret = \"{secret}\"\n");
     let long = client("0123456789abcdef");
-    for (text, told) in [
+    for (text, expected) in [
         (
             format!("[auth]\n{secret}\njwks_url = \"https://a.example\""),
             "auth.jwks_url: can't stand beside auth.hs256_secret",
@@ -484,7 +484,7 @@ fn authentication_that_makes_no_sense_is_one_error() {
     ] {
         let error = wrong(&text);
         assert!(error.starts_with("service.toml: "), "{error}");
-        assert!(error.contains(told), "{text}: {error}");
+        assert!(error.contains(expected), "{text}: {error}");
         assert!(
             !error.contains("0123") && !error.contains("s3cret"),
             "{error}"
@@ -523,7 +523,7 @@ fn what_embeds_and_where_documents_are_kept_can_be_set() {
     assert_eq!(set.embeddings.dimensions, Some(256));
     assert_eq!(set.embeddings.min_score, Some(0.0));
     assert!(!format!("{set:?}").contains("sk-hush"));
-    for (variables, told) in [
+    for (variables, expected) in [
         (
             &[("AGENTGEN_EMBEDDINGS_MODEL", "e5")][..],
             "AGENTGEN_EMBEDDINGS_MODEL: must be `hashing` or `provider:model`",
@@ -550,7 +550,7 @@ fn what_embeds_and_where_documents_are_kept_can_be_set() {
         ),
     ] {
         let error = settings(variables).unwrap_err();
-        assert!(error.starts_with(told), "{error}");
+        assert!(error.starts_with(expected), "{error}");
         assert!(!error.contains("sk-hush"), "{error}");
     }
     let misspelt = wrong("[embeddings]\nmodell = \"hashing\"\n");

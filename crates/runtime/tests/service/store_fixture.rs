@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use agentgen_runtime::{Secret, Store};
 
 /// A store of a test's own: memory, a file in a folder of its own, or a schema of its own.
-pub struct Fresh {
+pub struct TestStore {
     pub url: String,
     folder: Option<PathBuf>,
     schema: Option<(String, String)>,
 }
 
-impl Fresh {
+impl TestStore {
     /// Opens it, as often as wanted; what is in memory is another one each time.
     pub async fn open(&self) -> Store {
         Store::open(&Secret::new(self.url.clone())).await.unwrap()
@@ -29,16 +29,16 @@ impl Fresh {
             std::fs::remove_dir_all(folder).unwrap();
         }
         if let Some((url, schema)) = self.schema {
-            admin(&url, format!("DROP SCHEMA {schema} CASCADE")).await;
+            execute(&url, format!("DROP SCHEMA {schema} CASCADE")).await;
         }
     }
 }
 
 /// A store in a file that is not there yet, in a folder that is not there yet.
-pub fn file() -> Fresh {
+pub fn sqlite_store() -> TestStore {
     let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     let path = folder.join("data/agentgen.db");
-    Fresh {
+    TestStore {
         url: format!("sqlite:{}", path.display()),
         folder: Some(folder),
         schema: None,
@@ -46,7 +46,7 @@ pub fn file() -> Fresh {
 }
 
 /// Where PostgreSQL is, if it may be used: CI has one at the usual place.
-fn postgres() -> Option<String> {
+fn postgres_url() -> Option<String> {
     let named = ["AGENTGEN_TEST_POSTGRES", "DATABASE_URL"];
     let named = named.iter().find_map(|name| std::env::var(name).ok());
     let usual = || "postgres://postgres@127.0.0.1:5432/test".to_owned();
@@ -54,23 +54,23 @@ fn postgres() -> Option<String> {
 }
 
 /// A store in a schema of PostgreSQL that nobody else uses.
-pub async fn database() -> Option<Fresh> {
-    let Some(url) = postgres() else {
-        let told = "not run: tests on PostgreSQL, as AGENTGEN_TEST_POSTGRES names none\n";
-        std::io::stdout().write_all(told.as_bytes()).unwrap();
+pub async fn postgres_store() -> Option<TestStore> {
+    let Some(url) = postgres_url() else {
+        let message = "not run: tests on PostgreSQL, as AGENTGEN_TEST_POSTGRES names none\n";
+        std::io::stdout().write_all(message.as_bytes()).unwrap();
         return None;
     };
     let schema = format!("test_{}", uuid::Uuid::new_v4().to_string().replace('-', ""));
-    admin(&url, format!("CREATE SCHEMA {schema}")).await;
+    execute(&url, format!("CREATE SCHEMA {schema}")).await;
     let join = if url.contains('?') { '&' } else { '?' };
-    Some(Fresh {
+    Some(TestStore {
         url: format!("{url}{join}options[search_path]={schema}"),
         folder: None,
         schema: Some((url, schema)),
     })
 }
 
-async fn admin(url: &str, statement: String) {
+async fn execute(url: &str, statement: String) {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
     let statement = sqlx::AssertSqlSafe(statement);
@@ -81,17 +81,17 @@ async fn admin(url: &str, statement: String) {
 }
 
 /// Runs a test on each kind of store.
-pub async fn on_each(test: impl AsyncFn(&Fresh)) {
-    let memory = Fresh {
+pub async fn on_each_store(test: impl AsyncFn(&TestStore)) {
+    let memory = TestStore {
         url: "memory:".to_owned(),
         folder: None,
         schema: None,
     };
-    for fresh in [Some(memory), Some(file()), database().await]
+    for test_store in [Some(memory), Some(sqlite_store()), postgres_store().await]
         .into_iter()
         .flatten()
     {
-        test(&fresh).await;
-        fresh.remove().await;
+        test(&test_store).await;
+        test_store.remove().await;
     }
 }

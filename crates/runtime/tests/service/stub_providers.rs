@@ -9,9 +9,9 @@ use agentgen_runtime::model::{Chunk, ChunkStream, Message, ModelRequest, Provide
 use futures_util::{StreamExt, stream};
 
 /// A provider that always says the same.
-pub struct Says(pub String);
+pub struct FixedAnswer(pub String);
 
-impl Provider for Says {
+impl Provider for FixedAnswer {
     fn model(&self, _: Option<&str>) -> String {
         "says".to_owned()
     }
@@ -27,19 +27,19 @@ impl Provider for Says {
 }
 
 /// A provider that says the whole conversation it was given.
-pub struct Recalls;
+pub struct ConversationEcho;
 
-impl Provider for Recalls {
+impl Provider for ConversationEcho {
     fn model(&self, _: Option<&str>) -> String {
         "recalls".to_owned()
     }
 
     fn answer(&self, request: &ModelRequest) -> ChunkStream {
-        let said = |message: &Message| format!("{:?}={}", message.role, message.text);
+        let line = |message: &Message| format!("{:?}={}", message.role, message.text);
         let text = request
             .messages
             .iter()
-            .map(said)
+            .map(line)
             .collect::<Vec<_>>()
             .join("|");
         let done = Chunk::Done {
@@ -51,9 +51,9 @@ impl Provider for Recalls {
 }
 
 /// A provider that says some words and then fails.
-pub struct Fails(pub &'static [&'static str]);
+pub struct FailingProvider(pub &'static [&'static str]);
 
-impl Provider for Fails {
+impl Provider for FailingProvider {
     fn model(&self, _: Option<&str>) -> String {
         "fails".to_owned()
     }
@@ -70,30 +70,30 @@ impl Provider for Fails {
 
 /// A provider that says one word and never ends; it counts how many of its answers are under way.
 #[derive(Clone, Default)]
-pub struct Hangs(pub Arc<AtomicUsize>);
+pub struct HangingProvider(pub Arc<AtomicUsize>);
 
-impl Hangs {
+impl HangingProvider {
     pub fn under_way(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-struct UnderWay(Arc<AtomicUsize>);
+struct ActiveCall(Arc<AtomicUsize>);
 
-impl Drop for UnderWay {
+impl Drop for ActiveCall {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-impl Provider for Hangs {
+impl Provider for HangingProvider {
     fn model(&self, _: Option<&str>) -> String {
         "hangs".to_owned()
     }
 
     fn answer(&self, _: &ModelRequest) -> ChunkStream {
         self.0.fetch_add(1, Ordering::SeqCst);
-        let under_way = UnderWay(Arc::clone(&self.0));
+        let under_way = ActiveCall(Arc::clone(&self.0));
         let word = stream::iter([Ok(Chunk::Text("hold ".to_owned()))]);
         Box::pin(word.chain(stream::pending()).map(move |chunk| {
             let _ = &under_way;

@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
 use crate::desk_service::{app, registry};
-use crate::http_client::{Answer, request, send};
+use crate::http_client::{TestResponse, request, send};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const CLIENT_SECRET: &str = "web:secret+with%signs";
@@ -43,7 +43,7 @@ fn issuing() -> Router {
     registry().into_router(settings()).unwrap()
 }
 
-async fn ask(app: &Router, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+async fn ask(app: &Router, path: &str, headers: &[(&str, &str)], body: &str) -> TestResponse {
     let form = ("content-type", "application/x-www-form-urlencoded");
     let has_type = headers.iter().any(|(name, _)| *name == "content-type");
     let headers = match has_type {
@@ -74,7 +74,7 @@ async fn login(app: &Router) -> Value {
     answer.json()
 }
 
-async fn refresh(app: &Router, token: &Value) -> Answer {
+async fn refresh(app: &Router, token: &Value) -> TestResponse {
     let body = json!({ "refresh_token": token }).to_string();
     ask(
         app,
@@ -85,7 +85,7 @@ async fn refresh(app: &Router, token: &Value) -> Answer {
     .await
 }
 
-async fn chat(app: &Router, token: &Value) -> Answer {
+async fn chat(app: &Router, token: &Value) -> TestResponse {
     let bearer = format!("Bearer {}", token.as_str().unwrap());
     let headers = [
         ("authorization", bearer.as_str()),
@@ -95,7 +95,7 @@ async fn chat(app: &Router, token: &Value) -> Answer {
 }
 
 #[track_caller]
-fn refused(answer: &Answer, status: u16, code: &str) {
+fn refused(answer: &TestResponse, status: u16, code: &str) {
     let problem = answer.problem(status);
     assert_eq!(problem["error"], code, "{problem}");
     for secret in [CLIENT_SECRET, SECRET, "another-secret", "guess"] {
@@ -210,7 +210,7 @@ async fn whoever_is_not_a_client_gets_nothing() {
 async fn a_request_that_makes_no_sense_is_told_by_its_code() {
     let app = issuing();
     let authorization = basic("web", CLIENT_SECRET);
-    let known = ("authorization", authorization.as_str());
+    let credentials = ("authorization", authorization.as_str());
     for (body, code) in [
         ("", "invalid_request"),
         ("grant_type=", "invalid_request"),
@@ -229,12 +229,12 @@ async fn a_request_that_makes_no_sense_is_told_by_its_code() {
             "invalid_request",
         ),
     ] {
-        let answer = ask(&app, "/auth/token", &[known], body).await;
+        let answer = ask(&app, "/auth/token", &[credentials], body).await;
         assert_eq!(answer.status, 400, "{body}");
         refused(&answer, 400, code);
     }
     for body in ["{", "[]", r#"{"grant_type":7}"#] {
-        let headers = [known, ("content-type", "application/json")];
+        let headers = [credentials, ("content-type", "application/json")];
         let answer = ask(&app, "/auth/token", &headers, body).await;
         refused(&answer, 400, "invalid_request");
     }
@@ -249,12 +249,12 @@ async fn a_request_that_makes_no_sense_is_told_by_its_code() {
     let answer = ask(&app, "/auth/refresh", &[], other).await;
     refused(&answer, 400, "unsupported_grant_type");
     for path in ["/auth/token", "/auth/refresh"] {
-        let plain = [known, ("content-type", "text/plain")];
+        let plain = [credentials, ("content-type", "text/plain")];
         ask(&app, path, &plain, GRANT).await.problem(415);
-        let accept = [known, ("accept", "text/html")];
+        let accept = [credentials, ("accept", "text/html")];
         ask(&app, path, &accept, GRANT).await.problem(406);
         let long = "x".repeat(20_000);
-        ask(&app, path, &[known], &long).await.problem(413);
+        ask(&app, path, &[credentials], &long).await.problem(413);
         let wrong = send(&app, request("GET", path, &[], "")).await;
         wrong.problem(405);
         assert_eq!(wrong.header("allow"), "POST, OPTIONS");
@@ -363,8 +363,11 @@ async fn guessing_is_limited() {
     for left in (0..59).rev() {
         let answer = ask(&app, "/auth/token", &[], &guess).await;
         answer.problem(401);
-        let told = format!("\"address\";r={left};");
-        assert!(answer.header("ratelimit").starts_with(&told), "{told}");
+        let expected = format!("\"address\";r={left};");
+        assert!(
+            answer.header("ratelimit").starts_with(&expected),
+            "{expected}"
+        );
     }
     let limited = ask(&app, "/auth/token", &[], &guess).await;
     limited.problem(429);
@@ -411,15 +414,15 @@ fn tokens_need_a_secret_to_sign_with_and_clients_that_have_one() {
     ] {
         let error = registry().into_router(wrong).unwrap_err();
         let StartError::Setting {
-            place: told,
+            place: expected,
             detail,
         } = &error
         else {
             panic!("{error}");
         };
-        assert_eq!(told, place);
+        assert_eq!(expected, place);
         assert!(!detail.contains("guess"));
     }
-    let told = format!("{:?}", settings());
-    assert!(!told.contains(CLIENT_SECRET) && !told.contains(SECRET));
+    let expected = format!("{:?}", settings());
+    assert!(!expected.contains(CLIENT_SECRET) && !expected.contains(SECRET));
 }

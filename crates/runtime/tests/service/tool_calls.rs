@@ -12,9 +12,11 @@ use agentgen_runtime::{Registry, Settings, schemars};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::event_assertions::{assert_outline, find, kinds};
+use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::{eventually, post};
-use crate::mock_model::{KINDS, agent, desk_with, invoke, mock, registry_of, text_of, told};
+use crate::mock_model::{
+    KINDS, agent, desk_with, invoke, mock_server, output_text, registry_of, stream_events,
+};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Shelf {
@@ -51,7 +53,7 @@ const INVOKE: &str = "/v1/agents/desk/invoke";
 #[tokio::test]
 async fn a_tool_is_called_and_its_result_goes_back() {
     for kind in KINDS {
-        let server = mock([
+        let server = mock_server([
             Script::text("Let me look.")
                 .then_tool_call("books", &json!({"number": 4}))
                 .usage(10, 5),
@@ -61,9 +63,9 @@ async fn a_tool_is_called_and_its_result_goes_back() {
         let app = with_tools(registry_of(agent(|_| {})))
             .into_router(server.settings(kind))
             .unwrap();
-        let events = told(&app, INVOKE, r#"{"input":"What is on shelf 4?"}"#).await;
-        assert_outline(
-            &kinds(&events),
+        let events = stream_events(&app, INVOKE, r#"{"input":"What is on shelf 4?"}"#).await;
+        assert_lines_of_types(
+            &event_types(&events),
             &[
                 "run.started",
                 "output.delta",
@@ -74,8 +76,8 @@ async fn a_tool_is_called_and_its_result_goes_back() {
                 "run.completed",
             ],
         );
-        let started = find(&events, "tool.started");
-        let completed = find(&events, "tool.completed");
+        let started = find_event(&events, "tool.started");
+        let completed = find_event(&events, "tool.completed");
         assert_eq!(started["tool"], "books");
         assert_eq!(started["arguments"], json!({"number": 4}));
         assert_eq!(started["call_id"], completed["call_id"]);
@@ -84,16 +86,16 @@ async fn a_tool_is_called_and_its_result_goes_back() {
             !completed.to_string().contains("Tides"),
             "results are for the model"
         );
-        let last = find(&events, "run.completed");
+        let last = find_event(&events, "run.completed");
         assert_eq!(
             last["usage"],
             json!({"input_tokens": 30, "output_tokens": 11})
         );
-        assert_eq!(last["output"]["output"], text_of(&events));
-        assert_eq!(text_of(&events), "Let me look.\n\nMaps and Tides.");
+        assert_eq!(last["output"]["output"], output_text(&events));
+        assert_eq!(output_text(&events), "Let me look.\n\nMaps and Tides.");
 
-        let asked = server.requests();
-        let (first, second) = (&asked[0].body, &asked[1].body);
+        let requests = server.requests();
+        let (first, second) = (&requests[0].body, &requests[1].body);
         assert_eq!(first["tools"].as_array().unwrap().len(), 2);
         assert_eq!(first["tools"], second["tools"]);
         let tool = &first["tools"][0];
@@ -157,18 +159,18 @@ async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
             .then_unreadable_call("books", "{\"number\":")
             .then_tool_call("Bash", &json!({"command": "ls"}))
             .then_tool_call("who", &json!({}));
-        let server = mock([calls, Script::text("Sorry.")]).await;
+        let server = mock_server([calls, Script::text("Sorry.")]).await;
         let app = with_tools(registry_of(agent(|_| {})))
             .into_router(server.settings(kind))
             .unwrap();
-        let events = told(&app, INVOKE, r#"{"input":"hi"}"#).await;
+        let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
         let errors = events.iter().filter(|(name, _)| name == "tool.completed");
         assert_eq!(
             errors.filter(|(_, data)| data["is_error"] == true).count(),
             4
         );
-        let asked = &server.requests()[1].body;
-        let messages = asked["messages"].as_array().unwrap();
+        let requests = &server.requests()[1].body;
+        let messages = requests["messages"].as_array().unwrap();
         let results = match kind {
             ProviderKind::Anthropic => messages[2]["content"].as_array().unwrap().clone(),
             ProviderKind::OpenAi => messages[3..].to_vec(),
@@ -208,7 +210,7 @@ async fn calls_that_a_server_numbers_alike_are_told_apart() {
         format!("data: {data}\n\n")
     };
     let body = call("a", 4) + &call("b", 5) + "data: [DONE]\n\n";
-    let server = mock([
+    let server = mock_server([
         Script::replay(200, "text/event-stream", body),
         Script::text("Done."),
     ])
@@ -218,9 +220,9 @@ async fn calls_that_a_server_numbers_alike_are_told_apart() {
         .into_router(server.settings(ProviderKind::OpenAi))
         .unwrap();
     assert_eq!(invoke(&app, "hi").await.json()["output"], "Done.");
-    let asked = &server.requests()[1].body["messages"];
-    assert_eq!(asked[3]["content"], r#"{"books":["Maps","Tides"]}"#);
-    assert_eq!(asked[4]["content"], "error: there is no shelf 5");
+    let requests = &server.requests()[1].body["messages"];
+    assert_eq!(requests[3]["content"], r#"{"books":["Maps","Tides"]}"#);
+    assert_eq!(requests[4]["content"], "error: there is no shelf 5");
 }
 
 #[tokio::test]
@@ -232,14 +234,14 @@ async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
         (Some(&["books(4)"][..]), vec![]),
         (Some(&[][..]), vec![]),
     ] {
-        let server = mock([Script::tool_call("who", &json!({})), Script::text("So.")]).await;
+        let server = mock_server([Script::tool_call("who", &json!({})), Script::text("So.")]).await;
         let desk = agent(|agent| agent.tools = allowed);
         let app = with_tools(registry_of(desk))
             .into_router(server.settings(ProviderKind::Anthropic))
             .unwrap();
         assert_eq!(invoke(&app, "hi").await.status, 200);
-        let asked = server.requests();
-        let tools = asked[0].body["tools"]
+        let requests = server.requests();
+        let tools = requests[0].body["tools"]
             .as_array()
             .cloned()
             .unwrap_or_default();
@@ -248,7 +250,7 @@ async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
             .map(|tool| tool["name"].as_str().unwrap())
             .collect::<Vec<_>>();
         assert_eq!(names, offered);
-        let denied = asked[1].body["messages"][2]["content"][0]["is_error"].clone();
+        let denied = requests[1].body["messages"][2]["content"][0]["is_error"].clone();
         assert_eq!(denied, !offered.contains(&"who"), "{allowed:?}");
     }
 }
@@ -272,7 +274,7 @@ async fn a_model_that_only_calls_tools_is_stopped() {
             2,
         ),
     ] {
-        let server = mock([]).await;
+        let server = mock_server([]).await;
         server.always(Script::tool_call("who", &json!({})).usage(40, 20));
         let registry = with_tools(registry_of(desk_with(policy)));
         let app = registry
@@ -289,7 +291,7 @@ async fn a_call_that_was_cut_off_is_not_made() {
         .then_unreadable_call("who", "{")
         .stop_reason(StopReason::MaxTokens);
     for kind in KINDS {
-        let server = mock([cut.clone()]).await;
+        let server = mock_server([cut.clone()]).await;
         let app = with_tools(registry_of(agent(|_| {})))
             .into_router(server.settings(kind))
             .unwrap();
@@ -313,7 +315,7 @@ async fn a_tool_ends_with_its_run_and_may_not_take_the_service_down() {
             std::future::pending::<Result<(), ToolError>>().await
         }
     });
-    let server = mock([
+    let server = mock_server([
         Script::tool_call("stuck", &json!({})),
         Script::tool_call("books", &json!({"number": 13})),
         Script::text("Still here."),
@@ -357,7 +359,7 @@ async fn tools_of_one_answer_run_side_by_side() {
         },
     );
     let call = |script: Script| script.then_tool_call("nap", &json!({}));
-    let server = mock([call(call(call(Script::text("")))), Script::text("rested")]).await;
+    let server = mock_server([call(call(call(Script::text("")))), Script::text("rested")]).await;
     let app = registry_of(agent(|_| {}))
         .tool(nap)
         .into_router(server.settings(ProviderKind::Anthropic))
@@ -367,7 +369,7 @@ async fn tools_of_one_answer_run_side_by_side() {
 
 #[tokio::test]
 async fn a_session_keeps_what_was_said_and_not_what_tools_did() {
-    let server = mock([
+    let server = mock_server([
         Script::tool_call("who", &json!({})),
         Script::text("You are anonymous."),
         Script::text("As I said."),
@@ -379,13 +381,13 @@ async fn a_session_keeps_what_was_said_and_not_what_tools_did() {
     let first = invoke(&app, "Who am I?").await.json();
     let again = json!({"input": "Who?", "session_id": first["session_id"]}).to_string();
     assert_eq!(post(&app, INVOKE, &again).await.status, 200);
-    let asked = server.requests();
-    let said = asked[2].body["messages"].as_array().unwrap();
-    let said = said[1..]
+    let requests = server.requests();
+    let messages = requests[2].body["messages"].as_array().unwrap();
+    let messages = messages[1..]
         .iter()
         .map(|message| message["content"].as_str().unwrap())
         .collect::<Vec<_>>();
-    assert_eq!(said, ["Who am I?", "You are anonymous.", "Who?"]);
+    assert_eq!(messages, ["Who am I?", "You are anonymous.", "Who?"]);
 }
 
 #[test]

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::agents::desk;
 use crate::http_client::post;
 use crate::mock_model::{
-    KINDS, agent, desk_with, mock, played, played_by, registry_of, text_of, told,
+    KINDS, agent, agent_app, desk_app, desk_with, mock_server, output_text, registry_of,
+    stream_events,
 };
 
 const ASK: &str = r#"{"message":"Are you busy?"}"#;
@@ -26,33 +27,33 @@ fn schema() -> Value {
 #[tokio::test]
 async fn the_schema_is_imposed_on_the_model_and_told_to_it() {
     for kind in KINDS {
-        let server = mock([Script::pieces([&GOOD[..9], &GOOD[9..]]).usage(5, 7)]).await;
-        let app = played(&server, kind);
-        let events = told(&app, "/chat", ASK).await;
-        assert_eq!(text_of(&events), GOOD);
+        let server = mock_server([Script::pieces([&GOOD[..9], &GOOD[9..]]).usage(5, 7)]).await;
+        let app = desk_app(&server, kind);
+        let events = stream_events(&app, "/chat", ASK).await;
+        assert_eq!(output_text(&events), GOOD);
         let (name, last) = events.last().unwrap();
         assert_eq!(name, "run.completed");
         assert_eq!(last["output"], json!({"mood": "calm", "reply": "No."}));
         assert_eq!(last["usage"]["output_tokens"], 7);
-        let asked = &server.requests()[0].body;
+        let sent = &server.requests()[0].body;
         let system = match kind {
             ProviderKind::Anthropic => {
                 assert_eq!(
-                    asked["tool_choice"],
+                    sent["tool_choice"],
                     json!({"type": "tool", "name": "final_answer"})
                 );
-                assert_eq!(asked["tools"][0]["input_schema"], schema());
-                asked["system"].as_str().unwrap()
+                assert_eq!(sent["tools"][0]["input_schema"], schema());
+                sent["system"].as_str().unwrap()
             }
             ProviderKind::OpenAi => {
                 assert_eq!(
-                    asked["response_format"],
+                    sent["response_format"],
                     json!({
                         "type": "json_schema",
                         "json_schema": {"name": "chatDesk", "schema": schema(), "strict": false},
                     })
                 );
-                asked["messages"][0]["content"].as_str().unwrap()
+                sent["messages"][0]["content"].as_str().unwrap()
             }
         };
         assert!(system.starts_with("You work at the desk of a library.\n\n"));
@@ -69,22 +70,26 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more() {
             ("I am not busy.", "not JSON"),
             ("", "not JSON"),
         ] {
-            let server = mock([
+            let server = mock_server([
                 Script::text(bad).usage(10, 1),
                 Script::text(GOOD).usage(20, 2),
             ])
             .await;
-            let events = told(&played(&server, kind), "/chat", ASK).await;
-            assert_eq!(text_of(&events), bad, "the second answer is not streamed");
+            let events = stream_events(&desk_app(&server, kind), "/chat", ASK).await;
+            assert_eq!(
+                output_text(&events),
+                bad,
+                "the second answer is not streamed"
+            );
             let (_, last) = events.last().unwrap();
             assert_eq!(last["output"]["mood"], "calm");
             assert_eq!(
                 last["usage"],
                 json!({"input_tokens": 30, "output_tokens": 3})
             );
-            let asked = server.requests();
-            assert_eq!(asked.len(), 2);
-            let messages = asked[1].body["messages"].as_array().unwrap();
+            let sent = server.requests();
+            assert_eq!(sent.len(), 2);
+            let messages = sent[1].body["messages"].as_array().unwrap();
             let [.., answer, objection] = &**messages else {
                 panic!("{messages:?}")
             };
@@ -111,7 +116,7 @@ async fn an_answer_is_checked_against_the_schema_and_not_only_by_its_type() {
     };
     for kind in KINDS {
         let answers = [r#"{"count":1}"#, r#"{"count":2.0}"#];
-        let server = mock(answers.map(Script::text)).await;
+        let server = mock_server(answers.map(Script::text)).await;
         let app = Registry::new("{}")
             .service(Service::new(&desk::SPEC).endpoint(&COUNT, count))
             .into_router(server.settings(kind))
@@ -128,9 +133,9 @@ async fn an_answer_is_checked_against_the_schema_and_not_only_by_its_type() {
 #[tokio::test]
 async fn an_answer_that_fits_neither_time_is_a_502() {
     for kind in KINDS {
-        let server = mock([]).await;
+        let server = mock_server([]).await;
         server.always(Script::text(r#"{"mood":"secret"}"#));
-        let answer = post(&played(&server, kind), "/chat", ASK).await;
+        let answer = post(&desk_app(&server, kind), "/chat", ASK).await;
         answer.problem(502);
         assert!(!answer.text.contains("secret"));
         assert_eq!(server.requests().len(), 2);
@@ -140,16 +145,16 @@ async fn an_answer_that_fits_neither_time_is_a_502() {
 #[tokio::test]
 async fn what_was_cut_off_or_declined_is_not_asked_for_again() {
     for kind in KINDS {
-        for (reason, told) in [
+        for (reason, expected) in [
             (StopReason::MaxTokens, "cut off"),
             (StopReason::Refusal, "declined"),
         ] {
-            let server = mock([Script::text(r#"{"mood":"ca"#).stop_reason(reason)]).await;
-            let problem = post(&played(&server, kind), "/chat", ASK)
+            let server = mock_server([Script::text(r#"{"mood":"ca"#).stop_reason(reason)]).await;
+            let problem = post(&desk_app(&server, kind), "/chat", ASK)
                 .await
                 .problem(502);
             assert!(
-                problem["detail"].as_str().unwrap().contains(told),
+                problem["detail"].as_str().unwrap().contains(expected),
                 "{problem}"
             );
             assert_eq!(server.requests().len(), 1);
@@ -160,7 +165,7 @@ async fn what_was_cut_off_or_declined_is_not_asked_for_again() {
 #[tokio::test]
 async fn a_budget_counts_the_second_try_too() {
     let bad = || Script::text("busy").usage(40, 20);
-    for (policy, asked) in [
+    for (policy, sent) in [
         (
             Policy {
                 budget_turns: Some(1),
@@ -190,11 +195,11 @@ async fn a_budget_counts_the_second_try_too() {
             2,
         ),
     ] {
-        let server = mock([bad(), Script::text(GOOD)]).await;
+        let server = mock_server([bad(), Script::text(GOOD)]).await;
         let settings = server.settings(ProviderKind::OpenAi);
-        let answer = post(&played_by(desk_with(policy), settings), "/chat", ASK).await;
-        assert_eq!(server.requests().len(), asked);
-        assert_eq!(answer.status.as_u16(), if asked == 2 { 200 } else { 502 });
+        let answer = post(&agent_app(desk_with(policy), settings), "/chat", ASK).await;
+        assert_eq!(server.requests().len(), sent);
+        assert_eq!(answer.status.as_u16(), if sent == 2 { 200 } else { 502 });
     }
 }
 
@@ -205,8 +210,8 @@ async fn a_fence_around_the_answer_is_no_mistake() {
         format!("\n```\n{GOOD}\n```\n"),
         format!("  {GOOD}\n"),
     ] {
-        let server = mock([Script::text(fenced)]).await;
-        let answer = post(&played(&server, ProviderKind::OpenAi), "/chat", ASK).await;
+        let server = mock_server([Script::text(fenced)]).await;
+        let answer = post(&desk_app(&server, ProviderKind::OpenAi), "/chat", ASK).await;
         assert_eq!(answer.json()["mood"], "calm");
         assert_eq!(server.requests().len(), 1);
     }
@@ -229,8 +234,8 @@ async fn a_model_that_answers_in_text_where_a_tool_is_forced_is_heard() {
         json!({"type": "message_stop"}),
     ];
     let body = body.map(event).concat();
-    let server = mock([Script::replay(200, "text/event-stream", body)]).await;
-    let answer = post(&played(&server, ProviderKind::Anthropic), "/chat", ASK).await;
+    let server = mock_server([Script::replay(200, "text/event-stream", body)]).await;
+    let answer = post(&desk_app(&server, ProviderKind::Anthropic), "/chat", ASK).await;
     assert_eq!(answer.json()["mood"], "calm");
 }
 
@@ -245,17 +250,18 @@ async fn tools_come_before_an_answer_that_fits() {
             "Says how many wait.",
             |_: ToolContext, _: Nothing| async { Ok(0) },
         );
-        let server = mock([Script::tool_call("queue", &json!({})), Script::text(GOOD)]).await;
+        let server =
+            mock_server([Script::tool_call("queue", &json!({})), Script::text(GOOD)]).await;
         let registry = registry_of(agent(|_| {})).tool(queue);
         let app = registry.into_router(server.settings(kind)).unwrap();
-        let events = told(&app, "/chat", ASK).await;
-        assert_eq!(text_of(&events), GOOD);
+        let events = stream_events(&app, "/chat", ASK).await;
+        assert_eq!(output_text(&events), GOOD);
         assert_eq!(events.last().unwrap().1["output"]["reply"], "No.");
         if kind == ProviderKind::Anthropic {
-            let asked = &server.requests()[0].body;
+            let sent = &server.requests()[0].body;
             let any = json!({"type": "any", "disable_parallel_tool_use": true});
-            assert_eq!(asked["tool_choice"], any);
-            let names = asked["tools"]
+            assert_eq!(sent["tool_choice"], any);
+            let names = sent["tools"]
                 .as_array()
                 .unwrap()
                 .iter()

@@ -13,9 +13,11 @@ use std::time::Duration;
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::workflow::{Journal, WorkflowEvent};
 
-use crate::durability::listening;
-use crate::process_kills::{Moments, STEPS, begin, executions, finished, number, start};
-use crate::queue_fixture::{Queue, queue};
+use crate::durability::wait_for_address;
+use crate::process_kills::{
+    RandomDelays, STEPS, env_number, executions, finished, start, start_run,
+};
+use crate::queue_fixture::{TestQueue, test_queue};
 
 /// How often a worker is killed if nobody says.
 const USUAL_KILLS: u64 = 6;
@@ -31,7 +33,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(queue: &Queue, marks: PathBuf) -> Self {
+    fn start(queue: &TestQueue, marks: PathBuf) -> Self {
         let settings = [
             ("AGENTGEN_WORKFLOWS_QUEUE", &*queue.url),
             ("AGENTGEN_WORKFLOWS_LEASE", "400ms"),
@@ -46,7 +48,7 @@ impl Worker {
 
     fn address(&mut self) -> SocketAddr {
         let child = &mut self.child;
-        *self.address.get_or_insert_with(|| listening(child))
+        *self.address.get_or_insert_with(|| wait_for_address(child))
     }
 
     fn kill(&mut self) {
@@ -77,29 +79,29 @@ async fn check_told(journal: &dyn Journal, id: Uuid, seed: u64) {
     let events = journal.events(id, 0, 1000).await.unwrap();
     let numbers = events.iter().map(|(number, _)| *number);
     assert!(numbers.eq(1..=events.len() as u64), "{id} (seed {seed})");
-    let mut told = BTreeMap::<&str, usize>::new();
+    let mut message = BTreeMap::<&str, usize>::new();
     for (_, event) in &events {
         let name = match event {
             WorkflowEvent::StepFinished { report } => &*report.step,
             WorkflowEvent::Finished { .. } => "the run",
             _ => continue,
         };
-        *told.entry(name).or_default() += 1;
+        *message.entry(name).or_default() += 1;
     }
     let expected = STEPS.into_iter().chain(["the run"]).map(|name| (name, 1));
-    assert_eq!(told, expected.collect(), "{id} (seed {seed})");
+    assert_eq!(message, expected.collect(), "{id} (seed {seed})");
 }
 
 #[tokio::test]
 async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_step_that_was_over() {
-    let Some(queue) = queue().await else {
+    let Some(queue) = test_queue().await else {
         return;
     };
     let (kills, seed) = (
-        number("AGENTGEN_KILLS", USUAL_KILLS),
-        number("AGENTGEN_SEED", 20_261_121),
+        env_number("AGENTGEN_KILLS", USUAL_KILLS),
+        env_number("AGENTGEN_SEED", 20_261_121),
     );
-    let mut moments = Moments(seed.max(1));
+    let mut delays = RandomDelays(seed.max(1));
     let folder = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let marks = ["a", "b", "c"].map(|name| folder.join(name));
@@ -113,21 +115,21 @@ async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_ste
     let (mut runs, mut live) = (Vec::new(), Vec::new());
     // What was over at a kill, and how often it had been begun by then.
     let mut settled = BTreeMap::new();
-    let mut amid = 0;
+    let mut mid_run = 0;
     for round in 0..kills {
         let victim = (round % 3) as usize;
         // The one that is to be killed may have begun them too.
-        let asked = moments.next(3).as_millis() as usize;
-        let address = workers[asked].address();
+        let first = delays.next(3).as_millis() as usize;
+        let address = workers[first].address();
         for _ in 0..RUNS {
-            begin(address, &mut runs).await;
+            start_run(address, &mut runs).await;
         }
         live.extend(runs.iter().rev().take(RUNS).rev());
         // Handed out twice, to two of them as it may be.
         for run in runs.iter().rev().take(RUNS) {
             queue.push(run.to_string()).await;
         }
-        tokio::time::sleep(moments.next(150)).await;
+        tokio::time::sleep(delays.next(150)).await;
         workers[victim].kill();
         // The newest first: they go on while they are looked at.
         let (mut over, mut open) = (Vec::new(), Vec::new());
@@ -138,7 +140,7 @@ async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_ste
                 open.push(run);
             }
         }
-        amid += usize::from(!open.is_empty());
+        mid_run += usize::from(!open.is_empty());
         live = open;
         live.reverse();
         let times = executions(&marks);
@@ -154,7 +156,7 @@ async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_ste
     }
     let addresses = workers.each_mut().map(Worker::address);
     for turn in 0..LAST_RUNS {
-        begin(addresses[turn % 3], &mut runs).await;
+        start_run(addresses[turn % 3], &mut runs).await;
     }
     for _ in 0..600 {
         if finished(&*journal, &runs).await.1 == 0 {
@@ -182,18 +184,18 @@ async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_ste
     let by_worker = workers.each_ref().map(|worker| worker.runs().len());
     assert!(by_worker.iter().all(|runs| *runs > 0), "{by_worker:?}");
     assert!(
-        amid * 2 > kills as usize,
-        "too few kills are amid runs: {amid}"
+        mid_run * 2 > kills as usize,
+        "too few kills are amid runs: {mid_run}"
     );
-    let told = format!(
-        "nats: {kills} kills of three workers in turn with seed {seed}, {amid} amid runs; {} runs with {} steps are \
+    let message = format!(
+        "nats: {kills} kills of three workers in turn with seed {seed}, {mid_run} amid runs; {} runs with {} steps are \
          complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did; the workers \
          had a part in {by_worker:?} runs\n",
         runs.len(),
         runs.len() * STEPS.len(),
         settled.len(),
     );
-    std::io::stdout().write_all(told.as_bytes()).unwrap();
+    std::io::stdout().write_all(message.as_bytes()).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     drop((journal, store));
     queue.remove().await;

@@ -7,9 +7,11 @@ use agentgen_runtime::workflow::{Join, OnFailure, StepSpec, Template};
 use serde_json::{Value, json};
 
 use crate::http_client::{get, post};
-use crate::run_events::gist;
-use crate::store_fixture::on_each;
-use crate::workflow_fixture::{STEP, Stage, diamond, of, statuses, step, workflow};
+use crate::run_events::event_lines;
+use crate::store_fixture::on_each_store;
+use crate::workflow_fixture::{
+    STEP, WorkflowApp, diamond, step, step_report, step_statuses, workflow,
+};
 
 #[tokio::test]
 async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {
@@ -24,12 +26,12 @@ async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {
         ("refuse", 1, "failed"),
         ("panic", 3, "failed"),
     ] {
-        let stage = Stage::new(workflow(vec![tried(order)]));
-        let report = stage.report().await;
-        assert_eq!(of(&report, "a")["attempts"], attempts, "{report}");
-        assert_eq!(statuses(&report), [status]);
-        assert_eq!(stage.asked().len(), attempts);
-        let metrics = get(&stage.app, "/metrics").await.text;
+        let service = WorkflowApp::new(workflow(vec![tried(order)]));
+        let report = service.run_to_end().await;
+        assert_eq!(step_report(&report, "a")["attempts"], attempts, "{report}");
+        assert_eq!(step_statuses(&report), [status]);
+        assert_eq!(service.inputs().len(), attempts);
+        let metrics = get(&service.app, "/metrics").await.text;
         let counted = format!(
             "agentgen_workflow_steps_total{{status=\"{status}\",step=\"a\",workflow=\"play\"}} 1"
         );
@@ -43,7 +45,7 @@ async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {
 
 #[tokio::test]
 async fn a_request_goes_as_it_stands_and_to_a_fallback_as_text() {
-    for (with, asked) in [
+    for (with, inputs) in [
         (r#"{"topic":"ducks"}"#, r#"{"topic":"ducks"}"#),
         (r#"{"input":5,"loud":true}"#, r#"{"input":5,"loud":true}"#),
         (r#"{"input":"say it","loud":true}"#, "say it"),
@@ -53,11 +55,11 @@ async fn a_request_goes_as_it_stands_and_to_a_fallback_as_text() {
             on_failure: OnFailure::Fallback("helper"),
             ..STEP
         };
-        let stage = Stage::new(workflow(vec![step]));
-        let report = stage.report().await;
+        let service = WorkflowApp::new(workflow(vec![step]));
+        let report = service.run_to_end().await;
         // The step's own agent takes a text under `input` and nothing else.
-        assert_eq!(of(&report, "a")["error"]["status"], 422, "{with}");
-        assert_eq!(stage.asked(), [asked.to_owned()], "{with}");
+        assert_eq!(step_report(&report, "a")["error"]["status"], 422, "{with}");
+        assert_eq!(service.inputs(), [inputs.to_owned()], "{with}");
         assert_eq!(report["status"], "completed", "{with}");
     }
 }
@@ -73,44 +75,44 @@ async fn failing(on_failure: OnFailure, order: &str) -> (Value, Vec<String>) {
         step("beside", &[], "wait 100"),
         step("after", &["first"], "wait 1"),
     ];
-    let stage = Stage::new(workflow(steps));
-    (stage.report().await, stage.asked())
+    let service = WorkflowApp::new(workflow(steps));
+    (service.run_to_end().await, service.inputs())
 }
 
 #[tokio::test]
 async fn a_failure_does_what_the_step_says() {
     let (report, _) = failing(OnFailure::Stop, "refuse").await;
     assert_eq!(report["status"], "failed");
-    assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+    assert_eq!(step_statuses(&report), ["failed", "cancelled", "skipped"]);
     assert_eq!(report["error"], "the step `first` failed");
-    let error = &of(&report, "first")["error"];
+    let error = &step_report(&report, "first")["error"];
     assert_eq!(*error, json!({"status": 400, "detail": "out of order"}));
-    assert_eq!(of(&report, "after")["skipped"], "run_ended");
+    assert_eq!(step_report(&report, "after")["skipped"], "run_ended");
 
     let (report, _) = failing(OnFailure::Escalate, "refuse").await;
     assert_eq!(report["status"], "escalated");
-    assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+    assert_eq!(step_statuses(&report), ["failed", "cancelled", "skipped"]);
 
     let (report, _) = failing(OnFailure::Skip, "refuse").await;
     assert_eq!(report["status"], "completed_with_failures");
     assert_eq!(report["error"], "it went on without what failed: `first`");
-    assert_eq!(statuses(&report), ["failed", "succeeded", "succeeded"]);
+    assert_eq!(step_statuses(&report), ["failed", "succeeded", "succeeded"]);
 
-    let (report, asked) = failing(OnFailure::Fallback("helper"), "flaky 1").await;
+    let (report, inputs) = failing(OnFailure::Fallback("helper"), "flaky 1").await;
     assert_eq!(report["status"], "completed");
-    assert_eq!(statuses(&report), ["succeeded"; 3]);
-    let first = of(&report, "first");
+    assert_eq!(step_statuses(&report), ["succeeded"; 3]);
+    let first = step_report(&report, "first");
     assert_eq!(
         (&first["fallback"], &first["agent"]),
         (&json!("helper"), &json!("worker"))
     );
     assert_eq!(first["output"], "did: flaky 1");
     assert_eq!(first["error"]["status"], 503);
-    assert_eq!(asked.iter().filter(|order| *order == "flaky 1").count(), 2);
+    assert_eq!(inputs.iter().filter(|order| *order == "flaky 1").count(), 2);
 
     let (report, _) = failing(OnFailure::Fallback("helper"), "refuse").await;
     assert_eq!(report["status"], "failed");
-    assert_eq!(statuses(&report)[0], "failed");
+    assert_eq!(step_statuses(&report)[0], "failed");
 }
 
 #[tokio::test]
@@ -126,24 +128,24 @@ async fn a_step_under_way_tells_how_often_it_was_asked_also_when_it_is_called_of
         backoff_ms: 60_000,
         ..step("b", &["a"], "hang")
     };
-    let stage = Stage::new(workflow(vec![tries, hangs]));
-    let place = stage.begin().await;
+    let service = WorkflowApp::new(workflow(vec![tries, hangs]));
+    let location = service.start_run().await;
     let seen = async |error: bool| loop {
-        let report = get(&stage.app, &place).await.json();
-        let b = of(&report, "b");
+        let report = get(&service.app, &location).await.json();
+        let b = step_report(&report, "b");
         if b["status"] == "running" && b["error"].is_object() == error {
             return report;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     let report = seen(false).await;
-    let a = of(&report, "a");
+    let a = step_report(&report, "a");
     assert_eq!((&a["attempts"], &a["error"]), (&json!(2), &Value::Null));
-    assert_eq!(of(&report, "b")["attempts"], 1);
+    assert_eq!(step_report(&report, "b")["attempts"], 1);
     seen(true).await;
-    post(&stage.app, &format!("{place}/cancel"), "").await;
-    let report = stage.over(&place).await;
-    let b = of(&report, "b");
+    post(&service.app, &format!("{location}/cancel"), "").await;
+    let report = service.final_report(&location).await;
+    let b = step_report(&report, "b");
     assert_eq!(
         (&b["status"], &b["attempts"]),
         (&json!("cancelled"), &json!(1))
@@ -165,10 +167,10 @@ async fn joined(join: Join, on_failure: OnFailure, second: &str) -> (Value, Vec<
         join,
         ..step("c", &["a", "b"], "so")
     };
-    let stage = Stage::new(workflow(vec![first, second, third]));
-    let place = stage.begin().await;
-    let report = stage.over(&place).await;
-    (report, gist(&stage.events(&place).await))
+    let service = WorkflowApp::new(workflow(vec![first, second, third]));
+    let location = service.start_run().await;
+    let report = service.final_report(&location).await;
+    (report, event_lines(&service.events(&location).await))
 }
 
 #[tokio::test]
@@ -177,25 +179,25 @@ async fn a_failure_that_a_join_can_do_without_does_not_end_the_run() {
         for on_failure in [OnFailure::Join, OnFailure::Fallback("helper")] {
             let (report, events) = joined(join, on_failure, "wait 50").await;
             assert_eq!(report["status"], "completed_with_failures", "{report}");
-            assert_eq!(statuses(&report), ["failed", "succeeded", "succeeded"]);
+            assert_eq!(step_statuses(&report), ["failed", "succeeded", "succeeded"]);
             assert!(events.contains(&"policy.applied a skip".to_owned()));
         }
         let (report, events) = joined(join, OnFailure::Join, "refuse").await;
         assert_eq!(report["status"], "failed", "{report}");
-        assert_eq!(statuses(&report), ["failed", "failed", "skipped"]);
-        let told = "the step `a` failed, and too few others can succeed for `c`";
-        assert_eq!(report["error"], told);
+        assert_eq!(step_statuses(&report), ["failed", "failed", "skipped"]);
+        let error = "the step `a` failed, and too few others can succeed for `c`";
+        assert_eq!(report["error"], error);
         let stops = |event: &&String| event.ends_with(" stop");
         assert_eq!(events.iter().filter(stops).count(), 1, "{events:?}");
         let (report, _) = joined(join, OnFailure::Stop, "wait 50").await;
-        assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+        assert_eq!(step_statuses(&report), ["failed", "cancelled", "skipped"]);
     }
     for join in [Join::All, Join::Quorum(2)] {
         let (report, _) = joined(join, OnFailure::Join, "wait 50").await;
         assert_eq!(report["status"], "failed", "{report}");
         let error = report["error"].as_str().unwrap();
         assert!(error.starts_with("the step `a` failed"), "{error}");
-        assert_eq!(statuses(&report), ["failed", "cancelled", "skipped"]);
+        assert_eq!(step_statuses(&report), ["failed", "cancelled", "skipped"]);
     }
 }
 
@@ -206,37 +208,41 @@ async fn steps_and_runs_end_when_their_time_is_up() {
         on_failure: OnFailure::Skip,
         ..step("a", &[], "hang")
     };
-    let report = Stage::new(workflow(vec![late])).report().await;
-    assert_eq!(of(&report, "a")["error"]["status"], 504, "{report}");
+    let report = WorkflowApp::new(workflow(vec![late])).run_to_end().await;
+    assert_eq!(
+        step_report(&report, "a")["error"]["status"],
+        504,
+        "{report}"
+    );
     assert_eq!(report["status"], "completed_with_failures");
 
     let mut short = workflow(vec![step("a", &[], "hang"), step("b", &["a"], "x")]);
     short.timeout_ms = Some(80);
-    let report = Stage::new(short).report().await;
+    let report = WorkflowApp::new(short).run_to_end().await;
     assert_eq!(report["status"], "failed", "{report}");
     assert_eq!(report["error"], "the run took longer than 80 ms");
-    assert_eq!(statuses(&report), ["cancelled", "skipped"]);
+    assert_eq!(step_statuses(&report), ["cancelled", "skipped"]);
 }
 
 #[tokio::test]
 async fn a_run_can_be_called_off_on_every_store() {
-    on_each(async |fresh| {
+    on_each_store(async |test_store| {
         let spec = workflow(vec![step("a", &[], "hang"), step("b", &["a"], "x")]);
-        let stage = Stage::on(spec, fresh.open().await, Settings::default());
-        let place = stage.begin().await;
-        let answer = post(&stage.app, &format!("{place}/cancel"), "").await;
+        let service = WorkflowApp::with_store(spec, test_store.open().await, Settings::default());
+        let location = service.start_run().await;
+        let answer = post(&service.app, &format!("{location}/cancel"), "").await;
         assert_eq!(answer.status, 202, "{}", answer.text);
-        let report = stage.over(&place).await;
+        let report = service.final_report(&location).await;
         assert_eq!(report["status"], "cancelled");
-        assert_eq!(of(&report, "b")["status"], "skipped", "{report}");
+        assert_eq!(step_report(&report, "b")["status"], "skipped", "{report}");
         // Twice is as good as once; what is over otherwise stays as it is.
-        let again = post(&stage.app, &format!("{place}/cancel"), "").await;
+        let again = post(&service.app, &format!("{location}/cancel"), "").await;
         assert_eq!(again.status, 202);
     })
     .await;
-    let stage = Stage::new(diamond());
-    let place = stage.begin().await;
-    stage.over(&place).await;
-    let answer = post(&stage.app, &format!("{place}/cancel"), "").await;
+    let service = WorkflowApp::new(diamond());
+    let location = service.start_run().await;
+    service.final_report(&location).await;
+    let answer = post(&service.app, &format!("{location}/cancel"), "").await;
     answer.problem(409);
 }

@@ -16,11 +16,11 @@ use agentgen_runtime::{
 use serde_json::Value;
 
 use crate::agents::desk;
-use crate::event_assertions::moment;
+use crate::event_assertions::parse_timestamp;
 use crate::http_client::{get, post};
 
 /// What the agents were asked, in order.
-pub type Asked = Arc<Mutex<Vec<String>>>;
+pub type RecordedInputs = Arc<Mutex<Vec<String>>>;
 
 /// A step without anything special about it: its input is its request.
 pub const STEP: StepSpec = StepSpec {
@@ -77,11 +77,15 @@ pub fn diamond() -> WorkflowSpec {
 }
 
 /// Does what its input says: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, or says it again.
-async fn obey(cx: &RunContext, asked: &Asked, input: String) -> Result<InvokeResponse, AgentError> {
+async fn run_command(
+    cx: &RunContext,
+    inputs: &RecordedInputs,
+    input: String,
+) -> Result<InvokeResponse, AgentError> {
     let times = {
-        let mut asked = asked.lock().unwrap();
-        asked.push(input.clone());
-        asked.iter().filter(|other| **other == input).count()
+        let mut inputs = inputs.lock().unwrap();
+        inputs.push(input.clone());
+        inputs.iter().filter(|other| **other == input).count()
     };
     let number = || input.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
     match input.split(' ').next().unwrap() {
@@ -117,7 +121,7 @@ async fn obey(cx: &RunContext, asked: &Asked, input: String) -> Result<InvokeRes
     })
 }
 
-fn agent(slug: &'static str, path: &'static str, asked: &Asked) -> Service {
+fn agent(slug: &'static str, path: &'static str, inputs: &RecordedInputs) -> Service {
     let spec = AgentSpec {
         name: slug,
         slug,
@@ -129,11 +133,11 @@ fn agent(slug: &'static str, path: &'static str, asked: &Asked) -> Service {
         input_schema: r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#,
         ..desk::INVOKE
     };
-    let asked = Arc::clone(asked);
+    let inputs = Arc::clone(inputs);
     let handler = move |cx: RunContext, request: InvokeRequest| {
-        let asked = Arc::clone(&asked);
+        let inputs = Arc::clone(&inputs);
         async move {
-            let response = obey(&cx, &asked, request.input).await?;
+            let response = run_command(&cx, &inputs, request.input).await?;
             let usage = response.usage;
             Ok(agentgen_runtime::Reply {
                 usage,
@@ -146,41 +150,41 @@ fn agent(slug: &'static str, path: &'static str, asked: &Asked) -> Service {
 }
 
 /// The agents `worker` and `helper`, and `workflow`.
-pub fn registry_of(workflow: WorkflowSpec, asked: &Asked) -> Registry {
+pub fn registry_of(workflow: WorkflowSpec, inputs: &RecordedInputs) -> Registry {
     Registry::new("{}")
-        .service(agent("worker", "/v1/agents/worker/invoke", asked))
-        .service(agent("helper", "/v1/agents/helper/invoke", asked))
+        .service(agent("worker", "/v1/agents/worker/invoke", inputs))
+        .service(agent("helper", "/v1/agents/helper/invoke", inputs))
         .workflow(Box::leak(Box::new(workflow)))
 }
 
 /// A service with one workflow.
-pub struct Stage {
+pub struct WorkflowApp {
     pub app: Router,
     pub workflows: Workflows,
-    pub asked: Asked,
+    pub inputs: RecordedInputs,
 }
 
-impl Stage {
+impl WorkflowApp {
     pub fn new(workflow: WorkflowSpec) -> Self {
-        Self::on(workflow, Store::memory(), Settings::default())
+        Self::with_store(workflow, Store::memory(), Settings::default())
     }
 
-    pub fn on(workflow: WorkflowSpec, store: Store, settings: Settings) -> Self {
-        let asked = Asked::default();
+    pub fn with_store(workflow: WorkflowSpec, store: Store, settings: Settings) -> Self {
+        let inputs = RecordedInputs::default();
         let workflows = Workflows::default();
-        let registry = registry_of(workflow, &asked)
+        let registry = registry_of(workflow, &inputs)
             .store(store)
             .workflows(&workflows);
         let app = registry.into_router(settings).unwrap();
         Self {
             app,
             workflows,
-            asked,
+            inputs,
         }
     }
 
     /// Begins a run, and says where it is.
-    pub async fn begin(&self) -> String {
+    pub async fn start_run(&self) -> String {
         let path = "/v1/workflows/play/runs";
         let answer = post(&self.app, path, r#"{"topic":"ducks"}"#).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
@@ -188,46 +192,46 @@ impl Stage {
     }
 
     /// The agents and the workflow of `registry`.
-    pub fn of(registry: Registry, settings: Settings) -> Self {
+    pub fn from_registry(registry: Registry, settings: Settings) -> Self {
         let workflows = Workflows::default();
         let registry = registry.workflows(&workflows);
         Self {
             app: registry.into_router(settings).unwrap(),
             workflows,
-            asked: Asked::default(),
+            inputs: RecordedInputs::default(),
         }
     }
 
     /// The events of the run that is there, until it is over, with their numbers.
-    pub async fn events(&self, place: &str) -> Vec<(u64, Value)> {
-        events(&get(&self.app, &format!("{place}/events")).await.text)
+    pub async fn events(&self, location: &str) -> Vec<(u64, Value)> {
+        parse_run_events(&get(&self.app, &format!("{location}/events")).await.text)
     }
 
     /// The report of the run that is there, when it is over.
-    pub async fn over(&self, place: &str) -> Value {
+    pub async fn final_report(&self, location: &str) -> Value {
         for _ in 0..1000 {
-            let report = get(&self.app, place).await.json();
+            let report = get(&self.app, location).await.json();
             if !matches!(report["status"].as_str().unwrap(), "queued" | "running") {
                 return report;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("the run at {place} does not end")
+        panic!("the run at {location} does not end")
     }
 
     /// The report of a new run, when it is over.
-    pub async fn report(&self) -> Value {
-        let place = self.begin().await;
-        self.over(&place).await
+    pub async fn run_to_end(&self) -> Value {
+        let location = self.start_run().await;
+        self.final_report(&location).await
     }
 
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+    pub fn inputs(&self) -> Vec<String> {
+        self.inputs.lock().unwrap().clone()
     }
 }
 
 /// The events of a stream: ids and data.
-pub fn events(text: &str) -> Vec<(u64, Value)> {
+pub fn parse_run_events(text: &str) -> Vec<(u64, Value)> {
     let mut events = Vec::new();
     let mut id = 0;
     for line in text.lines() {
@@ -242,25 +246,28 @@ pub fn events(text: &str) -> Vec<(u64, Value)> {
 }
 
 /// A step of a report.
-pub fn of<'a>(report: &'a Value, step: &str) -> &'a Value {
+pub fn step_report<'a>(report: &'a Value, step: &str) -> &'a Value {
     let steps = report["steps"].as_array().unwrap();
     steps.iter().find(|found| found["step"] == step).unwrap()
 }
 
 /// How the steps of a report stand, in order.
-pub fn statuses(report: &Value) -> Vec<&str> {
+pub fn step_statuses(report: &Value) -> Vec<&str> {
     let steps = report["steps"].as_array().unwrap().iter();
     steps.map(|step| step["status"].as_str().unwrap()).collect()
 }
 
 /// When a step began and ended.
-pub fn times(report: &Value, step: &str) -> (DateTime, DateTime) {
-    let step = of(report, step);
-    (moment(&step["began_at"]), moment(&step["ended_at"]))
+pub fn step_times(report: &Value, step: &str) -> (DateTime, DateTime) {
+    let step = step_report(report, step);
+    (
+        parse_timestamp(&step["began_at"]),
+        parse_timestamp(&step["ended_at"]),
+    )
 }
 
 /// Whether two steps were under way at the same time.
-pub fn overlap(report: &Value, left: &str, right: &str) -> bool {
-    let (left, right) = (times(report, left), times(report, right));
+pub fn steps_overlap(report: &Value, left: &str, right: &str) -> bool {
+    let (left, right) = (step_times(report, left), step_times(report, right));
     left.0 < right.1 && right.0 < left.1
 }

@@ -8,18 +8,20 @@ use serde_json::json;
 
 use crate::desk_service::registry;
 use crate::http_client::{get, post, request, send};
-use crate::store_fixture::on_each;
-use crate::workflow_fixture::{STEP, Stage, diamond, of, registry_of, step, workflow};
+use crate::store_fixture::on_each_store;
+use crate::workflow_fixture::{
+    STEP, WorkflowApp, diamond, registry_of, step, step_report, workflow,
+};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
 async fn a_run_is_its_owners_alone() {
-    on_each(async |fresh| {
+    on_each_store(async |test_store| {
         let spec: &'static WorkflowSpec = Box::leak(Box::new(diamond()));
-        let stage = Stage::on(*spec, fresh.open().await, Settings::default());
+        let service = WorkflowApp::with_store(*spec, test_store.open().await, Settings::default());
         let input = json!({"topic": "geese"});
-        let report = stage.workflows.run(spec, input, "ann").await.unwrap();
+        let report = service.workflows.run(spec, input, "ann").await.unwrap();
         assert_eq!(report.status, RunStatus::Completed);
         assert!(
             report
@@ -27,12 +29,12 @@ async fn a_run_is_its_owners_alone() {
                 .iter()
                 .all(|step| step.status == StepStatus::Succeeded)
         );
-        let place = format!("/v1/runs/{}", report.run_id);
-        get(&stage.app, &place).await.problem(404);
-        get(&stage.app, &format!("{place}/events"))
+        let location = format!("/v1/runs/{}", report.run_id);
+        get(&service.app, &location).await.problem(404);
+        get(&service.app, &format!("{location}/events"))
             .await
             .problem(404);
-        post(&stage.app, &format!("{place}/cancel"), "")
+        post(&service.app, &format!("{location}/cancel"), "")
             .await
             .problem(404);
     })
@@ -41,8 +43,8 @@ async fn a_run_is_its_owners_alone() {
 
 #[tokio::test]
 async fn what_is_no_request_for_a_run_is_told_so() {
-    let stage = Stage::new(diamond());
-    let (app, runs) = (&stage.app, "/v1/workflows/play/runs");
+    let service = WorkflowApp::new(diamond());
+    let (app, runs) = (&service.app, "/v1/workflows/play/runs");
     for topic in [String::new(), "a".repeat(201)] {
         let body = json!({ "topic": topic }).to_string();
         assert_eq!(post(app, runs, &body).await.pointers(), ["/topic"]);
@@ -82,8 +84,8 @@ async fn what_is_no_request_for_a_run_is_told_so() {
         format!("/v1/runs/{}", run["run_id"].as_str().unwrap())
     );
     assert_eq!(run["workflow"], "play");
-    stage.over(first.header("location")).await;
-    assert_eq!(stage.asked().len(), 4);
+    service.final_report(first.header("location")).await;
+    assert_eq!(service.inputs().len(), 4);
 }
 
 #[tokio::test]
@@ -92,7 +94,7 @@ async fn an_input_of_several_shapes_is_checked_against_the_one_its_tag_names() {
     spec.input_schema = r#"{"type":"object","required":["by"],"properties":{"n":{"type":"integer"},"by":{"oneOf":[
         {"type":"object","required":["kind","n"],"properties":{"kind":{"const":"size"},"n":{"type":"integer"}}},
         {"type":"object","required":["kind"],"properties":{"kind":{"const":"name"}}}]}}}"#;
-    let stage = Stage::new(spec);
+    let service = WorkflowApp::new(spec);
     let runs = "/v1/workflows/play/runs";
     for (body, pointer, detail) in [
         (r#"{"by":7}"#, "/by", "must be an object"),
@@ -113,7 +115,7 @@ async fn an_input_of_several_shapes_is_checked_against_the_one_its_tag_names() {
             "must be an integer",
         ),
     ] {
-        let errors = &post(&stage.app, runs, body).await.problem(422)["errors"];
+        let errors = &post(&service.app, runs, body).await.problem(422)["errors"];
         assert_eq!(
             *errors,
             json!([{"detail": detail, "pointer": pointer}]),
@@ -124,7 +126,7 @@ async fn an_input_of_several_shapes_is_checked_against_the_one_its_tag_names() {
         r#"{"by":{"kind":"size","n":2.0},"n":1e2}"#,
         r#"{"by":{"kind":"name"}}"#,
     ] {
-        assert_eq!(post(&stage.app, runs, body).await.status, 202, "{body}");
+        assert_eq!(post(&service.app, runs, body).await.status, 202, "{body}");
     }
 }
 
@@ -149,7 +151,7 @@ fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
         error.to_string(),
         "`runPlay`: the input schema does not compile: /properties/topic/minLenght: the keyword `minLenght` is not supported"
     );
-    for (steps, told) in [
+    for (steps, expected) in [
         (vec![needs(&["a"])], "the step `a` needs `a`"),
         (vec![needs(&["b"])], "the step `a` needs `b`"),
         (vec![STEP, STEP], "two steps `a`"),
@@ -158,7 +160,7 @@ fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
     ] {
         let registry = registry_of(workflow(steps), &Default::default());
         let error = registry.into_router(Settings::default()).unwrap_err();
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }
 
@@ -170,14 +172,14 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_of_every_endpoint_it_asks(
         auth: Some(Auth::hs256(SECRET.as_bytes()).unwrap()),
         ..Settings::default()
     };
-    let stage = Stage::on(spec, Store::memory(), settings());
+    let service = WorkflowApp::with_store(spec, Store::memory(), settings());
     let ask = async |method: &str, path: &str, bearer: &str| {
         let headers = [
             ("content-type", "application/json"),
             ("authorization", bearer),
         ];
         let body = r#"{"topic":"ducks"}"#;
-        send(&stage.app, request(method, path, &headers, body)).await
+        send(&service.app, request(method, path, &headers, body)).await
     };
     let bearer = |subject: &str, role: &str| {
         let exp = jsonwebtoken::get_current_timestamp() + 60;
@@ -192,15 +194,15 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_of_every_endpoint_it_asks(
     let ann = bearer("ann", "planner");
     let begun = ask("POST", runs, &ann).await;
     assert_eq!(begun.status, 202, "{}", begun.text);
-    let place = begun.header("location").to_owned();
-    ask("GET", &place, "").await.problem(401);
-    assert_eq!(ask("GET", &place, &ann).await.status, 200);
+    let location = begun.header("location").to_owned();
+    ask("GET", &location, "").await.problem(401);
+    assert_eq!(ask("GET", &location, &ann).await.status, 200);
     let bob = bearer("bob", "planner");
-    ask("GET", &place, &bob).await.problem(404);
-    ask("GET", &format!("{place}/events"), &bob)
+    ask("GET", &location, &bob).await.problem(404);
+    ask("GET", &format!("{location}/events"), &bob)
         .await
         .problem(404);
-    ask("POST", &format!("{place}/cancel"), &bob)
+    ask("POST", &format!("{location}/cancel"), &bob)
         .await
         .problem(404);
 
@@ -268,26 +270,29 @@ async fn a_step_asks_a_typed_endpoint_and_its_answer_is_json() {
         .into_router(Settings::default())
         .unwrap();
     let begun = post(&app, "/v1/workflows/play/runs", r#"{"topic":"ducks"}"#).await;
-    let stage = Stage {
+    let service = WorkflowApp {
         app,
         workflows: agentgen_runtime::Workflows::default(),
-        asked: Default::default(),
+        inputs: Default::default(),
     };
-    let report = stage.over(begun.header("location")).await;
+    let report = service.final_report(begun.header("location")).await;
     assert_eq!(
-        of(&report, "a")["output"],
+        step_report(&report, "a")["output"],
         json!({"hits": ["7:ducks", "all"]}),
         "{report}"
     );
-    let echoed = of(&report, "b")["output"].as_str().unwrap();
+    let echoed = step_report(&report, "b")["output"].as_str().unwrap();
     assert!(echoed.ends_with(": 7:ducks"), "{echoed}");
-    assert_eq!(of(&report, "c")["error"]["status"], 422);
-    assert_eq!(of(&report, "c")["error"]["errors"][0]["pointer"], "/shelf");
+    assert_eq!(step_report(&report, "c")["error"]["status"], 422);
+    assert_eq!(
+        step_report(&report, "c")["error"]["errors"][0]["pointer"],
+        "/shelf"
+    );
     // A step leaves no conversation behind.
-    let kept = store
+    let stored = store
         .sessions()
         .list("anonymous", "desk", None, 10)
         .await
         .unwrap();
-    assert_eq!(kept, []);
+    assert_eq!(stored, []);
 }

@@ -5,21 +5,23 @@ use agentgen_runtime::workflow::{Comparison, Expression, Join, StepSpec, Templat
 use agentgen_runtime::{Settings, Store};
 use serde_json::{Value, json};
 
-use crate::durability::ask;
+use crate::durability::http_request;
 use crate::http_client::eventually;
-use crate::store_fixture::{file, on_each};
+use crate::store_fixture::{on_each_store, sqlite_store};
 use crate::workflow_fixture::{
-    Stage, diamond, of, overlap, registry_of, statuses, step, times, workflow,
+    WorkflowApp, diamond, registry_of, step, step_report, step_statuses, step_times, steps_overlap,
+    workflow,
 };
 
 #[tokio::test]
 async fn steps_run_in_order_and_side_by_side_on_every_store() {
-    on_each(async |fresh| {
-        let stage = Stage::on(diamond(), fresh.open().await, Settings::default());
-        let report = stage.report().await;
+    on_each_store(async |test_store| {
+        let service =
+            WorkflowApp::with_store(diamond(), test_store.open().await, Settings::default());
+        let report = service.run_to_end().await;
         assert_eq!(report["status"], "completed", "{report}");
-        assert_eq!(statuses(&report), ["succeeded"; 4]);
-        assert!(overlap(&report, "left", "right"), "{report}");
+        assert_eq!(step_statuses(&report), ["succeeded"; 4]);
+        assert!(steps_overlap(&report, "left", "right"), "{report}");
         for (first, second) in [
             ("plan", "left"),
             ("plan", "right"),
@@ -27,20 +29,20 @@ async fn steps_run_in_order_and_side_by_side_on_every_store() {
             ("right", "join"),
         ] {
             assert!(
-                times(&report, first).1 <= times(&report, second).0,
+                step_times(&report, first).1 <= step_times(&report, second).0,
                 "{report}"
             );
         }
         // Without a request of its own a step is told the input, and what came of the steps it needs.
-        assert_eq!(of(&report, "plan")["output"], "did: ducks");
-        let told = "did: ducks\n\n## left\n\ndid: wait 80\n\n## right\n\ndid: wait 81";
-        assert_eq!(of(&report, "join")["output"], told);
+        assert_eq!(step_report(&report, "plan")["output"], "did: ducks");
+        let expected = "did: ducks\n\n## left\n\ndid: wait 80\n\n## right\n\ndid: wait 81";
+        assert_eq!(step_report(&report, "join")["output"], expected);
         assert_eq!(
             report["usage"],
             json!({"input_tokens": 8, "output_tokens": 4})
         );
-        assert_eq!(of(&report, "join")["attempts"], 1);
-        assert_eq!(stage.asked().len(), 4);
+        assert_eq!(step_report(&report, "join")["attempts"], 1);
+        assert_eq!(service.inputs().len(), 4);
     })
     .await;
 }
@@ -58,18 +60,21 @@ async fn a_join_begins_with_as_many_as_it_says() {
             step("c", &[], "wait 400"),
             last,
         ];
-        let report = Stage::new(workflow(steps)).report().await;
-        assert_eq!(statuses(&report), ["succeeded"; 4]);
+        let report = WorkflowApp::new(workflow(steps)).run_to_end().await;
+        assert_eq!(step_statuses(&report), ["succeeded"; 4]);
         let needed = report["steps"].as_array().unwrap().iter();
         let needed = needed
             .clone()
             .find(|step| step["output"] == format!("did: {waits_for}"));
         let needed = needed.unwrap()["step"].as_str().unwrap();
         assert!(
-            times(&report, needed).1 <= times(&report, "last").0,
+            step_times(&report, needed).1 <= step_times(&report, "last").0,
             "{report}"
         );
-        assert!(times(&report, "last").1 < times(&report, "c").1, "{report}");
+        assert!(
+            step_times(&report, "last").1 < step_times(&report, "c").1,
+            "{report}"
+        );
     }
 }
 
@@ -99,8 +104,8 @@ async fn a_condition_and_a_request_see_what_came_before() {
         },
         step("f", &["e"], "never"),
     ];
-    let stage = Stage::new(workflow(steps));
-    let report = stage.report().await;
+    let service = WorkflowApp::new(workflow(steps));
+    let report = service.run_to_end().await;
     assert_eq!(report["status"], "completed");
     let expected = [
         "succeeded",
@@ -110,12 +115,12 @@ async fn a_condition_and_a_request_see_what_came_before() {
         "skipped",
         "skipped",
     ];
-    assert_eq!(statuses(&report), expected, "{report}");
-    assert_eq!(of(&report, "b")["output"], "did: on: did: go");
-    assert_eq!(of(&report, "c")["skipped"], "condition");
-    assert_eq!(of(&report, "e")["skipped"], "needs");
-    assert_eq!(of(&report, "f")["skipped"], "needs");
-    assert_eq!(stage.asked().len(), 3);
+    assert_eq!(step_statuses(&report), expected, "{report}");
+    assert_eq!(step_report(&report, "b")["output"], "did: on: did: go");
+    assert_eq!(step_report(&report, "c")["skipped"], "condition");
+    assert_eq!(step_report(&report, "e")["skipped"], "needs");
+    assert_eq!(step_report(&report, "f")["skipped"], "needs");
+    assert_eq!(service.inputs().len(), 3);
 }
 
 #[tokio::test]
@@ -123,13 +128,16 @@ async fn no_more_steps_are_under_way_than_the_workflow_says() {
     let steps = ["a", "b", "c", "d"].map(|id| step(id, &[], "wait 40"));
     let mut capped = workflow(steps.to_vec());
     capped.concurrency = Some(2);
-    let report = Stage::new(capped).report().await;
-    assert!(overlap(&report, "a", "b"), "{report}");
-    assert!(overlap(&report, "c", "d"), "{report}");
-    assert!(times(&report, "a").1 <= times(&report, "d").0, "{report}");
+    let report = WorkflowApp::new(capped).run_to_end().await;
+    assert!(steps_overlap(&report, "a", "b"), "{report}");
+    assert!(steps_overlap(&report, "c", "d"), "{report}");
     assert!(
-        times(&report, "b").1 <= times(&report, "d").0
-            || times(&report, "a").1 <= times(&report, "c").0
+        step_times(&report, "a").1 <= step_times(&report, "d").0,
+        "{report}"
+    );
+    assert!(
+        step_times(&report, "b").1 <= step_times(&report, "d").0
+            || step_times(&report, "a").1 <= step_times(&report, "c").0
     );
 }
 
@@ -143,19 +151,22 @@ async fn a_run_that_finds_no_place_waits_its_turn() {
         ..Settings::default()
     };
     let spec = workflow(vec![step("a", &[], "wait 50")]);
-    let stage = Stage::on(spec, Store::memory(), settings);
-    let (first, second) = (stage.begin().await, stage.begin().await);
-    let (first, second) = (stage.over(&first).await, stage.over(&second).await);
+    let service = WorkflowApp::with_store(spec, Store::memory(), settings);
+    let (first, second) = (service.start_run().await, service.start_run().await);
+    let (first, second) = (
+        service.final_report(&first).await,
+        service.final_report(&second).await,
+    );
     assert_eq!(
         (&first["status"], &second["status"]),
         (&json!("completed"), &json!("completed"))
     );
-    assert!(times(&first, "a").1 <= times(&second, "a").0);
+    assert!(step_times(&first, "a").1 <= step_times(&second, "a").0);
 }
 
 #[tokio::test]
 async fn a_service_that_stops_leaves_its_runs_to_the_next_one() {
-    let fresh = file();
+    let test_store = sqlite_store();
     let steps = vec![
         step("a", &[], "wait 30"),
         step("b", &["a"], "hang"),
@@ -166,12 +177,12 @@ async fn a_service_that_stops_leaves_its_runs_to_the_next_one() {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let settings = Settings {
-            store: agentgen_runtime::Secret::new(fresh.url.clone()),
+            store: agentgen_runtime::Secret::new(test_store.url.clone()),
             drain: std::time::Duration::from_millis(100),
             ..Settings::default()
         };
-        let asked = crate::workflow_fixture::Asked::default();
-        let registry = registry_of(spec, &asked);
+        let inputs = crate::workflow_fixture::RecordedInputs::default();
+        let registry = registry_of(spec, &inputs);
         let served = tokio::spawn(agentgen_runtime::serve_on(
             listener,
             registry,
@@ -180,10 +191,10 @@ async fn a_service_that_stops_leaves_its_runs_to_the_next_one() {
                 let _ = stopped.await;
             },
         ));
-        (address, stop, served, asked)
+        (address, stop, served, inputs)
     };
-    let (address, stop, served, asked) = serve(workflow(steps.clone())).await;
-    let (status, run) = ask(
+    let (address, stop, served, inputs) = serve(workflow(steps.clone())).await;
+    let (status, run) = http_request(
         address,
         "POST",
         "/v1/workflows/play/runs",
@@ -191,26 +202,26 @@ async fn a_service_that_stops_leaves_its_runs_to_the_next_one() {
     )
     .await;
     assert_eq!(status, 202, "{run}");
-    assert!(eventually(|| asked.lock().unwrap().len() == 2).await);
+    assert!(eventually(|| inputs.lock().unwrap().len() == 2).await);
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
 
     // The next one finds it at once, although nobody has let a lease of ten seconds run out.
     let mut steps = steps;
     steps[1] = step("b", &["a"], "wait 1");
-    let (address, stop, served, asked) = serve(workflow(steps)).await;
-    let place = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
+    let (address, stop, served, inputs) = serve(workflow(steps)).await;
+    let location = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
     let mut report = Value::Null;
     for _ in 0..100 {
-        report = ask(address, "GET", &place, "").await.1;
+        report = http_request(address, "GET", &location, "").await.1;
         if report["status"] == "completed" {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(report["status"], "completed", "{report}");
-    assert_eq!(*asked.lock().unwrap(), ["wait 1", "end"]);
+    assert_eq!(*inputs.lock().unwrap(), ["wait 1", "end"]);
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
-    fresh.remove().await;
+    test_store.remove().await;
 }
