@@ -1,4 +1,4 @@
-//! Puts a service together from settings and a registry, and serves it until it is told to stop.
+//! Assembles a service from settings and a registry, and serves it until it is asked to stop.
 //!
 //! Invariant: assembly only. It refuses to listen beyond loopback without authentication.
 
@@ -23,7 +23,7 @@ use crate::error::start_error::StartError;
 use crate::http::layers::HostPolicy;
 use crate::server::listener::listen as accept;
 use crate::server::registry::{BuiltService, Registry};
-use crate::settings::{ADDRESS, Settings, WAYS};
+use crate::settings::{ADDRESS, AUTH_SETTINGS, Settings};
 use crate::store::Store;
 use crate::telemetry::log;
 use crate::workflow::queue::Queue;
@@ -32,13 +32,13 @@ use crate::workflow::run_start::spawn_supervisor;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8080;
-/// How many ports after the default one are tried.
+/// How many ports after the default one are tried if it is in use.
 const PORTS_TRIED: u16 = 100;
-/// How long a run that was told to end may take to say so.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a terminated run may take to send its last event.
+const TERMINATION_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves `registry` as `settings` say, until SIGINT or SIGTERM. The exit code is 2 for a wrong setting, and 1 for
-/// everything else that keeps the service from running, which is told on the standard error.
+/// everything else that keeps the service from running; the reason is printed to standard error.
 pub fn serve_with(registry: Registry, settings: Settings) -> ExitCode {
     log::start(settings.log);
     match run(registry, settings) {
@@ -47,9 +47,9 @@ pub fn serve_with(registry: Registry, settings: Settings) -> ExitCode {
     }
 }
 
-/// Tells why a service can't start.
+/// Prints why a service can't start.
 pub(crate) fn failed(error: &StartError) -> ExitCode {
-    // Without anybody who reads it there is still the exit code.
+    // If standard error is closed, the exit code still tells.
     let _ = writeln!(std::io::stderr(), "error: {error}");
     ExitCode::from(match error {
         StartError::Setting { .. } => 2,
@@ -57,24 +57,24 @@ pub(crate) fn failed(error: &StartError) -> ExitCode {
     })
 }
 
-/// Whether `registry` could be served as `settings` say. Nothing is listened to, and no store is opened.
+/// Checks that `registry` can be served with `settings`, without listening and without opening the store.
 pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
     runtime.block_on(async {
         if let Some(address) = &settings.address {
             resolved(address, settings).await?;
         }
-        // Opening the real one would make the file, or change its tables.
+        // Opening the real store would create the file, or migrate its tables.
         build(registry, settings, &Store::memory(), None).map(|_| ())
     })
 }
 
-/// Serves `registry` at `listener` until `shutdown` is ready; what is running then has `settings.drain` to end.
-/// What `settings` say about the address is not looked at.
+/// Serves `registry` at `listener` until `shutdown` is ready; requests under way then have `settings.drain` to end.
+/// `settings.address` is ignored.
 ///
 /// # Errors
-/// What [`Registry::into_router`] says, a store that can't be opened, a queue that nobody may use, a listener that is not at a loopback address while there is no
-/// authentication, and what the operating system says.
+/// As [`Registry::into_router`]; a store or a queue that can't be opened, an address beyond loopback without
+/// authentication, and errors of the operating system.
 pub async fn serve_on(
     listener: TcpListener,
     registry: Registry,
@@ -82,8 +82,8 @@ pub async fn serve_on(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let address = listener.local_addr().map_err(StartError::Io)?;
-    refuse_strangers(&[address], &settings)?;
-    let _watch = watch(&settings);
+    require_auth_beyond_loopback(&[address], &settings)?;
+    let _refresh = refresh_keys(&settings);
     let store = registry.open_store(&settings).await?;
     let queue = open_queue(&settings, &store).await?;
     let built = build(registry, &settings, &store, queue)?;
@@ -107,7 +107,7 @@ async fn serve_router(
     spawn_supervisor(&runs);
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = signal.clone();
-    let (idle, most) = (settings.idle, settings.connections);
+    let (idle, max_connections) = (settings.idle, settings.connections);
     let metrics = Arc::clone(&resources.metrics);
     let shutdown = async move {
         shutdown.await;
@@ -115,17 +115,25 @@ async fn serve_router(
         draining.start_draining();
         stop.send_replace(true);
     };
-    // Steps that are under way may end; what comes after them is left to the next start.
+    // Running steps may finish; the next start continues from there.
     let last = async {
         runs.idle().await;
         runs.flush_queue().await;
     };
-    let served = accept(listener, router, idle, most, metrics, shutdown, last);
+    let served = accept(
+        listener,
+        router,
+        idle,
+        max_connections,
+        metrics,
+        shutdown,
+        last,
+    );
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(settings.drain).await;
         signal.terminate();
-        tokio::time::sleep(LAST_WORDS).await;
+        tokio::time::sleep(TERMINATION_GRACE).await;
     };
     tokio::select! {
         () = served => {}
@@ -135,8 +143,8 @@ async fn serve_router(
     resources.sessions.end().await;
 }
 
-/// Keeps the keys that tokens are checked with fresh, until it is dropped.
-fn watch(settings: &Settings) -> JoinSet<()> {
+/// Refreshes the keys that tokens are checked with, until it is dropped.
+fn refresh_keys(settings: &Settings) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     if let Some(auth) = settings.auth.clone() {
         tasks.spawn(auth.refresh_keys());
@@ -153,18 +161,18 @@ fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
         if settings.auth.is_none() {
-            tracing::warn!("no authentication: every caller on this machine is `anonymous`, roles are not enforced ({WAYS} sets it up)");
+            tracing::warn!("no authentication: every caller on this machine is `anonymous`, roles are not enforced ({AUTH_SETTINGS} sets it up)");
         }
-        let _watch = watch(&settings);
+        let _refresh = refresh_keys(&settings);
         let signals = signals()?;
-        // Whoever started the program may be waiting for this line; if nobody reads it, that is no reason to stop.
+        // Scripts wait for this line. If standard output is closed, the service runs all the same.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
         serve_router(listener, built, store, &settings, signals).await;
         Ok(())
     })
 }
 
-/// What hands out the runs of workflows to this process and to others, if the settings name something.
+/// The queue that shares workflow runs between processes, if the settings name one.
 async fn open_queue(
     settings: &Settings,
     store: &Store,
@@ -205,19 +213,19 @@ fn build(
 
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
     let Some(address) = &settings.address else {
-        return listen_nearby().await;
+        return listen_at_default_port().await;
     };
     let addresses = resolved(address, settings).await?;
     let listener = TcpListener::bind(&*addresses).await;
     listener.map_err(|error| unusable(address, &error))
 }
 
-/// What `address` stands for, if the service may listen there.
+/// The socket addresses of `address`, if the service may listen there.
 async fn resolved(address: &str, settings: &Settings) -> Result<Vec<SocketAddr>, StartError> {
     let addresses = tokio::net::lookup_host(address).await;
     let addresses = addresses.map_err(|error| unusable(address, &error))?;
     let addresses = addresses.collect::<Vec<_>>();
-    refuse_strangers(&addresses, settings)?;
+    require_auth_beyond_loopback(&addresses, settings)?;
     Ok(addresses)
 }
 
@@ -225,7 +233,7 @@ fn unusable(address: &str, error: &std::io::Error) -> StartError {
     StartError::setting(ADDRESS, format!("`{address}`: {error}"))
 }
 
-async fn listen_nearby() -> Result<TcpListener, StartError> {
+async fn listen_at_default_port() -> Result<TcpListener, StartError> {
     let mut port = DEFAULT_PORT;
     loop {
         match TcpListener::bind((DEFAULT_HOST, port)).await {
@@ -240,8 +248,11 @@ async fn listen_nearby() -> Result<TcpListener, StartError> {
     }
 }
 
-/// Whoever can reach an address that is not of this machine has to say who they are.
-fn refuse_strangers(addresses: &[SocketAddr], settings: &Settings) -> Result<(), StartError> {
+/// An address that other machines can reach needs authentication.
+fn require_auth_beyond_loopback(
+    addresses: &[SocketAddr],
+    settings: &Settings,
+) -> Result<(), StartError> {
     let open = addresses
         .iter()
         .find(|address| !address.ip().to_canonical().is_loopback());
@@ -249,7 +260,7 @@ fn refuse_strangers(addresses: &[SocketAddr], settings: &Settings) -> Result<(),
         Some(address) if settings.auth.is_none() => Err(StartError::setting(
             ADDRESS,
             format!(
-                "{address} can be reached from other machines, which needs authentication: set {WAYS}"
+                "{address} can be reached from other machines, which needs authentication: set {AUTH_SETTINGS}"
             ),
         )),
         _ => Ok(()),

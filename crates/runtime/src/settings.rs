@@ -27,56 +27,56 @@ use crate::workflow::workflow_service::WorkflowLimits;
 
 /// `host:port` to listen at.
 pub(crate) const ADDRESS: &str = "AGENTGEN_ADDRESS";
-/// The ways in which tokens can be checked, in words.
-pub(crate) const WAYS: &str =
+/// The settings that say how tokens are checked, in words.
+pub(crate) const AUTH_SETTINGS: &str =
     "AGENTGEN_AUTH_HS256_SECRET, or auth.jwks_file or auth.jwks_url in service.toml";
 
-/// How a service is run. The default listens at 127.0.0.1:8080, asks nobody who they are, keeps sessions in memory and
+/// The settings of a service. The default listens at 127.0.0.1:8080, has no authentication, keeps sessions in memory and
 /// answers with [`Echo`](crate::model::Echo).
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `host:port` to listen at; `None` is 127.0.0.1:8080 or the next free port after it.
     pub address: Option<String>,
-    /// How callers prove who they are; `None` admits everybody, and only at a loopback address.
+    /// How callers authenticate; `None` admits everyone, at loopback addresses only.
     pub auth: Option<Auth>,
     /// The tokens that the service issues itself; `None` if it issues none.
     pub tokens: Option<Tokens>,
-    /// How large a request's body may be, in bytes.
+    /// The largest body of a request, in bytes.
     pub body_limit: usize,
-    /// How many requests may be answered at a time; the next one is told to come later.
+    /// The most requests at a time; further requests get 503.
     pub concurrency: usize,
-    /// How many connections may be open at a time; the next one is not taken until one ends.
+    /// The most open connections; further connections wait until one ends.
     pub connections: usize,
-    /// How many proxies stand before the service, and add the address that called them to `X-Forwarded-For`; with none,
-    /// what that header says is not heeded.
+    /// How many proxies before the service append the address of their caller to `X-Forwarded-For`; with 0, the header is
+    /// ignored.
     pub trusted_proxies: usize,
-    /// How long a connection may be idle, or take to send the head of a request.
+    /// How long a connection may stay open without a complete request header.
     pub idle: Duration,
-    /// How long a run may take where neither the endpoint nor the agent says.
+    /// The time limit of a run whose endpoint and agent set none.
     pub timeout: Duration,
-    /// How long a service that is to stop waits for what is still running.
+    /// How long running requests may take after the service was asked to stop.
     pub drain: Duration,
-    /// The origins whose pages may call the service.
+    /// The origins whose web pages may call the service.
     pub cors_origins: Vec<String>,
-    /// How many requests are answered besides what endpoints and agents say.
+    /// Rate limits besides those of endpoints and agents.
     pub rates: Rates,
-    /// How runs of workflows are gone on with.
+    /// The limits of workflow runs.
     pub workflows: WorkflowLimits,
-    /// What hands out runs of workflows to several processes, `nats://HOST:PORT/STREAM`, with the feature `nats`. It may
-    /// hold a password. The store has to be in PostgreSQL then, and every process has to have the same two.
+    /// The queue that shares workflow runs between processes, `nats://HOST:PORT/STREAM`, with the feature `nats`. It may
+    /// contain a password. All processes need the same queue and the same PostgreSQL store.
     pub queue: Option<Secret>,
-    /// A file in PEM with the authorities that the queue's certificate may be from, and TLS is spoken in any case then;
-    /// `None` trusts those of the system.
+    /// A PEM file with the certificate authorities of the queue; it also makes TLS mandatory. `None` trusts those of the
+    /// system.
     pub queue_ca: Option<PathBuf>,
-    /// Where sessions are kept: `sqlite:PATH`, `postgres://…` or `memory:`. It may hold a password.
+    /// The store: `sqlite:PATH`, `postgres://…` or `memory:`. It may contain a password.
     pub store: Secret,
-    /// What makes the texts of documents comparable.
+    /// What embeds documents.
     pub embeddings: Embeddings,
-    /// Where documents are kept; `None` is [`Settings::store`].
+    /// A server that stores documents; `None` stores them in [`Settings::store`].
     pub documents: Option<DocumentsSettings>,
     /// What the names of models stand for: `provider:model`, or `echo`. `default` is for agents that name none.
     pub models: BTreeMap<String, String>,
-    /// The providers that models are asked from, by name.
+    /// The model providers, by name.
     pub providers: BTreeMap<String, ProviderSettings>,
     /// What is logged, and how.
     pub log: Log,

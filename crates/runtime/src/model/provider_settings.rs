@@ -1,6 +1,7 @@
 //! Settings of model providers.
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::time::Duration;
 
 use crate::error::start_error::{SettingError, StartError};
@@ -46,7 +47,7 @@ pub(crate) fn vendor_variable(provider: &str) -> Option<&'static str> {
 pub(crate) fn add_vendor_keys(
     models: &BTreeMap<String, String>,
     providers: &mut BTreeMap<String, ProviderSettings>,
-    get: &impl Fn(&str) -> Result<Option<String>, String>,
+    get: &impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<(), StartError> {
     for (name, kind, variable) in VENDORS {
         let is_vendor = |target: &String| target.starts_with(&format!("{name}:"));
@@ -70,7 +71,7 @@ pub(crate) fn add_vendor_keys(
 /// The variable, and why it can't be read.
 pub(crate) fn vendor(
     provider: &str,
-    get: &impl Fn(&str) -> Result<Option<String>, String>,
+    get: &impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<Option<ProviderSettings>, SettingError> {
     let vendor = VENDORS.iter().find(|(name, ..)| *name == provider);
     let Some((_, kind, variable)) = vendor else {
@@ -93,9 +94,9 @@ const fn default_settings(kind: ProviderKind) -> ProviderSettings {
 
 fn vendor_key(
     variable: &'static str,
-    get: &impl Fn(&str) -> Result<Option<String>, String>,
+    get: &impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<Option<Secret>, SettingError> {
-    let key = get(variable).map_err(|detail| SettingError::new(variable, detail))?;
+    let key = get(variable).map_err(|_| SettingError::new(variable, "is not valid UTF-8"))?;
     let key = key.filter(|key| !key.trim().is_empty());
     Ok(key.map(|key| Secret::new(key.trim())))
 }

@@ -1,4 +1,4 @@
-//! Which embedder the settings name.
+//! Builds the embedder that the settings name.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::model::openai;
 use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
 use crate::settings::Settings;
 
-/// The most numbers that a vector may have.
-const MOST_DIMENSIONS: u32 = 8_192;
+/// The most dimensions of a vector.
+const MAX_DIMENSIONS: u32 = 8_192;
 
 /// The embedder in `settings`.
 ///
 /// # Errors
-/// A model that is none, and a provider that is not there, has no embeddings, or lacks an address or a key.
+/// An invalid model, a provider that does not exist or has no embeddings, and a missing address or key.
 pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartError> {
     let Embeddings {
         model,
@@ -33,8 +33,8 @@ pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartEr
     if min_score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         return Err(StartError::setting(MIN_SCORE, "must be between 0 and 1"));
     }
-    if dimensions.is_some_and(|dimensions| !(1..=MOST_DIMENSIONS).contains(&dimensions)) {
-        let detail = format!("must be between 1 and {MOST_DIMENSIONS}");
+    if dimensions.is_some_and(|dimensions| !(1..=MAX_DIMENSIONS).contains(&dimensions)) {
+        let detail = format!("must be between 1 and {MAX_DIMENSIONS}");
         return Err(StartError::setting(DIMENSIONS, detail));
     }
     if model == HASHING {
@@ -56,7 +56,7 @@ pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartEr
 fn endpoint(name: &str, provider: &ProviderSettings) -> Result<HttpEndpoint, StartError> {
     if provider.kind != ProviderKind::OpenAi {
         let detail = format!(
-            "the provider `{name}` has no embeddings: they are asked from one that speaks as OpenAI's does"
+            "the provider `{name}` has no embeddings: only providers with OpenAI's API have"
         );
         return Err(StartError::setting(MODEL, detail));
     }

@@ -1,4 +1,4 @@
-//! Takes connections and answers what comes over them in HTTP/1.1, until it is told to stop.
+//! Accepts connections and serves HTTP/1.1 on them until shutdown.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;
@@ -24,34 +24,37 @@ use tower_service::Service;
 
 use crate::telemetry::metrics::Metrics;
 
-/// How long to wait when the machine has no more connections to give.
-const PAUSE: Duration = Duration::from_secs(1);
-/// How long nothing more is said of connections that wait, once it was said.
-const SILENCE: Duration = Duration::from_secs(10);
+/// The pause after an error of `accept`, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// The shortest time between two warnings about waiting connections.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The place of a connection among those there may be. There is always one: nobody closes the semaphore.
-type Slot = Option<OwnedSemaphorePermit>;
+/// The permit of a connection. It is never `None`: the semaphore is not closed.
+type Permit = Option<OwnedSemaphorePermit>;
 
-/// The places that there are for connections.
-struct Slots {
+/// The permits for connections.
+struct ConnectionLimit {
     free: Arc<Semaphore>,
-    most: usize,
+    max_connections: usize,
     metrics: Arc<Metrics>,
-    /// When it was last said that there is none.
-    told: Option<Instant>,
+    /// When the last warning was logged.
+    warned_at: Option<Instant>,
 }
 
-impl Slots {
-    /// A place, as soon as there is one.
-    async fn next(&mut self) -> Slot {
-        if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
-            return Some(slot);
+impl ConnectionLimit {
+    /// A permit, as soon as one is free.
+    async fn next(&mut self) -> Permit {
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+            return Some(permit);
         }
         self.metrics.connections_full();
-        if self.told.is_none_or(|told| told.elapsed() >= SILENCE) {
-            self.told = Some(Instant::now());
+        if self
+            .warned_at
+            .is_none_or(|at| at.elapsed() >= WARNING_INTERVAL)
+        {
+            self.warned_at = Some(Instant::now());
             tracing::warn!(
-                most = self.most,
+                max_connections = self.max_connections,
                 "there are as many connections as limits.connections allows; the next one waits until one ends"
             );
         }
@@ -59,15 +62,16 @@ impl Slots {
     }
 }
 
-/// Answers with `router` what comes in at `listener`, until `stop` is ready; then ends when the last request that was
-/// there has its answer, and `last` is over. Who comes in the meantime is still heard, so that the router can say that it is over.
-/// A connection on which no whole head of a request comes within `idle` is closed. While there are `most` connections,
-/// the next one waits in the queue of the operating system until one ends, and `metrics` count that.
+/// Serves `router` at `listener` until `stop` is ready. Then it ends when all requests under way have their response and
+/// `last` is ready. Connections that arrive meanwhile are still accepted, so that the router can answer 503.
+///
+/// A connection without a complete request header within `idle` is closed. With `max_connections` open, the next one
+/// waits in the operating system's queue until one ends, which `metrics` count.
 pub(crate) async fn listen(
     listener: TcpListener,
     router: Router,
     idle: Duration,
-    most: usize,
+    max_connections: usize,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
     last: impl Future<Output = ()>,
@@ -75,56 +79,56 @@ pub(crate) async fn listen(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle);
     let connections = GracefulShutdown::new();
-    let mut slots = Slots {
-        free: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
-        most,
+    let mut limit = ConnectionLimit {
+        free: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+        max_connections,
         metrics,
-        told: None,
+        warned_at: None,
     };
     let mut stop = pin!(stop);
     loop {
-        let (stream, peer, slot) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &mut slots) => accepted,
+            accepted = accept(&listener, &mut limit) => accepted,
         };
-        let connection = http.serve_connection(TokioIo::new(stream), answers(&router, peer));
-        tokio::spawn(ended(connections.watch(connection), slot));
+        let connection = http.serve_connection(TokioIo::new(stream), service(&router, peer));
+        tokio::spawn(finish(connections.watch(connection), permit));
     }
     http.keep_alive(false);
     let mut last = pin!(async {
         connections.shutdown().await;
         last.await;
     });
-    // Whoever is not through by the end is cut off.
+    // Dropping the set closes the connections that are left.
     let mut late = JoinSet::new();
     loop {
-        let (stream, peer, slot) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             () = &mut last => break,
             Some(_) = late.join_next() => continue,
-            accepted = accept(&listener, &mut slots) => accepted,
+            accepted = accept(&listener, &mut limit) => accepted,
         };
-        let connection = http.serve_connection(TokioIo::new(stream), answers(&router, peer));
-        late.spawn(ended(connection, slot));
+        let connection = http.serve_connection(TokioIo::new(stream), service(&router, peer));
+        late.spawn(finish(connection, permit));
     }
 }
 
-async fn ended(connection: impl Future<Output = hyper::Result<()>>, slot: Slot) {
+async fn finish(connection: impl Future<Output = hyper::Result<()>>, permit: Permit) {
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection broke off");
     }
-    drop(slot);
+    drop(permit);
 }
 
-/// What answers the requests of one connection.
-fn answers(
+/// The service of one connection.
+fn service(
     router: &Router,
     peer: SocketAddr,
 ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<> {
     let router = router.clone();
-    service_fn(move |request| answer(router.clone(), peer, request))
+    service_fn(move |request| call(router.clone(), peer, request))
 }
 
-async fn answer(
+async fn call(
     mut router: Router,
     peer: SocketAddr,
     mut request: Request<Incoming>,
@@ -133,27 +137,30 @@ async fn answer(
     router.call(request).await
 }
 
-/// The next connection, when there is a place for it. One that broke before it was taken is nobody's loss; when the
-/// machine has too many, others must end first.
-async fn accept(listener: &TcpListener, slots: &mut Slots) -> (TcpStream, SocketAddr, Slot) {
-    let slot = slots.next().await;
+/// The next connection, once a permit is free. A connection that its client closed before is skipped; after any other
+/// error `accept` pauses.
+async fn accept(
+    listener: &TcpListener,
+    limit: &mut ConnectionLimit,
+) -> (TcpStream, SocketAddr, Permit) {
+    let permit = limit.next().await;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // The pieces of an answer are small, and somebody reads along.
+                // Server-sent events are small, and should not wait for each other.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, slot);
+                return (stream, peer, permit);
             }
             Err(error) => {
-                let is_theirs = matches!(
+                let is_clients = matches!(
                     error.kind(),
                     ErrorKind::ConnectionAborted
                         | ErrorKind::ConnectionRefused
                         | ErrorKind::ConnectionReset
                 );
-                if !is_theirs {
+                if !is_clients {
                     tracing::error!(%error, "no connection can be taken");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }

@@ -87,7 +87,7 @@ impl Registry {
         self
     }
 
-    /// With its workflows to be run through `handle` too.
+    /// Lets `handle` run the workflows from the program's own code.
     #[must_use]
     pub fn workflows(mut self, handle: &Workflows) -> Self {
         self.handles.push(handle.clone());
@@ -101,28 +101,28 @@ impl Registry {
         self
     }
 
-    /// With one more tool, for the models of all agents that do not list others.
+    /// With one more tool. Agents that list no tools may all use it.
     #[must_use]
     pub fn tool(mut self, tool: impl Tool) -> Self {
         self.overrides.tools.push(Box::new(tool));
         self
     }
 
-    /// With the sessions kept in `store`, whatever the settings say.
+    /// With sessions stored in `store`, whatever the settings say.
     #[must_use]
     pub fn sessions(mut self, store: impl SessionStore) -> Self {
         self.overrides.sessions = Some(Arc::new(store));
         self
     }
 
-    /// With everything kept in `store`, whatever the settings say.
+    /// With everything stored in `store`, whatever the settings say.
     #[must_use]
     pub fn store(mut self, store: Store) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// With the texts of documents embedded by `embedder`, whatever the settings say.
+    /// With documents embedded by `embedder`, whatever the settings say.
     #[must_use]
     pub fn embedder(mut self, embedder: impl Embedder) -> Self {
         self.overrides.embedder = Some(Arc::new(embedder));
@@ -145,13 +145,14 @@ impl Registry {
         self.openapi
     }
 
-    /// Everything the service answers, without a socket. It opens no store, and keeps everything in memory unless
-    /// [`Registry::store`] was given one. What has expired is not shown; removing it is up to [`SessionStore::purge`].
+    /// The service as a router, to be merged into another one or called without a socket. It opens no store: everything is
+    /// in memory unless [`Registry::store`] was given one. Expired sessions are not shown, and nothing removes them but
+    /// [`SessionStore::purge`].
     ///
     /// # Errors
-    /// A broken OpenAPI document, an agent registered twice, an endpoint whose path can't be or is taken, a workflow
-    /// whose steps can't be run, a tool that can't be offered, an agent whose model the settings do not explain, and settings that name a store while none
-    /// was given, or a queue.
+    /// An OpenAPI document or a schema that is not valid, two agents of one name, an endpoint whose path is invalid or
+    /// taken, a workflow whose steps can't run, an invalid tool, an agent whose model the settings do not name, and settings
+    /// with a queue, or with a store that [`Registry::store`] was not given.
     pub fn into_router(self, settings: Settings) -> Result<Router, StartError> {
         let store = match &self.store {
             Some(store) => store.clone(),
@@ -175,7 +176,7 @@ impl Registry {
             .map(|service| service.router)
     }
 
-    /// The store that `settings` name, unless the program has chosen another one.
+    /// The store that `settings` name, unless the program brings one.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -186,7 +187,7 @@ impl Registry {
         let sessions = self.overrides.sessions.clone();
         let chosen = match &self.store {
             Some(store) => Some(store.clone()),
-            // Nothing else would be kept there.
+            // The program brings the sessions, and nothing else needs the store.
             None if sessions.is_some() && settings.tokens.is_none() => Some(Store::memory()),
             None => None,
         };

@@ -1,6 +1,7 @@
-//! What an operator says of documents: what embeds them, and where they are kept.
+//! The settings of documents: what embeds them, and where they are stored.
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 
 use serde::Deserialize;
 
@@ -29,17 +30,14 @@ pub(crate) struct DocumentsFile {
     api_key: Option<Secret>,
 }
 
-/// What embeds. A vendor's own variable gives it a key, and changes nothing for the models that agents name.
-///
-/// # Errors
-/// What makes no sense.
+/// What embeds documents. A vendor's own variable gives it a key, and changes nothing for the models that agents name.
 pub(crate) fn embeddings(
     file: &EmbeddingsFile,
     providers: &BTreeMap<String, ProviderSettings>,
-    get: &impl Fn(&str) -> Result<Option<String>, String>,
+    get: &impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<Embeddings, SettingError> {
-    let usual = Embeddings::default();
-    let model = file.model.clone().unwrap_or(usual.model);
+    let defaults = Embeddings::default();
+    let model = file.model.clone().unwrap_or(defaults.model);
     let mut provider = None;
     if model != HASHING {
         let (name, _) =
@@ -63,10 +61,7 @@ pub(crate) fn embeddings(
     })
 }
 
-/// Where documents are kept; `None` is where everything else is.
-///
-/// # Errors
-/// What makes no sense.
+/// Where documents are stored; `None` is the store of everything else.
 pub(crate) fn documents(file: &DocumentsFile) -> Result<Option<DocumentsSettings>, SettingError> {
     let api_key = file.api_key.clone();
     let Some(url) = file.url.clone() else {

@@ -1,6 +1,7 @@
-//! From what an operator wrote to [`Settings`].
+//! Loads and checks [`Settings`].
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use crate::model::provider_settings::{
 };
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
-use crate::settings::settings_read::{self, EMPTY, Loaded};
-use crate::settings::{Settings, WAYS};
+use crate::settings::settings_read::{self, EMPTY, Loaded, NOT_UNICODE};
+use crate::settings::{AUTH_SETTINGS, Settings};
 use crate::store::store_url::{self, StoreUrl};
 use crate::telemetry::log::{Log, LogFormat};
 use crate::workflow::queue::queue_url::{self, QueueUrl};
@@ -26,7 +27,7 @@ use crate::workflow::workflow_service::WorkflowLimits;
 const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
-/// Where a service keeps sessions that is told nothing about it.
+/// The store of a service whose settings name none.
 pub(crate) const STORE: &str = "sqlite:agentgen.db";
 
 /// The shortest lease of a run: it is renewed three times as often.
@@ -46,9 +47,10 @@ impl Settings {
             return persistent(&settings_read::read(None, environment)?, environment);
         };
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            let place = match path == FILE {
-                true => path.clone(),
-                false => format!("{CONFIG}: {path}"),
+            let place = if path == FILE {
+                path.clone()
+            } else {
+                format!("{CONFIG}: {path}")
             };
             StartError::setting(place, format!("can't be read: {error}"))
         })?;
@@ -66,12 +68,12 @@ impl Settings {
         Self::from_variables(environment)
     }
 
-    /// The settings in variables that `get` reads: what is said under a name, if anything.
+    /// The settings in variables that `get` reads, as [`std::env::var`] does; `None` for one that is not set.
     ///
     /// # Errors
-    /// As [`Settings::load`]; what `get` says against a variable is said of it.
+    /// As [`Settings::load`].
     pub fn from_variables(
-        get: impl Fn(&str) -> Result<Option<String>, String>,
+        get: impl Fn(&str) -> Result<Option<String>, VarError>,
     ) -> Result<Self, StartError> {
         resolve(&settings_read::read(None, &get)?, get)
     }
@@ -83,7 +85,7 @@ impl Settings {
     pub fn from_text(
         path: &str,
         text: &str,
-        get: impl Fn(&str) -> Result<Option<String>, String>,
+        get: impl Fn(&str) -> Result<Option<String>, VarError>,
     ) -> Result<Self, StartError> {
         resolve(&settings_read::read(Some((path, text)), &get)?, get)
     }
@@ -92,25 +94,25 @@ impl Settings {
 /// The file that is read, if any.
 pub(crate) fn file() -> Result<Option<String>, StartError> {
     let wrong = |detail: String| StartError::setting(CONFIG, detail);
-    match environment(CONFIG).map_err(wrong)? {
+    match environment(CONFIG).map_err(|_| wrong(NOT_UNICODE.to_owned()))? {
         Some(path) if path.trim().is_empty() => Err(wrong(EMPTY.to_owned())),
         Some(path) => Ok(Some(path)),
         None => Ok(Path::new(FILE).exists().then(|| FILE.to_owned())),
     }
 }
 
-fn environment(name: &str) -> Result<Option<String>, String> {
+fn environment(name: &str) -> Result<Option<String>, VarError> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err("is not valid UTF-8".to_owned()),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-/// The settings of a service that is to go on where it stopped.
+/// The settings of a service that keeps its data in a file, unless they name another store.
 fn persistent(
     loaded: &Loaded,
-    get: impl Fn(&str) -> Result<Option<String>, String>,
+    get: impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<Settings, StartError> {
     let mut settings = resolve(loaded, get)?;
     if cfg!(feature = "sqlite") && loaded.file.store.url.is_none() {
@@ -121,10 +123,10 @@ fn persistent(
 
 fn resolve(
     loaded: &Loaded,
-    get: impl Fn(&str) -> Result<Option<String>, String>,
+    get: impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<Settings, StartError> {
     let file = &loaded.file;
-    let usual = Settings::default();
+    let defaults = Settings::default();
     if let Some(address) = &file.address {
         check_address(loaded, address)?;
     }
@@ -159,13 +161,16 @@ fn resolve(
         address: file.address.clone(),
         auth,
         tokens,
-        body_limit: file.limits.body_bytes.unwrap_or(usual.body_limit),
-        concurrency: file.limits.concurrency.unwrap_or(usual.concurrency),
-        connections: file.limits.connections.unwrap_or(usual.connections),
-        trusted_proxies: file.limits.trusted_proxies.unwrap_or(usual.trusted_proxies),
-        idle: file.limits.idle.unwrap_or(usual.idle),
-        timeout: file.limits.timeout.unwrap_or(usual.timeout),
-        drain: file.limits.drain.unwrap_or(usual.drain),
+        body_limit: file.limits.body_bytes.unwrap_or(defaults.body_limit),
+        concurrency: file.limits.concurrency.unwrap_or(defaults.concurrency),
+        connections: file.limits.connections.unwrap_or(defaults.connections),
+        trusted_proxies: file
+            .limits
+            .trusted_proxies
+            .unwrap_or(defaults.trusted_proxies),
+        idle: file.limits.idle.unwrap_or(defaults.idle),
+        timeout: file.limits.timeout.unwrap_or(defaults.timeout),
+        drain: file.limits.drain.unwrap_or(defaults.drain),
         cors_origins: file.cors.origins.clone(),
         rates: Rates {
             subject: file.rate.subject,
@@ -175,12 +180,12 @@ fn resolve(
         workflows: workflows(loaded)?,
         queue: file.workflows.queue.clone(),
         queue_ca: file.workflows.queue_ca.clone(),
-        store: file.store.url.clone().unwrap_or(usual.store),
+        store: file.store.url.clone().unwrap_or(defaults.store),
         models: file.models.clone(),
         providers,
-        log: log(loaded, usual.log)?,
-        docs: file.docs.enabled.unwrap_or(usual.docs),
-        metrics: file.metrics.enabled.unwrap_or(usual.metrics),
+        log: log(loaded, defaults.log)?,
+        docs: file.docs.enabled.unwrap_or(defaults.docs),
+        metrics: file.metrics.enabled.unwrap_or(defaults.metrics),
     })
 }
 
@@ -216,9 +221,9 @@ fn check_limits(loaded: &Loaded) -> Result<(), StartError> {
     Ok(())
 }
 
-/// A lease that ends before it can be renewed would have every run be begun again and again.
+/// A lease that ends before it can be renewed would restart every run over and over.
 fn workflows(loaded: &Loaded) -> Result<WorkflowLimits, StartError> {
-    let (file, usual) = (&loaded.file.workflows, WorkflowLimits::default());
+    let (file, defaults) = (&loaded.file.workflows, WorkflowLimits::default());
     if file.runs == Some(0) {
         return Err(loaded.wrong("workflows.runs", "must be 1 at least"));
     }
@@ -226,20 +231,20 @@ fn workflows(loaded: &Loaded) -> Result<WorkflowLimits, StartError> {
         return Err(loaded.wrong("workflows.lease", "must be 100ms at least"));
     }
     Ok(WorkflowLimits {
-        runs: file.runs.unwrap_or(usual.runs),
-        lease: file.lease.unwrap_or(usual.lease),
-        keep: file.keep.unwrap_or(usual.keep),
+        runs: file.runs.unwrap_or(defaults.runs),
+        lease: file.lease.unwrap_or(defaults.lease),
+        keep: file.keep.unwrap_or(defaults.keep),
     })
 }
 
 fn auth(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
     let file = &loaded.file.auth;
-    let keys = [
+    let sources = [
         ("auth.hs256_secret", file.hs256_secret.is_some()),
         ("auth.jwks_file", file.jwks_file.is_some()),
         ("auth.jwks_url", file.jwks_url.is_some()),
     ];
-    let mut set = keys.iter().filter(|(_, is_set)| *is_set);
+    let mut set = sources.iter().filter(|(_, is_set)| *is_set);
     if let (Some((first, _)), Some((second, _))) = (set.next(), set.next()) {
         let detail = format!("can't stand beside {first}: tokens are checked in one way");
         return Err(loaded.wrong(second, detail));
@@ -275,7 +280,7 @@ fn auth(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
     Ok(Some(auth))
 }
 
-/// No authentication, which is what an operator wants who says nothing about it at all.
+/// No authentication, unless other settings of `[auth]` show that the operator wanted it.
 fn without_keys(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
     let file = &loaded.file.auth;
     let alone = [
@@ -286,7 +291,7 @@ fn without_keys(loaded: &Loaded) -> Result<Option<Auth>, StartError> {
     ];
     match alone.iter().find(|(_, is_set)| *is_set) {
         Some((key, _)) => {
-            let detail = format!("is set, but no token can be checked: set {WAYS}");
+            let detail = format!("is set, but no token can be checked: set {AUTH_SETTINGS}");
             Err(loaded.wrong(key, detail))
         }
         None => Ok(None),
@@ -337,16 +342,16 @@ fn providers(loaded: &Loaded) -> Result<BTreeMap<String, ProviderSettings>, Star
     Ok(providers)
 }
 
-fn log(loaded: &Loaded, usual: Log) -> Result<Log, StartError> {
+fn log(loaded: &Loaded, defaults: Log) -> Result<Log, StartError> {
     let file = &loaded.file.log;
     let format = match file.format.as_deref() {
-        None => usual.format,
+        None => defaults.format,
         Some("json") => LogFormat::Json,
         Some("text") => LogFormat::Text,
         Some(_) => return Err(loaded.wrong("log.format", "must be `json` or `text`")),
     };
     let level = match file.level.as_deref().map(str::parse) {
-        None => usual.level,
+        None => defaults.level,
         Some(Ok(level)) => level,
         Some(Err(_)) => {
             let detail = "must be `error`, `warn`, `info`, `debug` or `trace`";

@@ -1,6 +1,7 @@
-//! Reads what an operator wrote: `service.toml`, and the environment over it.
+//! Reads `service.toml`, and the environment over it.
 
 use std::collections::BTreeSet;
+use std::env::VarError;
 
 use toml::{Table, Value};
 
@@ -9,8 +10,10 @@ use crate::settings::settings_error::explain;
 use crate::settings::settings_file::File;
 use crate::settings::settings_table::{NAME, SETTINGS, SettingType, variable};
 
-/// What is wrong with a variable that says nothing.
+/// What is wrong with an empty variable.
 pub(crate) const EMPTY: &str = "is set, and empty; unset it or give it a value";
+/// What is wrong with a variable that is no text. Its value may be a secret.
+pub(crate) const NOT_UNICODE: &str = "is not valid UTF-8";
 /// Providers that need not be named in the file to get a key from the environment.
 const PROVIDERS: [&str; 2] = ["anthropic", "openai"];
 /// Aliases that agent files use.
@@ -37,7 +40,7 @@ impl Loaded {
 /// The first thing that is wrong, with its place; never a value that may be secret.
 pub(crate) fn read(
     text: Option<(&str, &str)>,
-    get: impl Fn(&str) -> Result<Option<String>, String>,
+    get: impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<Loaded, StartError> {
     let path = text.map(|(path, _)| path.to_owned());
     let mut table = match text {
@@ -53,7 +56,7 @@ pub(crate) fn read(
                 return Err(StartError::setting(variable, EMPTY));
             }
             Ok(Some(value)) => value,
-            Err(detail) => return Err(StartError::setting(variable, detail)),
+            Err(_) => return Err(StartError::setting(variable, NOT_UNICODE)),
         };
         set(&mut table, &key, value_of(setting_type, value));
         overridden.insert(key);

@@ -1,4 +1,4 @@
-//! What settings come to, in words, and without a secret.
+//! What the settings mean, for `--check-config`; no secret is printed.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::settings::Settings;
 use crate::settings::settings_load::file;
 use crate::workflow::queue::queue_url::QueueUrl;
 
-/// What the settings come to, a line each.
+/// The settings, a line each.
 ///
 /// # Errors
-/// What [`Settings::load`] says against the name of the file.
+/// A name of the file that can't be read.
 pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
     let mut text = "the settings are fine\n".to_owned();
     let mut line = |name: &str, value: String| {
@@ -20,20 +20,23 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
     };
     let file = file()?.unwrap_or_else(|| "none".to_owned());
     line("file", file);
-    let usual = "127.0.0.1:8080, or the next free port".to_owned();
-    line("address", settings.address.clone().unwrap_or(usual));
-    let nobody = "none: everybody on this machine is `anonymous`".to_owned();
+    let default_address = "127.0.0.1:8080, or the next free port".to_owned();
+    line(
+        "address",
+        settings.address.clone().unwrap_or(default_address),
+    );
+    let no_auth = "none: everybody on this machine is `anonymous`".to_owned();
     let auth = settings.auth.as_ref();
     line(
         "authentication",
-        auth.map_or(nobody, |auth| auth.description()),
+        auth.map_or(no_auth, |auth| auth.description()),
     );
     line(
         "tokens",
         match &settings.tokens {
             Some(tokens) => {
                 let clients = tokens.clients.keys().cloned().collect::<Vec<_>>();
-                let (access, refresh) = (told(tokens.access_ttl), told(tokens.refresh_ttl));
+                let (access, refresh) = (in_words(tokens.access_ttl), in_words(tokens.refresh_ttl));
                 let clients = clients.join(", ");
                 format!("for {clients}: access for {access}, refresh within {refresh}")
             }
@@ -80,12 +83,12 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
 
 fn listed(entries: impl Iterator<Item = String>) -> String {
     let entries = entries.collect::<Vec<_>>();
-    match entries.is_empty() {
-        true => "none".to_owned(),
-        false => entries.join(", "),
+    if entries.is_empty() {
+        return "none".to_owned();
     }
+    entries.join(", ")
 }
 
-fn told(duration: Duration) -> String {
+fn in_words(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }

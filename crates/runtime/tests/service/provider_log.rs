@@ -173,5 +173,5 @@ async fn a_service_with_no_place_for_more_connections_says_so_once_in_a_while_an
     assert!((2..=3).contains(&count), "{line}");
     let text = log.text();
     assert_eq!(text.matches("limits.connections").count(), 1, "{text}");
-    assert!(text.contains("most=1"), "{text}");
+    assert!(text.contains("max_connections=1"), "{text}");
 }
