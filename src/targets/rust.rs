@@ -3,6 +3,7 @@
 //! Invariant: what a template renders is parsed as Rust before it becomes an artifact, and every name in it is an absolute
 //! path: a module may itself be called `std`.
 
+mod endpoint_shape;
 pub mod endpoint_types;
 pub mod rust_context;
 pub mod rust_item;

@@ -11,6 +11,7 @@ use crate::contract::parameter::Parameter;
 use crate::contract::retrieve::Retrieve;
 use crate::schema::sample::example;
 use crate::spec::example_blocks::Example;
+use crate::targets::rust::endpoint_shape::{HitShape, SessionUse, hit_shape, session_use};
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types, prompted};
 use crate::targets::rust::rust_item::RustType;
 use crate::targets::rust::workflow_function::{RustWorkflow, workflows};
@@ -148,6 +149,10 @@ pub(crate) struct EndpointContext<'a> {
     answer: &'static str,
     /// Which passages the model is given with a request.
     retrieve: Option<&'a Retrieve>,
+    /// A variant of the runtime's `SessionUse`.
+    session: SessionUse,
+    /// What a search answers with.
+    hits: Option<HitShape>,
     /// Whether it is the endpoint that every agent has.
     builtin_invoke: bool,
     /// The roles of which a caller needs one.
@@ -276,6 +281,11 @@ fn endpoint_context(operation: Operation<'_>, types: EndpointTypes) -> Option<En
             Handler::Model | Handler::Code => "run",
         },
         retrieve: endpoint.and_then(|endpoint| endpoint.retrieve.as_ref()),
+        session: session_use(input, output),
+        hits: match handler {
+            Handler::Search => hit_shape(input, output),
+            Handler::Model | Handler::Code | Handler::Embed => None,
+        },
         builtin_invoke: endpoint.is_none(),
         roles: endpoint.map_or(&[], |endpoint| &endpoint.roles),
         doc: if description.is_empty() {

@@ -1,4 +1,4 @@
-//! From a request's JSON to what is said to a model.
+//! From a request's JSON to the user message that a model is sent.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::schema::Schema;
-use crate::spec::endpoint_spec::EndpointSpec;
+use crate::error::AgentError;
+use crate::spec::endpoint_spec::{EndpointSpec, SessionUse};
 
-/// The property that names a conversation.
-const SESSION: &str = "session_id";
+/// The property of requests and answers that names a conversation.
+const SESSION_ID: &str = "session_id";
 
-/// What a request has under the name that passages are looked for by.
-pub(crate) fn query(request: &str, property: &str) -> String {
-    let request = serde_json::from_str::<Value>(request).unwrap_or_default();
+/// The text under `property` of a request, which passages are searched for. Empty if it is missing or no text.
+pub(crate) fn retrieval_query(request: &str, property: &str) -> Result<String, AgentError> {
+    let request = serde_json::from_str::<Value>(request).map_err(AgentError::internal)?;
     let query = request.get(property).and_then(Value::as_str);
-    query.unwrap_or_default().to_owned()
+    Ok(query.unwrap_or_default().to_owned())
 }
 
-/// What of a request is said to the model, and the session it names. A request with one text in it is that text;
-/// any other is its JSON.
+/// The message for the model, and the conversation that the request names. A request with a single text field becomes
+/// that text, as in `{"question": "Where?"}`; any other becomes its JSON.
 pub(crate) fn user_message(endpoint: &EndpointSpec, request: String) -> (String, Option<String>) {
-    let (request, session_id) = match endpoint.input_schema.contains("\"session_id\"") {
-        true => take_session_id(request),
-        false => (request, None),
+    let (request, session_id) = match endpoint.session {
+        SessionUse::None => (request, None),
+        SessionUse::Input | SessionUse::InputAndOutput => take_session_id(request),
     };
     match serde_json::from_str(&request) {
         Ok(SingleTextField(text)) => (text, session_id),
@@ -32,38 +32,30 @@ pub(crate) fn user_message(endpoint: &EndpointSpec, request: String) -> (String,
     }
 }
 
-/// Whether an endpoint takes the id of a conversation and answers with it.
-pub(crate) fn returns_session_id(endpoint: &EndpointSpec, output_schema: &Schema) -> bool {
-    let id = output_schema.property(SESSION);
-    endpoint.input_schema.contains("\"session_id\"")
-        && id.is_some_and(|id| id.resolved().source()["type"] == "string")
-}
-
-/// Puts the id of its conversation into an answer.
+/// Sets the conversation's id in an answer.
 pub(crate) fn insert_session_id(answer: &mut Value, id: &str) {
     if let Value::Object(answer) = answer {
-        answer.insert(SESSION.to_owned(), id.into());
+        answer.insert(SESSION_ID.to_owned(), id.into());
     }
 }
 
-/// Takes the session out of a request.
 fn take_session_id(request: String) -> (String, Option<String>) {
     let Ok(Value::Object(mut fields)) = serde_json::from_str(&request) else {
         return (request, None);
     };
-    match fields.shift_remove(SESSION) {
+    match fields.shift_remove(SESSION_ID) {
         Some(Value::String(id)) => (Value::Object(fields).to_string(), Some(id)),
         _ => (request, None),
     }
 }
 
-/// The text in an object that holds one text and nothing else. Reading stops where that is over.
+/// The text of an object with one member, which is a text. Parsing stops at the first sign that it is another value.
 struct SingleTextField(String);
 
 impl<'de> Deserialize<'de> for SingleTextField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
+        struct SingleTextVisitor;
+        impl<'de> Visitor<'de> for SingleTextVisitor {
             type Value = SingleTextField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,10 +66,10 @@ impl<'de> Deserialize<'de> for SingleTextField {
                 let entry = map.next_entry::<IgnoredAny, String>()?;
                 match (entry, map.next_key::<IgnoredAny>()?) {
                     (Some((_, text)), None) => Ok(SingleTextField(text)),
-                    _ => Err(A::Error::custom("there is not one member")),
+                    _ => Err(A::Error::custom("not exactly one member")),
                 }
             }
         }
-        deserializer.deserialize_map(Reader)
+        deserializer.deserialize_map(SingleTextVisitor)
     }
 }

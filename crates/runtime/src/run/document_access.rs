@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::documents::Passage;
 use crate::documents::document_index::{PassageSearch, collection};
-use crate::documents::passage_search::{EmbedRequest, HitForm, SearchRequest};
+use crate::documents::passage_search::{EmbedRequest, SearchRequest, hit, search_answer};
 use crate::error::AgentError;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
 use crate::schema::{Schema, Validate, check};
 use crate::spec::agent_spec::AgentSpec;
-use crate::spec::endpoint_spec::EndpointSpec;
+use crate::spec::endpoint_spec::{EndpointSpec, HitShape};
 
 impl RunContext {
     /// Answers a search: the passages of the agent's documents that are nearest to the `query` of `request`, in the form
@@ -35,36 +35,35 @@ impl RunContext {
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
-            let (input_schema, output_schema) = self.schemas(endpoint)?;
+            let (shape, hit_schema) = self.hit_shape(endpoint)?;
             let SearchRequest {
                 query,
                 limit,
                 filter,
-            } = SearchRequest::read(&input_schema, request?)?;
-            let form = HitForm::new(output_schema);
+            } = SearchRequest::read(&shape, request?)?;
             let documents = &self.0.resources.documents;
             let lookup = PassageSearch {
                 collection: collection(agent)?,
                 query: &query,
                 filter,
                 limit,
-                count: form.has("total"),
+                count: shape.total,
             };
             self.0.resources.metrics.searched(agent.slug);
             let found = documents.search(lookup).await?;
             let model = documents.model();
             let mut hits = Vec::new();
             for passage in &found.passages {
-                let hit = form.hit(passage);
+                let hit = hit(&shape, &hit_schema, passage);
                 // A hit that is invalid under the output schema must not fail the others.
-                let alone = form.answer(vec![hit.clone()], found.total, model);
+                let alone = search_answer(&shape, vec![hit.clone()], found.total, model);
                 if parse_output::<Res>(alone).is_ok() {
                     hits.push(hit);
                 } else {
                     log_dropped_hit_once(endpoint, passage);
                 }
             }
-            let value = parse_output(form.answer(hits, found.total, model))?;
+            let value = parse_output(search_answer(&shape, hits, found.total, model))?;
             Ok(reply_by(model, value))
         }
     }
@@ -89,7 +88,8 @@ impl RunContext {
             let documents = &self.0.resources.documents;
             let vectors = documents.embed(&embed.texts, embed.purpose).await?;
             let model = documents.model();
-            let (_, output_schema) = self.schemas(endpoint)?;
+            let schemas = &self.0.resources.schemas;
+            let output_schema = schemas.output(endpoint).map_err(AgentError::internal)?;
             let value = parse_output(embed.answer(&output_schema, &vectors, model))?;
             Ok(reply_by(model, value))
         }
@@ -113,14 +113,17 @@ impl RunContext {
             .await
     }
 
-    /// The input and the output schema of an endpoint.
-    fn schemas(&self, endpoint: &EndpointSpec) -> Result<(Schema, Schema), AgentError> {
-        let schemas = &self.0.resources.schemas;
-        let input = schemas.input(endpoint).map_err(AgentError::internal)?;
-        Ok((
-            input,
-            schemas.output(endpoint).map_err(AgentError::internal)?,
-        ))
+    /// The shape of a search endpoint's hits, and their schema.
+    fn hit_shape(&self, endpoint: &EndpointSpec) -> Result<(HitShape, Schema), AgentError> {
+        let output_schema = self.0.resources.schemas.output(endpoint);
+        let hits = output_schema
+            .map_err(AgentError::internal)?
+            .property("hits");
+        let hit_schema = hits.and_then(|hits| hits.items());
+        endpoint.hits.zip(hit_schema).ok_or_else(|| {
+            let id = endpoint.operation_id;
+            AgentError::internal(format!("the endpoint `{id}` is no search"))
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::AgentError;
 use crate::event::agent_event::{AgentEvent, RetrievedPassage};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
-use crate::model::user_message::{query, returns_session_id, user_message};
+use crate::model::user_message::{retrieval_query, user_message};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::run::resources::Resources;
@@ -25,7 +25,7 @@ use crate::schema::{Uuid, Validate, new_uuid_v4};
 use crate::session::conversations::{LONGEST_SESSION_ID, OpenMode, SessionTurn, Sessions};
 use crate::session::session_store::SessionKey;
 use crate::spec::agent_spec::AgentSpec;
-use crate::spec::endpoint_spec::EndpointSpec;
+use crate::spec::endpoint_spec::{EndpointSpec, SessionUse};
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 
 /// The context of one request, given to its handler. The handler's future is dropped when the caller disconnects or the
@@ -173,14 +173,18 @@ impl RunContext {
             let request = request?;
             let query = endpoint
                 .retrieve
-                .map(|retrieve| (query(&request, retrieve.query), retrieve.limit));
+                .map(|retrieve| {
+                    let query = retrieval_query(&request, retrieve.query)?;
+                    Ok::<_, AgentError>((query, retrieve.limit))
+                })
+                .transpose()?;
             let output_schema = self.0.resources.schemas.output(endpoint);
             let output_schema = output_schema.map_err(AgentError::internal)?;
             let (text, session_id) = user_message(endpoint, request);
-            let tells = returns_session_id(endpoint, &output_schema);
+            let returns_session_id = endpoint.session == SessionUse::InputAndOutput;
             let session = match session_id {
                 Some(id) => Some(self.open(agent, id, OpenMode::GetOrCreate).await?),
-                None if tells => {
+                None if returns_session_id => {
                     let id = new_uuid_v4().to_string();
                     Some(self.open(agent, id, OpenMode::Create).await?)
                 }
@@ -189,7 +193,7 @@ impl RunContext {
             let called = self.0.endpoint.operation_id == endpoint.operation_id;
             let mut request = model_request(agent, &text, session.as_ref());
             let session_id = session.as_ref().map(|session| session.id().to_owned());
-            request.session_id = session_id.filter(|_| tells);
+            request.session_id = session_id.filter(|_| returns_session_id);
             if let Some((query, limit)) = query {
                 let passages = self.retrieve(agent, &query, limit, called).await?;
                 let grounding = Grounding::new(text.clone(), passages, output_schema.clone());

@@ -21,6 +21,10 @@ pub struct EndpointSpec {
     pub handler: Handler,
     /// Which passages its model is given with a request.
     pub retrieve: Option<Retrieve>,
+    /// Where requests and answers name a conversation.
+    pub session: SessionUse,
+    /// What a search endpoint answers with; `None` for other endpoints.
+    pub hits: Option<HitShape>,
     /// The roles of which a caller needs one; empty admits every caller.
     pub roles: &'static [&'static str],
     /// What is read from the path and the query.
@@ -35,6 +39,31 @@ pub struct EndpointSpec {
     pub rate: Option<Rate>,
     /// The longest a run may take, in milliseconds; `None` leaves it to the agent's policy.
     pub timeout_ms: Option<u64>,
+}
+
+/// Where an endpoint's requests and answers name a conversation, under `session_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionUse {
+    /// Nowhere: every request stands alone.
+    #[default]
+    None,
+    /// A request may name a conversation; without one it stands alone.
+    Input,
+    /// A request may name a conversation; without one it starts a new one. The answer names it.
+    InputAndOutput,
+}
+
+/// What the answers of a search endpoint contain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HitShape {
+    /// The properties of a hit, in the order of the schema.
+    pub properties: &'static [&'static str],
+    /// Whether answers have `total`, the number of all hits.
+    pub total: bool,
+    /// Whether answers have `model`, the embedding model.
+    pub model: bool,
+    /// The number of hits for a request without `limit`.
+    pub default_limit: u32,
 }
 
 /// Passages of the agent's documents that a model is given to answer from.

@@ -3,7 +3,7 @@
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::schema::{Validate, Validator};
 use agentgen_runtime::spec::{
-    AgentSpec, DocumentsSpec, EndpointSpec, Handler, Method, Policy, Retrieve,
+    AgentSpec, DocumentsSpec, EndpointSpec, Handler, HitShape, Method, Policy, Retrieve, SessionUse,
 };
 use agentgen_runtime::{Registry, RunContext, Service, Settings, Store};
 use serde::de::DeserializeOwned;
@@ -68,6 +68,24 @@ const SEARCH: EndpointSpec = EndpointSpec {
     stream: false,
     handler: Handler::Search,
     retrieve: None,
+    session: SessionUse::None,
+    hits: Some(HitShape {
+        properties: &[
+            "id",
+            "score",
+            "text",
+            "title",
+            "heading",
+            "document",
+            "language",
+            "updated_at",
+            "topic",
+            "year",
+        ],
+        total: true,
+        model: true,
+        default_limit: 10,
+    }),
     roles: &[],
     parameters: &[],
     input_schema: r#"{"type":"object","properties":{"query":{"type":"string"},"limit":{"type":"integer","maximum":50},"language":{"type":["string","null"]},"topic":{"type":"array","items":{"type":"string"}},"year":{"type":"number"},"draft":{"type":"boolean"},"updated_after":{"type":"string","format":"date-time"},"updated_before":{"type":"string","format":"date-time"}},"required":["query"]}"#,
@@ -82,6 +100,12 @@ const TITLES: EndpointSpec = EndpointSpec {
     name: "titles",
     operation_id: "titlesReader",
     path: "/titles",
+    hits: Some(HitShape {
+        properties: &["title"],
+        total: false,
+        model: false,
+        default_limit: 10,
+    }),
     input_schema: r#"{"type":"object","properties":{"query":{"type":"string"}},"required":["query"]}"#,
     output_schema: r#"{"type":"object","properties":{"hits":{"type":"array","items":{"type":"object","properties":{"title":{"type":"string"}},"required":["title"]}}},"required":["hits"]}"#,
     output_example: r#"{"hits":[]}"#,
@@ -93,6 +117,7 @@ const EMBED: EndpointSpec = EndpointSpec {
     operation_id: "embedReader",
     path: "/embed",
     handler: Handler::Embed,
+    hits: None,
     input_schema: r#"{"type":"object","properties":{"texts":{"type":"array","items":{"type":"string"}},"text":{"type":"string"},"purpose":{"enum":["document","query"]}}}"#,
     output_schema: r#"{"type":"object","properties":{"vectors":{},"vector":{},"model":{"type":"string"},"dimensions":{"type":"integer"}}}"#,
     output_example: r#"{"vectors":[]}"#,
@@ -109,6 +134,8 @@ const CHAT: EndpointSpec = EndpointSpec {
         query: "message",
         limit: 2,
     }),
+    session: SessionUse::Input,
+    hits: None,
     input_schema: r#"{"type":"object","properties":{"message":{"type":"string"},"session_id":{"type":"string"}},"required":["message"]}"#,
     output_schema: r##"{"type":"object","properties":{"reply":{"type":"string"},"citations":{"type":"array","items":{"$ref":"#/$defs/Citation"}}},"required":["reply","citations"],"$defs":{"Citation":{"type":"object","properties":{"id":{"type":"string"},"title":{"type":"string"},"quote":{"type":"string","maxLength":40}},"required":["id"]}}}"##,
     output_example: r#"{"reply":"a text","citations":[{"id":"an id"}]}"#,

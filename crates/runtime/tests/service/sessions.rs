@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::schema::JsonValue;
-use agentgen_runtime::spec::EndpointSpec;
+use agentgen_runtime::spec::{EndpointSpec, SessionUse};
 use agentgen_runtime::{Registry, RunContext, Settings};
 use serde_json::{Value, json};
 
@@ -93,6 +93,7 @@ async fn an_answer_with_a_place_for_it_tells_the_conversation_whatever_the_model
     static TALK: EndpointSpec = EndpointSpec {
         operation_id: "talkDesk",
         path: "/talk",
+        session: SessionUse::InputAndOutput,
         output_schema: r#"{"type":"object","properties":{"reply":{"type":"string"},"session_id":{"type":"string"}},"required":["reply","session_id"]}"#,
         output_example: r#"{"reply":"","session_id":"an example"}"#,
         ..desk::CHAT

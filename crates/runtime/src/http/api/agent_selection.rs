@@ -36,7 +36,7 @@ use crate::run::reply::LONGEST_INPUT;
 use crate::run::run_context::RequestInfo;
 use crate::schema::{IntegerBounds, Schema, Validate, Validator, new_uuid_v7};
 use crate::spec::agent_spec::{AgentSpec, Policy};
-use crate::spec::endpoint_spec::{EndpointSpec, Handler, Method};
+use crate::spec::endpoint_spec::{EndpointSpec, Handler, Method, SessionUse};
 
 /// The path that no endpoint may have.
 pub(crate) const PATH: &str = "/v1/route";
@@ -75,6 +75,8 @@ static ROUTE: EndpointSpec = EndpointSpec {
     stream: false,
     handler: Handler::Model,
     retrieve: None,
+    session: SessionUse::None,
+    hits: None,
     roles: &[],
     parameters: &[],
     input_schema: r#"{"type":"object","properties":{"text":{"type":"string"},"limit":{"type":"integer"}}}"#,

@@ -29,6 +29,8 @@ pub static CHAT: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::sp
     stream: true,
     handler: ::agentgen_runtime::spec::Handler::Model,
     retrieve: ::core::option::Option::None,
+    session: ::agentgen_runtime::spec::SessionUse::Input,
+    hits: ::core::option::Option::None,
     roles: &["user"],
     parameters: &[],
     input_schema: r##"{"type":"object","properties":{"message":{"type":"string","minLength":1},"labels":{"type":"array","items":{"$ref":"#/$defs/Label"},"uniqueItems":true},"session_id":{"type":"string"}},"required":["message"],"additionalProperties":false,"$defs":{"Label":{"type":"string","pattern":"^[a-z]+$"}}}"##,
@@ -47,6 +49,8 @@ pub static SEARCH: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::
     stream: false,
     handler: ::agentgen_runtime::spec::Handler::Code,
     retrieve: ::core::option::Option::None,
+    session: ::agentgen_runtime::spec::SessionUse::None,
+    hits: ::core::option::Option::None,
     roles: &[],
     parameters: &[
         ::agentgen_runtime::spec::Parameter {
@@ -89,6 +93,8 @@ pub static INVOKE: ::agentgen_runtime::spec::EndpointSpec = ::agentgen_runtime::
     stream: true,
     handler: ::agentgen_runtime::spec::Handler::Model,
     retrieve: ::core::option::Option::None,
+    session: ::agentgen_runtime::spec::SessionUse::None,
+    hits: ::core::option::Option::None,
     roles: &[],
     parameters: &[],
     input_schema: r#"{"type":"object"}"#,
