@@ -10,4 +10,8 @@ pub mod step_input_check;
 pub mod workflow_check;
 
 #[cfg(test)]
-mod workflow_tests;
+mod fallback_tests;
+#[cfg(test)]
+mod step_type_tests;
+#[cfg(test)]
+mod workflow_check_tests;

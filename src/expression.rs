@@ -16,6 +16,9 @@ pub mod input_template;
 pub mod lexer;
 pub mod parser;
 
+#[cfg(test)]
+mod expression_tests;
+
 use agentgen_schema::Comparison;
 
 use crate::diagnostics::span::Span;

@@ -10,7 +10,11 @@ pub mod rewrite;
 pub mod split;
 
 #[cfg(test)]
+mod frontmatter_property_tests;
+#[cfg(test)]
 mod frontmatter_tests;
+#[cfg(test)]
+mod repair_tests;
 
 #[cfg(test)]
 mod corpus_tests;

@@ -15,6 +15,14 @@ pub mod schema_type;
 pub mod typed_schema;
 
 #[cfg(test)]
+mod json_schema_tests;
+#[cfg(test)]
+mod picoschema_tests;
+#[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
+mod schema_property_tests;
+#[cfg(test)]
 mod schema_tests;
 
 use agentgen_schema::{Schema as CompiledSchema, Violation, push_key};

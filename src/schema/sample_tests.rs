@@ -1,0 +1,64 @@
+//! The values made up for schemas.
+
+#![allow(clippy::unwrap_used)]
+
+use crate::schema::Role;
+use crate::schema::sample::example;
+use crate::schema::schema_tests::read_text;
+use serde_json::json;
+
+#[test]
+fn examples_are_what_the_author_meant() {
+    let cases = [
+        (
+            "reply: string, what it says\nscore?: number",
+            json!({ "reply": "what it says", "score": 0.5 }),
+        ),
+        (
+            "session_id: string\ntags(array): string",
+            json!({ "session_id": "session id", "tags": ["tags"] }),
+        ),
+        ("type: integer\nminimum: 10\nmultipleOf: 4", json!(12)),
+        ("type: integer\nmaximum: -5", json!(-5)),
+        ("type: integer\nminimum: -7\nmaximum: -5", json!(-7)),
+        ("type: number\nminimum: 3\nmaximum: 4", json!(3.5)),
+        ("type: string\ndefault: given", json!("given")),
+        (
+            "type: string\nexample: first\ndefault: second",
+            json!("first"),
+        ),
+        ("type: string\nmaxLength: 2", json!("te")),
+        ("type: string\nminLength: 6", json!("text t")),
+        ("type: string\nformat: date", json!("2026-01-01")),
+        ("type: string\npattern: '^[0-9]{4}$'", json!("1234")),
+        ("enum: [b, a]", json!("b")),
+        ("type: [boolean, 'null']", json!(true)),
+        ("type: 'null'", json!(null)),
+        (
+            "type: array\nitems: { type: string }\nmaxItems: 0",
+            json!([]),
+        ),
+        (
+            "type: array\nitems: { type: integer }\nminItems: 3\nuniqueItems: true",
+            json!([1, 2, 3]),
+        ),
+        (
+            "type: array\nitems: { type: boolean }\nminItems: 2\nuniqueItems: true",
+            json!([true, false]),
+        ),
+        (
+            "type: object\nadditionalProperties: { type: integer }\nminProperties: 2",
+            json!({ "name": 1, "name2": 1 }),
+        ),
+        (
+            "$ref: '#/$defs/Node'\n$defs: { Node: { type: object, properties: { n: { type: integer }, next: { $ref: '#/$defs/Node' } }, required: [n] } }",
+            json!({ "n": 1 }),
+        ),
+    ];
+    for (text, expected) in cases {
+        let (schema, _) = read_text(text, Role::Output);
+        assert_eq!(example(&schema.unwrap().json), Some(expected), "{text}");
+    }
+    let (schema, _) = read_text("type: string\npattern: '^x{77}y$'", Role::Output);
+    assert_eq!(example(&schema.unwrap().json), None);
+}

@@ -1,0 +1,206 @@
+//! Settings of a contract: unknown keys, values of the wrong type, agents that do not exist.
+
+use super::assert_diagnostics;
+
+#[test]
+fn unknown_keys_are_errors() {
+    assert_diagnostics(&[
+        (
+            "endpoint: {}",
+            &["5:3 AG026 the setting `endpoint` is not known; did you mean `endpoints`?"],
+        ),
+        (
+            "color: red",
+            &[
+                "5:3 AG026 the setting `color` is not known; known here are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
+            ],
+        ),
+        (
+            r#"endpoints:
+  chat: { pth: /a }"#,
+            &["6:13 AG026 the setting `pth` is not known; did you mean `path`?"],
+        ),
+        (
+            r#"endpoints:
+  chat: { inputs: { a: string }, respnse: 1 }"#,
+            &[
+                "6:13 AG026 the setting `inputs` is not known; did you mean `input`?",
+                "6:36 AG026 the setting `respnse` is not known; known here are path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
+            ],
+        ),
+        (
+            "retry: { atempts: 2 }",
+            &["5:12 AG026 the setting `atempts` is not known; did you mean `attempts`?"],
+        ),
+        (
+            "breaker: { cooldwn: 5s }",
+            &["5:14 AG026 the setting `cooldwn` is not known; did you mean `cooldown`?"],
+        ),
+        (
+            "budget: { token: 5 }",
+            &["5:13 AG026 the setting `token` is not known; did you mean `tokens`?"],
+        ),
+        (
+            "session: { tll: 7d }",
+            &["5:14 AG026 the setting `tll` is not known; did you mean `ttl`?"],
+        ),
+        (
+            r#"workflows:
+  w:
+  - a: { agnt: keys }"#,
+            &["7:12 AG026 the setting `agnt` is not known; did you mean `agent`?"],
+        ),
+    ]);
+}
+
+#[test]
+fn settings() {
+    assert_diagnostics(&[
+        (
+            "rate: 5",
+            &[
+                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+            ],
+        ),
+        (
+            "rate: 0/minute",
+            &[
+                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+            ],
+        ),
+        (
+            "rate: 5/week",
+            &[
+                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+            ],
+        ),
+        (
+            "timeout: 30",
+            &[
+                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            ],
+        ),
+        (
+            "timeout: soon",
+            &[
+                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            ],
+        ),
+        (
+            "timeout: 0s",
+            &["5:12 AG045 the duration is zero; write a number above zero"],
+        ),
+        (
+            "timeout: 36526d",
+            &["5:12 AG045 the duration is too long; it can be a hundred years at most: `36525d`"],
+        ),
+        (
+            "timeout: 99999999999999999999s",
+            &["5:12 AG045 the duration is too long; it can be a hundred years at most: `36525d`"],
+        ),
+        (
+            "timeout: 1.5s",
+            &[
+                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            ],
+        ),
+        (
+            "retry: { attempts: 0, backoff: 500 }",
+            &[
+                "5:22 AG045 this is a number; it takes a whole number above zero",
+                "5:34 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            ],
+        ),
+        (
+            "retry: 3",
+            &["5:10 AG045 this is a number; it takes a mapping with attempts, backoff"],
+        ),
+        (
+            "breaker: { failures: -1, cooldown: later }",
+            &[
+                "5:24 AG045 this is a number; it takes a whole number above zero",
+                "5:38 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            ],
+        ),
+        (
+            "budget: { tokens: 1.5, turns: 4294967296 }",
+            &[
+                "5:21 AG045 this is a number; it takes a whole number above zero",
+                "5:33 AG045 the number is too large; it can be 4294967295 at most",
+            ],
+        ),
+        (
+            "session: { history_tokens: many, ttl: 7 days }",
+            &[
+                "5:30 AG045 this is text; it takes a whole number above zero",
+                "5:41 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            ],
+        ),
+        (
+            "invoke: perhaps",
+            &["5:11 AG045 this is text; it takes `true` or `false`"],
+        ),
+        ("model: 5", &["5:10 AG045 this is a number; it takes text"]),
+        (
+            "agents: keys",
+            &["5:11 AG045 this is text; it takes a list of names: `[one, two]`"],
+        ),
+        (
+            "agents: [keys, keys]",
+            &[
+                "warning keys.md:5:12 AG045 `keys` is the agent itself; it is never asked in its own place: take the name out",
+                "warning keys.md:5:18 AG045 `keys` stands here twice; once is enough",
+            ],
+        ),
+        (
+            "fallbacks: haiku",
+            &["5:14 AG045 this is text; it takes a list of names: `[one, two]`"],
+        ),
+        (
+            r#"endpoints:
+  a: { stream: maybe, roles: admin, rate: 5/fortnight, timeout: 5, description: [a] }"#,
+            &[
+                "6:18 AG045 this is text; it takes `true` or `false`",
+                "6:32 AG045 this is text; it takes a list of names: `[one, two]`",
+                "6:45 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "6:67 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "6:83 AG045 this is a list; it takes text",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn agents_that_do_not_exist() {
+    assert_diagnostics(&[
+        (
+            "agents: [keyz, nobody-at-all, keys]",
+            &[
+                "5:12 AG044 there is no agent `keyz` in this project; did you mean `keys`?",
+                "5:18 AG044 there is no agent `nobody-at-all` in this project; add its file, or take the name out",
+                "warning keys.md:5:33 AG045 `keys` is the agent itself; it is never asked in its own place: take the name out",
+            ],
+        ),
+        (
+            "fallbacks: [haiku, 'openai:gpt', kyes, unknown-model]",
+            &[
+                "5:36 AG044 `kyes` is neither an agent of this project nor a model; did you mean `keys`?",
+                "5:42 AG044 `unknown-model` is neither an agent of this project nor a model; models are sonnet, opus, haiku, fable, inherit, `provider:model`, full ids, and the aliases under [models]",
+            ],
+        ),
+        (
+            r#"workflows:
+  w:
+  - a: kees
+  - b: { agent: nobody }
+  - c: { agent: keys, on_failure: fallback kes }
+  - d: { agent: keys, on_failure: { fallback: nobody } }"#,
+            &[
+                "7:10 AG044 there is no agent `kees` in this project; did you mean `keys`?",
+                "8:19 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
+                "9:37 AG044 there is no agent `kes` in this project; did you mean `keys`?",
+                "10:49 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
+            ],
+        ),
+    ]);
+}
