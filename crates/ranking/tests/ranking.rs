@@ -160,7 +160,7 @@ fn elsewhere(variable: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn own_agents_are_found() {
+fn examples_of_the_repository_agents_are_found() {
     measure(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("../../agents"),
         22,
@@ -169,14 +169,14 @@ fn own_agents_are_found() {
 }
 
 #[test]
-fn the_seeds_are_found() {
+fn examples_of_the_seeds_are_found() {
     if let Some(seeds) = elsewhere("AGENTGEN_SEEDS") {
         measure(&seeds, 54, 90);
     }
 }
 
 #[test]
-fn agents_of_the_corpus_are_found() {
+fn examples_of_the_corpus_are_found() {
     if let Some(corpus) = elsewhere("AGENTGEN_CORPUS") {
         measure(&corpus.join("../../agents"), 59, 77);
     }
@@ -184,7 +184,7 @@ fn agents_of_the_corpus_are_found() {
 
 /// What the services are that the corpus was taken from: no agent is asked beside those of other repositories.
 #[test]
-fn agents_of_one_repository_are_found() {
+fn examples_are_found_within_each_repository() {
     let Some(corpus) = elsewhere("AGENTGEN_CORPUS") else {
         return;
     };
@@ -202,7 +202,7 @@ fn agents_of_one_repository_are_found() {
 }
 
 #[test]
-fn scripts_without_blanks_are_ranked() {
+fn scripts_without_spaces_are_ranked() {
     for (texts, asked) in [
         (
             ["负责数据库迁移和备份。", "负责网页界面和样式。"],

@@ -56,7 +56,7 @@ async fn the_prompt_answers_the_recommendation_in_its_type() {
 }
 
 #[tokio::test]
-async fn a_wrong_request_is_a_problem() {
+async fn an_invalid_request_is_a_problem_document() {
     let (status, problem) = post(library(), "/books/search", json!({ "limit": 1 })).await;
     assert!(status.is_client_error(), "{status}");
     assert_eq!(problem["status"], status.as_u16());
@@ -109,7 +109,7 @@ async fn a_workflow_is_a_function_with_typed_outputs() {
 }
 
 #[tokio::test]
-async fn without_a_service_no_workflow_runs() {
+async fn a_workflow_without_a_running_service_is_a_503() {
     let error = answer(&Workflows::default(), letter("clouds"), "ann")
         .await
         .unwrap_err();

@@ -1,5 +1,4 @@
-//! The eight workflows of the repository's orchestrator, run to their ends: on `echo`, on a model that takes its time, and
-//! on one that fails.
+//! Runs the eight workflows of the repository's orchestrator: on `echo`, on a slow model, and on a failing model.
 
 #![allow(clippy::unwrap_used)]
 
@@ -32,10 +31,10 @@ static PATTERNS: [&WorkflowSpec; 8] = [
     &patterns::CONTAINERISE,
 ];
 
-/// How long the slow model thinks.
-const THINKS: Duration = Duration::from_millis(50);
-/// What each of its answers takes.
-const TAKES: Usage = Usage {
+/// The pause before each answer of the slow model.
+const PAUSE: Duration = Duration::from_millis(50);
+/// The usage of each answer.
+const ANSWER_USAGE: Usage = Usage {
     input_tokens: 12,
     output_tokens: 3,
 };
@@ -49,7 +48,7 @@ async fn run(spec: &'static WorkflowSpec, settings: Settings) -> RunReport {
     workflows.run(spec, input, "ann").await.unwrap()
 }
 
-fn of<'a>(report: &'a RunReport, step: &str) -> &'a StepReport {
+fn step_report<'a>(report: &'a RunReport, step: &str) -> &'a StepReport {
     report
         .steps
         .iter()
@@ -57,12 +56,12 @@ fn of<'a>(report: &'a RunReport, step: &str) -> &'a StepReport {
         .unwrap()
 }
 
-fn times(report: &StepReport) -> (DateTime, DateTime) {
+fn step_times(report: &StepReport) -> (DateTime, DateTime) {
     (report.began_at.unwrap(), report.ended_at.unwrap())
 }
 
-/// The steps that ran, each with what it was to be.
-fn ran<'a>(
+/// The steps that were not skipped, each with its specification.
+fn executed_steps<'a>(
     spec: &'static WorkflowSpec,
     report: &'a RunReport,
 ) -> Vec<(&'static StepSpec, &'a StepReport)> {
@@ -70,33 +69,33 @@ fn ran<'a>(
     let expected = spec.steps.iter().map(|step| step.id);
     assert!(ids.eq(expected), "{report:?}");
     let steps = spec.steps.iter().zip(&report.steps);
-    let ran = steps.filter(|(_, step)| step.status != StepStatus::Skipped);
-    ran.collect()
+    let executed = steps.filter(|(_, step)| step.status != StepStatus::Skipped);
+    executed.collect()
 }
 
-/// All that the report of a run says in which nothing failed, but for outputs; gives how many steps ran.
-fn is_complete(spec: &'static WorkflowSpec, report: &RunReport, model: &str) -> usize {
+/// Checks the report of a run without failures, except for its outputs. Returns how many steps were executed.
+fn assert_complete(spec: &'static WorkflowSpec, report: &RunReport, model: &str) -> usize {
     assert_eq!(report.status, RunStatus::Completed, "{report:?}");
     assert_eq!(
         (report.workflow.as_str(), &report.error),
         (spec.name, &None)
     );
-    let ran = ran(spec, report);
-    for (step, told) in &ran {
-        assert_eq!(told.status, StepStatus::Succeeded, "{told:?}");
+    let executed = executed_steps(spec, report);
+    for (step, result) in &executed {
+        assert_eq!(result.status, StepStatus::Succeeded, "{result:?}");
         assert_eq!(
-            (told.agent.as_str(), told.endpoint.as_str()),
+            (result.agent.as_str(), result.endpoint.as_str()),
             (step.agent, "invoke")
         );
         assert_eq!(
-            (told.attempts, &told.error, &told.fallback),
+            (result.attempts, &result.error, &result.fallback),
             (1, &None, &None)
         );
-        assert_eq!(told.model.as_deref(), Some(model));
-        assert!(told.output.as_str().is_some_and(|text| !text.is_empty()));
-        let (began, ended) = times(told);
-        assert!(report.created_at <= began && began <= ended, "{told:?}");
-        assert!(ended <= report.ended_at.unwrap(), "{told:?}");
+        assert_eq!(result.model.as_deref(), Some(model));
+        assert!(result.output.as_str().is_some_and(|text| !text.is_empty()));
+        let (began, ended) = step_times(result);
+        assert!(report.created_at <= began && began <= ended, "{result:?}");
+        assert!(ended <= report.ended_at.unwrap(), "{result:?}");
     }
     let skipped = report.steps.iter().filter(|step| step.skipped.is_some());
     for step in skipped {
@@ -104,29 +103,32 @@ fn is_complete(spec: &'static WorkflowSpec, report: &RunReport, model: &str) -> 
     }
     let usage = report.steps.iter().map(|step| step.usage);
     assert_eq!(report.usage, usage.fold(Usage::default(), Usage::plus));
-    ran.len()
+    executed.len()
 }
 
-/// No step begins before those it needs are over.
-fn is_in_order(spec: &'static WorkflowSpec, report: &RunReport) {
-    for (step, told) in ran(spec, report) {
+/// Checks that no step starts before the steps it needs have ended.
+fn assert_in_order(spec: &'static WorkflowSpec, report: &RunReport) {
+    for (step, result) in executed_steps(spec, report) {
         for need in step.needs {
-            let need = of(report, need);
+            let need = step_report(report, need);
             if need.status != StepStatus::Skipped {
-                assert!(times(need).1 <= times(told).0, "{need:?} and {told:?}");
+                assert!(
+                    step_times(need).1 <= step_times(result).0,
+                    "{need:?} and {result:?}"
+                );
             }
         }
     }
 }
 
-/// Every two steps that wait for the same others are under way at the same time; gives how many pairs there are.
-fn overlaps(spec: &'static WorkflowSpec, report: &RunReport) -> usize {
-    let ran = ran(spec, report);
+/// Checks that steps with the same `needs` overlap in time. Returns the number of such pairs.
+fn assert_parallel(spec: &'static WorkflowSpec, report: &RunReport) -> usize {
+    let executed = executed_steps(spec, report);
     let mut pairs = 0;
-    for (index, (left, one)) in ran.iter().enumerate() {
-        for (right, other) in &ran[index + 1..] {
+    for (index, (left, one)) in executed.iter().enumerate() {
+        for (right, other) in &executed[index + 1..] {
             if left.needs == right.needs {
-                let (one, other) = (times(one), times(other));
+                let (one, other) = (step_times(one), step_times(other));
                 let both = one.0 < other.1 && other.0 < one.1;
                 assert!(both, "{} and {} of {report:?}", left.id, right.id);
                 pairs += 1;
@@ -137,23 +139,23 @@ fn overlaps(spec: &'static WorkflowSpec, report: &RunReport) -> usize {
 }
 
 #[tokio::test]
-async fn they_run_in_order_on_echo() {
+async fn workflows_run_in_order_on_echo() {
     let mut steps = 0;
     for spec in PATTERNS {
         let report = run(spec, Settings::default()).await;
-        steps += is_complete(spec, &report, "echo");
-        is_in_order(spec, &report);
+        steps += assert_complete(spec, &report, "echo");
+        assert_in_order(spec, &report);
     }
-    // All of them: what `echo` says of the audit names a violation.
+    // Every step is executed, because the audit on `echo` reports a violation.
     let all = PATTERNS.iter().map(|spec| spec.steps.len()).sum::<usize>();
     assert_eq!(steps, all);
 }
 
 #[tokio::test]
-async fn they_run_in_order_and_side_by_side_on_a_model_that_takes_its_time() {
+async fn workflows_run_in_order_and_in_parallel_on_a_slow_model() {
     let server = MockServer::start().await.unwrap();
-    let usage = (TAKES.input_tokens, TAKES.output_tokens);
-    server.always(Script::text("Done.").pause(THINKS).usage(usage.0, usage.1));
+    let usage = (ANSWER_USAGE.input_tokens, ANSWER_USAGE.output_tokens);
+    server.always(Script::text("Done.").pause(PAUSE).usage(usage.0, usage.1));
     let (mut steps, mut pairs) = (0, 0);
     for (spec, kind) in PATTERNS.into_iter().zip(
         [ProviderKind::Anthropic, ProviderKind::OpenAi]
@@ -161,25 +163,25 @@ async fn they_run_in_order_and_side_by_side_on_a_model_that_takes_its_time() {
             .cycle(),
     ) {
         let report = run(spec, server.settings(kind)).await;
-        steps += is_complete(spec, &report, "mock:model");
-        is_in_order(spec, &report);
-        pairs += overlaps(spec, &report);
-        for (_, step) in ran(spec, &report) {
-            assert_eq!((&step.output, step.usage), (&json!("Done."), TAKES));
+        steps += assert_complete(spec, &report, "mock:model");
+        assert_in_order(spec, &report);
+        pairs += assert_parallel(spec, &report);
+        for (_, step) in executed_steps(spec, &report) {
+            assert_eq!((&step.output, step.usage), (&json!("Done."), ANSWER_USAGE));
         }
     }
     assert_eq!(server.requests().len(), steps);
     // Two steps three times, and three steps once.
     assert_eq!(pairs, 6);
-    // The model found nothing to repair.
+    // The repair step is skipped, because the model reports no violation.
     let all = PATTERNS.iter().map(|spec| spec.steps.len()).sum::<usize>();
     assert_eq!(steps, all - 1);
 }
 
-/// A run of `spec` in which the models of the first `well` steps answer, and every call after that is refused.
-async fn broken(spec: &'static WorkflowSpec, well: usize) -> RunReport {
+/// A run of `spec` whose first `successes` model calls succeed. All later calls fail.
+async fn run_with_failures(spec: &'static WorkflowSpec, successes: usize) -> RunReport {
     let server = MockServer::start().await.unwrap();
-    for _ in 0..well {
+    for _ in 0..successes {
         server.push(Script::text("Done.").usage(12, 3));
     }
     server.always(Script::error(400, "out of order"));
@@ -187,35 +189,43 @@ async fn broken(spec: &'static WorkflowSpec, well: usize) -> RunReport {
 }
 
 #[tokio::test]
-async fn a_failure_in_part_is_told_and_nothing_of_it_hidden() {
-    // The steps that make images smaller can be done without, and the one that rolls them out can't.
+async fn a_partial_failure_is_reported_completely() {
+    // The steps that trim images may be skipped; a failed `deploy` escalates.
     let spec = &patterns::CONTAINERISE;
-    let report = broken(spec, 3).await;
+    let report = run_with_failures(spec, 3).await;
     assert_eq!(report.status, RunStatus::Escalated, "{report:?}");
-    let told = report.error.as_deref().unwrap();
-    assert!(told.contains("`deploy`"), "{told}");
-    for (step, told) in ran(spec, &report) {
+    let error = report.error.as_deref().unwrap();
+    assert!(error.contains("`deploy`"), "{error}");
+    for (step, result) in executed_steps(spec, &report) {
         if ["images", "publish", "validate"].contains(&step.id) {
-            assert_eq!(told.status, StepStatus::Succeeded, "{told:?}");
-            assert_eq!((&told.output, told.usage), (&json!("Done."), TAKES));
+            assert_eq!(result.status, StepStatus::Succeeded, "{result:?}");
+            assert_eq!(
+                (&result.output, result.usage),
+                (&json!("Done."), ANSWER_USAGE)
+            );
         } else {
-            assert_eq!(told.status, StepStatus::Failed, "{told:?}");
-            assert_eq!(told.error.as_ref().unwrap().status, 502, "{told:?}");
-            assert_eq!(told.output, json!(null));
+            assert_eq!(result.status, StepStatus::Failed, "{result:?}");
+            assert_eq!(result.error.as_ref().unwrap().status, 502, "{result:?}");
+            assert_eq!(result.output, json!(null));
             let skips = step.on_failure == OnFailure::Skip;
-            assert_eq!(skips, step.id.starts_with("trim_"), "{told:?}");
+            assert_eq!(skips, step.id.starts_with("trim_"), "{result:?}");
         }
     }
-    is_in_order(spec, &report);
-    let took = |steps: u64| (steps * TAKES.input_tokens, steps * TAKES.output_tokens);
+    assert_in_order(spec, &report);
+    let usage_of = |steps: u64| {
+        (
+            steps * ANSWER_USAGE.input_tokens,
+            steps * ANSWER_USAGE.output_tokens,
+        )
+    };
     assert_eq!(
         (report.usage.input_tokens, report.usage.output_tokens),
-        took(3)
+        usage_of(3)
     );
 
-    // What comes behind a step that stops the run is left out, and says so.
+    // The steps after a step that stops the run are skipped as `run_ended`.
     let spec = &patterns::DATABASE_SCHEMA_CHANGE;
-    let report = broken(spec, 1).await;
+    let report = run_with_failures(spec, 1).await;
     assert_eq!(report.status, RunStatus::Failed, "{report:?}");
     let statuses = report.steps.iter().map(|step| (step.status, step.skipped));
     let never = (StepStatus::Skipped, Some(SkipReason::RunEnded));
@@ -230,11 +240,11 @@ async fn a_failure_in_part_is_told_and_nothing_of_it_hidden() {
         ]
     );
 
-    // Another agent was asked in place of one that failed, and failed too.
+    // The fallback agent of a failed step fails too.
     let spec = &patterns::BILINGUAL_INTERFACE;
-    let report = broken(spec, 1).await;
+    let report = run_with_failures(spec, 1).await;
     assert_eq!(report.status, RunStatus::Failed, "{report:?}");
-    let rehearse = of(&report, "rehearse");
+    let rehearse = step_report(&report, "rehearse");
     assert_eq!(
         rehearse.fallback.as_deref(),
         Some("api-integration-specialist")

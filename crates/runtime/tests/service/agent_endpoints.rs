@@ -9,7 +9,7 @@ use crate::http_client::{get, post, request, send};
 use crate::stub_providers::{FailingProvider, FixedAnswer};
 
 #[tokio::test]
-async fn invoke_answers_with_the_echo_and_says_so() {
+async fn invoke_returns_the_echo_and_names_the_model() {
     let answer = post(
         &app(),
         "/v1/agents/desk/invoke",
@@ -39,7 +39,7 @@ async fn invoke_answers_with_the_echo_and_says_so() {
 }
 
 #[test]
-fn a_registry_names_its_endpoints_with_their_agents() {
+fn a_registry_lists_endpoints_with_their_agents() {
     let registry = registry();
     let endpoints = registry.endpoints();
     let named = endpoints.map(|(agent, endpoint)| (agent.slug, endpoint.operation_id));
@@ -54,7 +54,7 @@ fn a_registry_names_its_endpoints_with_their_agents() {
 }
 
 #[tokio::test]
-async fn a_declared_endpoint_answers_with_exactly_its_output() {
+async fn a_declared_endpoint_returns_exactly_its_output() {
     let answer = post(&app(), "/chat", r#"{"message":"hi"}"#).await;
     assert_eq!(answer.status, 200);
     let text = "[echo] desk received 2 characters: hi";
@@ -65,7 +65,7 @@ async fn a_declared_endpoint_answers_with_exactly_its_output() {
 }
 
 #[tokio::test]
-async fn the_echo_is_clipped_to_what_the_schema_takes() {
+async fn the_echo_is_truncated_to_fit_the_schema() {
     let body = json!({"message": "x".repeat(500)}).to_string();
     let reply = post(&app(), "/chat", &body).await.json()["reply"]
         .as_str()
@@ -76,7 +76,7 @@ async fn the_echo_is_clipped_to_what_the_schema_takes() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_the_output_schema_is_a_502() {
+async fn an_answer_that_violates_the_output_schema_is_a_502() {
     for text in [
         "no JSON",
         r#"{"mood":"calm"}"#,
@@ -99,7 +99,7 @@ async fn an_answer_that_breaks_the_output_schema_is_a_502() {
 }
 
 #[tokio::test]
-async fn a_service_tells_what_it_is() {
+async fn service_endpoints_describe_the_service() {
     let app = app();
     assert_eq!(get(&app, "/healthz").await.json(), json!({"status": "ok"}));
     assert_eq!(
@@ -123,7 +123,7 @@ async fn a_service_tells_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_id_if_that_is_sane() {
+async fn a_valid_request_id_is_preserved() {
     let app = app();
     let id = |id: &'static str| request("GET", "/nowhere", &[("x-request-id", id)], "");
     let accepted = send(&app, id("trace-42/a")).await;
@@ -141,7 +141,7 @@ async fn a_request_keeps_its_id_if_that_is_sane() {
 }
 
 #[tokio::test]
-async fn an_agents_router_can_be_part_of_another() {
+async fn an_agent_router_can_be_merged_into_another() {
     let mine = agentgen_runtime::axum::Router::new()
         .route(
             "/mine",
@@ -165,7 +165,7 @@ fn refusal(registry: Registry) -> String {
 }
 
 #[test]
-fn what_can_not_be_served_is_refused_at_the_start() {
+fn invalid_registries_are_rejected_at_startup() {
     let twice = registry().service(desk::service(DeskHandler));
     assert_eq!(refusal(twice), "agent `desk` is registered twice");
     assert!(refusal(Registry::new("{")).starts_with("the OpenAPI document is not valid JSON"));
@@ -211,7 +211,7 @@ fn with_path(path: &'static str) -> Registry {
 }
 
 #[test]
-fn a_rate_that_admits_nothing_is_refused_at_the_start() {
+fn a_zero_rate_is_rejected_at_startup() {
     let rate = Some(agentgen_runtime::spec::Rate {
         requests: 0,
         seconds: 60,

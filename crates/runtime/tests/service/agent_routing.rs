@@ -47,7 +47,7 @@ async fn route(app: &Router, body: &Value) -> TestResponse {
 }
 
 #[tokio::test]
-async fn the_ranking_chooses_where_there_is_no_model() {
+async fn agents_are_selected_by_ranking_without_a_model() {
     let app = app(Settings::default());
     let answer = route(&app, &json!({"text": "Which novels are about a tide?"})).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -69,7 +69,7 @@ async fn the_ranking_chooses_where_there_is_no_model() {
 }
 
 #[tokio::test]
-async fn a_model_chooses_where_one_is_set() {
+async fn agents_are_selected_by_a_configured_model() {
     for kind in KINDS {
         let chosen = r#"{"agents":["cook","desk","cook"]}"#;
         let script = match kind {
@@ -105,7 +105,7 @@ async fn a_model_chooses_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn the_ranking_chooses_where_the_model_does_not() {
+async fn the_ranking_is_used_when_the_model_selects_no_agent() {
     let stranger = Script::text(r#"{"agents":["cook","captain"]}"#);
     let refusal = Script::text("I can't say.").stop_reason(StopReason::Refusal);
     let failures = [
@@ -132,7 +132,7 @@ async fn the_ranking_chooses_where_the_model_does_not() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused() {
+async fn invalid_routing_requests_are_rejected() {
     let app = app(Settings::default());
     for (body, pointer) in [
         (json!({"text": ""}), "/text"),
@@ -166,7 +166,7 @@ async fn what_is_no_request_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_not_told() {
+async fn unauthenticated_callers_are_rejected() {
     let settings = Settings {
         auth: Auth::hs256(&[b'x'; 32]),
         ..Settings::default()
@@ -177,7 +177,7 @@ async fn a_stranger_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_rate_holds_here_too() {
+async fn rate_limits_apply_to_routing() {
     let settings = Settings {
         rates: Rates {
             subject: Some(Rate {

@@ -46,7 +46,7 @@ async fn stream(app: &Router, path: &str, body: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn a_stream_starts_tells_and_completes() {
+async fn a_stream_starts_sends_deltas_and_completes() {
     let answer = stream(&app(), "/chat", r#"{"message":"some words to be told"}"#).await;
     assert_eq!(answer.header("content-type"), "text/event-stream");
     assert_eq!(answer.header("x-accel-buffering"), "no");
@@ -80,7 +80,7 @@ async fn a_stream_starts_tells_and_completes() {
 }
 
 #[tokio::test]
-async fn a_stream_of_invoke_ends_with_its_whole_answer() {
+async fn an_invoke_stream_ends_with_the_complete_output() {
     let answer = stream(&app(), "/v1/agents/desk/invoke", r#"{"input":"hello"}"#).await;
     let events = events(&answer.text);
     let (_, _, last) = events.last().unwrap();
@@ -93,7 +93,7 @@ async fn a_stream_of_invoke_ends_with_its_whole_answer() {
 }
 
 #[tokio::test]
-async fn what_fails_before_the_first_event_is_an_ordinary_error() {
+async fn failures_before_the_first_event_are_plain_error_responses() {
     let app = app_on(FailingProvider(&[]));
     stream(&app, "/chat", r#"{"message":"hi"}"#)
         .await
@@ -105,7 +105,7 @@ async fn what_fails_before_the_first_event_is_an_ordinary_error() {
 }
 
 #[tokio::test]
-async fn what_fails_later_is_the_last_event() {
+async fn failures_after_the_first_event_are_the_last_event() {
     let answer = stream(
         &app_on(FailingProvider(&["one ", "two"])),
         "/chat",
@@ -139,7 +139,7 @@ async fn what_fails_later_is_the_last_event() {
 }
 
 #[tokio::test]
-async fn a_handlers_misfortunes_have_their_status() {
+async fn handler_failures_map_to_statuses() {
     let problem = get(&app(), "/shelves/1/search?query=panic")
         .await
         .problem(500);
@@ -159,7 +159,7 @@ async fn a_handlers_misfortunes_have_their_status() {
 }
 
 #[tokio::test]
-async fn a_stream_that_takes_too_long_ends_with_a_504() {
+async fn a_stream_timeout_ends_with_a_504_event() {
     let short = Settings {
         timeout: Duration::from_millis(50),
         ..Settings::default()
@@ -198,7 +198,7 @@ async fn a_stream_that_takes_too_long_ends_with_a_504() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_ends_the_run() {
+async fn a_client_disconnect_cancels_the_run() {
     let provider = HangingProvider::default();
     let app = app_on(provider.clone());
     let json = [("content-type", "application/json")];
@@ -222,7 +222,7 @@ async fn a_caller_who_goes_ends_the_run() {
 }
 
 #[tokio::test]
-async fn what_a_handler_asks_another_endpoint_stays_inside() {
+async fn output_of_nested_runs_is_not_streamed() {
     static OTHER: EndpointSpec = EndpointSpec {
         operation_id: "other",
         path: "/other",

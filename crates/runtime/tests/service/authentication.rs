@@ -66,7 +66,7 @@ async fn chat(app: &Router, authorization: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn every_agent_needs_a_token_once_there_is_a_secret() {
+async fn every_agent_requires_a_token_when_a_secret_is_set() {
     let app = guarded();
     for path in ["/chat", "/v1/agents/desk/invoke"] {
         let answer = post(&app, path, r#"{"message":"hi"}"#).await;
@@ -92,7 +92,7 @@ async fn every_agent_needs_a_token_once_there_is_a_secret() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_wrong_in_any_way_is_a_401() {
+async fn an_invalid_token_is_a_401() {
     let app = guarded();
     let unsigned = {
         let good = token(json!({}));
@@ -139,7 +139,7 @@ async fn a_token_that_is_wrong_in_any_way_is_a_401() {
 }
 
 #[tokio::test]
-async fn an_audience_that_nobody_expects_is_a_401() {
+async fn an_unexpected_audience_is_a_401() {
     let auth = Auth::hs256(SECRET.as_bytes());
     let app = registry()
         .into_router(Settings {
@@ -155,7 +155,7 @@ async fn an_audience_that_nobody_expects_is_a_401() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_missing_is_a_403() {
+async fn a_missing_role_is_a_403() {
     let app = guarded();
     for roles in [json!(null), json!([]), json!(["guest"])] {
         let answer = chat(&app, &format!("Bearer {}", token(json!({"roles": roles})))).await;
@@ -204,13 +204,13 @@ async fn a_session_belongs_to_its_subject() {
 }
 
 #[tokio::test]
-async fn without_authentication_everybody_is_anonymous() {
+async fn without_authentication_all_callers_are_anonymous() {
     let answer = get(&app(), "/shelves/1/search?query=who").await;
     assert_eq!(answer.json(), json!({"hits": ["anonymous"]}));
 }
 
 #[tokio::test]
-async fn a_rate_is_told_and_held() {
+async fn a_rate_limit_is_reported_and_enforced() {
     let app = app();
     for left in ["2", "1", "0"] {
         let answer = get(&app, "/shelves/1/search?query=a").await;
@@ -239,7 +239,7 @@ async fn a_rate_is_told_and_held() {
 }
 
 #[tokio::test]
-async fn a_rate_counts_every_subject_for_itself() {
+async fn a_rate_limit_counts_each_subject_separately() {
     let app = guarded();
     let search = |subject: &str| {
         let bearer = format!("Bearer {}", token(json!({"sub": subject})));
@@ -258,7 +258,7 @@ async fn a_rate_counts_every_subject_for_itself() {
 }
 
 #[test]
-fn a_secret_is_long_and_stays_one() {
+fn a_signing_secret_must_be_long_and_is_redacted() {
     assert!(Auth::hs256(&SECRET.as_bytes()[..31]).is_none());
     let auth = Auth::hs256(SECRET.as_bytes()).unwrap();
     let debug = format!(
@@ -272,7 +272,7 @@ fn a_secret_is_long_and_stays_one() {
 }
 
 #[tokio::test]
-async fn nobody_meets_another_ones_session() {
+async fn subjects_can_not_access_each_others_sessions() {
     let app = guarded();
     let path = "/v1/agents/desk/sessions";
     let as_subject = async |subject: &str, method: &str, path: &str, body: &str| {

@@ -34,7 +34,7 @@ fn preflight(
 }
 
 #[tokio::test]
-async fn without_origins_no_page_is_told_anything() {
+async fn without_allowed_origins_no_cors_headers_are_sent() {
     for request in [
         preflight("/chat", PAGE),
         request("GET", "/healthz", &[("origin", PAGE)], ""),
@@ -49,7 +49,7 @@ async fn without_origins_no_page_is_told_anything() {
 }
 
 #[tokio::test]
-async fn a_preflight_of_an_allowed_page_says_what_the_path_takes() {
+async fn a_preflight_of_an_allowed_origin_lists_methods_and_headers() {
     let app = open();
     let answer = send(&app, preflight("/chat", PAGE)).await;
     assert_eq!(answer.status, 204);
@@ -83,7 +83,7 @@ async fn a_preflight_of_an_allowed_page_says_what_the_path_takes() {
 }
 
 #[tokio::test]
-async fn other_pages_are_told_nothing() {
+async fn other_origins_get_no_cors_headers() {
     let app = open();
     for origin in [
         "https://evil.example",
@@ -106,7 +106,7 @@ async fn other_pages_are_told_nothing() {
 }
 
 #[tokio::test]
-async fn an_allowed_page_may_read_errors_too() {
+async fn error_responses_have_cors_headers() {
     let answer = send(
         &open(),
         request("POST", "/chat", &[("origin", PAGE)], r#"{"message":"hi"}"#),
@@ -121,7 +121,7 @@ async fn an_allowed_page_may_read_errors_too() {
 }
 
 #[test]
-fn what_is_no_origin_is_a_wrong_setting() {
+fn an_invalid_origin_is_an_invalid_setting() {
     for bad in [
         "app.example",
         "https://app.example/",

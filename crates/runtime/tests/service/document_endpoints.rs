@@ -16,7 +16,7 @@ async fn delete(app: &Router, path: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn a_document_comes_back_as_it_was_put() {
+async fn a_document_is_returned_as_it_was_put() {
     let app = documents_app();
     put_sample_documents(&app).await;
     let response = get(&app, &format!("{DOCUMENTS}/tides")).await;
@@ -49,7 +49,7 @@ async fn a_document_comes_back_as_it_was_put() {
 }
 
 #[tokio::test]
-async fn a_document_that_is_put_again_takes_its_own_place() {
+async fn putting_a_document_again_replaces_it() {
     let app = documents_app();
     put_sample_documents(&app).await;
     let new = json!([{ "id": "tides", "text": "About mountains." }]);
@@ -74,7 +74,7 @@ async fn a_document_that_is_put_again_takes_its_own_place() {
 }
 
 #[tokio::test]
-async fn lists_come_in_pages_and_what_is_deleted_is_gone() {
+async fn documents_are_listed_in_pages_and_can_be_deleted() {
     let app = documents_app();
     put_sample_documents(&app).await;
     let (mut ids, mut path) = (Vec::new(), format!("{DOCUMENTS}?limit=3"));
@@ -119,7 +119,7 @@ async fn lists_come_in_pages_and_what_is_deleted_is_gone() {
 }
 
 #[tokio::test]
-async fn long_texts_are_cut_at_headings_and_paragraphs() {
+async fn long_texts_are_split_at_headings_and_paragraphs() {
     let app = documents_app();
     let paragraph = "A sentence about whales. ".repeat(30);
     let code = format!("```\n# no heading\n\n{}```", "let x = 1;\n".repeat(10));
@@ -164,7 +164,7 @@ async fn long_texts_are_cut_at_headings_and_paragraphs() {
 }
 
 #[tokio::test]
-async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
+async fn invalid_documents_are_rejected_with_pointers_and_nothing_is_stored() {
     let app = documents_app();
     for (document, pointer) in [
         (json!({}), "/documents/0/text"),
@@ -240,7 +240,7 @@ async fn what_breaks_the_rules_is_refused_with_its_place_and_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn only_agents_with_documents_have_them() {
+async fn only_agents_with_documents_have_document_endpoints() {
     let app = documents_app();
     put_sample_documents(&app).await;
     let porter = get(&app, "/v1/agents/porter/documents").await.problem(404);
@@ -266,7 +266,7 @@ async fn only_agents_with_documents_have_them() {
 }
 
 #[tokio::test]
-async fn a_request_with_a_key_is_answered_once() {
+async fn a_document_request_with_an_idempotency_key_is_executed_once() {
     let app = documents_app();
     let body = json!({ "documents": [{ "text": "Once." }] }).to_string();
     let headers = [
@@ -291,7 +291,7 @@ async fn a_request_with_a_key_is_answered_once() {
 }
 
 #[tokio::test]
-async fn documents_are_for_callers_with_one_of_their_roles() {
+async fn document_endpoints_require_one_of_their_roles() {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     let settings = Settings {
         auth: Auth::hs256(SECRET.as_bytes()),

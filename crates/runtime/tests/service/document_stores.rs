@@ -79,7 +79,7 @@ fn ids(found: &SearchResult) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
+async fn documents_are_stored_and_replaced_with_their_passages() {
     on_each_document_store(async |store, collection| {
         assert_eq!(store.document(collection, "a").await.unwrap(), None);
         assert!(store.list(collection, None, 10).await.unwrap().is_empty());
@@ -153,7 +153,7 @@ async fn documents_are_kept_whole_and_replaced_with_all_their_passages() {
 }
 
 #[tokio::test]
-async fn a_document_may_have_more_passages_than_are_sent_at_a_time() {
+async fn a_document_may_have_more_passages_than_one_batch() {
     on_each_document_store(async |store, collection| {
         let many = [("t", [1.0, 0.0, 0.0]); 600];
         let documents = vec![
@@ -174,7 +174,7 @@ async fn a_document_may_have_more_passages_than_are_sent_at_a_time() {
 }
 
 #[tokio::test]
-async fn the_nearest_are_found_and_all_above_zero_counted() {
+async fn a_search_returns_the_nearest_and_counts_positive_scores() {
     on_each_document_store(async |store, collection| {
         let documents = (0..30_u8).map(|n| {
             let x = f32::from(n) / 10.0 - 1.0;
@@ -227,7 +227,7 @@ async fn the_nearest_are_found_and_all_above_zero_counted() {
 }
 
 #[tokio::test]
-async fn filters_mean_the_same_everywhere() {
+async fn filters_are_the_same_in_every_store() {
     on_each_document_store(async |store, collection| {
         let with = |id: &str, metadata: Value, updated_at: Option<&str>| {
             let mut one = document(id, &[("t", [1.0, 0.0, 0.0])]);
@@ -336,7 +336,7 @@ async fn filters_mean_the_same_everywhere() {
 }
 
 #[tokio::test]
-async fn passages_of_another_model_are_not_found() {
+async fn passages_of_another_embedding_model_are_not_found() {
     on_each_document_store(async |store, collection| {
         assert!(!store.has_others(collection, "a").await.unwrap());
         let mut other = document("b", &[("t", [1.0, 0.0, 0.0])]);
@@ -363,7 +363,7 @@ async fn passages_of_another_model_are_not_found() {
 }
 
 #[tokio::test]
-async fn pages_hold_every_document_once() {
+async fn pages_contain_every_document_once() {
     on_each_document_store(async |store, collection| {
         let documents = (0..7).map(|n| document(&format!("d{n}"), &[("t", [1.0, 0.0, 0.0]); 2]));
         store.put(collection, documents.collect()).await.unwrap();

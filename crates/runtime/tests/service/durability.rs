@@ -112,7 +112,7 @@ async fn a_killed_service_goes_on(test_store: TestStore) {
 }
 
 #[tokio::test]
-async fn a_service_that_was_killed_goes_on_with_its_conversations() {
+async fn sessions_survive_a_killed_service() {
     a_killed_service_goes_on(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
         a_killed_service_goes_on(test_store).await;
@@ -120,7 +120,7 @@ async fn a_service_that_was_killed_goes_on_with_its_conversations() {
 }
 
 #[tokio::test]
-async fn a_service_that_stops_amid_a_turn_gives_the_session_back() {
+async fn a_service_that_stops_during_a_turn_releases_the_session() {
     let test_store = sqlite_store();
     let provider = HangingProvider::default();
     let serve = async |registry: agentgen_runtime::Registry| {
@@ -155,7 +155,7 @@ async fn a_service_that_stops_amid_a_turn_gives_the_session_back() {
 }
 
 #[tokio::test]
-async fn several_that_start_at_once_share_a_new_store() {
+async fn services_that_start_concurrently_share_a_new_store() {
     for test_store in [Some(sqlite_store()), postgres_store().await]
         .into_iter()
         .flatten()
@@ -189,7 +189,7 @@ async fn several_that_start_at_once_share_a_new_store() {
 }
 
 #[tokio::test]
-async fn without_a_word_about_it_sessions_are_kept_in_a_file_for_its_owner() {
+async fn by_default_sessions_are_stored_in_a_file_only_its_owner_can_read() {
     let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let mut child = start(&folder, None);
@@ -226,7 +226,7 @@ async fn refused(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
+async fn errors_of_opening_a_store_name_it_without_its_password() {
     for url in [
         "",
         "sqlite",
@@ -289,7 +289,7 @@ async fn a_store_that_can_not_be_opened_is_named_and_its_password_is_not() {
 }
 
 #[tokio::test]
-async fn a_program_that_can_not_open_its_store_says_so_and_stops() {
+async fn a_program_whose_store_fails_to_open_exits_with_an_error() {
     let child = start(
         &std::env::temp_dir(),
         Some("postgres://u:hunter2@127.0.0.1:1/x"),
@@ -307,7 +307,7 @@ async fn a_program_that_can_not_open_its_store_says_so_and_stops() {
 }
 
 #[test]
-fn a_router_says_that_it_opens_no_store() {
+fn a_router_requires_an_opened_store_for_a_store_url() {
     let settings = || Settings {
         store: Secret::new("sqlite:never.db"),
         ..Settings::default()

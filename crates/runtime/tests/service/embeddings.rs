@@ -33,7 +33,7 @@ async fn served() -> (MockServer, Router) {
 const TEXTS: &str = r#"{"texts": ["the sea", "bread"]}"#;
 
 #[tokio::test]
-async fn a_provider_embeds_in_the_format_of_openai() {
+async fn embeddings_use_the_openai_format() {
     let (server, app) = served().await;
     put_sample_documents(&app).await;
     let found = post_json(
@@ -66,7 +66,7 @@ async fn a_provider_embeds_in_the_format_of_openai() {
 }
 
 #[tokio::test]
-async fn vectors_are_put_where_their_index_says_and_made_of_length_one() {
+async fn vectors_are_ordered_by_index_and_normalised() {
     let (server, app) = served().await;
     let answer = json!({ "data": [
         { "index": 1, "embedding": [0, -5] }, { "index": 0, "embedding": [3, 4] } ] });
@@ -77,7 +77,7 @@ async fn vectors_are_put_where_their_index_says_and_made_of_length_one() {
 }
 
 #[tokio::test]
-async fn many_texts_go_in_batches() {
+async fn texts_are_embedded_in_batches() {
     let (server, app) = served().await;
     let texts = (0..150).map(|n| format!("text {n}")).collect::<Vec<_>>();
     let answer = post_json(&app, "/embed", json!({ "texts": texts })).await;
@@ -95,7 +95,7 @@ async fn many_texts_go_in_batches() {
 }
 
 #[tokio::test]
-async fn dimensions_are_asked_for_and_part_of_the_models_name() {
+async fn dimensions_are_requested_and_part_of_the_model_name() {
     let server = MockServer::start().await.unwrap();
     let mut settings = settings(&server);
     settings.embeddings.dimensions = Some(32);
@@ -112,7 +112,7 @@ async fn dimensions_are_asked_for_and_part_of_the_models_name() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_and_the_rest_is_not() {
+async fn only_transient_embedding_errors_are_retried() {
     let (server, app) = served().await;
     server.push_embedding(Script::error(429, "slow down").header("retry-after-ms", "20"));
     server.push_embedding(Script::error(503, "overloaded").header("retry-after-ms", "20"));
@@ -140,7 +140,7 @@ async fn what_may_pass_is_tried_again_and_the_rest_is_not() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_none_is_an_error() {
+async fn invalid_embedding_responses_are_errors() {
     let (server, app) = served().await;
     for nonsense in [
         "no JSON",
@@ -166,7 +166,7 @@ async fn an_answer_that_is_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn documents_that_are_not_embedded_are_not_kept() {
+async fn documents_without_embeddings_are_not_stored() {
     let (server, app) = served().await;
     server.push_embedding(Script::error(400, "no"));
     put_documents(&app, json!([{ "id": "a", "text": "x" }]))
@@ -180,7 +180,7 @@ async fn documents_that_are_not_embedded_are_not_kept() {
 }
 
 #[tokio::test]
-async fn another_model_finds_a_document_when_it_is_put_again() {
+async fn documents_of_another_embedding_model_must_be_put_again() {
     let (server, store) = (MockServer::start().await.unwrap(), Store::memory());
     let hashing = documents_app_on(&store);
     put_sample_documents(&hashing).await;
@@ -195,8 +195,8 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
         ("/chat", &json!({ "message": "bread" })),
     ] {
         let refused = post(&other, path, &body.to_string()).await.problem(503);
-        let expected = refused["detail"].as_str().unwrap();
-        assert!(expected.contains("`shelf` has documents that another model than `mock:small/64`"));
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("`shelf` has documents that another model than `mock:small/64`"));
     }
     put_documents(&other, json!([{ "id": "bread", "text": "bread" }])).await;
     post(&other, "/search", &query.to_string())
@@ -216,7 +216,7 @@ async fn another_model_finds_a_document_when_it_is_put_again() {
 }
 
 #[tokio::test]
-async fn a_name_that_comes_to_stand_for_another_model_is_not_compared() {
+async fn vectors_of_different_models_under_one_alias_are_not_compared() {
     let (server, app) = served().await;
     put_sample_documents(&app).await;
     let query = json!({ "query": "bread" });
@@ -227,10 +227,10 @@ async fn a_name_that_comes_to_stand_for_another_model_is_not_compared() {
     };
     other();
     let refused = post(&app, "/search", &query.to_string()).await.problem(503);
-    let expected = refused["detail"].as_str().unwrap();
+    let detail = refused["detail"].as_str().unwrap();
     assert!(
-        expected.contains("another model than `mock:small/2`"),
-        "{expected}"
+        detail.contains("another model than `mock:small/2`"),
+        "{detail}"
     );
     assert_eq!(search_ids(&app, query.clone()).await[0], "bread#0");
     other();
@@ -241,7 +241,7 @@ async fn a_name_that_comes_to_stand_for_another_model_is_not_compared() {
 }
 
 #[tokio::test]
-async fn what_scores_too_little_is_not_found() {
+async fn hits_below_the_minimum_score_are_omitted() {
     let found = async |min_score: Option<f64>| {
         let mut settings = Settings::default();
         settings.embeddings.min_score = min_score;
@@ -266,7 +266,7 @@ async fn what_scores_too_little_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_query_that_says_nothing_is_not_sent() {
+async fn empty_queries_are_not_embedded() {
     let (server, app) = served().await;
     put_sample_documents(&app).await;
     let before = server.requests().len();
@@ -276,7 +276,7 @@ async fn a_query_that_says_nothing_is_not_sent() {
 }
 
 #[tokio::test]
-async fn of_a_long_text_the_beginning_is_looked_for() {
+async fn long_queries_are_truncated() {
     let (server, app) = served().await;
     put_sample_documents(&app).await;
     let long = format!("bread {}", "é".repeat(10_000));
@@ -312,7 +312,7 @@ impl Embedder for Salt {
 }
 
 #[tokio::test]
-async fn a_program_brings_its_own_embedder() {
+async fn a_custom_embedder_can_be_registered() {
     let app = registry()
         .embedder(Salt)
         .into_router(Settings::default())
@@ -343,7 +343,7 @@ fn why(embeddings: Embeddings) -> String {
 }
 
 #[test]
-fn an_embedder_that_can_not_be_is_told_at_the_start() {
+fn invalid_embedding_settings_are_reported_at_startup() {
     let named = |model: &str| Embeddings {
         model: model.to_owned(),
         ..Embeddings::default()

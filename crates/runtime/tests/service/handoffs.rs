@@ -63,7 +63,7 @@ fn offered(body: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
+async fn a_handoff_runs_another_agent_and_returns_its_answer() {
     for kind in KINDS {
         let server = mock_server([
             to("cook", "Make a soup.").usage(10, 5),
@@ -117,7 +117,7 @@ async fn another_agent_works_on_a_task_and_its_answer_comes_back() {
 }
 
 #[tokio::test]
-async fn a_task_is_handed_on_four_times_at_most_and_never_back() {
+async fn handoffs_are_limited_in_depth_and_do_not_cycle() {
     const ALL: &[&str] = &["desk", "a", "b", "c", "d", "e"];
     let chain = ["a", "b", "c", "d"].map(|slug| to(slug, "go on"));
     let scripts = chain
@@ -149,7 +149,7 @@ async fn a_task_is_handed_on_four_times_at_most_and_never_back() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_to_the_model_that_handed_over() {
+async fn a_failed_handoff_is_reported_to_the_calling_model() {
     let calls = to("cook", "").then_tool_call("hand_over_to_baker", &json!({"task": "Bake."}));
     let server = mock_server([
         calls,
@@ -184,7 +184,7 @@ async fn a_failure_is_told_to_the_model_that_handed_over() {
 }
 
 #[tokio::test]
-async fn what_others_take_counts_into_the_budget() {
+async fn usage_of_handoffs_counts_against_the_budget() {
     let server = mock_server([
         to("cook", "Make a soup.").usage(5, 5),
         Script::text("Onion soup.").usage(10, 10),
@@ -209,7 +209,7 @@ async fn what_others_take_counts_into_the_budget() {
 }
 
 #[tokio::test]
-async fn long_names_are_cut_and_no_tool_is_called_like_one() {
+async fn long_handoff_tool_names_are_truncated_and_reserved() {
     const LONG: [&str; 2] = [
         "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-days",
         "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-week",

@@ -25,7 +25,7 @@ async fn keyed(app: &Router, key: &str, body: &str) -> TestResponse {
 }
 
 #[tokio::test]
-async fn a_request_that_is_sent_again_gets_the_first_answer() {
+async fn a_repeated_request_gets_the_first_response() {
     let app = app_on(ConversationEcho);
     let first = keyed(&app, "k1", r#"{"input":"a"}"#).await.json();
     let again = keyed(&app, "k1", r#"{ "input": "a" }"#).await.json();
@@ -35,7 +35,7 @@ async fn a_request_that_is_sent_again_gets_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_one_request() {
+async fn a_key_of_another_request_is_rejected() {
     let app = app();
     assert_eq!(keyed(&app, "k", r#"{"input":"a"}"#).await.status, 200);
     keyed(&app, "k", r#"{"input":"b"}"#).await.problem(422);
@@ -46,7 +46,7 @@ async fn a_key_belongs_to_one_request() {
 }
 
 #[tokio::test]
-async fn a_failure_may_be_tried_again() {
+async fn a_failed_request_may_be_retried_with_its_key() {
     let app = app_on(FailingProvider(&["a"]));
     let failed = keyed(&app, "k", r#"{"input":"a"}"#).await;
     assert_eq!(failed.status, 503);
@@ -55,7 +55,7 @@ async fn a_failure_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn a_key_in_use_is_a_conflict_until_its_caller_goes() {
+async fn a_key_in_use_is_a_conflict_until_its_client_disconnects() {
     let hangs = HangingProvider(Arc::new(AtomicUsize::new(0)));
     let under_way = hangs.0.clone();
     let app = app_on(hangs);
@@ -77,7 +77,7 @@ async fn a_key_in_use_is_a_conflict_until_its_caller_goes() {
 }
 
 #[tokio::test]
-async fn a_request_for_a_run_is_known_after_the_process_has_ended() {
+async fn the_key_of_a_run_request_survives_a_restart() {
     on_each_store(async |test_store| {
         if !test_store.is_shared() {
             return;

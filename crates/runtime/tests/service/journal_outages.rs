@@ -95,7 +95,7 @@ async fn with_an_outage(
 }
 
 #[tokio::test]
-async fn what_was_finished_while_the_journal_was_away_is_not_done_again() {
+async fn a_step_finished_during_a_journal_outage_is_not_repeated() {
     let steps = vec![step("a", &[], "wait 300"), step("b", &["a"], "so")];
     let Some((report, events, inputs, _)) = with_an_outage(steps).await else {
         return;
@@ -114,7 +114,7 @@ async fn what_was_finished_while_the_journal_was_away_is_not_done_again() {
 }
 
 #[tokio::test]
-async fn what_was_decided_while_the_journal_was_away_is_told() {
+async fn decisions_made_during_a_journal_outage_are_recorded() {
     let late = StepSpec {
         timeout_ms: Some(200),
         attempts: 2,

@@ -87,7 +87,7 @@ async fn claimed(journal: &dyn Journal, lease: &RunLease) -> Vec<Uuid> {
 }
 
 #[tokio::test]
-async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
+async fn only_the_lease_owner_can_update_a_run() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
         let journal = &*store.journal();
@@ -133,7 +133,7 @@ async fn a_run_is_gone_on_with_by_who_holds_it_and_by_nobody_else() {
 }
 
 #[tokio::test]
-async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
+async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
         let journal = &*store.journal();
@@ -200,7 +200,7 @@ async fn one_run_is_taken_by_who_asks_for_it_unless_somebody_holds_it() {
 }
 
 #[tokio::test]
-async fn a_request_for_a_run_begins_one_run() {
+async fn an_idempotent_request_creates_one_run() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
         let journal = store.journal();
@@ -265,7 +265,7 @@ async fn a_request_for_a_run_begins_one_run() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_over_is_kept_until_it_expires() {
+async fn a_finished_run_is_stored_until_it_expires() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
         let journal = &*store.journal();
@@ -308,7 +308,7 @@ async fn a_run_that_is_over_is_kept_until_it_expires() {
 }
 
 #[tokio::test]
-async fn many_that_claim_at_once_get_every_run_once() {
+async fn concurrent_claims_return_each_run_once() {
     on_each_store(async |test_store| {
         if !test_store.is_shared() {
             return;
@@ -351,7 +351,7 @@ async fn many_that_claim_at_once_get_every_run_once() {
 }
 
 #[test]
-fn the_limits_of_runs_are_settings() {
+fn run_limits_are_settings() {
     let file = "[workflows]\nruns = 3\nlease = \"2s\"\nkeep = \"1d\"\n";
     let settings = Settings::from_text("service.toml", file, |_| Ok(None)).unwrap();
     let limits = settings.workflows;

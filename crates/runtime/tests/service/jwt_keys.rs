@@ -157,7 +157,7 @@ fn refused(answer: &TestResponse, why: &str) {
 const KINDS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
 
 #[tokio::test]
-async fn keys_of_every_kind_let_their_callers_in() {
+async fn keys_of_every_supported_type_verify_tokens() {
     let keys = KINDS.map(|algorithm| Key::new(algorithm, &format!("{algorithm:?}")));
     let file = KeyFile::new(&set(&keys.each_ref()));
     let app = guarded(file.auth());
@@ -179,7 +179,7 @@ fn own((a, b): (&str, &str)) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_key_is_used_for_its_own_algorithm_alone() {
+async fn a_key_verifies_only_its_own_algorithm() {
     let rsa = Key::new(Algorithm::RS256, "rsa");
     let ec = Key::new(Algorithm::ES256, "ec");
     let file = KeyFile::new(&set(&[&rsa, &ec]));
@@ -231,7 +231,7 @@ async fn a_key_is_used_for_its_own_algorithm_alone() {
 }
 
 #[tokio::test]
-async fn keys_that_are_no_public_keys_to_check_with_are_passed_over() {
+async fn keys_that_can_not_verify_signatures_are_ignored() {
     let good = Key::new(Algorithm::ES256, "good");
     let mut to_encrypt = Key::new(Algorithm::ES256, "enc");
     to_encrypt.public["use"] = json!("enc");
@@ -268,7 +268,7 @@ async fn keys_that_are_no_public_keys_to_check_with_are_passed_over() {
 }
 
 #[tokio::test]
-async fn what_a_token_claims_is_checked_whoever_signed_it() {
+async fn claims_are_validated_for_every_key() {
     let key = Key::new(Algorithm::EdDSA, "k");
     let file = KeyFile::new(&set(&[&key]));
     let app = guarded(file.auth().issuer("issuer").audience("desk"));
@@ -327,7 +327,7 @@ async fn what_a_token_claims_is_checked_whoever_signed_it() {
 }
 
 #[tokio::test]
-async fn what_is_critical_and_not_understood_is_refused() {
+async fn unsupported_critical_headers_are_rejected() {
     let key = Key::new(Algorithm::ES256, "k");
     let file = KeyFile::new(&set(&[&key]));
     let mut header = Header::new(Algorithm::ES256);
@@ -340,7 +340,7 @@ async fn what_is_critical_and_not_understood_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_is_read_again_for_a_key_that_is_not_in_it() {
+async fn a_jwks_file_is_reloaded_for_an_unknown_key_id() {
     let [old, new, newer] = ["old", "new", "newer"].map(|id| Key::new(Algorithm::ES256, id));
     let file = KeyFile::new(&set(&[&old]));
     let app = guarded(file.auth());
@@ -402,7 +402,7 @@ impl Issuer {
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_for_all_who_wait_and_again_for_one_that_is_new() {
+async fn concurrent_requests_share_one_jwks_fetch() {
     let [old, new] = ["old", "new"].map(|id| Key::new(Algorithm::ES256, id));
     let issuer = Issuer::default();
     issuer.publish(set(&[&old]));
@@ -425,7 +425,7 @@ async fn keys_are_fetched_once_for_all_who_wait_and_again_for_one_that_is_new() 
 }
 
 #[tokio::test]
-async fn without_keys_callers_are_told_to_come_later() {
+async fn unavailable_keys_are_a_503_with_retry_after() {
     let key = Key::new(Algorithm::RS256, "k");
     let issuer = Issuer::default();
     let url = issuer.start().await;
@@ -452,7 +452,7 @@ async fn without_keys_callers_are_told_to_come_later() {
 }
 
 #[tokio::test]
-async fn a_service_starts_without_keys_and_gets_them_by_itself() {
+async fn a_service_starts_without_keys_and_fetches_them_in_the_background() {
     let key = Key::new(Algorithm::ES256, "k");
     let issuer = Issuer::default();
     let auth = Auth::jwks_url(&issuer.start().await).unwrap();
@@ -486,7 +486,7 @@ async fn a_service_starts_without_keys_and_gets_them_by_itself() {
 }
 
 #[test]
-fn keys_are_not_told() {
+fn keys_are_redacted_in_debug_output() {
     let key = Key::new(Algorithm::RS256, "k");
     let file = KeyFile::new(&set(&[&key]));
     let debug = format!("{:?}", file.auth());

@@ -63,7 +63,7 @@ async fn questions_find_the_document_that_answers_them() {
 }
 
 #[tokio::test]
-async fn words_are_found_in_scripts_without_blanks() {
+async fn words_are_found_in_scripts_without_spaces() {
     let app = documents_app();
     let documents = json!([
         { "id": "keys", "text": "密钥每三十天轮换一次，旧密钥在两天后失效。请把新密钥交给值班工程师。" },
@@ -84,7 +84,7 @@ async fn words_are_found_in_scripts_without_blanks() {
 }
 
 #[tokio::test]
-async fn what_has_nothing_in_common_with_a_query_is_not_found() {
+async fn unrelated_documents_are_not_found() {
     let app = handbook().await;
     let (mut nothing, mut hits, mut all) = (0, 0, 0);
     for stranger in STRANGERS.lines() {

@@ -80,7 +80,7 @@ async fn requests_runs_and_tokens_are_counted() {
 }
 
 #[tokio::test]
-async fn every_service_counts_for_itself() {
+async fn each_service_has_its_own_metrics() {
     let (one, other) = (app(), app());
     post(&one, INVOKE, r#"{"input":"hi"}"#).await;
     let series = "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"completed\"}";
@@ -89,7 +89,7 @@ async fn every_service_counts_for_itself() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_counted() {
+async fn failures_are_counted() {
     let app = app_on(FailingProvider(&[]));
     post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
     for series in [
@@ -120,7 +120,7 @@ async fn what_goes_wrong_is_counted() {
 }
 
 #[tokio::test]
-async fn a_run_that_its_caller_leaves_is_counted_as_cancelled() {
+async fn a_run_whose_client_disconnects_is_counted_as_cancelled() {
     let provider = HangingProvider::default();
     let app = app_on(provider.clone());
     let caller = tokio::spawn({
@@ -138,7 +138,7 @@ async fn a_run_that_its_caller_leaves_is_counted_as_cancelled() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_this_machine_and_for_those_with_a_token() {
+async fn metrics_require_a_loopback_address_or_a_token() {
     let settings = Settings {
         auth: Auth::hs256(&[b'x'; 32]),
         ..Settings::default()
@@ -169,7 +169,7 @@ async fn metrics_are_for_this_machine_and_for_those_with_a_token() {
 }
 
 #[tokio::test]
-async fn metrics_and_docs_can_be_switched_off() {
+async fn metrics_and_docs_can_be_disabled() {
     let settings = Settings {
         metrics: false,
         docs: false,
@@ -295,7 +295,7 @@ fn checks(store: &str, provider: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn it_is_ready_when_all_it_needs_is_there() {
+async fn the_service_is_ready_when_its_dependencies_are() {
     let ready = get(&app(), "/readyz").await;
     assert_eq!(ready.status, 200);
     assert_eq!(ready.json(), checks("ok", "ok"));
@@ -305,7 +305,7 @@ async fn it_is_ready_when_all_it_needs_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_its_store_it_lives_and_is_not_ready() {
+async fn a_failing_store_makes_the_service_live_but_not_ready() {
     for registry in
         [Unusable::FailingProvider, Unusable::Silent].map(|store| registry().sessions(store))
     {
@@ -324,7 +324,7 @@ async fn without_its_store_it_lives_and_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_provider_that_keeps_failing_makes_it_unready() {
+async fn repeated_provider_failures_make_the_service_not_ready() {
     let app = app_on(FailingProvider(&[]));
     for _ in 0..4 {
         post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
@@ -337,7 +337,7 @@ async fn a_provider_that_keeps_failing_makes_it_unready() {
 }
 
 #[tokio::test]
-async fn the_documentation_runs_no_script_but_its_own() {
+async fn the_documentation_page_allows_only_its_own_scripts() {
     let app = app();
     let page = get(&app, "/docs").await;
     assert_eq!(page.status, 200);

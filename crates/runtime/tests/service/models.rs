@@ -44,7 +44,7 @@ base_url = "http://127.0.0.1:11434"
 const KEY: &[(&str, &str)] = &[("ANTHROPIC_API_KEY", "sk-ant")];
 
 #[test]
-fn names_lead_to_providers_by_way_of_the_settings() {
+fn model_names_resolve_to_providers_by_the_settings() {
     let models = models(THREE, KEY).unwrap();
     for (name, model) in [
         (Some("sonnet"), "anthropic:claude-sonnet-4-5"),
@@ -63,7 +63,7 @@ fn names_lead_to_providers_by_way_of_the_settings() {
 }
 
 #[tokio::test]
-async fn without_any_provider_everything_is_echo() {
+async fn without_providers_all_models_are_echo() {
     for toml in ["", "[models]\ndefault = \"echo\""] {
         for model in [
             None,
@@ -79,7 +79,7 @@ async fn without_any_provider_everything_is_echo() {
 }
 
 #[test]
-fn a_model_that_nothing_explains_is_an_error_that_names_the_agent_and_the_key() {
+fn an_unresolved_model_is_an_error_that_names_the_agent_and_the_setting() {
     let loaded = || settings(THREE, KEY).unwrap();
     let error = router(Some("opus"), loaded()).unwrap_err();
     assert!(error.starts_with("models.opus: is not set"), "{error}");
@@ -97,7 +97,7 @@ fn a_model_that_nothing_explains_is_an_error_that_names_the_agent_and_the_key() 
 }
 
 #[test]
-fn settings_that_make_no_sense_are_named() {
+fn invalid_provider_settings_are_reported() {
     for (toml, wanted) in [
         (
             "[models]\nsonnet = \"nowhere:x\"",
@@ -129,7 +129,7 @@ fn settings_that_make_no_sense_are_named() {
 }
 
 #[test]
-fn a_vendors_own_variable_gives_the_key_of_a_provider_that_is_referred_to() {
+fn api_keys_are_read_from_the_vendors_variable() {
     let key = |toml: &str, variables| {
         let loaded = settings(toml, variables).unwrap();
         let provider = loaded.providers.get("anthropic").cloned();
@@ -149,7 +149,7 @@ fn a_vendors_own_variable_gives_the_key_of_a_provider_that_is_referred_to() {
 }
 
 #[tokio::test]
-async fn the_model_that_a_name_stands_for_is_the_one_that_is_asked() {
+async fn requests_name_the_resolved_model() {
     let server = mock_server([Script::text("one"), Script::text("two")]).await;
     let mut settings = server.settings(ProviderKind::OpenAi);
     settings

@@ -111,7 +111,7 @@ async fn completes(service: &RunningService) {
 }
 
 #[tokio::test]
-async fn a_queue_that_was_away_is_used_again() {
+async fn a_queue_is_used_again_after_an_outage() {
     let Some(store) = postgres_store().await else {
         return;
     };
@@ -149,7 +149,7 @@ async fn a_queue_that_was_away_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_queue_whose_certificate_is_from_an_authority_of_ones_own_is_used() {
+async fn a_queue_with_a_private_certificate_authority_is_accepted() {
     let Some(store) = postgres_store().await else {
         return;
     };

@@ -44,7 +44,7 @@ fn with_haiku(server: &MockServer, kind: ProviderKind) -> Settings {
 }
 
 #[tokio::test]
-async fn a_retry_is_told_behind_the_beginning_and_counted() {
+async fn a_retry_event_follows_run_started_and_is_counted() {
     for kind in KINDS {
         let policy = Policy {
             retry_attempts: 1,
@@ -73,7 +73,7 @@ async fn a_retry_is_told_behind_the_beginning_and_counted() {
 }
 
 #[tokio::test]
-async fn a_retry_of_the_second_attempt_at_an_answer_is_an_event() {
+async fn a_retry_of_the_schema_repair_call_is_an_event() {
     let policy = Policy {
         retry_attempts: 1,
         retry_backoff_ms: 1,
@@ -98,7 +98,7 @@ async fn a_retry_of_the_second_attempt_at_an_answer_is_an_event() {
 }
 
 #[tokio::test]
-async fn what_never_began_is_an_ordinary_error_whatever_was_decided() {
+async fn a_run_that_fails_before_its_first_event_is_a_plain_error_response() {
     let policy = Policy {
         retry_attempts: 1,
         retry_backoff_ms: 1,
@@ -117,7 +117,7 @@ async fn what_never_began_is_an_ordinary_error_whatever_was_decided() {
 }
 
 #[tokio::test]
-async fn another_model_is_asked_when_the_first_one_fails() {
+async fn a_failed_model_falls_back_to_another_model() {
     let policy = Policy {
         fallbacks: &["haiku"],
         ..Policy::DEFAULT
@@ -141,7 +141,7 @@ async fn another_model_is_asked_when_the_first_one_fails() {
 }
 
 #[tokio::test]
-async fn a_model_that_hangs_is_given_up_for_another() {
+async fn a_model_timeout_falls_back_to_another_model() {
     let policy = Policy {
         fallbacks: &["haiku"],
         ..Policy::DEFAULT
@@ -158,7 +158,7 @@ async fn a_model_that_hangs_is_given_up_for_another() {
 }
 
 #[tokio::test]
-async fn another_agent_is_asked_with_its_own_prompt() {
+async fn a_fallback_agent_uses_its_own_prompt() {
     let policy = Policy {
         fallbacks: &["clerk"],
         ..Policy::DEFAULT
@@ -177,7 +177,7 @@ async fn another_agent_is_asked_with_its_own_prompt() {
 }
 
 #[tokio::test]
-async fn a_fallback_that_the_settings_do_not_explain_keeps_the_service_from_starting() {
+async fn an_unresolved_fallback_is_a_startup_error() {
     let policy = Policy {
         fallbacks: &["spare"],
         ..Policy::DEFAULT
@@ -191,7 +191,7 @@ async fn a_fallback_that_the_settings_do_not_explain_keeps_the_service_from_star
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_asked_for_again_unless_it_was_seen() {
+async fn an_interrupted_answer_is_retried_unless_it_was_streamed() {
     let policy = Policy {
         retry_attempts: 1,
         retry_backoff_ms: 1,
@@ -214,7 +214,7 @@ async fn an_answer_that_breaks_off_is_asked_for_again_unless_it_was_seen() {
 }
 
 #[tokio::test]
-async fn a_breaker_opens_tries_once_and_closes() {
+async fn a_circuit_breaker_opens_half_opens_and_closes() {
     let policy = Policy {
         breaker_failures: 2,
         breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
@@ -245,7 +245,7 @@ async fn a_breaker_opens_tries_once_and_closes() {
 }
 
 #[tokio::test]
-async fn of_many_calls_behind_an_open_breaker_one_tries() {
+async fn a_half_open_breaker_allows_one_trial_call() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
@@ -264,7 +264,7 @@ async fn of_many_calls_behind_an_open_breaker_one_tries() {
 }
 
 #[tokio::test]
-async fn while_one_call_tries_no_other_is_made_however_long_it_takes() {
+async fn a_slow_trial_call_blocks_other_calls() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: 20,
@@ -289,7 +289,7 @@ async fn while_one_call_tries_no_other_is_made_however_long_it_takes() {
 }
 
 #[tokio::test]
-async fn a_model_that_hangs_until_the_agents_time_is_up_has_failed() {
+async fn a_run_timeout_counts_as_a_failure_of_the_model() {
     let policy = Policy {
         timeout_ms: Some(100),
         breaker_failures: 2,
@@ -311,7 +311,7 @@ async fn a_model_that_hangs_until_the_agents_time_is_up_has_failed() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_opens_no_breaker() {
+async fn rejected_requests_do_not_open_the_breaker() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: 60_000,
@@ -324,7 +324,7 @@ async fn a_request_that_is_refused_opens_no_breaker() {
 }
 
 #[tokio::test]
-async fn a_budget_ends_a_run_with_what_it_has() {
+async fn an_exhausted_budget_ends_a_run_with_its_partial_output() {
     let turns = Policy {
         budget_turns: Some(2),
         ..Policy::DEFAULT
@@ -347,7 +347,7 @@ async fn a_budget_ends_a_run_with_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_counted() {
+async fn an_exceeded_deadline_is_counted() {
     let policy = Policy {
         timeout_ms: Some(100),
         ..Policy::DEFAULT

@@ -195,7 +195,7 @@ async fn survives(test_store: TestStore) {
 }
 
 #[tokio::test]
-async fn a_service_that_is_killed_finishes_its_runs_and_repeats_no_step_that_was_over() {
+async fn a_killed_service_resumes_its_runs_without_repeating_finished_steps() {
     survives(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
         survives(test_store).await;

@@ -92,7 +92,7 @@ fn sent(kind: ProviderKind, server: &MockServer, names: &[&str]) {
 }
 
 #[tokio::test]
-async fn texts_are_read_whole_with_their_usage() {
+async fn text_answers_are_read_with_usage() {
     for (kind, usage) in [
         (
             ProviderKind::Anthropic,
@@ -118,7 +118,7 @@ async fn texts_are_read_whole_with_their_usage() {
 }
 
 #[tokio::test]
-async fn tools_are_called_and_their_results_sent() {
+async fn tool_calls_and_their_results_are_exchanged() {
     for (kind, before, usage) in [
         (
             ProviderKind::Anthropic,
@@ -146,7 +146,7 @@ async fn tools_are_called_and_their_results_sent() {
 }
 
 #[tokio::test]
-async fn structured_answers_are_read() {
+async fn structured_outputs_are_read() {
     for kind in [ProviderKind::Anthropic, ProviderKind::OpenAi] {
         let (app, server) = replayed(kind, &["structured.sse"]).await;
         let answer = post(&app, "/chat", BUSY).await.json();
@@ -157,7 +157,7 @@ async fn structured_answers_are_read() {
 }
 
 #[tokio::test]
-async fn reasons_to_stop_are_told() {
+async fn stop_reasons_are_reported() {
     for (kind, name, text, reason) in [
         (
             ProviderKind::Anthropic,
@@ -194,7 +194,7 @@ async fn reasons_to_stop_are_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_leaves_much_out_is_understood() {
+async fn a_minimal_server_is_supported() {
     let kind = ProviderKind::OpenAi;
     let (app, server) = replayed(kind, &["bare.sse", "bare_answer.sse"]).await;
     let answer = post(&app, INVOKE, r#"{"input":"What is on shelf 4?"}"#)
@@ -209,7 +209,7 @@ async fn a_server_that_leaves_much_out_is_understood() {
 }
 
 #[tokio::test]
-async fn errors_have_their_status_and_none_of_the_providers_words() {
+async fn provider_errors_map_to_statuses_without_provider_text() {
     let (anthropic, openai) = (ProviderKind::Anthropic, ProviderKind::OpenAi);
     for (kind, name, status) in [
         (anthropic, "authentication.401.json", 502),

@@ -97,7 +97,7 @@ async fn failures_are_logged_without_the_key_at_any_level() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
+async fn an_unreachable_provider_is_logged_with_the_reason() {
     for kind in KINDS {
         let log = CapturedLog::default();
         let _guard = log.capture(tracing::Level::INFO);
@@ -114,7 +114,7 @@ async fn a_provider_that_is_not_there_is_logged_with_the_reason() {
 }
 
 #[tokio::test]
-async fn no_word_of_a_conversation_is_logged_by_default() {
+async fn message_text_is_not_logged_by_default() {
     for kind in KINDS {
         let log = CapturedLog::default();
         let _guard = log.capture(tracing::Level::INFO);
@@ -136,7 +136,7 @@ async fn no_word_of_a_conversation_is_logged_by_default() {
 }
 
 #[tokio::test]
-async fn a_service_on_echo_says_so_once() {
+async fn a_service_without_providers_logs_a_warning_once() {
     let log = CapturedLog::default();
     let guard = log.capture(tracing::Level::INFO);
     let app = registry_of(agent(|_| {}))
@@ -148,7 +148,7 @@ async fn a_service_on_echo_says_so_once() {
 }
 
 #[tokio::test]
-async fn a_service_with_no_place_for_more_connections_says_so_once_in_a_while_and_counts_it() {
+async fn reaching_the_connection_limit_is_counted_and_logged_once() {
     let log = CapturedLog::default();
     let _guard = log.capture(tracing::Level::WARN);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -26,7 +26,7 @@ fn patient(server: &MockServer, kind: ProviderKind, timeout: Duration) -> Settin
 }
 
 #[tokio::test]
-async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
+async fn an_answer_is_streamed_with_usage_and_stop_reason() {
     for kind in KINDS {
         let script = Script::pieces(["The maps ", "are on ", "shelf 4."]).usage(31, 9);
         let server = mock_server([script.clone(), script.stop_reason(StopReason::MaxTokens)]).await;
@@ -55,7 +55,7 @@ async fn an_answer_comes_through_piece_by_piece_with_its_usage_and_reason() {
 }
 
 #[tokio::test]
-async fn pieces_are_passed_on_before_the_next_one_is_there() {
+async fn chunks_are_forwarded_as_they_arrive() {
     for kind in KINDS {
         let server = mock_server([Script::text("at once").hang()]).await;
         let app = desk_app(&server, kind);
@@ -79,7 +79,7 @@ async fn pieces_are_passed_on_before_the_next_one_is_there() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_ends_the_call_of_the_provider() {
+async fn a_client_disconnect_cancels_the_provider_call() {
     for kind in KINDS {
         for script in [Script::text("word").hang(), Script::silence()] {
             let server = mock_server([script]).await;
@@ -138,7 +138,7 @@ async fn the_conversation_and_the_prompt_are_sent_in_each_format() {
 }
 
 #[tokio::test]
-async fn a_key_is_sent_as_each_vendor_wants_it_and_shown_nowhere() {
+async fn api_keys_are_sent_per_vendor_and_never_returned() {
     for kind in KINDS {
         let server = mock_server([Script::error(401, "the key sk-hidden is wrong")]).await;
         let mut settings = server.settings(kind);
@@ -164,7 +164,7 @@ async fn a_key_is_sent_as_each_vendor_wants_it_and_shown_nowhere() {
 }
 
 #[tokio::test]
-async fn what_the_provider_answers_with_has_its_status_here() {
+async fn provider_statuses_map_to_service_statuses() {
     let cases = [
         (400, 502, ""),
         (401, 502, ""),
@@ -199,7 +199,7 @@ async fn what_the_provider_answers_with_has_its_status_here() {
 }
 
 #[tokio::test]
-async fn answers_that_break_have_their_status() {
+async fn malformed_provider_answers_map_to_service_statuses() {
     let word = || Script::text("word");
     for kind in KINDS {
         let cases = [
@@ -235,7 +235,7 @@ async fn answers_that_break_have_their_status() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_later_ends_with_the_failure() {
+async fn a_stream_that_breaks_midway_ends_with_an_error_event() {
     for kind in KINDS {
         let policy = Policy {
             retry_attempts: 3,
@@ -255,7 +255,7 @@ async fn a_stream_that_breaks_later_ends_with_the_failure() {
 }
 
 #[tokio::test]
-async fn a_silence_that_is_short_enough_is_waited_for() {
+async fn pauses_below_the_timeout_are_tolerated() {
     for kind in KINDS {
         let pause = Duration::from_millis(600);
         let script = Script::text("slow")
@@ -273,7 +273,7 @@ async fn a_silence_that_is_short_enough_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_fails_before_the_first_chunk_is_tried_again_as_often_as_the_policy_says() {
+async fn failures_before_the_first_chunk_are_retried_per_policy() {
     let policy = Policy {
         retry_attempts: 2,
         retry_backoff_ms: 1,
@@ -305,7 +305,7 @@ async fn what_fails_before_the_first_chunk_is_tried_again_as_often_as_the_policy
 }
 
 #[tokio::test]
-async fn retry_after_is_obeyed_if_there_is_time_and_passed_on_if_not() {
+async fn retry_after_is_obeyed_within_the_deadline_or_forwarded() {
     for kind in KINDS {
         let policy = Policy {
             retry_attempts: 1,
@@ -334,7 +334,7 @@ async fn retry_after_is_obeyed_if_there_is_time_and_passed_on_if_not() {
 }
 
 #[tokio::test]
-async fn servers_that_are_not_quite_alike_are_understood() {
+async fn deviating_openai_compatible_servers_are_supported() {
     let chunk = |delta: &str, rest: &str| {
         format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}{rest}}}]}}\r\n\r\n")
     };
@@ -399,7 +399,7 @@ async fn servers_that_are_not_quite_alike_are_understood() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_with_the_key() {
+async fn redirects_are_not_followed() {
     for kind in KINDS {
         let elsewhere = mock_server([]).await;
         let server = mock_server([]).await;
@@ -415,7 +415,7 @@ async fn a_redirect_is_not_followed_with_the_key() {
 }
 
 #[tokio::test]
-async fn base_urls_are_taken_with_and_without_a_version() {
+async fn base_urls_may_include_a_version() {
     for kind in KINDS {
         for tail in ["", "/", "/v1", "/v1/"] {
             let server = mock_server([Script::text("here")]).await;
@@ -429,7 +429,7 @@ async fn base_urls_are_taken_with_and_without_a_version() {
 }
 
 #[tokio::test]
-async fn a_budget_of_tokens_bounds_the_answer() {
+async fn a_token_budget_limits_max_tokens() {
     for kind in KINDS {
         let policy = Policy {
             budget_tokens: Some(500),
@@ -443,7 +443,7 @@ async fn a_budget_of_tokens_bounds_the_answer() {
 }
 
 #[test]
-fn kinds_of_failures_can_be_told_apart() {
+fn error_kinds_are_distinguishable() {
     let names = ProviderErrorKind::ALL.map(ProviderErrorKind::as_str);
     assert_eq!(names.len(), std::collections::BTreeSet::from(names).len());
     for fault in ProviderErrorKind::ALL {

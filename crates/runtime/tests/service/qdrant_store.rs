@@ -34,7 +34,7 @@ fn documents_check(ready: &Value) -> &Value {
 }
 
 #[tokio::test]
-async fn a_service_without_its_document_store_lives_and_is_not_ready() {
+async fn an_unreachable_document_store_makes_the_service_not_ready() {
     // Nothing listens at the port of a listener that is gone.
     let gone = TcpListener::bind("127.0.0.1:0")
         .await
@@ -59,7 +59,7 @@ async fn a_service_without_its_document_store_lives_and_is_not_ready() {
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_for_the_log() {
+async fn document_store_errors_are_logged_and_not_returned() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let refuses = |request: axum::extract::Request| async move {
@@ -89,7 +89,7 @@ async fn what_the_server_refuses_is_for_the_log() {
 }
 
 #[test]
-fn an_address_that_is_none_is_told_at_the_start() {
+fn an_invalid_qdrant_url_is_reported_at_startup() {
     for (url, expected) in [
         ("qdrant:6333", "is not an address like"),
         ("ftp://host", "is not an address like"),
@@ -116,7 +116,7 @@ fn server() -> Option<DocumentsSettings> {
 }
 
 #[tokio::test]
-async fn a_service_keeps_its_documents_there() {
+async fn a_service_stores_its_documents_in_qdrant() {
     let Some(documents) = server() else { return };
     let app = room_at(documents.clone());
     let lake = json!({ "id": "test/lake", "title": "Lakes", "metadata": { "topic": "water" },

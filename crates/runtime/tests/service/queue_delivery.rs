@@ -62,18 +62,18 @@ async fn by_work(left: RunningService, right: RunningService) -> (RunningService
 }
 
 #[tokio::test]
-async fn a_run_of_a_service_that_stops_goes_on_elsewhere_at_once() {
+async fn a_run_of_a_stopping_service_is_resumed_by_another_at_once() {
     let Some(queue) = test_queue().await else {
         return;
     };
-    let play = || {
+    let spec = || {
         workflow(vec![
             step("a", &[], "wait 300"),
             step("b", &["a"], "wait 1"),
         ])
     };
-    let left = serve(play(), queue.settings(LONG)).await;
-    let right = serve(play(), queue.settings(LONG)).await;
+    let left = serve(spec(), queue.settings(LONG)).await;
+    let right = serve(spec(), queue.settings(LONG)).await;
     let location = start_run(&left).await;
     let (works, waits) = by_work(left, right).await;
     works.stop().await;
@@ -86,13 +86,13 @@ async fn a_run_of_a_service_that_stops_goes_on_elsewhere_at_once() {
 }
 
 #[tokio::test]
-async fn a_run_is_called_off_by_another_process_at_once() {
+async fn a_run_is_cancelled_from_another_process_at_once() {
     let Some(queue) = test_queue().await else {
         return;
     };
-    let play = || workflow(vec![step("a", &[], "hang")]);
-    let left = serve(play(), queue.settings(LONG)).await;
-    let right = serve(play(), queue.settings(LONG)).await;
+    let spec = || workflow(vec![step("a", &[], "hang")]);
+    let left = serve(spec(), queue.settings(LONG)).await;
+    let right = serve(spec(), queue.settings(LONG)).await;
     let location = start_run(&left).await;
     let (works, waits) = by_work(left, right).await;
     let (status, answer) =
@@ -107,12 +107,12 @@ async fn a_run_is_called_off_by_another_process_at_once() {
 }
 
 #[tokio::test]
-async fn what_the_queue_should_not_hand_out_does_no_harm() {
+async fn invalid_queue_messages_are_discarded() {
     let Some(queue) = test_queue().await else {
         return;
     };
-    let play = workflow(vec![step("a", &[], "so")]);
-    let service = serve(play, queue.settings(SHORT)).await;
+    let spec = workflow(vec![step("a", &[], "so")]);
+    let service = serve(spec, queue.settings(SHORT)).await;
     let location = start_run(&service).await;
     assert_eq!(
         final_report(&service, &location).await["status"],
@@ -148,13 +148,13 @@ pub async fn metrics(service: &RunningService) -> String {
 }
 
 #[tokio::test]
-async fn a_run_that_is_handed_out_again_while_it_is_under_way_is_not_run_twice() {
+async fn a_redelivered_run_is_not_executed_twice() {
     let Some(queue) = test_queue().await else {
         return;
     };
-    let play = || workflow(vec![step("a", &[], "wait 1500")]);
-    let left = serve(play(), queue.settings(SHORT * 2)).await;
-    let right = serve(play(), queue.settings(SHORT * 2)).await;
+    let spec = || workflow(vec![step("a", &[], "wait 1500")]);
+    let left = serve(spec(), queue.settings(SHORT * 2)).await;
+    let right = serve(spec(), queue.settings(SHORT * 2)).await;
     let location = start_run(&left).await;
     // Somebody sends it again, too.
     for _ in 0..3 {
@@ -171,7 +171,7 @@ async fn a_run_that_is_handed_out_again_while_it_is_under_way_is_not_run_twice()
 }
 
 #[tokio::test]
-async fn runs_go_on_without_the_queue() {
+async fn runs_continue_without_the_queue() {
     let Some(store) = postgres_store().await else {
         return;
     };
@@ -209,16 +209,16 @@ async fn runs_go_on_without_the_queue() {
 }
 
 #[tokio::test]
-async fn runs_that_were_begun_while_the_queue_did_not_know_of_them_are_found() {
+async fn runs_that_were_never_queued_are_found() {
     let Some(queue) = test_queue().await else {
         return;
     };
-    let play = || workflow(vec![step("a", &[], "so")]);
+    let spec = || workflow(vec![step("a", &[], "so")]);
     // Kept as by a process that was killed before it could hand it out.
     let store = queue.store.open().await;
     let run = crate::journals::run_of("play", "anonymous");
     store.journal().create(&run, None, None).await.unwrap();
-    let service = serve(play(), queue.settings(SHORT)).await;
+    let service = serve(spec(), queue.settings(SHORT)).await;
     let report = final_report(&service, &format!("/v1/runs/{}", run.id)).await;
     assert_eq!(report["status"], "completed", "{report}");
     let (_, ready) = http_request(service.address, "GET", "/readyz", "").await;
@@ -249,7 +249,7 @@ pub async fn start_error(settings: Settings) -> String {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_something_else_is_left_alone() {
+async fn a_stream_that_is_not_a_work_queue_is_a_startup_error() {
     let Some(queue) = test_queue().await else {
         return;
     };
@@ -267,7 +267,7 @@ async fn a_stream_that_is_something_else_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_queue_needs_a_database_that_processes_share() {
+async fn a_queue_requires_a_shared_database() {
     let queue = Some(Secret::new("nats://me:hunter2@127.0.0.1:4222"));
     let settings = Settings {
         queue: queue.clone(),
@@ -297,7 +297,7 @@ async fn a_queue_needs_a_database_that_processes_share() {
 }
 
 #[test]
-fn a_queue_is_a_url_of_nats() {
+fn a_queue_setting_must_be_a_nats_url() {
     let read = |queue: &str, store: &str| {
         let file = format!("[workflows]\nqueue = \"{queue}\"\n[store]\nurl = \"{store}\"\n");
         Settings::from_text("service.toml", &file, |_| Ok(None))
@@ -353,7 +353,7 @@ fn a_queue_is_a_url_of_nats() {
 }
 
 #[test]
-fn the_authorities_of_a_queue_stand_in_a_file() {
+fn the_certificate_authorities_of_a_queue_are_read_from_a_file() {
     let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
     let read = |ca: &str, queue: &str| {
         let file = format!(

@@ -83,7 +83,7 @@ fn refused(answer: &TestResponse, name: &str) {
 }
 
 #[tokio::test]
-async fn a_subject_is_limited_wherever_it_calls_from() {
+async fn a_subject_is_limited_across_addresses() {
     let rates = Rates {
         subject: FEW,
         ..Rates::default()
@@ -97,7 +97,7 @@ async fn a_subject_is_limited_wherever_it_calls_from() {
 }
 
 #[tokio::test]
-async fn what_a_subject_asks_of_its_conversations_counts_too() {
+async fn session_requests_count_against_the_subject_limit() {
     const SESSIONS: &str = "/v1/agents/desk/sessions";
     let rates = Rates {
         subject: FEW,
@@ -143,7 +143,7 @@ async fn what_a_subject_asks_of_its_conversations_counts_too() {
 }
 
 #[tokio::test]
-async fn an_address_is_limited_whoever_calls_and_whatever_they_call() {
+async fn an_address_is_limited_across_subjects_and_paths() {
     let rates = Rates {
         address: FEW,
         ..Rates::default()
@@ -183,7 +183,7 @@ async fn an_address_is_limited_whoever_calls_and_whatever_they_call() {
 }
 
 #[tokio::test]
-async fn a_caller_with_a_whole_network_of_ipv6_is_one_caller() {
+async fn an_ipv6_prefix_counts_as_one_address() {
     let rates = Rates {
         address: FEW,
         ..Rates::default()
@@ -200,7 +200,7 @@ async fn a_caller_with_a_whole_network_of_ipv6_is_one_caller() {
 }
 
 #[tokio::test]
-async fn what_a_caller_says_of_its_address_counts_only_behind_trusted_proxies() {
+async fn forwarded_addresses_count_only_from_trusted_proxies() {
     let rates = Rates {
         address: FEW,
         ..Rates::default()
@@ -233,7 +233,7 @@ async fn what_a_caller_says_of_its_address_counts_only_behind_trusted_proxies() 
 }
 
 #[tokio::test]
-async fn an_agent_is_limited_for_all_of_its_callers_together() {
+async fn an_agent_limit_is_shared_by_all_callers() {
     let rates = Rates {
         agent: FEW,
         subject: MANY,
@@ -249,7 +249,7 @@ async fn an_agent_is_limited_for_all_of_its_callers_together() {
 }
 
 #[tokio::test]
-async fn an_endpoints_own_rate_holds_beside_the_others() {
+async fn an_endpoint_rate_applies_in_addition_to_others() {
     let rates = Rates {
         subject: MANY,
         agent: MANY,
@@ -268,7 +268,7 @@ async fn an_endpoints_own_rate_holds_beside_the_others() {
 }
 
 #[tokio::test]
-async fn what_a_caller_is_refused_does_not_use_up_the_agents_share() {
+async fn rejected_requests_do_not_count_against_the_agent_limit() {
     let rates = Rates {
         subject: Some(Rate {
             requests: 1,
@@ -286,7 +286,7 @@ async fn what_a_caller_is_refused_does_not_use_up_the_agents_share() {
 }
 
 #[tokio::test]
-async fn the_request_over_the_limit_is_told_to_come_later_at_once() {
+async fn a_request_over_the_concurrency_limit_is_rejected_with_retry_after() {
     let provider = HangingProvider::default();
     let app = registry()
         .provider(provider.clone())

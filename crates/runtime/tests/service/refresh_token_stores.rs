@@ -26,7 +26,7 @@ fn reused(family: &str) -> Redeemed {
 }
 
 #[tokio::test]
-async fn a_token_is_good_once() {
+async fn a_refresh_token_is_consumed_once() {
     on_each_store(async |test_store| {
         let tokens = test_store.open().await.refresh_tokens();
         let first = token("one", "f", 60);
@@ -42,7 +42,7 @@ async fn a_token_is_good_once() {
 }
 
 #[tokio::test]
-async fn of_many_who_take_a_token_at_once_one_gets_it() {
+async fn only_one_concurrent_request_consumes_a_refresh_token() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
         let other = match test_store.is_shared() {
@@ -72,7 +72,7 @@ async fn of_many_who_take_a_token_at_once_one_gets_it() {
 }
 
 #[tokio::test]
-async fn a_family_that_was_revoked_stays_so() {
+async fn a_revoked_token_family_stays_revoked() {
     on_each_store(async |test_store| {
         let tokens = test_store.open().await.refresh_tokens();
         tokens.put(token("one", "f", 60)).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_family_that_was_revoked_stays_so() {
 }
 
 #[tokio::test]
-async fn a_token_that_has_expired_is_unknown_and_goes() {
+async fn an_expired_refresh_token_is_rejected_and_purged() {
     on_each_store(async |test_store| {
         let tokens = test_store.open().await.refresh_tokens();
         tokens.put(token("over", "f", 0)).await.unwrap();

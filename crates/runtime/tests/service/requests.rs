@@ -12,7 +12,7 @@ use crate::desk_service::{app, registry};
 use crate::http_client::{get, post, request, send};
 
 #[tokio::test]
-async fn a_path_and_a_query_are_read_by_their_types() {
+async fn path_and_query_parameters_are_parsed_by_type() {
     let app = app();
     let found = get(
         &app,
@@ -30,7 +30,7 @@ async fn a_path_and_a_query_are_read_by_their_types() {
 }
 
 #[tokio::test]
-async fn every_violation_is_told_with_its_place() {
+async fn every_violation_is_reported_with_its_pointer() {
     let body = r#"{"message":"","labels":["ok","NO","ok","a/b"]}"#;
     let answer = post(&app(), "/chat", body).await;
     assert_eq!(
@@ -41,7 +41,7 @@ async fn every_violation_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_shape_is_told_with_its_place() {
+async fn every_wrong_type_is_reported_with_its_pointer() {
     let app = app();
     for (body, expected) in [
         ("{}", json!([["/message", "is required"]])),
@@ -69,7 +69,7 @@ async fn everything_that_is_wrong_with_a_shape_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn what_its_schema_does_not_tell_is_told_by_the_type() {
+async fn errors_that_the_schema_does_not_cover_are_reported_by_the_type() {
     // The schema of invoke in these tests says nothing but that it is an object.
     let app = app();
     let invoke = "/v1/agents/desk/invoke";
@@ -128,7 +128,7 @@ async fn malformed_json_is_a_400_with_its_position() {
 }
 
 #[tokio::test]
-async fn only_json_is_read() {
+async fn other_content_types_are_rejected() {
     let app = app();
     let body = r#"{"message":"hi"}"#;
     let with = |headers: &[(&str, &str)]| request("POST", "/chat", headers, body);
@@ -178,7 +178,7 @@ async fn a_large_body_is_a_413() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_404() {
+async fn an_unknown_path_is_a_404() {
     let app = app();
     for path in [
         "/",
@@ -196,7 +196,7 @@ async fn what_is_not_there_is_a_404() {
 }
 
 #[tokio::test]
-async fn another_method_is_a_405_that_names_the_right_ones() {
+async fn a_wrong_method_is_a_405_with_allow() {
     let app = app();
     let wrong = get(&app, "/chat").await;
     wrong.problem(405);
@@ -215,7 +215,7 @@ async fn another_method_is_a_405_that_names_the_right_ones() {
 }
 
 #[tokio::test]
-async fn what_is_accepted_decides_the_form() {
+async fn the_accept_header_selects_json_or_a_stream() {
     let app = app();
     let accepting = |path: &str, accept: &str| {
         let headers = [("content-type", "application/json"), ("accept", accept)];
@@ -248,7 +248,7 @@ async fn what_is_accepted_decides_the_form() {
 }
 
 #[tokio::test]
-async fn an_input_has_a_longest_length() {
+async fn the_length_of_an_input_is_limited() {
     let body_of_length = |length: usize| format!(r#"{{"input":"{}"}}"#, "é".repeat(length));
     let fits = post(&app(), "/v1/agents/desk/invoke", &body_of_length(100_000)).await;
     assert_eq!(fits.status, 200);
@@ -295,7 +295,7 @@ fn orders() -> Router {
 }
 
 #[tokio::test]
-async fn a_whole_number_may_be_written_with_a_fraction_or_an_exponent() {
+async fn integers_may_have_a_zero_fraction_or_an_exponent() {
     let app = orders();
     let read = post(
         &app,
@@ -358,7 +358,7 @@ fn a_schema_that_does_not_compile_keeps_the_service_from_starting() {
 }
 
 #[tokio::test]
-async fn an_array_is_no_object_even_if_its_entries_are_what_the_members_would_be() {
+async fn an_array_is_not_accepted_as_an_object() {
     let app = orders();
     for (body, pointers) in [
         ("[16,[]]", &[""][..]),

@@ -38,7 +38,7 @@ async fn counted(service: &WorkflowApp, line: &str) {
 }
 
 #[tokio::test]
-async fn events_are_told_as_they_come_and_again_from_where_a_reader_was() {
+async fn run_events_are_streamed_live_and_resumed_from_last_event_id() {
     on_each_store(async |test_store| {
         let service =
             WorkflowApp::with_store(diamond(), test_store.open().await, Settings::default());
@@ -121,7 +121,7 @@ fn are_about(live: &[(u64, Value)], expected: &[(usize, &str)]) {
 }
 
 #[tokio::test]
-async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
+async fn policy_decisions_within_a_step_are_events_of_the_run_on_every_store() {
     on_each_store(async |test_store| {
         let busy = || Script::error(529, "busy");
         // Two calls fail, which opens the breaker, and the other model answers; the second step finds it open.
@@ -177,7 +177,7 @@ async fn what_policies_decide_within_a_step_is_told_with_it_on_every_store() {
 }
 
 #[tokio::test]
-async fn a_breaker_that_tries_and_closes_within_a_step_is_told_with_it() {
+async fn circuit_breaker_transitions_within_a_step_are_events_of_the_run() {
     let answers = ["small talk", "back"].map(Script::text);
     let server = mock_server([Script::error(529, "busy")].into_iter().chain(answers)).await;
     let policy = Policy {
@@ -221,7 +221,7 @@ pub fn with_desk(registry: Registry, desk: &'static AgentSpec) -> Registry {
 }
 
 #[tokio::test]
-async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
+async fn budget_and_handoff_decisions_within_a_step_are_events_of_the_run() {
     let cook = agent(|agent| {
         agent.name = "cook";
         agent.slug = "cook";
@@ -268,7 +268,7 @@ async fn a_budget_and_a_handover_within_a_step_are_told_with_it() {
 }
 
 #[tokio::test]
-async fn what_comes_behind_an_event_that_never_was_is_not_waited_for() {
+async fn a_last_event_id_that_was_never_sent_is_a_400() {
     let service = WorkflowApp::new(workflow(vec![step("a", &[], "hang")]));
     let location = service.start_run().await;
     let path = format!("{location}/events");
@@ -292,7 +292,7 @@ async fn what_comes_behind_an_event_that_never_was_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn what_a_workflow_decides_about_a_failure_is_told_behind_it_and_counted() {
+async fn failure_decisions_of_a_workflow_follow_the_failure_and_are_counted() {
     for (on_failure, decisions) in [
         (OnFailure::Skip, &["skip"][..]),
         (OnFailure::Stop, &["stop"]),
@@ -323,7 +323,7 @@ async fn what_a_workflow_decides_about_a_failure_is_told_behind_it_and_counted()
 }
 
 #[tokio::test]
-async fn the_time_of_an_attempt_and_of_a_run_is_told_when_it_is_up() {
+async fn expired_attempt_and_run_timeouts_are_events() {
     let late = StepSpec {
         timeout_ms: Some(50),
         attempts: 2,

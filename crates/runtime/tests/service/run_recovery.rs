@@ -154,7 +154,7 @@ async fn told_again_after_a_kill(test_store: TestStore) {
 }
 
 #[tokio::test]
-async fn a_step_that_is_cut_off_by_a_kill_is_told_again_from_its_beginning() {
+async fn events_of_an_interrupted_step_restart_with_the_step() {
     told_again_after_a_kill(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
         told_again_after_a_kill(test_store).await;
@@ -174,7 +174,7 @@ async fn soon(address: SocketAddr, location: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_service_alone_on_its_file_goes_on_with_its_runs_as_soon_as_it_starts_again() {
+async fn a_service_that_alone_uses_its_file_resumes_its_runs_at_startup() {
     let test_store = sqlite_store();
     let server = mock_server([Script::silence()]).await;
     let mut child = start(&server, &test_store, 600_000);

@@ -32,7 +32,7 @@ fn one_at_a_time() -> Settings {
 }
 
 #[tokio::test]
-async fn a_run_that_waits_ends_at_once_when_it_is_called_off() {
+async fn a_queued_run_is_cancelled_at_once() {
     on_each_store(async |test_store| {
         let spec = workflow(vec![step("a", &[], "hang")]);
         let service = WorkflowApp::with_store(spec, test_store.open().await, one_at_a_time());
@@ -57,7 +57,7 @@ async fn a_run_that_waits_ends_at_once_when_it_is_called_off() {
 }
 
 #[tokio::test]
-async fn every_workflow_has_its_turn() {
+async fn queued_runs_are_scheduled_fairly_across_workflows() {
     let other = WorkflowSpec {
         name: "another",
         operation_id: "runAnother",
@@ -91,7 +91,7 @@ async fn every_workflow_has_its_turn() {
 }
 
 #[tokio::test]
-async fn many_runs_that_wait_all_come_to_their_end() {
+async fn many_queued_runs_all_complete() {
     let mut settings = one_at_a_time();
     settings.workflows.runs = 3;
     let spec = workflow(vec![step("a", &[], "wait 1")]);
@@ -107,7 +107,7 @@ async fn many_runs_that_wait_all_come_to_their_end() {
 }
 
 #[tokio::test]
-async fn who_comes_while_only_runs_are_waited_for_is_told_that_the_service_stops() {
+async fn requests_during_shutdown_get_a_503_while_steps_finish() {
     let spec = workflow(vec![step("a", &[], "wait 1000"), step("b", &["a"], "so")]);
     let service = serve(spec, Settings::default()).await;
     let (address, inputs) = (service.address, RecordedInputs::clone(&service.inputs));

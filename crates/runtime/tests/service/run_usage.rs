@@ -53,7 +53,7 @@ fn hands_over() -> Script {
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_says_what_it_took() {
+async fn a_failed_stream_reports_its_usage() {
     for kind in KINDS {
         let server = mock_server([looks(), looks(), Script::error(400, "no")]).await;
         let app = desk_app(&server, kind);
@@ -65,7 +65,7 @@ async fn a_stream_that_fails_says_what_it_took() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_that_is_asked_for_again_was_paid_for() {
+async fn usage_of_a_retried_empty_answer_is_counted() {
     let policy = Policy {
         retry_attempts: 1,
         retry_backoff_ms: 1,
@@ -84,7 +84,7 @@ async fn an_empty_answer_that_is_asked_for_again_was_paid_for() {
 }
 
 #[tokio::test]
-async fn what_a_failed_handover_took_counts_into_the_run_and_its_budget() {
+async fn usage_of_a_failed_handoff_counts_for_the_run_and_its_budget() {
     let policy = Policy {
         budget_tokens: Some(26),
         ..Policy::DEFAULT
@@ -112,7 +112,7 @@ async fn what_a_failed_handover_took_counts_into_the_run_and_its_budget() {
 }
 
 #[tokio::test]
-async fn a_step_took_what_all_its_attempts_took_whatever_came_of_them() {
+async fn the_usage_of_a_step_includes_all_attempts() {
     let twice = StepSpec {
         attempts: 2,
         ..ASKS
@@ -143,7 +143,7 @@ async fn a_step_took_what_all_its_attempts_took_whatever_came_of_them() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_took_something_too() {
+async fn usage_before_a_timeout_is_counted() {
     let late = StepSpec {
         timeout_ms: Some(300),
         ..ASKS
@@ -166,7 +166,7 @@ async fn what_is_dropped_took_something_too() {
 }
 
 #[tokio::test]
-async fn a_handler_may_say_that_it_took_more_than_was_seen() {
+async fn usage_reported_by_a_handler_is_counted() {
     // The worker says 2 and 1 of itself, and asks no model; once it fails without a word.
     let flaky = StepSpec {
         attempts: 2,

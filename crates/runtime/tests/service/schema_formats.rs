@@ -9,7 +9,7 @@ use agentgen_runtime::schema::{
 use serde::Deserialize;
 
 #[test]
-fn a_format_takes_what_its_standard_takes() {
+fn formats_accept_what_their_standards_allow() {
     for (format, good, bad) in [
         (
             Format::DateTime,
@@ -86,7 +86,7 @@ fn a_format_takes_what_its_standard_takes() {
 }
 
 #[test]
-fn a_value_is_written_as_it_was_read() {
+fn values_round_trip_unchanged() {
     for text in ["2026-11-21T07:55:10.250+05:30", "2026-11-21T07:55:10Z"] {
         assert_eq!(text.parse::<DateTime>().unwrap().to_string(), text);
     }
@@ -113,7 +113,7 @@ struct Fields {
 }
 
 #[test]
-fn missing_and_null_are_not_the_same() {
+fn missing_and_null_are_distinct() {
     let read = serde_json::from_str::<Fields>;
     let fine = read(r#"{"nullable":null}"#).unwrap();
     assert_eq!((fine.optional, fine.nullable), (None, None));
@@ -135,7 +135,7 @@ fn found(checks: impl FnOnce(&mut Validator)) -> Vec<String> {
 }
 
 #[test]
-fn a_validator_knows_the_keywords() {
+fn the_validator_checks_every_keyword() {
     let violations = found(|v| {
         v.length("äöü", Some(3), Some(3));
         v.length("äöü", Some(4), Some(2));
@@ -163,7 +163,7 @@ fn a_validator_knows_the_keywords() {
 }
 
 #[test]
-fn numbers_have_their_bounds() {
+fn numeric_bounds_are_checked() {
     let bounds = IntegerBounds {
         minimum: Some(2),
         exclusive_maximum: Some(10),
@@ -200,7 +200,7 @@ impl Validate for Never {
 }
 
 #[test]
-fn what_holds_values_is_walked_through() {
+fn nested_values_are_validated() {
     let map = BTreeMap::from([(
         "k".to_owned(),
         vec![Some(Box::new(Never)), None, Some(Box::new(Never))],

@@ -38,7 +38,7 @@ async fn rest(mut stream: TcpStream) -> String {
 const CHAT: &str = "POST /chat HTTP/1.1\r\nHost: localhost";
 
 #[tokio::test]
-async fn it_answers_ends_runs_with_their_callers_and_stops() {
+async fn the_server_answers_cancels_abandoned_runs_and_stops() {
     let (listener, address) = listener("127.0.0.1:0").await;
     let provider = HangingProvider::default();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -100,7 +100,7 @@ async fn it_answers_ends_runs_with_their_callers_and_stops() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_takes_the_model_along_within_a_second() {
+async fn a_client_disconnect_cancels_the_model_call_within_a_second() {
     let (listener, address) = listener("127.0.0.1:0").await;
     let provider = HangingProvider::default();
     tokio::spawn(serve_on(
@@ -121,7 +121,7 @@ async fn a_caller_who_leaves_takes_the_model_along_within_a_second() {
 }
 
 #[tokio::test]
-async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
+async fn a_stopping_server_is_not_ready_and_starts_no_runs() {
     let (listener, address) = listener("127.0.0.1:0").await;
     let provider = HangingProvider::default();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -175,7 +175,7 @@ async fn while_it_stops_it_is_not_ready_and_begins_nothing() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_is_not_waited_for() {
+async fn incomplete_request_headers_time_out() {
     let (listener, address) = listener("127.0.0.1:0").await;
     let settings = Settings {
         idle: Duration::from_millis(200),
@@ -204,7 +204,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn the_connection_over_the_limit_is_heard_when_another_ends() {
+async fn a_connection_over_the_limit_waits_for_a_free_slot() {
     let (listener, address) = listener("127.0.0.1:0").await;
     let settings = Settings {
         connections: 2,
@@ -241,7 +241,7 @@ async fn the_connection_over_the_limit_is_heard_when_another_ends() {
 }
 
 #[tokio::test]
-async fn without_authentication_it_listens_to_its_own_names_only() {
+async fn without_authentication_only_local_host_names_are_accepted() {
     let (listener, address) = listener("127.0.0.1:0").await;
     tokio::spawn(serve_on(
         listener,
@@ -267,7 +267,7 @@ async fn without_authentication_it_listens_to_its_own_names_only() {
 }
 
 #[tokio::test]
-async fn without_authentication_it_listens_to_nobody_else() {
+async fn without_authentication_only_loopback_addresses_are_allowed() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         let Ok(listener) = TcpListener::bind(address).await else {
             continue;
@@ -306,7 +306,7 @@ fn program(variables: &[(&str, &str)]) -> std::process::Child {
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command
         .args([
-            "server_lifecycle::a_whole_program",
+            "server_lifecycle::a_service_program_starts_on_a_free_port_and_stops_on_sigterm",
             "--exact",
             "--nocapture",
         ])
@@ -406,7 +406,7 @@ fn settings_can_be_checked_without_serving() {
 }
 
 #[test]
-fn a_program_says_what_it_takes_and_refuses_the_rest() {
+fn the_command_line_prints_help_and_rejects_unknown_arguments() {
     let (code, stdout, _) = ended(&[(ARGUMENTS, "--help")]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("--check-config") && stdout.contains("AGENTGEN_CONFIG"));
@@ -425,7 +425,7 @@ fn a_program_says_what_it_takes_and_refuses_the_rest() {
 }
 
 #[test]
-fn a_whole_program() {
+fn a_service_program_starts_on_a_free_port_and_stops_on_sigterm() {
     if std::env::var_os(SERVE).is_some() {
         let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
         let arguments = arguments.split_whitespace().map(str::to_owned);
@@ -442,10 +442,10 @@ fn a_whole_program() {
         .wait_with_output()
         .unwrap();
     assert_eq!(wide.status.code(), Some(2));
-    let stdout = String::from_utf8(wide.stderr).unwrap();
+    let stderr = String::from_utf8(wide.stderr).unwrap();
     assert!(
-        stdout.contains("AGENTGEN_ADDRESS") && stdout.contains("AGENTGEN_AUTH_HS256_SECRET"),
-        "{stdout}"
+        stderr.contains("AGENTGEN_ADDRESS") && stderr.contains("AGENTGEN_AUTH_HS256_SECRET"),
+        "{stderr}"
     );
     let short = program(&[("AGENTGEN_AUTH_HS256_SECRET", "short")])
         .wait_with_output()

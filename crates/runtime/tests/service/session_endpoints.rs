@@ -30,7 +30,7 @@ async fn delete(app: &Router, path: &str) -> crate::http_client::TestResponse {
 }
 
 #[tokio::test]
-async fn a_session_can_be_looked_at_read_and_deleted() {
+async fn a_session_can_be_read_listed_and_deleted() {
     on_each_store(async |test_store| {
         let app = app_in(test_store, FixedAnswer("fine".into())).await;
         let id = invoke(&app, json!({"input": "How are you?"})).await;
@@ -86,7 +86,7 @@ async fn a_session_can_be_looked_at_read_and_deleted() {
 }
 
 #[tokio::test]
-async fn long_lists_come_in_pages() {
+async fn lists_are_paginated() {
     on_each_store(async |test_store| {
         let app = app_in(test_store, FixedAnswer("fine".into())).await;
         let mut made = Vec::new();
@@ -132,7 +132,7 @@ async fn long_lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn a_page_that_can_not_be_is_a_422() {
+async fn invalid_page_parameters_are_a_422() {
     let app = app();
     for (query, pointer) in [
         ("limit=0", "/limit"),
@@ -166,7 +166,7 @@ async fn a_page_that_can_not_be_is_a_422() {
 }
 
 #[tokio::test]
-async fn the_paths_answer_nothing_else() {
+async fn unknown_session_paths_and_methods_are_rejected() {
     let app = app();
     for path in [
         "/v1/agents/nobody/sessions",
@@ -195,7 +195,7 @@ async fn the_paths_answer_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_id_of_the_callers_may_be_any_text() {
+async fn a_client_chosen_session_id_may_be_any_text() {
     on_each_store(async |test_store| {
         let app = app_in(
             test_store,
@@ -222,7 +222,7 @@ async fn an_id_of_the_callers_may_be_any_text() {
 }
 
 #[tokio::test]
-async fn a_session_is_not_deleted_while_a_turn_of_it_is_under_way() {
+async fn deleting_a_session_during_a_turn_is_a_conflict() {
     let provider = HangingProvider::default();
     let app = registry().provider(provider.clone());
     let app = app.into_router(Settings::default()).unwrap();
@@ -240,7 +240,7 @@ async fn a_session_is_not_deleted_while_a_turn_of_it_is_under_way() {
 }
 
 #[tokio::test]
-async fn of_two_services_on_one_store_one_has_the_turn() {
+async fn only_one_of_two_services_on_one_store_runs_a_turn() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
         let other = match test_store.is_shared() {

@@ -48,7 +48,7 @@ fn texts(messages: &[Message]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_conversation_grows_turn_by_turn() {
+async fn committed_turns_are_appended_to_the_session() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         let (key, lease) = (key("a"), lease("p", MINUTE));
@@ -85,7 +85,7 @@ async fn a_conversation_grows_turn_by_turn() {
 }
 
 #[tokio::test]
-async fn the_second_of_two_who_go_on_from_the_same_place_is_told() {
+async fn a_commit_with_a_stale_version_is_a_conflict() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         let key = key("a");
@@ -117,7 +117,7 @@ async fn the_second_of_two_who_go_on_from_the_same_place_is_told() {
 }
 
 #[tokio::test]
-async fn a_lease_keeps_others_out_until_it_ends() {
+async fn a_session_lease_excludes_others_until_it_expires() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         let key = key("a");
@@ -186,7 +186,7 @@ async fn a_lease_keeps_others_out_until_it_ends() {
 }
 
 #[tokio::test]
-async fn the_model_is_told_the_latest_whole_turns_that_fit() {
+async fn history_is_truncated_to_the_latest_complete_turns() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         let (key, lease) = (key("a"), lease("p", MINUTE));
@@ -212,7 +212,7 @@ async fn the_model_is_told_the_latest_whole_turns_that_fit() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_gone_at_once_and_purged_later() {
+async fn expired_sessions_are_hidden_at_once_and_purged_later() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         let over = |version, text| Turn {
@@ -299,7 +299,7 @@ async fn sessions_are_listed_newest_first_and_by_owner() {
 }
 
 #[tokio::test]
-async fn a_deleted_session_is_gone_with_what_was_said() {
+async fn deleting_a_session_deletes_its_messages() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         let lease = lease("p", MINUTE);
@@ -317,7 +317,7 @@ async fn a_deleted_session_is_gone_with_what_was_said() {
 }
 
 #[tokio::test]
-async fn a_database_keeps_everything_and_memory_what_is_needed() {
+async fn databases_store_all_messages_and_memory_stores_recent_ones() {
     on_each_store(async |test_store| {
         let store = test_store.open().await.sessions();
         for version in 0..5 {
@@ -340,7 +340,7 @@ async fn a_database_keeps_everything_and_memory_what_is_needed() {
 }
 
 #[tokio::test]
-async fn memory_makes_room_for_new_sessions() {
+async fn the_memory_store_evicts_old_sessions() {
     let store = MemorySessions::default();
     for id in 0..=10_000 {
         store

@@ -20,7 +20,7 @@ async fn invoke(app: &Router, body: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_session_remembers() {
+async fn a_session_sends_earlier_messages_to_the_model() {
     let app = app_on(ConversationEcho);
     let first = invoke(&app, json!({"input": "a"})).await;
     assert_eq!(first["output"], "User=a");
@@ -34,7 +34,7 @@ async fn a_session_remembers() {
 }
 
 #[tokio::test]
-async fn an_old_turn_is_forgotten_beyond_the_limit() {
+async fn turns_beyond_the_history_limit_are_not_sent() {
     // The agent keeps 60 tokens, which are taken for 240 bytes.
     let app = app_on(ConversationEcho);
     let first = invoke(&app, json!({"input": "first"})).await;
@@ -67,7 +67,7 @@ async fn an_unknown_session_is_a_404_for_invoke() {
 }
 
 #[tokio::test]
-async fn a_declared_endpoint_goes_on_under_an_id_of_the_callers() {
+async fn a_declared_endpoint_continues_a_client_chosen_session() {
     let reply = r#"{"mood":"calm","reply":"ok"}"#;
     let app = app_on(FixedAnswer(reply.into()));
     let body = r#"{"message":"a","session_id":"mine"}"#;
@@ -89,7 +89,7 @@ async fn a_declared_endpoint_goes_on_under_an_id_of_the_callers() {
 }
 
 #[tokio::test]
-async fn an_answer_with_a_place_for_it_tells_the_conversation_whatever_the_model_says() {
+async fn the_session_id_in_an_output_is_set_by_the_runtime() {
     static TALK: EndpointSpec = EndpointSpec {
         operation_id: "talkDesk",
         path: "/talk",
@@ -123,7 +123,7 @@ async fn an_answer_with_a_place_for_it_tells_the_conversation_whatever_the_model
 }
 
 #[tokio::test]
-async fn a_turn_that_fails_leaves_no_trace() {
+async fn a_failed_turn_is_not_stored() {
     let app = app_on(FixedAnswer("no JSON".into()));
     let body = r#"{"message":"a","session_id":"mine"}"#;
     post(&app, "/chat", body).await.problem(502);
@@ -133,7 +133,7 @@ async fn a_turn_that_fails_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_session_has_one_turn_at_a_time() {
+async fn concurrent_turns_of_one_session_are_a_conflict() {
     let provider = HangingProvider::default();
     let app = app_on(provider.clone());
     let body = r#"{"message":"a","session_id":"mine"}"#;

@@ -16,7 +16,7 @@ fn settings(variables: &[(&str, &str)]) -> Result<Settings, String> {
 }
 
 #[test]
-fn a_wrong_setting_is_named_and_a_secret_is_not_told() {
+fn invalid_settings_are_named_without_secrets() {
     let secret = "AGENTGEN_AUTH_HS256_SECRET";
     let short = settings(&[(secret, "too-short-and-secret")]).unwrap_err();
     assert_eq!(
@@ -67,7 +67,7 @@ fn wrong(text: &str) -> String {
 }
 
 #[test]
-fn every_key_of_the_file_is_heeded() {
+fn every_key_of_the_file_is_applied() {
     let settings = read(
         r#"
             address = "127.0.0.1:9000"
@@ -158,7 +158,7 @@ fn every_key_of_the_file_is_heeded() {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_its_place_and_the_one_that_was_meant() {
+fn unknown_keys_are_reported_with_position_and_suggestion() {
     for (text, place, expected) in [
         (
             "adress = \"x\"",
@@ -193,7 +193,7 @@ fn an_unknown_key_is_told_with_its_place_and_the_one_that_was_meant() {
 }
 
 #[test]
-fn a_value_of_the_wrong_kind_is_told_with_its_place_and_never_shown() {
+fn values_of_the_wrong_type_are_reported_with_position_but_not_shown() {
     for (text, place, expected) in [
         (
             "[limits]\nconcurrency = \"s3cret\"",
@@ -310,7 +310,7 @@ fn a_value_of_the_wrong_kind_is_told_with_its_place_and_never_shown() {
 }
 
 #[test]
-fn the_environment_counts_for_more_than_the_file() {
+fn environment_variables_override_the_file() {
     let text = "address = \"127.0.0.1:1\"\n[limits]\nconcurrency = 1\n[cors]\norigins = [\"a\"]\n[docs]\nenabled = true";
     let settings = read(
         text,
@@ -341,7 +341,7 @@ fn the_environment_counts_for_more_than_the_file() {
 }
 
 #[test]
-fn a_wrong_variable_is_told_by_its_name() {
+fn invalid_variables_are_reported_by_name() {
     for (name, value) in [
         ("AGENTGEN_LIMITS_CONCURRENCY", "s3cret"),
         ("AGENTGEN_LIMITS_TIMEOUT", "s3cret"),
@@ -364,7 +364,7 @@ fn a_wrong_variable_is_told_by_its_name() {
 }
 
 #[test]
-fn names_in_the_file_have_variables_too() {
+fn named_entries_of_the_file_can_be_set_by_variables() {
     let text = "[models]\nfast = \"echo\"\n[providers.my-server]\nkind = \"openai\"\n[tokens.clients.web]\nroles = [\"user\"]";
     let variables = [
         ("AGENTGEN_MODELS_FAST", "openai:small"),
@@ -392,7 +392,7 @@ fn names_in_the_file_have_variables_too() {
 }
 
 #[test]
-fn authentication_that_makes_no_sense_is_one_error() {
+fn invalid_authentication_settings_are_one_error() {
     let secret = "hs256_secret = \"0123456789abcdef0123456789abcdef\"";
     let client = |secret: &str| format!("[tokens.clients.web]\nsecret = \"{secret}\"\n");
     let long = client("0123456789abcdef");
@@ -501,7 +501,7 @@ fn authentication_that_makes_no_sense_is_one_error() {
 }
 
 #[test]
-fn what_embeds_and_where_documents_are_kept_can_be_set() {
+fn embeddings_and_the_document_store_can_be_configured() {
     let usual = settings(&[]).unwrap();
     assert_eq!(usual.embeddings.model, "hashing");
     assert_eq!((usual.embeddings.dimensions, usual.documents), (None, None));

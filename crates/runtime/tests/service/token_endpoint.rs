@@ -104,7 +104,7 @@ fn refused(answer: &TestResponse, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn a_client_that_proves_who_it_is_gets_a_token_that_works() {
+async fn an_authenticated_client_gets_a_valid_token() {
     let app = issuing();
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
@@ -155,7 +155,7 @@ async fn a_client_that_proves_who_it_is_gets_a_token_that_works() {
 }
 
 #[tokio::test]
-async fn a_client_has_its_own_roles_and_no_others() {
+async fn a_token_has_only_the_roles_of_its_client() {
     let app = issuing();
     let authorization = basic("a b", "another-secret-of-mine");
     let answer = ask(
@@ -178,7 +178,7 @@ async fn a_client_has_its_own_roles_and_no_others() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_a_client_gets_nothing() {
+async fn unknown_clients_get_no_token() {
     let app = issuing();
     let wrong = [
         basic("web", "guess"),
@@ -207,7 +207,7 @@ async fn whoever_is_not_a_client_gets_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_makes_no_sense_is_told_by_its_code() {
+async fn invalid_token_requests_return_their_oauth_error_code() {
     let app = issuing();
     let authorization = basic("web", CLIENT_SECRET);
     let credentials = ("authorization", authorization.as_str());
@@ -262,7 +262,7 @@ async fn a_request_that_makes_no_sense_is_told_by_its_code() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_good_once() {
+async fn a_refresh_token_can_be_used_once() {
     let app = issuing();
     let first = login(&app).await;
     let second = refresh(&app, &first["refresh_token"]).await;
@@ -285,7 +285,7 @@ async fn a_refresh_token_is_good_once() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_comes_twice_ends_all_that_followed_it() {
+async fn reuse_of_a_refresh_token_revokes_its_family() {
     let app = issuing();
     let (stolen, other) = (login(&app).await, login(&app).await);
     let second = refresh(&app, &stolen["refresh_token"]).await.json();
@@ -300,7 +300,7 @@ async fn a_refresh_token_that_comes_twice_ends_all_that_followed_it() {
 }
 
 #[tokio::test]
-async fn of_many_who_have_the_same_refresh_token_one_gets_something_that_does_not_last() {
+async fn concurrent_reuse_of_a_refresh_token_revokes_its_family() {
     let app = issuing();
     let token = login(&app).await["refresh_token"].clone();
     let all = futures_util::future::join_all((0..8).map(|_| refresh(&app, &token))).await;
@@ -312,7 +312,7 @@ async fn of_many_who_have_the_same_refresh_token_one_gets_something_that_does_no
 }
 
 #[tokio::test]
-async fn a_refresh_token_ends_with_its_time() {
+async fn refresh_tokens_expire() {
     let mut settings = settings();
     if let Some(tokens) = &mut settings.tokens {
         tokens.access_ttl = Duration::from_secs(1);
@@ -327,7 +327,7 @@ async fn a_refresh_token_ends_with_its_time() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_outlive_the_service_and_its_clients_do_not() {
+async fn refresh_tokens_survive_a_restart_unless_the_client_is_removed() {
     let store = Store::memory();
     let service = |settings| {
         let registry = registry().store(store.clone());
@@ -350,7 +350,7 @@ async fn refresh_tokens_outlive_the_service_and_its_clients_do_not() {
 }
 
 #[tokio::test]
-async fn guessing_is_limited() {
+async fn failed_client_authentication_is_rate_limited() {
     let mut settings = settings();
     // What every address may ask of the service is more, and is not what is told.
     settings.rates.address = Some(Rate {
@@ -384,7 +384,7 @@ async fn guessing_is_limited() {
 }
 
 #[tokio::test]
-async fn a_service_that_issues_no_tokens_says_so() {
+async fn without_clients_the_token_endpoint_is_a_404() {
     for path in ["/auth/token", "/auth/refresh"] {
         let answer = ask(&app(), path, &[], GRANT).await;
         let detail = answer.problem(404)["detail"].clone();
@@ -393,7 +393,7 @@ async fn a_service_that_issues_no_tokens_says_so() {
 }
 
 #[test]
-fn tokens_need_a_secret_to_sign_with_and_clients_that_have_one() {
+fn issuing_tokens_requires_a_signing_secret_and_client_secrets() {
     let keyless = Settings {
         auth: Some(Auth::jwks_url("https://issuer.example/keys").unwrap()),
         ..settings()

@@ -51,7 +51,7 @@ struct Empty {}
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
 #[tokio::test]
-async fn a_tool_is_called_and_its_result_goes_back() {
+async fn a_tool_is_called_and_its_result_is_sent_to_the_model() {
     for kind in KINDS {
         let server = mock_server([
             Script::text("Let me look.")
@@ -152,7 +152,7 @@ async fn a_tool_is_called_and_its_result_goes_back() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
+async fn tool_errors_are_sent_to_the_model() {
     for kind in KINDS {
         let calls = Script::tool_call("books", &json!({"number": 5}))
             .then_tool_call("books", &json!({"number": "four"}))
@@ -169,8 +169,8 @@ async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
             errors.filter(|(_, data)| data["is_error"] == true).count(),
             4
         );
-        let requests = &server.requests()[1].body;
-        let messages = requests["messages"].as_array().unwrap();
+        let body = &server.requests()[1].body;
+        let messages = body["messages"].as_array().unwrap();
         let results = match kind {
             ProviderKind::Anthropic => messages[2]["content"].as_array().unwrap().clone(),
             ProviderKind::OpenAi => messages[3..].to_vec(),
@@ -202,7 +202,7 @@ async fn what_goes_wrong_with_a_tool_is_told_to_the_model() {
 }
 
 #[tokio::test]
-async fn calls_that_a_server_numbers_alike_are_told_apart() {
+async fn tool_calls_with_duplicate_ids_are_distinguished() {
     let call = |id: &str, number: u32| {
         let function = json!({"name": "books", "arguments": json!({"number": number}).to_string()});
         let call = json!({"index": 0, "id": id, "type": "function", "function": function});
@@ -220,13 +220,13 @@ async fn calls_that_a_server_numbers_alike_are_told_apart() {
         .into_router(server.settings(ProviderKind::OpenAi))
         .unwrap();
     assert_eq!(invoke(&app, "hi").await.json()["output"], "Done.");
-    let requests = &server.requests()[1].body["messages"];
-    assert_eq!(requests[3]["content"], r#"{"books":["Maps","Tides"]}"#);
-    assert_eq!(requests[4]["content"], "error: there is no shelf 5");
+    let messages = &server.requests()[1].body["messages"];
+    assert_eq!(messages[3]["content"], r#"{"books":["Maps","Tides"]}"#);
+    assert_eq!(messages[4]["content"], "error: there is no shelf 5");
 }
 
 #[tokio::test]
-async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
+async fn an_agent_can_call_only_the_tools_it_lists() {
     for (allowed, offered) in [
         (None, vec!["books", "who"]),
         (Some(&["books", "Read", "Bash(ls)"][..]), vec!["books"]),
@@ -256,7 +256,7 @@ async fn an_agent_is_offered_and_given_only_the_tools_it_lists() {
 }
 
 #[tokio::test]
-async fn a_model_that_only_calls_tools_is_stopped() {
+async fn the_number_of_tool_rounds_is_limited() {
     for (policy, most) in [
         (
             Policy {
@@ -286,7 +286,7 @@ async fn a_model_that_only_calls_tools_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_cut_off_is_not_made() {
+async fn a_truncated_tool_call_is_not_executed() {
     let cut = Script::text("I will")
         .then_unreadable_call("who", "{")
         .stop_reason(StopReason::MaxTokens);
@@ -304,7 +304,7 @@ async fn a_call_that_was_cut_off_is_not_made() {
 }
 
 #[tokio::test]
-async fn a_tool_ends_with_its_run_and_may_not_take_the_service_down() {
+async fn tools_are_cancelled_with_their_run_and_panics_are_contained() {
     let running = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&running);
     let stuck = tool("stuck", "Never ends.", move |_: ToolContext, _: Empty| {
@@ -345,7 +345,7 @@ impl Drop for Guard {
 }
 
 #[tokio::test]
-async fn tools_of_one_answer_run_side_by_side() {
+async fn tool_calls_of_one_answer_run_concurrently() {
     let together = Arc::new(Barrier::new(3));
     let nap = tool(
         "nap",
@@ -368,7 +368,7 @@ async fn tools_of_one_answer_run_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_session_keeps_what_was_said_and_not_what_tools_did() {
+async fn sessions_store_messages_but_not_tool_calls() {
     let server = mock_server([
         Script::tool_call("who", &json!({})),
         Script::text("You are anonymous."),
@@ -391,7 +391,7 @@ async fn a_session_keeps_what_was_said_and_not_what_tools_did() {
 }
 
 #[test]
-fn tools_that_can_not_be_offered_are_named_at_the_start() {
+fn invalid_tools_are_reported_at_startup() {
     let named = |name: &str| {
         tool(name, "Does it.", |_: ToolContext, _: Empty| async {
             Ok(())

@@ -25,7 +25,7 @@ fn schema() -> Value {
 }
 
 #[tokio::test]
-async fn the_schema_is_imposed_on_the_model_and_told_to_it() {
+async fn the_output_schema_is_sent_to_the_model_and_enforced() {
     for kind in KINDS {
         let server = mock_server([Script::pieces([&GOOD[..9], &GOOD[9..]]).usage(5, 7)]).await;
         let app = desk_app(&server, kind);
@@ -62,7 +62,7 @@ async fn the_schema_is_imposed_on_the_model_and_told_to_it() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_fit_is_asked_for_once_more() {
+async fn an_invalid_answer_is_requested_once_more() {
     for kind in KINDS {
         for (bad, why) in [
             (r#"{"mood":"angry","reply":"No."}"#, "mood"),
@@ -131,7 +131,7 @@ async fn an_answer_is_checked_against_the_schema_and_not_only_by_its_type() {
 }
 
 #[tokio::test]
-async fn an_answer_that_fits_neither_time_is_a_502() {
+async fn two_invalid_answers_are_a_502() {
     for kind in KINDS {
         let server = mock_server([]).await;
         server.always(Script::text(r#"{"mood":"secret"}"#));
@@ -143,7 +143,7 @@ async fn an_answer_that_fits_neither_time_is_a_502() {
 }
 
 #[tokio::test]
-async fn what_was_cut_off_or_declined_is_not_asked_for_again() {
+async fn truncated_and_refused_answers_are_not_requested_again() {
     for kind in KINDS {
         for (reason, expected) in [
             (StopReason::MaxTokens, "cut off"),
@@ -163,7 +163,7 @@ async fn what_was_cut_off_or_declined_is_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_budget_counts_the_second_try_too() {
+async fn the_second_request_counts_against_the_budget() {
     let bad = || Script::text("busy").usage(40, 20);
     for (policy, sent) in [
         (
@@ -204,7 +204,7 @@ async fn a_budget_counts_the_second_try_too() {
 }
 
 #[tokio::test]
-async fn a_fence_around_the_answer_is_no_mistake() {
+async fn a_code_fence_around_the_answer_is_accepted() {
     for fenced in [
         format!("```json\n{GOOD}\n```"),
         format!("\n```\n{GOOD}\n```\n"),
@@ -218,7 +218,7 @@ async fn a_fence_around_the_answer_is_no_mistake() {
 }
 
 #[tokio::test]
-async fn a_model_that_answers_in_text_where_a_tool_is_forced_is_heard() {
+async fn a_text_answer_is_accepted_despite_tool_choice() {
     let event = |data: Value| {
         format!(
             "event: {}\ndata: {data}\n\n",
@@ -243,7 +243,7 @@ async fn a_model_that_answers_in_text_where_a_tool_is_forced_is_heard() {
 struct Nothing {}
 
 #[tokio::test]
-async fn tools_come_before_an_answer_that_fits() {
+async fn tools_can_be_called_before_the_structured_answer() {
     for kind in KINDS {
         let queue = tool(
             "queue",

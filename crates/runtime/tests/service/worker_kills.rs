@@ -93,7 +93,7 @@ async fn check_told(journal: &dyn Journal, id: Uuid, seed: u64) {
 }
 
 #[tokio::test]
-async fn three_workers_that_are_killed_in_turn_finish_all_runs_and_repeat_no_step_that_was_over() {
+async fn killed_workers_resume_all_runs_without_repeating_finished_steps() {
     let Some(queue) = test_queue().await else {
         return;
     };

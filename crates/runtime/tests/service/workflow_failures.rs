@@ -14,7 +14,7 @@ use crate::workflow_fixture::{
 };
 
 #[tokio::test]
-async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {
+async fn a_step_is_retried_for_transient_failures_only() {
     let tried = |order| StepSpec {
         attempts: 3,
         on_failure: OnFailure::Skip,
@@ -44,7 +44,7 @@ async fn a_step_is_tried_again_as_often_as_it_says_and_only_if_that_may_help() {
 }
 
 #[tokio::test]
-async fn a_request_goes_as_it_stands_and_to_a_fallback_as_text() {
+async fn a_step_input_is_sent_as_json_and_to_a_fallback_as_text() {
     for (with, inputs) in [
         (r#"{"topic":"ducks"}"#, r#"{"topic":"ducks"}"#),
         (r#"{"input":5,"loud":true}"#, r#"{"input":5,"loud":true}"#),
@@ -80,7 +80,7 @@ async fn failing(on_failure: OnFailure, order: &str) -> (Value, Vec<String>) {
 }
 
 #[tokio::test]
-async fn a_failure_does_what_the_step_says() {
+async fn on_failure_selects_what_a_failed_step_causes() {
     let (report, _) = failing(OnFailure::Stop, "refuse").await;
     assert_eq!(report["status"], "failed");
     assert_eq!(step_statuses(&report), ["failed", "cancelled", "skipped"]);
@@ -116,7 +116,7 @@ async fn a_failure_does_what_the_step_says() {
 }
 
 #[tokio::test]
-async fn a_step_under_way_tells_how_often_it_was_asked_also_when_it_is_called_off() {
+async fn a_running_or_cancelled_step_reports_its_attempts() {
     let tries = StepSpec {
         attempts: 3,
         backoff_ms: 1,
@@ -174,7 +174,7 @@ async fn joined(join: Join, on_failure: OnFailure, second: &str) -> (Value, Vec<
 }
 
 #[tokio::test]
-async fn a_failure_that_a_join_can_do_without_does_not_end_the_run() {
+async fn a_failure_that_a_join_tolerates_does_not_end_the_run() {
     for join in [Join::Any, Join::Quorum(1)] {
         for on_failure in [OnFailure::Join, OnFailure::Fallback("helper")] {
             let (report, events) = joined(join, on_failure, "wait 50").await;
@@ -202,7 +202,7 @@ async fn a_failure_that_a_join_can_do_without_does_not_end_the_run() {
 }
 
 #[tokio::test]
-async fn steps_and_runs_end_when_their_time_is_up() {
+async fn step_and_run_timeouts_are_enforced() {
     let late = StepSpec {
         timeout_ms: Some(50),
         on_failure: OnFailure::Skip,
@@ -225,7 +225,7 @@ async fn steps_and_runs_end_when_their_time_is_up() {
 }
 
 #[tokio::test]
-async fn a_run_can_be_called_off_on_every_store() {
+async fn a_run_can_be_cancelled_on_every_store() {
     on_each_store(async |test_store| {
         let spec = workflow(vec![step("a", &[], "hang"), step("b", &["a"], "x")]);
         let service = WorkflowApp::with_store(spec, test_store.open().await, Settings::default());

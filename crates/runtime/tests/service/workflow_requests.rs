@@ -16,7 +16,7 @@ use crate::workflow_fixture::{
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
-async fn a_run_is_its_owners_alone() {
+async fn a_run_is_visible_only_to_its_owner() {
     on_each_store(async |test_store| {
         let spec: &'static WorkflowSpec = Box::leak(Box::new(diamond()));
         let service = WorkflowApp::with_store(*spec, test_store.open().await, Settings::default());
@@ -42,7 +42,7 @@ async fn a_run_is_its_owners_alone() {
 }
 
 #[tokio::test]
-async fn what_is_no_request_for_a_run_is_told_so() {
+async fn invalid_run_requests_are_rejected() {
     let service = WorkflowApp::new(diamond());
     let (app, runs) = (&service.app, "/v1/workflows/play/runs");
     for topic in [String::new(), "a".repeat(201)] {
@@ -131,7 +131,7 @@ async fn an_input_of_several_shapes_is_checked_against_the_one_its_tag_names() {
 }
 
 #[test]
-fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
+fn an_invalid_workflow_is_a_startup_error() {
     let needs = |needs| StepSpec { needs, ..STEP };
     let elsewhere = StepSpec {
         agent: "nobody",
@@ -165,7 +165,7 @@ fn a_workflow_that_could_never_run_keeps_the_service_from_starting() {
 }
 
 #[tokio::test]
-async fn a_caller_needs_the_roles_of_the_workflow_and_of_every_endpoint_it_asks() {
+async fn a_caller_needs_the_roles_of_the_workflow_and_all_its_endpoints() {
     let mut spec = workflow(vec![step("a", &[], "go")]);
     spec.roles = &["planner"];
     let settings = || Settings {
@@ -230,7 +230,7 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_of_every_endpoint_it_asks(
 }
 
 #[tokio::test]
-async fn a_step_asks_a_typed_endpoint_and_its_answer_is_json() {
+async fn a_step_calls_a_typed_endpoint_and_outputs_json() {
     let spec = workflow(vec![
         StepSpec {
             agent: "desk",

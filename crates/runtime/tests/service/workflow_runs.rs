@@ -14,7 +14,7 @@ use crate::workflow_fixture::{
 };
 
 #[tokio::test]
-async fn steps_run_in_order_and_side_by_side_on_every_store() {
+async fn steps_run_in_order_and_in_parallel_on_every_store() {
     on_each_store(async |test_store| {
         let service =
             WorkflowApp::with_store(diamond(), test_store.open().await, Settings::default());
@@ -48,7 +48,7 @@ async fn steps_run_in_order_and_side_by_side_on_every_store() {
 }
 
 #[tokio::test]
-async fn a_join_begins_with_as_many_as_it_says() {
+async fn a_join_starts_when_its_quorum_has_finished() {
     for (join, waits_for) in [(Join::Any, "wait 1"), (Join::Quorum(2), "wait 60")] {
         let last = StepSpec {
             join,
@@ -79,7 +79,7 @@ async fn a_join_begins_with_as_many_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_condition_and_a_request_see_what_came_before() {
+async fn conditions_and_inputs_read_earlier_outputs() {
     const SAID: Expression = Expression::Path(&["steps", "a", "output"]);
     const IN: Expression = Expression::Compare(Comparison::In, &Expression::Text("did"), &SAID);
     const OUT: Expression = Expression::Compare(Comparison::In, &Expression::Text("x"), &SAID);
@@ -124,7 +124,7 @@ async fn a_condition_and_a_request_see_what_came_before() {
 }
 
 #[tokio::test]
-async fn no_more_steps_are_under_way_than_the_workflow_says() {
+async fn the_concurrency_of_a_workflow_is_limited() {
     let steps = ["a", "b", "c", "d"].map(|id| step(id, &[], "wait 40"));
     let mut capped = workflow(steps.to_vec());
     capped.concurrency = Some(2);
@@ -142,7 +142,7 @@ async fn no_more_steps_are_under_way_than_the_workflow_says() {
 }
 
 #[tokio::test]
-async fn a_run_that_finds_no_place_waits_its_turn() {
+async fn a_run_over_the_limit_is_queued() {
     let settings = Settings {
         workflows: WorkflowLimits {
             runs: 1,
@@ -165,7 +165,7 @@ async fn a_run_that_finds_no_place_waits_its_turn() {
 }
 
 #[tokio::test]
-async fn a_service_that_stops_leaves_its_runs_to_the_next_one() {
+async fn runs_of_a_stopped_service_are_resumed_by_the_next_one() {
     let test_store = sqlite_store();
     let steps = vec![
         step("a", &[], "wait 30"),
