@@ -10,10 +10,10 @@ use tower::ServiceExt;
 
 use crate::agents::desk;
 use crate::desk_service::{app, app_on};
-use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
-use crate::http_client::{TestResponse, eventually, get, request, send};
-use crate::mock_model::parse_events;
-use crate::stub_providers::{FailingProvider, FixedAnswer, HangingProvider};
+use crate::event_assertions::{assert_outline, find, find_all, kinds};
+use crate::http_client::{Answer, eventually, get, request, send};
+use crate::mock_model::{parse_events, text_of};
+use crate::stub_providers::{Fails, Hangs, Says};
 
 /// An event as it came over the wire: id, name, data.
 type Wire = (String, String, Value);
@@ -56,27 +56,24 @@ async fn a_stream_starts_sends_deltas_and_completes() {
         assert_eq!(id, &(index + 1).to_string());
         assert_eq!(data["type"], *name);
     }
-    let [first, deltas @ .., last] = &*events else {
-        panic!("{events:?}")
-    };
-    let run = &first.2["run_id"];
+    assert_eq!(events.first().unwrap().1, "run.started");
+    assert_eq!(events.last().unwrap().1, "run.completed");
+    let events = parse_events(&answer.text);
+    let run = &find(&events, "run.started")["run_id"];
     assert_eq!(
-        first.2,
+        *find(&events, "run.started"),
         json!({"type": "run.started", "run_id": run, "agent": "desk", "model": "echo"})
     );
-    assert!(deltas.len() > 1 && deltas.iter().all(|(_, name, _)| name == "output.delta"));
-    let text = deltas
-        .iter()
-        .map(|(_, _, data)| data["text"].as_str().unwrap())
-        .collect::<String>();
-    assert_eq!(last.1, "run.completed");
-    assert_eq!(&last.2["run_id"], run);
-    assert_eq!(last.2["stop_reason"], "end_turn");
+    assert!(find_all(&events, "output.delta").len() > 1);
+    let last = find(&events, "run.completed");
+    assert_eq!(&last["run_id"], run);
+    assert_eq!(last["stop_reason"], "end_turn");
+    let text = text_of(&events);
     assert_eq!(
-        last.2["output"],
+        last["output"],
         serde_json::from_str::<Value>(&text).unwrap()
     );
-    assert!(last.2["usage"]["output_tokens"].as_u64().unwrap() > 0);
+    assert!(last["usage"]["output_tokens"].as_u64().unwrap() > 0);
 }
 
 #[tokio::test]
@@ -244,14 +241,10 @@ async fn output_of_nested_runs_is_not_streamed() {
         .into_router(Settings::default())
         .unwrap();
     let answer = stream(&app, "/other", r#"{"message":"hi"}"#).await;
-    let text = events(&answer.text)
-        .into_iter()
-        .map(|(_, name, data)| (name, data))
-        .collect::<Vec<_>>();
-    assert_eq!(text.len(), 3);
-    assert_eq!(text[1].1["text"], "said ");
+    let events = parse_events(&answer.text);
+    assert_eq!(text_of(&events), "said ");
     assert_eq!(
-        text[2].1["output"],
+        find(&events, "run.completed")["output"],
         "[echo] desk received 2 characters: hi".len()
     );
 }

@@ -436,3 +436,15 @@ fn openapi_paths_are_those_that_are_served() {
         .collect();
     assert_eq!(described, own_paths().collect());
 }
+
+#[test]
+fn openapi_events_are_in_the_book() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/http-api.md");
+    let text = fs::read_to_string(page).unwrap();
+    for name in ["AgentEvent", "WorkflowEvent"] {
+        let mapping = components()[name]["discriminator"]["mapping"].clone();
+        for event in mapping.as_object().unwrap().keys() {
+            assert!(text.contains(&format!("`{event}`")), "{event}");
+        }
+    }
+}
