@@ -37,7 +37,7 @@ use crate::targets::template_engine::Templates;
 /// The documents of a project.
 #[derive(Debug, Clone, Default)]
 pub struct Documents {
-    /// The fragments and the merged document, in the version and syntax the project asks for.
+    /// The fragments and the merged document, in the configured version and syntax.
     pub artifacts: Vec<Artifact>,
     /// The merged document in OpenAPI 3.1 as JSON: what the service serves.
     pub served: String,
@@ -47,7 +47,7 @@ pub struct Documents {
 ///
 /// # Errors
 ///
-/// What was wrong with the templates or with what they made.
+/// A template that fails, or whose output is no OpenAPI document.
 pub fn fragment(agent: &Agent, config: &Config, templates: &Templates) -> Result<Json, Diagnostic> {
     let context = context(agent, &config.openapi);
     let mut document = document("openapi/fragment.yaml.tera", &context, templates)?;
@@ -59,7 +59,7 @@ pub fn fragment(agent: &Agent, config: &Config, templates: &Templates) -> Result
 ///
 /// # Errors
 ///
-/// What was wrong with the templates, and every component or operation that two agents contend for.
+/// A template that fails, and every component or operation name that two agents both use.
 pub fn render(
     agents: &[Agent],
     fragments: &[Json],
@@ -70,23 +70,23 @@ pub fn render(
     let mut service = document("openapi/service.yaml.tera", &context, templates)
         .map_err(|diagnostic| vec![diagnostic])?;
     add_paths(&mut service, own_paths(agents));
-    let (merged, clashes) = merge(service, fragments);
-    if !clashes.is_empty() {
-        return Err(clashes
+    let (merged, conflicts) = merge(service, fragments);
+    if !conflicts.is_empty() {
+        return Err(conflicts
             .into_iter()
-            .map(|clash| {
-                let second = &agents[clash.second];
-                let message = match clash.first.map(|first| &agents[first].spec) {
+            .map(|conflict| {
+                let second = &agents[conflict.second];
+                let message = match conflict.first.map(|first| &agents[first].spec) {
                     Some(first) => format!(
                         "`{}` and `{}` of {} both have the {}",
                         second.spec.name,
                         first.name,
                         first.source.path(),
-                        clash.what
+                        conflict.what
                     ),
                     None => format!(
                         "`{}` and the service itself both have the {}",
-                        second.spec.name, clash.what
+                        second.spec.name, conflict.what
                     ),
                 };
                 Diagnostic::error(Code::ComponentCollision, "", message)
@@ -113,7 +113,7 @@ pub fn render(
     })
 }
 
-/// `document` in the syntax the project asks for.
+/// `document` in the syntax `format`.
 pub fn text(document: &Json, format: OpenapiFormat) -> String {
     match format {
         OpenapiFormat::Yaml => openapi_yaml::write(document),
@@ -135,11 +135,11 @@ fn document(name: &str, context: &Json, templates: &Templates) -> Result<Json, D
     Ok(document)
 }
 
-/// Reads what the template `name` made.
+/// Parses the output of the template `name`.
 ///
 /// # Errors
 ///
-/// What is not YAML in it.
+/// The output is not YAML.
 pub fn parse(text: &str, name: &str, templates: &Templates) -> Result<Json, Diagnostic> {
     openapi_yaml::read(text).map_err(|error| {
         templates
@@ -151,7 +151,7 @@ pub fn parse(text: &str, name: &str, templates: &Templates) -> Result<Json, Diag
     })
 }
 
-/// What both templates are given of the settings.
+/// The variables that both templates get from the settings.
 fn base_context(openapi: &Openapi) -> Map<String, Json> {
     let servers: Vec<Json> = openapi
         .servers
@@ -224,7 +224,7 @@ fn own_paths(agents: &[Agent]) -> Map<String, Json> {
     paths
 }
 
-/// Components, as the templates write them.
+/// Components in the form that the templates write.
 fn schemas(components: Vec<(String, Json)>) -> Json {
     components
         .into_iter()

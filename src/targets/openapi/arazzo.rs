@@ -26,7 +26,7 @@ const TEMPLATE: &str = "openapi/arazzo.yaml.tera";
 ///
 /// # Errors
 ///
-/// A step whose agent can't be find_agent, and what was wrong with the template or with what it made.
+/// A step whose agent does not exist, or a template that fails or writes no Arazzo document.
 pub fn render(
     agents: &[Agent],
     config: &Config,
@@ -104,7 +104,7 @@ fn workflow_context(
         fallback["description"] = json!(format!("Asks {} where {} fails.", other.text, step.id));
         fallback["on_failure"] = json!([{ "name": "stop", "type": "end" }]);
         asks(&mut fallback, request, &call);
-        // The fallback stands behind its step, and a success goes past it.
+        // The fallback comes right after its step; a success skips it.
         context["on_success"] = json!([go_on(next)]);
         steps.extend([context, fallback]);
     }
@@ -116,7 +116,7 @@ fn workflow_context(
     }))
 }
 
-/// A schema that stands at `place` of a document: what it refers to in itself is found from the document's root.
+/// A schema for the place `place` of a document: its own `$ref`s are rewritten to start at the document's root.
 fn placed(schema: &Json, place: &str) -> Json {
     let Some(map) = schema.as_object() else {
         return schema.clone();
@@ -142,7 +142,7 @@ fn placed(schema: &Json, place: &str) -> Json {
     Json::Object(members.collect())
 }
 
-/// Says in the context of a step that it gives `request` to the operation `call`.
+/// Adds `request` to the template variables of a step that calls the operation `call`.
 fn asks(step: &mut Json, request: Request, call: &Operation<'_>) {
     step["operation_id"] = json!(call.id);
     step["parameters"] = json!(request.parameters);
@@ -162,7 +162,7 @@ fn join(join: Join) -> Option<Json> {
     }
 }
 
-/// The operation of `endpoint` of the agent called `name`.
+/// The operation of `endpoint` of the agent with the name `name`.
 fn operation<'a>(
     name: &Name,
     endpoint: &str,
@@ -172,8 +172,8 @@ fn operation<'a>(
     let operations = find_agent(agents, &name.text)
         .map(operation::all)
         .unwrap_or_default();
-    let asked = operations.into_iter().find(|call| call.name == endpoint);
-    asked.ok_or_else(|| {
+    let operation = operations.into_iter().find(|call| call.name == endpoint);
+    operation.ok_or_else(|| {
         let message = format!("`{}` can't be asked: it has no `{endpoint}`", name.text);
         Diagnostic::error(Code::BadWorkflow, "", message)
             .at(&owner.service.source, name.span)
@@ -208,7 +208,7 @@ fn on_failure(step: &Step, next: Option<&str>, ids: &Ids<'_>) -> Vec<Json> {
     actions
 }
 
-/// The action that goes to the step `next`, or ends the workflow behind its last one.
+/// The action that continues with the step `next`, or ends the workflow after the last one.
 fn go_on(next: Option<&str>) -> Json {
     match next {
         Some(next) => json!({ "name": "go-on", "type": "goto", "stepId": next }),
@@ -216,7 +216,7 @@ fn go_on(next: Option<&str>) -> Json {
     }
 }
 
-/// What comes of the workflow: the outputs of the steps that no other needs.
+/// The workflow's outputs: those of the steps that no other step needs.
 fn outputs(steps: &[Step], ids: &Ids<'_>) -> Map<String, Json> {
     steps
         .iter()

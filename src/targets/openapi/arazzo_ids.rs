@@ -1,4 +1,4 @@
-//! How steps are called in Arazzo.
+//! The ids of steps in Arazzo.
 
 use crate::contract::workflow_contract::Step;
 
@@ -37,12 +37,12 @@ impl<'a> Ids<'a> {
         found.map_or(id, |(_, plain)| plain)
     }
 
-    /// The runtime expression for what came of the step `id`.
+    /// The runtime expression for the output of the step `id`.
     pub fn output(&self, id: &str) -> String {
         format!("$steps.{}.outputs.output", self.get(id))
     }
 
-    /// The id of the step that stands in where `id` fails.
+    /// The id of the fallback step of `id`.
     pub fn fallback(&self, id: &str) -> String {
         let mut fallback = format!("{}-fallback", self.get(id));
         while self.0.iter().any(|(_, plain)| *plain == fallback) {

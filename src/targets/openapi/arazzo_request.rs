@@ -1,4 +1,4 @@
-//! What the operation of a step is given, as Arazzo says it: parameters, a body, and runtime expressions for what came before.
+//! The request of a step in Arazzo: parameters, a body, and runtime expressions for earlier outputs.
 
 use agentgen_schema::ParameterLocation;
 use serde_json::{Map, Value as Json, json};
@@ -9,16 +9,16 @@ use crate::schema::{Schema, Type};
 use crate::targets::openapi::arazzo_ids::Ids;
 use crate::yaml::yaml_settings::Name;
 
-/// What an operation is given.
+/// The request of an operation.
 #[derive(Debug)]
 pub struct Request {
-    /// The Parameter Objects: what stands in the path and the query.
+    /// The Parameter Objects: the values in the path and the query.
     pub parameters: Vec<Json>,
     /// The body, where requests have one.
     pub payload: Option<Json>,
 }
 
-/// What `step` gives to `endpoint`, which is none for the built-in `invoke`.
+/// The request of `step` to `endpoint`; `endpoint` is none for the built-in `invoke`.
 pub fn of_step(
     step: &Step,
     workflow: &Workflow,
@@ -36,7 +36,7 @@ pub fn of_step(
     split(given, endpoint)
 }
 
-/// What the agent is given that stands in for the one of `step`: the text under `input`, or else all of it as text.
+/// The request to the fallback agent of `step`: the text under `input`, or else the whole request as text.
 pub fn of_fallback(
     step: &Step,
     workflow: &Workflow,
@@ -49,15 +49,15 @@ pub fn of_fallback(
             Some(Json::String(text)) => value_text(text, ids),
             _ => lines(with.iter().map(|(name, value)| {
                 let value = filled(value, ids, inner_text);
-                (name.as_str(), spoken(&value))
+                (name.as_str(), as_text(&value))
             })),
         },
-        Some(with) => spoken(&filled(with, ids, inner_text)),
+        Some(with) => as_text(&filled(with, ids, inner_text)),
     };
     split(json!({ "input": text }), endpoint)
 }
 
-/// What goes into the path and the query, and what remains for the body.
+/// Splits a request into the values of the path and the query, and the body.
 fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
     let (Some(endpoint), Json::Object(given)) = (endpoint, &given) else {
         return Request {
@@ -73,7 +73,12 @@ fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
         let value = given.get(&parameter.name)?;
         Some(json!({ "name": parameter.name, "in": place, "value": value }))
     });
-    let is_parameter = |name: &str| endpoint.parameters.iter().any(|known| known.name == name);
+    let is_parameter = |name: &str| {
+        endpoint
+            .parameters
+            .iter()
+            .any(|parameter| parameter.name == name)
+    };
     let body = given
         .iter()
         .filter(|(name, _)| !is_parameter(name))
@@ -87,7 +92,7 @@ fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
     }
 }
 
-/// What an `invoke` is told that nothing else is said of: what the run is given, and what came of the steps before.
+/// The input of an `invoke` without a `with`: the run's input and the outputs of the needed steps.
 fn usual(step: &Step, workflow: &Workflow, ids: &Ids<'_>) -> String {
     let names: Vec<&str> = names(&workflow.input).collect();
     let mut text = match names.as_slice() {
@@ -127,14 +132,14 @@ fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.chars().all(is_part)
 }
 
-fn spoken(value: &Json) -> String {
+fn as_text(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
         value => value.to_string(),
     }
 }
 
-/// `value` with its texts as `text` makes them.
+/// `value` with `text` applied to each string.
 fn filled(value: &Json, ids: &Ids<'_>, text: fn(&str, &Ids<'_>) -> String) -> Json {
     match value {
         Json::String(own) => json!(text(own, ids)),
@@ -148,7 +153,7 @@ fn filled(value: &Json, ids: &Ids<'_>, text: fn(&str, &Ids<'_>) -> String) -> Js
     }
 }
 
-/// A text that is a value of its own: if it is one hole alone, it keeps the type of what fills it.
+/// A string as a whole value: if it is a single placeholder, the result keeps the type of the expression.
 fn value_text(text: &str, ids: &Ids<'_>) -> String {
     let alone =
         split_hole(text).filter(|(before, _, after)| (before.trim(), after.trim()) == ("", ""));
@@ -157,8 +162,8 @@ fn value_text(text: &str, ids: &Ids<'_>) -> String {
         .unwrap_or_else(|| inner_text(text, ids))
 }
 
-/// A text with its holes as embedded runtime expressions. A hole that is more than a path stays as it is written: Arazzo
-/// computes nothing.
+/// A string with its placeholders as embedded runtime expressions. A placeholder that is more than a path stays as
+/// written: Arazzo has no operators.
 fn inner_text(text: &str, ids: &Ids<'_>) -> String {
     let mut filled = String::new();
     let mut rest = text;
@@ -174,14 +179,14 @@ fn inner_text(text: &str, ids: &Ids<'_>) -> String {
     filled
 }
 
-/// The text before the first hole, what is in it, and the text behind it.
+/// The text before the first placeholder, the placeholder, and the text after it.
 fn split_hole(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once("{{")?;
     let (hole, after) = rest.split_once("}}")?;
     Some((before, hole, after))
 }
 
-/// `input.goal` or `steps.plan.output.risk` as Arazzo has it; the word `steps` may be left out.
+/// `input.goal` or `steps.plan.output.risk` as a runtime expression; the word `steps` is optional.
 fn runtime_expression(path: &str, ids: &Ids<'_>) -> Option<String> {
     let names: Vec<&str> = path.split('.').collect();
     let is_name = |name: &&str| {

@@ -3,17 +3,21 @@
 use heck::ToUpperCamelCase;
 use serde_json::{Map, Value as Json, json};
 
-/// The definitions of a schema: the name of each, and that of the component it became.
+/// The `$defs` of a schema: the name of each, and the name of its component.
 pub type Definitions = Vec<(String, String)>;
 
-/// Puts each of the `$defs` of `schema` among `components`, as `<base><Def>`.
-pub fn define(base: &str, schema: &Json, components: &mut Vec<(String, Json)>) -> Definitions {
+/// Adds each of the `$defs` of `schema` to `components`, as `<base><Def>`.
+pub fn register_definitions(
+    base: &str,
+    schema: &Json,
+    components: &mut Vec<(String, Json)>,
+) -> Definitions {
     let defs = schema.get("$defs").and_then(Json::as_object);
     let mut definitions = Definitions::new();
-    // All of them are there before the first is rewritten, since they may refer to each other.
+    // All are added before the first is rewritten: they may refer to each other.
     for (def, value) in defs.into_iter().flatten() {
-        let wanted = format!("{base}{}", def.to_upper_camel_case());
-        let component = place(&wanted, value.clone(), components);
+        let name = format!("{base}{}", def.to_upper_camel_case());
+        let component = insert_unique(&name, value.clone(), components);
         definitions.push((def.clone(), component));
     }
     for ((_, value), (_, component)) in defs.into_iter().flatten().zip(&definitions) {
@@ -25,20 +29,20 @@ pub fn define(base: &str, schema: &Json, components: &mut Vec<(String, Json)>) -
     definitions
 }
 
-/// Puts `schema` among `components` as `name`, each alternative of a `oneOf` with a discriminator under
-/// a name of its own, and answers the reference to it.
-pub fn hoist(
+/// Adds `schema` to `components` as `name`, each alternative of a `oneOf` with a discriminator under its own name, and
+/// returns the reference to it.
+pub fn extract_component(
     name: &str,
     schema: &Json,
     definitions: &Definitions,
     components: &mut Vec<(String, Json)>,
 ) -> Json {
-    let rewritten = inline(name, schema, definitions, components);
-    reference(&place(name, rewritten, components))
+    let rewritten = inline_refs(name, schema, definitions, components);
+    reference(&insert_unique(name, rewritten, components))
 }
 
-/// The same as [`hoist`], for a schema that stays where it is used; `name` begins the names of its parts.
-pub fn inline(
+/// As [`extract_component`], for a schema that stays where it is used; the names of its parts begin with `name`.
+pub fn inline_refs(
     name: &str,
     schema: &Json,
     definitions: &Definitions,
@@ -51,20 +55,20 @@ pub fn inline(
     rewritten
 }
 
-/// Adds a component under a name that no other has, and answers that name.
-fn place(wanted: &str, schema: Json, components: &mut Vec<(String, Json)>) -> String {
-    let mut name = wanted.to_owned();
+/// Adds a component under a unique name, and returns that name.
+fn insert_unique(base: &str, schema: Json, components: &mut Vec<(String, Json)>) -> String {
+    let mut name = base.to_owned();
     let mut number = 1;
-    while components.iter().any(|(known, _)| *known == name) {
+    while components.iter().any(|(other, _)| *other == name) {
         number += 1;
-        name = format!("{wanted}{number}");
+        name = format!("{base}{number}");
     }
     components.push((name.clone(), schema));
     name
 }
 
 /// The object schema `schema` without the properties `names`.
-pub fn without(schema: &Json, names: &[&str]) -> Json {
+pub fn omit_properties(schema: &Json, names: &[&str]) -> Json {
     let mut schema = schema.clone();
     if names.is_empty() {
         return schema;
@@ -81,7 +85,7 @@ pub fn without(schema: &Json, names: &[&str]) -> Json {
         if none_required {
             map.shift_remove("required");
         }
-        // What the author shows as examples has the parameters in it too.
+        // The author's examples include the omitted properties.
         for key in ["example", "examples", "default"] {
             map.shift_remove(key);
         }
@@ -93,7 +97,7 @@ fn reference(name: &str) -> Json {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// `schema` with its references pointed at components; `here` names what is hoisted out of it.
+/// `schema` with its references rewritten to components; the names of extracted parts begin with `here`.
 fn rewrite(
     schema: &Json,
     here: &str,
@@ -132,7 +136,7 @@ fn rewrite(
                     let rewritten = rewrite(alternative, inner, definitions, components);
                     match name {
                         Some(name) if rewritten.get("$ref").is_none() => {
-                            reference(&place(&name, rewritten, components))
+                            reference(&insert_unique(&name, rewritten, components))
                         }
                         _ => rewritten,
                     }
@@ -146,7 +150,7 @@ fn rewrite(
         };
         rewritten.insert(key.clone(), value);
     }
-    // Where the author names no format, the service reads 64 bits.
+    // Without a format, the service reads 64 bits.
     if is_integer(map) {
         rewritten.entry("format").or_insert(json!("int64"));
     }
@@ -160,8 +164,7 @@ fn rewrite(
     Json::Object(rewritten)
 }
 
-/// A choice with a discriminator that allows null too, as that choice or null: null has no property that
-/// could tell it apart.
+/// A nullable `oneOf` with a discriminator, as that `oneOf` or null: null has no property to discriminate by.
 fn without_null(map: &Map<String, Json>) -> Option<Json> {
     let alternatives = map.get("oneOf")?.as_array()?;
     let discriminator = map.get("discriminator")?;
@@ -190,7 +193,7 @@ fn is_integer(map: &Map<String, Json>) -> bool {
 
 fn component_of<'a>(target: &str, definitions: &'a Definitions) -> Option<&'a str> {
     let def = target.strip_prefix("#/$defs/")?;
-    let (_, component) = definitions.iter().find(|(known, _)| known == def)?;
+    let (_, component) = definitions.iter().find(|(other, _)| other == def)?;
     Some(component)
 }
 
@@ -209,7 +212,7 @@ fn tag_value<'a>(alternative: &'a Json, tag: &str) -> Option<&'a str> {
         .as_str()
 }
 
-/// Which value of the tag means which component.
+/// The discriminator's mapping: the component of each value of the tag.
 fn mapping(
     schema: &Map<String, Json>,
     tag: &str,
@@ -225,9 +228,9 @@ fn mapping(
         .filter_map(|alternative| {
             let target = alternative.get("$ref")?;
             let mut name = target.as_str()?.rsplit('/').next()?;
-            // A definition may be nothing but the name of another one.
+            // A definition may be only a reference to another one.
             for _ in 0..=definitions.len() {
-                let (_, component) = components.iter().find(|(known, _)| known == name)?;
+                let (_, component) = components.iter().find(|(other, _)| other == name)?;
                 if let Some(value) = tag_value(component, tag) {
                     return Some((value.to_owned(), target.clone()));
                 }

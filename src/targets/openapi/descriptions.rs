@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of an operation in words.
+//! Summaries and descriptions of operations.
 
 use agentgen_schema::Handler;
 
@@ -22,7 +22,7 @@ pub fn summary(agent: &Agent, operation: &Operation<'_>) -> String {
     }
 }
 
-/// What the operation does, who answers, which roles it needs, and how it streams: paragraphs of Markdown.
+/// Markdown: what the operation does, who answers, the roles it needs, and its events.
 pub fn description(operation: &Operation<'_>) -> String {
     let mut paragraphs = vec![operation.description.clone()];
     if let Some(endpoint) = operation.endpoint {
@@ -38,7 +38,7 @@ pub fn description(operation: &Operation<'_>) -> String {
     paragraphs.join("\n\n")
 }
 
-/// Where the answer comes from, if it is not the model alone.
+/// Where the answer comes from, unless it comes from the model alone.
 fn answer(endpoint: &Endpoint) -> Option<String> {
     match (endpoint.handler, &endpoint.retrieve) {
         (Handler::Search, _) => Some(
@@ -59,7 +59,7 @@ fn answer(endpoint: &Endpoint) -> Option<String> {
     }
 }
 
-/// How the answer comes as server-sent events.
+/// The answer as server-sent events.
 fn stream(endpoint: Option<&Endpoint>) -> Vec<String> {
     if endpoint.is_some_and(|own| matches!(own.handler, Handler::Search | Handler::Embed)) {
         return vec![

@@ -1,10 +1,10 @@
-//! OpenAPI documents as data: what is used, in which order, and many made one.
+//! OpenAPI documents as data: pruning unused components, ordering keys, merging fragments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
-/// The order of the keys in the objects of a document; others follow in the order they have.
+/// The order of the keys in the objects of a document; other keys follow in their own order.
 const ORDER: &[&str] = &[
     "$ref",
     "openapi",
@@ -82,18 +82,18 @@ const SECTIONS: &[&str] = &[
     "pathItems",
 ];
 
-/// Two agents that contend for one name.
+/// A name that two agents, or an agent and the service, both use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Clash {
-    /// The index of the fragment that had the name first; none for the service's own.
+pub struct Conflict {
+    /// The index of the fragment that used it first; none for the service.
     pub first: Option<usize>,
-    /// The index of the fragment that has it too.
+    /// The index of the other fragment.
     pub second: usize,
-    /// What they contend for, in words.
+    /// The name: operation `x`, or component `schemas/X`.
     pub what: String,
 }
 
-/// The document with the components it refers to and no others: its own, or else those of `shared`.
+/// The document with only the components that it refers to: its own, or else those of `shared`.
 pub fn prune(mut document: Json, shared: &Json) -> Json {
     let mut used = BTreeSet::new();
     let components = match document
@@ -121,7 +121,7 @@ pub fn prune(mut document: Json, shared: &Json) -> Json {
             used.insert(reference);
         }
     }
-    let mut kept = Map::new();
+    let mut used_components = Map::new();
     for section in SECTIONS {
         let names = used
             .iter()
@@ -130,29 +130,29 @@ pub fn prune(mut document: Json, shared: &Json) -> Json {
             .filter_map(|name| Some((name.to_owned(), component(section, name)?.clone())))
             .collect();
         if !entries.is_empty() {
-            kept.insert((*section).to_owned(), Json::Object(entries));
+            used_components.insert((*section).to_owned(), Json::Object(entries));
         }
     }
     if let Some(map) = document.as_object_mut() {
-        map.insert("components".to_owned(), Json::Object(kept));
+        map.insert("components".to_owned(), Json::Object(used_components));
     }
     document
 }
 
-/// The document with the keys of every object in the order of the specification; names that the author
-/// chose (paths, properties) keep theirs, statuses and components are sorted.
+/// The document with the keys of every object in the order of the specification. Paths and properties keep the order
+/// of the author.
 pub fn canonical(document: Json) -> Json {
     order(document, Names::Keywords)
 }
 
-/// What the keys of an object are.
+/// The kind of an object's keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
-    /// Words of the specification.
+    /// Keywords of the specification.
     Keywords,
-    /// Names to be kept in their order, with specification objects behind them.
+    /// Names that keep their order; the values are objects of the specification.
     Kept,
-    /// Values of the author's: nothing in them is ordered.
+    /// Part of a value of the author: its order is kept.
     Free,
 }
 
@@ -166,7 +166,7 @@ fn order(value: Json, names: Names) -> Json {
                 entries.sort_by_key(|(key, _)| {
                     ORDER
                         .iter()
-                        .position(|known| known == key)
+                        .position(|keyword| keyword == key)
                         .unwrap_or(ORDER.len())
                 });
             }
@@ -228,9 +228,9 @@ fn components(value: Json) -> Json {
         .into()
 }
 
-/// Joins `fragments` to the document `service`: their tags, paths and components, each name once.
-pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Clash>) {
-    let mut clashes = Vec::new();
+/// Adds the tags, paths and components of `fragments` to the document `service`.
+pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Conflict>) {
+    let mut conflicts = Vec::new();
     let mut operations: BTreeMap<String, Option<usize>> = operation_ids(&service)
         .into_iter()
         .map(|id| (id, None))
@@ -241,7 +241,7 @@ pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Clash>) {
             if let Some(first) = operations.insert(id.clone(), Some(index))
                 && first != Some(index)
             {
-                clashes.push(Clash {
+                conflicts.push(Conflict {
                     first,
                     second: index,
                     what: format!("operation `{id}`"),
@@ -258,8 +258,9 @@ pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Clash>) {
         {
             for (path, item) in own {
                 match (paths.get_mut(path), item) {
-                    (Some(Json::Object(known)), Json::Object(item)) => {
-                        known.extend(item.iter().map(|(key, value)| (key.clone(), value.clone())));
+                    (Some(Json::Object(methods)), Json::Object(item)) => {
+                        methods
+                            .extend(item.iter().map(|(key, value)| (key.clone(), value.clone())));
                     }
                     _ => {
                         paths.insert(path.clone(), item.clone());
@@ -271,13 +272,13 @@ pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Clash>) {
         for (section, entries) in own.into_iter().flatten() {
             for (name, value) in entries.as_object().into_iter().flatten() {
                 let key = format!("{section}/{name}");
-                let known = &mut service["components"][section.as_str()][name.as_str()];
-                if known.is_null() {
-                    *known = value.clone();
+                let existing = &mut service["components"][section.as_str()][name.as_str()];
+                if existing.is_null() {
+                    *existing = value.clone();
                     owners.insert(key, index);
-                } else if known != value {
+                } else if existing != value {
                     let first = owners.get(&key).copied();
-                    clashes.push(Clash {
+                    conflicts.push(Conflict {
                         first,
                         second: index,
                         what: format!("component `{key}`"),
@@ -286,7 +287,7 @@ pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Clash>) {
             }
         }
     }
-    (service, clashes)
+    (service, conflicts)
 }
 
 fn operation_ids(document: &Json) -> Vec<String> {

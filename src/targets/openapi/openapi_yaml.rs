@@ -2,17 +2,17 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-/// Reads a document; keys keep their order.
+/// Parses a document; keys keep their order.
 ///
 /// # Errors
 ///
-/// What is wrong with the text, with its line and column.
+/// A syntax error, with its line and column.
 pub fn read(text: &str) -> Result<Json, serde_yaml::Error> {
     serde_yaml::from_str(text)
 }
 
-/// Writes a document. Readers of YAML 1.1 and of 1.2 read the same values: whatever one of them could
-/// take for a truth value, a number or a date stands in quotes.
+/// Writes a document. Parsers of YAML 1.1 and of 1.2 read the same values: whatever one of them could read as a
+/// boolean, a number or a date is quoted.
 pub fn write(document: &Json) -> String {
     let mut text = String::new();
     match document {
@@ -26,10 +26,10 @@ pub fn write(document: &Json) -> String {
     text
 }
 
-/// The longest key that every reader takes without a mark before it.
+/// The longest key that every parser accepts without `? ` before it.
 const LONGEST_KEY: usize = 1_000;
 
-/// Writes the entries of a mapping; with `begun`, the first goes on with the line.
+/// Writes the entries of a mapping; with `begun`, the first one continues the line.
 fn write_map(map: &Map<String, Json>, depth: usize, begun: bool, text: &mut String) {
     for (index, (key, value)) in map.iter().enumerate() {
         if index > 0 || !begun {
@@ -125,12 +125,12 @@ fn number(number: &Number) -> String {
     format!("{digits}{point}e{sign}{exponent}")
 }
 
-/// Words that readers of YAML 1.1 or 1.2 take for something else than text.
+/// Words that parsers of YAML 1.1 or 1.2 read as another type than a string.
 const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
 
-/// Whether `text` means itself without quotes.
+/// Whether `text` needs no quotes.
 fn is_plain(text: &str) -> bool {
-    // What begins with a letter is no number, no date and no sign of YAML's own.
+    // Text that begins with a letter is no number, no date and no YAML syntax.
     text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '$' | '_'))
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
@@ -139,7 +139,7 @@ fn is_plain(text: &str) -> bool {
         && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Whether `text` is best shown line by line.
+/// Whether `text` is written as a block scalar.
 fn is_block(text: &str) -> bool {
     let lines = text.strip_suffix('\n').unwrap_or(text);
     lines.contains('\n')
@@ -150,7 +150,7 @@ fn is_block(text: &str) -> bool {
             .all(|line| !line.ends_with(' ') && line.chars().all(is_printable))
 }
 
-/// Whether a character stands for itself in every kind of YAML text.
+/// Whether a character needs no escape in any YAML scalar.
 fn is_printable(c: char) -> bool {
     matches!(c, ' '..='~' | '\u{a1}'..='\u{2027}' | '\u{202f}'..='\u{205f}' | '\u{2070}'..='\u{d7ff}'
         | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{ffef}' | '\u{10000}'..='\u{1ffff}')

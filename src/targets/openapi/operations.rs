@@ -1,4 +1,4 @@
-//! One operation as the OpenAPI template is given it: its content, parameters, examples and problems.
+//! The template variables of one operation: its content, parameters, examples and problems.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,12 @@ use crate::contract::endpoint::Endpoint;
 use crate::contract::parameter::Parameter;
 use crate::schema::sample::example;
 use crate::spec::example_blocks::shorten;
-use crate::targets::openapi::components::{define, hoist, inline, without};
+use crate::targets::openapi::components::{
+    extract_component, inline_refs, omit_properties, register_definitions,
+};
 use crate::targets::openapi::descriptions::{description, summary};
 
-/// What the template is given of one operation; the schemas it needs by name go into `components`.
+/// The template variables of one operation; the schemas that it refers to are added to `components`.
 pub fn operation_context(
     agent: &Agent,
     operation: &Operation<'_>,
@@ -43,14 +45,14 @@ pub fn operation_context(
     })
 }
 
-/// What goes in and out of an operation.
+/// Request, response and parameters of an operation.
 struct Content {
     request: Json,
     response: Json,
     parameters: Vec<Json>,
 }
 
-/// The content of `invoke`, which is the same for every agent but for its examples.
+/// The content of `invoke`: the same for every agent, except for the examples.
 fn invoke_content(agent: &Agent) -> Content {
     let name = &agent.spec.name;
     let examples: Map<String, Json> = named_examples(agent)
@@ -99,10 +101,10 @@ fn endpoint_content(
         .collect();
     let input = &endpoint.input.json;
     let input_name = format!("{base}Request");
-    let definitions = define(&input_name, input, components);
+    let definitions = register_definitions(&input_name, input, components);
     let request = if endpoint.method.has_body() {
-        let body = without(input, &names);
-        let schema = hoist(
+        let body = omit_properties(input, &names);
+        let schema = extract_component(
             &input_name,
             &described(&body, &format!("What {name} takes at {}.", operation.path)),
             &definitions,
@@ -121,8 +123,8 @@ fn endpoint_content(
     };
     let output = &endpoint.output.json;
     let output_name = format!("{base}Response");
-    let output_definitions = define(&output_name, output, components);
-    let schema = hoist(
+    let output_definitions = register_definitions(&output_name, output, components);
+    let schema = extract_component(
         &output_name,
         &described(
             output,
@@ -144,7 +146,7 @@ fn endpoint_content(
         .map(|parameter| {
             let property = &input["properties"][&parameter.name];
             let part = format!("{input_name}{}", parameter.name.to_upper_camel_case());
-            let schema = inline(&part, property, &definitions, components);
+            let schema = inline_refs(&part, property, &definitions, components);
             parameter_context(parameter, property, schema, input)
         })
         .collect();
@@ -162,12 +164,12 @@ fn parameter_context(
     mut schema: Json,
     input: &Json,
 ) -> Json {
-    let said = property["description"].as_str();
-    let description = said.map_or_else(
+    let own = property["description"].as_str();
+    let description = own.map_or_else(
         || format!("The property {}.", parameter.name),
         str::to_owned,
     );
-    // The parameter itself says it.
+    // It moves to the parameter.
     if let Some(map) = schema.as_object_mut() {
         map.shift_remove("description");
     }
@@ -203,7 +205,7 @@ fn component_base(agent: &Agent) -> String {
     agent.spec.slug.as_str().to_upper_camel_case()
 }
 
-/// The problems that can really happen, by status.
+/// The problem responses of the operation, by status.
 fn errors(operation: &Operation<'_>) -> Vec<Json> {
     let mut errors: BTreeMap<u16, &str> = BTreeMap::new();
     errors.insert(401, "Unauthorized");
@@ -247,7 +249,7 @@ fn errors(operation: &Operation<'_>) -> Vec<Json> {
         .map_or(Handler::Model, |endpoint| endpoint.handler);
     match handler {
         Handler::Code => errors.insert(501, "NotImplemented"),
-        // The provider of a model or of embeddings stands behind them.
+        // They call the provider of a model or of embeddings.
         Handler::Model | Handler::Search | Handler::Embed => errors.insert(502, "BadGateway"),
     };
     errors
@@ -259,12 +261,12 @@ fn errors(operation: &Operation<'_>) -> Vec<Json> {
 /// The agent's `<example>` blocks as requests of `invoke`.
 pub fn named_examples(agent: &Agent) -> Vec<(String, Json)> {
     let type_name = component_base(agent);
-    let asked = agent
+    let requests = agent
         .spec
         .examples
         .iter()
         .filter_map(|example| Some((example, example.user.as_ref()?)));
-    let mut examples: Vec<(String, Json)> = asked
+    let mut examples: Vec<(String, Json)> = requests
         .enumerate()
         .map(|(index, (example, user))| {
             let mut value = Map::new();

@@ -1,4 +1,4 @@
-//! One document in the versions of the OpenAPI Specification.
+//! Conversion of a document between versions of the OpenAPI Specification.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::project::config::OpenapiVersion;
 use crate::targets::openapi::document::canonical;
 
-/// The document, which is of version 3.1, in `version`.
+/// Converts `document`, which has version 3.1, to `version`.
 pub fn convert(document: &Json, version: OpenapiVersion) -> Json {
     match version {
         OpenapiVersion::V3_0 => canonical(to_3_0(document)),
@@ -33,7 +33,7 @@ fn to_3_0(document: &Json) -> Json {
     document
 }
 
-/// Rewrites schemas, wherever they are; `named` says that the keys of this object are the author's.
+/// Rewrites all schemas in `value`; with `named`, the keys of this object are names and no keywords.
 fn older(value: &Json, named: bool) -> Json {
     match value {
         Json::Array(items) => items.iter().map(|item| older(item, false)).collect(),
@@ -105,7 +105,7 @@ fn older(value: &Json, named: bool) -> Json {
     }
 }
 
-/// The schema of null alone: without a `type`, `nullable` means nothing.
+/// The schema of null: without a `type`, `nullable` has no effect.
 fn null_schema() -> Map<String, Json> {
     let keywords = [
         ("type", json!("string")),
@@ -142,7 +142,7 @@ fn nullable_alternative(mut map: Map<String, Json>) -> Json {
                 values.push(Json::Null);
             }
             map.shift_remove(key);
-            // What stands outside is said of the whole.
+            // The outer keywords take precedence.
             for (keyword, value) in single {
                 map.entry(keyword).or_insert(value);
             }

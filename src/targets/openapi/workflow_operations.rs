@@ -1,4 +1,4 @@
-//! The operations that start workflows, as the OpenAPI template is given them.
+//! The template variables of the operations that start workflows.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use crate::agent::{Agent, find_agent};
 use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::schema::sample::example;
-use crate::targets::openapi::components::{define, hoist};
+use crate::targets::openapi::components::{extract_component, register_definitions};
 
-/// What the template is given of the workflows of all `agents`; the schemas they need by name go into `components`.
+/// The template variables of the workflows of all `agents`; the schemas that they refer to are added to `components`.
 pub fn workflows_context(agents: &[Agent], components: &mut Vec<(String, Json)>) -> Vec<Json> {
     let mut all: Vec<(&Agent, &Workflow)> = agents
         .iter()
@@ -32,7 +32,7 @@ fn context(
     let operation_id = workflow.operation_id();
     let input = &workflow.input.json;
     let name = format!("{}Request", operation_id.to_upper_camel_case());
-    let definitions = define(&name, input, components);
+    let definitions = register_definitions(&name, input, components);
     let mut described = input.clone();
     if let Some(map) = described.as_object_mut()
         && !map.contains_key("description")
@@ -41,7 +41,7 @@ fn context(
         let description = format!("What the workflow {} is given.", workflow.name);
         map.insert("description".to_owned(), json!(description));
     }
-    let schema = hoist(&name, &described, &definitions, components);
+    let schema = extract_component(&name, &described, &definitions, components);
     let mut request = json!({
         "description": format!("What the workflow {} is given.", workflow.name),
         "schema": schema,
@@ -79,7 +79,7 @@ fn description(workflow: &Workflow, agent: &Agent) -> String {
     text
 }
 
-/// The problems that can really happen, by status.
+/// The problem responses of the operation, by status.
 fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
     let mut errors = BTreeMap::from([
         (400, "BadRequest"),
@@ -104,7 +104,7 @@ fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
         .collect()
 }
 
-/// Whether not every caller may start it: a workflow is no way around the roles of the endpoints that it asks.
+/// Whether starting it needs a role: its own, or one of the endpoints that its steps call.
 fn needs_role(workflow: &Workflow, agents: &[Agent]) -> bool {
     let guarded = |name: &str, endpoint: &str| {
         let endpoints = find_agent(agents, name).map(|agent| agent.service.endpoints.iter());
