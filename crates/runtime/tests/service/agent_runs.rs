@@ -10,10 +10,10 @@ use tower::ServiceExt;
 
 use crate::agents::desk;
 use crate::desk_service::{app, app_on};
-use crate::event_assertions::{assert_outline, find, find_all, kinds};
-use crate::http_client::{Answer, eventually, get, request, send};
-use crate::mock_model::{parse_events, text_of};
-use crate::stub_providers::{Fails, Hangs, Says};
+use crate::event_assertions::{assert_lines_of_types, event_types, find_event, find_events};
+use crate::http_client::{TestResponse, eventually, get, request, send};
+use crate::mock_model::{output_text, parse_events};
+use crate::stub_providers::{FailingProvider, FixedAnswer, HangingProvider};
 
 /// An event as it came over the wire: id, name, data.
 type Wire = (String, String, Value);
@@ -59,16 +59,16 @@ async fn a_stream_starts_sends_deltas_and_completes() {
     assert_eq!(events.first().unwrap().1, "run.started");
     assert_eq!(events.last().unwrap().1, "run.completed");
     let events = parse_events(&answer.text);
-    let run = &find(&events, "run.started")["run_id"];
+    let run = &find_event(&events, "run.started")["run_id"];
     assert_eq!(
-        *find(&events, "run.started"),
+        *find_event(&events, "run.started"),
         json!({"type": "run.started", "run_id": run, "agent": "desk", "model": "echo"})
     );
-    assert!(find_all(&events, "output.delta").len() > 1);
-    let last = find(&events, "run.completed");
+    assert!(find_events(&events, "output.delta").len() > 1);
+    let last = find_event(&events, "run.completed");
     assert_eq!(&last["run_id"], run);
     assert_eq!(last["stop_reason"], "end_turn");
-    let text = text_of(&events);
+    let text = output_text(&events);
     assert_eq!(
         last["output"],
         serde_json::from_str::<Value>(&text).unwrap()
@@ -242,9 +242,9 @@ async fn output_of_nested_runs_is_not_streamed() {
         .unwrap();
     let answer = stream(&app, "/other", r#"{"message":"hi"}"#).await;
     let events = parse_events(&answer.text);
-    assert_eq!(text_of(&events), "said ");
+    assert_eq!(output_text(&events), "said ");
     assert_eq!(
-        find(&events, "run.completed")["output"],
+        find_event(&events, "run.completed")["output"],
         "[echo] desk received 2 characters: hi".len()
     );
 }
