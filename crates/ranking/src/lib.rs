@@ -3,6 +3,8 @@
 //! The command line and the runtime share this crate, so that both give the same ranking. It needs no network, and the
 //! same agents and text give the same scores on every machine.
 
+#![warn(unreachable_pub)]
+
 mod words;
 
 use std::cmp::Reverse;

@@ -33,6 +33,8 @@
 //! authentication a service listens on its own machine only ([`Settings`]). A [`Store`] keeps conversations and the
 //! steps of [`workflow`] runs, so both survive a restart.
 
+#![warn(unreachable_pub)]
+
 pub mod auth;
 mod client;
 #[doc(hidden)]

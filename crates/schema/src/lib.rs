@@ -41,6 +41,8 @@
 //! Generated types implement [`Validate`] instead. It reports to the same [`Validator`], so that both ways of
 //! checking say the same words. The string formats that have Rust types are [`Date`], [`DateTime`] and [`Uuid`].
 
+#![warn(unreachable_pub)]
+
 mod branches;
 mod compile_error;
 mod compiled_schema;

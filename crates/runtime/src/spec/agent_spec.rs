@@ -5,11 +5,11 @@
 pub struct AgentSpec {
     /// The name as its author wrote it.
     pub name: &'static str,
-    /// The name as it stands in paths.
+    /// The name in paths.
     pub slug: &'static str,
     /// What it is for, in one line.
     pub summary: &'static str,
-    /// The situations of its examples: when it is the one to ask.
+    /// The situations of its examples: requests that it is for.
     pub examples: &'static [&'static str],
     /// The whole prompt, byte for byte.
     pub prompt: &'static str,
@@ -19,54 +19,53 @@ pub struct AgentSpec {
     pub model: Option<&'static str>,
     /// The tools it may use; `None` restricts nothing.
     pub tools: Option<&'static [&'static str]>,
-    /// Slugs of the agents it may hand over to.
+    /// The slugs of the agents it may hand off to.
     pub agents: &'static [&'static str],
-    /// The documents it looks things up in.
+    /// The documents it searches.
     pub documents: Option<DocumentsSpec>,
     /// Its limits.
     pub policy: Policy,
 }
 
-/// The documents that an agent looks things up in.
+/// The documents that an agent searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentsSpec {
-    /// The collection they are kept in. Agents that name the same one share it.
+    /// The collection they are in. Agents that name the same one share it.
     pub collection: &'static str,
     /// The roles of which a caller needs one to read, add and remove whole documents; empty admits every caller.
     pub roles: &'static [&'static str],
 }
 
-/// How an agent is run: what to do when something fails, and where it ends.
+/// How an agent runs: what happens on failures, and its limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
-    /// Models or agents to turn to when the first choice fails, in order.
+    /// The models or agents that answer when the first choice fails, in order.
     pub fallbacks: &'static [&'static str],
-    /// How often a call of the provider is tried again that fails before anybody has seen something of the answer, and
-    /// may succeed later.
+    /// How often a failed call of the provider is retried, if the failure is transient and no part of the answer was sent.
     pub retry_attempts: u32,
     /// The first pause between two attempts, in milliseconds.
     pub retry_backoff_ms: u64,
-    /// After how many failures in a row a model is left alone; 0 never. Agents of one model share its failures.
+    /// How many failures in a row open the circuit breaker of a model; 0 never. Agents of one model share it.
     pub breaker_failures: u32,
-    /// For how long it is then left alone, in milliseconds; then one call tries whether it answers again.
+    /// How long the circuit breaker stays open, in milliseconds; then one call probes the model.
     pub breaker_cooldown_ms: u64,
     /// The longest a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// The most tokens a turn may use, as far as the provider counts them: a model that has tools called is not asked
-    /// again once they are used up.
+    /// The most tokens of a turn, as the provider counts them: once they are used up, no further model call follows a tool
+    /// call.
     pub budget_tokens: Option<u64>,
-    /// How often the model may be asked before it has an answer, having tools called each time before; 16 if not set.
+    /// The most model calls of a turn, all but the last followed by tool calls; 16 if not set.
     pub budget_turns: Option<u32>,
     /// How many requests a caller may make; endpoints may state their own.
     pub rate: Option<Rate>,
-    /// How much of a session's history is kept, in estimated tokens.
+    /// How much of a session's history is sent, in estimated tokens.
     pub history_tokens: Option<u64>,
-    /// After how many idle seconds a session is forgotten.
+    /// After how many idle seconds a session is deleted.
     pub session_ttl_seconds: Option<u64>,
 }
 
 impl Policy {
-    /// No limits of its own: what the runtime's settings say holds.
+    /// No limits of its own: the settings of the runtime apply.
     pub const DEFAULT: Self = Self {
         fallbacks: &[],
         retry_attempts: 0,

@@ -1,4 +1,4 @@
-//! What an endpoint is: where it listens, what goes in and what comes out.
+//! What an endpoint is: its path, its input and its output.
 
 pub use agentgen_schema::{Handler, Method, ParameterKind, ParameterLocation};
 
@@ -15,11 +15,11 @@ pub struct EndpointSpec {
     pub method: Method,
     /// Its path, which may hold `{parameters}`.
     pub path: &'static str,
-    /// Whether it is offered as `text/event-stream` too.
+    /// Whether it offers `text/event-stream` too.
     pub stream: bool,
-    /// What answers it.
+    /// What handles it.
     pub handler: Handler,
-    /// Which passages its model is given with a request.
+    /// Which passages are added to the model's input.
     pub retrieve: Option<Retrieve>,
     /// Where requests and answers name a conversation.
     pub session: SessionUse,
@@ -66,10 +66,10 @@ pub struct HitShape {
     pub default_limit: u32,
 }
 
-/// Passages of the agent's documents that a model is given to answer from.
+/// Passages of the agent's documents that are added to the model's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retrieve {
-    /// The property of the request that they are looked for by.
+    /// The property of the request that is the query.
     pub query: &'static str,
     /// How many at most.
     pub limit: u32,
@@ -80,7 +80,7 @@ pub struct Retrieve {
 pub struct Parameter {
     /// Its name there, and its key in the request.
     pub name: &'static str,
-    /// Where it stands.
+    /// Where it is read from.
     pub location: ParameterLocation,
     /// What it is read as.
     pub kind: ParameterKind,

@@ -11,11 +11,11 @@ pub struct WorkflowSpec {
     pub operation_id: &'static str,
     /// The slug of the agent in whose file it stands.
     pub agent: &'static str,
-    /// JSON Schema of what a run is given.
+    /// JSON Schema of a run's input.
     pub input_schema: &'static str,
     /// The roles of which a caller needs one; empty admits every caller.
     pub roles: &'static [&'static str],
-    /// How many steps may be under way at once; `None` sets no limit.
+    /// The most steps at a time; `None` sets no limit.
     pub concurrency: Option<u32>,
     /// The longest a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,
@@ -23,14 +23,14 @@ pub struct WorkflowSpec {
     pub steps: &'static [StepSpec],
 }
 
-/// One step: an agent that is asked.
+/// One step: a call of an agent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSpec {
     /// Its id, unique in its workflow.
     pub id: &'static str,
     /// The slug of the agent.
     pub agent: &'static str,
-    /// The endpoint's name; `invoke` is the one that takes and gives free text.
+    /// The endpoint's name; `invoke` has free text as its input and output.
     pub endpoint: &'static str,
     /// The ids of the steps that come first.
     pub needs: &'static [&'static str],
@@ -43,11 +43,11 @@ pub struct StepSpec {
     pub with: Option<Template>,
     /// The longest one attempt may take, in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// How often it is tried at the most; at least 1.
+    /// The most attempts; at least 1.
     pub attempts: u32,
     /// The pause before the second attempt, in milliseconds; it doubles with each further one.
     pub backoff_ms: u64,
-    /// What comes of a failure after the last attempt.
+    /// What a failure of the last attempt does.
     pub on_failure: OnFailure,
 }
 
@@ -62,24 +62,24 @@ pub enum Join {
     Quorum(u32),
 }
 
-/// What comes of a step that failed.
+/// What the failure of a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// The run fails; what is under way is dropped.
+    /// The run fails; its other steps are cancelled.
     Stop,
-    /// The run goes on without the step's output.
+    /// The run continues without the step's output.
     Skip,
     /// The run ends and waits for a person: its status says so.
     Escalate,
-    /// The steps that need it decide: the run goes on for as long as each of them, by its `join`, can still begin without
-    /// it. If one can't, or one needs all, the run fails.
+    /// The steps that need it decide: the run continues while each of them, by its `join`, can still start without it. If
+    /// one can't, the run fails.
     Join,
-    /// Another agent is asked, through its `invoke`: it is told the text under `input` of the step's request, or where there
-    /// is none the whole request as text.
+    /// The `invoke` endpoint of another agent runs instead. Its input is the text under `input` of the step's request, or
+    /// else the whole request as text.
     Fallback(&'static str),
 }
 
-/// What is known when a step is about to begin: always a value, since a place where nothing stands is null.
+/// An expression over the run's input and the steps before. It always has a value: a missing member is null.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Expression {
     /// `null`
@@ -90,7 +90,7 @@ pub enum Expression {
     Number(f64),
     /// A text.
     Text(&'static str),
-    /// A place: `input`, `steps.<id>.output` or `steps.<id>.status`, and members from there.
+    /// A path: `input`, `steps.<id>.output` or `steps.<id>.status`, and members below them.
     Path(&'static [&'static str]),
     /// Is false or null or empty.
     Not(&'static Expression),
@@ -102,14 +102,14 @@ pub enum Expression {
     Compare(Comparison, &'static Expression, &'static Expression),
 }
 
-/// A value with holes that earlier outputs fill.
+/// A value with expressions in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Template {
-    /// JSON as it stands.
+    /// Literal JSON.
     Json(&'static str),
     /// The value of an expression.
     Value(Expression),
-    /// A text made of pieces; values that are no text stand in it as JSON.
+    /// A text made of parts; values that are no texts are written as JSON.
     Text(&'static [Template]),
     /// An object.
     Object(&'static [(&'static str, Template)]),
@@ -121,7 +121,7 @@ pub enum Template {
 pub(crate) mod tests {
     use super::{Join, OnFailure, StepSpec};
 
-    /// A step without anything special about it.
+    /// A step with every setting at its default.
     pub(crate) const STEP: StepSpec = StepSpec {
         id: "a",
         agent: "desk",
