@@ -1,8 +1,8 @@
-//! Which agent a request is for: the ranking, and how often it is right.
+//! The accuracy of the ranking of agents for a request.
 //!
-//! The examples in the descriptions are the test set. Each is asked with what its user says, while the index is
-//! without it: the first examples of all agents are left out and asked together, then the second ones, and so on.
-//! `AGENTGEN_CORPUS` and `AGENTGEN_SEEDS` name more agents, as for the test `corpus`.
+//! The examples in the descriptions are the test set. The query is the user's text of an example, which the index leaves
+//! out: first without the first example of each agent, then without the second, and so on.
+//! `AGENTGEN_CORPUS` and `AGENTGEN_SEEDS` give the paths of more agents.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "a test says what it measured")]
@@ -15,10 +15,10 @@ use agentgen_build::Source;
 use agentgen_build::inspect::{Report, Spec, read_spec, sha256_hex};
 use agentgen_ranking::{Document, Ranking};
 
-/// With fewer agents, one of them is among the first three anyhow.
+/// With fewer agents, a top-3 rate would say little.
 const SMALLEST_TEAM: usize = 4;
 
-/// The agents in a folder, by slug; of those that share one, the first.
+/// The agents in a folder, ordered by slug. The first of several with the same slug is used.
 fn agents(folder: &Path) -> Vec<Spec> {
     let mut files = Vec::new();
     markdown(folder, &mut files);
@@ -47,7 +47,7 @@ fn markdown(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The ranking of `agents`, without the example of that number of each.
+/// The ranking of `agents`, each without its example number `without`.
 fn ranking(agents: &[Spec], without: usize) -> Ranking {
     let examples: Vec<String> = agents
         .iter()
@@ -71,53 +71,53 @@ fn ranking(agents: &[Spec], without: usize) -> Ranking {
     Ranking::new(&documents.collect::<Vec<_>>())
 }
 
-/// How often the agent whose an example is was at the first place, and among the first three.
+/// Counts how often the agent of an example was ranked first and among the first three.
 #[derive(Default)]
-struct Found {
-    asked: usize,
+struct Accuracy {
+    queries: usize,
     first: usize,
-    three: usize,
+    top_three: usize,
 }
 
-impl Found {
-    fn count(&mut self, place: Option<usize>) {
-        self.asked += 1;
-        self.first += usize::from(place == Some(0));
-        self.three += usize::from(place.is_some_and(|place| place < 3));
+impl Accuracy {
+    fn count(&mut self, position: Option<usize>) {
+        self.queries += 1;
+        self.first += usize::from(position == Some(0));
+        self.top_three += usize::from(position.is_some_and(|position| position < 3));
     }
 
-    /// Both in hundredths of what was asked.
+    /// Both rates in percent.
     fn rates(&self) -> (usize, usize) {
-        let asked = self.asked.max(1);
-        (100 * self.first / asked, 100 * self.three / asked)
+        let queries = self.queries.max(1);
+        (100 * self.first / queries, 100 * self.top_three / queries)
     }
 
     #[track_caller]
     fn expect(&self, first_at_least: usize, three_at_least: usize) {
-        assert!(self.asked > 0, "the agents have no examples");
-        let (first, three) = self.rates();
+        assert!(self.queries > 0, "the agents have no examples");
+        let (first, top_three) = self.rates();
         assert!(first >= first_at_least, "top-1 is {first} %");
-        assert!(three >= three_at_least, "top-3 is {three} %");
+        assert!(top_three >= three_at_least, "top-3 is {top_three} %");
     }
 
-    fn tell(&self, who: &str) {
-        let (first, three) = self.rates();
+    fn print(&self, who: &str) {
+        let (first, top_three) = self.rates();
         eprintln!(
-            "{who}, {} examples: top-1 {} ({first} %), top-3 {} ({three} %)",
-            self.asked, self.first, self.three
+            "{who}, {} examples: top-1 {} ({first} %), top-3 {} ({top_three} %)",
+            self.queries, self.first, self.top_three
         );
     }
 }
 
-/// The half of the agents that one is in: the first half is what the ranking's numbers are chosen on, and the second one
-/// what they are judged by. Which it is, a hash of its name decides.
+/// The half of the agents to which `agent` belongs, by a hash of its slug. The weights of the ranking were tuned on half 0
+/// and are evaluated on half 1.
 fn half(agent: &Spec) -> usize {
     let digest = sha256_hex(agent.slug.as_str().as_bytes());
     usize::from_str_radix(&digest[..2], 16).unwrap() % 2
 }
 
-/// Asks every example of `agents`, and says at which place its own agent came, if it came at all.
-fn ask(agents: &[Spec], mut found: impl FnMut(&Spec, Option<usize>)) {
+/// Ranks every example of `agents` and passes the position of its own agent, if any, to `found`.
+fn rank_examples(agents: &[Spec], mut found: impl FnMut(&Spec, Option<usize>)) {
     let most = agents.iter().map(|agent| agent.examples.len()).max();
     for number in 0..most.unwrap_or(0) {
         let ranking = ranking(agents, number);
@@ -133,28 +133,30 @@ fn ask(agents: &[Spec], mut found: impl FnMut(&Spec, Option<usize>)) {
     }
 }
 
-/// Asks every example of the agents in `folder`, and wants at least so many hundredths of them to lead to the agent
-/// whose they are: at the first place, and among the first three.
+/// Ranks every example of the agents in `folder` and checks the minimum top-1 and top-3 rates, in percent.
 #[track_caller]
 fn measure(folder: &Path, first_at_least: usize, three_at_least: usize) {
     let agents = agents(folder);
-    let (mut all, mut halves) = (Found::default(), [Found::default(), Found::default()]);
-    ask(&agents, |agent, place| {
-        all.count(place);
-        halves[half(agent)].count(place);
+    let (mut all, mut halves) = (
+        Accuracy::default(),
+        [Accuracy::default(), Accuracy::default()],
+    );
+    rank_examples(&agents, |agent, position| {
+        all.count(position);
+        halves[half(agent)].count(position);
     });
-    all.tell(&format!("{} agents", agents.len()));
-    let [chosen_on, held_out] = halves;
-    chosen_on.tell("  the half that numbers are chosen on");
-    held_out.tell("  the other half");
+    all.print(&format!("{} agents", agents.len()));
+    let [tuning, evaluation] = halves;
+    tuning.print("  the tuning half");
+    evaluation.print("  the evaluation half");
     all.expect(first_at_least, three_at_least);
 }
 
-fn elsewhere(variable: &str) -> Option<PathBuf> {
+fn optional_folder(variable: &str) -> Option<PathBuf> {
     let folder = std::env::var_os(variable).map(PathBuf::from);
     if folder.is_none() {
         assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
-        eprintln!("not run: {variable} is not set");
+        eprintln!("skipped: {variable} is not set");
     }
     folder
 }
@@ -170,40 +172,40 @@ fn examples_of_the_repository_agents_are_found() {
 
 #[test]
 fn examples_of_the_seeds_are_found() {
-    if let Some(seeds) = elsewhere("AGENTGEN_SEEDS") {
+    if let Some(seeds) = optional_folder("AGENTGEN_SEEDS") {
         measure(&seeds, 54, 90);
     }
 }
 
 #[test]
 fn examples_of_the_corpus_are_found() {
-    if let Some(corpus) = elsewhere("AGENTGEN_CORPUS") {
+    if let Some(corpus) = optional_folder("AGENTGEN_CORPUS") {
         measure(&corpus.join("../../agents"), 59, 77);
     }
 }
 
-/// What the services are that the corpus was taken from: no agent is asked beside those of other repositories.
+/// Each repository of the corpus is ranked separately, as a service would.
 #[test]
 fn examples_are_found_within_each_repository() {
-    let Some(corpus) = elsewhere("AGENTGEN_CORPUS") else {
+    let Some(corpus) = optional_folder("AGENTGEN_CORPUS") else {
         return;
     };
-    let (mut all, mut teams) = (Found::default(), 0);
+    let (mut all, mut teams) = (Accuracy::default(), 0);
     for repository in fs::read_dir(corpus.join("../../agents")).unwrap() {
         let agents = agents(&repository.unwrap().path());
         let examples = agents.iter().flat_map(|agent| &agent.examples);
         if agents.len() >= SMALLEST_TEAM && examples.count() > 0 {
             teams += 1;
-            ask(&agents, |_, place| all.count(place));
+            rank_examples(&agents, |_, position| all.count(position));
         }
     }
-    all.tell(&format!("{teams} repositories, each for itself"));
+    all.print(&format!("{teams} repositories, ranked separately"));
     all.expect(68, 88);
 }
 
 #[test]
 fn scripts_without_spaces_are_ranked() {
-    for (texts, asked) in [
+    for (texts, queries) in [
         (
             ["负责数据库迁移和备份。", "负责网页界面和样式。"],
             "怎么备份数据库？",
@@ -226,8 +228,8 @@ fn scripts_without_spaces_are_ranked() {
             examples: "",
             prompt: "",
         });
-        let ranked = Ranking::new(&agents.collect::<Vec<_>>()).rank(asked);
+        let ranked = Ranking::new(&agents.collect::<Vec<_>>()).rank(queries);
         let slugs: Vec<&str> = ranked.iter().map(|ranked| &*ranked.slug).collect();
-        assert_eq!(slugs, ["keeper"], "{asked}");
+        assert_eq!(slugs, ["keeper"], "{queries}");
     }
 }

@@ -1,4 +1,4 @@
-//! What every service answers, and in which form.
+//! The endpoints of an agent and of the service, and the format of their responses.
 
 use agentgen_runtime::{Registry, Service, Settings};
 use serde_json::json;
@@ -28,7 +28,7 @@ async fn invoke_returns_the_echo_and_names_the_model() {
     assert_eq!(json["agent"], "desk");
     assert_eq!(json["model"], "echo");
     assert_eq!(json["stop_reason"], "end_turn");
-    // 35 bytes of prompt and 17 of input, 53 bytes of answer: a quarter of each, rounded up.
+    // A token is estimated as 4 bytes: 35 bytes of prompt and 17 of input; 53 bytes of answer.
     assert_eq!(
         json["usage"],
         json!({"input_tokens": 13, "output_tokens": 14})
@@ -156,7 +156,7 @@ async fn an_agent_router_can_be_merged_into_another() {
     get(&mine, "/chat").await.problem(405);
 }
 
-/// What keeps a registry from starting.
+/// The error of a registry that fails to start.
 fn refusal(registry: Registry) -> String {
     registry
         .into_router(Settings::default())

@@ -1,4 +1,4 @@
-//! Which agent a request is for, as a model or the ranking says.
+//! Routing: a model or the ranking selects the agent for a request.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::mock_model::{KINDS, agent, mock_server};
 
 const ROUTE: &str = "/v1/route";
 
-/// An agent that cooks.
+/// The agent `cook`.
 fn cook() -> &'static AgentSpec {
     agent(|agent| {
         agent.name = "Cook";
@@ -30,7 +30,7 @@ fn cook() -> &'static AgentSpec {
     })
 }
 
-/// The desk and the cook; only the desk has an `invoke`.
+/// The agents `desk` and `cook`. Only `desk` has an `invoke` endpoint.
 fn two_agents() -> Registry {
     let invoke = |cx: RunContext, request| async move { cx.invoke(&desk::SPEC, request).await };
     Registry::new("{}")

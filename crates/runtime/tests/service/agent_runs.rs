@@ -1,4 +1,4 @@
-//! How a run goes: its events, and how it can end.
+//! Runs of agents: their events, results and errors.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::http_client::{TestResponse, eventually, get, request, send};
 use crate::mock_model::{output_text, parse_events};
 use crate::stub_providers::{FailingProvider, FixedAnswer, HangingProvider};
 
-/// An event as it came over the wire: id, name, data.
+/// A server-sent event: id, name, data.
 type Wire = (String, String, Value);
 
 fn events(text: &str) -> Vec<Wire> {

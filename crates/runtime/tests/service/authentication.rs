@@ -1,4 +1,4 @@
-//! Who may call, and how often.
+//! Authentication with HS256, roles, session ownership and rate limits.
 
 use agentgen_runtime::Settings;
 use agentgen_runtime::auth::Auth;
@@ -28,7 +28,7 @@ fn now() -> u64 {
     jsonwebtoken::get_current_timestamp()
 }
 
-/// Claims that are good, with some put over them; null takes one away.
+/// Valid claims, overridden by `changes`; null removes a claim.
 fn claims(changes: Value) -> Value {
     let mut claims =
         json!({"sub": "ada", "exp": now() + 60, "iss": "issuer", "aud": "desk", "roles": ["user"]});
@@ -168,7 +168,7 @@ async fn a_missing_role_is_a_403() {
     }
     let both = token(json!({"roles": ["guest", "user"]}));
     assert_eq!(chat(&app, &format!("Bearer {both}")).await.status, 200);
-    // Searching needs no role.
+    // The search requires no role.
     let guest = format!("Bearer {}", token(json!({"roles": []})));
     let who = request(
         "GET",

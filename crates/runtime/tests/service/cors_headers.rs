@@ -1,4 +1,4 @@
-//! Which web pages may call the service.
+//! CORS: allowed origins, preflight requests and response headers.
 
 use agentgen_runtime::Settings;
 use agentgen_runtime::auth::Auth;

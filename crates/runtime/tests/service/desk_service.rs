@@ -7,7 +7,7 @@ use agentgen_runtime::{AgentError, Registry, RunContext, Settings};
 use crate::agents::desk::{Desk, SearchRequest, SearchResponse};
 use crate::agents::{self, Handlers};
 
-/// A desk that finds what it is asked for, unless the query is the name of a misfortune.
+/// Returns hits for a query. Some queries cause failures: `panic`, `unwritten`, `slow`, `broken`.
 pub struct DeskHandler;
 
 impl Desk for DeskHandler {
@@ -34,7 +34,7 @@ impl Desk for DeskHandler {
     }
 }
 
-/// Who answers for the agents of the tests.
+/// The handlers of all test agents.
 struct DeskHandlers;
 
 impl Handlers for DeskHandlers {

@@ -282,7 +282,7 @@ async fn a_document_request_with_an_idempotency_key_is_executed_once() {
     send(&app, request("POST", DOCUMENTS, &headers, &other))
         .await
         .problem(422);
-    // The same into another collection is another request.
+    // The same body for another collection is another request.
     let archive = "/v1/agents/archivist/documents";
     let elsewhere = send(&app, request("POST", archive, &headers, &body)).await;
     assert_ne!(elsewhere.text, first.text);

@@ -1,4 +1,4 @@
-//! An agent with documents, in the shape in which agents are generated: it searches, embeds and answers.
+//! Agents with documents, written as the generator writes them, with endpoints for search, embed and chat.
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::schema::{Validate, Validator};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::http_client::{TestResponse, post, request, send};
 
-/// The reader, its documents for librarians.
+/// The agent `reader`. Its documents require the role `librarian`.
 pub static READER: AgentSpec = AgentSpec {
     name: "reader",
     slug: "reader",
@@ -30,7 +30,7 @@ pub static READER: AgentSpec = AgentSpec {
     policy: Policy::DEFAULT,
 };
 
-/// One that shares its documents.
+/// An agent that shares the documents of `reader`.
 pub static COLLEAGUE: AgentSpec = AgentSpec {
     name: "colleague",
     slug: "colleague",
@@ -41,7 +41,7 @@ pub static COLLEAGUE: AgentSpec = AgentSpec {
     ..READER
 };
 
-/// One with documents of its own.
+/// An agent with its own documents.
 pub static ARCHIVIST: AgentSpec = AgentSpec {
     name: "archivist",
     slug: "archivist",
@@ -52,7 +52,7 @@ pub static ARCHIVIST: AgentSpec = AgentSpec {
     ..READER
 };
 
-/// One without documents.
+/// An agent without documents.
 pub static PORTER: AgentSpec = AgentSpec {
     name: "porter",
     slug: "porter",
@@ -95,7 +95,7 @@ const SEARCH: EndpointSpec = EndpointSpec {
     timeout_ms: None,
 };
 
-/// Every hit has to have a title here.
+/// A search whose hits require a title.
 const TITLES: EndpointSpec = EndpointSpec {
     name: "titles",
     operation_id: "titlesReader",
@@ -142,7 +142,7 @@ const CHAT: EndpointSpec = EndpointSpec {
     ..SEARCH
 };
 
-/// Its citations are the ids alone.
+/// A chat whose citations are ids.
 const ASK: EndpointSpec = EndpointSpec {
     name: "ask",
     operation_id: "askReader",
@@ -163,7 +163,7 @@ static PORTER_SEARCH: EndpointSpec = EndpointSpec {
     ..SEARCH
 };
 
-/// A request, whatever is in it.
+/// Any JSON value; nothing is validated.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct AnyJson(Value);
@@ -209,7 +209,7 @@ async fn search<T: Serialize + DeserializeOwned + Send>(
     cx.search(agent, endpoint, request).await
 }
 
-/// The agents of the reading room.
+/// The services of all agents in this file.
 pub fn registry() -> Registry {
     let found = |at| move |cx, request: AnyJson| search::<Value>(cx, at, request);
     let titles = |cx, request: AnyJson| search::<TitledHit>(cx, (&READER, &TITLES_AT), request);
@@ -235,12 +235,12 @@ pub fn registry() -> Registry {
         .service(porter)
 }
 
-/// The room with its defaults.
+/// The router of these agents with default settings.
 pub fn documents_app() -> Router {
     registry().into_router(Settings::default()).unwrap()
 }
 
-/// The room over another store.
+/// The router of these agents on `store`.
 pub fn documents_app_on(store: &Store) -> Router {
     registry()
         .store(store.clone())
@@ -250,21 +250,21 @@ pub fn documents_app_on(store: &Store) -> Router {
 
 pub const DOCUMENTS: &str = "/v1/agents/reader/documents";
 
-/// Puts documents.
+/// Puts documents into the collection of `reader`.
 #[track_caller]
 pub fn put_documents(app: &Router, documents: Value) -> impl Future<Output = TestResponse> {
     let (app, body) = (app.clone(), json!({ "documents": documents }).to_string());
     async move { post(&app, DOCUMENTS, &body).await }
 }
 
-/// What a POST of JSON answers.
+/// Posts JSON and returns the body of a 200 response.
 pub async fn post_json(app: &Router, path: &str, body: Value) -> Value {
     let answer = post(app, path, &body.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     answer.json()
 }
 
-/// The ids of the hits of a search.
+/// Searches and returns the ids of the hits.
 pub async fn search_ids(app: &Router, body: Value) -> Vec<String> {
     let found = post_json(app, "/search", body).await;
     let hits = found["hits"].as_array().unwrap().iter();
@@ -272,7 +272,7 @@ pub async fn search_ids(app: &Router, body: Value) -> Vec<String> {
         .collect()
 }
 
-/// The events of a stream.
+/// The data of all events of a stream.
 pub async fn stream_events(app: &Router, path: &str, body: Value) -> Vec<Value> {
     let headers = [
         ("content-type", "application/json"),
@@ -287,7 +287,7 @@ pub async fn stream_events(app: &Router, path: &str, body: Value) -> Vec<Value> 
         .collect()
 }
 
-/// A shelf of four documents.
+/// Puts four sample documents.
 pub async fn put_sample_documents(app: &Router) {
     let documents = json!([
         { "id": "tides", "title": "Tides", "language": "en", "updated_at": "2026-03-01T00:00:00Z",

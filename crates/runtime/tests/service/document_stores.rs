@@ -1,4 +1,4 @@
-//! Every kind of store of documents, as the runtime and other implementors see it.
+//! The contract of document stores, tested on every implementation.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::store_fixture::on_each_store;
 
-/// Runs a test on each kind of store, with a collection that nobody else uses.
+/// Runs a test on each kind of store, with its own collection.
 async fn on_each_document_store(test: impl AsyncFn(Arc<dyn DocumentStore>, &str)) {
     let collection = format!("test-{}", uuid::Uuid::new_v4());
     on_each_store(async |test_store| test(test_store.open().await.documents(), &collection).await)
@@ -20,7 +20,7 @@ async fn on_each_document_store(test: impl AsyncFn(Arc<dyn DocumentStore>, &str)
     match qdrant() {
         Some(store) => test(store, &collection).await,
         None => {
-            let message = "not run: tests on Qdrant, as AGENTGEN_TEST_QDRANT names none\n";
+            let message = "skipped: tests on Qdrant, because AGENTGEN_TEST_QDRANT is not set\n";
             std::io::stdout().write_all(message.as_bytes()).unwrap();
         }
     }
@@ -374,7 +374,7 @@ async fn pages_contain_every_document_once() {
             assert!(page.len() <= 3);
             after = Some(last.head.id.clone());
             listed.extend(page.into_iter().map(|facts| facts.head.id));
-            // What is removed meanwhile loses nobody their place.
+            // Deletions between pages skip no document.
             store
                 .delete(collection, after.as_deref().unwrap())
                 .await

@@ -1,4 +1,4 @@
-//! What outlives the process, and what keeps it from starting.
+//! Sessions that survive a restart, and errors of opening a store.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::http_client::eventually;
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::stub_providers::HangingProvider;
 
-/// The variable that makes this test program a service.
+/// When this variable is set, this test program runs as a service.
 const SERVE: &str = "TEST_DURABLE";
 
 #[test]
@@ -44,7 +44,7 @@ fn start(folder: &Path, url: Option<&str>) -> Child {
     command.spawn().unwrap()
 }
 
-/// Waits until the program listens, and says where.
+/// Waits until the program listens, and returns its address.
 pub fn wait_for_address(child: &mut Child) -> SocketAddr {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.find_map(|line| {
@@ -55,7 +55,7 @@ pub fn wait_for_address(child: &mut Child) -> SocketAddr {
     line.expect("it never listened")
 }
 
-/// Sends a request, and gives the status and the JSON of the answer.
+/// Sends a request and returns the status and the JSON body of the response.
 pub async fn http_request(
     address: SocketAddr,
     method: &str,
@@ -173,7 +173,7 @@ async fn services_that_start_concurrently_share_a_new_store() {
             assert_eq!(status, 200, "{answer}");
             ids.push((address, answer["session_id"].as_str().unwrap().to_owned()));
         }
-        // What one has kept, all others know.
+        // Every service sees what one has stored.
         for (address, _) in &ids {
             for (_, id) in &ids {
                 let path = format!("/v1/agents/desk/sessions/{id}");
@@ -257,7 +257,7 @@ async fn errors_of_opening_a_store_name_it_without_its_password() {
         closed.contains("127.0.0.1:1 can't be used: Connection refused"),
         "{closed}"
     );
-    // A file that is something else.
+    // A file that is not a database.
     let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir(&folder).unwrap();
     let path = folder.join("notes.txt");
@@ -271,7 +271,7 @@ async fn errors_of_opening_a_store_name_it_without_its_password() {
     assert!(text.starts_with("notes notes"), "it is left as it was");
     std::fs::remove_dir_all(&folder).unwrap();
 
-    // In the settings the place is named, too.
+    // Errors of a settings file name the file.
     let variables = |name: &str| {
         let url = "mysql://root:hunter2@localhost/x".to_owned();
         Ok((name == "AGENTGEN_STORE_URL").then_some(url))

@@ -1,4 +1,4 @@
-//! Embeddings of a provider, and of a program's own.
+//! Embeddings from a provider and from a custom embedder.
 
 use std::time::{Duration, Instant};
 
@@ -127,7 +127,7 @@ async fn only_transient_embedding_errors_are_retried() {
         assert!(!answer.text.contains("sk-hush"), "{}", answer.text);
         assert_eq!(server.requests().len(), before + 1, "{status}");
     }
-    // A server that wants to be left alone for longer than a caller waits is not waited for.
+    // A Retry-After beyond the deadline is not awaited.
     server.push_embedding(Script::error(429, "tomorrow").retry_after(3600));
     let start = Instant::now();
     let answer = post(&app, "/embed", TEXTS).await;
@@ -155,7 +155,7 @@ async fn invalid_embedding_responses_are_errors() {
         r#"{"data": [{"embedding": [1e300, 1]}, {"embedding": [1, 1]}]}"#,
         r#"{"data": [{"embedding": [null]}, {"embedding": [1]}]}"#,
     ] {
-        // What is broken may come whole the next time: four tries.
+        // Malformed responses are retried: four attempts.
         for _ in 0..4 {
             let script = Script::replay(200, "application/json", nonsense);
             server.push_embedding(script.header("retry-after-ms", "1"));
@@ -189,7 +189,7 @@ async fn documents_of_another_embedding_model_must_be_put_again() {
         .into_router(settings(&server))
         .unwrap();
     let query = json!({ "query": "bread" });
-    // An answer without what can't be compared would look like a whole one.
+    // A partial result would look complete, so the search is an error.
     for (path, body) in [
         ("/search", &query),
         ("/chat", &json!({ "message": "bread" })),
@@ -289,7 +289,7 @@ async fn long_queries_are_truncated() {
     assert_eq!(input, beginning);
 }
 
-/// Knows one word.
+/// Embeds texts by whether they contain one word.
 struct Salt;
 
 impl Embedder for Salt {

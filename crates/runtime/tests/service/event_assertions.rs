@@ -3,27 +3,27 @@
 use agentgen_runtime::schema::DateTime;
 use serde_json::Value;
 
-/// The kinds of `events`, in order.
+/// The types of `events`, in order.
 pub fn event_types<N>(events: &[(N, Value)]) -> Vec<&str> {
     let kinds = events.iter().map(|(_, event)| event["type"].as_str());
     kinds.map(Option::unwrap).collect()
 }
 
-/// The first of the `events` of a kind.
+/// The first event of a type.
 #[track_caller]
 pub fn find_event<'a, N>(events: &'a [(N, Value)], kind: &str) -> &'a Value {
     let found = find_events(events, kind).into_iter().next();
     found.unwrap_or_else(|| panic!("no {kind} among {:?}", event_types(events)))
 }
 
-/// All `events` of a kind, in order.
+/// All events of a type, in order.
 pub fn find_events<'a, N>(events: &'a [(N, Value)], kind: &str) -> Vec<&'a Value> {
     let events = events.iter().map(|(_, event)| event);
     events.filter(|event| event["type"] == kind).collect()
 }
 
-/// Compares `lines`, each of which begins with the kind of an event, with `expected`: only the kinds that `expected`
-/// names, so that a new kind of event changes no test of others.
+/// Compares `lines`, each of which begins with an event type, with `expected`. Ignores types that `expected` does not
+/// contain, so that a new event type does not break other tests.
 #[track_caller]
 pub fn assert_lines_of_types(lines: &[impl AsRef<str>], expected: &[impl AsRef<str>]) {
     let expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
@@ -31,7 +31,7 @@ pub fn assert_lines_of_types(lines: &[impl AsRef<str>], expected: &[impl AsRef<s
     assert_eq!(lines_of_types(lines, &named), expected);
 }
 
-/// The lines that begin with one of `kinds`.
+/// The lines that begin with one of the types.
 pub fn lines_of_types<'a>(lines: &'a [impl AsRef<str>], kinds: &[&str]) -> Vec<&'a str> {
     let lines = lines.iter().map(AsRef::as_ref);
     lines
@@ -43,7 +43,7 @@ fn line_type(line: &str) -> &str {
     line.split(' ').next().unwrap_or(line)
 }
 
-/// The moment that an answer tells. Texts of moments sort otherwise: a fraction that is nought is left out.
+/// Parses a timestamp. Timestamps can't be compared as text, because a zero fraction is omitted.
 pub fn parse_timestamp(value: &Value) -> DateTime {
     value.as_str().unwrap().parse().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Tasks that a model hands over to other agents.
+//! Handoffs: tasks that a model delegates to other agents.
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::ProviderKind;
@@ -14,7 +14,7 @@ use crate::mock_model::{KINDS, agent, invoke, mock_server, registry_of, stream_e
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
-/// A desk that may hand over to `agents`.
+/// The agent `desk`, which may hand off to `agents`.
 fn desk(agents: &'static [&'static str], policy: Policy) -> &'static AgentSpec {
     agent(|agent| {
         agent.agents = agents;
@@ -22,7 +22,7 @@ fn desk(agents: &'static [&'static str], policy: Policy) -> &'static AgentSpec {
     })
 }
 
-/// Another agent, which may hand over to `agents`.
+/// Another agent, which may hand off to `agents`.
 fn other(slug: &'static str, agents: &'static [&'static str]) -> &'static AgentSpec {
     agent(|agent| {
         agent.name = slug;
@@ -71,7 +71,7 @@ async fn a_handoff_runs_another_agent_and_returns_its_answer() {
             Script::text("There is soup.").usage(20, 6),
         ])
         .await;
-        // The desk names an agent that is not there, and the cook one that has the task already.
+        // `desk` names an unknown agent, and `cook` one that already has the task.
         let first = desk(&["captain", "cook"], Policy::DEFAULT);
         let app = served(&server, kind, first, &[other("cook", &["desk"])]);
         let events = stream_events(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
@@ -164,7 +164,7 @@ async fn a_failed_handoff_is_reported_to_the_calling_model() {
     let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
     let failed = events.iter().filter(|(_, event)| event["is_error"] == true);
     let failed = failed.map(|(name, _)| &**name).collect::<Vec<_>>();
-    // The baker is there, and the desk may not hand over to it.
+    // `baker` exists, but `desk` may not hand off to it.
     assert_eq!(
         failed,
         ["handoff.completed", "tool.completed", "handoff.completed"]

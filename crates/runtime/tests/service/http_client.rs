@@ -8,7 +8,7 @@ use agentgen_runtime::axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct TestResponse {
     pub status: StatusCode,
@@ -27,7 +27,7 @@ impl TestResponse {
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The problem document; every one has these members.
+    /// Checks the status and the common members of a problem document, and returns it.
     #[track_caller]
     pub fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
@@ -42,7 +42,7 @@ impl TestResponse {
         problem
     }
 
-    /// The pointers of a 422, in order.
+    /// The JSON Pointers of the errors of a 422 response, in order.
     #[track_caller]
     pub fn pointers(&self) -> Vec<String> {
         let problem = self.problem(422);
@@ -85,7 +85,7 @@ pub async fn get(app: &Router, path: &str) -> TestResponse {
     send(app, request("GET", path, &[], "")).await
 }
 
-/// Waits until `is_so`, for two seconds at most.
+/// Waits up to two seconds for a condition. Returns whether it became true.
 pub async fn eventually(is_so: impl Fn() -> bool) -> bool {
     for _ in 0..200 {
         if is_so() {

@@ -1,4 +1,4 @@
-//! Requests that are sent again with the key of an earlier one.
+//! Repeated requests with an idempotency key.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -97,7 +97,7 @@ async fn the_key_of_a_run_request_survives_a_restart() {
         before.final_report(first.header("location")).await;
         drop(before);
 
-        // The same store, and nothing else of what was.
+        // Only the store is shared with the first service.
         let after = WorkflowApp::with_store(play(), test_store.open().await, Settings::default());
         let again = begin(&after, "k", r#"{ "topic": "ducks" }"#).await;
         assert_eq!((again.status.as_u16(), &again.text), (202, &first.text));

@@ -1,4 +1,4 @@
-//! Runs whose journal goes away for a while and comes back.
+//! Runs during an outage of the journal.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::run_events::event_lines;
 use crate::store_fixture::postgres_store;
 use crate::workflow_fixture::{WorkflowApp, step, step_report, workflow};
 
-/// What stands between a service and its database, and can be cut.
+/// A TCP proxy between a service and its database that can be interrupted.
 struct Line {
     here: SocketAddr,
     there: String,
@@ -49,7 +49,7 @@ impl Line {
 
 fn carry(listener: TcpListener, there: String) -> JoinHandle<()> {
     tokio::spawn(async move {
-        // Dropped with this task, they end.
+        // Dropping the set with this task ends all connections.
         let mut connections = JoinSet::new();
         loop {
             let (mut caller, _) = listener.accept().await.unwrap();
@@ -69,8 +69,8 @@ fn place(url: &str) -> &str {
     authority.rsplit('@').next().unwrap()
 }
 
-/// A run of `steps` on a database that is away from soon after the first of them was asked, for longer than it takes: its
-/// report, its events, and what was asked.
+/// Runs `steps` on a database that becomes unreachable after the first step has started and until after the last one
+/// has ended. Returns the report, the events, the inputs of the agents and the metrics.
 async fn with_an_outage(
     steps: Vec<StepSpec>,
 ) -> Option<(Value, Vec<(u64, Value)>, Vec<String>, String)> {

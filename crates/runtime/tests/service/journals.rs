@@ -1,4 +1,4 @@
-//! What every journal of runs has to do: one holder at a time, and nothing that is over changes.
+//! The contract of run journals: one lease owner at a time, and finished runs do not change.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +17,7 @@ fn run() -> JournaledRun {
     run_of("play", "ann\0 100%")
 }
 
-/// A run of `workflow` that has not begun.
+/// A run of `workflow` that has not started.
 pub fn run_of(workflow: &str, subject: &str) -> JournaledRun {
     JournaledRun {
         id: Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
@@ -74,7 +74,7 @@ fn change(run: &JournaledRun, owner: &str, step: StepReport) -> Change {
 }
 
 const LONG: Duration = Duration::from_secs(60);
-/// Long enough for a busy machine to ask a few times.
+/// Long enough for a few requests on a busy machine.
 const SHORT: Duration = Duration::from_secs(1);
 
 async fn written(journal: &dyn Journal, change: &Change) -> bool {
@@ -104,7 +104,7 @@ async fn only_the_lease_owner_can_update_a_run() {
         assert!(!written(journal, &change(&run, "bob", step(StepStatus::Running, ""))).await);
         assert_eq!(journal.renew(run.id, &bob).await.unwrap(), None);
 
-        // The hold ends by itself; who had it has been overtaken then.
+        // An expired lease can be claimed by others; the previous owner can't renew it.
         tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
         assert_eq!(claimed(journal, &bob).await, [run.id]);
         assert_eq!(claimed(journal, &lease("cat", LONG)).await, []);
@@ -114,7 +114,7 @@ async fn only_the_lease_owner_can_update_a_run() {
         let done = change(&run, "bob", step(StepStatus::Succeeded, "in time"));
         assert!(written(journal, &done).await);
 
-        // What is over stays as it is, and what is refused leaves no event.
+        // Finished runs do not change, and rejected changes append no event.
         assert!(!written(journal, &done).await);
         let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
         assert_eq!(stored.steps, [step(StepStatus::Succeeded, "in time")]);
@@ -123,7 +123,7 @@ async fn only_the_lease_owner_can_update_a_run() {
         assert_eq!(numbers, [1, 2]);
         assert_eq!(journal.events(run.id, 1, 10).await.unwrap(), events[1..]);
 
-        // Given back, it is anybody's.
+        // A released run can be claimed by anyone.
         journal.release(run.id, "ann").await.unwrap();
         assert_eq!(claimed(journal, &lease("cat", LONG)).await, []);
         journal.release(run.id, "bob").await.unwrap();
@@ -157,7 +157,7 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
             ClaimOutcome::LeasedUntil(_)
         ));
 
-        // The other one is free all the while, and this one is when the hold has ended.
+        // The other run can be claimed at once, and this one when its lease has expired.
         assert_eq!(
             claim(&other, &bob).await,
             ClaimOutcome::Claimed(Box::new(other.clone()))
@@ -176,7 +176,7 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
         assert_eq!(taken.steps, [step(StepStatus::Succeeded, "a")]);
         assert!(!written(journal, &change(&run, "ann", step(StepStatus::Failed, ""))).await);
 
-        // What is given back can be taken at once, and what is over can't any more.
+        // A released run can be claimed at once, a finished one can't.
         journal.release(run.id, "bob").await.unwrap();
         assert!(matches!(claim(&run, &ann).await, ClaimOutcome::Claimed(_)));
         let now = SystemTime::now();
@@ -210,14 +210,14 @@ async fn an_idempotent_request_creates_one_run() {
         assert_eq!(create(&first, Some("k%1")).await.unwrap(), None);
         let done = change(&first, "ann", step(StepStatus::Succeeded, "a"));
         assert!(written(&*journal, &done).await);
-        // It is given as it stands, and what was to be begun is not there.
+        // The existing run is returned, and the new one is not created.
         let again = run();
         let earlier = create(&again, Some("k%1")).await.unwrap().unwrap();
         assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Running));
         assert_eq!(earlier.steps, done.steps);
         assert_eq!(journal.run(again.id, &again.subject).await.unwrap(), None);
 
-        // Another key, another owner, another workflow and no key are other requests.
+        // A different key, owner or workflow, or no key, makes a different request.
         for (run, key) in [
             (run(), Some("k")),
             (run_of("play", "bob"), Some("k%1")),
@@ -228,7 +228,7 @@ async fn an_idempotent_request_creates_one_run() {
             assert_eq!(create(&run, key).await.unwrap(), None, "{key:?}");
         }
 
-        // With the run its key is forgotten.
+        // Purging a run deletes its key.
         let now = SystemTime::now();
         let end = Change {
             status: RunStatus::Completed,
@@ -240,7 +240,7 @@ async fn an_idempotent_request_creates_one_run() {
         assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
         assert_eq!(create(&again, Some("k%1")).await.unwrap(), None);
 
-        // Of several at once one begins it.
+        // One of several concurrent requests creates the run.
         let mut tasks = Vec::new();
         for _ in 0..8 {
             let journal = store.journal();
@@ -341,7 +341,7 @@ async fn concurrent_claims_return_each_run_once() {
         for task in tasks {
             got.extend(task.await.unwrap());
         }
-        // One that was passed over while another one was at it is there for the next one.
+        // A run skipped because of a concurrent claim is returned by the next claim.
         got.extend(claimed(&*first.journal(), &lease("e", LONG)).await);
         got.sort_unstable();
         begun.sort_unstable();

@@ -1,4 +1,4 @@
-//! Tokens that are signed by an issuer, whose public keys are in a file or at an address.
+//! Tokens verified with the public keys (JWKS) of an issuer, from a file or a URL.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::desk_service::registry;
 use crate::http_client::{TestResponse, request, send};
 
-/// A private key, made for the test, and its public half.
+/// A generated key pair.
 struct Key {
     sign: EncodingKey,
     algorithm: Algorithm,
@@ -45,7 +45,7 @@ impl Key {
             }
             _ => {
                 let made = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-                // The key itself begins behind the 26 bytes in which PKCS #8 says what it is.
+                // The key starts after the 26 bytes of the PKCS #8 header.
                 EncodingKey::from_rsa_der(&made.as_der().unwrap().as_ref()[26..])
             }
         };
@@ -63,7 +63,7 @@ impl Key {
         self.public["kid"].as_str().unwrap()
     }
 
-    /// A good token with the key's id.
+    /// A valid token with the key's id.
     fn token(&self) -> String {
         self.signed(Some(self.id()), &json!({}))
     }
@@ -75,7 +75,7 @@ impl Key {
     }
 }
 
-/// Claims that are good, with some put over them; null takes one away.
+/// Valid claims, overridden by `changes`; null removes a claim.
 fn claims(changes: &Value) -> Value {
     let now = jsonwebtoken::get_current_timestamp();
     let mut claims = json!({"sub": "ada", "exp": now + 60, "roles": ["user"]});
@@ -96,7 +96,7 @@ fn set(keys: &[&Key]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-/// A file that is gone with the test.
+/// A temporary file, removed on drop.
 struct KeyFile(PathBuf);
 
 impl KeyFile {
@@ -184,7 +184,7 @@ async fn a_key_verifies_only_its_own_algorithm() {
     let ec = Key::new(Algorithm::ES256, "ec");
     let file = KeyFile::new(&set(&[&rsa, &ec]));
     let app = guarded(file.auth());
-    // The public key, in any form that an attacker has it, as the secret of HS256.
+    // Algorithm confusion: the public key, in each encoding, as an HS256 secret.
     let modulus = rsa.public["n"].as_str().unwrap().to_owned();
     for secret in [
         rsa.public.to_string(),
@@ -200,7 +200,7 @@ async fn a_key_verifies_only_its_own_algorithm() {
             refused(&chat(&app, &token).await, "algorithm");
         }
     }
-    // The id of a key of another kind.
+    // The id of a key of another type.
     let crossed = ec.signed(Some("rsa"), &json!({}));
     refused(&chat(&app, &crossed).await, "key that is not known");
     // {"alg":"none"} and {"alg":"none","kid":"rsa"}
@@ -212,11 +212,11 @@ async fn a_key_verifies_only_its_own_algorithm() {
             "can't be read",
         );
     }
-    // What the operator does not allow.
+    // An algorithm that the settings do not allow.
     let app = guarded(file.auth().algorithms(&["ES256", "PS256"]).unwrap());
     assert_eq!(chat(&app, &ec.token()).await.status, 200);
     refused(&chat(&app, &rsa.token()).await, "algorithm");
-    // A key that says it is for RS256 is not for PS256, though it could be.
+    // A key with `alg` RS256 does not verify PS256.
     let other = Key {
         algorithm: Algorithm::PS256,
         sign: rsa.sign.clone(),
@@ -312,14 +312,14 @@ async fn claims_are_validated_for_every_key() {
             "{changes}"
         );
     }
-    // `scope` is no role.
+    // `scope` does not grant roles.
     let scoped = token(json!({"roles": null, "scope": "user"}));
     chat(&app, &scoped).await.problem(403);
 
     let strict = guarded(file.auth().leeway(Duration::ZERO));
     let late = key.signed(Some("k"), &json!({"exp": now - 20}));
     refused(&chat(&strict, &late).await, "expired");
-    // An hour is cut to five minutes.
+    // A leeway of an hour is reduced to five minutes.
     let lenient = guarded(file.auth().leeway(Duration::from_secs(3600)));
     let later = |seconds: u64| key.signed(Some("k"), &json!({"exp": now - seconds}));
     assert_eq!(chat(&lenient, &later(280)).await.status, 200);
@@ -348,17 +348,17 @@ async fn a_jwks_file_is_reloaded_for_an_unknown_key_id() {
     file.write(&set(&[&new]));
     assert_eq!(chat(&app, &new.token()).await.status, 200);
     refused(&chat(&app, &old.token()).await, "key that is not known");
-    // It was read just now.
+    // The file was read too recently to be read again.
     file.write(&set(&[&newer]));
     refused(&chat(&app, &newer.token()).await, "key that is not known");
-    // What can't be read changes nothing.
+    // An invalid file leaves the keys unchanged.
     let app = guarded(file.auth());
     file.write("{");
     refused(&chat(&app, &new.token()).await, "key that is not known");
     assert_eq!(chat(&app, &newer.token()).await.status, 200);
 }
 
-/// An issuer that publishes its keys, or whatever else it is told to.
+/// An HTTP server that publishes `publishes` at `/keys` and counts requests.
 #[derive(Clone, Default)]
 struct Issuer {
     requests: Arc<AtomicUsize>,
@@ -366,7 +366,7 @@ struct Issuer {
 }
 
 impl Issuer {
-    /// The address of its keys.
+    /// Starts the server and returns the URL of its keys.
     async fn start(&self) -> String {
         let issuer = self.clone();
         let keys = move || async move {
@@ -414,7 +414,7 @@ async fn concurrent_requests_share_one_jwks_fetch() {
     assert!(all.iter().all(|answer| answer.status == 200));
     assert_eq!(issuer.requests(), 1);
     assert!(auth.is_ready());
-    // A key that nobody has ever seen, over and over: no reason to ask so soon after.
+    // Unknown key ids do not cause a new fetch so soon.
     for id in 0..20 {
         let token = old.signed(Some(&id.to_string()), &json!({}));
         refused(&chat(&app, &token).await, "key that is not known");
@@ -444,7 +444,7 @@ async fn unavailable_keys_are_a_503_with_retry_after() {
         answer.problem(503);
         assert_eq!(answer.header("retry-after"), "5");
         assert!(!auth.is_ready());
-        // Who shows nothing, or nothing that could be good, need not wait.
+        // A malformed token is rejected without keys.
         chat(&app, "nonsense").await.problem(401);
         let health = send(&app, request("GET", "/healthz", &[], "")).await;
         assert_eq!(health.status, 200);

@@ -1,4 +1,4 @@
-//! How well passages are found by their words: questions about a small handbook, and others that it says nothing of.
+//! The quality of keyword search: questions about a small handbook, and unrelated queries.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -10,7 +10,7 @@ use crate::document_fixture::{documents_app, post_json, put_documents};
 
 const DOCUMENTS: &str = include_str!("../fixtures/handbook/documents.md");
 const QUESTIONS: &str = include_str!("../fixtures/handbook/questions.txt");
-const STRANGERS: &str = include_str!("../fixtures/handbook/unrelated_queries.txt");
+const UNRELATED: &str = include_str!("../fixtures/handbook/unrelated_queries.txt");
 
 /// The ids and the texts of the documents.
 fn documents() -> Vec<(&'static str, &'static str)> {
@@ -28,7 +28,7 @@ async fn handbook() -> Router {
     app
 }
 
-/// The documents of the hits, the nearest first.
+/// The document ids of the hits, best first.
 async fn found(app: &Router, query: &str) -> Vec<String> {
     let found = post_json(app, "/search", json!({ "query": query, "limit": 50 })).await;
     let hits = found["hits"].as_array().unwrap();
@@ -87,17 +87,18 @@ async fn words_are_found_in_scripts_without_spaces() {
 async fn unrelated_documents_are_not_found() {
     let app = handbook().await;
     let (mut nothing, mut hits, mut all) = (0, 0, 0);
-    for stranger in STRANGERS.lines() {
-        let found = found(&app, stranger).await;
+    for query in UNRELATED.lines() {
+        let found = found(&app, query).await;
         all += 1;
         nothing += usize::from(found.is_empty());
         hits += found.len();
     }
-    let message = format!("strangers: {nothing} of {all} find nothing, {hits} documents in all\n");
+    let message =
+        format!("unrelated queries: {nothing} of {all} find nothing, {hits} documents in all\n");
     std::io::stdout().write_all(message.as_bytes()).unwrap();
     assert!(nothing * 100 >= all * 40, "{message}");
     assert!(found(&app, "??? !!!").await.is_empty());
-    // Words that nobody wrote: letters one after the other, by the constants of Knuth's MMIX.
+    // Random words. The generator has the constants of Knuth's MMIX.
     let (mut state, mut nothing) = (1_u64, 0);
     for _ in 0..100 {
         let letters = (0..8).map(|_| {
@@ -109,12 +110,12 @@ async fn unrelated_documents_are_not_found() {
         let word = letters.collect::<String>();
         nothing += usize::from(found(&app, &word).await.is_empty());
     }
-    let message = format!("{nothing} of 100 words that are none find nothing\n");
+    let message = format!("{nothing} of 100 random words find nothing\n");
     std::io::stdout().write_all(message.as_bytes()).unwrap();
     assert!(nothing >= 75, "{message}");
 }
 
-/// The longest passages there are, each a paragraph of several documents: one word of two hundred finds them.
+/// Passages of maximum length, joined from several documents. One word in two hundred is enough to find them.
 #[tokio::test]
 async fn a_single_word_finds_a_long_passage() {
     let app = documents_app();

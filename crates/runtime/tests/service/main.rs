@@ -1,4 +1,4 @@
-//! The runtime as a generated crate and its callers see it.
+//! Tests of the runtime through its public API and HTTP.
 #![allow(clippy::unwrap_used)]
 
 mod agent_endpoints;

@@ -1,4 +1,4 @@
-//! What an operator sees: counters, health, documentation.
+//! Endpoints for operators: metrics, health and documentation.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -21,7 +21,7 @@ use crate::stub_providers::{FailingProvider, HangingProvider};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
-/// The value of a series, if there is one.
+/// The value of a metric series, if present.
 async fn metric(app: &Router, series: &str) -> Option<f64> {
     let answer = get(app, "/metrics").await;
     assert_eq!(answer.status, 200);
@@ -74,7 +74,7 @@ async fn requests_runs_and_tokens_are_counted() {
             format!("agentgen_tokens_total{{agent=\"desk\",kind=\"{kind}\",model=\"echo\"}}");
         assert!(metric(&app, &series).await.unwrap() > 0.0);
     }
-    // What callers choose is in no label.
+    // Labels contain no values chosen by clients.
     let text = get(&app, "/metrics").await.text;
     assert!(!text.contains("nothing") && !text.contains("anonymous"));
 }
@@ -153,7 +153,7 @@ async fn metrics_require_a_loopback_address_or_a_token() {
     assert_eq!(ask("127.0.0.1:1", &[]).await.status, 200);
     assert_eq!(ask("[::1]:1", &[]).await.status, 200);
     ask("192.0.2.1:1", &[]).await.problem(401);
-    // A proxy on this machine brings strangers.
+    // Forwarding headers mean a local proxy with remote clients.
     for header in ["x-forwarded-for", "forwarded"] {
         ask("127.0.0.1:1", &[(header, "127.0.0.1")])
             .await
@@ -181,11 +181,11 @@ async fn metrics_and_docs_can_be_disabled() {
     }
 }
 
-/// A store that can't be used.
+/// A store that fails or hangs.
 enum Unusable {
-    /// It fails, and says more than anybody should read.
+    /// Fails with a message that contains a secret.
     FailingProvider,
-    /// It never answers.
+    /// Never responds.
     Silent,
 }
 
@@ -362,7 +362,7 @@ async fn the_documentation_page_allows_only_its_own_scripts() {
         assert_eq!(file.header("content-type"), content_type);
         assert!(!file.text.contains("http://") && !file.text.contains("https://"));
         assert!(!file.text.contains("innerHTML"));
-        // Only the page itself has a policy that lets it do something.
+        // All other responses have the strictest content security policy.
         assert_eq!(
             file.header("content-security-policy"),
             "default-src 'none'; frame-ancestors 'none'"

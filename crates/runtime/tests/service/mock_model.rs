@@ -1,4 +1,4 @@
-//! What the tests of models share: agents of their own, and a service whose models are played.
+//! Services whose models are a mock server, and variants of the agent `desk`.
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::ProviderKind;
@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::agents::desk;
 use crate::http_client::{TestResponse, request, send};
 
-/// Both formats.
+/// Both provider formats.
 pub const KINDS: [ProviderKind; 2] = [ProviderKind::Anthropic, ProviderKind::OpenAi];
 
-/// The desk, with something else about it.
+/// The specification of `desk` without tools, after `change`.
 pub fn agent(change: impl FnOnce(&mut AgentSpec)) -> &'static AgentSpec {
     let mut agent = AgentSpec {
         tools: None,
@@ -23,12 +23,12 @@ pub fn agent(change: impl FnOnce(&mut AgentSpec)) -> &'static AgentSpec {
     Box::leak(Box::new(agent))
 }
 
-/// The desk, with another policy.
+/// The specification of `desk` with another policy.
 pub fn desk_with(policy: Policy) -> &'static AgentSpec {
     agent(|agent| agent.policy = policy)
 }
 
-/// Settings whose provider is at a port that was bound and is not any more.
+/// Settings with a provider at a port where nothing listens.
 pub async fn unreachable_provider(kind: ProviderKind) -> Settings {
     let mut settings = MockServer::start().await.unwrap().settings(kind);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -37,7 +37,7 @@ pub async fn unreachable_provider(kind: ProviderKind) -> Settings {
     settings
 }
 
-/// A registry of `agent`: `/chat` is typed, invoke is not.
+/// A registry of `agent` with `invoke` and the typed endpoint `/chat`.
 pub fn registry_of(agent: &'static AgentSpec) -> Registry {
     let invoke = move |cx: RunContext, request| async move { cx.invoke(agent, request).await };
     let chat = move |cx: RunContext, request: desk::ChatRequest| async move {
@@ -51,7 +51,7 @@ pub fn registry_of(agent: &'static AgentSpec) -> Registry {
     )
 }
 
-/// A mock server with these scripts, in turn.
+/// A mock server that plays these scripts in order.
 pub async fn mock_server(scripts: impl IntoIterator<Item = Script>) -> MockServer {
     let server = MockServer::start().await.unwrap();
     for script in scripts {
@@ -60,24 +60,24 @@ pub async fn mock_server(scripts: impl IntoIterator<Item = Script>) -> MockServe
     server
 }
 
-/// The desk on a mock server.
+/// The router of `desk` on a mock server.
 pub fn desk_app(server: &MockServer, kind: ProviderKind) -> Router {
     agent_app(desk_with(Policy::DEFAULT), server.settings(kind))
 }
 
-/// An agent with settings.
+/// The router of an agent with settings.
 pub fn agent_app(agent: &'static AgentSpec, settings: Settings) -> Router {
     registry_of(agent).into_router(settings).unwrap()
 }
 
-/// Asks in free text.
+/// Posts `input` to the invoke endpoint.
 pub async fn invoke(app: &Router, input: &str) -> TestResponse {
     let body = serde_json::json!({ "input": input }).to_string();
     let json = [("content-type", "application/json")];
     send(app, request("POST", "/v1/agents/desk/invoke", &json, &body)).await
 }
 
-/// The events of a stream: names and data.
+/// Posts `body` and returns the events of the stream: names and data.
 pub async fn stream_events(app: &Router, path: &str, body: &str) -> Vec<(String, Value)> {
     let headers = [
         ("content-type", "application/json"),
@@ -88,7 +88,7 @@ pub async fn stream_events(app: &Router, path: &str, body: &str) -> Vec<(String,
     parse_events(&answer.text)
 }
 
-/// The events in the text of a stream: names and data.
+/// Parses the events of a stream: names and data.
 pub fn parse_events(text: &str) -> Vec<(String, Value)> {
     let datas = text.lines().filter_map(|line| line.strip_prefix("data: "));
     let event = |data| {
@@ -98,7 +98,7 @@ pub fn parse_events(text: &str) -> Vec<(String, Value)> {
     datas.map(event).collect()
 }
 
-/// The texts of a stream, put together.
+/// The concatenated text of all `output.delta` events.
 pub fn output_text(events: &[(String, Value)]) -> String {
     let deltas = events.iter().filter(|(name, _)| name == "output.delta");
     deltas

@@ -1,4 +1,4 @@
-//! What the names of models stand for, and the settings they come from.
+//! How settings resolve model names to providers and models.
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::{Models, Provider, ProviderKind};

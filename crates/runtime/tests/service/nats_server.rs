@@ -1,4 +1,4 @@
-//! A NATS server of a test's own: one that asks who comes, that goes away, and that comes back.
+//! A queue on a private NATS server: credentials, TLS, and outages.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,14 @@ use crate::workflow_fixture::{step, workflow};
 
 const PASSWORD: &str = "hunter2@+&";
 
-/// A server that lets in one user.
+/// A NATS server process that accepts one user.
 struct Server {
     port: u16,
     folder: PathBuf,
     child: Child,
 }
 
-/// A file that a server with a certificate needs, or who is to trust it.
+/// The path of a TLS fixture.
 fn tls(name: &str) -> PathBuf {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls");
     Path::new(folder).join(name)
@@ -47,7 +47,7 @@ fn launch(port: u16, folder: &Path, is_secure: bool) -> Option<Child> {
 }
 
 impl Server {
-    /// A server, if there is a program for it.
+    /// Starts a server if `nats-server` is installed.
     fn start(is_secure: bool) -> Option<Self> {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -55,7 +55,7 @@ impl Server {
         let folder = std::env::temp_dir().join(format!("agentgen-nats-{}", uuid::Uuid::new_v4()));
         let Some(child) = launch(port, &folder, is_secure) else {
             let message =
-                "not run: tests on a NATS server of their own, as there is no nats-server\n";
+                "skipped: tests on a private NATS server, because nats-server is not installed\n";
             std::io::stdout().write_all(message.as_bytes()).unwrap();
             return None;
         };
@@ -88,7 +88,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Leaves nothing behind, even if the test fails.
+    /// Cleans up even if the test fails.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -96,7 +96,7 @@ impl Drop for Server {
     }
 }
 
-/// How the queue stands, as the service says.
+/// The status of the queue in the readiness response.
 async fn queue_of(service: &RunningService) -> Value {
     let (_, ready) = http_request(service.address, "GET", "/readyz", "").await;
     let checks = ready["checks"].as_array().unwrap().iter();
@@ -118,7 +118,7 @@ async fn a_queue_is_used_again_after_an_outage() {
     let Some(mut server) = Server::start(false) else {
         return store.remove().await;
     };
-    // Whether it listens yet or not when the service starts, the service finds it.
+    // The service connects even if the server starts to listen later.
     let settings = server.settings(&store, "me:hunter2%40+%26@");
     let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
     wait_until(async || queue_of(&service).await == "ok").await;
@@ -137,7 +137,7 @@ async fn a_queue_is_used_again_after_an_outage() {
     completes(&service).await;
     wait_until(async || handed(2).await).await;
 
-    // Who is not let in is told so, at the start and without a word of the password.
+    // Rejected credentials are a startup error that does not contain the password.
     for login in ["", "me:hunter3@", "hunter3@"] {
         let error = start_error(server.settings(&store, login)).await;
         assert!(error.starts_with("workflows.queue: "), "{error}");
@@ -170,7 +170,7 @@ async fn a_queue_with_a_private_certificate_authority_is_accepted() {
             ))),
             ..server.settings(&store, login)
         };
-        // Those that the system trusts do not know it, which is no reason to do without a queue.
+        // Without the certificate authority the connection is a startup error.
         let error = start_error(settings.clone()).await;
         assert!(error.starts_with("workflows.queue: "), "{error}");
         assert!(error.contains("certificate"), "{error}");

@@ -1,4 +1,4 @@
-//! What agents' policies decide when models fail.
+//! The policies of agents: retries, fallbacks, circuit breakers, budgets and deadlines.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const INVOKE: &str = "/v1/agents/desk/invoke";
 const HI: &str = r#"{"input":"hi"}"#;
 const COOLDOWN: Duration = Duration::from_millis(300);
 
-/// The decisions among events.
+/// The decisions of the `policy.applied` events.
 fn decisions(events: &[(String, Value)]) -> Vec<&str> {
     let applied = find_events(events, "policy.applied").into_iter();
     applied
@@ -275,7 +275,7 @@ async fn a_slow_trial_call_blocks_other_calls() {
     let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(503);
     tokio::time::sleep(Duration::from_millis(40)).await;
-    // Who tries goes away before it is known, and leaves the turn to the next one.
+    // The client of the trial call disconnects, so that the next call is the trial.
     let gone = tokio::time::timeout(Duration::from_millis(400), invoke(&app, "hi"));
     assert!(gone.await.is_err());
     assert_eq!(server.requests().len(), 2);
@@ -305,7 +305,7 @@ async fn a_run_timeout_counts_as_a_failure_of_the_model() {
         }
         assert_eq!(server.requests().len(), 2, "the third was not made");
         assert!(counted(&app, "deadline").await && counted(&app, "breaker").await);
-        // That says nothing about how others fare with it.
+        // A timeout set by the agent does not affect readiness.
         assert_eq!(get(&app, "/readyz").await.status, 200);
     }
 }

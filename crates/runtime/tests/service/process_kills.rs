@@ -1,7 +1,7 @@
-//! Runs that survive: a service is killed at random moments, started again, and every run comes to its end without a
-//! step that was over being run again.
+//! Recovery after crashes: a service is killed at random moments and restarted. Every run completes and no finished
+//! step is executed again.
 //!
-//! `AGENTGEN_KILLS` says how often it is killed (a few times if not set), `AGENTGEN_SEED` at which moments.
+//! `AGENTGEN_KILLS` sets the number of kills (default: a few), `AGENTGEN_SEED` the seed of the random moments.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,9 +18,9 @@ use crate::durability::{http_request, wait_for_address};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::workflow_fixture::{registry_of, step, workflow};
 
-/// The variable that makes this test program a service.
+/// When this variable is set, this test program runs as a service.
 const SERVE: &str = "TEST_KILLED";
-/// How often a service is killed if nobody says.
+/// The default number of kills.
 const USUAL_KILLS: u64 = 8;
 /// The steps of a run.
 pub const STEPS: [&str; 6] = ["plan", "left", "middle", "right", "join", "end"];
@@ -62,7 +62,7 @@ pub fn start(url: &str, marks: &Path, more: &[(&str, &str)]) -> Child {
         .unwrap()
 }
 
-/// xorshift64: the same moments for the same seed.
+/// An xorshift64 generator: the same delays for the same seed.
 pub struct RandomDelays(pub u64);
 
 impl RandomDelays {
@@ -79,7 +79,7 @@ pub fn env_number(variable: &str, usual: u64) -> u64 {
     text.map_or(usual, |text| text.parse().unwrap())
 }
 
-/// How often each step of each run was begun.
+/// How many times each step of each run was started.
 pub fn executions(marks: &[PathBuf]) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
     for path in marks {
@@ -90,7 +90,7 @@ pub fn executions(marks: &[PathBuf]) -> BTreeMap<String, usize> {
     times
 }
 
-/// The steps that the journal says are over, as they stand in the marks.
+/// The finished steps in the journal, in the format of the marks file, and the number of unfinished runs.
 pub async fn finished(journal: &dyn Journal, runs: &[Uuid]) -> (Vec<String>, usize) {
     let (mut over, mut open) = (Vec::new(), 0);
     for id in runs {
@@ -121,12 +121,12 @@ async fn survives(test_store: TestStore) {
     let store = test_store.open().await;
     let journal = store.journal();
     let mut runs = Vec::new();
-    // What was over at a kill, and how often it had been begun by then.
+    // Steps that were finished at a kill, with the number of their starts by then.
     let mut settled = BTreeMap::new();
     let (mut mid_run, mut early) = (0, 0);
     for round in 0..kills {
         let mut child = start(&test_store.url, &marks, &[]);
-        // Every fourth one is killed while it starts, and goes on with what is there.
+        // Every fourth process is killed during startup.
         if round % 4 == 3 {
             early += 1;
             tokio::time::sleep(delays.next(250)).await;

@@ -17,7 +17,7 @@ const INVOKE: &str = "/v1/agents/desk/invoke";
 const MAPS: &str = r#"{"input":"Where are the maps?"}"#;
 const BUSY: &str = r#"{"message":"Are you busy?"}"#;
 
-/// What an exchange may change of the requests: with this variable the files are written, to be looked at.
+/// When this variable is set, the request files are rewritten.
 const UPDATE: &str = "AGENTGEN_UPDATE_SNAPSHOTS";
 
 fn fixture(kind: ProviderKind, name: &str) -> PathBuf {
@@ -29,7 +29,7 @@ fn fixture(kind: ProviderKind, name: &str) -> PathBuf {
     fixtures.join(folder).join(name)
 }
 
-/// The answer in the file `name`; an error has its status in that name.
+/// A script that replays the file `name`. The name of an error contains its status.
 fn answer(kind: ProviderKind, name: &str) -> Script {
     let bytes = std::fs::read(fixture(kind, name)).unwrap();
     match *name.split('.').collect::<Vec<_>>() {

@@ -1,4 +1,4 @@
-//! What the log says of models, and what it never says.
+//! Log lines about providers, and what they must not contain.
 
 use std::future::pending;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::mock_model::{
     KINDS, agent, agent_app, desk_with, invoke, mock_server, registry_of, unreachable_provider,
 };
 
-/// A log that is kept.
+/// A log captured in memory.
 #[derive(Clone, Default)]
 struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
@@ -42,10 +42,10 @@ impl<'a> MakeWriter<'a> for CapturedLog {
 }
 
 impl CapturedLog {
-    /// Keeps what this thread logs, at `level` and above, until the guard is dropped.
+    /// Captures the log of this thread, at `level` and above, until the guard is dropped.
     fn capture(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
-        // While there is but one subscriber, the first thread to come to a line of the log decides for all of them
-        // whether it is wanted. With two more that want everything, each thread decides for itself.
+        // With a single subscriber, tracing caches the interest of the first thread that reaches a callsite for all
+        // threads. Two more subscribers with all levels enabled make it ask each thread's subscriber.
         static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
         let all = || {
             let all = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
@@ -158,7 +158,7 @@ async fn reaching_the_connection_limit_is_counted_and_logged_once() {
         ..Settings::default()
     };
     tokio::spawn(serve_on(listener, registry(), settings, pending()));
-    // Each connection is the only one there may be while it is open.
+    // Each open connection uses the only slot.
     let mut metrics = String::new();
     for _ in 0..3 {
         let mut stream = TcpStream::connect(address).await.unwrap();

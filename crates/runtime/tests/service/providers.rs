@@ -1,4 +1,4 @@
-//! How models are asked: what is sent, what comes back, and what every failure comes to.
+//! Calls of providers: requests, streamed answers, and failures.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Documents in Qdrant. What every store does is tested with the other stores.
+//! Documents in Qdrant. The common contract is tested in `document_stores.rs`.
 
 use agentgen_runtime::axum::http::StatusCode;
 use agentgen_runtime::axum::response::IntoResponse;
@@ -35,7 +35,7 @@ fn documents_check(ready: &Value) -> &Value {
 
 #[tokio::test]
 async fn an_unreachable_document_store_makes_the_service_not_ready() {
-    // Nothing listens at the port of a listener that is gone.
+    // Nothing listens on the port after its listener is dropped.
     let gone = TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -108,7 +108,7 @@ fn an_invalid_qdrant_url_is_reported_at_startup() {
     }
 }
 
-/// The server, if there is one. The test before the others says if not.
+/// The URL of the Qdrant server, if one is configured.
 fn server() -> Option<DocumentsSettings> {
     let url = std::env::var("AGENTGEN_TEST_QDRANT").ok()?;
     let key = std::env::var("AGENTGEN_TEST_QDRANT_KEY").ok();
@@ -138,7 +138,7 @@ async fn a_service_stores_its_documents_in_qdrant() {
     let ready = get(&app, "/readyz").await.json();
     assert_eq!(documents_check(&ready)["status"], "ok");
 
-    // The collection takes vectors of 2,048 numbers.
+    // The collection has 2,048 dimensions.
     let settings = Settings {
         documents: Some(documents.clone()),
         embeddings: Embeddings {

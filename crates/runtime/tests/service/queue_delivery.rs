@@ -1,5 +1,5 @@
-//! Runs that a queue hands out: what it means for them when a service stops, when the queue is not there, and when it
-//! hands out what it should not.
+//! Runs distributed by a queue: shutdown of a service, outages of the queue, and invalid or repeated
+//! deliveries.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::queue_fixture::{RunningService, serve, test_queue};
 use crate::store_fixture::postgres_store;
 use crate::workflow_fixture::{RecordedInputs, registry_of, step, workflow};
 
-/// Longer than a test may take, so that nothing comes of waiting for it.
+/// A lease that does not expire during a test.
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Begins a run, and says where it is.
+/// Starts a run and returns its `Location`.
 pub async fn start_run(service: &RunningService) -> String {
     let path = "/v1/workflows/play/runs";
-    // A service that was just started may not listen to the queue yet, but it listens.
+    // A service that has just started may accept HTTP requests before queue deliveries.
     let (status, answer) = http_request(service.address, "POST", path, r#"{"topic":"x"}"#).await;
     assert_eq!(status, 202, "{answer}");
     format!("/v1/runs/{}", answer["run_id"].as_str().unwrap())
 }
 
-/// The report of a run when it is over, which is soon.
+/// Waits for a run to end and returns its report.
 pub async fn final_report(service: &RunningService, location: &str) -> Value {
     let begun = Instant::now();
     loop {
@@ -41,7 +41,7 @@ pub async fn final_report(service: &RunningService, location: &str) -> Value {
     }
 }
 
-/// Waits until it is so, for fifteen seconds and more.
+/// Waits at least fifteen seconds for a condition.
 pub async fn wait_until(is_so: impl AsyncFn() -> bool) {
     for _ in 0..1500 {
         if is_so().await {
@@ -52,7 +52,7 @@ pub async fn wait_until(is_so: impl AsyncFn() -> bool) {
     panic!("it never is");
 }
 
-/// Those of two services, first the one whose agents were asked.
+/// Two services, first the one that executed a step.
 async fn by_work(left: RunningService, right: RunningService) -> (RunningService, RunningService) {
     wait_until(async || left.inputs() + right.inputs() > 0).await;
     match left.inputs() > 0 {
@@ -119,7 +119,7 @@ async fn invalid_queue_messages_are_discarded() {
         "completed"
     );
     assert!(queue.runs_empty().await);
-    // A run that is over, one that never was, and no run at all.
+    // A finished run, an unknown run, and an invalid id.
     queue
         .push(location.rsplit('/').next().unwrap().to_owned())
         .await;
@@ -134,7 +134,7 @@ async fn invalid_queue_messages_are_discarded() {
     queue.remove().await;
 }
 
-/// What the service counts.
+/// The metrics of the service.
 pub async fn metrics(service: &RunningService) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(service.address)
@@ -156,7 +156,7 @@ async fn a_redelivered_run_is_not_executed_twice() {
     let left = serve(spec(), queue.settings(SHORT * 2)).await;
     let right = serve(spec(), queue.settings(SHORT * 2)).await;
     let location = start_run(&left).await;
-    // Somebody sends it again, too.
+    // A duplicate message is published as well.
     for _ in 0..3 {
         queue
             .push(location.rsplit('/').next().unwrap().to_owned())
@@ -189,7 +189,7 @@ async fn runs_continue_without_the_queue() {
         final_report(&service, &location).await["status"],
         "completed"
     );
-    // It is told, and the service is there for its callers.
+    // The outage is reported, and the service still responds.
     let (status, ready) = http_request(service.address, "GET", "/readyz", "").await;
     assert_eq!((status, ready["status"].as_str()), (200, Some("ready")));
     let checks = ready["checks"].as_array().unwrap();
@@ -214,7 +214,7 @@ async fn runs_that_were_never_queued_are_found() {
         return;
     };
     let spec = || workflow(vec![step("a", &[], "so")]);
-    // Kept as by a process that was killed before it could hand it out.
+    // Stored as by a process that was killed before it queued the run.
     let store = queue.store.open().await;
     let run = crate::journals::run_of("play", "anonymous");
     store.journal().create(&run, None, None).await.unwrap();
@@ -234,7 +234,7 @@ async fn runs_that_were_never_queued_are_found() {
     queue.remove().await;
 }
 
-/// Why a service with these settings does not start.
+/// The error of a service that fails to start with these settings.
 pub async fn start_error(settings: Settings) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let registry = registry_of(
@@ -287,7 +287,7 @@ async fn a_queue_requires_a_shared_database() {
         error.starts_with("workflows.queue: a router has no queue"),
         "{error}"
     );
-    // Without one nothing of it is shown.
+    // Without a queue the readiness response has no check of it.
     let service = crate::workflow_fixture::WorkflowApp::with_store(
         workflow(vec![step("a", &[], "so")]),
         Store::memory(),
@@ -340,7 +340,7 @@ fn a_queue_setting_must_be_a_nats_url() {
             "{error}"
         );
     }
-    // The environment says it too, and alone it has no database.
+    // The variable sets the queue too, and also requires a database.
     let variable = |name: &str| {
         let is_queue = name == "AGENTGEN_WORKFLOWS_QUEUE";
         Ok(is_queue.then(|| "nats://127.0.0.1".to_owned()))

@@ -1,4 +1,4 @@
-//! The queues that tests have runs handed out by, each a stream of its own, and services on them.
+//! Queues for tests, each with its own JetStream stream, and services that use them.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -15,26 +15,26 @@ use tokio::task::JoinHandle;
 use crate::store_fixture::{TestStore, postgres_store};
 use crate::workflow_fixture::{RecordedInputs, registry_of};
 
-/// A stream that nobody else uses, and a database.
+/// An exclusive stream and a database.
 pub struct TestQueue {
-    /// With the stream's name.
+    /// Includes the name of the stream.
     pub url: String,
     pub stream: String,
     pub jetstream: Context,
     pub store: TestStore,
 }
 
-/// Where NATS is, if it may be used: CI has one at the usual place.
+/// The URL of NATS from `AGENTGEN_TEST_NATS`, or the default URL in CI.
 fn nats_url() -> Option<String> {
     let named = std::env::var("AGENTGEN_TEST_NATS").ok();
     let usual = || "nats://127.0.0.1:4222".to_owned();
     named.or_else(|| (std::env::var("CI").ok()? == "true").then(usual))
 }
 
-/// A queue, if there are a NATS server and a PostgreSQL server for tests.
+/// A queue, if both a NATS server and a PostgreSQL server are configured.
 pub async fn test_queue() -> Option<TestQueue> {
     let Some(server) = nats_url() else {
-        let message = "not run: tests on NATS, as AGENTGEN_TEST_NATS names no server\n";
+        let message = "skipped: tests on NATS, because AGENTGEN_TEST_NATS is not set\n";
         std::io::stdout().write_all(message.as_bytes()).unwrap();
         return None;
     };
@@ -51,20 +51,20 @@ pub async fn test_queue() -> Option<TestQueue> {
 }
 
 impl TestQueue {
-    /// Has the stream hold `payload`, as a run to be handed out.
+    /// Publishes `payload` as a run to execute.
     pub async fn push(&self, payload: String) {
         let subject = format!("{}.runs", self.stream);
         let sent = self.jetstream.publish(subject, payload.into()).await;
         sent.unwrap().await.unwrap();
     }
 
-    /// How many runs the stream holds.
+    /// The number of messages in the stream.
     pub async fn waiting(&self) -> u64 {
         let mut stream = self.jetstream.get_stream(&self.stream).await.unwrap();
         stream.info().await.unwrap().state.messages
     }
 
-    /// Whether the stream holds nothing, ten seconds from now at the latest.
+    /// Waits up to ten seconds until the stream is empty. Returns whether it is.
     pub async fn runs_empty(&self) -> bool {
         for _ in 0..200 {
             if self.waiting().await == 0 {
@@ -75,14 +75,14 @@ impl TestQueue {
         false
     }
 
-    /// Leaves nothing behind.
+    /// Removes everything that the test created.
     pub async fn remove(self) {
-        // A test that was wrong about its settings has none.
+        // Tests of invalid settings create no stream.
         let _ = self.jetstream.delete_stream(&self.stream).await;
         self.store.remove().await;
     }
 
-    /// Settings with this queue; a process that was killed is missed after `lease`.
+    /// Settings with this queue. The runs of a killed process are taken over after `lease`.
     pub fn settings(&self, lease: Duration) -> Settings {
         Settings {
             store: Secret::new(self.store.url.clone()),
@@ -96,16 +96,16 @@ impl TestQueue {
     }
 }
 
-/// A service of this process.
+/// A service in this process.
 pub struct RunningService {
     pub address: SocketAddr,
-    /// What its agents were asked.
+    /// The inputs of its agents.
     pub inputs: RecordedInputs,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), StartError>>,
 }
 
-/// Serves `workflow` at a free port.
+/// Serves `workflow` on a free port.
 pub async fn serve(workflow: WorkflowSpec, settings: Settings) -> RunningService {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -125,14 +125,14 @@ pub async fn serve(workflow: WorkflowSpec, settings: Settings) -> RunningService
 }
 
 impl RunningService {
-    /// Has it stop, and waits for that.
+    /// Stops the service and waits for its end.
     pub async fn stop(self) {
-        // One that never started has nothing to wait for.
+        // The receiver is gone if the service failed to start.
         let _ = self.stop.send(());
         self.served.await.unwrap().unwrap();
     }
 
-    /// How often its agents were asked.
+    /// The number of calls to its agents.
     pub fn inputs(&self) -> usize {
         self.inputs.lock().unwrap().len()
     }

@@ -1,4 +1,4 @@
-//! How much a service takes: from a subject, from an address, for an agent, and at a time.
+//! Rate limits per subject, address, agent and endpoint, and the limit of concurrent requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn bearer(subject: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// A chat of a subject from an address.
+/// A chat request of a subject from an address.
 fn chat(subject: &str, address: &str) -> Request<Body> {
     let bearer = bearer(subject);
     let headers = [
@@ -149,7 +149,7 @@ async fn an_address_is_limited_across_subjects_and_paths() {
         ..Rates::default()
     };
     let app = service(rates, guard);
-    // A token that is wrong counts too: nobody may try as many as they like.
+    // Requests with an invalid token count too, which limits guessing.
     let wrong = request(
         "POST",
         "/chat",
@@ -174,7 +174,7 @@ async fn an_address_is_limited_across_subjects_and_paths() {
     assert_eq!(send(&app, from(agents, "192.0.2.1:2")).await.status, 200);
     refused(&send(&app, chat("bob", "192.0.2.1:3")).await, "address");
     assert_eq!(send(&app, chat("bob", "192.0.2.2:3")).await.status, 200);
-    // How the service is may always be asked.
+    // Health endpoints are not limited.
     for path in ["/healthz", "/livez", "/readyz"] {
         let answer = send(&app, from(request("GET", path, &[], ""), "192.0.2.1:1")).await;
         assert_eq!(answer.status, 200, "{path}");
@@ -205,30 +205,35 @@ async fn forwarded_addresses_count_only_from_trusted_proxies() {
         address: FEW,
         ..Rates::default()
     };
-    let ask = async |app: &Router, expected: &str| {
-        let request = request("GET", "/v1/agents", &[("x-forwarded-for", expected)], "");
+    let ask = async |app: &Router, forwarded_for: &str| {
+        let request = request(
+            "GET",
+            "/v1/agents",
+            &[("x-forwarded-for", forwarded_for)],
+            "",
+        );
         send(app, from(request, "192.0.2.1:1"))
             .await
             .status
             .as_u16()
     };
     let open = service(rates, |_| {});
-    for (expected, status) in [
+    for (forwarded_for, status) in [
         ("198.51.100.1", 200),
         ("198.51.100.2", 200),
         ("198.51.100.3", 429),
     ] {
-        assert_eq!(ask(&open, expected).await, status);
+        assert_eq!(ask(&open, forwarded_for).await, status);
     }
     let behind = service(rates, |settings| settings.trusted_proxies = 1);
-    // What stands before the proxy's own word is the caller's invention.
-    for (expected, status) in [
+    // Entries to the left of the trusted proxy's are set by the client.
+    for (forwarded_for, status) in [
         ("10.0.0.1, 198.51.100.1", 200),
         ("10.0.0.2, 198.51.100.1:4711", 200),
         ("10.0.0.3, 198.51.100.1", 429),
         ("10.0.0.3, 198.51.100.2", 200),
     ] {
-        assert_eq!(ask(&behind, expected).await, status, "{expected}");
+        assert_eq!(ask(&behind, forwarded_for).await, status, "{forwarded_for}");
     }
 }
 
@@ -242,7 +247,7 @@ async fn an_agent_limit_is_shared_by_all_callers() {
     let app = service(rates, guard);
     let first = send(&app, chat("ada", "192.0.2.1:1")).await;
     assert_eq!(first.status, 200);
-    // The strictest of the limits is the one that is told.
+    // The strictest limit is reported.
     assert!(first.header("ratelimit").starts_with("\"agent\";r=1;"));
     assert_eq!(send(&app, chat("bob", "192.0.2.2:1")).await.status, 200);
     refused(&send(&app, chat("eve", "192.0.2.3:1")).await, "agent");
@@ -307,7 +312,7 @@ async fn a_request_over_the_concurrency_limit_is_rejected_with_retry_after() {
         let (app, request) = (app.clone(), talk("application/json"));
         async move { send(&app, request).await }
     });
-    // A stream counts until it ends, and not only until it begins.
+    // A stream counts until it ends.
     let streaming = tower::ServiceExt::oneshot(app.clone(), talk("text/event-stream"))
         .await
         .unwrap();

@@ -1,4 +1,4 @@
-//! What is read from a request, and what is said against one that can't be.
+//! Reading and validating requests, and the problem documents for invalid ones.
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::schema::{Validate, Validator};
@@ -70,7 +70,7 @@ async fn every_wrong_type_is_reported_with_its_pointer() {
 
 #[tokio::test]
 async fn errors_that_the_schema_does_not_cover_are_reported_by_the_type() {
-    // The schema of invoke in these tests says nothing but that it is an object.
+    // The schema of invoke in these tests only requires an object.
     let app = app();
     let invoke = "/v1/agents/desk/invoke";
     for (body, pointer, detail) in [
@@ -256,7 +256,7 @@ async fn the_length_of_an_input_is_limited() {
     assert_eq!(longer.pointers(), ["/input"]);
 }
 
-/// What is asked of `/order`, as it would be generated.
+/// The request type of `/order`, written as the generator writes it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -275,7 +275,7 @@ impl Validate for Order {
     fn validate(&self, _: &mut Validator) {}
 }
 
-/// A service that answers with the order that it has read.
+/// A service that responds with the order it has read.
 fn orders() -> Router {
     static SPEC: agentgen_runtime::spec::AgentSpec = agentgen_runtime::spec::AgentSpec {
         slug: "press",

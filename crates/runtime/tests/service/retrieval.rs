@@ -1,4 +1,4 @@
-//! Answers from passages: what the model is given, and what it may cite.
+//! Retrieval: the passages sent to the model, and its citations.
 
 use agentgen_runtime::Settings;
 use agentgen_runtime::axum::Router;
@@ -136,7 +136,7 @@ async fn instructions_in_passages_are_fenced_as_data() {
     let given = passages.as_array().unwrap().iter();
     let mut given = given.filter(|passage| passage["id"] == "evil#0");
     assert_eq!(given.next().unwrap()["text"], evil, "nothing of it is lost");
-    // It was asked once more, and told why.
+    // The second request contains the reason.
     let objection = content(1, 3);
     assert!(
         objection.contains("/citations/0/id: `admin#0` is no id"),

@@ -1,4 +1,4 @@
-//! The events of runs of workflows: all that was decided, in order, and again for whoever comes back.
+//! The events of workflow runs: their order, their replay, and the policy decisions among them.
 
 use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::spec::{AgentSpec, Policy};
@@ -13,13 +13,13 @@ use crate::mock_model::{agent, desk_with, mock_server, registry_of};
 use crate::store_fixture::on_each_store;
 use crate::workflow_fixture::{STEP, WorkflowApp, diamond, parse_run_events, step, workflow};
 
-/// A step that asks the desk.
+/// A step that calls `desk`.
 pub const ASKS: StepSpec = StepSpec {
     agent: "desk",
     ..STEP
 };
 
-/// What is told: the type of each event, its step, and which policy it is about.
+/// One line per event: its type, its step, and its policy.
 pub fn event_lines(events: &[(u64, Value)]) -> Vec<String> {
     let word = |event: &Value, key: &str| {
         let text = event[key].as_str().or(event["report"][key].as_str());
@@ -43,7 +43,7 @@ async fn run_events_are_streamed_live_and_resumed_from_last_event_id() {
         let service =
             WorkflowApp::with_store(diamond(), test_store.open().await, Settings::default());
         let location = service.start_run().await;
-        // Read while the run is under way, to the end.
+        // Read live, until the run ends.
         let live = service.events(&location).await;
         let names = event_lines(&live);
         let ends = [
@@ -70,7 +70,7 @@ async fn run_events_are_streamed_live_and_resumed_from_last_event_id() {
     .await;
 }
 
-/// A reader who has seen some of the events gets the others, and nothing when there are none.
+/// Checks that a client that reconnects with `Last-Event-ID` gets exactly the later events.
 async fn comes_back(service: &WorkflowApp, location: &str, live: &[(u64, Value)]) {
     let numbers = live.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     assert_eq!(numbers, (1..=live.len() as u64).collect::<Vec<_>>());
@@ -89,7 +89,7 @@ async fn comes_back(service: &WorkflowApp, location: &str, live: &[(u64, Value)]
     assert_eq!(from(live.len()).await.status, 204);
 }
 
-/// A service whose desk has the model `haiku` to fall back to.
+/// A service whose `desk` falls back to the model `haiku`.
 fn falls_back(
     server: &MockServer,
     policy: Policy,
@@ -124,7 +124,7 @@ fn are_about(live: &[(u64, Value)], expected: &[(usize, &str)]) {
 async fn policy_decisions_within_a_step_are_events_of_the_run_on_every_store() {
     on_each_store(async |test_store| {
         let busy = || Script::error(529, "busy");
-        // Two calls fail, which opens the breaker, and the other model answers; the second step finds it open.
+        // Two failures open the breaker, and the fallback model answers. The second step finds it open.
         let answers = ["small talk", "more of it"].map(Script::text);
         let server = mock_server([busy(), busy()].into_iter().chain(answers)).await;
         let policy = Policy {
@@ -283,7 +283,7 @@ async fn a_last_event_id_that_was_never_sent_is_a_400() {
         from(wrong).await.problem(400);
     }
     crate::http_client::post(&service.app, &format!("{location}/cancel"), "").await;
-    // Nothing was read yet: all of it comes, to the end.
+    // An empty or zero id returns all events.
     for first in ["", "0"] {
         let all = parse_run_events(&from(first).await.text);
         assert_eq!(event_lines(&all).last().unwrap(), "run.finished", "{first}");

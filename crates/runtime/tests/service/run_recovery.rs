@@ -1,4 +1,4 @@
-//! The events of a run whose process was killed: those from before stay, and its step is told again from its beginning.
+//! Events of a run whose process was killed: earlier events remain, and the interrupted step starts again.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -20,9 +20,9 @@ use crate::run_events::{ASKS, event_lines, with_desk};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::workflow_fixture::{step, step_report, workflow};
 
-/// The variable that makes this test program a service whose models are at the address it holds.
+/// When this variable is set, this test program runs as a service. Its value is the URL of the model server.
 const MODELS: &str = "TEST_EVENTS_MODELS";
-/// A workflow whose first step is code, and whose second one asks a model that is tried twice.
+/// A workflow of a step in code and a step that calls a model with two attempts.
 fn tries() -> (Registry, WorkflowSpec) {
     let spec = workflow(vec![
         step("first", &[], "go"),
@@ -46,7 +46,7 @@ fn program() {
         return;
     };
     let lease = std::env::var("TEST_EVENTS_LEASE").unwrap();
-    // The models are in the other process; what is taken of this one is how they are set up.
+    // The mock server runs in the parent process; only its settings are copied here.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut settings = runtime.block_on(async {
         let server = MockServer::start().await.unwrap();
@@ -63,7 +63,7 @@ fn program() {
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 
-/// `lease` is how long the runs of a process that was killed are left alone, in milliseconds.
+/// `lease` is in milliseconds.
 fn start(server: &MockServer, test_store: &TestStore, lease: u32) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["run_recovery::program", "--exact", "--nocapture"])
@@ -76,7 +76,7 @@ fn start(server: &MockServer, test_store: &TestStore, lease: u32) -> Child {
         .unwrap()
 }
 
-/// A run is killed while its second step waits for the second answer of a model, and goes on in another process.
+/// The process is killed while the second step waits for its second model call. Another process resumes the run.
 async fn told_again_after_a_kill(test_store: TestStore) {
     let server = mock_server([Script::error(529, "busy"), Script::silence()]).await;
     let store = test_store.open().await;
@@ -117,7 +117,7 @@ async fn told_again_after_a_kill(test_store: TestStore) {
     let mut child = start(&server, &test_store, 150);
     let address = wait_for_address(&mut child);
     let after = until("run.finished").await;
-    // What was told stays as it is, and the step that was cut off begins again; the one that was over does not.
+    // Earlier events are unchanged. Only the interrupted step starts again.
     assert_eq!(after[..before.len()], before);
     assert_lines_of_types(
         &event_lines(&after),
@@ -161,7 +161,7 @@ async fn events_of_an_interrupted_step_restart_with_the_step() {
     }
 }
 
-/// The report of a run, when it is over or after five seconds.
+/// The report of a run when it has ended, or after five seconds.
 async fn soon(address: SocketAddr, location: &str) -> Value {
     for _ in 0..250 {
         let (_, report) = http_request(address, "GET", location, "").await;
@@ -183,7 +183,7 @@ async fn a_service_that_alone_uses_its_file_resumes_its_runs_at_startup() {
     let (_, run) = http_request(address, "POST", path, r#"{"topic":"ducks"}"#).await;
     let location = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
     assert!(eventually(|| server.under_way() == 1).await);
-    // Beside it, another process leaves its runs alone.
+    // A second process does not take over runs of a live one.
     let mut other = start(&server, &test_store, 600_000);
     let beside = wait_for_address(&mut other);
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -1,5 +1,5 @@
-//! Runs that wait for their turn: who comes next, what it means to call one off that waits, and what it means to all that
-//! the service stops.
+//! Queued runs: their order, their cancellation, and the shutdown of the
+//! service.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::workflow_fixture::{
     RecordedInputs, WorkflowApp, registry_of, step, step_statuses, workflow,
 };
 
-/// Settings with which one run is under way at a time, and nothing is found by looking for it again.
+/// Settings that allow one run at a time and never poll for runs.
 fn one_at_a_time() -> Settings {
     Settings {
         workflows: WorkflowLimits {
@@ -47,7 +47,7 @@ async fn a_queued_run_is_cancelled_at_once() {
         assert_eq!(step_statuses(&report), ["skipped"]);
         let events = event_lines(&service.events(&second).await);
         assert_eq!(events.last().unwrap(), "run.finished");
-        // It took nobody's place, and nobody's work was done.
+        // The cancelled run used no slot, and its agent was not called.
         assert_eq!(get(&service.app, &first).await.json()["status"], "running");
         assert_eq!(service.inputs().len(), 1);
         post(&service.app, &format!("{first}/cancel"), "").await;
@@ -85,7 +85,7 @@ async fn queued_runs_are_scheduled_fairly_across_workflows() {
         ));
     }
     let other_run = parse_timestamp(&service.final_report(&other_run).await["ended_at"]);
-    // What was asked for first comes first, and the others of its workflow are no reason to wait.
+    // Runs of one workflow are in order, and do not delay the other workflow.
     assert!(ends.is_sorted());
     assert!(other_run < ends[7], "{other_run} {ends:?}");
 }
@@ -119,6 +119,6 @@ async fn requests_during_shutdown_get_a_503_while_steps_finish() {
     assert_eq!(status, 503, "{ready}");
     stopped.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
-    // The step that was under way ended, and none began any more.
+    // The running step ended, and no other was started.
     assert_eq!(inputs.lock().unwrap().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What runs took, also those that failed: in reports, in events and against budgets.
+//! The usage of runs, including failed ones: in reports, events and budgets.
 
 use agentgen_runtime::Service;
 use agentgen_runtime::model::ProviderKind;
@@ -11,14 +11,14 @@ use crate::http_client::get;
 use crate::mock_model::{KINDS, agent, desk_app, invoke, mock_server, registry_of, stream_events};
 use crate::workflow_fixture::{STEP, WorkflowApp, step, step_report, workflow};
 
-/// A step that asks the desk.
+/// A step that calls `desk`.
 const ASKS: StepSpec = StepSpec {
     agent: "desk",
     on_failure: OnFailure::Skip,
     ..STEP
 };
 
-/// An answer of 7 tokens read and 3 written, which has a tool called that is not there.
+/// An answer with 7 input and 3 output tokens that calls an unknown tool.
 fn looks() -> Script {
     Script::text("Let me look.")
         .then_tool_call("nothing", &json!({}))
@@ -36,7 +36,7 @@ fn desk(policy: Policy) -> &'static AgentSpec {
     })
 }
 
-/// The desk and a cook it may hand over to, and a workflow.
+/// A workflow with the agent `desk`, which may hand off to the agent `cook`.
 fn stage(server: &MockServer, desk: &'static AgentSpec, spec: WorkflowSpec) -> WorkflowApp {
     let cook = agent(|agent| {
         agent.name = "cook";
@@ -92,7 +92,7 @@ async fn usage_of_a_failed_handoff_counts_for_the_run_and_its_budget() {
     for (policy, is_spent) in [(Policy::DEFAULT, false), (policy, true)] {
         let server = mock_server([
             hands_over(),
-            // The cook is asked twice, and fails with the third call.
+            // `cook` is called twice; the third call fails.
             looks(),
             looks(),
             Script::error(400, "the stove is cold"),
@@ -151,7 +151,7 @@ async fn usage_before_a_timeout_is_counted() {
     let mut short = workflow(vec![ASKS]);
     short.timeout_ms = Some(300);
     for (spec, status) in [(workflow(vec![late]), "failed"), (short, "cancelled")] {
-        // The cook hangs when it has been asked once.
+        // `cook` hangs on the second call.
         let server = mock_server([hands_over(), looks(), Script::silence()]).await;
         let report = stage(&server, desk(Policy::DEFAULT), spec)
             .run_to_end()
@@ -167,7 +167,7 @@ async fn usage_before_a_timeout_is_counted() {
 
 #[tokio::test]
 async fn usage_reported_by_a_handler_is_counted() {
-    // The worker says 2 and 1 of itself, and asks no model; once it fails without a word.
+    // The worker reports 2 and 1 tokens without a model. Its first attempt fails without usage.
     let flaky = StepSpec {
         attempts: 2,
         ..step("a", &[], "flaky 1")

@@ -1,4 +1,4 @@
-//! The types and tests of formats, and what a schema can demand.
+//! Types and checks of JSON Schema formats and keywords.
 
 use std::collections::BTreeMap;
 
@@ -123,7 +123,7 @@ fn missing_and_null_are_distinct() {
     assert!(read(r#"{"optional":null,"nullable":1}"#).is_err());
 }
 
-/// The details of what `checks` finds.
+/// The details of the violations that `checks` reports.
 fn found(checks: impl FnOnce(&mut Validator)) -> Vec<String> {
     let mut validator = Validator::default();
     checks(&mut validator);

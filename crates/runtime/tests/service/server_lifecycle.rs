@@ -1,4 +1,4 @@
-//! The service at a socket: what it listens to, how it starts and how it stops.
+//! The service on a socket: startup, connections, command line and shutdown.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -144,14 +144,14 @@ async fn a_stopping_server_is_not_ready_and_starts_no_runs() {
     )
     .await;
     assert!(eventually(|| provider.under_way() == 1).await);
-    // A connection that was there before, and on which no request comes, does not keep the service.
+    // An idle connection does not delay the shutdown.
     let silent = TcpStream::connect(address).await.unwrap();
     let start = Instant::now();
     stop.send(()).unwrap();
     let close = "HTTP/1.1\r\nHost: localhost\r\nConnection: close";
     let ask_for =
         async |head: &str| rest(ask(address, &format!("{head} {close}"), "{}").await).await;
-    // A connection that is as old as the signal may be closed before it has asked anything.
+    // A connection accepted during the signal may be closed without a response.
     let mut ready = String::new();
     while !ready.starts_with("HTTP/1.1 503") && start.elapsed() < Duration::from_millis(200) {
         ready = ask_for("GET /readyz").await;
@@ -195,7 +195,7 @@ async fn incomplete_request_headers_time_out() {
     let mut silent = TcpStream::connect(address).await.unwrap();
     for stream in [&mut slow, &mut silent] {
         let mut text = String::new();
-        // It is closed, perhaps with a word, and never with an answer.
+        // The connection is closed, possibly with an error, but never with a success.
         let _ = stream.read_to_string(&mut text).await;
         assert!(!text.contains(" 200 "), "{text}");
     }
@@ -220,7 +220,7 @@ async fn a_connection_over_the_limit_waits_for_a_free_slot() {
         stream.read_exact(&mut first).await.unwrap();
         assert_eq!(&first, b"HTTP/1.1 200 OK");
     };
-    // Both stay open when they have their answer.
+    // Both stay open after their response.
     let mut open = [
         ask(address, HEALTH, "").await,
         ask(address, HEALTH, "").await,
@@ -297,9 +297,9 @@ async fn without_authentication_only_loopback_addresses_are_allowed() {
         .unwrap();
 }
 
-/// The variable that makes this test program a service.
+/// When this variable is set, this test program runs as a service.
 const SERVE: &str = "TEST_SERVE";
-/// The arguments it is called with.
+/// The command-line arguments of that service.
 const ARGUMENTS: &str = "TEST_ARGUMENTS";
 
 fn program(variables: &[(&str, &str)]) -> std::process::Child {
@@ -321,7 +321,7 @@ fn program(variables: &[(&str, &str)]) -> std::process::Child {
         .unwrap()
 }
 
-/// The exit code of a program that ends by itself, and what it says on its two outputs.
+/// The exit code, stdout and stderr of a program that exits by itself.
 fn ended(variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let output = program(variables).wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -357,7 +357,7 @@ fn settings_can_be_checked_without_serving() {
     assert!(stdout.contains("store          postgres\n"), "{stdout}");
     assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"));
 
-    // The file of a store is not made by looking.
+    // Checking the settings does not create the store.
     let folder = std::env::temp_dir().join(format!("agentgen-checked-{}", std::process::id()));
     let url = format!("sqlite:{}/agentgen.db", folder.display());
     let (code, stdout, _) = check(&[("AGENTGEN_STORE_URL", url.as_str())]);
@@ -466,7 +466,7 @@ fn a_service_program_starts_on_a_free_port_and_stops_on_sigterm() {
     };
     let address = url.parse::<SocketAddr>().unwrap();
     assert!(address.ip().is_loopback() && address.port() >= 8080);
-    // A second one finds the next port.
+    // A second process uses the next port.
     let mut second = program(&[]);
     let mut second_out = std::io::BufReader::new(second.stdout.take().unwrap());
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What a service writes down of its callers: who asked what of whom and how it went, and never what was said.
+//! The log of a service: it records requests and runs, but no content and no credentials.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use crate::desk_service::registry;
 
-/// The variable that makes this test program a service.
+/// When this variable is set, this test program runs as a service.
 const SERVE: &str = "TEST_LOG";
-/// What must not be in a log.
+/// A text that must not appear in the log.
 const MARK: &str = "xyzzy-secret";
 
 #[expect(clippy::zombie_processes, reason = "whoever gets it waits for it")]
@@ -34,7 +34,7 @@ fn service(variables: &[(&str, &str)]) -> (Child, String) {
         let mut line = String::new();
         assert!(out.read_line(&mut line).unwrap() > 0, "it never listened");
         if let Some((_, address)) = line.split_once("listening on http://") {
-            // The rest is read too, so that the service is never kept from writing.
+            // Drain the pipe, so that writes of the service do not block.
             let address = address.trim().to_owned();
             std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
             return (child, address);
@@ -51,7 +51,7 @@ fn ask(address: &str, head: &str, body: &str) -> String {
     answer
 }
 
-/// Calls a service in every way that says something, and returns its log.
+/// Calls every kind of endpoint and returns the log.
 fn logged(variables: &[(&str, &str)]) -> String {
     let (mut child, address) = service(variables);
     let body = format!(r#"{{"input":"{MARK}"}}"#);
@@ -137,7 +137,7 @@ fn the_log_records_runs_but_no_content() {
     assert!(answered("/v1/agents/desk/invoke", 200));
     assert!(answered("/shelves/{shelf}/search", 422));
     assert!(answered("none", 404));
-    // An error of the service itself is told, with the run it happened in.
+    // Internal errors are logged with their run.
     let failed = lines
         .iter()
         .find(|line| line["message"] == "run failed" && line["level"] == "ERROR")

@@ -1,4 +1,4 @@
-//! The sessions of a caller over HTTP.
+//! The HTTP endpoints of sessions.
 
 use agentgen_runtime::Settings;
 use agentgen_runtime::axum::Router;
@@ -150,7 +150,7 @@ async fn invalid_page_parameters_are_a_422() {
         let answer = get(&app, &format!("{SESSIONS}?{query}")).await;
         assert_eq!(answer.pointers(), [pointer], "{query}");
     }
-    // Every cursor of the right form is somewhere in the list.
+    // Every well-formed cursor is accepted.
     for cursor in ["0123456789ab", "ffffffffffff00ff", "000000000000"] {
         let answer = get(&app, &format!("{SESSIONS}?cursor={cursor}")).await;
         assert_eq!(answer.status, 200, "{cursor}: {}", answer.text);
@@ -266,7 +266,7 @@ async fn only_one_of_two_services_on_one_store_runs_a_turn() {
         let path = format!("{SESSIONS}/{id}");
         delete(&there, &path).await.problem(409);
         assert_eq!(get(&there, &path).await.json()["message_count"], 2);
-        // A caller who goes away gives the session back.
+        // A client disconnect releases the session.
         turn.abort();
         assert!(eventually(|| provider.under_way() == 0).await);
         let mut answer = post(&there, INVOKE, &body).await;

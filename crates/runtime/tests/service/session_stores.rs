@@ -1,4 +1,4 @@
-//! Every kind of store, as the runtime and other implementors see it.
+//! The contract of session stores, tested on every implementation.
 
 use std::time::{Duration, SystemTime};
 
@@ -55,7 +55,7 @@ async fn committed_turns_are_appended_to_the_session() {
         assert_eq!(store.begin(&key, &lease, 1000).await.unwrap(), None);
         assert_eq!(store.facts(&key).await.unwrap(), None);
         assert_eq!(store.messages(&key, 0, 10).await.unwrap(), None);
-        // What a text may hold: everything.
+        // Texts may contain any character.
         let odd = "one \0 %00 %25 🦀 'quoted' \u{1b}";
         store.commit(&key, turn(0, odd)).await.unwrap();
         store.commit(&key, turn(1, "two")).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_session_lease_excludes_others_until_it_expires() {
             store.delete(&key, &other).await,
             Err(StoreError::Conflict(_))
         ));
-        // A process knows its own turns: it may begin the next one while the end of the last is still on its way.
+        // A lease owner may start its next turn before the end of the last one is stored.
         let next = SessionLease {
             turn: "next".to_owned(),
             ..mine.clone()
@@ -164,7 +164,7 @@ async fn a_session_lease_excludes_others_until_it_expires() {
         store.begin(&key, &third, 1000).await.unwrap();
         store.release_all("third").await.unwrap();
 
-        // A process that is gone renews nothing.
+        // A dead process renews no lease.
         let brief = lease("killed", Duration::from_millis(300));
         store.begin(&key, &brief, 1000).await.unwrap();
         store.renew(&key, &brief).await.unwrap();
@@ -191,7 +191,7 @@ async fn history_is_truncated_to_the_latest_complete_turns() {
         let store = test_store.open().await.sessions();
         let (key, lease) = (key("a"), lease("p", MINUTE));
         for version in 0..4 {
-            // 6 bytes and 9 bytes are 2 and 3 tokens.
+            // A token is estimated as 4 bytes: 6 and 9 bytes are 2 and 3 tokens.
             let text = format!("turn {version}");
             store.commit(&key, turn(version, &text)).await.unwrap();
         }
@@ -230,7 +230,7 @@ async fn expired_sessions_are_hidden_at_once_and_purged_later() {
         let listed = store.list("ada", "desk", None, 10).await.unwrap();
         assert_eq!(listed.len(), 1);
         assert!(!store.delete(&key("b"), &lease).await.unwrap());
-        // The id is free for a new beginning, and a turn that is under way keeps its session.
+        // The id can be used for a new session, and a lease protects a session from purging.
         store.commit(&key("a"), over(0, "new")).await.unwrap();
         assert_eq!(
             store.purge(10).await.unwrap(),
@@ -280,7 +280,7 @@ async fn sessions_are_listed_newest_first_and_by_owner() {
             let Some(last) = page.last() else { break };
             after = Some((last.created_at, last.id.clone()));
             seen.extend(page.into_iter().map(|facts| facts.id));
-            // What goes on stays where it is in the list.
+            // A new turn does not move a session in the list.
             store
                 .commit(&key("s0"), turn(seen.len() as u64 / 3, "again"))
                 .await

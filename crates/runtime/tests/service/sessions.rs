@@ -35,7 +35,7 @@ async fn a_session_sends_earlier_messages_to_the_model() {
 
 #[tokio::test]
 async fn turns_beyond_the_history_limit_are_not_sent() {
-    // The agent keeps 60 tokens, which are taken for 240 bytes.
+    // The history limit of the agent is 60 tokens, estimated as 240 bytes.
     let app = app_on(ConversationEcho);
     let first = invoke(&app, json!({"input": "first"})).await;
     let id = first["session_id"].clone();
@@ -73,13 +73,13 @@ async fn a_declared_endpoint_continues_a_client_chosen_session() {
     let body = r#"{"message":"a","session_id":"mine"}"#;
     assert_eq!(post(&app, "/chat", body).await.status, 200);
     assert_eq!(post(&app, "/chat", body).await.status, 200);
-    // The length of an id is counted as its schema says: in characters.
+    // The length of an id is counted in characters, as in JSON Schema.
     let named = |id: String| json!({"message": "a", "session_id": id}).to_string();
     let longest = post(&app, "/chat", &named("\u{1f5dd}".repeat(128))).await;
     assert_eq!(longest.status, 200, "{}", longest.text);
     let longer = post(&app, "/chat", &named("\u{1f5dd}".repeat(129))).await;
     assert_eq!(longer.pointers(), ["/session_id"]);
-    // The session is the agent's, so that invoke knows it too.
+    // Sessions belong to the agent, so invoke continues them too.
     assert_eq!(
         post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)
             .await

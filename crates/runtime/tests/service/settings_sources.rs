@@ -1,4 +1,4 @@
-//! What operators write, and what they are told of it.
+//! Settings from `service.toml` and the environment, and the errors of invalid ones.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn invalid_settings_are_named_without_secrets() {
 
 const PATH: &str = "service.toml";
 
-/// The settings in a file, with variables over it.
+/// Reads settings from the text of a file and from environment variables.
 fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
     let get = |name: &str| {
         let found = variables.iter().find(|(other, _)| *other == name);
@@ -284,7 +284,7 @@ fn values_of_the_wrong_type_are_reported_with_position_but_not_shown() {
             ": store.url",
             "must be sqlite:PATH",
         ),
-        // What is no TOML.
+        // Invalid TOML.
         ("[auth]\nhs256_secret = s3cret", ":2:16: ", ""),
         ("[auth]\nhs256_secret = \"s3cret", ":2:", ""),
         ("[auth]\nhs256_secret \"s3cret\"", ":2:", ""),

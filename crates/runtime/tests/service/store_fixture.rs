@@ -1,11 +1,11 @@
-//! The stores that every test of a store runs on, each fresh.
+//! Empty stores of each kind.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use agentgen_runtime::{Secret, Store};
 
-/// A store of a test's own: memory, a file in a folder of its own, or a schema of its own.
+/// An exclusive store of one test: memory, a file in its own folder, or a PostgreSQL schema.
 pub struct TestStore {
     pub url: String,
     folder: Option<PathBuf>,
@@ -13,17 +13,17 @@ pub struct TestStore {
 }
 
 impl TestStore {
-    /// Opens it, as often as wanted; what is in memory is another one each time.
+    /// Opens the store. Each call for memory returns a new, empty store.
     pub async fn open(&self) -> Store {
         Store::open(&Secret::new(self.url.clone())).await.unwrap()
     }
 
-    /// Whether what one opening keeps is there for another one.
+    /// Whether a second `open` sees the same data.
     pub fn is_shared(&self) -> bool {
         self.url != "memory:"
     }
 
-    /// Leaves nothing behind.
+    /// Removes everything that the test created.
     pub async fn remove(self) {
         if let Some(folder) = self.folder {
             std::fs::remove_dir_all(folder).unwrap();
@@ -34,7 +34,7 @@ impl TestStore {
     }
 }
 
-/// A store in a file that is not there yet, in a folder that is not there yet.
+/// A SQLite store whose file and folder do not exist yet.
 pub fn sqlite_store() -> TestStore {
     let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
     let path = folder.join("data/agentgen.db");
@@ -45,7 +45,7 @@ pub fn sqlite_store() -> TestStore {
     }
 }
 
-/// Where PostgreSQL is, if it may be used: CI has one at the usual place.
+/// The URL of PostgreSQL from the environment, or the default URL in CI.
 fn postgres_url() -> Option<String> {
     let named = ["AGENTGEN_TEST_POSTGRES", "DATABASE_URL"];
     let named = named.iter().find_map(|name| std::env::var(name).ok());
@@ -53,10 +53,10 @@ fn postgres_url() -> Option<String> {
     named.or_else(|| (std::env::var("CI").ok()? == "true").then(usual))
 }
 
-/// A store in a schema of PostgreSQL that nobody else uses.
+/// A store in its own PostgreSQL schema, if a server is configured.
 pub async fn postgres_store() -> Option<TestStore> {
     let Some(url) = postgres_url() else {
-        let message = "not run: tests on PostgreSQL, as AGENTGEN_TEST_POSTGRES names none\n";
+        let message = "skipped: tests on PostgreSQL, because AGENTGEN_TEST_POSTGRES is not set\n";
         std::io::stdout().write_all(message.as_bytes()).unwrap();
         return None;
     };

@@ -8,7 +8,7 @@ use agentgen_runtime::event::{StopReason, Usage};
 use agentgen_runtime::model::{Chunk, ChunkStream, Message, ModelRequest, Provider};
 use futures_util::{StreamExt, stream};
 
-/// A provider that always says the same.
+/// A provider that always returns the same text.
 pub struct FixedAnswer(pub String);
 
 impl Provider for FixedAnswer {
@@ -26,7 +26,7 @@ impl Provider for FixedAnswer {
     }
 }
 
-/// A provider that says the whole conversation it was given.
+/// A provider that returns all messages of the request.
 pub struct ConversationEcho;
 
 impl Provider for ConversationEcho {
@@ -50,7 +50,7 @@ impl Provider for ConversationEcho {
     }
 }
 
-/// A provider that says some words and then fails.
+/// A provider that streams some words and then fails.
 pub struct FailingProvider(pub &'static [&'static str]);
 
 impl Provider for FailingProvider {
@@ -68,7 +68,7 @@ impl Provider for FailingProvider {
     }
 }
 
-/// A provider that says one word and never ends; it counts how many of its answers are under way.
+/// A provider that streams one word and never ends. Counts its active calls.
 #[derive(Clone, Default)]
 pub struct HangingProvider(pub Arc<AtomicUsize>);
 

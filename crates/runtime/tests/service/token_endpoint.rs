@@ -1,4 +1,4 @@
-//! The tokens that a service issues itself.
+//! The token and refresh endpoints of a service that issues tokens.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -272,7 +272,7 @@ async fn a_refresh_token_can_be_used_once() {
     assert_ne!(second["refresh_token"], first["refresh_token"]);
     assert_ne!(second["access_token"], first["access_token"]);
     assert_eq!(chat(&app, &second["access_token"]).await.status, 200);
-    // As RFC 6749 asks for it.
+    // The form encoding of RFC 6749, section 6, is accepted too.
     let form = format!(
         "grant_type=refresh_token&refresh_token={}",
         second["refresh_token"].as_str().unwrap()
@@ -337,7 +337,7 @@ async fn refresh_tokens_survive_a_restart_unless_the_client_is_removed() {
     let mut changed = settings();
     let tokens = changed.tokens.as_mut().unwrap();
     tokens.clients.get_mut("web").unwrap().roles.clear();
-    // The next service knows the token, and gives the client what it may do today.
+    // The next service accepts the token and grants the roles from its own settings.
     let app = service(changed);
     let second = refresh(&app, &first["refresh_token"]).await.json();
     chat(&app, &second["access_token"]).await.problem(403);
@@ -352,7 +352,7 @@ async fn refresh_tokens_survive_a_restart_unless_the_client_is_removed() {
 #[tokio::test]
 async fn failed_client_authentication_is_rate_limited() {
     let mut settings = settings();
-    // What every address may ask of the service is more, and is not what is told.
+    // The general limit per address is higher, so the limit of failed attempts is reported.
     settings.rates.address = Some(Rate {
         requests: 1000,
         seconds: 60,

@@ -1,4 +1,4 @@
-//! What models have done for them.
+//! Tool calls of models.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

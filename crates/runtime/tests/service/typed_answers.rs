@@ -1,4 +1,4 @@
-//! Answers that have to fit a schema.
+//! Structured output: answers that must match a schema.
 
 use agentgen_runtime::event::StopReason;
 use agentgen_runtime::model::ProviderKind;

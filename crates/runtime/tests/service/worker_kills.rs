@@ -1,7 +1,7 @@
-//! Runs on several processes: three workers on one queue and one database are killed in turn, at random moments, and no
-//! run is lost and no step that was over is run again, though every run is handed out more than once.
+//! Recovery on several processes: three workers on one queue and one database are killed in turn at random moments. No
+//! run is lost and no finished step is executed again, though every run is delivered more than once.
 //!
-//! `AGENTGEN_KILLS` says how often one is killed (a few times if not set), `AGENTGEN_SEED` at which moments.
+//! `AGENTGEN_KILLS` sets the number of kills (default: a few), `AGENTGEN_SEED` the seed of the random moments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -19,13 +19,13 @@ use crate::process_kills::{
 };
 use crate::queue_fixture::{TestQueue, test_queue};
 
-/// How often a worker is killed if nobody says.
+/// The default number of kills.
 const USUAL_KILLS: u64 = 6;
-/// How many runs are begun before each kill, and when there are no more.
+/// The number of runs started before each kill, and after the last one.
 const RUNS: usize = 4;
 const LAST_RUNS: usize = 12;
 
-/// A worker: the process, where it listens if that is known, and what its agents were asked.
+/// A worker process, its address once it listens, and the file in which its agents record calls.
 struct Worker {
     child: Child,
     address: Option<SocketAddr>,
@@ -56,7 +56,7 @@ impl Worker {
         self.child.wait().unwrap();
     }
 
-    /// The runs of which it began a step.
+    /// The runs of which it started a step.
     fn runs(&self) -> BTreeSet<String> {
         let marks = std::fs::read_to_string(&self.marks).unwrap();
         let runs = marks.lines().filter_map(|line| line.split(' ').next());
@@ -65,14 +65,14 @@ impl Worker {
 }
 
 impl Drop for Worker {
-    /// Leaves no process behind, even if the test fails.
+    /// Kills the process even if the test fails.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Checks that the run completed, and that each of its steps was said to have finished once.
+/// Checks that the run completed, with one `StepFinished` event per step.
 async fn check_told(journal: &dyn Journal, id: Uuid, seed: u64) {
     let run = journal.run(id, "anonymous").await.unwrap().unwrap();
     assert_eq!(run.status.as_str(), "completed", "{run:?} (seed {seed})");
@@ -111,27 +111,27 @@ async fn killed_workers_resume_all_runs_without_repeating_finished_steps() {
         std::fs::write(&marks, "").unwrap();
         Worker::start(&queue, marks)
     });
-    // All of them, and those that were not over at the last kill.
+    // All runs, and those unfinished at the last kill.
     let (mut runs, mut live) = (Vec::new(), Vec::new());
-    // What was over at a kill, and how often it had been begun by then.
+    // Steps that were finished at a kill, with the number of their starts by then.
     let mut settled = BTreeMap::new();
     let mut mid_run = 0;
     for round in 0..kills {
         let victim = (round % 3) as usize;
-        // The one that is to be killed may have begun them too.
+        // The worker that receives the requests may be the victim.
         let first = delays.next(3).as_millis() as usize;
         let address = workers[first].address();
         for _ in 0..RUNS {
             start_run(address, &mut runs).await;
         }
         live.extend(runs.iter().rev().take(RUNS).rev());
-        // Handed out twice, to two of them as it may be.
+        // Duplicate deliveries, possibly to different workers.
         for run in runs.iter().rev().take(RUNS) {
             queue.push(run.to_string()).await;
         }
         tokio::time::sleep(delays.next(150)).await;
         workers[victim].kill();
-        // The newest first: they go on while they are looked at.
+        // Newest first, because runs continue during the check.
         let (mut over, mut open) = (Vec::new(), Vec::new());
         for run in live.drain(..).rev() {
             let (steps, is_open) = finished(&*journal, &[run]).await;

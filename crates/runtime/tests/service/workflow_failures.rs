@@ -1,4 +1,4 @@
-//! What comes of steps that fail, of time that is up, and of runs that are called off.
+//! Failed steps, timeouts, and cancelled runs.
 
 use std::time::Duration;
 
@@ -57,14 +57,14 @@ async fn a_step_input_is_sent_as_json_and_to_a_fallback_as_text() {
         };
         let service = WorkflowApp::new(workflow(vec![step]));
         let report = service.run_to_end().await;
-        // The step's own agent takes a text under `input` and nothing else.
+        // The agent of the step accepts an object with a text `input` only.
         assert_eq!(step_report(&report, "a")["error"]["status"], 422, "{with}");
         assert_eq!(service.inputs(), [inputs.to_owned()], "{with}");
         assert_eq!(report["status"], "completed", "{with}");
     }
 }
 
-/// A step that fails, one beside it, and one that needs it.
+/// A failing step, a parallel one, and one that needs the failing step.
 async fn failing(on_failure: OnFailure, order: &str) -> (Value, Vec<String>) {
     let first = StepSpec {
         on_failure,
@@ -153,7 +153,7 @@ async fn a_running_or_cancelled_step_reports_its_attempts() {
     assert_eq!(b["error"]["status"], 504);
 }
 
-/// `a` that fails and `b`, and `c` that needs them in the way of `join`.
+/// `a`, which fails, and `b`, and `c`, which needs both with `join`.
 async fn joined(join: Join, on_failure: OnFailure, second: &str) -> (Value, Vec<String>) {
     let first = StepSpec {
         on_failure,
@@ -235,7 +235,7 @@ async fn a_run_can_be_cancelled_on_every_store() {
         let report = service.final_report(&location).await;
         assert_eq!(report["status"], "cancelled");
         assert_eq!(step_report(&report, "b")["status"], "skipped", "{report}");
-        // Twice is as good as once; what is over otherwise stays as it is.
+        // Cancelling is idempotent, and a finished run stays unchanged.
         let again = post(&service.app, &format!("{location}/cancel"), "").await;
         assert_eq!(again.status, 202);
     })

@@ -1,4 +1,4 @@
-//! What the tests of workflows share: an agent that does as its input says, and workflows made of such steps.
+//! Workflows for tests. Their agents execute the command in the input.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -19,10 +19,10 @@ use crate::agents::desk;
 use crate::event_assertions::parse_timestamp;
 use crate::http_client::{get, post};
 
-/// What the agents were asked, in order.
+/// The inputs of all agents, in order.
 pub type RecordedInputs = Arc<Mutex<Vec<String>>>;
 
-/// A step without anything special about it: its input is its request.
+/// A step with default values. Its request is the input of the workflow.
 pub const STEP: StepSpec = StepSpec {
     id: "a",
     agent: "worker",
@@ -37,7 +37,7 @@ pub const STEP: StepSpec = StepSpec {
     on_failure: OnFailure::Stop,
 };
 
-/// A step that is told `order`.
+/// A step whose input is the command `order`.
 pub fn step(id: &'static str, needs: &'static [&'static str], order: &str) -> StepSpec {
     let order = Value::from(order).to_string();
     StepSpec {
@@ -62,7 +62,7 @@ pub fn workflow(steps: Vec<StepSpec>) -> WorkflowSpec {
     }
 }
 
-/// `plan`, then `left` and `right` side by side, then `join`.
+/// `plan`, then `left` and `right` in parallel, then `join`.
 pub fn diamond() -> WorkflowSpec {
     workflow(vec![
         StepSpec { id: "plan", ..STEP },
@@ -76,7 +76,7 @@ pub fn diamond() -> WorkflowSpec {
     ])
 }
 
-/// Does what its input says: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, or says it again.
+/// Executes the command in `input`: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, `mark STEP MS`.
 async fn run_command(
     cx: &RunContext,
     inputs: &RecordedInputs,
@@ -97,7 +97,7 @@ async fn run_command(
         "flaky" if times <= number() as usize => {
             return Err(AgentError::unavailable("out of order"));
         }
-        // Leaves a mark outside of the process: the run and the step.
+        // Appends the run and the step to a file that outlives the process.
         "mark" => {
             let path = std::env::var("TEST_MARKS").unwrap();
             let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
@@ -183,7 +183,7 @@ impl WorkflowApp {
         }
     }
 
-    /// Begins a run, and says where it is.
+    /// Starts a run and returns its `Location`.
     pub async fn start_run(&self) -> String {
         let path = "/v1/workflows/play/runs";
         let answer = post(&self.app, path, r#"{"topic":"ducks"}"#).await;
@@ -202,12 +202,12 @@ impl WorkflowApp {
         }
     }
 
-    /// The events of the run that is there, until it is over, with their numbers.
+    /// Reads the events of the run at `location` until it ends. Each has its number.
     pub async fn events(&self, location: &str) -> Vec<(u64, Value)> {
         parse_run_events(&get(&self.app, &format!("{location}/events")).await.text)
     }
 
-    /// The report of the run that is there, when it is over.
+    /// Waits for the run at `location` to end and returns its report.
     pub async fn final_report(&self, location: &str) -> Value {
         for _ in 0..1000 {
             let report = get(&self.app, location).await.json();
@@ -219,7 +219,7 @@ impl WorkflowApp {
         panic!("the run at {location} does not end")
     }
 
-    /// The report of a new run, when it is over.
+    /// Starts a run, waits for its end and returns its report.
     pub async fn run_to_end(&self) -> Value {
         let location = self.start_run().await;
         self.final_report(&location).await
@@ -230,7 +230,7 @@ impl WorkflowApp {
     }
 }
 
-/// The events of a stream: ids and data.
+/// Parses the events of a stream: ids and data.
 pub fn parse_run_events(text: &str) -> Vec<(u64, Value)> {
     let mut events = Vec::new();
     let mut id = 0;
@@ -245,19 +245,19 @@ pub fn parse_run_events(text: &str) -> Vec<(u64, Value)> {
     events
 }
 
-/// A step of a report.
+/// The report of a step in the report of a run.
 pub fn step_report<'a>(report: &'a Value, step: &str) -> &'a Value {
     let steps = report["steps"].as_array().unwrap();
     steps.iter().find(|found| found["step"] == step).unwrap()
 }
 
-/// How the steps of a report stand, in order.
+/// The statuses of all steps of a report, in order.
 pub fn step_statuses(report: &Value) -> Vec<&str> {
     let steps = report["steps"].as_array().unwrap().iter();
     steps.map(|step| step["status"].as_str().unwrap()).collect()
 }
 
-/// When a step began and ended.
+/// The start and end time of a step.
 pub fn step_times(report: &Value, step: &str) -> (DateTime, DateTime) {
     let step = step_report(report, step);
     (
@@ -266,7 +266,7 @@ pub fn step_times(report: &Value, step: &str) -> (DateTime, DateTime) {
     )
 }
 
-/// Whether two steps were under way at the same time.
+/// Whether two steps overlapped in time.
 pub fn steps_overlap(report: &Value, left: &str, right: &str) -> bool {
     let (left, right) = (step_times(report, left), step_times(report, right));
     left.0 < right.1 && right.0 < left.1

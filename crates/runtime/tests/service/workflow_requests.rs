@@ -1,4 +1,4 @@
-//! Who may run a workflow, what is a request for one, and whose its runs are.
+//! Requests to run a workflow: authorization, validation, and ownership of runs.
 
 use agentgen_runtime::auth::Auth;
 use agentgen_runtime::workflow::{Expression, OnFailure, StepSpec, Template, WorkflowSpec};
@@ -68,7 +68,7 @@ async fn invalid_run_requests_are_rejected() {
         answer.problem(405);
         assert_eq!(answer.header("allow"), allow);
     }
-    // The same request, sent again, begins no second run.
+    // A repeated request starts no second run.
     let headers = [
         ("content-type", "application/json"),
         ("idempotency-key", "k"),
@@ -206,7 +206,7 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_all_its_endpoints() {
         .await
         .problem(404);
 
-    // The workflow lets everybody in; the endpoint that it asks does not.
+    // The workflow requires no role, but its endpoint does.
     let asks = |endpoint, roles| {
         let mut spec = workflow(vec![StepSpec {
             agent: "desk",
@@ -288,7 +288,7 @@ async fn a_step_calls_a_typed_endpoint_and_outputs_json() {
         step_report(&report, "c")["error"]["errors"][0]["pointer"],
         "/shelf"
     );
-    // A step leaves no conversation behind.
+    // Steps create no sessions.
     let stored = store
         .sessions()
         .list("anonymous", "desk", None, 10)

@@ -1,4 +1,4 @@
-//! How runs of workflows go: which steps begin when, and what they are told.
+//! Execution of workflows: the order of steps, their inputs, and limits.
 
 use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::workflow::{Comparison, Expression, Join, StepSpec, Template, WorkflowSpec};
@@ -33,7 +33,7 @@ async fn steps_run_in_order_and_in_parallel_on_every_store() {
                 "{report}"
             );
         }
-        // Without a request of its own a step is told the input, and what came of the steps it needs.
+        // A step without `with` receives the input and the outputs of the steps it needs.
         assert_eq!(step_report(&report, "plan")["output"], "did: ducks");
         let expected = "did: ducks\n\n## left\n\ndid: wait 80\n\n## right\n\ndid: wait 81";
         assert_eq!(step_report(&report, "join")["output"], expected);
@@ -206,7 +206,7 @@ async fn runs_of_a_stopped_service_are_resumed_by_the_next_one() {
     stop.send(()).unwrap();
     served.await.unwrap().unwrap();
 
-    // The next one finds it at once, although nobody has let a lease of ten seconds run out.
+    // The next service resumes it at once, without waiting for the lease of ten seconds.
     let mut steps = steps;
     steps[1] = step("b", &["a"], "wait 1");
     let (address, stop, served, inputs) = serve(workflow(steps)).await;
