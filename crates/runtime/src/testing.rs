@@ -1,5 +1,5 @@
-//! A server that plays the part of a model, for tests of a service: it answers as a [`Script`] says, piece by piece and
-//! in the format of whichever provider is asked for, and keeps what it was sent. Behind the feature `testing`.
+//! A mock of a model provider, for tests of a service. It streams the answers of a [`Script`] in the protocol of Anthropic
+//! or OpenAI, and records the requests. Needs the feature `testing`.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -1,4 +1,4 @@
-//! What a mock server answers once.
+//! One scripted answer of the mock server.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::event::agent_event::{StopReason, Usage};
 
-/// One answer of a [`MockServer`](super::MockServer): what happens, in order. An answer ends properly unless it is cut,
-/// hangs or is malformed.
+/// One answer of a [`MockServer`](super::MockServer), in order. It is complete unless it is cut, hangs or is malformed.
 #[derive(Debug, Clone)]
 pub struct Script {
     pub(super) status: u16,
@@ -17,11 +16,11 @@ pub struct Script {
 
 #[derive(Debug, Clone)]
 pub(super) enum Content {
-    /// Nothing is answered, not even a status.
+    /// No response, not even a status.
     Silence,
-    /// These bytes.
+    /// A body as it is.
     Bytes(Vec<u8>),
-    /// An error document with this text.
+    /// An error document with this message.
     Error(String),
     /// A stream of a model's answer.
     Answer(Answer),
@@ -45,29 +44,29 @@ pub(super) enum Act {
 /// How an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum End {
-    /// As it should.
+    /// Complete.
     #[default]
     Proper,
     /// The connection breaks.
     Cut,
-    /// Nothing more comes.
+    /// The connection stays open, and nothing more is sent.
     Hang,
-    /// The body ends, though the answer does not.
+    /// The body ends before the answer is complete.
     Short,
-    /// An event comes that is not JSON.
+    /// An event is sent that is not JSON.
     Malformed,
-    /// The provider says that it is overloaded, within the stream.
+    /// An error event reports that the provider is overloaded.
     Overloaded,
 }
 
 impl Script {
-    /// A model's answer in one piece of text; the empty text is an answer without any.
+    /// An answer with one piece of text; an empty text is an empty answer.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::pieces([text.into()])
     }
 
-    /// A model's answer in these pieces of text.
+    /// An answer with these pieces of text.
     #[must_use]
     pub fn pieces<T: Into<String>>(pieces: impl IntoIterator<Item = T>) -> Self {
         let pieces = pieces.into_iter().map(Into::into);
@@ -81,43 +80,43 @@ impl Script {
         )
     }
 
-    /// A model's answer that has a tool called.
+    /// An answer that calls a tool.
     #[must_use]
     pub fn tool_call(name: impl Into<String>, arguments: &Value) -> Self {
         Self::text("").then_tool_call(name, arguments)
     }
 
-    /// An error of the provider: an HTTP status, and a document in the provider's format that says `message`.
+    /// An error response with this status and message.
     #[must_use]
     pub fn error(status: u16, message: impl Into<String>) -> Self {
         Self::of(status, Content::Error(message.into()))
     }
 
-    /// These bytes, whatever the request was: a recorded answer.
+    /// A recorded response, in the format that it was recorded in.
     #[must_use]
     pub fn replay(status: u16, content_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         Self::of(status, Content::Bytes(bytes.into())).header("content-type", content_type)
     }
 
-    /// The request is taken, and nothing is answered.
+    /// No response.
     #[must_use]
     pub fn silence() -> Self {
         Self::of(200, Content::Silence)
     }
 
-    /// With one more piece of text at the end.
+    /// Adds a piece of text.
     #[must_use]
     pub fn then_text(self, text: impl Into<String>) -> Self {
         self.then(Act::Text(text.into()))
     }
 
-    /// With a tool call at the end.
+    /// Adds a tool call.
     #[must_use]
     pub fn then_tool_call(self, name: impl Into<String>, arguments: &Value) -> Self {
         self.then_unreadable_call(name, arguments.to_string())
     }
 
-    /// With a tool call at the end whose input may be no JSON.
+    /// Adds a tool call whose arguments may be invalid JSON.
     #[must_use]
     pub fn then_unreadable_call(
         self,
@@ -130,16 +129,16 @@ impl Script {
         })
     }
 
-    /// With a pause at the end of what is there so far.
+    /// Adds a pause.
     #[must_use]
     pub fn pause(self, duration: Duration) -> Self {
         self.then(Act::Pause(duration))
     }
 
-    /// With so many tokens read and written; without this, the answer does not say.
+    /// Sets the usage; without it, the answer reports none.
     #[must_use]
     pub fn usage(self, input_tokens: u64, output_tokens: u64) -> Self {
-        self.answering(|answer| {
+        self.edit(|answer| {
             answer.usage = Some(Usage {
                 input_tokens,
                 output_tokens,
@@ -147,50 +146,50 @@ impl Script {
         })
     }
 
-    /// With another reason to stop than that there is nothing more to say.
+    /// Sets the stop reason; the default is the end of the turn.
     #[must_use]
     pub fn stop_reason(self, stop_reason: StopReason) -> Self {
-        self.answering(|answer| answer.stop_reason = stop_reason)
+        self.edit(|answer| answer.stop_reason = stop_reason)
     }
 
-    /// After which the connection breaks.
+    /// Ends with a broken connection.
     #[must_use]
     pub fn cut(self) -> Self {
-        self.answering(|answer| answer.end = End::Cut)
+        self.edit(|answer| answer.end = End::Cut)
     }
 
-    /// After which nothing more comes, while the connection stays.
+    /// Ends with an open connection on which nothing more is sent.
     #[must_use]
     pub fn hang(self) -> Self {
-        self.answering(|answer| answer.end = End::Hang)
+        self.edit(|answer| answer.end = End::Hang)
     }
 
-    /// After which the body ends in good order, though the answer is not complete.
+    /// Ends the body before the answer is complete.
     #[must_use]
     pub fn end_early(self) -> Self {
-        self.answering(|answer| answer.end = End::Short)
+        self.edit(|answer| answer.end = End::Short)
     }
 
-    /// After which comes an event that is not JSON.
+    /// Ends with an event that is not JSON.
     #[must_use]
     pub fn malformed(self) -> Self {
-        self.answering(|answer| answer.end = End::Malformed)
+        self.edit(|answer| answer.end = End::Malformed)
     }
 
-    /// After which the provider says that it is overloaded.
+    /// Ends with an error event: the provider is overloaded.
     #[must_use]
     pub fn overloaded(self) -> Self {
-        self.answering(|answer| answer.end = End::Overloaded)
+        self.edit(|answer| answer.end = End::Overloaded)
     }
 
-    /// With one more header.
+    /// Adds a response header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// With `Retry-After`, in seconds.
+    /// Adds `Retry-After`, in seconds.
     #[must_use]
     pub fn retry_after(self, seconds: u64) -> Self {
         self.header("retry-after", &seconds.to_string())
@@ -205,11 +204,11 @@ impl Script {
     }
 
     fn then(self, act: Act) -> Self {
-        self.answering(|answer| answer.acts.push(act))
+        self.edit(|answer| answer.acts.push(act))
     }
 
-    /// What only an answer has is no business of anything else.
-    fn answering(mut self, change: impl FnOnce(&mut Answer)) -> Self {
+    /// Changes an answer; errors, recordings and silence have nothing to change.
+    fn edit(mut self, change: impl FnOnce(&mut Answer)) -> Self {
         if let Content::Answer(answer) = &mut self.content {
             change(answer);
         }

@@ -1,4 +1,4 @@
-//! A model server on this machine.
+//! The mock server.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -23,35 +23,35 @@ use crate::embedding::{Embedder, Purpose};
 use crate::model::provider_settings::{ProviderKind, ProviderSettings};
 use crate::settings::Settings;
 
-/// The names that agents have for models; the server answers for all of them.
-const NAMES: [&str; 4] = ["default", "sonnet", "opus", "haiku"];
+/// The model names that agents use; the server answers for all of them.
+const MODEL_NAMES: [&str; 4] = ["default", "sonnet", "opus", "haiku"];
 
-/// Where texts are embedded.
+/// The path of the Embeddings operation.
 const EMBEDDINGS: &str = "/v1/embeddings";
 
-/// A server at 127.0.0.1 that speaks the Messages API of Anthropic at `/v1/messages` and the Chat Completions API of
-/// OpenAI at `/v1/chat/completions`, and embeds texts at `/v1/embeddings` by their words, as
-/// [`HashingEmbedder`](crate::documents::HashingEmbedder) does. It goes away when it is dropped.
+/// A server at 127.0.0.1 with the Messages API of Anthropic at `/v1/messages`, the Chat Completions API of OpenAI at
+/// `/v1/chat/completions`, and embeddings at `/v1/embeddings`, made by [`HashingEmbedder`](crate::documents::HashingEmbedder).
+/// Dropping it stops it.
 #[derive(Debug)]
 pub struct MockServer {
     address: SocketAddr,
-    stage: Arc<Stage>,
+    state: Arc<ServerState>,
     task: JoinHandle<()>,
 }
 
-/// A request that the server got.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// The path.
     pub path: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; null where it was not JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
 }
 
 impl Received {
-    /// The text of a header, empty if there is none.
+    /// The value of a header, empty if it is missing.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers
@@ -62,32 +62,32 @@ impl Received {
 }
 
 #[derive(Debug, Default)]
-struct Stage {
+struct ServerState {
     scripts: Mutex<VecDeque<Script>>,
-    otherwise: Mutex<Option<Script>>,
+    default_script: Mutex<Option<Script>>,
     embeddings: Mutex<VecDeque<Script>>,
     received: Mutex<Vec<Received>>,
-    under_way: AtomicUsize,
+    in_flight: AtomicUsize,
 }
 
 impl MockServer {
-    /// A server at a free port.
+    /// Starts a server on a free port.
     ///
     /// # Errors
-    /// The operating system has none.
+    /// The operating system has no free port.
     pub async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let stage = Arc::<Stage>::default();
+        let state = Arc::<ServerState>::default();
         let router = Router::new()
-            .fallback(perform)
-            .with_state(Arc::clone(&stage));
+            .fallback(respond)
+            .with_state(Arc::clone(&state));
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
         Ok(Self {
             address,
-            stage,
+            state,
             task,
         })
     }
@@ -98,7 +98,7 @@ impl MockServer {
         format!("http://{}", self.address)
     }
 
-    /// The default settings, with this server as the provider `mock` behind all names that agents have for models.
+    /// The default settings, with this server as the provider `mock` for all model names.
     #[must_use]
     pub fn settings(&self, kind: ProviderKind) -> Settings {
         let provider = ProviderSettings {
@@ -109,38 +109,38 @@ impl MockServer {
         };
         let model = |name: &str| (name.to_owned(), "mock:model".to_owned());
         Settings {
-            models: NAMES.into_iter().map(model).collect(),
+            models: MODEL_NAMES.into_iter().map(model).collect(),
             providers: BTreeMap::from([("mock".to_owned(), provider)]),
             ..Settings::default()
         }
     }
 
-    /// Answers one more request with `script`, after those that were pushed before.
+    /// Queues `script` as the answer to one request.
     pub fn push(&self, script: Script) {
-        held(&self.stage.scripts).push_back(script);
+        lock(&self.state.scripts).push_back(script);
     }
 
-    /// Answers every request with `script` for which nothing was pushed. Without this, those get an error 500.
+    /// Answers requests with `script` when the queue is empty. Without it they get status 500.
     pub fn always(&self, script: Script) {
-        *held(&self.stage.otherwise) = Some(script);
+        *lock(&self.state.default_script) = Some(script);
     }
 
-    /// Answers one more request for embeddings with `script`, which is an error, a silence or a recorded answer; those
-    /// for which nothing was pushed are embedded.
+    /// Queues `script` as the response to one embedding request: an error, silence or a recording. When the queue is empty,
+    /// texts are embedded.
     pub fn push_embedding(&self, script: Script) {
-        held(&self.stage.embeddings).push_back(script);
+        lock(&self.state.embeddings).push_back(script);
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     #[must_use]
     pub fn requests(&self) -> Vec<Received> {
-        held(&self.stage.received).clone()
+        lock(&self.state.received).clone()
     }
 
-    /// How many answers are under way: a caller who goes away ends theirs.
+    /// The number of responses being sent. It drops when a client disconnects.
     #[must_use]
-    pub fn under_way(&self) -> usize {
-        self.stage.under_way.load(Ordering::SeqCst)
+    pub fn in_flight(&self) -> usize {
+        self.state.in_flight.load(Ordering::SeqCst)
     }
 }
 
@@ -150,27 +150,29 @@ impl Drop for MockServer {
     }
 }
 
-/// Counts as under way until it is dropped.
-struct UnderWay(Arc<Stage>);
+/// Counts a response as in flight until it is dropped.
+struct InFlight(Arc<ServerState>);
 
-impl UnderWay {
-    fn new(stage: Arc<Stage>) -> Self {
-        stage.under_way.fetch_add(1, Ordering::SeqCst);
-        Self(stage)
+impl InFlight {
+    fn new(state: Arc<ServerState>) -> Self {
+        state.in_flight.fetch_add(1, Ordering::SeqCst);
+        Self(state)
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-async fn perform(State(stage): State<Arc<Stage>>, request: Request) -> Response {
-    let under_way = UnderWay::new(Arc::clone(&stage));
+async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Response {
+    let in_flight = InFlight::new(Arc::clone(&state));
     let (parts, body) = request.into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    let body = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+    let body = match to_bytes(body, usize::MAX).await {
+        Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    };
     let path = parts.uri.path().to_owned();
     let wire = match &*path {
         "/v1/messages" => Wire::Anthropic,
@@ -178,20 +180,20 @@ async fn perform(State(stage): State<Arc<Stage>>, request: Request) -> Response 
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     let embeds = path == EMBEDDINGS;
-    held(&stage.received).push(Received {
+    lock(&state.received).push(Received {
         path,
         headers: parts.headers,
         body: body.clone(),
     });
     let script = if embeds {
-        let pushed = held(&stage.embeddings).pop_front();
+        let pushed = lock(&state.embeddings).pop_front();
         match pushed {
             Some(script) => script,
             None => embedded(&body).await,
         }
     } else {
-        let pushed = held(&stage.scripts).pop_front();
-        let script = pushed.or_else(|| held(&stage.otherwise).clone());
+        let pushed = lock(&state.scripts).pop_front();
+        let script = pushed.or_else(|| lock(&state.default_script).clone());
         script.unwrap_or_else(|| Script::error(500, "the mock server has no script left"))
     };
     let (kind, body) = match script.content {
@@ -203,7 +205,7 @@ async fn perform(State(stage): State<Arc<Stage>>, request: Request) -> Response 
         }
         Content::Answer(answer) => {
             let parts = wire::parts(wire, &answer, &body);
-            (Some("text/event-stream"), streamed(parts, under_way))
+            (Some("text/event-stream"), streamed(parts, in_flight))
         }
     };
     let status = StatusCode::from_u16(script.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -219,7 +221,7 @@ async fn perform(State(stage): State<Arc<Stage>>, request: Request) -> Response 
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// The embeddings that a request asks for. The last one comes first, since their `index` says where they belong.
+/// The embeddings of a request, the last one first: clients must order them by `index`.
 async fn embedded(body: &Value) -> Script {
     let texts = body["input"].as_array().into_iter().flatten();
     let texts = texts.filter_map(|text| text.as_str().map(str::to_owned));
@@ -238,7 +240,7 @@ async fn embedded(body: &Value) -> Script {
     Script::replay(200, "application/json", answer.to_string())
 }
 
-fn streamed(parts: Vec<Part>, under_way: UnderWay) -> Body {
+fn streamed(parts: Vec<Part>, in_flight: InFlight) -> Body {
     let parts = stream::iter(parts).filter_map(|part| async move {
         match part {
             Part::Bytes(bytes) => Some(Ok(bytes)),
@@ -248,18 +250,18 @@ fn streamed(parts: Vec<Part>, under_way: UnderWay) -> Body {
             }
             Part::Hang => std::future::pending().await,
             Part::Cut => {
-                // What was written before is to arrive first.
+                // Time for the bytes before it to arrive.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 Some(Err(std::io::Error::other("cut")))
             }
         }
     });
     Body::from_stream(parts.map(move |part| {
-        let _ = &under_way;
+        let _ = &in_flight;
         part
     }))
 }
 
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Scripts in the formats of the providers.
+//! Encodes scripts in the protocols of the providers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::script::{Act, Answer, End};
 use crate::event::agent_event::{StopReason, Usage};
 use crate::model::ANSWER_TOOL;
 
-/// A provider's format.
+/// A provider's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wire {
     Anthropic,
@@ -45,10 +45,10 @@ pub(super) fn error(wire: Wire, status: u16, message: &str) -> Value {
     }
 }
 
-/// A whole answer to the request `asked`, event by event.
-pub(super) fn parts(wire: Wire, answer: &Answer, asked: &Value) -> Vec<Part> {
+/// The events of an answer to `request`.
+pub(super) fn parts(wire: Wire, answer: &Answer, request: &Value) -> Vec<Part> {
     let mut parts = match wire {
-        Wire::Anthropic => anthropic(answer, asked),
+        Wire::Anthropic => anthropic(answer, request),
         Wire::OpenAi => openai(answer),
     };
     match answer.end {
@@ -72,16 +72,17 @@ fn event(data: &Value) -> Part {
     Part::Bytes(format!("event: {name}\ndata: {data}\n\n"))
 }
 
-/// Where the request demands its answer as the input of a tool, the texts are pieces of that input.
-fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
-    let tools = asked["tools"].as_array();
-    let imposed = tools.is_some_and(|tools| tools.iter().any(|tool| tool["name"] == ANSWER_TOOL));
+/// If the request demands its answer as the input of a tool, the texts are pieces of that input.
+fn anthropic(answer: &Answer, request: &Value) -> Vec<Part> {
+    let tools = request["tools"].as_array();
+    let is_tool_input =
+        tools.is_some_and(|tools| tools.iter().any(|tool| tool["name"] == ANSWER_TOOL));
     let Usage {
         input_tokens,
         output_tokens,
     } = answer.usage.unwrap_or_default();
     let message = json!({
-        "id": "msg_mock", "type": "message", "role": "assistant", "model": asked["model"],
+        "id": "msg_mock", "type": "message", "role": "assistant", "model": request["model"],
         "content": [], "stop_reason": null, "stop_sequence": null,
         "usage": { "input_tokens": input_tokens, "output_tokens": 1.min(output_tokens) },
     });
@@ -110,7 +111,7 @@ fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
             Act::Text(text) => {
                 if !open {
                     open = true;
-                    parts.push(begin(blocks, if imposed {
+                    parts.push(begin(blocks, if is_tool_input {
                         json!({ "type": "tool_use", "id": "toolu_answer", "name": ANSWER_TOOL, "input": {} })
                     } else {
                         json!({ "type": "text", "text": "" })
@@ -118,7 +119,7 @@ fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
                 }
                 parts.push(delta(
                     blocks,
-                    if imposed {
+                    if is_tool_input {
                         json!({ "type": "input_json_delta", "partial_json": text })
                     } else {
                         json!({ "type": "text_delta", "text": text })
@@ -144,7 +145,7 @@ fn anthropic(answer: &Answer, asked: &Value) -> Vec<Part> {
     }
     close(&mut parts, &mut blocks, &mut open);
     let stop = match answer.stop_reason {
-        StopReason::EndTurn if calls(answer) || imposed => "tool_use",
+        StopReason::EndTurn if calls(answer) || is_tool_input => "tool_use",
         StopReason::EndTurn => "end_turn",
         StopReason::MaxTokens | StopReason::MaxTurns => "max_tokens",
         StopReason::Refusal => "refusal",
@@ -218,7 +219,7 @@ fn calls(answer: &Answer) -> bool {
     answer.acts.iter().any(is_call)
 }
 
-/// A text in two pieces, as inputs of tools come.
+/// Splits a text in two, since providers send tool arguments in pieces.
 fn halves(text: &str) -> [&str; 2] {
     let middle = (text.len() / 2..text.len())
         .find(|index| text.is_char_boundary(*index))

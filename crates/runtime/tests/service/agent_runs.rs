@@ -205,7 +205,7 @@ async fn a_client_disconnect_cancels_the_run() {
             .await
             .is_err()
     );
-    assert!(eventually(|| provider.under_way() == 0).await);
+    assert!(eventually(|| provider.in_flight() == 0).await);
 
     let headers = [
         ("content-type", "application/json"),
@@ -213,9 +213,9 @@ async fn a_client_disconnect_cancels_the_run() {
     ];
     let request = request("POST", "/chat", &headers, r#"{"message":"hi"}"#);
     let response = app.clone().oneshot(request).await.unwrap();
-    assert_eq!((response.status().as_u16(), provider.under_way()), (200, 1));
+    assert_eq!((response.status().as_u16(), provider.in_flight()), (200, 1));
     drop(response);
-    assert!(eventually(|| provider.under_way() == 0).await);
+    assert!(eventually(|| provider.in_flight() == 0).await);
 }
 
 #[tokio::test]

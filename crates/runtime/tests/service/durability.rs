@@ -141,7 +141,7 @@ async fn a_service_that_stops_during_a_turn_releases_the_session() {
     let (address, stop, served) = serve(registry().provider(provider.clone())).await;
     let body = r#"{"message":"a","session_id":"mine"}"#;
     let turn = tokio::spawn(async move { http_request(address, "POST", "/chat", body).await });
-    assert!(eventually(|| provider.under_way() == 1).await);
+    assert!(eventually(|| provider.in_flight() == 1).await);
     stop.send(()).unwrap();
     assert_eq!(turn.await.unwrap().0, 503);
     served.await.unwrap().unwrap();

@@ -127,11 +127,11 @@ async fn a_run_whose_client_disconnects_is_counted_as_cancelled() {
         let app = app.clone();
         async move { post(&app, INVOKE, r#"{"input":"hi"}"#).await }
     });
-    assert!(eventually(|| provider.under_way() == 1).await);
+    assert!(eventually(|| provider.in_flight() == 1).await);
     let running = "agentgen_runs_in_flight{agent=\"desk\"}";
     assert_eq!(metric(&app, running).await, Some(1.0));
     caller.abort();
-    assert!(eventually(|| provider.under_way() == 0).await);
+    assert!(eventually(|| provider.in_flight() == 0).await);
     assert_eq!(metric(&app, running).await, Some(0.0));
     let cancelled = "agentgen_runs_total{agent=\"desk\",endpoint=\"invoke\",outcome=\"cancelled\"}";
     assert_eq!(metric(&app, cancelled).await, Some(1.0));

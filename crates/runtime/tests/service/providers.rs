@@ -74,7 +74,7 @@ async fn chunks_are_forwarded_as_they_arrive() {
                 .unwrap();
             seen.push_str(std::str::from_utf8(&piece).unwrap());
         }
-        assert_eq!(server.under_way(), 1);
+        assert_eq!(server.in_flight(), 1);
     }
 }
 
@@ -87,9 +87,9 @@ async fn a_client_disconnect_cancels_the_provider_call() {
             let json = [("content-type", "application/json")];
             let request = request("POST", INVOKE, &json, r#"{"input":"hi"}"#);
             let waiting = tokio::spawn(async move { send(&app, request).await });
-            assert!(eventually(|| server.under_way() == 1).await);
+            assert!(eventually(|| server.in_flight() == 1).await);
             waiting.abort();
-            assert!(eventually(|| server.under_way() == 0).await);
+            assert!(eventually(|| server.in_flight() == 0).await);
         }
     }
 }

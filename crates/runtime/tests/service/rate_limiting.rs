@@ -317,7 +317,7 @@ async fn a_request_over_the_concurrency_limit_is_rejected_with_retry_after() {
         .await
         .unwrap();
     assert_eq!(streaming.status(), 200);
-    assert!(eventually(|| provider.under_way() == 2).await);
+    assert!(eventually(|| provider.in_flight() == 2).await);
     let refused = tokio::time::timeout(Duration::from_secs(1), get(&app, "/v1/agents"))
         .await
         .unwrap();
@@ -329,7 +329,7 @@ async fn a_request_over_the_concurrency_limit_is_rejected_with_retry_after() {
     drop(streaming);
     assert_eq!(get(&app, "/v1/agents").await.status, 200);
     waiting.abort();
-    assert!(eventually(|| provider.under_way() == 0).await);
+    assert!(eventually(|| provider.in_flight() == 0).await);
     let text = get(&app, "/metrics").await.text;
     assert!(
         text.contains("agentgen_rejected_total{reason=\"concurrency\"} 1"),

@@ -182,7 +182,7 @@ async fn a_service_that_alone_uses_its_file_resumes_its_runs_at_startup() {
     let path = "/v1/workflows/play/runs";
     let (_, run) = http_request(address, "POST", path, r#"{"topic":"ducks"}"#).await;
     let location = format!("/v1/runs/{}", run["run_id"].as_str().unwrap());
-    assert!(eventually(|| server.under_way() == 1).await);
+    assert!(eventually(|| server.in_flight() == 1).await);
     // A second process does not take over runs of a live one.
     let mut other = start(&server, &test_store, 600_000);
     let beside = wait_for_address(&mut other);

@@ -70,9 +70,9 @@ async fn the_server_answers_cancels_abandoned_runs_and_stops() {
             r#"{"message":"hi"}"#,
         )
         .await;
-        assert!(eventually(|| provider.under_way() == 1).await);
+        assert!(eventually(|| provider.in_flight() == 1).await);
         drop(caller);
-        assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
+        assert!(eventually(|| provider.in_flight() == 0).await, "{accept}");
     }
 
     let streaming = ask(
@@ -82,7 +82,7 @@ async fn the_server_answers_cancels_abandoned_runs_and_stops() {
     )
     .await;
     let waiting = ask(address, CHAT, r#"{"message":"hi"}"#).await;
-    assert!(eventually(|| provider.under_way() == 2).await);
+    assert!(eventually(|| provider.in_flight() == 2).await);
     let start = Instant::now();
     stop.send(()).unwrap();
     let (streamed, waited) = tokio::join!(rest(streaming), rest(waiting));
@@ -112,10 +112,10 @@ async fn a_client_disconnect_cancels_the_model_call_within_a_second() {
     for accept in ["application/json", "text/event-stream"] {
         let head = format!("{CHAT}\r\nAccept: {accept}");
         let caller = ask(address, &head, r#"{"message":"hi"}"#).await;
-        assert!(eventually(|| provider.under_way() == 1).await);
+        assert!(eventually(|| provider.in_flight() == 1).await);
         let start = Instant::now();
         drop(caller);
-        assert!(eventually(|| provider.under_way() == 0).await, "{accept}");
+        assert!(eventually(|| provider.in_flight() == 0).await, "{accept}");
         assert!(start.elapsed() < Duration::from_secs(1), "{accept}");
     }
 }
@@ -143,7 +143,7 @@ async fn a_stopping_server_is_not_ready_and_starts_no_runs() {
         r#"{"message":"hi"}"#,
     )
     .await;
-    assert!(eventually(|| provider.under_way() == 1).await);
+    assert!(eventually(|| provider.in_flight() == 1).await);
     // An idle connection does not delay the shutdown.
     let silent = TcpStream::connect(address).await.unwrap();
     let start = Instant::now();

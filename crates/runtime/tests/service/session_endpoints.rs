@@ -231,11 +231,11 @@ async fn deleting_a_session_during_a_turn_is_a_conflict() {
         let app = app.clone();
         async move { post(&app, "/chat", body).await }
     });
-    assert!(eventually(|| provider.under_way() == 1).await);
+    assert!(eventually(|| provider.in_flight() == 1).await);
     let path = format!("{SESSIONS}/mine");
     delete(&app, &path).await.problem(409);
     turn.abort();
-    assert!(eventually(|| provider.under_way() == 0).await);
+    assert!(eventually(|| provider.in_flight() == 0).await);
     delete(&app, &path).await.problem(404);
 }
 
@@ -261,14 +261,14 @@ async fn only_one_of_two_services_on_one_store_runs_a_turn() {
             let (here, body) = (here.clone(), body.clone());
             async move { post(&here, INVOKE, &body).await }
         });
-        assert!(eventually(|| provider.under_way() == 1).await);
+        assert!(eventually(|| provider.in_flight() == 1).await);
         post(&there, INVOKE, &body).await.problem(409);
         let path = format!("{SESSIONS}/{id}");
         delete(&there, &path).await.problem(409);
         assert_eq!(get(&there, &path).await.json()["message_count"], 2);
         // A client disconnect releases the session.
         turn.abort();
-        assert!(eventually(|| provider.under_way() == 0).await);
+        assert!(eventually(|| provider.in_flight() == 0).await);
         let mut answer = post(&there, INVOKE, &body).await;
         for _ in 0..100 {
             if answer.status != 409 {

@@ -141,7 +141,7 @@ async fn concurrent_turns_of_one_session_are_a_conflict() {
         let app = app.clone();
         async move { post(&app, "/chat", body).await }
     });
-    assert!(eventually(|| provider.under_way() == 1).await);
+    assert!(eventually(|| provider.in_flight() == 1).await);
     post(&app, "/chat", body).await.problem(409);
     let elsewhere = post(&app, "/chat", r#"{"message":"a","session_id":"other"}"#);
     assert!(
@@ -150,7 +150,7 @@ async fn concurrent_turns_of_one_session_are_a_conflict() {
             .is_err()
     );
     first.abort();
-    assert!(eventually(|| provider.under_way() == 0).await);
+    assert!(eventually(|| provider.in_flight() == 0).await);
     let again = post(&app, "/chat", body);
     assert!(
         tokio::time::timeout(Duration::from_millis(50), again)

@@ -73,7 +73,7 @@ impl Provider for FailingProvider {
 pub struct HangingProvider(pub Arc<AtomicUsize>);
 
 impl HangingProvider {
-    pub fn under_way(&self) -> usize {
+    pub fn in_flight(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
 }
