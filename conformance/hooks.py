@@ -123,10 +123,10 @@ def before_call(context, case, kwargs):
             path = case.operation.path.removesuffix("/{document}")
             found["document"] = document(os.environ["BASE"], path, headers)
     except urllib.error.HTTPError as error:
-        # Some tokens are made up, to be refused.
+        # Some tokens are invalid on purpose.
         if error.code != 401:
             raise
-    # Which events there are by now only its reader knows.
+    # Only a reader of the stream knows which event ids exist.
     if re.fullmatch("[0-9]{1,18}", str(case.headers.get("Last-Event-ID", ""))):
         case.headers["Last-Event-ID"] = "0"
     if SECRET:

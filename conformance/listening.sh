@@ -1,7 +1,7 @@
-# For the scripts here that start a server.
+# Sourced by the scripts that start a server.
 
-# url_of PROCESS STDOUT STDERR: the URL that a server has written into one of these files. It fails, and shows them, if the
-# server ends before or has said nothing after ten seconds.
+# url_of PROCESS STDOUT STDERR: the URL that a server has printed into one of these files. Fails and prints them if the
+# server exits first or prints no URL within ten seconds.
 url_of() {
     local process=$1 url
     shift

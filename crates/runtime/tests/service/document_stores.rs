@@ -40,7 +40,7 @@ fn document(id: &str, passages: &[(&str, [f32; 3])]) -> EmbeddedDocument {
     let passage = |(text, vector): &(&str, [f32; 3])| EmbeddedPassage {
         title: Some(format!("About {text}")),
         text: (*text).to_owned(),
-        vector: unit(*vector),
+        vector: normalised(*vector),
     };
     EmbeddedDocument {
         document: Document {
@@ -58,15 +58,15 @@ fn document(id: &str, passages: &[(&str, [f32; 3])]) -> EmbeddedDocument {
     }
 }
 
-fn unit(vector: [f32; 3]) -> Vec<f32> {
+fn normalised(vector: [f32; 3]) -> Vec<f32> {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     vector.iter().map(|x| x / length).collect()
 }
 
-fn toward(vector: [f32; 3], limit: u32) -> PassageQuery {
+fn query_near(vector: [f32; 3], limit: u32) -> PassageQuery {
     PassageQuery {
         model: "a".to_owned(),
-        vector: unit(vector),
+        vector: normalised(vector),
         filter: Vec::new(),
         min_score: 0.0,
         limit,
@@ -101,7 +101,7 @@ async fn documents_are_stored_and_replaced_with_their_passages() {
         assert_eq!((listed.len(), listed[0].passages), (1, 2));
         assert_eq!(listed[0].head, stored.head);
         let found = store
-            .search(collection, &toward([1.0, 0.1, 0.0], 1))
+            .search(collection, &query_near([1.0, 0.1, 0.0], 1))
             .await
             .unwrap();
         let passage = &found.passages[0];
@@ -118,7 +118,7 @@ async fn documents_are_stored_and_replaced_with_their_passages() {
         );
         store.put(collection, vec![a, b]).await.unwrap();
         let found = store
-            .search(collection, &toward([1.0, 1.1, 0.0], 10))
+            .search(collection, &query_near([1.0, 1.1, 0.0], 10))
             .await
             .unwrap();
         assert_eq!(
@@ -131,14 +131,14 @@ async fn documents_are_stored_and_replaced_with_their_passages() {
         assert!(!store.delete(collection, "a").await.unwrap());
         assert_eq!(store.document(collection, "a").await.unwrap(), None);
         let found = store
-            .search(collection, &toward([1.0, 1.1, 0.0], 10))
+            .search(collection, &query_near([1.0, 1.1, 0.0], 10))
             .await
             .unwrap();
         assert_eq!(ids(&found), ["b#0"]);
         let other = format!("{collection}-other");
         assert_eq!(store.document(&other, "b").await.unwrap(), None);
         let found = store
-            .search(&other, &toward([1.0, 1.0, 0.0], 10))
+            .search(&other, &query_near([1.0, 1.0, 0.0], 10))
             .await
             .unwrap();
         assert_eq!(
@@ -162,7 +162,7 @@ async fn a_document_may_have_more_passages_than_one_batch() {
             document("c", &many[..1]),
         ];
         store.put(collection, documents).await.unwrap();
-        let query = toward([1.0, 0.0, 0.0], 1);
+        let query = query_near([1.0, 0.0, 0.0], 1);
         let found = store.search(collection, &query).await.unwrap();
         assert_eq!(found.total, Some(801));
         let few = vec![document("b", &many[..2])];
@@ -185,7 +185,7 @@ async fn a_search_returns_the_nearest_and_counts_positive_scores() {
         });
         store.put(collection, documents.collect()).await.unwrap();
         let found = store
-            .search(collection, &toward([1.0, 0.0, 0.0], 3))
+            .search(collection, &query_near([1.0, 0.0, 0.0], 3))
             .await
             .unwrap();
         assert_eq!(ids(&found)[..2], ["d29#0", "d29#1"]);
@@ -200,25 +200,25 @@ async fn a_search_returns_the_nearest_and_counts_positive_scores() {
         // At 10 is 0, and before it less.
         assert_eq!(found.total, Some(2 * 19));
         let all = store
-            .search(collection, &toward([1.0, 0.0, 0.0], 100))
+            .search(collection, &query_near([1.0, 0.0, 0.0], 100))
             .await
             .unwrap();
         assert_eq!((all.passages.len(), all.total), (38, Some(38)));
         let near = PassageQuery {
             min_score: 0.75,
-            ..toward([1.0, 0.0, 0.0], 3)
+            ..query_near([1.0, 0.0, 0.0], 3)
         };
         let found = store.search(collection, &near).await.unwrap();
         // From 22 on: 1.2 / sqrt(1.2 * 1.2 + 1) is 0.768, and of 21 it is 0.740.
         assert_eq!((found.passages.len(), found.total), (3, Some(2 * 8)));
         let uncounted = PassageQuery {
             count: false,
-            ..toward([1.0, 0.0, 0.0], 0)
+            ..query_near([1.0, 0.0, 0.0], 0)
         };
         let none = store.search(collection, &uncounted).await.unwrap();
         assert_eq!(none, SearchResult::default());
         let nothing = store
-            .search(collection, &toward([-1.0, 0.0, -9.0], 1))
+            .search(collection, &query_near([-1.0, 0.0, -9.0], 1))
             .await
             .unwrap();
         assert_eq!(ids(&nothing), ["d00#0"]);
@@ -265,7 +265,7 @@ async fn filters_are_the_same_in_every_store() {
         let search = async |filter: Vec<Condition>| {
             let query = PassageQuery {
                 filter,
-                ..toward([1.0, 0.0, 0.0], 10)
+                ..query_near([1.0, 0.0, 0.0], 10)
             };
             let found = store.search(collection, &query).await.unwrap();
             assert_eq!(found.total, Some(found.passages.len() as u64));
@@ -349,7 +349,7 @@ async fn passages_of_another_embedding_model_are_not_found() {
         store.put(collection, vec![other]).await.unwrap();
         assert!(store.has_others(collection, "a").await.unwrap());
         let found = store
-            .search(collection, &toward([1.0, 0.0, 0.0], 9))
+            .search(collection, &query_near([1.0, 0.0, 0.0], 9))
             .await
             .unwrap();
         assert_eq!(

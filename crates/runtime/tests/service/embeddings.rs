@@ -24,7 +24,7 @@ fn settings(server: &MockServer) -> Settings {
     settings
 }
 
-async fn served() -> (MockServer, Router) {
+async fn app_on_mock_server() -> (MockServer, Router) {
     let server = MockServer::start().await.unwrap();
     let app = registry().into_router(settings(&server)).unwrap();
     (server, app)
@@ -34,7 +34,7 @@ const TEXTS: &str = r#"{"texts": ["the sea", "bread"]}"#;
 
 #[tokio::test]
 async fn embeddings_use_the_openai_format() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     put_sample_documents(&app).await;
     let found = post_json(
         &app,
@@ -67,7 +67,7 @@ async fn embeddings_use_the_openai_format() {
 
 #[tokio::test]
 async fn vectors_are_ordered_by_index_and_normalised() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     let answer = json!({ "data": [
         { "index": 1, "embedding": [0, -5] }, { "index": 0, "embedding": [3, 4] } ] });
     server.push_embedding(Script::replay(200, "application/json", answer.to_string()));
@@ -78,7 +78,7 @@ async fn vectors_are_ordered_by_index_and_normalised() {
 
 #[tokio::test]
 async fn texts_are_embedded_in_batches() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     let texts = (0..150).map(|n| format!("text {n}")).collect::<Vec<_>>();
     let answer = post_json(&app, "/embed", json!({ "texts": texts })).await;
     assert_eq!(answer["vectors"].as_array().unwrap().len(), 150);
@@ -113,7 +113,7 @@ async fn dimensions_are_requested_and_part_of_the_model_name() {
 
 #[tokio::test]
 async fn only_transient_embedding_errors_are_retried() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     server.push_embedding(Script::error(429, "slow down").header("retry-after-ms", "20"));
     server.push_embedding(Script::error(503, "overloaded").header("retry-after-ms", "20"));
     let answer = post(&app, "/embed", TEXTS).await;
@@ -141,7 +141,7 @@ async fn only_transient_embedding_errors_are_retried() {
 
 #[tokio::test]
 async fn invalid_embedding_responses_are_errors() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     for nonsense in [
         "no JSON",
         "{}",
@@ -167,7 +167,7 @@ async fn invalid_embedding_responses_are_errors() {
 
 #[tokio::test]
 async fn documents_without_embeddings_are_not_stored() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     server.push_embedding(Script::error(400, "no"));
     put_documents(&app, json!([{ "id": "a", "text": "x" }]))
         .await
@@ -217,7 +217,7 @@ async fn documents_of_another_embedding_model_must_be_put_again() {
 
 #[tokio::test]
 async fn vectors_of_different_models_under_one_alias_are_not_compared() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     put_sample_documents(&app).await;
     let query = json!({ "query": "bread" });
     assert_eq!(search_ids(&app, query.clone()).await[0], "bread#0");
@@ -267,7 +267,7 @@ async fn hits_below_the_minimum_score_are_omitted() {
 
 #[tokio::test]
 async fn empty_queries_are_not_embedded() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     put_sample_documents(&app).await;
     let before = server.requests().len();
     let found = post_json(&app, "/search", json!({ "query": " \n" })).await;
@@ -277,7 +277,7 @@ async fn empty_queries_are_not_embedded() {
 
 #[tokio::test]
 async fn long_queries_are_truncated() {
-    let (server, app) = served().await;
+    let (server, app) = app_on_mock_server().await;
     put_sample_documents(&app).await;
     let long = format!("bread {}", "é".repeat(10_000));
     assert_eq!(
@@ -328,13 +328,13 @@ async fn a_custom_embedder_can_be_registered() {
     let score = found["hits"][0]["score"].as_f64().unwrap();
     assert!(
         (score - 0.6).abs() < 1e-6,
-        "documents and queries are told apart: {score}"
+        "documents and queries are embedded differently: {score}"
     );
     let none = post_json(&app, "/search", json!({ "query": "pepper" })).await;
     assert_eq!(none["hits"], Value::Array(Vec::new()));
 }
 
-fn why(embeddings: Embeddings) -> String {
+fn startup_error(embeddings: Embeddings) -> String {
     let settings = Settings {
         embeddings,
         ..Settings::default()
@@ -348,20 +348,20 @@ fn invalid_embedding_settings_are_reported_at_startup() {
         model: model.to_owned(),
         ..Embeddings::default()
     };
-    assert!(why(named("hash")).starts_with("embeddings.model: must be `hashing` or"));
-    assert!(why(named("acme:e5")).contains("there is no provider `acme`"));
+    assert!(startup_error(named("hash")).starts_with("embeddings.model: must be `hashing` or"));
+    assert!(startup_error(named("acme:e5")).contains("there is no provider `acme`"));
     let dimensions = Embeddings {
         dimensions: Some(9000),
         ..Embeddings::default()
     };
-    assert!(why(dimensions).starts_with("embeddings.dimensions: must be between 1 and"));
+    assert!(startup_error(dimensions).starts_with("embeddings.dimensions: must be between 1 and"));
     for score in [-0.1, 1.5, f64::NAN] {
         let min_score = Embeddings {
             min_score: Some(score),
             ..Embeddings::default()
         };
         assert_eq!(
-            why(min_score),
+            startup_error(min_score),
             "embeddings.min_score: must be between 0 and 1"
         );
     }

@@ -23,7 +23,7 @@ fn desk(agents: &'static [&'static str], policy: Policy) -> &'static AgentSpec {
 }
 
 /// Another agent, which may hand off to `agents`.
-fn other(slug: &'static str, agents: &'static [&'static str]) -> &'static AgentSpec {
+fn other_agent(slug: &'static str, agents: &'static [&'static str]) -> &'static AgentSpec {
     agent(|agent| {
         agent.name = slug;
         agent.slug = slug;
@@ -34,7 +34,7 @@ fn other(slug: &'static str, agents: &'static [&'static str]) -> &'static AgentS
     })
 }
 
-fn served(
+fn handoff_app(
     server: &MockServer,
     kind: ProviderKind,
     first: &'static AgentSpec,
@@ -46,12 +46,12 @@ fn served(
     registry.into_router(server.settings(kind)).unwrap()
 }
 
-fn to(slug: &str, task: &str) -> Script {
+fn handoff_call(slug: &str, task: &str) -> Script {
     Script::tool_call(format!("hand_over_to_{slug}"), &json!({ "task": task }))
 }
 
 /// The names of the tools in a request.
-fn offered(body: &Value) -> Vec<String> {
+fn offered_tools(body: &Value) -> Vec<String> {
     let tools = body["tools"].as_array().into_iter().flatten();
     let name = |tool: &Value| {
         let name = tool["name"].as_str();
@@ -66,14 +66,14 @@ fn offered(body: &Value) -> Vec<String> {
 async fn a_handoff_runs_another_agent_and_returns_its_answer() {
     for kind in KINDS {
         let server = mock_server([
-            to("cook", "Make a soup.").usage(10, 5),
+            handoff_call("cook", "Make a soup.").usage(10, 5),
             Script::text("Onion soup.").usage(7, 3),
             Script::text("There is soup.").usage(20, 6),
         ])
         .await;
         // `desk` names an unknown agent, and `cook` one that already has the task.
         let first = desk(&["captain", "cook"], Policy::DEFAULT);
-        let app = served(&server, kind, first, &[other("cook", &["desk"])]);
+        let app = handoff_app(&server, kind, first, &[other_agent("cook", &["desk"])]);
         let events = stream_events(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
         assert_lines_of_types(
             &event_types(&events),
@@ -101,14 +101,14 @@ async fn a_handoff_runs_another_agent_and_returns_its_answer() {
         );
 
         let requests = server.requests();
-        assert_eq!(offered(&requests[0].body), ["hand_over_to_cook"]);
+        assert_eq!(offered_tools(&requests[0].body), ["hand_over_to_cook"]);
         let inner = requests[1].body.to_string();
         assert!(
             inner.contains("You cook.") && inner.contains("Make a soup."),
             "{inner}"
         );
         assert!(!inner.contains("hungry"), "{inner}");
-        assert!(offered(&requests[1].body).is_empty(), "{inner}");
+        assert!(offered_tools(&requests[1].body).is_empty(), "{inner}");
         assert!(requests[2].body.to_string().contains("Onion soup."));
         let metrics = get(&app, "/metrics").await.text;
         let counted = r#"agentgen_handoffs_total{from="desk",outcome="completed",to="cook"} 1"#;
@@ -119,13 +119,13 @@ async fn a_handoff_runs_another_agent_and_returns_its_answer() {
 #[tokio::test]
 async fn handoffs_are_limited_in_depth_and_do_not_cycle() {
     const ALL: &[&str] = &["desk", "a", "b", "c", "d", "e"];
-    let chain = ["a", "b", "c", "d"].map(|slug| to(slug, "go on"));
+    let chain = ["a", "b", "c", "d"].map(|slug| handoff_call(slug, "go on"));
     let scripts = chain
         .into_iter()
         .chain(["d", "c", "b", "a", "desk"].map(Script::text));
     let server = mock_server(scripts).await;
-    let others = ["a", "b", "c", "d", "e"].map(|slug| other(slug, ALL));
-    let app = served(
+    let others = ["a", "b", "c", "d", "e"].map(|slug| other_agent(slug, ALL));
+    let app = handoff_app(
         &server,
         ProviderKind::OpenAi,
         desk(ALL, Policy::DEFAULT),
@@ -138,7 +138,7 @@ async fn handoffs_are_limited_in_depth_and_do_not_cycle() {
     assert_eq!(events.last().unwrap().1["output"]["output"], "desk");
     let requests = server.requests();
     let tools = |index: usize| {
-        offered(&requests[index].body)
+        offered_tools(&requests[index].body)
             .join(" ")
             .replace("hand_over_to_", "")
     };
@@ -150,17 +150,18 @@ async fn handoffs_are_limited_in_depth_and_do_not_cycle() {
 
 #[tokio::test]
 async fn a_failed_handoff_is_reported_to_the_calling_model() {
-    let calls = to("cook", "").then_tool_call("hand_over_to_baker", &json!({"task": "Bake."}));
+    let calls =
+        handoff_call("cook", "").then_tool_call("hand_over_to_baker", &json!({"task": "Bake."}));
     let server = mock_server([
         calls,
-        to("cook", "Make a soup."),
+        handoff_call("cook", "Make a soup."),
         Script::error(400, "the stove is cold"),
         Script::text("No soup today."),
     ])
     .await;
     let first = desk(&["cook"], Policy::DEFAULT);
-    let others = [other("cook", &[]), other("baker", &[])];
-    let app = served(&server, ProviderKind::OpenAi, first, &others);
+    let others = [other_agent("cook", &[]), other_agent("baker", &[])];
+    let app = handoff_app(&server, ProviderKind::OpenAi, first, &others);
     let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
     let failed = events.iter().filter(|(_, event)| event["is_error"] == true);
     let failed = failed.map(|(name, _)| &**name).collect::<Vec<_>>();
@@ -173,10 +174,10 @@ async fn a_failed_handoff_is_reported_to_the_calling_model() {
         events.last().unwrap().1["output"]["output"],
         "No soup today."
     );
-    let told = server.requests()[1].body.to_string();
+    let body = server.requests()[1].body.to_string();
     assert!(
-        told.contains("denied") && told.contains("must be a text"),
-        "{told}"
+        body.contains("denied") && body.contains("must be a text"),
+        "{body}"
     );
     let metrics = get(&app, "/metrics").await.text;
     let counted = r#"agentgen_handoffs_total{from="desk",outcome="failed",to="cook"} 2"#;
@@ -186,7 +187,7 @@ async fn a_failed_handoff_is_reported_to_the_calling_model() {
 #[tokio::test]
 async fn usage_of_handoffs_counts_against_the_budget() {
     let server = mock_server([
-        to("cook", "Make a soup.").usage(5, 5),
+        handoff_call("cook", "Make a soup.").usage(5, 5),
         Script::text("Onion soup.").usage(10, 10),
     ])
     .await;
@@ -194,11 +195,11 @@ async fn usage_of_handoffs_counts_against_the_budget() {
         budget_tokens: Some(25),
         ..Policy::DEFAULT
     };
-    let app = served(
+    let app = handoff_app(
         &server,
         ProviderKind::OpenAi,
         desk(&["cook"], policy),
-        &[other("cook", &[])],
+        &[other_agent("cook", &[])],
     );
     let problem = invoke(&app, "hi").await.problem(502);
     assert!(
@@ -215,15 +216,15 @@ async fn long_handoff_tool_names_are_truncated_and_reserved() {
         "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-week",
     ];
     let server = mock_server([Script::text("Hello.")]).await;
-    let others = LONG.map(|slug| other(slug, &[]));
-    let app = served(
+    let others = LONG.map(|slug| other_agent(slug, &[]));
+    let app = handoff_app(
         &server,
         ProviderKind::OpenAi,
         desk(&LONG, Policy::DEFAULT),
         &others,
     );
     assert_eq!(invoke(&app, "hi").await.status, 200);
-    let names = offered(&server.requests()[0].body);
+    let names = offered_tools(&server.requests()[0].body);
     assert!(names.iter().all(|name| name.len() == 64), "{names:?}");
     assert_ne!(names[0], names[1]);
 

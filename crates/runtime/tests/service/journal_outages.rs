@@ -16,46 +16,46 @@ use crate::store_fixture::postgres_store;
 use crate::workflow_fixture::{WorkflowApp, step, step_report, workflow};
 
 /// A TCP proxy between a service and its database that can be interrupted.
-struct Line {
+struct InterruptibleProxy {
     here: SocketAddr,
-    there: String,
+    upstream: String,
     carries: Option<JoinHandle<()>>,
 }
 
-impl Line {
-    async fn to(there: String) -> Self {
+impl InterruptibleProxy {
+    async fn start(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = listener.local_addr().unwrap();
-        let carries = Some(carry(listener, there.clone()));
+        let carries = Some(forward_connections(listener, upstream.clone()));
         Self {
             here,
-            there,
+            upstream,
             carries,
         }
     }
 
-    async fn cut(&mut self) {
+    async fn interrupt(&mut self) {
         if let Some(carries) = self.carries.take() {
             carries.abort();
             let _ = carries.await;
         }
     }
 
-    async fn mend(&mut self) {
+    async fn restore(&mut self) {
         let listener = TcpListener::bind(self.here).await.unwrap();
-        self.carries = Some(carry(listener, self.there.clone()));
+        self.carries = Some(forward_connections(listener, self.upstream.clone()));
     }
 }
 
-fn carry(listener: TcpListener, there: String) -> JoinHandle<()> {
+fn forward_connections(listener: TcpListener, upstream: String) -> JoinHandle<()> {
     tokio::spawn(async move {
         // Dropping the set with this task ends all connections.
         let mut connections = JoinSet::new();
         loop {
             let (mut caller, _) = listener.accept().await.unwrap();
-            let there = there.clone();
+            let upstream = upstream.clone();
             connections.spawn(async move {
-                let mut server = TcpStream::connect(&*there).await.unwrap();
+                let mut server = TcpStream::connect(&*upstream).await.unwrap();
                 let _ = tokio::io::copy_bidirectional(&mut caller, &mut server).await;
             });
         }
@@ -63,7 +63,7 @@ fn carry(listener: TcpListener, there: String) -> JoinHandle<()> {
 }
 
 /// `HOST:PORT` in a database's URL.
-fn place(url: &str) -> &str {
+fn host_and_port(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap();
     let authority = rest.split(['/', '?']).next().unwrap();
     authority.rsplit('@').next().unwrap()
@@ -75,17 +75,19 @@ async fn with_an_outage(
     steps: Vec<StepSpec>,
 ) -> Option<(Value, Vec<(u64, Value)>, Vec<String>, String)> {
     let test_store = postgres_store().await?;
-    let there = place(&test_store.url).to_owned();
-    let mut line = Line::to(there.clone()).await;
-    let url = test_store.url.replacen(&there, &line.here.to_string(), 1);
+    let upstream = host_and_port(&test_store.url).to_owned();
+    let mut proxy = InterruptibleProxy::start(upstream.clone()).await;
+    let url = test_store
+        .url
+        .replacen(&upstream, &proxy.here.to_string(), 1);
     let store = Store::open(&Secret::new(url)).await.unwrap();
     let service = WorkflowApp::with_store(workflow(steps), store, Settings::default());
     let run = service.start_run().await;
     assert!(eventually(|| !service.inputs().is_empty()).await);
-    line.cut().await;
+    proxy.interrupt().await;
     get(&service.app, &run).await.problem(503);
     tokio::time::sleep(Duration::from_millis(900)).await;
-    line.mend().await;
+    proxy.restore().await;
     let report = service.final_report(&run).await;
     let events = service.events(&run).await;
     let metrics = get(&service.app, "/metrics").await.text;

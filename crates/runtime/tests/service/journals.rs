@@ -77,7 +77,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// Long enough for a few requests on a busy machine.
 const SHORT: Duration = Duration::from_secs(1);
 
-async fn written(journal: &dyn Journal, change: &Change) -> bool {
+async fn try_write(journal: &dyn Journal, change: &Change) -> bool {
     journal.write(change).await.unwrap()
 }
 
@@ -100,8 +100,8 @@ async fn only_the_lease_owner_can_update_a_run() {
         );
         assert_eq!(journal.run(run.id, "bob").await.unwrap(), None);
         assert_eq!(claimed(journal, &bob).await, []);
-        assert!(written(journal, &change(&run, "ann", step(StepStatus::Running, ""))).await);
-        assert!(!written(journal, &change(&run, "bob", step(StepStatus::Running, ""))).await);
+        assert!(try_write(journal, &change(&run, "ann", step(StepStatus::Running, ""))).await);
+        assert!(!try_write(journal, &change(&run, "bob", step(StepStatus::Running, ""))).await);
         assert_eq!(journal.renew(run.id, &bob).await.unwrap(), None);
 
         // An expired lease can be claimed by others; the previous owner can't renew it.
@@ -110,12 +110,12 @@ async fn only_the_lease_owner_can_update_a_run() {
         assert_eq!(claimed(journal, &lease("cat", LONG)).await, []);
         assert_eq!(journal.renew(run.id, &ann).await.unwrap(), None);
         let late = change(&run, "ann", step(StepStatus::Succeeded, "late"));
-        assert!(!written(journal, &late).await);
+        assert!(!try_write(journal, &late).await);
         let done = change(&run, "bob", step(StepStatus::Succeeded, "in time"));
-        assert!(written(journal, &done).await);
+        assert!(try_write(journal, &done).await);
 
         // Finished runs do not change, and rejected changes append no event.
-        assert!(!written(journal, &done).await);
+        assert!(!try_write(journal, &done).await);
         let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
         assert_eq!(stored.steps, [step(StepStatus::Succeeded, "in time")]);
         let events = journal.events(run.id, 0, 10).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
         );
         let before = SystemTime::now();
         let ClaimOutcome::LeasedUntil(until) = claim(&run, &bob).await else {
-            panic!("it is held");
+            panic!("the run is leased");
         };
         assert!(until > before && until <= before + SHORT, "{until:?}");
         assert!(matches!(
@@ -163,7 +163,7 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
             ClaimOutcome::Claimed(Box::new(other.clone()))
         );
         assert!(
-            written(
+            try_write(
                 journal,
                 &change(&run, "ann", step(StepStatus::Succeeded, "a"))
             )
@@ -171,10 +171,10 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
         );
         tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
         let ClaimOutcome::Claimed(taken) = claim(&run, &bob).await else {
-            panic!("nobody holds it");
+            panic!("the lease has expired");
         };
         assert_eq!(taken.steps, [step(StepStatus::Succeeded, "a")]);
-        assert!(!written(journal, &change(&run, "ann", step(StepStatus::Failed, ""))).await);
+        assert!(!try_write(journal, &change(&run, "ann", step(StepStatus::Failed, ""))).await);
 
         // A released run can be claimed at once, a finished one can't.
         journal.release(run.id, "bob").await.unwrap();
@@ -186,7 +186,7 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
             steps: Vec::new(),
             ..change(&run, "ann", step(StepStatus::Failed, ""))
         };
-        assert!(written(journal, &end).await);
+        assert!(try_write(journal, &end).await);
         assert_eq!(claim(&run, &bob).await, ClaimOutcome::Finished);
         assert_eq!(
             journal
@@ -209,7 +209,7 @@ async fn an_idempotent_request_creates_one_run() {
         let create = async |run: &JournaledRun, key| journal.create(run, Some(&ann), key).await;
         assert_eq!(create(&first, Some("k%1")).await.unwrap(), None);
         let done = change(&first, "ann", step(StepStatus::Succeeded, "a"));
-        assert!(written(&*journal, &done).await);
+        assert!(try_write(&*journal, &done).await);
         // The existing run is returned, and the new one is not created.
         let again = run();
         let earlier = create(&again, Some("k%1")).await.unwrap().unwrap();
@@ -236,7 +236,7 @@ async fn an_idempotent_request_creates_one_run() {
             steps: Vec::new(),
             ..done
         };
-        assert!(written(&*journal, &end).await);
+        assert!(try_write(&*journal, &end).await);
         assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
         assert_eq!(create(&again, Some("k%1")).await.unwrap(), None);
 
@@ -286,8 +286,8 @@ async fn a_finished_run_is_stored_until_it_expires() {
                 steps: Vec::new(),
                 ..change(run, "ann", step(StepStatus::Failed, ""))
             };
-            assert!(written(journal, &end).await);
-            assert!(!written(journal, &end).await, "it is over");
+            assert!(try_write(journal, &end).await);
+            assert!(!try_write(journal, &end).await, "the run has finished");
         }
         assert!(!journal.request_cancel(run.id).await.unwrap());
         assert_eq!(claimed(journal, &lease("bob", LONG)).await, []);
@@ -314,11 +314,11 @@ async fn concurrent_claims_return_each_run_once() {
             return;
         }
         let first = test_store.open().await;
-        let mut begun = Vec::new();
+        let mut created = Vec::new();
         for _ in 0..20 {
             let run = run();
             first.journal().create(&run, None, None).await.unwrap();
-            begun.push(run.id);
+            created.push(run.id);
         }
         let mut tasks = Vec::new();
         for name in ["a", "b", "c", "d"] {
@@ -344,8 +344,8 @@ async fn concurrent_claims_return_each_run_once() {
         // A run skipped because of a concurrent claim is returned by the next claim.
         got.extend(claimed(&*first.journal(), &lease("e", LONG)).await);
         got.sort_unstable();
-        begun.sort_unstable();
-        assert_eq!(got, begun);
+        created.sort_unstable();
+        assert_eq!(got, created);
     })
     .await;
 }

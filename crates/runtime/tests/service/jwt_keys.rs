@@ -91,7 +91,7 @@ fn claims(changes: &Value) -> Value {
     claims
 }
 
-fn set(keys: &[&Key]) -> String {
+fn jwks(keys: &[&Key]) -> String {
     let keys = keys.iter().map(|key| &key.public).collect::<Vec<_>>();
     json!({ "keys": keys }).to_string()
 }
@@ -159,7 +159,7 @@ const KINDS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::Ed
 #[tokio::test]
 async fn keys_of_every_supported_type_verify_tokens() {
     let keys = KINDS.map(|algorithm| Key::new(algorithm, &format!("{algorithm:?}")));
-    let file = KeyFile::new(&set(&keys.each_ref()));
+    let file = KeyFile::new(&jwks(&keys.each_ref()));
     let app = guarded(file.auth());
     for key in &keys {
         assert_eq!(chat(&app, &key.token()).await.status, 200, "{}", key.id());
@@ -182,13 +182,13 @@ fn own((a, b): (&str, &str)) -> (String, String) {
 async fn a_key_verifies_only_its_own_algorithm() {
     let rsa = Key::new(Algorithm::RS256, "rsa");
     let ec = Key::new(Algorithm::ES256, "ec");
-    let file = KeyFile::new(&set(&[&rsa, &ec]));
+    let file = KeyFile::new(&jwks(&[&rsa, &ec]));
     let app = guarded(file.auth());
     // Algorithm confusion: the public key, in each encoding, as an HS256 secret.
     let modulus = rsa.public["n"].as_str().unwrap().to_owned();
     for secret in [
         rsa.public.to_string(),
-        set(&[&rsa, &ec]),
+        jwks(&[&rsa, &ec]),
         modulus,
         String::new(),
     ] {
@@ -270,7 +270,7 @@ async fn keys_that_can_not_verify_signatures_are_ignored() {
 #[tokio::test]
 async fn claims_are_validated_for_every_key() {
     let key = Key::new(Algorithm::EdDSA, "k");
-    let file = KeyFile::new(&set(&[&key]));
+    let file = KeyFile::new(&jwks(&[&key]));
     let app = guarded(file.auth().issuer("issuer").audience("desk"));
     let now = jsonwebtoken::get_current_timestamp();
     let token = |changes: Value| {
@@ -329,7 +329,7 @@ async fn claims_are_validated_for_every_key() {
 #[tokio::test]
 async fn unsupported_critical_headers_are_rejected() {
     let key = Key::new(Algorithm::ES256, "k");
-    let file = KeyFile::new(&set(&[&key]));
+    let file = KeyFile::new(&jwks(&[&key]));
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some("k".to_owned());
     header.crit = Some(vec!["exp".to_owned()]);
@@ -342,14 +342,14 @@ async fn unsupported_critical_headers_are_rejected() {
 #[tokio::test]
 async fn a_jwks_file_is_reloaded_for_an_unknown_key_id() {
     let [old, new, newer] = ["old", "new", "newer"].map(|id| Key::new(Algorithm::ES256, id));
-    let file = KeyFile::new(&set(&[&old]));
+    let file = KeyFile::new(&jwks(&[&old]));
     let app = guarded(file.auth());
     assert_eq!(chat(&app, &old.token()).await.status, 200);
-    file.write(&set(&[&new]));
+    file.write(&jwks(&[&new]));
     assert_eq!(chat(&app, &new.token()).await.status, 200);
     refused(&chat(&app, &old.token()).await, "key that is not known");
     // The file was read too recently to be read again.
-    file.write(&set(&[&newer]));
+    file.write(&jwks(&[&newer]));
     refused(&chat(&app, &newer.token()).await, "key that is not known");
     // An invalid file leaves the keys unchanged.
     let app = guarded(file.auth());
@@ -405,7 +405,7 @@ impl Issuer {
 async fn concurrent_requests_share_one_jwks_fetch() {
     let [old, new] = ["old", "new"].map(|id| Key::new(Algorithm::ES256, id));
     let issuer = Issuer::default();
-    issuer.publish(set(&[&old]));
+    issuer.publish(jwks(&[&old]));
     let auth = Auth::jwks_url(&issuer.start().await).unwrap();
     assert!(!auth.is_ready());
     let app = guarded(auth.clone());
@@ -419,7 +419,7 @@ async fn concurrent_requests_share_one_jwks_fetch() {
         let token = old.signed(Some(&id.to_string()), &json!({}));
         refused(&chat(&app, &token).await, "key that is not known");
     }
-    issuer.publish(set(&[&new]));
+    issuer.publish(jwks(&[&new]));
     refused(&chat(&app, &new.token()).await, "key that is not known");
     assert_eq!(issuer.requests(), 1);
 }
@@ -429,12 +429,12 @@ async fn unavailable_keys_are_a_503_with_retry_after() {
     let key = Key::new(Algorithm::RS256, "k");
     let issuer = Issuer::default();
     let url = issuer.start().await;
-    let too_long = format!("{}{}", set(&[&key]), " ".repeat(300_000));
+    let too_long = format!("{}{}", jwks(&[&key]), " ".repeat(300_000));
     for (url, published) in [
         (url.clone(), None),
         (url.clone(), Some("{}".to_owned())),
         (url.clone(), Some(too_long)),
-        (url.replace("/keys", "/moved"), Some(set(&[&key]))),
+        (url.replace("/keys", "/moved"), Some(jwks(&[&key]))),
         ("http://127.0.0.1:1/keys".to_owned(), None),
     ] {
         *issuer.publishes.lock().unwrap() = published;
@@ -477,7 +477,7 @@ async fn a_service_starts_without_keys_and_fetches_them_in_the_background() {
     let asking = issuer.clone();
     assert!(wait(Box::new(move || asking.requests() == 1)).await);
     assert!(!auth.is_ready());
-    issuer.publish(set(&[&key]));
+    issuer.publish(jwks(&[&key]));
     let waiting = auth.clone();
     assert!(wait(Box::new(move || waiting.is_ready())).await);
     assert_eq!(issuer.requests(), 2);
@@ -488,7 +488,7 @@ async fn a_service_starts_without_keys_and_fetches_them_in_the_background() {
 #[test]
 fn keys_are_redacted_in_debug_output() {
     let key = Key::new(Algorithm::RS256, "k");
-    let file = KeyFile::new(&set(&[&key]));
+    let file = KeyFile::new(&jwks(&[&key]));
     let debug = format!("{:?}", file.auth());
     assert!(debug.contains("[redacted]"));
     assert!(!debug.contains(key.public["n"].as_str().unwrap()));

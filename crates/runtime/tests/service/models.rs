@@ -22,12 +22,12 @@ fn models(toml: &str, variables: &'static [(&str, &str)]) -> Result<Models, Star
     Models::new(&models, &providers)
 }
 
-fn asking(model: Option<&'static str>) -> &'static AgentSpec {
+fn desk_with_model(model: Option<&'static str>) -> &'static AgentSpec {
     agent(|agent| agent.model = model)
 }
 
 fn router(model: Option<&'static str>, settings: Settings) -> Result<Router, String> {
-    let built = registry_of(asking(model)).into_router(settings);
+    let built = registry_of(desk_with_model(model)).into_router(settings);
     built.map_err(|error| error.to_string())
 }
 
@@ -156,7 +156,7 @@ async fn requests_name_the_resolved_model() {
         .models
         .insert("sonnet".to_owned(), "mock:meta/llama3:8b".to_owned());
     for model in [Some("sonnet"), Some("inherit")] {
-        let app = agent_app(asking(model), settings.clone());
+        let app = agent_app(desk_with_model(model), settings.clone());
         assert_eq!(invoke(&app, "hi").await.status, 200);
     }
     let requests = server.requests();

@@ -97,14 +97,14 @@ impl Drop for Server {
 }
 
 /// The status of the queue in the readiness response.
-async fn queue_of(service: &RunningService) -> Value {
+async fn queue_status(service: &RunningService) -> Value {
     let (_, ready) = http_request(service.address, "GET", "/readyz", "").await;
     let checks = ready["checks"].as_array().unwrap().iter();
     let mut queue = checks.filter(|check| check["name"] == "queue");
     queue.next().unwrap()["status"].clone()
 }
 
-async fn completes(service: &RunningService) {
+async fn assert_run_completes(service: &RunningService) {
     let location = start_run(service).await;
     let report = final_report(service, &location).await;
     assert_eq!(report["status"], "completed", "{report}");
@@ -121,8 +121,8 @@ async fn a_queue_is_used_again_after_an_outage() {
     // The service connects even if the server starts to listen later.
     let settings = server.settings(&store, "me:hunter2%40+%26@");
     let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
-    wait_until(async || queue_of(&service).await == "ok").await;
-    completes(&service).await;
+    wait_until(async || queue_status(&service).await == "ok").await;
+    assert_run_completes(&service).await;
     let handed = async |count: u32| {
         let line = format!("agentgen_workflow_deliveries_total{{delivery=\"new\"}} {count}\n");
         metrics(&service).await.contains(&line)
@@ -130,11 +130,11 @@ async fn a_queue_is_used_again_after_an_outage() {
     wait_until(async || handed(1).await).await;
 
     server.kill();
-    wait_until(async || queue_of(&service).await == "degraded").await;
-    completes(&service).await;
+    wait_until(async || queue_status(&service).await == "degraded").await;
+    assert_run_completes(&service).await;
     server.child = launch(server.port, &server.folder, false).unwrap();
-    wait_until(async || queue_of(&service).await == "ok").await;
-    completes(&service).await;
+    wait_until(async || queue_status(&service).await == "ok").await;
+    assert_run_completes(&service).await;
     wait_until(async || handed(2).await).await;
 
     // Rejected credentials are a startup error that does not contain the password.
@@ -181,8 +181,8 @@ async fn a_queue_with_a_private_certificate_authority_is_accepted() {
             ..settings
         };
         let service = serve(workflow(vec![step("a", &[], "so")]), settings).await;
-        wait_until(async || queue_of(&service).await == "ok").await;
-        completes(&service).await;
+        wait_until(async || queue_status(&service).await == "ok").await;
+        assert_run_completes(&service).await;
         service.stop().await;
     }
     store.remove().await;

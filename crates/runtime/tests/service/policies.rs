@@ -27,7 +27,7 @@ fn decisions(events: &[(String, Value)]) -> Vec<&str> {
         .collect()
 }
 
-async fn counted(app: &Router, policy: &str) -> bool {
+async fn is_counted(app: &Router, policy: &str) -> bool {
     let text = get(app, "/metrics").await.text;
     text.contains(&format!(
         "agentgen_policies_applied_total{{agent=\"desk\",policy=\"{policy}\"}}"
@@ -68,7 +68,7 @@ async fn a_retry_event_follows_run_started_and_is_counted() {
         let detail = applied["detail"].as_str().unwrap();
         assert!(detail.contains("overloaded"), "{detail}");
         assert!(!detail.contains("busy"), "the provider's words stay inside");
-        assert!(counted(&app, "retry").await);
+        assert!(is_counted(&app, "retry").await);
     }
 }
 
@@ -93,7 +93,7 @@ async fn a_retry_of_the_schema_repair_call_is_an_event() {
             find_event(&events, "run.completed")["output"]["reply"],
             "No."
         );
-        assert!(counted(&app, "retry").await);
+        assert!(is_counted(&app, "retry").await);
     }
 }
 
@@ -113,7 +113,7 @@ async fn a_run_that_fails_before_its_first_event_is_a_plain_error_response() {
     ];
     let request = crate::http_client::request("POST", INVOKE, &headers, HI);
     crate::http_client::send(&app, request).await.problem(503);
-    assert!(counted(&app, "retry").await);
+    assert!(is_counted(&app, "retry").await);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_failed_model_falls_back_to_another_model() {
             assert_eq!(answer["output"], "small talk");
             assert_eq!(answer["model"], "mock:small");
             assert_eq!(server.requests()[1].body["model"], "small");
-            assert!(counted(&app, "fallback").await);
+            assert!(is_counted(&app, "fallback").await);
         }
     }
 }
@@ -228,7 +228,7 @@ async fn a_circuit_breaker_opens_half_opens_and_closes() {
             invoke(&app, "hi").await.problem(503);
         }
         assert_eq!(server.requests().len(), 2, "the others were not made");
-        assert!(counted(&app, "breaker").await);
+        assert!(is_counted(&app, "breaker").await);
 
         tokio::time::sleep(COOLDOWN).await;
         invoke(&app, "hi").await.problem(503);
@@ -304,7 +304,7 @@ async fn a_run_timeout_counts_as_a_failure_of_the_model() {
             invoke(&app, "hi").await.problem(status);
         }
         assert_eq!(server.requests().len(), 2, "the third was not made");
-        assert!(counted(&app, "deadline").await && counted(&app, "breaker").await);
+        assert!(is_counted(&app, "deadline").await && is_counted(&app, "breaker").await);
         // A timeout set by the agent does not affect readiness.
         assert_eq!(get(&app, "/readyz").await.status, 200);
     }
@@ -342,7 +342,7 @@ async fn an_exhausted_budget_ends_a_run_with_its_partial_output() {
         assert_eq!(answer["output"], "Let me look.\n\nLet me look.");
         assert_eq!(answer["stop_reason"], reason);
         assert_eq!(server.requests().len(), 2);
-        assert!(counted(&app, "budget").await);
+        assert!(is_counted(&app, "budget").await);
     }
 }
 
@@ -355,5 +355,5 @@ async fn an_exceeded_deadline_is_counted() {
     let server = mock_server([Script::silence()]).await;
     let app = agent_app(desk_with(policy), server.settings(ProviderKind::Anthropic));
     invoke(&app, "hi").await.problem(504);
-    assert!(counted(&app, "deadline").await);
+    assert!(is_counted(&app, "deadline").await);
 }

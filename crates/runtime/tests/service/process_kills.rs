@@ -110,7 +110,7 @@ pub async fn start_run(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
     runs.push(answer["run_id"].as_str().unwrap().parse().unwrap());
 }
 
-async fn survives(test_store: TestStore) {
+async fn kill_repeatedly(test_store: TestStore) {
     let (kills, seed) = (
         env_number("AGENTGEN_KILLS", USUAL_KILLS),
         env_number("AGENTGEN_SEED", 20_261_121),
@@ -177,14 +177,14 @@ async fn survives(test_store: TestStore) {
             again += now - 1;
         }
     }
-    assert!(mid_run * 4 > kills as usize, "too few kills are amid a run");
+    assert!(mid_run * 4 > kills as usize, "too few kills during a run");
     let (kind, count, total) = (
         test_store.url.split(':').next().unwrap(),
         runs.len(),
         STEPS.len() * runs.len(),
     );
     let message = format!(
-        "{kind}: {kills} kills with seed {seed}, {mid_run} amid runs, {early} at the start; {count} runs with {total} \
+        "{kind}: {kills} kills with seed {seed}, {mid_run} during runs, {early} at the start; {count} runs with {total} \
          steps are complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did\n",
         settled.len(),
     );
@@ -196,8 +196,8 @@ async fn survives(test_store: TestStore) {
 
 #[tokio::test]
 async fn a_killed_service_resumes_its_runs_without_repeating_finished_steps() {
-    survives(sqlite_store()).await;
+    kill_repeatedly(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
-        survives(test_store).await;
+        kill_repeatedly(test_store).await;
     }
 }

@@ -19,7 +19,7 @@ use crate::mock_model::{
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
-fn patient(server: &MockServer, kind: ProviderKind, timeout: Duration) -> Settings {
+fn settings_with_timeout(server: &MockServer, kind: ProviderKind, timeout: Duration) -> Settings {
     let mut settings = server.settings(kind);
     settings.providers.get_mut("mock").unwrap().timeout = timeout;
     settings
@@ -217,7 +217,7 @@ async fn malformed_provider_answers_map_to_service_statuses() {
         for (script, status) in cases {
             let server = mock_server([script.clone()]).await;
             let patience = if status == 504 { 300 } else { 10_000 };
-            let settings = patient(&server, kind, Duration::from_millis(patience));
+            let settings = settings_with_timeout(&server, kind, Duration::from_millis(patience));
             let app = agent_app(desk_with(Policy::DEFAULT), settings);
             let answer = invoke(&app, "hi").await;
             assert_eq!(
@@ -266,7 +266,7 @@ async fn pauses_below_the_timeout_are_tolerated() {
         let server = mock_server([script]).await;
         let app = agent_app(
             desk_with(Policy::DEFAULT),
-            patient(&server, kind, Duration::from_millis(1100)),
+            settings_with_timeout(&server, kind, Duration::from_millis(1100)),
         );
         assert_eq!(invoke(&app, "hi").await.json()["output"], "slow but sure");
     }

@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 use crate::document_fixture::{post_json, put_documents, registry, search_ids};
 use crate::http_client::{get, post, request, send};
 
-fn at(url: &str, key: Option<&str>) -> DocumentsSettings {
+fn documents_settings(url: &str, key: Option<&str>) -> DocumentsSettings {
     DocumentsSettings {
         url: url.to_owned(),
         api_key: key.map(Secret::new),
     }
 }
 
-fn room_at(documents: DocumentsSettings) -> Router {
+fn documents_app_at(documents: DocumentsSettings) -> Router {
     let settings = Settings {
         documents: Some(documents),
         ..Settings::default()
@@ -41,7 +41,7 @@ async fn an_unreachable_document_store_makes_the_service_not_ready() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let app = room_at(at(&format!("http://{gone}"), None));
+    let app = documents_app_at(documents_settings(&format!("http://{gone}"), None));
     let unready = get(&app, "/readyz").await;
     assert_eq!(unready.status, 503);
     let check = json!({ "name": "documents", "status": "failed",
@@ -70,7 +70,7 @@ async fn document_store_errors_are_logged_and_not_returned() {
         .into_response()
     };
     tokio::spawn(axum::serve(listener, Router::new().fallback(refuses)).into_future());
-    let documents = at(&url, Some("sk-hush"));
+    let documents = documents_settings(&url, Some("sk-hush"));
     let error = Qdrant::open(&documents)
         .unwrap()
         .delete("c", "d")
@@ -82,7 +82,7 @@ async fn document_store_errors_are_logged_and_not_returned() {
         "{error}"
     );
     assert!(!error.contains("sk-hush"), "{error}");
-    let app = room_at(documents);
+    let app = documents_app_at(documents);
     let answer = post(&app, "/search", r#"{"query": "x"}"#).await;
     answer.problem(500);
     assert!(!answer.text.contains("403"), "{}", answer.text);
@@ -99,7 +99,10 @@ fn an_invalid_qdrant_url_is_reported_at_startup() {
         ),
         ("http://host/?a=b", "must end with its path"),
     ] {
-        let error = Qdrant::open(&at(url, None)).err().unwrap().to_string();
+        let error = Qdrant::open(&documents_settings(url, None))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
             error.starts_with("documents.url: ") && error.contains(expected),
             "{error}"
@@ -112,13 +115,13 @@ fn an_invalid_qdrant_url_is_reported_at_startup() {
 fn server() -> Option<DocumentsSettings> {
     let url = std::env::var("AGENTGEN_TEST_QDRANT").ok()?;
     let key = std::env::var("AGENTGEN_TEST_QDRANT_KEY").ok();
-    Some(at(&url, key.as_deref()))
+    Some(documents_settings(&url, key.as_deref()))
 }
 
 #[tokio::test]
 async fn a_service_stores_its_documents_in_qdrant() {
     let Some(documents) = server() else { return };
-    let app = room_at(documents.clone());
+    let app = documents_app_at(documents.clone());
     let lake = json!({ "id": "test/lake", "title": "Lakes", "metadata": { "topic": "water" },
         "text": "A lake lies still.\n\n# Floods\n\nA lake may rise." });
     assert_eq!(put_documents(&app, json!([lake])).await.status, 200);

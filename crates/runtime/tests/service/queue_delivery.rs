@@ -30,13 +30,13 @@ pub async fn start_run(service: &RunningService) -> String {
 
 /// Waits for a run to end and returns its report.
 pub async fn final_report(service: &RunningService, location: &str) -> Value {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         let (_, report) = http_request(service.address, "GET", location, "").await;
         if !matches!(report["status"].as_str().unwrap(), "queued" | "running") {
             return report;
         }
-        assert!(begun.elapsed() < LONG / 4, "{report}");
+        assert!(start.elapsed() < LONG / 4, "{report}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -53,7 +53,10 @@ pub async fn wait_until(is_so: impl AsyncFn() -> bool) {
 }
 
 /// Two services, first the one that executed a step.
-async fn by_work(left: RunningService, right: RunningService) -> (RunningService, RunningService) {
+async fn ordered_by_work(
+    left: RunningService,
+    right: RunningService,
+) -> (RunningService, RunningService) {
     wait_until(async || left.inputs() + right.inputs() > 0).await;
     match left.inputs() > 0 {
         true => (left, right),
@@ -75,12 +78,12 @@ async fn a_run_of_a_stopping_service_is_resumed_by_another_at_once() {
     let left = serve(spec(), queue.settings(LONG)).await;
     let right = serve(spec(), queue.settings(LONG)).await;
     let location = start_run(&left).await;
-    let (works, waits) = by_work(left, right).await;
+    let (works, waits) = ordered_by_work(left, right).await;
     works.stop().await;
     let report = final_report(&waits, &location).await;
     assert_eq!(report["status"], "completed", "{report}");
     assert_eq!(*waits.inputs.lock().unwrap(), ["wait 1"]);
-    assert!(queue.runs_empty().await);
+    assert!(queue.is_drained().await);
     waits.stop().await;
     queue.remove().await;
 }
@@ -94,13 +97,13 @@ async fn a_run_is_cancelled_from_another_process_at_once() {
     let left = serve(spec(), queue.settings(LONG)).await;
     let right = serve(spec(), queue.settings(LONG)).await;
     let location = start_run(&left).await;
-    let (works, waits) = by_work(left, right).await;
+    let (works, waits) = ordered_by_work(left, right).await;
     let (status, answer) =
         http_request(waits.address, "POST", &format!("{location}/cancel"), "{}").await;
     assert_eq!(status, 202, "{answer}");
     let report = final_report(&works, &location).await;
     assert_eq!(report["status"], "cancelled", "{report}");
-    assert!(queue.runs_empty().await);
+    assert!(queue.is_drained().await);
     works.stop().await;
     waits.stop().await;
     queue.remove().await;
@@ -118,14 +121,14 @@ async fn invalid_queue_messages_are_discarded() {
         final_report(&service, &location).await["status"],
         "completed"
     );
-    assert!(queue.runs_empty().await);
+    assert!(queue.is_drained().await);
     // A finished run, an unknown run, and an invalid id.
     queue
         .push(location.rsplit('/').next().unwrap().to_owned())
         .await;
     queue.push(uuid::Uuid::new_v4().to_string()).await;
     queue.push("nonsense".to_owned()).await;
-    assert!(queue.runs_empty().await);
+    assert!(queue.is_drained().await);
     assert_eq!(service.inputs(), 1, "the run was over");
     let text = metrics(&service).await;
     let line = "agentgen_workflow_deliveries_total{delivery=\"new\"} 4";
@@ -163,7 +166,7 @@ async fn a_redelivered_run_is_not_executed_twice() {
             .await;
     }
     assert_eq!(final_report(&left, &location).await["status"], "completed");
-    assert!(queue.runs_empty().await);
+    assert!(queue.is_drained().await);
     assert_eq!(left.inputs() + right.inputs(), 1);
     left.stop().await;
     right.stop().await;

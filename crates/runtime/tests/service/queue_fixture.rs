@@ -59,15 +59,15 @@ impl TestQueue {
     }
 
     /// The number of messages in the stream.
-    pub async fn waiting(&self) -> u64 {
+    pub async fn message_count(&self) -> u64 {
         let mut stream = self.jetstream.get_stream(&self.stream).await.unwrap();
         stream.info().await.unwrap().state.messages
     }
 
     /// Waits up to ten seconds until the stream is empty. Returns whether it is.
-    pub async fn runs_empty(&self) -> bool {
+    pub async fn is_drained(&self) -> bool {
         for _ in 0..200 {
-            if self.waiting().await == 0 {
+            if self.message_count().await == 0 {
                 return true;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

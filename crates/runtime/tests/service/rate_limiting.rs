@@ -55,13 +55,13 @@ fn chat(subject: &str, address: &str) -> Request<Body> {
         ("content-type", "application/json"),
         ("authorization", &bearer),
     ];
-    from(
+    with_peer_address(
         request("POST", "/chat", &headers, r#"{"message":"hi"}"#),
         address,
     )
 }
 
-fn from(mut request: Request<Body>, address: &str) -> Request<Body> {
+fn with_peer_address(mut request: Request<Body>, address: &str) -> Request<Body> {
     let address = address.parse::<SocketAddr>().unwrap();
     request.extensions_mut().insert(ConnectInfo(address));
     request
@@ -110,7 +110,7 @@ async fn session_requests_count_against_the_subject_limit() {
         let headers = [("authorization", bearer.as_str())];
         send(
             &app,
-            from(request(method, path, &headers, ""), "192.0.2.1:1"),
+            with_peer_address(request(method, path, &headers, ""), "192.0.2.1:1"),
         )
         .await
     };
@@ -156,7 +156,7 @@ async fn an_address_is_limited_across_subjects_and_paths() {
         &[("authorization", "Bearer a.b.c")],
         r#"{"message":"hi"}"#,
     );
-    let first = send(&app, from(wrong, "192.0.2.1:1")).await;
+    let first = send(&app, with_peer_address(wrong, "192.0.2.1:1")).await;
     first.problem(401);
     assert!(
         first
@@ -171,12 +171,21 @@ async fn an_address_is_limited_across_subjects_and_paths() {
         &[("authorization", &bearer("ada"))],
         "",
     );
-    assert_eq!(send(&app, from(agents, "192.0.2.1:2")).await.status, 200);
+    assert_eq!(
+        send(&app, with_peer_address(agents, "192.0.2.1:2"))
+            .await
+            .status,
+        200
+    );
     refused(&send(&app, chat("bob", "192.0.2.1:3")).await, "address");
     assert_eq!(send(&app, chat("bob", "192.0.2.2:3")).await.status, 200);
     // Health endpoints are not limited.
     for path in ["/healthz", "/livez", "/readyz"] {
-        let answer = send(&app, from(request("GET", path, &[], ""), "192.0.2.1:1")).await;
+        let answer = send(
+            &app,
+            with_peer_address(request("GET", path, &[], ""), "192.0.2.1:1"),
+        )
+        .await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("ratelimit"), "");
     }
@@ -191,7 +200,7 @@ async fn an_ipv6_prefix_counts_as_one_address() {
     let app = service(rates, |_| {});
     let search = |address| {
         let request = request("GET", "/v1/agents", &[], "");
-        send(&app, from(request, address))
+        send(&app, with_peer_address(request, address))
     };
     assert_eq!(search("[2001:db8:1:2::1]:1").await.status, 200);
     assert_eq!(search("[2001:db8:1:2:ffff::9]:1").await.status, 200);
@@ -212,7 +221,7 @@ async fn forwarded_addresses_count_only_from_trusted_proxies() {
             &[("x-forwarded-for", forwarded_for)],
             "",
         );
-        send(app, from(request, "192.0.2.1:1"))
+        send(app, with_peer_address(request, "192.0.2.1:1"))
             .await
             .status
             .as_u16()

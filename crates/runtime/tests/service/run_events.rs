@@ -32,7 +32,7 @@ pub fn event_lines(events: &[(u64, Value)]) -> Vec<String> {
     events.iter().map(event).collect()
 }
 
-async fn counted(service: &WorkflowApp, line: &str) {
+async fn wait_for_metric(service: &WorkflowApp, line: &str) {
     let metrics = get(&service.app, "/metrics").await.text;
     assert!(metrics.contains(line), "{line} is not in\n{metrics}");
 }
@@ -62,7 +62,7 @@ async fn run_events_are_streamed_live_and_resumed_from_last_event_id() {
             ["step.started join", "step.finished join", "run.finished"]
         );
         assert_eq!(find_event(&live, "run.finished")["status"], "completed");
-        comes_back(&service, &location, &live).await;
+        assert_resumable(&service, &location, &live).await;
         let path = format!("{location}/events");
         let wrong = request("GET", &path, &[("last-event-id", "x")], "");
         send(&service.app, wrong).await.problem(400);
@@ -71,7 +71,7 @@ async fn run_events_are_streamed_live_and_resumed_from_last_event_id() {
 }
 
 /// Checks that a client that reconnects with `Last-Event-ID` gets exactly the later events.
-async fn comes_back(service: &WorkflowApp, location: &str, live: &[(u64, Value)]) {
+async fn assert_resumable(service: &WorkflowApp, location: &str, live: &[(u64, Value)]) {
     let numbers = live.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     assert_eq!(numbers, (1..=live.len() as u64).collect::<Vec<_>>());
     let path = format!("{location}/events");
@@ -112,7 +112,7 @@ fn falls_back(
 
 /// Checks the details of the `policy.applied` events with these indexes.
 #[track_caller]
-fn are_about(live: &[(u64, Value)], expected: &[(usize, &str)]) {
+fn assert_policy_details(live: &[(u64, Value)], expected: &[(usize, &str)]) {
     let applied = find_events(live, "policy.applied");
     for (index, expected) in expected {
         let detail = applied[*index]["detail"].as_str().unwrap();
@@ -162,15 +162,15 @@ async fn policy_decisions_within_a_step_are_events_of_the_run_on_every_store() {
         let applied = find_events(&live, "policy.applied");
         assert_eq!(applied[0]["model"], "mock:model");
         assert_eq!(applied[2]["model"], "mock:small");
-        are_about(&live, &[(1, "no calls for 60000 ms"), (3, "ms more")]);
+        assert_policy_details(&live, &[(1, "no calls for 60000 ms"), (3, "ms more")]);
         let all = json!(live).to_string();
         assert!(!all.contains("busy"), "the provider's words stay inside");
-        comes_back(&service, &location, &live).await;
+        assert_resumable(&service, &location, &live).await;
         for (policy, count) in [("retry", 1), ("breaker", 2), ("fallback", 2)] {
             let line = format!(
                 "agentgen_policies_applied_total{{agent=\"desk\",policy=\"{policy}\"}} {count}\n"
             );
-            counted(&service, &line).await;
+            wait_for_metric(&service, &line).await;
         }
     })
     .await;
@@ -209,10 +209,10 @@ async fn circuit_breaker_transitions_within_a_step_are_events_of_the_run() {
             "run.finished",
         ],
     );
-    are_about(&live, &[(2, "probes whether"), (3, "answers again")]);
+    assert_policy_details(&live, &[(2, "probes whether"), (3, "answers again")]);
 }
 
-/// `registry` with the desk of `stage`, beside the agents that do as they are told.
+/// `registry` with `desk`, beside the agents that execute commands.
 pub fn with_desk(registry: Registry, desk: &'static AgentSpec) -> Registry {
     let invoke = move |cx: agentgen_runtime::RunContext, request| async move {
         cx.invoke(desk, request).await
@@ -317,7 +317,7 @@ async fn failure_decisions_of_a_workflow_follow_the_failure_and_are_counted() {
             let line = format!(
                 "agentgen_workflow_decisions_total{{decision=\"{decision}\",step=\"a\",workflow=\"play\"}} 1\n"
             );
-            counted(&service, &line).await;
+            wait_for_metric(&service, &line).await;
         }
     }
 }
@@ -343,7 +343,7 @@ async fn expired_attempt_and_run_timeouts_are_events() {
             "run.finished",
         ],
     );
-    counted(
+    wait_for_metric(
         &service,
         "agentgen_policies_applied_total{agent=\"worker\",policy=\"deadline\"} 2\n",
     )
@@ -365,7 +365,7 @@ async fn expired_attempt_and_run_timeouts_are_events() {
         find_event(&live, "step.finished")["report"]["status"],
         "cancelled"
     );
-    counted(
+    wait_for_metric(
         &service,
         "agentgen_workflow_decisions_total{decision=\"deadline\",step=\"\",workflow=\"play\"} 1\n",
     )

@@ -23,7 +23,7 @@ use crate::workflow_fixture::{step, step_report, workflow};
 /// When this variable is set, this test program runs as a service. Its value is the URL of the model server.
 const MODELS: &str = "TEST_EVENTS_MODELS";
 /// A workflow of a step in code and a step that calls a model with two attempts.
-fn tries() -> (Registry, WorkflowSpec) {
+fn retrying_workflow() -> (Registry, WorkflowSpec) {
     let spec = workflow(vec![
         step("first", &[], "go"),
         StepSpec {
@@ -59,7 +59,7 @@ fn program() {
         lease: Duration::from_millis(lease.parse().unwrap()),
         ..WorkflowLimits::default()
     };
-    let code = serve_with(tries().0, settings);
+    let code = serve_with(retrying_workflow().0, settings);
     std::process::exit(i32::from(code != ExitCode::SUCCESS));
 }
 
@@ -162,7 +162,7 @@ async fn events_of_an_interrupted_step_restart_with_the_step() {
 }
 
 /// The report of a run when it has ended, or after five seconds.
-async fn soon(address: SocketAddr, location: &str) -> Value {
+async fn report_within_five_seconds(address: SocketAddr, location: &str) -> Value {
     for _ in 0..250 {
         let (_, report) = http_request(address, "GET", location, "").await;
         if report["status"] == "completed" {
@@ -197,7 +197,7 @@ async fn a_service_that_alone_uses_its_file_resumes_its_runs_at_startup() {
 
     server.push(Script::text("at last"));
     let mut child = start(&server, &test_store, 600_000);
-    let report = soon(wait_for_address(&mut child), &location).await;
+    let report = report_within_five_seconds(wait_for_address(&mut child), &location).await;
     assert_eq!(step_report(&report, "a")["output"], "at last", "{report}");
     child.kill().unwrap();
     child.wait().unwrap();

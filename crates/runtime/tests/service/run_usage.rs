@@ -19,7 +19,7 @@ const ASKS: StepSpec = StepSpec {
 };
 
 /// An answer with 7 input and 3 output tokens that calls an unknown tool.
-fn looks() -> Script {
+fn unknown_tool_call() -> Script {
     Script::text("Let me look.")
         .then_tool_call("nothing", &json!({}))
         .usage(7, 3)
@@ -48,14 +48,19 @@ fn stage(server: &MockServer, desk: &'static AgentSpec, spec: WorkflowSpec) -> W
     WorkflowApp::from_registry(registry, server.settings(ProviderKind::Anthropic))
 }
 
-fn hands_over() -> Script {
+fn handoff_call() -> Script {
     Script::tool_call("hand_over_to_cook", &json!({"task": "Make a soup."})).usage(5, 5)
 }
 
 #[tokio::test]
 async fn a_failed_stream_reports_its_usage() {
     for kind in KINDS {
-        let server = mock_server([looks(), looks(), Script::error(400, "no")]).await;
+        let server = mock_server([
+            unknown_tool_call(),
+            unknown_tool_call(),
+            Script::error(400, "no"),
+        ])
+        .await;
         let app = desk_app(&server, kind);
         let events = stream_events(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
         let (name, last) = events.last().unwrap();
@@ -91,10 +96,10 @@ async fn usage_of_a_failed_handoff_counts_for_the_run_and_its_budget() {
     };
     for (policy, is_spent) in [(Policy::DEFAULT, false), (policy, true)] {
         let server = mock_server([
-            hands_over(),
+            handoff_call(),
             // `cook` is called twice; the third call fails.
-            looks(),
-            looks(),
+            unknown_tool_call(),
+            unknown_tool_call(),
             Script::error(400, "the stove is cold"),
             Script::text("No soup today.").usage(20, 6),
         ])
@@ -121,7 +126,13 @@ async fn the_usage_of_a_step_includes_all_attempts() {
         (Script::error(503, "busy"), "failed"),
         (Script::text("Well.").usage(20, 6), "succeeded"),
     ] {
-        let server = mock_server([looks(), Script::error(503, "busy"), looks(), last]).await;
+        let server = mock_server([
+            unknown_tool_call(),
+            Script::error(503, "busy"),
+            unknown_tool_call(),
+            last,
+        ])
+        .await;
         let desk = desk(Policy::DEFAULT);
         let service = stage(&server, desk, workflow(vec![twice]));
         let report = service.run_to_end().await;
@@ -152,7 +163,7 @@ async fn usage_before_a_timeout_is_counted() {
     short.timeout_ms = Some(300);
     for (spec, status) in [(workflow(vec![late]), "failed"), (short, "cancelled")] {
         // `cook` hangs on the second call.
-        let server = mock_server([hands_over(), looks(), Script::silence()]).await;
+        let server = mock_server([handoff_call(), unknown_tool_call(), Script::silence()]).await;
         let report = stage(&server, desk(Policy::DEFAULT), spec)
             .run_to_end()
             .await;

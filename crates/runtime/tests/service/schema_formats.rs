@@ -124,7 +124,7 @@ fn missing_and_null_are_distinct() {
 }
 
 /// The details of the violations that `checks` reports.
-fn found(checks: impl FnOnce(&mut Validator)) -> Vec<String> {
+fn violations_of(checks: impl FnOnce(&mut Validator)) -> Vec<String> {
     let mut validator = Validator::default();
     checks(&mut validator);
     validator
@@ -136,7 +136,7 @@ fn found(checks: impl FnOnce(&mut Validator)) -> Vec<String> {
 
 #[test]
 fn the_validator_checks_every_keyword() {
-    let violations = found(|v| {
+    let violations = violations_of(|v| {
         v.length("äöü", Some(3), Some(3));
         v.length("äöü", Some(4), Some(2));
         v.items(1, Some(2), None);
@@ -170,25 +170,34 @@ fn numeric_bounds_are_checked() {
         multiple_of: Some(3),
         ..IntegerBounds::NONE
     };
-    assert!(found(|v| v.integer(9, bounds)).is_empty());
+    assert!(violations_of(|v| v.integer(9, bounds)).is_empty());
     assert_eq!(
-        found(|v| v.integer(10, bounds)),
+        violations_of(|v| v.integer(10, bounds)),
         [" must be less than 10", " is not a multiple of 3"]
     );
-    assert_eq!(found(|v| v.integer(0, bounds)), [" must be at least 2"]);
+    assert_eq!(
+        violations_of(|v| v.integer(0, bounds)),
+        [" must be at least 2"]
+    );
     let bounds = NumberBounds {
         exclusive_minimum: Some(0.0),
         maximum: Some(1.0),
         multiple_of: Some(0.1),
         ..NumberBounds::NONE
     };
-    assert!(found(|v| v.number(0.3, bounds)).is_empty());
+    assert!(violations_of(|v| v.number(0.3, bounds)).is_empty());
     assert_eq!(
-        found(|v| v.number(0.35, bounds)),
+        violations_of(|v| v.number(0.35, bounds)),
         [" is not a multiple of 0.1"]
     );
-    assert_eq!(found(|v| v.number(0.0, bounds)), [" must be more than 0"]);
-    assert_eq!(found(|v| v.number(1.1, bounds)), [" must be at most 1"]);
+    assert_eq!(
+        violations_of(|v| v.number(0.0, bounds)),
+        [" must be more than 0"]
+    );
+    assert_eq!(
+        violations_of(|v| v.number(1.1, bounds)),
+        [" must be at most 1"]
+    );
 }
 
 struct Never;

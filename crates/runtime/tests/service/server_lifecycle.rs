@@ -19,7 +19,7 @@ async fn listener(address: &str) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-async fn ask(address: SocketAddr, head: &str, body: &str) -> TcpStream {
+async fn send_request(address: SocketAddr, head: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let text = format!(
@@ -29,7 +29,7 @@ async fn ask(address: SocketAddr, head: &str, body: &str) -> TcpStream {
     stream
 }
 
-async fn rest(mut stream: TcpStream) -> String {
+async fn read_to_end_of_stream(mut stream: TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     text
@@ -54,17 +54,17 @@ async fn the_server_answers_cancels_abandoned_runs_and_stops() {
             let _ = stopped.await;
         },
     ));
-    let healthy = ask(
+    let healthy = send_request(
         address,
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close",
         "",
     )
     .await;
-    let healthy = rest(healthy).await;
+    let healthy = read_to_end_of_stream(healthy).await;
     assert!(healthy.starts_with("HTTP/1.1 200 OK") && healthy.ends_with(r#"{"status":"ok"}"#));
 
     for accept in ["application/json", "text/event-stream"] {
-        let caller = ask(
+        let caller = send_request(
             address,
             &format!("{CHAT}\r\nAccept: {accept}"),
             r#"{"message":"hi"}"#,
@@ -75,17 +75,20 @@ async fn the_server_answers_cancels_abandoned_runs_and_stops() {
         assert!(eventually(|| provider.in_flight() == 0).await, "{accept}");
     }
 
-    let streaming = ask(
+    let streaming = send_request(
         address,
         &format!("{CHAT}\r\nAccept: text/event-stream"),
         r#"{"message":"hi"}"#,
     )
     .await;
-    let waiting = ask(address, CHAT, r#"{"message":"hi"}"#).await;
+    let waiting = send_request(address, CHAT, r#"{"message":"hi"}"#).await;
     assert!(eventually(|| provider.in_flight() == 2).await);
     let start = Instant::now();
     stop.send(()).unwrap();
-    let (streamed, waited) = tokio::join!(rest(streaming), rest(waiting));
+    let (streamed, waited) = tokio::join!(
+        read_to_end_of_stream(streaming),
+        read_to_end_of_stream(waiting)
+    );
     assert!(
         streamed.contains("event: run.failed") && streamed.contains("\"status\":503"),
         "{streamed}"
@@ -111,7 +114,7 @@ async fn a_client_disconnect_cancels_the_model_call_within_a_second() {
     ));
     for accept in ["application/json", "text/event-stream"] {
         let head = format!("{CHAT}\r\nAccept: {accept}");
-        let caller = ask(address, &head, r#"{"message":"hi"}"#).await;
+        let caller = send_request(address, &head, r#"{"message":"hi"}"#).await;
         assert!(eventually(|| provider.in_flight() == 1).await);
         let start = Instant::now();
         drop(caller);
@@ -137,7 +140,7 @@ async fn a_stopping_server_is_not_ready_and_starts_no_runs() {
             let _ = stopped.await;
         },
     ));
-    let streaming = ask(
+    let streaming = send_request(
         address,
         &format!("{CHAT}\r\nAccept: text/event-stream"),
         r#"{"message":"hi"}"#,
@@ -149,8 +152,9 @@ async fn a_stopping_server_is_not_ready_and_starts_no_runs() {
     let start = Instant::now();
     stop.send(()).unwrap();
     let close = "HTTP/1.1\r\nHost: localhost\r\nConnection: close";
-    let ask_for =
-        async |head: &str| rest(ask(address, &format!("{head} {close}"), "{}").await).await;
+    let ask_for = async |head: &str| {
+        read_to_end_of_stream(send_request(address, &format!("{head} {close}"), "{}").await).await
+    };
     // A connection accepted during the signal may be closed without a response.
     let mut ready = String::new();
     while !ready.starts_with("HTTP/1.1 503") && start.elapsed() < Duration::from_millis(200) {
@@ -163,12 +167,12 @@ async fn a_stopping_server_is_not_ready_and_starts_no_runs() {
     assert!(chat.starts_with("HTTP/1.1 503"), "{chat}");
     assert!(chat.contains("shutting down"), "{chat}");
     assert!(live.starts_with("HTTP/1.1 200"), "{live}");
-    let streamed = rest(streaming).await;
+    let streamed = read_to_end_of_stream(streaming).await;
     assert!(
         streamed.contains("event: run.failed") && streamed.contains("\"status\":503"),
         "{streamed}"
     );
-    assert_eq!(rest(silent).await, "");
+    assert_eq!(read_to_end_of_stream(silent).await, "");
     served.await.unwrap().unwrap();
     assert!((500..2_000).contains(&start.elapsed().as_millis()));
     assert!(TcpStream::connect(address).await.is_err());
@@ -215,25 +219,25 @@ async fn a_connection_over_the_limit_waits_for_a_free_slot() {
         let _ = stopped.await;
     }));
     const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: localhost";
-    let begun = async |stream: &mut TcpStream| {
+    let assert_ok = async |stream: &mut TcpStream| {
         let mut first = [0; 15];
         stream.read_exact(&mut first).await.unwrap();
         assert_eq!(&first, b"HTTP/1.1 200 OK");
     };
     // Both stay open after their response.
     let mut open = [
-        ask(address, HEALTH, "").await,
-        ask(address, HEALTH, "").await,
+        send_request(address, HEALTH, "").await,
+        send_request(address, HEALTH, "").await,
     ];
     for stream in &mut open {
-        begun(stream).await;
+        assert_ok(stream).await;
     }
-    let mut waiting = ask(address, HEALTH, "").await;
-    let early = tokio::time::timeout(Duration::from_millis(300), begun(&mut waiting)).await;
+    let mut waiting = send_request(address, HEALTH, "").await;
+    let early = tokio::time::timeout(Duration::from_millis(300), assert_ok(&mut waiting)).await;
     assert!(early.is_err());
     let [first, second] = open;
     drop(first);
-    begun(&mut waiting).await;
+    assert_ok(&mut waiting).await;
 
     stop.send(()).unwrap();
     drop((second, waiting));
@@ -258,7 +262,7 @@ async fn without_authentication_only_local_host_names_are_accepted() {
         ("127.0.0.1.evil.example", 421),
     ] {
         let head = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close");
-        let answer = rest(ask(address, &head, "").await).await;
+        let answer = read_to_end_of_stream(send_request(address, &head, "").await).await;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{host}: {answer}"

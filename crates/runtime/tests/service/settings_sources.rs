@@ -62,7 +62,7 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
 }
 
 #[track_caller]
-fn wrong(text: &str) -> String {
+fn file_error(text: &str) -> String {
     read(text, &[]).unwrap_err()
 }
 
@@ -186,7 +186,7 @@ fn unknown_keys_are_reported_with_position_and_suggestion() {
             "no key `colour`; there are `enabled`",
         ),
     ] {
-        let error = wrong(text);
+        let error = file_error(text);
         assert!(error.starts_with(place), "{error}");
         assert!(error.contains(expected), "{error}");
     }
@@ -296,7 +296,7 @@ fn values_of_the_wrong_type_are_reported_with_position_but_not_shown() {
             "",
         ),
     ] {
-        let error = wrong(text);
+        let error = file_error(text);
         assert!(error.starts_with("service.toml:"), "{error}");
         assert!(
             error.contains(place) && error.contains(expected),
@@ -482,7 +482,7 @@ fn invalid_authentication_settings_are_one_error() {
             "tokens.refresh_ttl: must not be shorter",
         ),
     ] {
-        let error = wrong(&text);
+        let error = file_error(&text);
         assert!(error.starts_with("service.toml: "), "{error}");
         assert!(error.contains(expected), "{text}: {error}");
         assert!(
@@ -553,6 +553,6 @@ fn embeddings_and_the_document_store_can_be_configured() {
         assert!(error.starts_with(expected), "{error}");
         assert!(!error.contains("sk-hush"), "{error}");
     }
-    let misspelt = wrong("[embeddings]\nmodell = \"hashing\"\n");
+    let misspelt = file_error("[embeddings]\nmodell = \"hashing\"\n");
     assert!(misspelt.contains("did you mean `model`"), "{misspelt}");
 }

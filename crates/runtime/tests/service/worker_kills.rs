@@ -164,7 +164,11 @@ async fn killed_workers_resume_all_runs_without_repeating_finished_steps() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(queue.runs_empty().await, "{} wait", queue.waiting().await);
+    assert!(
+        queue.is_drained().await,
+        "{} wait",
+        queue.message_count().await
+    );
     workers.iter_mut().for_each(Worker::kill);
     let times = executions(&marks);
     let mut again = 0;
@@ -185,10 +189,10 @@ async fn killed_workers_resume_all_runs_without_repeating_finished_steps() {
     assert!(by_worker.iter().all(|runs| *runs > 0), "{by_worker:?}");
     assert!(
         mid_run * 2 > kills as usize,
-        "too few kills are amid runs: {mid_run}"
+        "too few kills during runs: {mid_run}"
     );
     let message = format!(
-        "nats: {kills} kills of three workers in turn with seed {seed}, {mid_run} amid runs; {} runs with {} steps are \
+        "nats: {kills} kills of three workers in turn with seed {seed}, {mid_run} during runs; {} runs with {} steps are \
          complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did; the workers \
          had a part in {by_worker:?} runs\n",
         runs.len(),

@@ -192,9 +192,9 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_all_its_endpoints() {
     ask("POST", runs, "").await.problem(401);
     ask("POST", runs, &bearer("ann", "user")).await.problem(403);
     let ann = bearer("ann", "planner");
-    let begun = ask("POST", runs, &ann).await;
-    assert_eq!(begun.status, 202, "{}", begun.text);
-    let location = begun.header("location").to_owned();
+    let accepted = ask("POST", runs, &ann).await;
+    assert_eq!(accepted.status, 202, "{}", accepted.text);
+    let location = accepted.header("location").to_owned();
     ask("GET", &location, "").await.problem(401);
     assert_eq!(ask("GET", &location, &ann).await.status, 200);
     let bob = bearer("bob", "planner");
@@ -269,13 +269,13 @@ async fn a_step_calls_a_typed_endpoint_and_outputs_json() {
         .store(store.clone())
         .into_router(Settings::default())
         .unwrap();
-    let begun = post(&app, "/v1/workflows/play/runs", r#"{"topic":"ducks"}"#).await;
+    let accepted = post(&app, "/v1/workflows/play/runs", r#"{"topic":"ducks"}"#).await;
     let service = WorkflowApp {
         app,
         workflows: agentgen_runtime::Workflows::default(),
         inputs: Default::default(),
     };
-    let report = service.final_report(begun.header("location")).await;
+    let report = service.final_report(accepted.header("location")).await;
     assert_eq!(
         step_report(&report, "a")["output"],
         json!({"hits": ["7:ducks", "all"]}),
