@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::compile_error::CompileError;
+use crate::compiler::compile_error::CompileError;
+use crate::compiler::rules::{Node, NodeId, Rules};
 use crate::compiler::{Nodes, compile};
 use crate::evaluator::{is_valid, violations};
-use crate::rules::{Node, NodeId, Rules};
 use crate::validator::Violation;
 
 /// A compiled JSON Schema. It is cheap to clone, and so are its parts, which share it.

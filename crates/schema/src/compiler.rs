@@ -1,21 +1,29 @@
-//! Turns the JSON of a schema into a table of nodes.
+//! Turns the JSON of a schema into a table of nodes, one for each subschema.
+//!
+//! Invariant: every keyword is implemented or refused by name ([`vocabulary`]); a schema that compiled can't fail at run time.
+
+pub(crate) mod compile_error;
+pub(crate) mod pattern;
+pub(crate) mod references;
+pub(crate) mod rules;
+pub mod vocabulary;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value};
 
-use crate::compile_error::{CompileError, CompileErrorKind};
 use crate::compiled_schema::CompileOptions;
-use crate::equality::equal;
-use crate::formats::Format;
-use crate::numbers::ExactNumber;
-use crate::pattern::Pattern;
-use crate::references::Identifiers;
-use crate::rules::{
+use crate::compiler::compile_error::{CompileError, CompileErrorKind};
+use crate::compiler::pattern::Pattern;
+use crate::compiler::references::Identifiers;
+use crate::compiler::rules::{
     ArrayRules, Condition, Contains, Node, NodeId, ObjectRules, Rules, StringRules, Type,
 };
+use crate::compiler::vocabulary::{count, shape};
+use crate::evaluator::equality::equal;
+use crate::evaluator::numbers::ExactNumber;
+use crate::formats::Format;
 use crate::validator::{Bounds, push_key};
-use crate::vocabulary::{count, shape};
 
 /// How deeply subschemas may be nested: what `serde_json` reads by default.
 pub(crate) const MAX_DEPTH: usize = 128;

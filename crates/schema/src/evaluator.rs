@@ -1,14 +1,22 @@
 //! Checks a value against a compiled schema.
+//!
+//! Invariant: a pair of subschema and value is evaluated at most once for its verdict and once for its violations, and the depth is
+//! bounded, so the cost of a value is bounded too.
+
+pub(crate) mod branches;
+pub(crate) mod equality;
+pub(crate) mod numbers;
+pub(crate) mod unevaluated;
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use crate::equality::{equal, repeated_items};
-use crate::rules::{
+use crate::compiler::rules::{
     ArrayRules, Contains, NOT_ALLOWED, Node, NodeId, ObjectRules, Rules, choices_detail,
     types_detail,
 };
+use crate::evaluator::equality::{equal, repeated_items};
 use crate::validator::{Validator, Violation};
 
 /// How deeply schemas may be applied within each other. A value that `serde_json` reads by default is nested up to

@@ -1,13 +1,21 @@
 //! The string formats of JSON Schema: one implementation for compiled schemas and generated types.
+//!
+//! Invariant: the Rust types accept exactly the texts that the format accepts.
+
+pub(crate) mod date_time;
+#[cfg(feature = "schemars")]
+mod json_schema_impls;
+pub(crate) mod uri;
+pub(crate) mod uuid;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::date_time::{Date, DateTime, is_time};
-use crate::uri::{is_uri, is_uri_reference};
-use crate::uuid::Uuid;
+use crate::formats::date_time::{Date, DateTime, is_time};
+use crate::formats::uri::{is_uri, is_uri_reference};
+use crate::formats::uuid::Uuid;
 
 macro_rules! formats {
     ($($(#[$doc:meta])+ $format:ident $name:literal => $is_valid:expr;)*) => {

@@ -43,34 +43,21 @@
 
 #![warn(unreachable_pub)]
 
-mod branches;
-mod compile_error;
 mod compiled_schema;
 mod compiler;
 mod contract_vocabulary;
-mod date_time;
-mod equality;
 mod evaluator;
 mod formats;
-#[cfg(feature = "schemars")]
-mod json_schema_impls;
-mod numbers;
-mod pattern;
-mod references;
-mod rules;
-mod unevaluated;
-mod uri;
-mod uuid;
 mod validator;
-pub mod vocabulary;
 
-pub use compile_error::{CompileError, CompileErrorKind};
 pub use compiled_schema::{CompileOptions, Schema};
+pub use compiler::compile_error::{CompileError, CompileErrorKind};
+pub use compiler::pattern::{Pattern, PatternError};
+pub use compiler::vocabulary;
 pub use contract_vocabulary::{Comparison, Handler, Method, ParameterKind, ParameterLocation};
-pub use date_time::{Date, DateTime};
+pub use formats::date_time::{Date, DateTime};
+pub use formats::uuid::Uuid;
 pub use formats::{Format, FormatError};
-pub use pattern::{Pattern, PatternError};
-pub use uuid::Uuid;
 pub use validator::{
     Bounds, IntegerBounds, NumberBounds, Validate, Validator, Violation, check, push_key,
 };

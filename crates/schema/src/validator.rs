@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::JsonValue;
-use crate::date_time::{Date, DateTime};
-use crate::equality::repeated_items;
+use crate::compiler::pattern::Pattern;
+use crate::evaluator::equality::repeated_items;
+use crate::evaluator::numbers::ExactNumber;
 use crate::formats::Format;
-use crate::numbers::ExactNumber;
-use crate::pattern::Pattern;
-use crate::uuid::Uuid;
+use crate::formats::date_time::{Date, DateTime};
+use crate::formats::uuid::Uuid;
 
 /// The most violations that one check reports.
 const MAX_VIOLATIONS: usize = 100;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::equality::equal;
+use crate::compiler::rules::{Node, NodeId, Rules, Type, choices_detail, types_detail};
 use crate::evaluator::Evaluator;
-use crate::rules::{Node, NodeId, Rules, Type, choices_detail, types_detail};
+use crate::evaluator::equality::equal;
 use crate::validator::Validator;
 
 impl<'s> Evaluator<'s> {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::compiler::rules::{Node, NodeId, Rules};
 use crate::evaluator::Evaluator;
-use crate::rules::{Node, NodeId, Rules};
 use crate::validator::Validator;
 
 impl<'s> Evaluator<'s> {

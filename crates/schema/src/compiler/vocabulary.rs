@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::equality::repeated_items;
-use crate::rules::Type;
+use crate::compiler::rules::Type;
+use crate::evaluator::equality::repeated_items;
 
 macro_rules! vocabulary {
     (

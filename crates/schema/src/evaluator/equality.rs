@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::numbers::ExactNumber;
+use crate::evaluator::numbers::ExactNumber;
 
 /// Whether JSON Schema takes both for the same value.
 pub(crate) fn equal(left: &Value, right: &Value) -> bool {

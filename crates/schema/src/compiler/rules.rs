@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::compiler::pattern::Pattern;
+use crate::evaluator::numbers::ExactNumber;
 use crate::formats::Format;
-use crate::numbers::ExactNumber;
-use crate::pattern::Pattern;
 use crate::validator::Bounds;
 
 /// The index of a [`Node`].

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::date_time::{Date, DateTime};
 use crate::formats::Format;
-use crate::uuid::Uuid;
+use crate::formats::date_time::{Date, DateTime};
+use crate::formats::uuid::Uuid;
 
 macro_rules! text_of_format {
     ($($type:ident),*) => {

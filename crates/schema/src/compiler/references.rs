@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::compile_error::{CompileError, CompileErrorKind};
 use crate::compiler::MAX_DEPTH;
-use crate::uri;
+use crate::compiler::compile_error::{CompileError, CompileErrorKind};
+use crate::compiler::vocabulary::{Shape, shape};
+use crate::formats::uri;
 use crate::validator::push_key;
-use crate::vocabulary::{Shape, shape};
 
 /// The identifiers of a document, each with the JSON Pointer of its schema.
 #[derive(Debug, Default)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::pattern::PatternError;
-use crate::vocabulary::advice;
+use crate::compiler::pattern::PatternError;
+use crate::compiler::vocabulary::advice;
 
 /// A schema does not compile.
 #[derive(Debug, Clone, PartialEq, Eq)]
