@@ -5,6 +5,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod catalog;
+mod chunk_stream;
 pub(crate) mod echo;
 pub(crate) mod openai;
 pub(crate) mod provider_settings;

@@ -1,7 +1,21 @@
 //! A store, opened by its URL: `sqlite:`, `postgres:` or `memory:`. It holds sessions, journal, documents and refresh tokens.
 
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) mod sql;
+mod sql_database;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_documents;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_journal;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_refresh_tokens;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_sessions;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_store;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 pub(crate) mod store_url;
 
 use std::sync::Arc;
@@ -16,11 +30,7 @@ use crate::secret::Secret;
 use crate::session::memory_sessions::MemorySessions;
 use crate::session::session_store::SessionStore;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-use crate::store::sql::SqlStore;
-#[cfg(feature = "postgres")]
-use crate::store::sql::postgres;
-#[cfg(feature = "sqlite")]
-use crate::store::sql::sqlite;
+use crate::store::sql_store::SqlStore;
 use crate::store::store_url::{SETTING, StoreUrl};
 use crate::workflow::journal::Journal;
 use crate::workflow::memory_journal::MemoryJournal;

@@ -7,9 +7,10 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::client::error_response::{ProviderMessage, ResponseError, parse_error_body};
-use crate::client::{Decoder, sensitive};
+use crate::client::sensitive;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
+use crate::model::chunk_stream::Decoder;
 use crate::model::{ANSWER_TOOL, Chunk, ModelRequest, Step, ToolCall};
 use crate::secret::Secret;
 

@@ -16,6 +16,7 @@ use crate::client::{self, HttpEndpoint};
 use crate::error::AgentError;
 use crate::error::start_error::{SettingError, StartError};
 use crate::model::anthropic::{self, AnthropicDecoder};
+use crate::model::chunk_stream::stream_chunks;
 use crate::model::echo::Echo;
 use crate::model::openai::{self, OpenAiDecoder};
 use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
@@ -257,12 +258,12 @@ impl ProviderServer {
             idle_timeout: self.idle_timeout,
         });
         match self.kind {
-            ProviderKind::Anthropic => client::stream_chunks(
+            ProviderKind::Anthropic => stream_chunks(
                 endpoint,
                 anthropic::body(model, request),
                 AnthropicDecoder::new(request),
             ),
-            ProviderKind::OpenAi => client::stream_chunks(
+            ProviderKind::OpenAi => stream_chunks(
                 endpoint,
                 openai::body(model, request, self.is_vendor),
                 OpenAiDecoder::new(request),

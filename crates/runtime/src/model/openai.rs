@@ -8,9 +8,10 @@ use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
 use crate::client::error_response::{ResponseError, kind_of_status, parse_error_body};
-use crate::client::{Decoder, sensitive};
+use crate::client::sensitive;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
+use crate::model::chunk_stream::Decoder;
 use crate::model::{Chunk, ModelRequest, Step, ToolCall};
 use crate::secret::Secret;
 

@@ -65,6 +65,10 @@ pub(crate) enum Ack {
 }
 
 /// Why a queue can't be used now.
+#[cfg_attr(
+    not(feature = "nats"),
+    expect(dead_code, reason = "only the queue over NATS can fail")
+)]
 #[derive(Debug)]
 pub(crate) enum QueueError {
     /// There is no connection.

@@ -5,8 +5,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection};
 
 use crate::future::BoxFuture;
-use crate::store::sql::sql_database::Database;
-use crate::store::sql::{SqlStore, WAIT_TIMEOUT, migrator};
+use crate::store::sql_database::Database;
+use crate::store::sql_store::{SqlStore, WAIT_TIMEOUT, migrator};
 
 /// The size of the connection pool.
 const CONNECTIONS: u32 = 10;
@@ -15,27 +15,27 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
         1,
         "refresh tokens",
-        include_str!("../../../migrations/postgres/0001_refresh_tokens.sql"),
+        include_str!("../../migrations/postgres/0001_refresh_tokens.sql"),
     ),
     (
         2,
         "sessions",
-        include_str!("../../../migrations/postgres/0002_sessions.sql"),
+        include_str!("../../migrations/postgres/0002_sessions.sql"),
     ),
     (
         3,
         "workflow runs",
-        include_str!("../../../migrations/postgres/0003_workflow_runs.sql"),
+        include_str!("../../migrations/postgres/0003_workflow_runs.sql"),
     ),
     (
         4,
         "documents",
-        include_str!("../../../migrations/postgres/0004_documents.sql"),
+        include_str!("../../migrations/postgres/0004_documents.sql"),
     ),
     (
         5,
         "workflow run keys",
-        include_str!("../../../migrations/postgres/0005_workflow_run_keys.sql"),
+        include_str!("../../migrations/postgres/0005_workflow_run_keys.sql"),
     ),
 ];
 

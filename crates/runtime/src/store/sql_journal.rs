@@ -7,8 +7,8 @@ use sqlx::AssertSqlSafe;
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 use crate::schema::Uuid;
-use crate::store::sql::sql_database::{Executor, Row, query};
-use crate::store::sql::{
+use crate::store::sql_database::{Executor, Row, query};
+use crate::store::sql_store::{
     SqlStore, escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
 };
 use crate::unix_time::{from_millis, to_millis};

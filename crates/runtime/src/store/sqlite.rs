@@ -13,8 +13,8 @@ use sqlx::sqlite::{
 };
 
 use crate::future::BoxFuture;
-use crate::store::sql::sql_database::Database;
-use crate::store::sql::{SqlStore, WAIT_TIMEOUT, migrator};
+use crate::store::sql_database::Database;
+use crate::store::sql_store::{SqlStore, WAIT_TIMEOUT, migrator};
 
 /// The size of the pool that reads.
 const READERS: u32 = 4;
@@ -33,27 +33,27 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
         1,
         "refresh tokens",
-        include_str!("../../../migrations/sqlite/0001_refresh_tokens.sql"),
+        include_str!("../../migrations/sqlite/0001_refresh_tokens.sql"),
     ),
     (
         2,
         "sessions",
-        include_str!("../../../migrations/sqlite/0002_sessions.sql"),
+        include_str!("../../migrations/sqlite/0002_sessions.sql"),
     ),
     (
         3,
         "workflow runs",
-        include_str!("../../../migrations/sqlite/0003_workflow_runs.sql"),
+        include_str!("../../migrations/sqlite/0003_workflow_runs.sql"),
     ),
     (
         4,
         "documents",
-        include_str!("../../../migrations/sqlite/0004_documents.sql"),
+        include_str!("../../migrations/sqlite/0004_documents.sql"),
     ),
     (
         5,
         "workflow run keys",
-        include_str!("../../../migrations/sqlite/0005_workflow_run_keys.sql"),
+        include_str!("../../migrations/sqlite/0005_workflow_run_keys.sql"),
     ),
 ];
 

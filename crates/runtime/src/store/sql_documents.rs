@@ -12,8 +12,8 @@ use crate::documents::similarity::{Entry, Index};
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument, EmbeddedPassage};
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::store::sql::sql_database::{Row, Transaction, query};
-use crate::store::sql::{SqlStore, from_json, signed, to_json};
+use crate::store::sql_database::{Row, Transaction, query};
+use crate::store::sql_store::{SqlStore, from_json, signed, to_json};
 
 /// Locks the collection until the transaction ends, so that its versions follow each other.
 const NEXT_VERSION: &str = "INSERT INTO document_collections (name, version) VALUES ($1, 1) \

@@ -1,0 +1,176 @@
+//! One operation of a provider's API: sends requests, and turns what fails into a [`ProviderError`].
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Client, Response, StatusCode, Url};
+use serde_json::Value;
+
+use crate::client::error_response::{
+    ProviderMessage, ResponseError, kind_of_status, parse_error_body, retry_after,
+};
+use crate::error::provider_error::{ProviderError, ProviderErrorKind};
+
+/// For a JSON answer; a stream has no limit as a whole.
+const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+const MAX_LOGGED_CHARS: usize = 300;
+
+/// One operation of a provider's API.
+pub(crate) struct HttpEndpoint {
+    /// The provider's name in the settings.
+    pub(crate) provider: String,
+    pub(crate) client: Client,
+    pub(crate) url: Url,
+    /// Sent with every request. The key is among them, marked as sensitive.
+    pub(crate) headers: HeaderMap,
+    /// The longest wait for the response head or for the next bytes of a body.
+    pub(crate) idle_timeout: Duration,
+}
+
+impl HttpEndpoint {
+    /// Posts `body`, and parses the JSON answer.
+    ///
+    /// # Errors
+    /// Why there is no answer, already logged.
+    pub(crate) async fn post(&self, body: &Value) -> Result<Value, ProviderError> {
+        let response = self.send(body).await?;
+        let bytes = self.read_body(response).await?;
+        self.parse(&bytes)
+    }
+
+    /// A [`ProviderErrorKind::Broken`] error for an answer that does not follow the protocol. Logs `reason`, which must
+    /// not quote the answer.
+    pub(crate) fn malformed(&self, reason: &str) -> ProviderError {
+        self.provider_error(&ResponseError::malformed(reason), None)
+    }
+
+    pub(crate) async fn send(&self, body: &Value) -> Result<Response, ProviderError> {
+        let request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+        let response = self.with_idle_timeout(request.send()).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        // The status decides what failed; the body only adds the provider's message, and may be missing or no JSON.
+        let message = match self.read_body(response).await {
+            Ok(body) => serde_json::from_slice(&body).map_or_else(
+                |_| ProviderMessage::default(),
+                |body: Value| parse_error_body(&body),
+            ),
+            Err(_) => ProviderMessage::default(),
+        };
+        let error = ResponseError {
+            kind: kind_of_status(status, &message.code),
+            message,
+        };
+        Err(self.provider_error(&error, Some((status, &headers))))
+    }
+
+    pub(crate) async fn next_bytes(
+        &self,
+        response: &mut Response,
+    ) -> Result<Option<Vec<u8>>, ProviderError> {
+        let bytes = self.with_idle_timeout(response.chunk()).await?;
+        Ok(bytes.map(|bytes| bytes.to_vec()))
+    }
+
+    pub(crate) async fn read_body(&self, mut response: Response) -> Result<Vec<u8>, ProviderError> {
+        let mut body = Vec::new();
+        while let Some(bytes) = self.next_bytes(&mut response).await? {
+            body.extend(bytes);
+            if body.len() > MAX_BODY_BYTES {
+                return Err(self.malformed("an answer without end"));
+            }
+        }
+        Ok(body)
+    }
+
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Value, ProviderError> {
+        serde_json::from_slice(bytes).map_err(|_| self.malformed("no JSON"))
+    }
+
+    async fn with_idle_timeout<T>(
+        &self,
+        response: impl Future<Output = Result<T, reqwest::Error>>,
+    ) -> Result<T, ProviderError> {
+        let (kind, reason) = match tokio::time::timeout(self.idle_timeout, response).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => {
+                let kind = if error.is_connect() {
+                    ProviderErrorKind::Unreachable
+                } else if error.is_timeout() {
+                    ProviderErrorKind::TimedOut
+                } else {
+                    ProviderErrorKind::Broken
+                };
+                (kind, root_cause(&error))
+            }
+            Err(elapsed) => (ProviderErrorKind::TimedOut, elapsed.to_string()),
+        };
+        let error = ResponseError {
+            kind,
+            ..ResponseError::malformed(reason)
+        };
+        Err(self.provider_error(&error, None))
+    }
+
+    /// Logs a failure, and returns it without the provider's message.
+    pub(crate) fn provider_error(
+        &self,
+        error: &ResponseError,
+        response: Option<(StatusCode, &HeaderMap)>,
+    ) -> ProviderError {
+        let provider = &*self.provider;
+        let ProviderMessage { code, message } = &error.message;
+        let request_id = response.and_then(|(_, headers)| {
+            let names = ["request-id", "x-request-id"];
+            let id = names.iter().find_map(|name| headers.get(*name));
+            id.and_then(|id| id.to_str().ok())
+        });
+        tracing::warn!(
+            provider,
+            kind = error.kind.as_str(),
+            status = response.map(|(status, _)| status.as_u16()),
+            code,
+            provider_request_id = request_id,
+            "the provider failed"
+        );
+        if error.kind == ProviderErrorKind::Denied {
+            tracing::warn!(
+                "the provider does not accept the key: check providers.{provider}.api_key"
+            );
+        } else if !message.is_empty() {
+            let message = self.redact_keys(message);
+            let message = message.chars().take(MAX_LOGGED_CHARS).collect::<String>();
+            tracing::debug!(provider, message, "the provider's error message");
+        }
+        ProviderError {
+            provider: provider.to_owned(),
+            kind: error.kind,
+            retry_after: response.and_then(|(_, headers)| retry_after(headers, SystemTime::now())),
+        }
+    }
+
+    fn redact_keys(&self, text: &str) -> String {
+        let secrets = self.headers.values().filter(|value| value.is_sensitive());
+        let secrets = secrets.filter_map(|value| value.to_str().ok());
+        secrets.fold(text.to_owned(), |text, secret| {
+            text.replace(secret.trim_start_matches("Bearer "), "[redacted]")
+        })
+    }
+}
+
+/// The innermost source of an error: the outer ones repeat the address.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
