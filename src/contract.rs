@@ -114,7 +114,7 @@ impl Service {
 /// Reads the service block in `node` of the agent `slug`; the report is on the file it stands in.
 pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
     let mut service = Service::none(report.source());
-    for Entry { key, value, .. } in yaml_settings::known_entries(node, KEYS, report) {
+    for Entry { key, value, .. } in yaml_settings::allowed_entries(node, KEYS, report) {
         let policy = &mut service.policy;
         match key.as_str() {
             "endpoints" => service.endpoints = endpoint::read_all(value, slug, report),
@@ -128,7 +128,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             "documents" => service.documents = document_collection::read(value, slug, report),
             "retry" => {
                 for Entry { key, value, .. } in
-                    yaml_settings::known_entries(value, &["attempts", "backoff"], report)
+                    yaml_settings::allowed_entries(value, &["attempts", "backoff"], report)
                 {
                     match key.as_str() {
                         "attempts" => {
@@ -140,7 +140,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             }
             "breaker" => {
                 for Entry { key, value, .. } in
-                    yaml_settings::known_entries(value, &["failures", "cooldown"], report)
+                    yaml_settings::allowed_entries(value, &["failures", "cooldown"], report)
                 {
                     match key.as_str() {
                         "failures" => {
@@ -152,7 +152,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             }
             "budget" => {
                 for Entry { key, value, .. } in
-                    yaml_settings::known_entries(value, &["tokens", "turns"], report)
+                    yaml_settings::allowed_entries(value, &["tokens", "turns"], report)
                 {
                     match key.as_str() {
                         "tokens" => policy.budget_tokens = yaml_settings::count(value, report),
@@ -162,7 +162,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             }
             _ => {
                 for Entry { key, value, .. } in
-                    yaml_settings::known_entries(value, &["history_tokens", "ttl"], report)
+                    yaml_settings::allowed_entries(value, &["history_tokens", "ttl"], report)
                 {
                     match key.as_str() {
                         "history_tokens" => {

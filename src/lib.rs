@@ -74,7 +74,7 @@ pub mod inspect {
     pub use crate::contract::document_collection::{Documents, path as documents_path};
     pub use crate::contract::endpoint::Endpoint;
     pub use crate::contract::endpoint_path::{
-        complaint as path_problem, parameters as path_parameters, shape as path_shape,
+        parameters as path_parameters, path_error, shape as path_shape,
     };
     pub use crate::contract::parameter::Parameter;
     pub use crate::contract::retrieve::Retrieve;

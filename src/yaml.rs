@@ -347,19 +347,19 @@ fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> N
                 _ => None,
             };
             let mut map: Vec<Entry> = Vec::new();
-            let mut known = BTreeMap::new();
+            let mut positions = BTreeMap::new();
             for (index, (key, value)) in entries.into_iter().enumerate() {
                 let place = places.map(|places| &places[index]);
                 let key_span = place.map_or(span, |(key, _)| *key);
                 let value = node(value, place.map(|(_, value)| value), span, report);
-                if let Some(index) = known.get(&key) {
+                if let Some(index) = positions.get(&key) {
                     warn_of_duplicate(&key, key_span, report);
                     let earlier: &mut Entry = &mut map[*index];
                     earlier.key_span = key_span;
                     earlier.value = value;
                     continue;
                 }
-                known.insert(key.clone(), map.len());
+                positions.insert(key.clone(), map.len());
                 map.push(Entry {
                     key,
                     key_span,
@@ -372,7 +372,7 @@ fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> N
     Node { value, span }
 }
 
-/// Warns of a key that stands again, at its second place.
+/// Warns of a duplicate key at its second place.
 pub fn warn_of_duplicate(key: &str, span: Span, report: &mut Report) {
     report
         .warning(

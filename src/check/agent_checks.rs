@@ -88,14 +88,14 @@ fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
 
 /// Every agent that a contract names must exist.
 fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diagnostic>) {
-    let known: Vec<&str> = agents
+    let names: Vec<&str> = agents
         .iter()
         .flat_map(|agent| [agent.spec.slug.as_str(), agent.spec.name.as_str()])
         .collect();
     for agent in agents {
         let service = &agent.service;
         let mut check = |name: &Name, models: bool| {
-            if known.contains(&name.text.as_str()) || (models && is_model(&name.text, config)) {
+            if names.contains(&name.text.as_str()) || (models && is_model(&name.text, config)) {
                 return;
             }
             let (message, advice) = if models {
@@ -114,7 +114,7 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             };
             let diagnostic =
                 Diagnostic::error(Code::UnknownAgent, "", message).at(&service.source, name.span);
-            let help = did_you_mean(&name.text, known.iter().copied(), advice);
+            let help = did_you_mean(&name.text, names.iter().copied(), advice);
             diagnostics.push(diagnostic.help(help));
         };
         for name in &service.agents {

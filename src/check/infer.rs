@@ -17,26 +17,26 @@ use crate::text::did_you_mean::nearest;
 /// that always come out the same because of their types.
 pub fn infer<'a>(expression: &Expression, scope: &Scope<'a>, report: &mut Report) -> Inferred<'a> {
     match &expression.kind {
-        Kind::Null => Inferred::Known(Type::Null),
-        Kind::Boolean(_) => Inferred::Known(Type::Boolean),
+        Kind::Null => Inferred::Plain(Type::Null),
+        Kind::Boolean(_) => Inferred::Plain(Type::Boolean),
         Kind::Number(number) => number_type(*number),
-        Kind::Text(text) => Inferred::Known(exactly_text(text)),
+        Kind::Text(text) => Inferred::Plain(exactly_text(text)),
         Kind::Path(path) => resolve_path(path, expression.span, scope, report),
         Kind::Not(inner) => {
             infer(inner, scope, report);
-            Inferred::Known(Type::Boolean)
+            Inferred::Plain(Type::Boolean)
         }
         Kind::All(parts) | Kind::Any(parts) => {
             for part in parts {
                 infer(part, scope, report);
             }
-            Inferred::Known(Type::Boolean)
+            Inferred::Plain(Type::Boolean)
         }
         Kind::Compare(comparison, sides) => {
             let [left, right] = &**sides;
             let (left, right) = (infer(left, scope, report), infer(right, scope, report));
             check_comparison(*comparison, &left, &right, expression.span, report);
-            Inferred::Known(Type::Boolean)
+            Inferred::Plain(Type::Boolean)
         }
     }
 }
@@ -51,7 +51,7 @@ fn number_type(number: f64) -> Inferred<'static> {
     };
     number
         .and_then(|number| exactly(&number))
-        .map_or(Inferred::Any, Inferred::Known)
+        .map_or(Inferred::Any, Inferred::Plain)
 }
 
 fn check_comparison(
@@ -69,7 +69,7 @@ fn check_comparison(
             |left: &SchemaType<'_>| rights.iter().any(|right| disjoint(*left, *right).is_none());
         !lefts.iter().any(meet)
     };
-    let is_null = |given: &Inferred<'_>| matches!(given, Inferred::Known(Type::Null));
+    let is_null = |given: &Inferred<'_>| matches!(given, Inferred::Plain(Type::Null));
     let (says, advice) = match comparison {
         // What stands nowhere is null, so that any place may be asked whether it is.
         Comparison::Equal | Comparison::NotEqual if is_null(left) || is_null(right) => return,
@@ -90,12 +90,12 @@ fn check_comparison(
             ("is never less or more than", Some(advice.to_owned()))
         }
         Comparison::In => {
-            let stands_in = |right: &SchemaType<'_>| match bare(*right).ty {
+            let contains = |right: &SchemaType<'_>| match bare(*right).ty {
                 Type::Array(array) => !apart(&lefts, &[right.with(&array.items)]),
                 Type::Any => true,
                 _ => disjoint(*right, plain(&TEXT)).is_none() && !apart(&lefts, &[plain(&TEXT)]),
             };
-            if rights.iter().any(stands_in) {
+            if rights.iter().any(contains) {
                 return;
             }
             let advice = "what it stands in is a list of such values, or a text that holds a text";
@@ -128,10 +128,10 @@ fn near(lefts: &[SchemaType<'_>], rights: &[SchemaType<'_>]) -> Option<String> {
         let text = |value: &EnumValue| value.value.clone();
         values.flatten().map(text).collect()
     };
-    let (mut known, mut written) = (texts(lefts), texts(rights));
+    let (mut candidates, mut written) = (texts(lefts), texts(rights));
     if written.len() != 1 {
-        std::mem::swap(&mut known, &mut written);
+        std::mem::swap(&mut candidates, &mut written);
     }
-    let meant = nearest(written.first()?, known.iter().map(String::as_str))?;
+    let meant = nearest(written.first()?, candidates.iter().map(String::as_str))?;
     Some(format!("did you mean {meant:?}?"))
 }

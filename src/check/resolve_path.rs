@@ -1,4 +1,4 @@
-//! What stands at the places that expressions name.
+//! The types of the paths in expressions, such as `plan.output.risk`.
 
 use crate::check::scope::{Inferred, Scope, bare};
 use crate::diagnostics::Report;
@@ -9,7 +9,7 @@ use crate::schema::typed_schema::{SchemaType, variants};
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::yaml_settings::Name;
 
-/// What stands at `path`. Where nothing can stand there, that is told.
+/// The type of the value at `path`; a path that no value can have is an error.
 pub fn resolve_path<'a>(
     path: &[Name],
     span: Span,
@@ -42,10 +42,10 @@ pub fn resolve_path<'a>(
                 return Inferred::Any;
             }
             match rest {
-                [what] if what.text == "status" => return Inferred::Known(statuses()),
+                [what] if what.text == "status" => return Inferred::Plain(statuses()),
                 [what, members @ ..] if what.text == "output" => (step.outputs.clone(), members),
                 _ => {
-                    let (span, said) = match rest {
+                    let (span, message) = match rest {
                         [what, ..] if what.text != "status" => {
                             (what.span, format!("a step has no `{}`", what.text))
                         }
@@ -53,7 +53,7 @@ pub fn resolve_path<'a>(
                         _ => (span, format!("`{}` is a step, not a value", id.text)),
                     };
                     report
-                        .error(Code::BadWorkflow, span, said)
+                        .error(Code::BadWorkflow, span, message)
                         .advise(format!("write `{0}.output` or `{0}.status`", id.text));
                     return Inferred::Any;
                 }
@@ -74,37 +74,37 @@ pub fn resolve_path<'a>(
 
 fn unknown_step(id: &Name, alone: bool, scope: &Scope<'_>, report: &mut Report) {
     let message = format!("there is no step `{}` in this workflow", id.text);
-    let known = scope.steps.iter().map(|step| step.id).chain(["input"]);
+    let candidates = scope.steps.iter().map(|step| step.id).chain(["input"]);
     let otherwise = match alone {
         true => "put it in quotes if it is text",
         false => "name `input` or a step",
     };
     report
         .error(Code::BadWorkflow, id.span, message)
-        .advise(did_you_mean(&id.text, known, otherwise));
+        .advise(did_you_mean(&id.text, candidates, otherwise));
 }
 
-/// What stands at `members` of a value of one of `types`.
+/// The type of the value at `members` of a value of one of `types`.
 fn walk<'a>(mut types: Vec<SchemaType<'a>>, members: &[Name], report: &mut Report) -> Inferred<'a> {
     let mut optional = false;
     for member in members {
         let mut found = Vec::new();
-        let mut known = Vec::new();
+        let mut names = Vec::new();
         for typed in &types {
-            if !step_into(*typed, &member.text, &mut found, &mut known) {
+            if !step_into(*typed, &member.text, &mut found, &mut names) {
                 return Inferred::Any;
             }
         }
         if found.is_empty() {
             let given = Inferred::Types(types, optional).describe();
             let message = format!("there is no `{}` in what is {given}", member.text);
-            let otherwise = match known.as_slice() {
+            let otherwise = match names.as_slice() {
                 [] => "take the value itself".to_owned(),
-                known => format!("known there are {}", known.join(", ")),
+                names => format!("the properties are {}", names.join(", ")),
             };
             report
                 .error(Code::BadWorkflow, member.span, message)
-                .advise(did_you_mean(&member.text, known, otherwise));
+                .advise(did_you_mean(&member.text, names, otherwise));
             return Inferred::Any;
         }
         optional = optional || types.iter().any(|typed| is_optional(*typed, &member.text));
@@ -124,13 +124,13 @@ fn is_optional(typed: SchemaType<'_>, name: &str) -> bool {
     }
 }
 
-/// Adds what `name` of a value of the type can be to `found`, and the names that there are to `known`. Says false where
-/// it can be anything.
+/// Adds what `name` of a value of the type can be to `found`, and the names of its properties to `names`. False where it
+/// can be anything.
 fn step_into<'a>(
     typed: SchemaType<'a>,
     name: &str,
     found: &mut Vec<SchemaType<'a>>,
-    known: &mut Vec<&'a str>,
+    names: &mut Vec<&'a str>,
 ) -> bool {
     let typed = bare(typed);
     let objects = match typed.ty {
@@ -150,7 +150,7 @@ fn step_into<'a>(
         _ => return true,
     };
     for object in objects {
-        known.extend(object.fields.iter().map(|field| field.name.as_str()));
+        names.extend(object.fields.iter().map(|field| field.name.as_str()));
         let field = object.fields.iter().find(|field| field.name == name);
         match (field, &object.extra) {
             (Some(field), _) => found.push(typed.with(&field.ty)),

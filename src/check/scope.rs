@@ -1,4 +1,4 @@
-//! What expressions can speak of, and what that can be.
+//! What an expression can refer to, and the types of those values.
 
 use std::sync::LazyLock;
 
@@ -8,39 +8,39 @@ use crate::schema::compare::describe::describe;
 use crate::schema::schema_type::{Text, Type};
 use crate::schema::typed_schema::SchemaType;
 
-/// What is known where an expression stands.
+/// What an expression can refer to.
 #[derive(Debug)]
 pub struct Scope<'a> {
     /// What the run is given.
     pub input: &'a Schema,
-    /// The id of the step that it stands in.
+    /// The id of the step that the expression belongs to.
     pub step: &'a str,
-    /// The condition of the step, which holds wherever what the step is given is looked at.
+    /// The condition of the step. It is true whenever the inputs of the step are evaluated.
     pub condition: Option<&'a Expression>,
     /// The steps of the workflow.
-    pub steps: Vec<Known<'a>>,
+    pub steps: Vec<ScopeStep<'a>>,
 }
 
-/// A step, as far as expressions of another one may speak of it.
+/// A step that expressions of another step may refer to.
 #[derive(Debug)]
-pub struct Known<'a> {
+pub struct ScopeStep<'a> {
     /// Its id.
     pub id: &'a str,
     /// Whether it certainly comes before.
     pub before: bool,
-    /// What its output is one of; empty where that is not known.
+    /// The types that its output can have; empty where the type is unknown.
     pub outputs: Vec<SchemaType<'a>>,
 }
 
 /// The type that is inferred for an expression.
 #[derive(Debug, Clone)]
 pub enum Inferred<'a> {
-    /// Any value: nothing is known.
+    /// Any value: the type is unknown.
     Any,
     /// One of the types, which a schema states; true where the value may be absent.
     Types(Vec<SchemaType<'a>>, bool),
     /// A type that no schema states, such as that of a comparison.
-    Known(Type),
+    Plain(Type),
 }
 
 /// A schema without definitions, for types that no schema states.
@@ -60,7 +60,7 @@ impl Inferred<'_> {
         match self {
             Self::Any => None,
             Self::Types(types, _) => Some(types.clone()),
-            Self::Known(ty) => Some(vec![plain(ty)]),
+            Self::Plain(ty) => Some(vec![plain(ty)]),
         }
     }
 

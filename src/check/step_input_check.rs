@@ -41,7 +41,7 @@ pub fn check_value(
                     infer(expression, scope, report);
                 }
             }
-            Inferred::Known(TEXT.clone())
+            Inferred::Plain(TEXT.clone())
         }
         TemplateKind::Json(json) => scalar(json),
     };
@@ -139,7 +139,7 @@ fn scalar(json: &Json) -> Inferred<'static> {
         Json::String(text) => Some(exactly_text(text)),
         Json::Array(_) | Json::Object(_) => None,
     };
-    ty.map_or(Inferred::Any, Inferred::Known)
+    ty.map_or(Inferred::Any, Inferred::Plain)
 }
 
 fn check_object(
@@ -202,7 +202,7 @@ fn check_object(
     }
 }
 
-/// The type of a property; one that is not there is told.
+/// The type of a property; a property that does not exist is an error.
 fn member<'a>(
     object: &'a Object,
     name: &Name,
@@ -215,16 +215,16 @@ fn member<'a>(
     if !object.closed {
         return object.extra.as_deref();
     }
-    let known = object.fields.iter().map(|field| field.name.as_str());
-    let known: Vec<&str> = known.collect();
+    let names = object.fields.iter().map(|field| field.name.as_str());
+    let names: Vec<&str> = names.collect();
     let message = format!("there is no input `{place}`");
-    let otherwise = match known.as_slice() {
+    let otherwise = match names.as_slice() {
         [] => "nothing is taken there".to_owned(),
-        known => format!("known there are {}", known.join(", ")),
+        names => format!("the properties are {}", names.join(", ")),
     };
     report
         .error(Code::BadWorkflow, name.span, message)
-        .advise(did_you_mean(&name.text, known, otherwise));
+        .advise(did_you_mean(&name.text, names, otherwise));
     None
 }
 

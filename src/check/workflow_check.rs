@@ -1,7 +1,7 @@
-//! Checks workflows against the agents they ask: endpoints, what their steps speak of, and types.
+//! Checks workflows against the agents they call: endpoints, references of their steps, and types.
 //!
-//! Of types only that is refused which can never be valid: a number where text is asked for, a member that a closed
-//! object doesn't have, a required input that is not there. An output is checked as what it is where it is there; that a
+//! A type is an error only where it can never be valid: a number where text is required, a property that a closed
+//! object doesn't have, a missing required input. An output is checked as what it is where it is there; that a
 //! step may be skipped, or needn't succeed (`when`, `on_failure: skip`, `join`), adds that it may be null, and null is
 //! what a place may always be compared with.
 
@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::agent::invoke::INVOKE_SCHEMAS;
 use crate::agent::{Agent, find_agent, find_slug};
 use crate::check::infer::infer;
-use crate::check::scope::{Known, Scope, TEXT, plain};
+use crate::check::scope::{Scope, ScopeStep, TEXT, plain};
 use crate::check::step_input_check::check_value;
 use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
@@ -49,33 +49,33 @@ pub fn check_workflows(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What a step asks: the types of what it takes and of what comes out; none and empty where that is not known.
-struct Asked<'a> {
+/// The types of the input and the outputs of a step; none and empty where they are unknown.
+struct StepTypes<'a> {
     input: Option<SchemaType<'a>>,
     outputs: Vec<SchemaType<'a>>,
-    /// What is taken by the agent that stands in for the step's own one.
+    /// The input of the fallback agent.
     fallback: Option<SchemaType<'a>>,
 }
 
 fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
-    let asked: Vec<Asked<'_>> = workflow
+    let types: Vec<StepTypes<'_>> = workflow
         .steps
         .iter()
-        .map(|step| asked(step, agents, report))
+        .map(|step| step_types(step, agents, report))
         .collect();
-    for (step, own) in workflow.steps.iter().zip(&asked) {
+    for (step, own) in workflow.steps.iter().zip(&types) {
         let before = reached(step, workflow, |_| true);
         // Behind a step that doesn't wait for all of its needs, some may still be under way.
         let over = reached(step, workflow, |step| step.join == Join::All);
-        let steps = workflow.steps.iter().zip(&asked).map(|(other, asked)| {
-            let mut outputs = asked.outputs.clone();
+        let steps = workflow.steps.iter().zip(&types).map(|(other, types)| {
+            let mut outputs = types.outputs.clone();
             let may_be_missing = other.when.is_some()
                 || other.on_failure == OnFailure::Skip
                 || !over.contains(other.id.as_str());
             if may_be_missing && !outputs.is_empty() {
                 outputs.push(plain(&NULL));
             }
-            Known {
+            ScopeStep {
                 id: &other.id,
                 before: before.contains(other.id.as_str()),
                 outputs,
@@ -93,7 +93,7 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         match (&step.inputs, own.input) {
             (Some(template), input) => check_value(template, input, "", true, &scope, report),
             (None, Some(input)) if step.with.is_none() => {
-                check_unsaid(input, step, &workflow.input, report);
+                check_default_input(input, step, &workflow.input, report);
             }
             (None, _) => {}
         }
@@ -102,7 +102,7 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
             let asks_invoke = step.endpoint_name() == INVOKE_NAME;
             if asks_invoke && find_slug(agents, &name.text) == find_slug(agents, &step.agent.text) {
                 let message = format!(
-                    "where the step `{}` fails, the same agent is asked again",
+                    "where the step `{}` fails, the same agent is called again",
                     step.id
                 );
                 report
@@ -115,81 +115,81 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
 
 static NULL: Type = Type::Null;
 
-/// What `step` asks. An endpoint that is not there is told.
-fn asked<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> Asked<'a> {
+/// The types of `step`. An endpoint that does not exist is an error.
+fn step_types<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> StepTypes<'a> {
     let name = step.endpoint.as_ref();
     let span = name.unwrap_or(&step.agent).span;
-    let mut asked = endpoint(&step.agent.text, step.endpoint_name(), span, agents, report);
+    let mut types = endpoint(&step.agent.text, step.endpoint_name(), span, agents, report);
     if let OnFailure::Fallback(other) = &step.on_failure {
         let fallback = endpoint(&other.text, INVOKE_NAME, other.span, agents, report);
-        asked.fallback = fallback.input;
-        if !asked.outputs.is_empty() {
-            asked.outputs.extend(fallback.outputs);
+        types.fallback = fallback.input;
+        if !types.outputs.is_empty() {
+            types.outputs.extend(fallback.outputs);
         }
     }
-    asked
+    types
 }
 
-/// The types of the endpoint `name` of `agent`; `span` is where it is asked for.
+/// The types of the endpoint `name` of `agent`; `span` is where it is named.
 fn endpoint<'a>(
     agent: &str,
     name: &str,
     span: Span,
     agents: &'a [Agent],
     report: &mut Report,
-) -> Asked<'a> {
-    let mut asked = Asked {
+) -> StepTypes<'a> {
+    let mut types = StepTypes {
         input: None,
         outputs: Vec::new(),
         fallback: None,
     };
-    // An agent that is not there was told already.
+    // An agent that does not exist is an error of `agent_checks`.
     let Some(agent) = find_agent(agents, agent) else {
-        return asked;
+        return types;
     };
     let service = &agent.service;
     let mut declared = service.endpoints.iter();
     let declared = declared.find(|endpoint| endpoint.name == name);
     match declared {
         Some(endpoint) => {
-            asked.input = Some(typed(&endpoint.input));
-            asked.outputs.push(typed(&endpoint.output));
+            types.input = Some(typed(&endpoint.input));
+            types.outputs.push(typed(&endpoint.output));
         }
         None if name == INVOKE_NAME && service.invoke => {
-            asked.input = Some(typed(&INVOKE_SCHEMAS.input));
+            types.input = Some(typed(&INVOKE_SCHEMAS.input));
         }
         None => {
             let message = format!("the agent `{}` has no endpoint `{name}`", agent.spec.name);
-            let mut known: Vec<&str> = service
+            let mut names: Vec<&str> = service
                 .endpoints
                 .iter()
                 .map(|endpoint| endpoint.name.as_str())
                 .collect();
-            known.extend(service.invoke.then_some(INVOKE_NAME));
-            let otherwise = format!("it has {}", known.join(", "));
+            names.extend(service.invoke.then_some(INVOKE_NAME));
+            let otherwise = format!("it has {}", names.join(", "));
             report
                 .error(Code::BadWorkflow, span, message)
-                .advise(did_you_mean(name, known, otherwise));
-            return asked;
+                .advise(did_you_mean(name, names, otherwise));
+            return types;
         }
     }
     // Of `invoke`, the output of a step is the text alone.
     if name == INVOKE_NAME {
-        asked.outputs.push(plain(&TEXT));
+        types.outputs.push(plain(&TEXT));
     }
-    asked
+    types
 }
 
-/// The ids of the steps that `step` waits for, and those that they wait for, as far as `goes_on` from each to its needs.
+/// The ids of the steps that `step` waits for, and those that they wait for, as far as `follow` from each to its needs.
 fn reached<'a>(
     step: &'a Step,
     workflow: &'a Workflow,
-    goes_on: impl Fn(&Step) -> bool,
+    follow: impl Fn(&Step) -> bool,
 ) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut waiting = vec![step];
     while let Some(step) = waiting.pop() {
-        for need in step.needs.iter().filter(|_| goes_on(step)) {
+        for need in step.needs.iter().filter(|_| follow(step)) {
             let found = workflow.steps.iter().find(|other| other.id == need.text);
             waiting.extend(found.filter(|_| reached.insert(need.text.as_str())));
         }
@@ -204,8 +204,8 @@ fn typed(schema: &Schema) -> SchemaType<'_> {
     }
 }
 
-/// What an `invoke` is given that is told `text`: that under `input`, and nothing else.
-fn told(text: Type) -> Type {
+/// The type of a request of `invoke`: `text` under `input`, and nothing else.
+fn invoke_request(text: Type) -> Type {
     Type::Object(Object {
         description: None,
         fields: vec![Field {
@@ -221,12 +221,12 @@ fn told(text: Type) -> Type {
 }
 
 /// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
-fn check_unsaid(input: SchemaType<'_>, step: &Step, run: &Schema, report: &mut Report) {
+fn check_default_input(input: SchemaType<'_>, step: &Step, run: &Schema, report: &mut Report) {
     let endpoint = step.endpoint.as_ref().map(|name| name.text.as_str());
     let endpoint = endpoint.unwrap_or(INVOKE_NAME);
     let (mismatch, given) = match endpoint {
         INVOKE_NAME => (
-            disjoint(plain(&told(TEXT.clone())), input),
+            disjoint(plain(&invoke_request(TEXT.clone())), input),
             "one text as its `input`",
         ),
         _ => (disjoint(typed(run), input), "what the run is given"),
@@ -243,18 +243,18 @@ fn check_unsaid(input: SchemaType<'_>, step: &Step, run: &Schema, report: &mut R
         .advise("say under `with` what it is given");
 }
 
-/// Checks that the agent called `name` can be told what `step` was told: the text under `input`, or else all of it as text.
+/// Checks that the fallback `name` takes the input of `step`: the text under `input`, or else all of it as text.
 fn check_fallback(name: &Name, input: SchemaType<'_>, step: &Step, report: &mut Report) {
     let members = match step.inputs.as_ref().map(|template| &template.kind) {
         Some(TemplateKind::Object(members)) => members.as_slice(),
         _ => &[],
     };
-    let said = members.iter().find(|(name, _)| name.text == "input");
-    let text = match said.map(|(_, value)| &value.kind) {
+    let input_member = members.iter().find(|(name, _)| name.text == "input");
+    let text = match input_member.map(|(_, value)| &value.kind) {
         Some(TemplateKind::Json(Json::String(text))) => exactly_text(text),
         _ => TEXT.clone(),
     };
-    let Some(mismatch) = disjoint(plain(&told(text)), input) else {
+    let Some(mismatch) = disjoint(plain(&invoke_request(text)), input) else {
         return;
     };
     let Mismatch { path, left, right } = mismatch;
@@ -264,12 +264,12 @@ fn check_fallback(name: &Name, input: SchemaType<'_>, step: &Step, report: &mut 
         "input" => format!("takes {right}"),
         other => format!("takes `{other}` too: {right}"),
     };
-    let said = match path.as_slice() {
+    let given = match path.as_slice() {
         [input] if input == "input" => left,
         _ => "one text".to_owned(),
     };
     let message = format!(
-        "where the step `{}` fails, `{}` is asked with {said} as its `input`, and its `invoke` {what}",
+        "where the step `{}` fails, `{}` is called with {given} as its `input`, and its `invoke` {what}",
         step.id, name.text,
     );
     report

@@ -47,7 +47,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Option<Documents> 
             );
         return None;
     }
-    for Entry { key, value, .. } in yaml_settings::known_entries(node, KEYS, report) {
+    for Entry { key, value, .. } in yaml_settings::allowed_entries(node, KEYS, report) {
         match key.as_str() {
             "collection" => documents.collection = collection(value, report)?,
             _ => {

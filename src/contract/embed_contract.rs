@@ -61,7 +61,7 @@ pub fn check_embed(input: &Schema, output: &Schema, report: &mut Report) {
 
 /// Whether the input is of many texts; none where it is neither of many nor of one.
 fn check_input(input: &Schema, report: &mut Report) -> Option<bool> {
-    let Some(known) = fields(input) else {
+    let Some(properties) = fields(input) else {
         no_object(input, "an embedding takes an object with `texts`", report);
         return None;
     };
@@ -70,7 +70,7 @@ fn check_input(input: &Schema, report: &mut Report) -> Option<bool> {
         span: input.span,
         whole: "the input of an embedding",
     };
-    let named = |name: &str| known.iter().find(|field| field.name == name);
+    let named = |name: &str| properties.iter().find(|field| field.name == name);
     if let (Some(_), Some(text)) = (named("texts"), named("text")) {
         report
             .error(
@@ -82,22 +82,22 @@ fn check_input(input: &Schema, report: &mut Report) -> Option<bool> {
         return None;
     }
     let purpose = ("one of document and query", is_purpose);
-    expected.property(known, "purpose", Presence::Free, purpose, report);
+    expected.property(properties, "purpose", Presence::Free, purpose, report);
     let many = named("text").is_none();
     let there = if many {
         let texts = (
             "a list of texts",
             |ty: &Type| matches!(ty, Type::Array(array) if matches!(bare(&array.items, input), Type::String(_))),
         );
-        expected.property(known, "texts", Presence::Required, texts, report)
+        expected.property(properties, "texts", Presence::Required, texts, report)
     } else {
         let text = ("any text", |ty: &Type| matches!(ty, Type::String(_)));
-        expected.property(known, "text", Presence::Required, text, report)
+        expected.property(properties, "text", Presence::Required, text, report)
     };
     let own = if many { "texts" } else { "text" };
-    // What is missing is told already; the nearest name would be told twice.
+    // A missing property is an error already; the nearest name would be reported twice.
     if there {
-        expected.others(known, &[own, "purpose"], "reads", report);
+        expected.others(properties, &[own, "purpose"], "reads", report);
     }
     there.then_some(many)
 }
@@ -112,7 +112,7 @@ fn check_output(output: &Schema, many: bool, report: &mut Report) {
         true => ("vectors", "vector"),
         false => ("vector", "vectors"),
     };
-    let Some(known) = fields(output) else {
+    let Some(properties) = fields(output) else {
         let what = format!("answers an object with `{own}`");
         no_object(output, &what, report);
         return;
@@ -122,10 +122,10 @@ fn check_output(output: &Schema, many: bool, report: &mut Report) {
         span: output.span,
         whole: "the answer of an embedding",
     };
-    let has = |name: &str| known.iter().any(|field: &Field| field.name == name);
+    let has = |name: &str| properties.iter().any(|field: &Field| field.name == name);
     if has(other) && !has(own) {
         let taken = if many { "texts" } else { "text" };
-        let span = known.iter().find(|field| field.name == other);
+        let span = properties.iter().find(|field| field.name == other);
         report
             .error(
                 Code::BadEndpoint,
@@ -142,18 +142,18 @@ fn check_output(output: &Schema, many: bool, report: &mut Report) {
                 "a list of lists of numbers",
                 |ty: &Type| matches!(ty, Type::Array(array) if is_vector(bare(&array.items, output))),
             );
-            expected.property(known, own, Presence::Required, vectors, report)
+            expected.property(properties, own, Presence::Required, vectors, report)
         }
         false => {
             let vector = ("a list of numbers", is_vector);
-            expected.property(known, own, Presence::Required, vector, report)
+            expected.property(properties, own, Presence::Required, vector, report)
         }
     };
     let text = ("any text", |ty: &Type| matches!(ty, Type::String(_)));
-    expected.property(known, "model", Presence::Free, text, report);
+    expected.property(properties, "model", Presence::Free, text, report);
     let number = ("a whole number", |ty: &Type| matches!(ty, Type::Integer(_)));
-    expected.property(known, "dimensions", Presence::Free, number, report);
+    expected.property(properties, "dimensions", Presence::Free, number, report);
     if there {
-        expected.others(known, &[own, "model", "dimensions"], "fills", report);
+        expected.others(properties, &[own, "model", "dimensions"], "fills", report);
     }
 }

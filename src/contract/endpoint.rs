@@ -124,12 +124,12 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
     let mut output = None;
     let mut stream = false;
     let mut handler = Handler::Model;
-    let mut asked = None;
+    let mut settings = None;
     let mut roles = Vec::new();
     let mut rate = None;
     let mut timeout_ms = None;
     let mut broken = false;
-    for Entry { key, value, .. } in yaml_settings::known_entries(&entry.value, KEYS, report) {
+    for Entry { key, value, .. } in yaml_settings::allowed_entries(&entry.value, KEYS, report) {
         match key.as_str() {
             "path" => {
                 path = endpoint_path::read(value, report).or_else(|| {
@@ -155,7 +155,7 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
                     .collect();
             }
             "rate" => rate = yaml_settings::rate(value, report),
-            "retrieve" => asked = retrieve::read(value, report),
+            "retrieve" => settings = retrieve::read(value, report),
             _ => timeout_ms = yaml_settings::duration_ms(value, report),
         }
     }
@@ -174,10 +174,10 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
         Handler::Embed => embed_contract::check_embed(&input, &output, report),
         Handler::Model | Handler::Code => {}
     }
-    let retrieve = asked.and_then(|asked| match handler {
-        Handler::Model => retrieve::check_retrieve(asked, &input, &output, report),
+    let retrieve = settings.and_then(|settings| match handler {
+        Handler::Model => retrieve::check_retrieve(settings, &input, &output, report),
         other => {
-            retrieve::refuse(&asked, other.as_str(), report);
+            retrieve::refuse(&settings, other.as_str(), report);
             None
         }
     });

@@ -32,8 +32,7 @@ const RESERVED: &[&str] = &[
 /// The path in `node`: segments of letters, digits, `-`, `.`, `_` and `~`, or `{parameters}`.
 pub fn read(node: &Node, report: &mut Report) -> Option<String> {
     let path = yaml_settings::text(node, report)?;
-    let complaint = complaint(path);
-    if let Some((message, advice)) = complaint {
+    if let Some((message, advice)) = path_error(path) {
         report
             .error(Code::BadEndpoint, node.span, message)
             .advise(advice);
@@ -72,7 +71,7 @@ pub fn segment(name: &str) -> String {
 }
 
 /// What is wrong with `path`, and what to do about it.
-pub fn complaint(path: &str) -> Option<(String, String)> {
+pub fn path_error(path: &str) -> Option<(String, String)> {
     let Some(rest) = path.strip_prefix('/') else {
         return Some((
             format!("the path `{path}` does not start with `/`"),

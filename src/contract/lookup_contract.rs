@@ -119,11 +119,10 @@ impl Expected<'_> {
         true
     }
 
-    /// Says of each of `fields` that is not `known` that nothing `does` something with it: an error if it is
-    /// required.
-    pub fn others(&self, fields: &[Field], known: &[&str], does: &str, report: &mut Report) {
+    /// Reports each of `fields` that is not in `names`, as nothing `does` something with it: an error if it is required.
+    pub fn others(&self, fields: &[Field], names: &[&str], does: &str, report: &mut Report) {
         for field in fields {
-            if known.contains(&field.name.as_str()) {
+            if names.contains(&field.name.as_str()) {
                 continue;
             }
             let message = format!("nothing {does} `{}` in {}", field.name, self.whole);
@@ -131,8 +130,8 @@ impl Expected<'_> {
                 true => report.error(Code::BadEndpoint, field.span, message),
                 false => report.note(Code::BadEndpoint, field.span, message),
             };
-            let otherwise = format!("known there are {}", known.join(", "));
-            diagnostic.advise(did_you_mean(&field.name, known.iter().copied(), otherwise));
+            let otherwise = format!("the properties are {}", names.join(", "));
+            diagnostic.advise(did_you_mean(&field.name, names.iter().copied(), otherwise));
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn of(
     }
     if !method.has_body() {
         for field in fields {
-            if !parameters.iter().any(|known| known.name == field.name) {
+            if !parameters.iter().any(|other| other.name == field.name) {
                 parameters.extend(parameter(field, ParameterLocation::Query, input, report));
             }
         }

@@ -19,21 +19,21 @@ pub struct Retrieve {
     pub limit: u32,
 }
 
-/// What a service block says of passages, before it is held against its endpoint.
+/// The setting `retrieve`, before it is checked against its endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct RetrieveSettings {
     query: Name,
     limit: u32,
     span: Span,
 }
 
-/// How many passages there are where nothing is said.
+/// The default number of passages.
 const LIMIT: u32 = 5;
 /// How many passages there can be.
 const MAX_LIMIT: u32 = 50;
 
 /// Reads the name of a property, or the mapping `{ query, limit }`, in `node`.
-pub fn read(node: &Node, report: &mut Report) -> Option<Asked> {
+pub fn read(node: &Node, report: &mut Report) -> Option<RetrieveSettings> {
     let name = |node: &Node, report: &mut Report| {
         let text = yaml_settings::text(node, report)?.to_owned();
         Some(Name {
@@ -42,7 +42,7 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Asked> {
         })
     };
     if node.as_str().is_some() {
-        return Some(Asked {
+        return Some(RetrieveSettings {
             query: name(node, report)?,
             limit: LIMIT,
             span: node.span,
@@ -58,10 +58,10 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Asked> {
     }
     let mut query = None;
     let mut limit = Some(LIMIT);
-    let known = yaml_settings::known_entries(node, &["query", "limit"], report);
-    // A key that is not known is told already, and is `query` as a rule.
-    let misspelt = node.entries().is_some_and(|all| all.len() > known.len());
-    for Entry { key, value, .. } in known {
+    let entries = yaml_settings::allowed_entries(node, &["query", "limit"], report);
+    // An unknown key is an error already, and is usually a misspelt `query`.
+    let misspelt = node.entries().is_some_and(|all| all.len() > entries.len());
+    for Entry { key, value, .. } in entries {
         match key.as_str() {
             "query" => query = Some(name(value, report)),
             _ => limit = read_limit(value, report),
@@ -76,7 +76,7 @@ pub fn read(node: &Node, report: &mut Report) -> Option<Asked> {
             .advise(advice);
         return None;
     };
-    Some(Asked {
+    Some(RetrieveSettings {
         query: query?,
         limit: limit?,
         span: node.span,
@@ -104,28 +104,32 @@ fn read_limit(node: &Node, report: &mut Report) -> Option<u32> {
 }
 
 /// Says that nothing is retrieved for an endpoint that `handler` answers instead of the model.
-pub fn refuse(asked: &Asked, handler: &str, report: &mut Report) {
+pub fn refuse(settings: &RetrieveSettings, handler: &str, report: &mut Report) {
     let message = format!(
         "`retrieve` is for endpoints that the model answers, and `{handler}` answers this one"
     );
     report
-        .error(Code::BadEndpoint, asked.span, message)
+        .error(Code::BadEndpoint, settings.span, message)
         .advise("take one of the two out");
 }
 
-/// What was `asked` of an endpoint that the model answers, if it can be: its input has to have the text that is
-/// looked for. Citations that can't be held against the passages are a warning.
+/// The `settings` of an endpoint that the model answers, checked: the input has to have the text that is searched for.
+/// Citations that can't be compared with the passages are a warning.
 pub fn check_retrieve(
-    asked: Asked,
+    settings: RetrieveSettings,
     input: &Schema,
     output: &Schema,
     report: &mut Report,
 ) -> Option<Retrieve> {
-    let Name { text, span } = asked.query;
-    let known = fields(input).unwrap_or_default();
-    let Some(field) = known.iter().find(|field| field.name == text) else {
+    let Name { text, span } = settings.query;
+    let properties = fields(input).unwrap_or_default();
+    let Some(field) = properties.iter().find(|field| field.name == text) else {
         let message = format!("the input has no property `{text}`");
-        unknown(report.error(Code::BadEndpoint, span, message), &text, known);
+        unknown(
+            report.error(Code::BadEndpoint, span, message),
+            &text,
+            properties,
+        );
         return None;
     };
     if !matches!(bare(&field.ty, input), Type::String(_)) {
@@ -139,14 +143,14 @@ pub fn check_retrieve(
     check_citations(output, report);
     Some(Retrieve {
         query: text,
-        limit: asked.limit,
+        limit: settings.limit,
     })
 }
 
-/// Warns of citations that can't be held against the passages; those that have to be there are an error.
+/// Warns of citations that can't be compared with the passages; citations that are required are an error.
 fn check_citations(output: &Schema, report: &mut Report) {
-    let known = fields(output).unwrap_or_default();
-    let Some(citations) = known.iter().find(|field| field.name == "citations") else {
+    let properties = fields(output).unwrap_or_default();
+    let Some(citations) = properties.iter().find(|field| field.name == "citations") else {
         return;
     };
     let ty = bare(&citations.ty, output);

@@ -57,7 +57,7 @@ pub fn check_search(input: &Schema, output: &Schema, report: &mut Report) {
 }
 
 fn check_input(input: &Schema, report: &mut Report) {
-    let Some(known) = fields(input) else {
+    let Some(properties) = fields(input) else {
         no_object(input, "a search takes an object with `query`", report);
         return;
     };
@@ -67,21 +67,27 @@ fn check_input(input: &Schema, report: &mut Report) {
         whole: "the input of a search",
     };
     let text = (TEXT, |ty: &Type| matches!(ty, Type::String(_)));
-    expected.property(known, "query", Presence::Required, text, report);
+    expected.property(properties, "query", Presence::Required, text, report);
     let number = ("a whole number", |ty: &Type| matches!(ty, Type::Integer(_)));
-    expected.property(known, "limit", Presence::Free, number, report);
+    expected.property(properties, "limit", Presence::Free, number, report);
     for name in ["updated_after", "updated_before"] {
-        expected.property(known, name, Presence::Free, (MOMENT, is_moment), report);
+        expected.property(
+            properties,
+            name,
+            Presence::Free,
+            (MOMENT, is_moment),
+            report,
+        );
     }
     let list = |ty: &Type, fits: fn(&Type) -> bool| matches!(ty, Type::Array(array) if fits(bare(&array.items, input)));
     for name in ["language", "title", "document"] {
         let texts = ("a text or a list of texts", |ty: &Type| {
             is_text(ty) || list(ty, is_text)
         });
-        expected.property(known, name, Presence::Free, texts, report);
+        expected.property(properties, name, Presence::Free, texts, report);
     }
-    // Whatever else is asked for is compared with what documents carry under that name.
-    for field in known {
+    // Every other property is compared with what documents carry under that name.
+    for field in properties {
         let value = (
             "a text, a number, true or false, or a list of such, as filters are",
             |ty: &Type| is_scalar(ty) || list(ty, is_scalar),
@@ -89,7 +95,7 @@ fn check_input(input: &Schema, report: &mut Report) {
         if KNOWN_INPUT.contains(&field.name.as_str()) {
             continue;
         }
-        expected.property(known, &field.name, Presence::Free, value, report);
+        expected.property(properties, &field.name, Presence::Free, value, report);
         if let Some(near) = nearest(&field.name, KNOWN_INPUT) {
             let message = format!(
                 "`{}` is compared with what documents carry under that name",
@@ -123,7 +129,7 @@ const KNOWN_INPUT: [&str; 7] = [
 ];
 
 fn check_output(output: &Schema, report: &mut Report) {
-    let Some(known) = fields(output) else {
+    let Some(properties) = fields(output) else {
         no_object(output, "a search answers an object with `hits`", report);
         return;
     };
@@ -136,16 +142,16 @@ fn check_output(output: &Schema, report: &mut Report) {
         Type::Array(array) => matches!(bare(&array.items, output), Type::Object(_)),
         _ => false,
     });
-    let there = expected.property(known, "hits", Presence::Required, objects, report);
+    let there = expected.property(properties, "hits", Presence::Required, objects, report);
     let whole = ("a whole number", |ty: &Type| matches!(ty, Type::Integer(_)));
-    expected.property(known, "total", Presence::Free, whole, report);
+    expected.property(properties, "total", Presence::Free, whole, report);
     let text = (TEXT, |ty: &Type| matches!(ty, Type::String(_)));
-    expected.property(known, "model", Presence::Free, text, report);
-    // What is missing is told already; the nearest name would be told twice.
+    expected.property(properties, "model", Presence::Free, text, report);
+    // A missing property is an error already; the nearest name would be reported twice.
     if there {
-        expected.others(known, &["hits", "total", "model"], "fills", report);
+        expected.others(properties, &["hits", "total", "model"], "fills", report);
     }
-    let hits = known.iter().find(|field| field.name == "hits");
+    let hits = properties.iter().find(|field| field.name == "hits");
     if let Some(hits) = hits
         && let Type::Array(array) = bare(&hits.ty, output)
         && let Type::Object(hit) = bare(&array.items, output)

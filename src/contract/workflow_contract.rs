@@ -103,7 +103,7 @@ fn read(entry: &Entry, report: &mut Report) -> Option<Workflow> {
     let mut steps = &entry.value;
     let mut broken = false;
     if entry.value.entries().is_some() {
-        for Entry { key, value, .. } in yaml_settings::known_entries(&entry.value, KEYS, report) {
+        for Entry { key, value, .. } in yaml_settings::allowed_entries(&entry.value, KEYS, report) {
             match key.as_str() {
                 "input" => match schema::read(value, report, Role::Input) {
                     Some(input) => workflow.input = input,

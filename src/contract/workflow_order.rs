@@ -36,11 +36,11 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
                 "the step `{}` needs `{}`, which is no step here",
                 step.id, need.text
             );
-            let known = steps.iter().map(|other| other.id.as_str());
+            let candidates = steps.iter().map(|other| other.id.as_str());
             let otherwise = "name steps of the same workflow";
             report
                 .error(Code::BadWorkflow, need.span, message)
-                .advise(did_you_mean(&need.text, known, otherwise));
+                .advise(did_you_mean(&need.text, candidates, otherwise));
         }
     }
     unique

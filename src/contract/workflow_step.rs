@@ -234,11 +234,11 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         step.agent = name(&entry.value, report)?;
         return Some(step);
     }
-    let known = yaml_settings::known_entries(&entry.value, STEP_KEYS, report);
+    let entries = yaml_settings::allowed_entries(&entry.value, STEP_KEYS, report);
     let mut join_span = entry.value.span;
-    // A key that is not known may well have been meant to name the agent.
-    let all_known = entry.value.entries().map(<[Entry]>::len) == Some(known.len());
-    for Entry { key, value, .. } in known {
+    // An unknown key may be a misspelt `agent`.
+    let all_allowed = entry.value.entries().map(<[Entry]>::len) == Some(entries.len());
+    for Entry { key, value, .. } in entries {
         match key.as_str() {
             "agent" => step.agent = name(value, report)?,
             "endpoint" => step.endpoint = name(value, report),
@@ -284,7 +284,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
     }
     check_join(&step, join_span, report);
     if step.agent.text.is_empty() {
-        if all_known {
+        if all_allowed {
             let message = format!("the step `{}` asks no agent", step.id);
             report
                 .error(Code::BadWorkflow, step.span, message)
@@ -310,7 +310,7 @@ fn retry(node: &Node, report: &mut Report) -> (Option<u32>, Option<u64>) {
     let mut attempts = None;
     let mut backoff_ms = None;
     for Entry { key, value, .. } in
-        yaml_settings::known_entries(node, &["attempts", "backoff"], report)
+        yaml_settings::allowed_entries(node, &["attempts", "backoff"], report)
     {
         match key.as_str() {
             "attempts" => attempts = yaml_settings::small_count(value, report),
@@ -404,11 +404,11 @@ fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
         })),
         _ => {
             let message = format!("`{text}` is not a value of `on_failure`");
-            let known = OnFailureKind::ALL.map(OnFailureKind::as_str);
-            let known = known.into_iter().filter(|word| *word != "join");
+            let candidates = OnFailureKind::ALL.map(OnFailureKind::as_str);
+            let candidates = candidates.into_iter().filter(|word| *word != "join");
             report
                 .error(Code::BadSetting, node.span, message)
-                .advise(did_you_mean(text, known, OTHERWISE));
+                .advise(did_you_mean(text, candidates, OTHERWISE));
             None
         }
     }

@@ -24,20 +24,20 @@ pub fn read(range: Range<usize>, report: &mut Report) -> Result<Node, Span> {
     let text = source.text();
     let entries = entries(text, range.clone())?;
     let mut map: Vec<Entry> = Vec::new();
-    let mut known = BTreeMap::new();
+    let mut positions = BTreeMap::new();
     for written in entries {
         let entry = Entry {
             key: written.key.clone(),
             key_span: written.key_span,
             value: repair_value::read(&written, report),
         };
-        match known.get(&entry.key) {
+        match positions.get(&entry.key) {
             Some(index) => {
                 yaml::warn_of_duplicate(&entry.key, entry.key_span, report);
                 map[*index] = entry;
             }
             None => {
-                known.insert(entry.key.clone(), map.len());
+                positions.insert(entry.key.clone(), map.len());
                 map.push(entry);
             }
         }

@@ -101,18 +101,18 @@ pub fn read(written: &Written<'_>, report: &mut Report) -> Node {
 
 /// The value as strict YAML has it, if the entry is strict YAML by itself.
 ///
-/// What strict YAML warns of is said here too, and so is what is refused: values too deep in each other, and
+/// Warnings of strict YAML are reported here too, and so are errors: values nested too deeply, and
 /// anchors, aliases and tags in structure. In a value that starts on the key's own line, they are its text.
 fn strict(written: &Written<'_>, report: &mut Report) -> Option<Node> {
-    let (node, said) = parse_aside(written.range(), report);
+    let (node, diagnostics) = parse_aside(written.range(), report);
     let structure = written.first.text.trim().is_empty();
-    for diagnostic in said {
-        let heard = match diagnostic.code {
+    for diagnostic in diagnostics {
+        let is_reported = match diagnostic.code {
             Code::AnchorOrTag => structure,
             Code::TooDeep => true,
             _ => node.is_some(),
         };
-        if let Some(span) = diagnostic.span.filter(|_| heard) {
+        if let Some(span) = diagnostic.span.filter(|_| is_reported) {
             let again = match diagnostic.severity {
                 Severity::Error => report.error(diagnostic.code, span, diagnostic.message),
                 Severity::Warning => report.warning(diagnostic.code, span, diagnostic.message),
@@ -134,7 +134,7 @@ fn parse_aside(range: Range<usize>, report: &Report) -> (Option<Node>, Vec<Diagn
     (node, aside.into_diagnostics())
 }
 
-/// What the YAML `text`, which does not stand in the source, comes to.
+/// The value of the YAML `text`, which is not in the source.
 fn parse_text(text: String) -> Option<Value> {
     let length = text.len();
     let mut aside = Report::new(&Arc::new(Source::new("", text)));

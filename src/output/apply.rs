@@ -134,7 +134,7 @@ fn begin(plan: &Plan<'_>) -> Result<File, Failure> {
     if plan.interrupted {
         // The record of the run that was cut off is about to be overwritten. What it wrote becomes part of
         // the manifest first.
-        write_manifest(plan, &plan.known)?;
+        write_manifest(plan, &plan.previous_manifest)?;
         for folder in folders(plan) {
             let _ = fs::remove_file(folder.join(TEMPORARY_NAME));
         }

@@ -24,7 +24,7 @@ pub struct Plan<'a> {
     /// The output folder as diagnostics name it.
     pub name: String,
     /// The files on disk that are ours, as they are before anything is written.
-    pub(crate) known: Manifest,
+    pub(crate) previous_manifest: Manifest,
     /// The manifest once everything is written.
     pub(crate) manifest: Manifest,
     /// Whether an earlier run was cut off while it wrote.
@@ -195,7 +195,7 @@ pub fn plan<'a>(
         changes: Vec::new(),
         out,
         name,
-        known: Manifest::default(),
+        previous_manifest: Manifest::default(),
         manifest: Manifest::default(),
         interrupted: ours.interrupted,
     };
@@ -269,7 +269,7 @@ pub fn plan<'a>(
 }
 
 impl Plan<'_> {
-    /// What has to happen with an artifact; remembers what is known of its file.
+    /// What has to happen with an artifact; remembers its hash.
     fn compare(
         &mut self,
         artifact: &Artifact,
@@ -300,7 +300,7 @@ impl Plan<'_> {
         })
     }
 
-    /// Whose a file is that the manifest lists; remembers what is known of it.
+    /// Whose a file is that the manifest lists; remembers its hash.
     fn hash_on_disk(&mut self, path: &str, ours: &PreviousOutput) -> Result<Ownership, Diagnostic> {
         let found = match self.bytes_on_disk(path)? {
             OnDisk::Nothing => Ownership::Nothing,
@@ -317,7 +317,7 @@ impl Plan<'_> {
             _ => ours.recorded(path),
         };
         if let Some(hash) = hash {
-            self.known.files.insert(path.to_owned(), hash);
+            self.previous_manifest.files.insert(path.to_owned(), hash);
         }
     }
 

@@ -74,7 +74,7 @@ impl PreviousOutput {
         })
     }
 
-    /// Whether we wrote `bytes` at `path`; their hash is computed where it is not known yet. A checkout that only changed the line ends is not an edit.
+    /// Whether we wrote `bytes` at `path`; their hash is computed once. A checkout that only changed the line ends is not an edit.
     pub(crate) fn classify(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Ownership {
         let hash = hash.map_or_else(|| sha256_hex(bytes), str::to_owned);
         let hashes = || {
@@ -101,11 +101,11 @@ impl PreviousOutput {
         self.manifest.files.get(path).cloned()
     }
 
-    /// Whether the file was known under a name that differs in case.
+    /// Whether the file was listed under a name that differs in case.
     pub(crate) fn renamed(&self, path: &str) -> bool {
         self.lower
             .get(&path.to_lowercase())
-            .is_some_and(|known| known.iter().any(|known| known != path))
+            .is_some_and(|names| names.iter().any(|name| name != path))
     }
 }
 

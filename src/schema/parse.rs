@@ -71,9 +71,9 @@ fn check_top(node: &Node, report: &mut Report) -> bool {
     let Some(dialect) = node.get("$schema") else {
         return true;
     };
-    let known =
+    let is_2020_12 =
         |text: &str| text.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema";
-    if dialect.as_str().is_some_and(known) {
+    if dialect.as_str().is_some_and(is_2020_12) {
         return true;
     }
     report

@@ -39,8 +39,8 @@ pub fn check(
     good && is_finite(ty, defs, &finite)
 }
 
-/// The names of the definitions that a value of `ty` holds directly, not behind a list or a map.
-/// What tells a [`Type::OneOf`] apart holds the fields of its objects.
+/// The names of the definitions that a value of `ty` contains directly, not behind a list or a map.
+/// The enum of a [`Type::OneOf`] contains the fields of its objects.
 pub fn held(ty: &Type, names: &mut Vec<String>) {
     match ty {
         Type::Ref(name) => names.push(name.clone()),
@@ -58,8 +58,8 @@ pub fn held(ty: &Type, names: &mut Vec<String>) {
     }
 }
 
-/// Whether a value of `from` holds a value of the definition `to`, directly or through others.
-pub fn holds(from: &Type, to: &str, defs: &[(String, Type)]) -> bool {
+/// Whether a value of `from` contains a value of the definition `to`, directly or through others.
+pub fn contains_def(from: &Type, to: &str, defs: &[(String, Type)]) -> bool {
     let mut names = Vec::new();
     held(from, &mut names);
     let mut index = 0;

@@ -20,10 +20,10 @@ pub struct Example {
 }
 
 impl Example {
-    /// What the agent is the right one for: the situation and what the user says in it; empty where neither is told.
+    /// What the agent is the right one for: the situation and what the user says in it; empty without both.
     pub fn situation(&self) -> String {
-        let told = [&self.context, &self.user].into_iter().flatten();
-        told.map(String::as_str).collect::<Vec<_>>().join(" ")
+        let texts = [&self.context, &self.user].into_iter().flatten();
+        texts.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -106,7 +106,7 @@ fn is_bare_lead(lead: &str) -> bool {
 
 fn block(inner: &str) -> Example {
     let (rest, commentary) = take_commentary(inner);
-    // A block may stand on one line: then more is said in it than its lines start with.
+    // A block may be on one line: then it has more markers than its lines start with.
     let at_lines = markers(&rest, true);
     let anywhere = markers(&rest, false);
     let one_line = kinds(&anywhere) > kinds(&at_lines);
@@ -118,19 +118,19 @@ fn block(inner: &str) -> Example {
     let mut ends = markers.iter().skip(1).map(|marker| marker.start);
     for marker in &markers {
         let end = ends.next().unwrap_or(rest.len());
-        let said = clean(&rest[marker.value..end]);
+        let text = clean(&rest[marker.value..end]);
         let slot = match marker.who {
             Who::Context => &mut example.context,
             Who::User => &mut example.user,
             Who::Assistant => &mut example.assistant,
         };
         match slot {
-            _ if said.is_empty() => {}
+            _ if text.is_empty() => {}
             Some(earlier) => {
                 earlier.push('\n');
-                earlier.push_str(&said);
+                earlier.push_str(&text);
             }
-            None => *slot = Some(said),
+            None => *slot = Some(text),
         }
     }
     if markers.is_empty() {

@@ -116,14 +116,14 @@ impl Templates {
     fn diagnostic(&self, error: &tera::Error, name: &str) -> Diagnostic {
         let (ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report)) = error.kind()
         else {
-            return self.told_as_text(&error.to_string(), name);
+            return self.diagnostic_of_text(&error.to_string(), name);
         };
         let span = Span::new(report.span().range.start, report.span().range.end);
         self.at(report.filename(), span, lower(report.message()))
     }
 
-    /// Some errors are told as text only: the message, and below it `--> template:line:column`.
-    fn told_as_text(&self, text: &str, name: &str) -> Diagnostic {
+    /// Some errors of Tera are text only: the message, and below it `--> template:line:column`.
+    fn diagnostic_of_text(&self, text: &str, name: &str) -> Diagnostic {
         let message = text.lines().next().unwrap_or(text);
         let message = lower(message.strip_prefix("error: ").unwrap_or(message));
         let place = text
@@ -178,15 +178,15 @@ fn name_undefined(diagnostic: Diagnostic, context: &impl Serialize) -> Diagnosti
     let mut diagnostic = diagnostic.at(&source, Span::new(start, before.len()));
     diagnostic.message = format!("`{path}` is not defined");
     let context = serde_json::to_value(context).unwrap_or_default();
-    let mut holder = &context;
+    let mut parent = &context;
     for part in path.split('.') {
-        match holder.get(part) {
-            Some(inner) => holder = inner,
+        match parent.get(part) {
+            Some(inner) => parent = inner,
             None => {
-                let fields = holder.as_object().into_iter().flat_map(|map| map.keys());
+                let fields = parent.as_object().into_iter().flat_map(|map| map.keys());
                 let fields: Vec<&str> = fields.map(String::as_str).collect();
                 // A loop's variable is not among what the template is given.
-                if holder != &context || !path.contains('.') {
+                if parent != &context || !path.contains('.') {
                     diagnostic
                         .message
                         .push_str(&format!("; there are {}", fields.join(", ")));
@@ -285,7 +285,7 @@ fn group_by(values: &[Value], kwargs: Kwargs, _: &State) -> TeraResult<Map> {
             continue;
         }
         let key = key.to_string();
-        match groups.iter_mut().find(|(known, _)| *known == key) {
+        match groups.iter_mut().find(|(other, _)| *other == key) {
             Some((_, group)) => group.push(value.clone()),
             None => groups.push((key, vec![value.clone()])),
         }

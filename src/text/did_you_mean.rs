@@ -1,12 +1,12 @@
 //! The word that was probably meant.
 
-/// What to do about `word`, which is none of `known`: take the one that was probably meant, or else `otherwise`.
+/// What to do about `word`, which is none of `candidates`: take the one that was probably meant, or else `otherwise`.
 pub fn did_you_mean<'a>(
     word: &str,
-    known: impl IntoIterator<Item = &'a str>,
+    candidates: impl IntoIterator<Item = &'a str>,
     otherwise: impl Into<String>,
 ) -> String {
-    match nearest(word, known) {
+    match nearest(word, candidates) {
         Some(near) => format!("did you mean `{near}`?"),
         None => otherwise.into(),
     }
@@ -23,12 +23,12 @@ pub fn it_takes<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// The one of `known` that is nearest to `word`, if one is near: at most a third of its letters, and
+/// The one of `candidates` that is nearest to `word`, if one is near: at most a third of its letters, and
 /// at most three, have to be changed, added, left out or swapped with a neighbour.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     let limit = (folded.len() / 3).clamp(1, 3);
-    known
+    candidates
         .into_iter()
         .filter(|candidate| *candidate != word)
         .map(|candidate| (distance(&folded, &fold(candidate)), candidate))

@@ -168,25 +168,25 @@ pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
     names
 }
 
-/// The entries of the mapping in `node`; those whose key is not in `known` are errors and left out.
-pub fn known_entries<'a>(node: &'a Node, known: &[&str], report: &mut Report) -> Vec<&'a Entry> {
+/// The entries of the mapping in `node`; those whose key is not in `keys` are errors and left out.
+pub fn allowed_entries<'a>(node: &'a Node, keys: &[&str], report: &mut Report) -> Vec<&'a Entry> {
     let Some(entries) = node.entries() else {
         report
             .error(Code::BadSetting, node.span, node.found())
-            .advise(format!("it takes a mapping with {}", known.join(", ")));
+            .advise(format!("it takes a mapping with {}", keys.join(", ")));
         return Vec::new();
     };
-    let mut kept = Vec::new();
+    let mut allowed = Vec::new();
     for entry in entries {
-        if known.contains(&entry.key.as_str()) {
-            kept.push(entry);
+        if keys.contains(&entry.key.as_str()) {
+            allowed.push(entry);
             continue;
         }
-        let message = format!("the setting `{}` is not known", entry.key);
-        let otherwise = format!("known here are {}", known.join(", "));
+        let message = format!("there is no setting `{}`", entry.key);
+        let otherwise = format!("the settings are {}", keys.join(", "));
         report
             .error(Code::UnknownKey, entry.key_span, message)
-            .advise(did_you_mean(&entry.key, known.iter().copied(), otherwise));
+            .advise(did_you_mean(&entry.key, keys.iter().copied(), otherwise));
     }
-    kept
+    allowed
 }

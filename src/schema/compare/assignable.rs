@@ -39,8 +39,11 @@ fn look(left: SchemaType<'_>, right: SchemaType<'_>, depth: usize) -> Option<Ass
         (Type::Nullable(_), _) => may("may be null"),
         (Type::Number(_), Type::Integer(_)) => may("may have a fraction"),
         (Type::Enum(one), Type::Enum(other)) => {
-            let is_other =
-                |value: &&EnumValue| other.iter().all(|known| known.value != value.value);
+            let is_other = |value: &&EnumValue| {
+                other
+                    .iter()
+                    .all(|other_value| other_value.value != value.value)
+            };
             let value = &one.iter().find(is_other)?.value;
             may(&format!("may be {value:?}"))
         }

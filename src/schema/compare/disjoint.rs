@@ -119,20 +119,20 @@ fn shapes<'a>(typed: SchemaType<'a>) -> Vec<Shape<'a>> {
 enum Property<'a> {
     Missing,
     Unknown,
-    Known(&'a Type),
+    Typed(&'a Type),
 }
 
 impl<'a> Shape<'a> {
     fn property(self, name: &str) -> Property<'a> {
         match self {
-            Self::Map(map) => Property::Known(&map.values),
+            Self::Map(map) => Property::Typed(&map.values),
             Self::Object(object) => match object.fields.iter().find(|field| field.name == name) {
-                Some(field) => Property::Known(&field.ty),
+                Some(field) => Property::Typed(&field.ty),
                 None if object.closed => Property::Missing,
                 None => object
                     .extra
                     .as_deref()
-                    .map_or(Property::Unknown, Property::Known),
+                    .map_or(Property::Unknown, Property::Typed),
             },
         }
     }
@@ -159,13 +159,13 @@ fn objects<'a>(
 ) -> Option<Mismatch> {
     one.required().chain(other.required()).find_map(|name| {
         let (left, right) = match (one.property(name), other.property(name)) {
-            (Property::Missing, Property::Known(ty)) => {
+            (Property::Missing, Property::Typed(ty)) => {
                 ("nothing".to_owned(), describe(right.with(ty)))
             }
-            (Property::Known(ty), Property::Missing) => {
+            (Property::Typed(ty), Property::Missing) => {
                 (describe(left.with(ty)), "nothing".to_owned())
             }
-            (Property::Known(one), Property::Known(other)) => {
+            (Property::Typed(one), Property::Typed(other)) => {
                 let clash = compare(left.with(one), right.with(other), depth)?;
                 return Some(clash.within(name));
             }

@@ -174,7 +174,7 @@ fn operation<'a>(
         .unwrap_or_default();
     let operation = operations.into_iter().find(|call| call.name == endpoint);
     operation.ok_or_else(|| {
-        let message = format!("`{}` can't be asked: it has no `{endpoint}`", name.text);
+        let message = format!("`{}` can't be called: it has no `{endpoint}`", name.text);
         Diagnostic::error(Code::BadWorkflow, "", message)
             .at(&owner.service.source, name.span)
             .help("take `invoke: false` out of its contract")

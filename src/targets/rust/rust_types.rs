@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::schema::Schema;
 use crate::schema::parse::enumeration::variant_idents;
-use crate::schema::recursion::holds;
+use crate::schema::recursion::contains_def;
 use crate::schema::schema_type::{EnumValue, Field, Object, OneOf, Type, VariantContent};
 use crate::targets::rust::rust_item::{Names, RustField, RustType, RustVariant, Shape};
 use crate::targets::rust::validation::{Place, at, checks, entry_checks, optional_checks};
@@ -246,8 +246,8 @@ impl Builder<'_> {
             return path;
         };
         let target = self.schema.def(def);
-        let back =
-            def == within || target.is_some_and(|target| holds(target, within, &self.schema.defs));
+        let back = def == within
+            || target.is_some_and(|target| contains_def(target, within, &self.schema.defs));
         if back {
             format!("::std::boxed::Box<{path}>")
         } else {
@@ -285,11 +285,11 @@ impl Builder<'_> {
     }
 
     fn def_name(&mut self, def: &str, tag: Option<&str>) -> String {
-        let known = self
+        let existing = self
             .named
             .iter()
             .find(|(other, without, _)| other == def && without.as_deref() == tag);
-        if let Some((_, _, name)) = known {
+        if let Some((_, _, name)) = existing {
             return name.clone();
         }
         let mut name = nested(&self.prefix, def);

@@ -9,16 +9,16 @@ use crate::schema::schema_type::Type;
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types};
 use crate::targets::rust::rust_types::{JSON, option_of, scalar};
 
-/// The types of the endpoints of agents that were asked for already, by slug.
+/// The types of the endpoints of agents, by slug, computed once per agent.
 #[derive(Debug, Default)]
-pub struct KnownTypes<'a>(BTreeMap<&'a str, Vec<EndpointTypes>>);
+pub struct EndpointTypeCache<'a>(BTreeMap<&'a str, Vec<EndpointTypes>>);
 
-impl<'a> KnownTypes<'a> {
+impl<'a> EndpointTypeCache<'a> {
     /// The type of the output of `step`, as the module `workflows` of `owner` calls it. None where an agent is not there,
     /// which is an error before anything is generated.
     pub fn output(&mut self, step: &Step, owner: &Agent, agents: &'a [Agent]) -> Option<String> {
-        let asked = find_agent(agents, &step.agent.text)?;
-        let own = self.answer(asked, step.endpoint_name(), owner);
+        let target = find_agent(agents, &step.agent.text)?;
+        let own = self.answer(target, step.endpoint_name(), owner);
         let OnFailure::Fallback(other) = &step.on_failure else {
             return Some(own);
         };

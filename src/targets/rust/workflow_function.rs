@@ -9,7 +9,7 @@ use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
 use crate::targets::rust::rust_item::{Names, RustType};
 use crate::targets::rust::rust_types::types;
-use crate::targets::rust::step_output::KnownTypes;
+use crate::targets::rust::step_output::EndpointTypeCache;
 use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, literal};
 
@@ -88,7 +88,7 @@ pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
         .iter()
         .filter_map(|workflow| Ident::constant(workflow.slug.as_str()));
     let mut scope = Scope {
-        known: KnownTypes::default(),
+        endpoint_types: EndpointTypeCache::default(),
         types: Names::default(),
         values: Names::default(),
     };
@@ -98,9 +98,9 @@ pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
         .collect()
 }
 
-/// What the workflows of one agent share: what is known of agents, and the names that are taken in their module.
+/// What the workflows of one agent share: the types of endpoints, and the names that are taken in their module.
 struct Scope<'a> {
-    known: KnownTypes<'a>,
+    endpoint_types: EndpointTypeCache<'a>,
     types: Names,
     values: Names,
 }
@@ -128,7 +128,7 @@ fn rust<'a>(
             Some(ident) => ident.to_string(),
             None => fields.take("step"),
         };
-        let output = scope.known.output(step, agent, agents)?;
+        let output = scope.endpoint_types.output(step, agent, agents)?;
         steps.push(rust_step(step, workflow, agents, field, output)?);
     }
     Some(RustWorkflow {

@@ -9,7 +9,7 @@ use crate::suggest::yaml_lines::{YamlLine, scalar};
 use crate::suggest::{Findings, Output, Property, Route};
 use agentgen_build::Agent;
 use agentgen_build::inspect::{
-    Endpoint, Ident, documents_path, path_parameters, path_problem, path_shape,
+    Endpoint, Ident, documents_path, path_error, path_parameters, path_shape,
 };
 
 /// Adds an endpoint for each route that `agent`, one of `agents`, does not serve yet, and one that answers in the
@@ -121,11 +121,8 @@ fn add_route(
     proposal: &mut Proposal,
 ) {
     let Route { path, line, .. } = found;
-    if let Some(complaint) = path_problem(path) {
-        let note = format!(
-            "{path} (line {line}) can't be an endpoint: {}.",
-            complaint.0
-        );
+    if let Some(error) = path_error(path) {
+        let note = format!("{path} (line {line}) can't be an endpoint: {}.", error.0);
         proposal.notes.push(note);
         return;
     }
