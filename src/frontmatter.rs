@@ -149,7 +149,7 @@ pub fn read_yaml(report: &mut Report) -> Option<Node> {
                 .error(
                     Code::Unreadable,
                     node.span,
-                    format!("the file holds {}", node.kind()),
+                    format!("the file is {}", node.kind()),
                 )
                 .advise("write `key: value` lines");
             None
@@ -186,7 +186,7 @@ fn mend(
                 .warning(
                     Code::Repaired,
                     span,
-                    format!("{message}; it was read as it stands"),
+                    format!("{message}; it was read as written"),
                 )
                 .advise(advice);
             Some(node)
@@ -272,7 +272,7 @@ fn break_lines(frontmatter: &mut Node, report: &mut Report) {
                 .note(
                     Code::LiteralLineBreaks,
                     entry.value.span,
-                    format!("{count} times `\\n` stands in the description as two characters"),
+                    format!("`\\n` is {count} times in the description as two characters"),
                 )
                 .advise("it is read as a line break");
         }

@@ -208,9 +208,7 @@ impl<'de> Visitor<'de> for RawVisitor {
                 Raw::Scalar(Value::Bool(truth)) => truth.to_string(),
                 Raw::Scalar(Value::Null) => "null".to_owned(),
                 _ => {
-                    return Err(de::Error::custom(
-                        "a list or mapping stands where a key should",
-                    ));
+                    return Err(de::Error::custom("a list or mapping is used as a key"));
                 }
             };
             map.push((key, entries.next_value()?));
@@ -255,7 +253,7 @@ fn places(source: &Source, range: Range<usize>) -> Result<Place, Stop> {
             },
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 if open.len() >= MAX_DEPTH {
-                    let message = format!("values stand more than {MAX_DEPTH} deep in each other");
+                    let message = format!("values are nested more than {MAX_DEPTH} deep");
                     return Err(Stop::Refused(Code::TooDeep, span, message, "flatten them"));
                 }
                 let inner = match event {
@@ -378,7 +376,7 @@ pub fn warn_of_duplicate(key: &str, span: Span, report: &mut Report) {
         .warning(
             Code::DuplicateKey,
             span,
-            format!("the key `{key}` stands twice"),
+            format!("the key `{key}` is defined twice"),
         )
         .advise("the last one counts; remove the other");
 }

@@ -63,7 +63,7 @@ fn read(
                 .error(
                     Code::ServiceTwice,
                     block.key_span,
-                    "the contract stands in two places",
+                    "the contract is in two places",
                 )
                 .advise(format!("keep it here or in `{}`", sidecar.path()));
             Service::none(&spec.source)

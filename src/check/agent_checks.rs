@@ -140,7 +140,7 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
                 let diagnostic = Diagnostic::error(Code::BadSetting, "", message)
                     .with_severity(Severity::Warning)
                     .at(&service.source, name.span)
-                    .help("it is never asked in its own place: take the name out");
+                    .help("remove the name");
                 diagnostics.push(diagnostic);
             }
         }

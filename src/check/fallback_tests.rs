@@ -52,7 +52,7 @@ fn a_fallback_whose_input_never_matches_is_an_error() {
             assert_eq!(fallback_errors(input, step), [""; 0], "{input} {step}");
         }
     }
-    let message = "where the step `s` fails, `b` is asked with";
+    let message = "where the step `s` fails, `b` is called with";
     for (input, step, column, what) in [
         (
             "{ input: integer }",

@@ -98,8 +98,9 @@ fn check_comparison(
             if rights.iter().any(contains) {
                 return;
             }
-            let advice = "what it stands in is a list of such values, or a text that holds a text";
-            ("never stands in", Some(advice.to_owned()))
+            let advice =
+                "the right side of `in` is a list of such values, or a text that contains a text";
+            ("is never in", Some(advice.to_owned()))
         }
         _ => return,
     };

@@ -91,11 +91,11 @@ fn what_can_never_be_valid_is_an_error_at_its_place() {
         ),
         (
             r#"when: "true and 3 in p.output.summary""#,
-            "17 the number 3 never stands in text; what it stands in is a list of such values, or a text that holds a text",
+            "17 the number 3 is never in text; the right side of `in` is a list of such values, or a text that contains a text",
         ),
         (
             r#"when: "p.output.parts contains 'x'""#,
-            r#"8 the text "x" never stands in a list; what it stands in is a list of such values, or a text that holds a text"#,
+            r#"8 the text "x" is never in a list; the right side of `in` is a list of such values, or a text that contains a text"#,
         ),
         (
             r#"when: "p.status == 'done'""#,
@@ -219,19 +219,19 @@ fn what_can_never_be_valid_is_an_error_at_its_place() {
         ),
         (
             r#"when: "p.output and""#,
-            "20 the end stands where a value is expected; values are `input.member`, `step.output`, `step.status`, texts in quotes, numbers, true, false and null",
+            "20 the end where a value is expected; values are `input.member`, `step.output`, `step.status`, texts in quotes, numbers, true, false and null",
         ),
         (
             r#"when: "p.output p.status""#,
-            "17 `p.status` stands where `and` is expected; join two conditions with `and` or `or`",
+            "17 `p.status` where `and` is expected; join two conditions with `and` or `or`",
         ),
         (
             r#"when: "(p.output""#,
-            "17 the end stands where `)` is expected; close the parenthesis",
+            "17 the end where `)` is expected; close the parenthesis",
         ),
         (
             r#"when: "1 < input.n < 3""#,
-            "20 two comparisons stand in a row; join them with `and`",
+            "20 two comparisons in a row; join them with `and`",
         ),
         (
             r#"when: "p.output.risk == 'low""#,
@@ -247,7 +247,7 @@ fn what_can_never_be_valid_is_an_error_at_its_place() {
         ),
         (
             r#"with: { input: "Say {{ p.output.risk" }"#,
-            "37 the end stands where `}}` is expected; close the hole with `}}`",
+            "37 the end where `}}` is expected; close the hole with `}}`",
         ),
     ] {
         found.push((step, step_diagnostics(step).join("\n")));

@@ -207,7 +207,7 @@ fn mistakes_in_the_shape_are_reported() {
         ),
         (
             "w: { stps: [], steps: [p: keys] }",
-            "1:6 the setting `stps` is not known; did you mean `steps`?",
+            "1:6 there is no setting `stps`; did you mean `steps`?",
         ),
         (
             "w: { input: string, steps: [p: keys] }",
@@ -231,19 +231,19 @@ fn mistakes_in_the_shape_are_reported() {
         ),
         (
             "w: [{ parallel: [a: keys, b: keys], join: any }, c: keys]",
-            "1:37 `join` can't stand beside `parallel`; say of each step in the group what it does, and how they `join` at the step behind",
+            "1:37 `join` can't be used with `parallel`; say of each step in the group what it does, and how they `join` at the step behind",
         ),
         (
             "w: [parallel: [a: keys, parallel: [b: keys, c: keys]]]",
-            "1:25 `parallel` stands in `parallel`; put its steps into the outer one, and say under `needs` what waits for what",
+            "1:25 `parallel` is nested in `parallel`; put its steps into the outer one, and say under `needs` what waits for what",
         ),
         (
             "w: [a: { agent: keys, endpoint: plan, with: '{{ input }}' }]",
-            "1:45 `with` holds text; it takes a mapping of inputs to values",
+            "1:45 `with` is text; it takes a mapping of inputs to values",
         ),
         (
             "w: [a: { agent: keys, on_failure: fallback keys }]",
-            "1:35 where the step `a` fails, the same agent is asked again; name another agent, or write `on_failure: retry`",
+            "1:35 where the step `a` fails, the same agent is called again; name another agent, or write `on_failure: retry`",
         ),
         (
             "w: [a: { agent: keys, endpoint: plam }]",

@@ -77,7 +77,7 @@ pub fn read_all(node: &Node, slug: &Slug, report: &mut Report) -> Vec<Endpoint> 
             .error(
                 Code::BadSetting,
                 node.span,
-                format!("`endpoints` holds {}", node.kind()),
+                format!("`endpoints` is {}", node.kind()),
             )
             .advise("it takes a mapping of names to endpoints");
         return Vec::new();

@@ -105,7 +105,7 @@ pub fn path_error(path: &str) -> Option<(String, String)> {
         };
         if !fits {
             return Some((
-                format!("the segment `{segment}` can't stand in a path"),
+                format!("the segment `{segment}` is not allowed in a path"),
                 "use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`"
                     .to_owned(),
             ));
@@ -115,7 +115,7 @@ pub fn path_error(path: &str) -> Option<(String, String)> {
     for name in parameters(path) {
         if seen.contains(&name) {
             return Some((
-                format!("the parameter `{name}` stands twice in the path"),
+                format!("the parameter `{name}` is twice in the path"),
                 "give each a name of its own".to_owned(),
             ));
         }

@@ -34,10 +34,7 @@ pub fn of(
         Type::Object(object) => &object.fields,
         _ => {
             if !method.has_body() {
-                let message = format!(
-                    "this input can't stand in the query of a {} request",
-                    method
-                );
+                let message = format!("this input can't be in the query of a {} request", method);
                 report
                     .error(Code::BadEndpoint, input.span, message)
                     .advise("make it an object with named properties, or take another method");
@@ -77,7 +74,7 @@ fn parameter(
     report: &mut Report,
 ) -> Option<Parameter> {
     if location == ParameterLocation::Path && !field.required {
-        let message = format!("`{}` stands in the path and is optional", field.name);
+        let message = format!("`{}` is in the path and is optional", field.name);
         report
             .error(Code::BadEndpoint, field.span, message)
             .advise("a part of the path is always there: make the property required");
@@ -90,7 +87,7 @@ fn parameter(
         other => scalar(other),
     };
     let Some(kind) = kind else {
-        let message = format!("`{}` can't stand in the {location}", field.name);
+        let message = format!("`{}` can't be in the {location}", field.name);
         report.error(Code::BadEndpoint, field.span, message).advise(
             "there is room for texts, numbers, truth values and, in the query, lists of them",
         );

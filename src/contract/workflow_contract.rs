@@ -52,7 +52,7 @@ pub fn read_all(node: &Node, report: &mut Report) -> Vec<Workflow> {
             .error(
                 Code::BadSetting,
                 node.span,
-                format!("`workflows` holds {}", node.kind()),
+                format!("`workflows` is {}", node.kind()),
             )
             .advise("it takes a mapping of names to lists of steps");
         return Vec::new();
@@ -126,7 +126,7 @@ fn read(entry: &Entry, report: &mut Report) -> Option<Workflow> {
             Value::List(_) | Value::Map(_) | Value::Null => {
                 format!("the workflow `{}` has no steps", entry.key)
             }
-            _ => format!("the workflow `{}` holds {}", entry.key, steps.kind()),
+            _ => format!("the workflow `{}` is {}", entry.key, steps.kind()),
         };
         report
             .error(Code::BadWorkflow, steps.span, message)
@@ -180,20 +180,20 @@ const PARALLEL: &str = "parallel";
 fn group<'a>(item: &Node, parallel: &'a Node, report: &mut Report) -> &'a [Node] {
     let others = item.entries().unwrap_or_default().iter();
     for other in others.filter(|entry| entry.key != PARALLEL) {
-        let message = format!("`{}` can't stand beside `{PARALLEL}`", other.key);
+        let message = format!("`{}` can't be used with `{PARALLEL}`", other.key);
         report
             .error(Code::BadWorkflow, other.key_span, message)
             .advise("say of each step in the group what it does, and how they `join` at the step behind");
     }
     let Some(group) = parallel.items().filter(|group| !group.is_empty()) else {
-        let message = format!("`{PARALLEL}` holds no steps");
+        let message = format!("`{PARALLEL}` has no steps");
         report
             .error(Code::BadWorkflow, parallel.span, message)
             .advise("it takes a list of steps");
         return &[];
     };
     if let Some(inner) = group.iter().find(|step| step.get(PARALLEL).is_some()) {
-        let message = format!("`{PARALLEL}` stands in `{PARALLEL}`");
+        let message = format!("`{PARALLEL}` is nested in `{PARALLEL}`");
         report
             .error(Code::BadWorkflow, inner.span, message)
             .advise("put its steps into the outer one, and say under `needs` what waits for what");

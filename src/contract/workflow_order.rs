@@ -10,7 +10,7 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
     let mut unique = true;
     for (index, step) in steps.iter().enumerate() {
         if steps[..index].iter().any(|other| other.id == step.id) {
-            let message = format!("the step `{}` stands twice", step.id);
+            let message = format!("the step `{}` is defined twice", step.id);
             report
                 .error(Code::BadWorkflow, step.span, message)
                 .advise("give each step an id of its own");

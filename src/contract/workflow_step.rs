@@ -272,7 +272,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
                         .error(
                             Code::BadSetting,
                             value.span,
-                            format!("`with` holds {}", value.kind()),
+                            format!("`with` is {}", value.kind()),
                         )
                         .advise("it takes a mapping of inputs to values"),
                 }
@@ -285,7 +285,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
     check_join(&step, join_span, report);
     if step.agent.text.is_empty() {
         if all_allowed {
-            let message = format!("the step `{}` asks no agent", step.id);
+            let message = format!("the step `{}` calls no agent", step.id);
             report
                 .error(Code::BadWorkflow, step.span, message)
                 .advise("name one under `agent`");

@@ -22,7 +22,7 @@ vocabulary! {
         AnchorOrTag = "AG007",
         /// The YAML is nested too deeply.
         TooDeep = "AG008",
-        /// A key stands twice.
+        /// A key is defined twice.
         DuplicateKey = "AG009",
         /// YAML cuts a plain value at ` #`.
         CutByComment = "AG010",
@@ -30,7 +30,7 @@ vocabulary! {
         LineEnds = "AG011",
         /// The frontmatter ends with an unusual line.
         OddClosing = "AG012",
-        /// Literal `\n` in the text stands for line breaks.
+        /// Literal `\n` is used for line breaks.
         LiteralLineBreaks = "AG013",
         /// The file can't be read from the disk.
         Io = "AG014",
@@ -48,17 +48,17 @@ vocabulary! {
         BodyEmpty = "AG024",
         /// A key has a value of the wrong kind.
         WrongType = "AG025",
-        /// The key is not known.
+        /// There is no such key.
         UnknownKey = "AG026",
-        /// The value is not one of those that are known.
+        /// The value is not one of the allowed values.
         UnknownValue = "AG027",
         /// A tool that a service can't run.
         ToolNotExecutable = "AG028",
-        /// The text holds invisible or bidirectional control characters.
+        /// The text contains invisible or bidirectional control characters.
         HiddenCharacters = "AG029",
 
         // The service block and its schemas: 040 to 069.
-        /// The service block stands in two places.
+        /// The service block is in two places.
         ServiceTwice = "AG040",
         /// The service block belongs to no agent.
         OrphanSidecar = "AG041",

@@ -162,7 +162,7 @@ impl fmt::Display for SourceError {
             Self::NotUtf8 { line, offset } => {
                 write!(f, "line {line} is not UTF-8 (byte {offset} of the file)")
             }
-            Self::Nul { line } => write!(f, "line {line} holds a NUL byte"),
+            Self::Nul { line } => write!(f, "line {line} contains a NUL byte"),
         }
     }
 }

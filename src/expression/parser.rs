@@ -119,7 +119,7 @@ impl<'s> Parser<'s> {
         let before = self.at;
         if self.operator()?.is_some() {
             let start = before + blank(&self.scalar.text()[before..]);
-            let message = "two comparisons stand in a row".to_owned();
+            let message = "two comparisons in a row".to_owned();
             return Err(Wrong::new(
                 self.scalar,
                 start..self.at,
@@ -241,7 +241,7 @@ impl<'s> Parser<'s> {
         Wrong::new(
             self.scalar,
             range,
-            format!("{found} stands where {expected} is expected"),
+            format!("{found} where {expected} is expected"),
             advice,
         )
     }

@@ -146,7 +146,7 @@ pub fn check(frontmatter: &Node, report: &mut Report) {
 }
 
 fn check_unknown(entry: &Entry, report: &mut Report) {
-    let message = format!("the key `{}` is not known", entry.key);
+    let message = format!("there is no key `{}`", entry.key);
     match nearest(&entry.key, KEYS.iter().map(|(key, _)| *key)) {
         Some(known) => report
             .warning(Code::UnknownKey, entry.key_span, message)
@@ -188,7 +188,7 @@ fn check_value(entry: &Entry, kind: Kind, report: &mut Report) {
         }
     };
     if !fits && !matches!(value, Value::Null) {
-        let message = format!("`{}` holds {}", entry.key, entry.value.kind());
+        let message = format!("`{}` is {}", entry.key, entry.value.kind());
         report
             .warning(Code::WrongType, entry.value.span, message)
             .advise(format!("it takes {expected}; the value is kept as it is"));

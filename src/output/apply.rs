@@ -41,7 +41,7 @@ pub fn apply(plan: &Plan<'_>) -> Result<(), Vec<Diagnostic>> {
         };
         vec![
             Diagnostic::error(Code::Io, path, failure.message)
-                .help("put that right and run the same command again; it goes on from here"),
+                .help("put that right and run the same command again; it resumes from here"),
         ]
     })
 }

@@ -20,7 +20,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                     "7:35: error[AG050]: no number is within the bounds (change one of the bounds)",
                     "8:34: error[AG050]: `multipleOf` is not greater than 0 (write a number greater than 0)",
                     "9:12: error[AG050]: `required` names \"x\", and there is no such property (describe it under `properties`, or remove it here)",
-                    "9:18: error[AG050]: the property \"a\" stands twice (remove one of them)",
+                    "9:18: error[AG050]: the property \"a\" is listed twice (remove one of them)",
                     "9:21: error[AG050]: `required` is a number (it must be a list of property names)",
                 ],
             ),
@@ -63,15 +63,15 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 "type: array\nminItems: -1",
                 &[
                     "2:11: error[AG050]: `minItems` is not a whole number from 0 (write a number such as 1)",
-                    "1:1: note[AG052]: the list doesn't say what is in it; JSON values are (say what it is with `type`, if it is known)",
+                    "1:1: note[AG052]: the list doesn't say what is in it; JSON values are (say what it is with `type`)",
                 ],
             ),
             (
                 "enum: [1, a, true, a]",
                 &[
-                    "1:8: error[AG051]: `enum` holds a number (only texts and null can be listed; use `minimum` and `maximum`, or put the numbers in quotes)",
-                    "1:14: error[AG051]: `enum` holds true or false (only texts and null can be listed; put words such as `no` in quotes, or use `type: boolean`)",
-                    "1:20: error[AG050]: the value \"a\" stands twice (remove one of them)",
+                    "1:8: error[AG051]: `enum` contains a number (only texts and null can be listed; use `minimum` and `maximum`, or put the numbers in quotes)",
+                    "1:14: error[AG051]: `enum` contains true or false (only texts and null can be listed; put words such as `no` in quotes, or use `type: boolean`)",
+                    "1:20: error[AG050]: the value \"a\" is listed twice (remove one of them)",
                 ],
             ),
             (
@@ -93,7 +93,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
             (
                 "type: string\nenum: [a, null]",
                 &[
-                    "2:11: error[AG050]: `enum` holds null, and the `type` doesn't allow it (write `type: [string, \"null\"]`)",
+                    "2:11: error[AG050]: `enum` contains null, and the `type` doesn't allow it (write `type: [string, \"null\"]`)",
                 ],
             ),
             (
@@ -113,7 +113,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 &[
                     "3:3: error[AG050]: the object does not require \"k\" (add `k` to its `required`)",
                     "4:3: error[AG050]: the object has no constant \"k\" (give it the property `k: { const: NAME }`)",
-                    "3:3: error[AG053]: \"a\" stands for two objects (give each its own value of `k`)",
+                    "3:3: error[AG053]: \"a\" names two objects (give each its own value of `k`)",
                 ],
             ),
             (
@@ -136,7 +136,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
             (
                 "type: object\nproperties: { a: { type: object, properties: {}, $defs: {} } }",
                 &[
-                    "2:50: error[AG051]: `$defs` stands inside a schema (move it to the top of the endpoint's schema)",
+                    "2:50: error[AG051]: `$defs` is inside a schema (move it to the top of the endpoint's schema)",
                 ],
             ),
             (
@@ -170,7 +170,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
             (
                 "type: string\nformat: date\nmaxLength: 3",
                 &[
-                    "3:1: error[AG051]: `maxLength` stands beside a format that has a type of its own (leave out `maxLength` or `format`)",
+                    "3:1: error[AG051]: `maxLength` is beside a format that has a type of its own (leave out `maxLength` or `format`)",
                 ],
             ),
             (

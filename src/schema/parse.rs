@@ -225,7 +225,7 @@ fn kinds<'n>(kind: &'n Node, report: &mut Report) -> Option<(&'n str, bool)> {
             }
         };
         if names.contains(&name) {
-            let message = format!("the type {name:?} stands twice");
+            let message = format!("the type {name:?} is listed twice");
             report
                 .error(Code::BadSchema, item.span, message)
                 .advise("remove one of them");

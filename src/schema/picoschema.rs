@@ -117,7 +117,7 @@ fn object(entries: &[Entry], span: Span, report: &mut Report) -> Option<Node> {
                 .error(
                     Code::BadSchema,
                     source.key_span,
-                    format!("the property {:?} stands twice", key.name),
+                    format!("the property {:?} is listed twice", key.name),
                 )
                 .advise("remove one of them");
             complete = false;

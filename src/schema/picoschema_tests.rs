@@ -157,7 +157,7 @@ fn mistakes_in_the_shorthand_are_found_all_at_once() {
             ),
             (
                 "a: string\na?: string",
-                &["2:1: error[AG050]: the property \"a\" stands twice (remove one of them)"],
+                &["2:1: error[AG050]: the property \"a\" is listed twice (remove one of them)"],
             ),
             (
                 "sessionId: string\nsession_id: string",

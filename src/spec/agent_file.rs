@@ -157,7 +157,7 @@ fn prompt_key(frontmatter: &Node, report: &mut Report) -> Option<Prompt> {
         Some(prompt) => match scalar_text(prompt) {
             Some(text) => Some(Prompt::Key(text.into_owned())),
             None => {
-                let message = format!("`prompt` holds {}", prompt.kind());
+                let message = format!("`prompt` is {}", prompt.kind());
                 report
                     .error(Code::WrongType, prompt.span, message)
                     .advise("it takes the text of the prompt");
@@ -259,7 +259,7 @@ fn model(frontmatter: &Node, report: &mut Report) -> Option<String> {
         _ => scalar_text(node),
     };
     if first.is_none() {
-        let message = format!("`model` holds {}", node.kind());
+        let message = format!("`model` is {}", node.kind());
         report
             .error(Code::WrongType, node.span, message)
             .advise("it takes the name of a model, such as `sonnet`");
@@ -280,7 +280,7 @@ fn tools(frontmatter: &Node, report: &mut Report) -> Option<Vec<Tool>> {
         }
         None => {
             // A restriction that can't be read must not be lost: the agent would get every tool.
-            let message = format!("`tools` holds {}", node.kind());
+            let message = format!("`tools` is {}", node.kind());
             report
                 .error(Code::WrongType, node.span, message)
                 .advise("it takes `Read, Grep`, or a list of such names");
@@ -317,7 +317,7 @@ fn check_hidden(report: &mut Report) {
     if let Some((offset, c)) = hidden {
         let span = Span::new(offset, offset + c.len_utf8());
         let message = format!(
-            "the text holds the invisible character U+{:04X}",
+            "the text contains the invisible character U+{:04X}",
             u32::from(c)
         );
         report

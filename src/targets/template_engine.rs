@@ -263,8 +263,9 @@ fn rust_opt(value: &Value, kwargs: Kwargs, _: &State) -> TeraResult<String> {
         serde_json::Value::String(text) => Some(rust_literal::literal(&text)),
         serde_json::Value::Array(items) => {
             let texts: Option<Vec<&str>> = items.iter().map(serde_json::Value::as_str).collect();
-            let texts =
-                texts.ok_or_else(|| tera::Error::message("the list holds other than texts"))?;
+            let texts = texts.ok_or_else(|| {
+                tera::Error::message("the list contains values that are not texts")
+            })?;
             Some(rust_literal::str_slice(&texts))
         }
         other => Some(other.to_string()),

@@ -155,7 +155,7 @@ pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
                 .warning(
                     Code::BadSetting,
                     item.span,
-                    format!("`{text}` stands here twice"),
+                    format!("`{text}` is listed twice"),
                 )
                 .advise("once is enough");
             continue;

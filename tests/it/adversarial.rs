@@ -87,7 +87,7 @@ fn a_name_without_letters_leaves_the_files_name() {
         let generation = build(&[("agents/rocket.md", agent(name))]);
         assert_eq!(slugs(&generation), ["rocket"], "{name}");
         assert!(errors(&generation).is_empty());
-        assert!(!generation.diagnostics.is_empty(), "it is said");
+        assert!(!generation.diagnostics.is_empty(), "there is a diagnostic");
     }
 }
 

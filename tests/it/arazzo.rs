@@ -1,6 +1,6 @@
-//! The Arazzo document: what stands in it, and whether others read it.
+//! The Arazzo document: its content, and whether other readers accept it.
 //!
-//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test --test arazzo` writes the expected document anew.
+//! `AGENTGEN_UPDATE_SNAPSHOTS=1 cargo test --test it arazzo` writes the expected document anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -71,7 +71,7 @@ fn texts(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The name of a parameter, and where it stands.
+/// The name of a parameter, and its location.
 fn place_of(parameter: &Value) -> (Option<&str>, Option<&str>) {
     (parameter["name"].as_str(), parameter["in"].as_str())
 }
@@ -124,7 +124,7 @@ fn judge(generation: &Generation) -> Value {
             for need in needs.into_iter().flatten() {
                 // Of a step of the same workflow, `dependsOn` names the bare id.
                 assert!(
-                    before.iter().any(|known| known == need),
+                    before.iter().any(|other| other == need),
                     "{need} before {id}"
                 );
             }
@@ -134,7 +134,7 @@ fn judge(generation: &Generation) -> Value {
                         reference.find(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c));
                     let name = &reference[..end.unwrap_or(reference.len())];
                     assert!(
-                        before.iter().any(|known| known == name),
+                        before.iter().any(|other| other == name),
                         "{name} before {id}"
                     );
                 }
@@ -225,7 +225,7 @@ service:
 You know the shelves.
 "##;
 
-/// What stands in the path and the query goes there, what is left into the body; a fallback is told all of it in words.
+/// Inputs in the path and the query are parameters, the others are the body; a fallback gets all of them as text.
 #[test]
 fn gives_an_operation_what_it_takes_where_it_takes_it() {
     let generation = generate(&project(&[("agents/shelves.md", SHELVES)]));
@@ -298,13 +298,13 @@ fn an_agent_that_is_not_served_is_an_error_at_the_step() {
         ("agents/baker.md", BAKER),
         ("agents/miller.md", &closed),
     ]));
-    let told: Vec<String> = generation
+    let messages: Vec<String> = generation
         .diagnostics
         .iter()
         .map(ToString::to_string)
         .collect();
-    let told = told.join("\n");
-    assert!(told.contains("agents/baker.md:9:"), "{told}");
+    let messages = messages.join("\n");
+    assert!(messages.contains("agents/baker.md:9:"), "{messages}");
     assert!(generation.artifacts.is_empty());
 }
 

@@ -32,7 +32,7 @@ const BUILD_ORDER: [&str; 16] = [
 const WITHOUT_HTTP: [&str; 5] = ["workflow", "store", "engine", "session", "documents"];
 
 #[test]
-fn folders_of_the_generator_import_only_what_stands_before_them() {
+fn folders_of_the_generator_import_only_earlier_folders() {
     let rank = |folder: &str| BUILD_ORDER.iter().position(|name| *name == folder);
     let mut broken = BTreeSet::new();
     for file in sources("src") {
@@ -62,7 +62,7 @@ fn only_the_http_layers_name_axum() {
 }
 
 #[test]
-fn engine_workflows_and_stores_know_no_http() {
+fn engine_workflows_and_stores_do_not_import_http() {
     let mut broken = BTreeSet::new();
     for file in sources("crates/runtime/src") {
         if !WITHOUT_HTTP.contains(&file.folder()) {
@@ -183,7 +183,7 @@ fn sources_are_not_stubs() {
 }
 
 #[test]
-fn folders_hold_3_to_14_files() {
+fn folders_have_3_to_14_files() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for file in packages() {
         let (folder, _) = file.path.rsplit_once('/').unwrap();

@@ -55,7 +55,7 @@ impl Package {
         fs::write(path, text).unwrap();
     }
 
-    /// Runs `cargo build`; the answer is whether that went well, and what it said.
+    /// Runs `cargo build`; the answer is whether it succeeded, and its output.
     fn build(&self) -> (bool, String) {
         let output = Command::new(env!("CARGO"))
             .args(["build", "--offline", "-v", "--color", "never"])
@@ -185,12 +185,12 @@ fn a_broken_spec_is_told_in_readable_lines() {
         let start = format!("error: {name}@0.1.0: {path}");
         assert!(errors.iter().any(|line| line.starts_with(&start)), "{log}");
     }
-    let said: Vec<&str> = log
+    let lines: Vec<&str> = log
         .lines()
         .filter(|line| !line.trim_start().starts_with("Running `"))
         .collect();
     for unwanted in ["panicked", "backtrace", "stderr"] {
-        assert!(!said.iter().any(|line| line.contains(unwanted)), "{log}");
+        assert!(!lines.iter().any(|line| line.contains(unwanted)), "{log}");
     }
 
     package.write(
@@ -295,7 +295,7 @@ fn a_hand_edit_in_out_dir_does_not_last() {
 
 #[test]
 fn without_cargo_it_says_so() {
-    let said = agentgen_build::configure().run(None, None);
-    assert_eq!(said.len(), 1);
-    assert!(said[0].starts_with("cargo::error="));
+    let lines = agentgen_build::configure().run(None, None);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("cargo::error="));
 }

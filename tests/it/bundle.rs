@@ -21,8 +21,10 @@ fn one(path: &str, text: &str) -> Generation {
 
 fn file<'a>(generation: &'a Generation, path: &str) -> &'a [u8] {
     let found = generation.artifacts.iter().find(|file| file.path == path);
-    let said = &generation.diagnostics;
-    &found.unwrap_or_else(|| panic!("no {path}: {said:?}")).bytes
+    let diagnostics = &generation.diagnostics;
+    &found
+        .unwrap_or_else(|| panic!("no {path}: {diagnostics:?}"))
+        .bytes
 }
 
 fn bundles(generation: &Generation) -> Vec<Json> {

@@ -28,7 +28,7 @@ fn paths(project: &Project) -> Vec<&str> {
     project.sources.iter().map(|source| source.path()).collect()
 }
 
-fn said(project: &Project) -> Vec<String> {
+fn diagnostics(project: &Project) -> Vec<String> {
     project
         .diagnostics
         .iter()
@@ -61,7 +61,7 @@ fn reads_folders_sorted() {
         ]
     );
     assert_eq!(project.sources[1].text(), "agents/a.md");
-    assert_eq!(said(&project), [""; 0]);
+    assert_eq!(diagnostics(&project), [""; 0]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn reads_patterns_and_files_once() {
             "x/y/d.md"
         ]
     );
-    assert_eq!(said(&project), [""; 0]);
+    assert_eq!(diagnostics(&project), [""; 0]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_can_not_be_read_does_not_stop_the_others() {
         .map(|diagnostic| diagnostic.code)
         .collect();
     assert_eq!(codes, [Code::TooLarge, Code::NotText]);
-    assert!(said(&project)[0].contains("2000000 bytes"));
+    assert!(diagnostics(&project)[0].contains("2000000 bytes"));
 }
 
 #[cfg(unix)]

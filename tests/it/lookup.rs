@@ -6,7 +6,7 @@ use agentgen_build::inspect::{Handler, bundle};
 use agentgen_build::{Diagnostic, Generation, Project, Severity, Source, check};
 use serde_json::json;
 
-/// The project of one agent with this service block, whose first line is line 5 of the file and stands in column 3.
+/// The project of one agent with this service block, which starts in line 5, column 3.
 fn read(block: &str) -> Generation {
     let mut text = "---\nname: Desk Help\ndescription: Helps.\nservice:\n".to_owned();
     for line in block.lines() {
@@ -20,8 +20,8 @@ fn read(block: &str) -> Generation {
     })
 }
 
-fn said(block: &str) -> Vec<String> {
-    let told = |diagnostic: &Diagnostic| {
+fn diagnostics(block: &str) -> Vec<String> {
+    let line = |diagnostic: &Diagnostic| {
         let place = diagnostic.location().unwrap();
         let severity = match diagnostic.severity {
             Severity::Error => "",
@@ -32,12 +32,12 @@ fn said(block: &str) -> Vec<String> {
         let (code, message) = (diagnostic.code, &diagnostic.message);
         format!("{severity}{line}:{column} {code} {message}; {help}")
     };
-    read(block).diagnostics.iter().map(told).collect()
+    read(block).diagnostics.iter().map(line).collect()
 }
 
 fn assert_said(cases: &[(&str, &[&str])]) {
     for (block, expected) in cases {
-        assert_eq!(said(block), *expected, "\n{block}");
+        assert_eq!(diagnostics(block), *expected, "\n{block}");
     }
 }
 
@@ -82,7 +82,11 @@ fn a_collection_has_a_name_and_keepers() {
         ),
     ] {
         let generation = read(block);
-        assert!(generation.diagnostics.is_empty(), "{:?}", said(block));
+        assert!(
+            generation.diagnostics.is_empty(),
+            "{:?}",
+            diagnostics(block)
+        );
         let shown = bundle(&generation.agents[0], &generation.agents);
         let expected = json!({ "collection": collection, "roles": roles });
         assert_eq!(shown["documents"], expected, "{block}");
@@ -116,7 +120,7 @@ fn documents_that_cannot_be() {
         ),
         (
             "documents: { collections: a }",
-            &["5:16 AG026 the setting `collections` is not known; did you mean `collection`?"],
+            &["5:16 AG026 there is no setting `collections`; did you mean `collection`?"],
         ),
         (
             "documents: { roles: admin }",
@@ -131,7 +135,7 @@ fn documents_that_cannot_be() {
         ),
     ]);
     // Where there are no documents, the names are free.
-    assert!(said("endpoints: { documents: {}, get-document: { path: /d } }").is_empty());
+    assert!(diagnostics("endpoints: { documents: {}, get-document: { path: /d } }").is_empty());
 }
 
 #[test]
@@ -145,7 +149,11 @@ fn a_model_is_given_passages() {
             "endpoints:\n  chat: {{ retrieve: {retrieve}, input: {{ message: string, hint?: string }} }}"
         );
         let generation = read(&block);
-        assert!(generation.diagnostics.is_empty(), "{:?}", said(&block));
+        assert!(
+            generation.diagnostics.is_empty(),
+            "{:?}",
+            diagnostics(&block)
+        );
         let endpoint = &generation.agents[0].service.endpoints[0];
         let found = endpoint.retrieve.as_ref().unwrap();
         assert_eq!((found.query.as_str(), found.limit), (query, limit));
@@ -210,7 +218,7 @@ fn passages_that_cannot_be_given() {
         ),
         (
             "endpoints:\n  chat: { retrieve: { qery: input } }",
-            &["6:25 AG026 the setting `qery` is not known; did you mean `query`?"],
+            &["6:25 AG026 there is no setting `qery`; did you mean `query`?"],
         ),
         (
             "endpoints:\n  chat: { retrieve: input, handler: code }",
@@ -230,7 +238,7 @@ fn passages_that_cannot_be_given() {
 #[test]
 fn citations_can_be_checked_or_not() {
     let with = |citations: &str| {
-        said(&format!(
+        diagnostics(&format!(
             "endpoints:\n  chat:\n    retrieve: input\n    output: {{ {citations} }}"
         ))
     };
@@ -302,7 +310,7 @@ fn searches_that_can_be() {
         "endpoints:\n  find: { handler: search, path: '/{language}/find', method: get, input: { language: string, query: string } }".to_owned(),
         "endpoints:\n  find: { handler: search, stream: true }".to_owned(),
     ] {
-        assert!(said(&block).is_empty(), "{block}: {:?}", said(&block));
+        assert!(diagnostics(&block).is_empty(), "{block}: {:?}", diagnostics(&block));
         let generation = read(&block);
         let endpoint = &generation.agents[0].service.endpoints[0];
         assert_eq!(endpoint.handler, Handler::Search);
@@ -311,7 +319,7 @@ fn searches_that_can_be() {
 
 #[test]
 fn searches_that_cannot_take_this() {
-    let of = |input: &str| said(&search(input, "hits(array): { text: string }"));
+    let of = |input: &str| diagnostics(&search(input, "hits(array): { text: string }"));
     let cases: &[(&str, &[&str])] = &[
         (
             "q: string",
@@ -390,7 +398,7 @@ fn searches_that_cannot_take_this() {
 
 #[test]
 fn searches_that_cannot_answer_this() {
-    let of = |output: &str| said(&search("query: string", output));
+    let of = |output: &str| diagnostics(&search("query: string", output));
     let hit = |hit: &str| of(&format!("hits(array): {{ {hit} }}"));
     assert_eq!(
         of("hit(array): { text: string }"),
@@ -417,7 +425,7 @@ fn searches_that_cannot_answer_this() {
     assert_eq!(
         of("hits(array): { text: string }, facets: string"),
         [
-            "9:48 AG042 nothing fills `facets` in the answer of a search; known there are hits, total, model"
+            "9:48 AG042 nothing fills `facets` in the answer of a search; the properties are hits, total, model"
         ]
     );
     assert_eq!(
@@ -445,7 +453,7 @@ fn searches_that_cannot_answer_this() {
         ["9:32 AG042 nothing fills `scor` in a hit; did you mean `score`?"]
     );
     assert_eq!(
-        said("endpoints:\n  find:\n    handler: search\n    output: string"),
+        diagnostics("endpoints:\n  find:\n    handler: search\n    output: string"),
         [
             "8:15 AG042 a search answers an object with `hits`, and this is text; name its properties"
         ]
@@ -465,7 +473,7 @@ fn embeddings_that_can_be() {
         ),
         "endpoints:\n  e: { handler: embed }".to_owned(),
     ] {
-        assert!(said(&block).is_empty(), "{block}: {:?}", said(&block));
+        assert!(diagnostics(&block).is_empty(), "{block}: {:?}", diagnostics(&block));
         let generation = read(&block);
         let endpoint = &generation.agents[0].service.endpoints[0];
         assert_eq!(endpoint.handler, Handler::Embed);
@@ -497,14 +505,14 @@ fn embeddings_that_cannot_be() {
             "text: string, tone: string",
             vector,
             &[
-                "8:30 AG042 nothing reads `tone` in the input of an embedding; known there are text, purpose",
+                "8:30 AG042 nothing reads `tone` in the input of an embedding; the properties are text, purpose",
             ],
         ),
         (
             "text: string, tone?: string",
             vector,
             &[
-                "note 8:30 AG042 nothing reads `tone` in the input of an embedding; known there are text, purpose",
+                "note 8:30 AG042 nothing reads `tone` in the input of an embedding; the properties are text, purpose",
             ],
         ),
         (
@@ -544,15 +552,19 @@ fn embeddings_that_cannot_be() {
             "text: string",
             "vector(array): number, cost: number",
             &[
-                "9:40 AG042 nothing fills `cost` in the answer of an embedding; known there are vector, model, dimensions",
+                "9:40 AG042 nothing fills `cost` in the answer of an embedding; the properties are vector, model, dimensions",
             ],
         ),
     ];
     for (input, output, expected) in cases {
-        assert_eq!(said(&embed(input, output)), *expected, "{input} / {output}");
+        assert_eq!(
+            diagnostics(&embed(input, output)),
+            *expected,
+            "{input} / {output}"
+        );
     }
     assert_eq!(
-        said("endpoints:\n  e: { handler: embd }"),
+        diagnostics("endpoints:\n  e: { handler: embd }"),
         ["6:19 AG042 there is no handler `embd`; did you mean `embed`?"]
     );
 }

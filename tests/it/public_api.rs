@@ -29,7 +29,7 @@ fn compare(sources: &str, snapshot: &str) {
     assert_eq!(expected, found, "{snapshot} lists the public API");
 }
 
-/// The public names among `items`, which stand in the module `prefix`; `folder` holds the files of its modules.
+/// The public names among `items`, which are in the module `prefix`; `folder` holds the files of its modules.
 fn collect(folder: &Path, prefix: &str, items: &[Item], names: &mut Vec<String>) {
     for item in items {
         match item {
@@ -84,7 +84,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Whether `#[doc(hidden)]` stands before an item.
+/// Whether an item has `#[doc(hidden)]`.
 fn is_hidden(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("doc")

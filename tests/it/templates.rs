@@ -1,4 +1,4 @@
-//! The user's templates: in front of the built-in ones, file by file, and told apart when they break.
+//! The user's templates: in front of the built-in ones, file by file, with their own errors.
 
 use agentgen_build::inspect::BUILTIN;
 use agentgen_build::{Generation, Project, Source, UserTemplate, generate};
@@ -24,22 +24,24 @@ fn build(templates: &[(&str, &str)]) -> Generation {
 
 fn text(generation: &Generation, path: &str) -> String {
     let found = generation.artifacts.iter().find(|file| file.path == path);
-    let said = &generation.diagnostics;
-    let bytes = &found.unwrap_or_else(|| panic!("no {path}: {said:?}")).bytes;
+    let diagnostics = &generation.diagnostics;
+    let bytes = &found
+        .unwrap_or_else(|| panic!("no {path}: {diagnostics:?}"))
+        .bytes;
     String::from_utf8(bytes.clone()).unwrap()
 }
 
-/// The one thing that is said about a template.
+/// The one diagnostic of a template.
 fn only_diagnostic(templates: &[(&str, &str)]) -> String {
     let generation = build(templates);
     assert!(generation.artifacts.is_empty());
-    let said: Vec<String> = generation
+    let messages: Vec<String> = generation
         .diagnostics
         .iter()
         .map(ToString::to_string)
         .collect();
-    assert_eq!(said.len(), 1, "{said:?}");
-    said[0].clone()
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    messages[0].clone()
 }
 
 #[test]
@@ -128,16 +130,19 @@ fn a_broken_template_is_one_diagnostic_with_its_place() {
 
 #[test]
 fn an_unknown_field_is_told_with_those_there_are() {
-    let said = only_diagnostic(&[(
+    let message = only_diagnostic(&[(
         "prompts/bundle.json.tera",
         "{\n  \"name\": {{ bundle.nmae | json }}\n}",
     )]);
     assert!(
-        said.starts_with("templates/prompts/bundle.json.tera:2:"),
-        "{said}"
+        message.starts_with("templates/prompts/bundle.json.tera:2:"),
+        "{message}"
     );
-    assert!(said.contains("nmae"), "{said}");
-    assert!(said.contains("slug") && said.contains("summary"), "{said}");
+    assert!(message.contains("nmae"), "{message}");
+    assert!(
+        message.contains("slug") && message.contains("summary"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -150,10 +155,10 @@ fn what_a_template_makes_is_parsed_before_anything_is_written() {
         ("openapi/fragment.yaml.tera", "openapi: 3.1.2"),
         ("openapi/service.yaml.tera", "- a list"),
     ] {
-        let said = only_diagnostic(&[(name, template)]);
+        let message = only_diagnostic(&[(name, template)]);
         assert!(
-            said.starts_with(&format!("templates/{name}:1:1: error[AG071]")),
-            "{said}"
+            message.starts_with(&format!("templates/{name}:1:1: error[AG071]")),
+            "{message}"
         );
     }
 }

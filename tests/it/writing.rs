@@ -138,7 +138,7 @@ fn creates_and_then_has_nothing_to_do() {
 }
 
 #[test]
-fn keeps_the_time_of_what_does_not_change() {
+fn unchanged_files_keep_their_modification_time() {
     let output = Output::new();
     output.write(&[("a", "1"), ("b", "1")]).unwrap();
     let past = SystemTime::now() - Duration::from_secs(1000);
@@ -549,7 +549,7 @@ fn two_runs_do_not_write_at_once() {
     assert_eq!(output.names(), ["a", "manifest.json"]);
 }
 
-/// The second run fails before it comes to the file that the first one wrote.
+/// The second run fails before it writes the file that the first one wrote.
 #[test]
 fn two_failures_one_after_the_other_can_be_made_good() {
     let output = Output::new();

@@ -107,7 +107,7 @@ impl Reader<'_> {
         if !self.shorthand {
             self.report
                 .note(Code::OpenSchema, node.span, message)
-                .advise("say what it is with `type`, if it is known");
+                .advise("say what it is with `type`");
         }
     }
 }

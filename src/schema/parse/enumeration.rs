@@ -14,7 +14,7 @@ pub fn choice(part: &mut Cursor<'_, '_>) -> Option<Type> {
         (Some(_), Some(_)) => {
             part.error(
                 Code::BadSchema,
-                "`const` and `enum` stand together",
+                "`const` and `enum` are used together",
                 "leave one out",
             );
             return None;
@@ -74,7 +74,7 @@ fn values(part: &mut Cursor<'_, '_>, keyword: &str, list: &[Node]) -> Option<Vec
     for item in list {
         let Some(text) = item.as_str() else {
             if item.value != Value::Null {
-                let message = format!("`{keyword}` holds {}", item.kind());
+                let message = format!("`{keyword}` contains {}", item.kind());
                 let advice = match item.value {
                     Value::Number(_) => {
                         "only texts and null can be listed; use `minimum` and \
@@ -95,7 +95,7 @@ fn values(part: &mut Cursor<'_, '_>, keyword: &str, list: &[Node]) -> Option<Vec
             continue;
         };
         if values.iter().any(|other| other.value == text) {
-            let message = format!("the value {text:?} stands twice");
+            let message = format!("the value {text:?} is listed twice");
             part.reader
                 .report
                 .error(Code::BadSchema, item.span, message)
@@ -154,7 +154,7 @@ fn kind_allows_null(part: &mut Cursor<'_, '_>, keyword: &str, null: Option<&Node
             )
         } else {
             (
-                format!("`{keyword}` holds null, and the `type` doesn't allow it"),
+                format!("`{keyword}` contains null, and the `type` doesn't allow it"),
                 "write `type: [string, \"null\"]`",
             )
         };

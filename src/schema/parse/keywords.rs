@@ -164,7 +164,7 @@ pub fn check(entries: &[Entry], topics: &[Topic], kind: &str, report: &mut Repor
                 .error(Code::UnsupportedSchema, entry.key_span, message)
                 .advise(*advice);
         } else if topic == Some(Topic::Top) {
-            let message = format!("`{keyword}` stands inside a schema");
+            let message = format!("`{keyword}` is inside a schema");
             report
                 .error(Code::UnsupportedSchema, entry.key_span, message)
                 .advise("move it to the top of the endpoint's schema");

@@ -50,7 +50,7 @@ pub fn object(part: &mut Cursor<'_, '_>) -> Option<Type> {
     }
     for keyword in ["minProperties", "maxProperties"] {
         if let Some(entry) = part.node.entry(keyword) {
-            let message = format!("`{keyword}` stands on an object with named properties");
+            let message = format!("`{keyword}` is on an object with named properties");
             part.reader
                 .report
                 .error(Code::UnsupportedSchema, entry.key_span, message)
@@ -205,7 +205,7 @@ fn required(part: &mut Cursor<'_, '_>, good: &mut bool) {
         };
         let problem = if seen.contains(&name) {
             Some((
-                format!("the property {name:?} stands twice"),
+                format!("the property {name:?} is listed twice"),
                 "remove one of them",
             ))
         } else if properties.is_none_or(|properties| properties.get(name).is_none()) {

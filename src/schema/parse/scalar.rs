@@ -55,7 +55,7 @@ pub fn text(part: &mut Cursor<'_, '_>) -> Option<Type> {
     };
     for keyword in ["minLength", "maxLength", "pattern"] {
         if let Some(entry) = part.node.entry(keyword) {
-            let message = format!("`{keyword}` stands beside a format that has a type of its own");
+            let message = format!("`{keyword}` is beside a format that has a type of its own");
             part.reader
                 .report
                 .error(Code::UnsupportedSchema, entry.key_span, message)

@@ -18,7 +18,7 @@ pub fn union(part: &mut Cursor<'_, '_>) -> Option<Type> {
     if keyword == "oneOf" && part.node.get("anyOf").is_some() {
         part.error(
             Code::UnsupportedSchema,
-            "`oneOf` and `anyOf` stand together",
+            "`oneOf` and `anyOf` are used together",
             "leave one out",
         );
         return None;
@@ -139,7 +139,7 @@ fn tagged(part: &mut Cursor<'_, '_>, schemas: &[&Node], good: &mut bool) -> Opti
         .collect();
     for (ident, variant) in variant_idents(&values).iter().zip(&variants) {
         if ident.is_none() {
-            let message = format!("{:?} stands for two objects", variant.value);
+            let message = format!("{:?} names two objects", variant.value);
             part.reader
                 .report
                 .error(Code::FieldCollision, variant.span, message)

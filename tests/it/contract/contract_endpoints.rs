@@ -50,12 +50,12 @@ fn methods_and_handlers() {
         ),
         (
             "endpoints: [chat]",
-            &["5:14 AG045 `endpoints` holds a list; it takes a mapping of names to endpoints"],
+            &["5:14 AG045 `endpoints` is a list; it takes a mapping of names to endpoints"],
         ),
         (
             "yes",
             &[
-                "warning keys.md:5:3 AG025 `service` holds text; it takes a mapping; the value is kept as it is",
+                "warning keys.md:5:3 AG025 `service` is text; it takes a mapping; the value is kept as it is",
                 "5:3 AG045 this is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
             ],
         ),
@@ -83,7 +83,7 @@ fn parameters() {
             r#"endpoints:
   a: { path: "/p/{id}", input: { id?: string } }"#,
             &[
-                "6:36 AG042 `id` stands in the path and is optional; a part of the path is always there: make the property required",
+                "6:36 AG042 `id` is in the path and is optional; a part of the path is always there: make the property required",
             ],
         ),
         (
@@ -93,7 +93,7 @@ fn parameters() {
     input:
       "id(array)": string"#,
             &[
-                "9:9 AG042 `id` can't stand in the path; there is room for texts, numbers, truth values and, in the query, lists of them",
+                "9:9 AG042 `id` can't be in the path; there is room for texts, numbers, truth values and, in the query, lists of them",
             ],
         ),
         (
@@ -107,8 +107,8 @@ fn parameters() {
         many: { type: array, items: { type: array, items: { type: string } } }
         fine: { type: array, items: { type: integer } }"#,
             &[
-                "11:11 AG042 `deep` can't stand in the query; there is room for texts, numbers, truth values and, in the query, lists of them",
-                "12:11 AG042 `many` can't stand in the query; there is room for texts, numbers, truth values and, in the query, lists of them",
+                "11:11 AG042 `deep` can't be in the query; there is room for texts, numbers, truth values and, in the query, lists of them",
+                "12:11 AG042 `many` can't be in the query; there is room for texts, numbers, truth values and, in the query, lists of them",
             ],
         ),
         (
@@ -117,7 +117,7 @@ fn parameters() {
     method: delete
     input: { type: object, additionalProperties: { type: string } }"#,
             &[
-                "8:14 AG042 this input can't stand in the query of a DELETE request; make it an object with named properties, or take another method",
+                "8:14 AG042 this input can't be in the query of a DELETE request; make it an object with named properties, or take another method",
             ],
         ),
     ]);

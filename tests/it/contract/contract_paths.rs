@@ -35,82 +35,82 @@ fn paths() {
             r#"endpoints:
   a: { path: "/a b" }"#,
             &[
-                "6:16 AG042 the segment `a b` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `a b` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a/{}" }"#,
             &[
-                "6:16 AG042 the segment `{}` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `{}` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a/{b}c" }"#,
             &[
-                "6:16 AG042 the segment `{b}c` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `{b}c` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a/{b c}" }"#,
             &[
-                "6:16 AG042 the segment `{b c}` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `{b c}` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/{a}/{a}" }"#,
-            &["6:16 AG042 the parameter `a` stands twice in the path; give each a name of its own"],
+            &["6:16 AG042 the parameter `a` is twice in the path; give each a name of its own"],
         ),
         (
             r#"endpoints:
   a: { path: /a/../b }"#,
             &[
-                "6:16 AG042 the segment `..` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `..` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: /./b }"#,
             &[
-                "6:16 AG042 the segment `.` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `.` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: /ä }"#,
             &[
-                "6:16 AG042 the segment `ä` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `ä` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a?b=c" }"#,
             &[
-                "6:16 AG042 the segment `a?b=c` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `a?b=c` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a#b" }"#,
             &[
-                "6:16 AG042 the segment `a#b` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `a#b` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: /a%20b }"#,
             &[
-                "6:16 AG042 the segment `a%20b` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `a%20b` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/*rest" }"#,
             &[
-                "6:16 AG042 the segment `*rest` can't stand in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `*rest` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
             ],
         ),
         (

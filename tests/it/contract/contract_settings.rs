@@ -7,48 +7,48 @@ fn unknown_keys_are_errors() {
     assert_diagnostics(&[
         (
             "endpoint: {}",
-            &["5:3 AG026 the setting `endpoint` is not known; did you mean `endpoints`?"],
+            &["5:3 AG026 there is no setting `endpoint`; did you mean `endpoints`?"],
         ),
         (
             "color: red",
             &[
-                "5:3 AG026 the setting `color` is not known; known here are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
+                "5:3 AG026 there is no setting `color`; the settings are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
             ],
         ),
         (
             r#"endpoints:
   chat: { pth: /a }"#,
-            &["6:13 AG026 the setting `pth` is not known; did you mean `path`?"],
+            &["6:13 AG026 there is no setting `pth`; did you mean `path`?"],
         ),
         (
             r#"endpoints:
   chat: { inputs: { a: string }, respnse: 1 }"#,
             &[
-                "6:13 AG026 the setting `inputs` is not known; did you mean `input`?",
-                "6:36 AG026 the setting `respnse` is not known; known here are path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
+                "6:13 AG026 there is no setting `inputs`; did you mean `input`?",
+                "6:36 AG026 there is no setting `respnse`; the settings are path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
             ],
         ),
         (
             "retry: { atempts: 2 }",
-            &["5:12 AG026 the setting `atempts` is not known; did you mean `attempts`?"],
+            &["5:12 AG026 there is no setting `atempts`; did you mean `attempts`?"],
         ),
         (
             "breaker: { cooldwn: 5s }",
-            &["5:14 AG026 the setting `cooldwn` is not known; did you mean `cooldown`?"],
+            &["5:14 AG026 there is no setting `cooldwn`; did you mean `cooldown`?"],
         ),
         (
             "budget: { token: 5 }",
-            &["5:13 AG026 the setting `token` is not known; did you mean `tokens`?"],
+            &["5:13 AG026 there is no setting `token`; did you mean `tokens`?"],
         ),
         (
             "session: { tll: 7d }",
-            &["5:14 AG026 the setting `tll` is not known; did you mean `ttl`?"],
+            &["5:14 AG026 there is no setting `tll`; did you mean `ttl`?"],
         ),
         (
             r#"workflows:
   w:
   - a: { agnt: keys }"#,
-            &["7:12 AG026 the setting `agnt` is not known; did you mean `agent`?"],
+            &["7:12 AG026 there is no setting `agnt`; did you mean `agent`?"],
         ),
     ]);
 }
@@ -148,8 +148,8 @@ fn settings() {
         (
             "agents: [keys, keys]",
             &[
-                "warning keys.md:5:12 AG045 `keys` is the agent itself; it is never asked in its own place: take the name out",
-                "warning keys.md:5:18 AG045 `keys` stands here twice; once is enough",
+                "warning keys.md:5:12 AG045 `keys` is the agent itself; remove the name",
+                "warning keys.md:5:18 AG045 `keys` is listed twice; once is enough",
             ],
         ),
         (
@@ -178,7 +178,7 @@ fn agents_that_do_not_exist() {
             &[
                 "5:12 AG044 there is no agent `keyz` in this project; did you mean `keys`?",
                 "5:18 AG044 there is no agent `nobody-at-all` in this project; add its file, or take the name out",
-                "warning keys.md:5:33 AG045 `keys` is the agent itself; it is never asked in its own place: take the name out",
+                "warning keys.md:5:33 AG045 `keys` is the agent itself; remove the name",
             ],
         ),
         (

@@ -25,7 +25,7 @@ Do what is asked.
     assert_eq!(
         diagnostics(&files),
         [
-            "a.md:4:1 AG040 the contract stands in two places; keep it here or in `agents/a.service.yaml`"
+            "a.md:4:1 AG040 the contract is in two places; keep it here or in `agents/a.service.yaml`"
         ]
     );
 }
@@ -87,10 +87,10 @@ rat: 5/second
         diagnostics(&files),
         [
             r#"a.service.yaml:7:20 AG050 there is no type "strin"; the types are array, boolean, integer, null, number, object, string"#,
-            "note a.service.yaml:8:13 AG052 the object names no properties; any are allowed; say what it is with `type`, if it is known",
+            "note a.service.yaml:8:13 AG052 the object names no properties; any are allowed; say what it is with `type`",
             "a.service.yaml:8:29 AG051 no type is made of `allOf`; write the properties of all its parts into one object",
             "a.service.yaml:9:10 AG044 there is no agent `b` in this project; did you mean `a`?",
-            "a.service.yaml:10:1 AG026 the setting `rat` is not known; did you mean `rate`?"
+            "a.service.yaml:10:1 AG026 there is no setting `rat`; did you mean `rate`?"
         ]
     );
 }
@@ -195,7 +195,7 @@ Do what is asked.
             r#"a.md:8:41 AG050 there is no type "strin"; the types are any, boolean, integer, null, number, string"#,
             "a.md:9:12 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
             "a.md:11:8 AG046 the workflow `w` has no steps; it takes a list of steps: `- plan: architect`",
-            "b.md:4:1 AG040 the contract stands in two places; keep it here or in `agents/b.service.yml`"
+            "b.md:4:1 AG040 the contract is in two places; keep it here or in `agents/b.service.yml`"
         ]
     );
 }

@@ -7,7 +7,7 @@ fn workflows() {
     assert_diagnostics(&[
         (
             "workflows: []",
-            &["5:14 AG045 `workflows` holds a list; it takes a mapping of names to lists of steps"],
+            &["5:14 AG045 `workflows` is a list; it takes a mapping of names to lists of steps"],
         ),
         (
             r#"workflows:
@@ -19,9 +19,7 @@ fn workflows() {
         (
             r#"workflows:
   w: text"#,
-            &[
-                "6:8 AG046 the workflow `w` holds text; it takes a list of steps: `- plan: architect`",
-            ],
+            &["6:8 AG046 the workflow `w` is text; it takes a list of steps: `- plan: architect`"],
         ),
         (
             r#"workflows:
@@ -48,7 +46,7 @@ fn workflows() {
   w:
   - parallel: []
   - a: keys"#,
-            &["7:17 AG046 `parallel` holds no steps; it takes a list of steps"],
+            &["7:17 AG046 `parallel` has no steps; it takes a list of steps"],
         ),
         (
             r#"workflows:
@@ -57,7 +55,7 @@ fn workflows() {
   - a: keys
   - b: kees"#,
             &[
-                "8:7 AG046 the step `a` stands twice; give each step an id of its own",
+                "8:7 AG046 the step `a` is defined twice; give each step an id of its own",
                 "9:10 AG044 there is no agent `kees` in this project; did you mean `keys`?",
             ],
         ),
@@ -98,7 +96,7 @@ fn workflows() {
             r#"workflows:
   w:
   - a: { needs: [] }"#,
-            &["7:7 AG046 the step `a` asks no agent; name one under `agent`"],
+            &["7:7 AG046 the step `a` calls no agent; name one under `agent`"],
         ),
         (
             r#"workflows:
@@ -113,7 +111,7 @@ fn workflows() {
                 "9:37 AG045 this is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
                 "10:34 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
                 "10:44 AG045 this is text; it takes a whole number above zero",
-                "10:56 AG045 `with` holds a number; it takes a mapping of inputs to values",
+                "10:56 AG045 `with` is a number; it takes a mapping of inputs to values",
                 "10:65 AG045 this is a number; it takes text",
             ],
         ),

@@ -69,7 +69,7 @@ fn what_the_schema_does_not_name_is_refused() {
     ] {
         assert!(from_value::<OrderRequest>(value.clone()).is_err(), "{value}");
     }
-    // An answer may hold more than its schema names.
+    // An answer may contain more than its schema names.
     assert!(from_value::<OrderResponse>(json!([{ "line": "a", "more": 1 }])).is_ok());
 }
 

@@ -84,11 +84,11 @@ fn one_broken_spec_stops_everything() {
     assert_eq!(
         run.expect(1).stderr,
         "\
-error[AG003]: line 2 holds a NUL byte
+error[AG003]: line 2 contains a NUL byte
 --> agents/a.md
  = help: the file is not text; remove the byte or the file
 
-error[AG003]: line 1 holds a NUL byte
+error[AG003]: line 1 contains a NUL byte
 --> agents/b.md
  = help: the file is not text; remove the byte or the file
 
