@@ -28,7 +28,7 @@ use crate::text::printable::printable;
 /// ```
 ///
 /// The generated files are below `OUT_DIR`, where `agentgen_runtime::include_agents!()` finds them. Whatever is
-/// wrong with the agents is told to cargo, file, line and column first, and cargo then ends the build.
+/// wrong with the agents is reported to cargo, file, line and column first, and cargo then ends the build.
 pub fn compile(agents: impl Into<String>) {
     configure().agents(agents).compile();
 }
@@ -105,7 +105,7 @@ impl Builder {
         self
     }
 
-    /// Adds a model alias and what it stands for.
+    /// Adds a model alias and the model it names.
     pub fn model(mut self, alias: impl Into<String>, model: impl Into<String>) -> Self {
         self.config.models.push((alias.into(), model.into()));
         self
@@ -117,8 +117,8 @@ impl Builder {
         self
     }
 
-    /// Compiles, and tells cargo what came of it. Returns normally in every case: cargo ends the build when
-    /// it was told of an error.
+    /// Compiles, and prints the result for cargo. Returns normally in every case: cargo ends the build when
+    /// an error is printed.
     pub fn compile(self) {
         let environment = |name| std::env::var_os(name);
         let mut text = self
@@ -129,7 +129,7 @@ impl Builder {
         let _ = std::io::stdout().write_all(text.as_bytes());
     }
 
-    /// Compiles; the answer is what cargo is to be told, in lines.
+    /// Compiles; the answer is the lines for cargo.
     ///
     /// The arguments are the values of `CARGO_MANIFEST_DIR` and `OUT_DIR`.
     pub fn run(mut self, package: Option<OsString>, out_dir: Option<OsString>) -> Vec<String> {

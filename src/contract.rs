@@ -34,7 +34,7 @@ pub const SCHEMA: &str = include_str!("../schemas/service.schema.json");
 /// The HTTP contract of an agent.
 #[derive(Debug, Clone)]
 pub struct Service {
-    /// The file the block stands in.
+    /// The file that contains the block.
     pub source: Arc<Source>,
     /// The operations, in the order of the file.
     pub endpoints: Vec<Endpoint>,
@@ -57,7 +57,7 @@ pub struct Service {
 pub struct Policy {
     /// Models or agents to try when the model fails, in order.
     pub fallbacks: Vec<Name>,
-    /// How often a model is asked before the next is tried.
+    /// The attempts with one model before the next is tried.
     pub retry_attempts: Option<u32>,
     /// How long to wait before the first retry, in milliseconds.
     pub retry_backoff_ms: Option<u64>,
@@ -111,7 +111,7 @@ impl Service {
     }
 }
 
-/// Reads the service block in `node` of the agent `slug`; the report is on the file it stands in.
+/// Reads the service block in `node` of the agent `slug`; the report is on the file that contains it.
 pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
     let mut service = Service::none(report.source());
     for Entry { key, value, .. } in yaml_settings::allowed_entries(node, KEYS, report) {

@@ -149,12 +149,12 @@ impl Report {
         self.push(Severity::Note, code, span, message)
     }
 
-    /// Whether there is an error among what was said.
+    /// Whether there is an error among the diagnostics.
     pub fn has_errors(&self) -> bool {
         has_errors(&self.diagnostics)
     }
 
-    /// Everything that was said, in the order it was said.
+    /// All diagnostics, in the order they were reported.
     pub fn into_diagnostics(self) -> Vec<Diagnostic> {
         self.diagnostics
     }

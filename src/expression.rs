@@ -10,7 +10,7 @@
 //! "text", 'text', 1.5, true, false, null
 //! ```
 //!
-//! In a text, its quote stands twice: `'it''s'`.
+//! In a text, its quote is doubled: `'it''s'`.
 
 pub mod input_template;
 pub mod lexer;
@@ -29,7 +29,7 @@ use crate::yaml::yaml_settings::Name;
 pub struct Expression {
     /// What it says.
     pub kind: Kind,
-    /// Where it stands.
+    /// Its place in the source.
     pub span: Span,
 }
 

@@ -38,7 +38,7 @@ pub const MAX_FRONTMATTER_BYTES: usize = 64 * 1024;
 pub struct Document {
     /// The frontmatter: always a mapping.
     pub frontmatter: Node,
-    /// Where the body stands in the source.
+    /// The place of the body in the source.
     pub body: Range<usize>,
     /// Whether the frontmatter is not valid YAML and was read as it was plainly meant.
     pub repaired: bool,

@@ -141,7 +141,7 @@ fn agent_artifacts(
     Ok(artifacts)
 }
 
-/// The diagnostics by file and place; what was said twice of one place stands once.
+/// The diagnostics by file and place; duplicates at one place are removed.
 fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by(|a, b| {
         let key = |d: &Diagnostic| (d.path.clone(), d.location(), d.code, d.message.clone());

@@ -45,7 +45,7 @@ pub struct Schema {
     pub ty: Type,
     /// Its definitions, in the order of the source.
     pub defs: Vec<(String, Type)>,
-    /// Where it stands.
+    /// Its place in the source.
     pub span: Span,
 }
 

@@ -24,7 +24,7 @@ use crate::diagnostics::span::Span;
 use crate::text::lines::lines;
 use crate::yaml::node::{Entry, Node, Value};
 
-/// How deep lists and mappings may stand in each other.
+/// How deep lists and mappings may be nested.
 pub const MAX_DEPTH: usize = 32;
 
 /// How many brackets may be open at any place, whether they are structure or text.
@@ -44,9 +44,9 @@ pub enum YamlError {
     Refused,
 }
 
-/// The value that the YAML text in the bytes `range` of the report's source holds.
+/// The value that the YAML text in the bytes `range` of the report's source contains.
 ///
-/// The values are those of YAML's core schema. Of keys that stand twice the last one counts; the
+/// The values are those of YAML's core schema. Of duplicate keys the last one counts; the
 /// report warns of it.
 ///
 /// # Errors
@@ -122,7 +122,7 @@ fn syntax(source: &Source, start: usize, error: &serde_yaml::Error) -> YamlError
     }
 }
 
-/// A value without places; mappings keep their order and what stands twice.
+/// A value without places; mappings keep their order and their duplicates.
 #[derive(Debug)]
 enum Raw {
     Scalar(Value),
@@ -217,7 +217,7 @@ impl<'de> Visitor<'de> for RawVisitor {
     }
 }
 
-/// Where a value stands, and the values in it.
+/// The place of a value, and of the values in it.
 #[derive(Debug)]
 struct Place {
     span: Span,
@@ -319,7 +319,7 @@ fn refuse(event: &Event<'_>, span: Span) -> Result<(), Stop> {
     ))
 }
 
-/// `raw` with its places; where they are not known, those of what is around it.
+/// `raw` with its places; where they are unknown, those of what is around it.
 fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> Node {
     let span = place.map_or(around, |place| place.span);
     let value = match raw {

@@ -79,7 +79,7 @@ impl Operation<'_> {
             .is_none_or(|endpoint| endpoint.handler == Handler::Model)
     }
 
-    /// Whether the operation goes on with a conversation that the request names.
+    /// Whether the operation continues a conversation that the request names.
     pub fn has_session(&self) -> bool {
         self.asks_model()
             && self.input_schema()["properties"]

@@ -13,8 +13,8 @@ use crate::schema::schema_type::{Bounds, EnumValue, Type};
 use crate::schema::typed_schema::{SchemaType, exactly, exactly_text};
 use crate::text::did_you_mean::nearest;
 
-/// What the value of `expression` can be. What can't be meant is told: places where nothing can stand, and comparisons
-/// that always come out the same because of their types.
+/// The type of `expression`. Errors are paths that no value can have, and comparisons whose result is always the same
+/// because of their types.
 pub fn infer<'a>(expression: &Expression, scope: &Scope<'a>, report: &mut Report) -> Inferred<'a> {
     match &expression.kind {
         Kind::Null => Inferred::Plain(Type::Null),
@@ -71,7 +71,7 @@ fn check_comparison(
     };
     let is_null = |given: &Inferred<'_>| matches!(given, Inferred::Plain(Type::Null));
     let (says, advice) = match comparison {
-        // What stands nowhere is null, so that any place may be asked whether it is.
+        // A missing value is null, so any path may be compared with null.
         Comparison::Equal | Comparison::NotEqual if is_null(left) || is_null(right) => return,
         Comparison::Equal if apart(&lefts, &rights) => ("is never", near(&lefts, &rights)),
         Comparison::NotEqual if apart(&lefts, &rights) => {

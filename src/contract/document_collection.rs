@@ -82,8 +82,7 @@ pub fn are_needed(endpoints: &[Endpoint]) -> bool {
         .any(|endpoint| endpoint.handler == Handler::Search || endpoint.retrieve.is_some())
 }
 
-/// Says which of `endpoints` stand where the documents of the agent `slug` are served, or are named as their
-/// operations are.
+/// Reports `endpoints` that share a path or an operation name with the documents of the agent `slug`.
 pub fn check_names(endpoints: &[Endpoint], slug: &Slug, report: &mut Report) {
     let own = path(slug);
     for endpoint in endpoints {

@@ -52,7 +52,7 @@ pub struct Endpoint {
     pub rate: Option<Rate>,
     /// How long it may take, in milliseconds.
     pub timeout_ms: Option<u64>,
-    /// Where its name stands.
+    /// The place of the name in the source.
     pub span: Span,
 }
 
@@ -233,8 +233,8 @@ fn read_handler(node: &Node, report: &mut Report) -> Option<Handler> {
     handler
 }
 
-/// The input and the output of an endpoint that declares none. A model is asked what a person says, and the
-/// conversation it is part of.
+/// The input and the output of an endpoint that declares none. A model gets a message of a person and the
+/// conversation that it belongs to.
 fn prose(handler: Handler, span: Span) -> (Node, Node) {
     let (input, output) = match handler {
         Handler::Search => search_contract::default(),

@@ -47,7 +47,7 @@ pub fn parameters(path: &str) -> impl Iterator<Item = &str> {
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// `path` with every parameter's name left out: paths that become the same can't be told apart.
+/// `path` with every parameter's name left out: paths that become the same can't be distinguished.
 pub fn shape(path: &str) -> String {
     let segments: Vec<&str> = path
         .split('/')

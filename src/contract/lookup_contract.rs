@@ -59,9 +59,9 @@ pub enum Presence {
     Optional,
 }
 
-/// What is expected of properties: told at the place of each that is otherwise.
+/// What is expected of properties: each mismatch is reported at its place.
 pub struct Expected<'a> {
-    /// The schema they stand in.
+    /// The schema that contains them.
     pub schema: &'a Schema,
     /// The place of the object they are in, for what is missing.
     pub span: Span,

@@ -9,12 +9,12 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::{Field, Schema, Type};
 
-/// A property of an input that stands in the request's path or query.
+/// A property of an input that is in the request's path or query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Parameter {
     /// The property's name.
     pub name: String,
-    /// Where it stands.
+    /// Its place in the source.
     pub location: ParameterLocation,
     /// How its text is read.
     pub kind: ParameterKind,

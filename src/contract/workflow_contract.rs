@@ -32,7 +32,7 @@ pub struct Workflow {
     pub timeout_ms: Option<u64>,
     /// The steps, each behind those it needs.
     pub steps: Vec<Step>,
-    /// Where the name stands.
+    /// The place of the name in the source.
     pub span: Span,
 }
 
@@ -173,10 +173,10 @@ pub fn is_joined(step: &Step, steps: &[Step]) -> bool {
     needing.next().is_some_and(joins) && needing.all(joins)
 }
 
-/// The key of steps that stand beside each other.
+/// The key of steps that run in parallel.
 const PARALLEL: &str = "parallel";
 
-/// The steps in the list `parallel` of `item`. What else it holds is told.
+/// The steps in the list `parallel` of `item`. Other keys of it are errors.
 fn group<'a>(item: &Node, parallel: &'a Node, report: &mut Report) -> &'a [Node] {
     let others = item.entries().unwrap_or_default().iter();
     for other in others.filter(|entry| entry.key != PARALLEL) {

@@ -18,7 +18,7 @@ use crate::yaml::node::{Entry, Node, Value};
 use crate::yaml::yaml_scalar::Scalar;
 use crate::yaml::yaml_settings::{self, Name};
 
-/// One step of a workflow: an agent that is asked.
+/// One step of a workflow: a call of an agent.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The key of the step, unique in its workflow.
@@ -27,7 +27,7 @@ pub struct Step {
     pub agent: Name,
     /// The endpoint of the agent; none for `invoke`.
     pub endpoint: Option<Name>,
-    /// The ids of the steps that come first. Those that it is not written of stand where the step does.
+    /// The ids of the steps that come first. Without a span of their own they have that of the step.
     pub needs: Vec<Name>,
     /// How many of those have to succeed.
     pub join: Join,
@@ -47,7 +47,7 @@ pub struct Step {
     pub backoff_ms: Option<u64>,
     /// What comes of a failure.
     pub on_failure: OnFailure,
-    /// Where the id stands.
+    /// The place of the id in the source.
     pub span: Span,
 }
 
@@ -58,13 +58,13 @@ pub enum OnFailure {
     Stop,
     /// The step is tried again, [`RETRY_ATTEMPTS`] times in all unless it says otherwise; then the workflow ends.
     Retry,
-    /// The workflow goes on without it.
+    /// The workflow continues without it.
     Skip,
-    /// A person is asked.
+    /// A person decides.
     Escalate,
-    /// The steps that need it decide, as nothing is said: the workflow ends once one of them can't begin any more.
+    /// The steps that need it decide, as `on_failure` is not set: the workflow ends once one of them can't begin any more.
     Join,
-    /// Another agent is asked.
+    /// Another agent is called.
     Fallback(Name),
 }
 
@@ -84,13 +84,13 @@ vocabulary! {
     pub enum OnFailureKind {
         /// The step is tried again.
         Retry = "retry",
-        /// The workflow goes on without the step.
+        /// The workflow continues without the step.
         Skip = "skip",
         /// The workflow ends.
         Stop = "stop",
-        /// A person is asked.
+        /// A person decides.
         Escalate = "escalate",
-        /// Another agent is asked.
+        /// Another agent is called.
         Fallback = "fallback",
         /// The steps that need this one decide. It is the default and has no word in a service block.
         Join = "join",
@@ -166,7 +166,7 @@ impl Step {
         self.needs.iter().any(|need| need.text == id)
     }
 
-    /// How often it is tried at the most: as written, else [`RETRY_ATTEMPTS`] where a failure means another try,
+    /// How often it is tried at the most: as written, else [`RETRY_ATTEMPTS`] where `on_failure` is `retry`,
     /// else once.
     pub fn attempts(&self) -> u32 {
         let tries = match self.on_failure {

@@ -9,7 +9,7 @@ use crate::diagnostics::span::Location;
 /// The largest input file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// The text of one input file. A byte order mark is left out; everything else is kept as it stands.
+/// The text of one input file. A byte order mark is left out; everything else is unchanged.
 #[derive(Debug)]
 pub struct Source {
     path: String,
@@ -47,7 +47,7 @@ impl Source {
         Ok(Arc::new(Self::new(path, text)))
     }
 
-    /// The source of `text`, as it stands.
+    /// The source of `text`, unchanged.
     pub fn new(path: &str, text: String) -> Self {
         let mut line_starts = vec![0];
         let bytes = text.as_bytes();
@@ -114,7 +114,7 @@ impl Source {
     }
 }
 
-/// Why a file holds no text.
+/// Why a file is not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceError {
     /// It has so many bytes, which are more than [`MAX_FILE_BYTES`].
@@ -128,7 +128,7 @@ pub enum SourceError {
         /// The bytes before it.
         offset: usize,
     },
-    /// This line holds a NUL byte.
+    /// This line contains a NUL byte.
     Nul {
         /// The line, from 1.
         line: usize,

@@ -15,14 +15,14 @@ use crate::yaml::yaml_settings::Name;
 pub struct InputTemplate {
     /// What it is made of.
     pub kind: TemplateKind,
-    /// Where it stands.
+    /// Its place in the source.
     pub span: Span,
 }
 
 /// What a [`Template`] is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TemplateKind {
-    /// A scalar as it stands.
+    /// A scalar, unchanged.
     Json(Json),
     /// The value of an expression, with its type: a text that is one hole and nothing else.
     Value(Expression),
@@ -37,9 +37,9 @@ pub enum TemplateKind {
 /// A piece of a text with holes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Segment {
-    /// Text as it stands.
+    /// Text, unchanged.
     Text(String),
-    /// What an expression says; values that are no text stand in it as JSON.
+    /// The value of an expression; values other than text are written as JSON.
     Value(Expression),
 }
 
@@ -65,7 +65,7 @@ pub fn read(node: &Node, report: &mut Report) -> Option<InputTemplate> {
     let kind = match &node.value {
         Value::String(_) => text(node, report)?,
         Value::List(items) => {
-            // All of them are read, so that all that is wrong is told.
+            // All of them are read, so that all errors are reported.
             let items: Vec<Option<InputTemplate>> =
                 items.iter().map(|item| read(item, report)).collect();
             TemplateKind::List(items.into_iter().collect::<Option<_>>()?)

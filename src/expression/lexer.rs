@@ -22,7 +22,7 @@ pub enum Token {
     End,
 }
 
-/// Longer symbols stand before those they start with.
+/// Longer symbols come before their prefixes.
 const SYMBOLS: &[&str] = &[
     "==", "!=", "<=", ">=", "&&", "||", "}}", "<", ">", "!", "(", ")",
 ];
@@ -63,7 +63,7 @@ impl Wrong {
 /// What is read, or what is wrong with it.
 pub type Parsed<T> = Result<T, Wrong>;
 
-/// The token of `scalar` that starts at or behind the byte `at`, and where it stands; `at` is behind it then.
+/// The token of `scalar` that starts at or behind the byte `at`, and its place; `at` is behind it then.
 ///
 /// # Errors
 ///
@@ -127,7 +127,7 @@ pub fn next(scalar: &Scalar<'_>, at: &mut usize) -> Parsed<(Token, Range<usize>)
     Ok((token, start..*at))
 }
 
-/// The text in quotes that `rest` starts with, and how many bytes it takes. A quote that stands twice is part of it.
+/// The text in quotes that `rest` starts with, and how many bytes it takes. A doubled quote is part of it.
 fn quoted(rest: &str, quote: char) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut at = 1;

@@ -11,7 +11,7 @@ use crate::expression::{Expression, Kind};
 use crate::yaml::yaml_scalar::Scalar;
 use crate::yaml::yaml_settings::Name;
 
-/// How deep parentheses and negations may stand in each other.
+/// How deep parentheses and negations may be nested.
 const MAX_DEPTH: usize = 32;
 
 /// The expression that all of `scalar` is. None where it is none; the report then says where and why.
@@ -27,7 +27,7 @@ pub fn parse(scalar: &Scalar<'_>, report: &mut Report) -> Option<Expression> {
     read.map_err(|wrong| wrong.tell(report)).ok()
 }
 
-/// The expression of a hole: what stands in `scalar` from the byte `start` on until `}}`, and the byte behind that.
+/// The expression of a hole: the text of `scalar` from the byte `start` on until `}}`, and the byte behind that.
 /// None where there is none; the report then says where and why.
 pub fn parse_hole(
     scalar: &Scalar<'_>,

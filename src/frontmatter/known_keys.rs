@@ -1,11 +1,11 @@
-//! The frontmatter keys that agent harnesses know, and what they hold.
+//! The frontmatter keys that agent harnesses know, and the kinds of their values.
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::text::did_you_mean::{did_you_mean, nearest};
 use crate::yaml::node::{Entry, Node, Value};
 
-/// What a key may hold.
+/// The kinds of value that a key may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Text; numbers and truth values count as their text.
@@ -170,7 +170,7 @@ fn check_value(entry: &Entry, kind: Kind, report: &mut Report) {
                 }),
             "text or a list of texts",
         ),
-        // What can't be read as tools is an error of the spec, said where tools are read.
+        // What can't be read as tools is an error of the spec, reported where tools are read.
         Kind::Tools | Kind::Any => (true, ""),
         Kind::Truth => (matches!(value, Value::Bool(_)), "`true` or `false`"),
         Kind::Number => (matches!(value, Value::Number(_)), "a number"),

@@ -1,7 +1,7 @@
 //! Reads frontmatter that is not valid YAML as its author plainly meant it.
 //!
 //! The frontmatter is cut into entries, line by line, and each entry's value is read on its own: by the
-//! rules of YAML where it is structure or short, and as it stands where it is prose.
+//! rules of YAML where it is structure or short, and unchanged where it is prose.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -110,7 +110,7 @@ fn between_entries(lines: &[Line<'_>]) -> Vec<bool> {
     between
 }
 
-/// The key that `line` starts with, where it stands, and where its value starts.
+/// The key that `line` starts with, its place, and where its value starts.
 fn key_at(line: Line<'_>) -> Option<(String, Span, usize)> {
     let (key, length) = match line.text.chars().next()? {
         quote @ ('"' | '\'') => {

@@ -15,7 +15,7 @@ pub fn joined(first: &str, rest: &[&str]) -> String {
     fold(&lines)
 }
 
-/// Lines with single breaks made blanks, and as many breaks kept as blank lines stand between.
+/// Lines with single breaks made blanks, and as many breaks kept as there are blank lines between.
 pub fn fold(lines: &[&str]) -> String {
     let mut text = String::new();
     let mut blanks = 0;
@@ -36,7 +36,7 @@ pub fn fold(lines: &[&str]) -> String {
     text
 }
 
-/// A line without what stands behind ` #` in it.
+/// A line without what follows ` #` in it.
 pub fn without_comment(line: &str) -> &str {
     let comment = line
         .match_indices('#')

@@ -18,16 +18,16 @@ use crate::yaml::node::{Node, Value};
 pub struct Written<'a> {
     /// The key.
     pub key: String,
-    /// Where the key stands.
+    /// The place of the key in the source.
     pub key_span: Span,
-    /// What stands behind the colon.
+    /// The text behind the colon.
     pub first: Line<'a>,
     /// The lines that continue it.
     pub rest: Vec<Line<'a>>,
 }
 
 impl Written<'_> {
-    /// Where the value stands, without the blank at its end.
+    /// The place of the value, without the blank at its end.
     fn span(&self) -> Span {
         let last = self
             .rest
@@ -38,13 +38,13 @@ impl Written<'_> {
         Span::new(self.first.start, last.start + last.text.trim_end().len())
     }
 
-    /// Where the whole entry stands.
+    /// The place of the whole entry.
     fn range(&self) -> Range<usize> {
         let end = self.rest.last().unwrap_or(&self.first).next;
         self.key_span.start..end
     }
 
-    /// `value`, standing where the written value stands.
+    /// `value`, at the place of the written value.
     fn node(&self, value: Value) -> Node {
         Node {
             value,
@@ -225,7 +225,7 @@ fn flow_list(written: &Written<'_>) -> Option<Node> {
     Some(written.node(Value::List(items.collect())))
 }
 
-/// A list of `- ` items that YAML can't read as a whole: each item's scalar, or its text as it stands.
+/// A list of `- ` items that YAML can't read as a whole: each item's scalar, or its text unchanged.
 fn list_of_lines(written: &Written<'_>, report: &Report) -> Option<Node> {
     let mut items: Vec<(String, Range<usize>, usize)> = Vec::new();
     for line in written
@@ -297,7 +297,7 @@ fn folded(written: &Written<'_>) -> String {
     joined(written.first.text, &rest)
 }
 
-/// The same without what stands behind ` #` on each line.
+/// The same without what follows ` #` on each line.
 fn folded_without_comments(written: &Written<'_>) -> String {
     let rest: Vec<&str> = written
         .rest

@@ -47,7 +47,7 @@ fn reads_the_same(path: &str, fixed: &str, frontmatter: &Node, body: &str) -> bo
     }
 }
 
-/// Whether two values are the same, keys in the same order; where they stand does not count.
+/// Whether two values are the same, keys in the same order; their places do not count.
 fn same(left: &Node, right: &Node) -> bool {
     match (&left.value, &right.value) {
         (Value::List(left), Value::List(right)) => {

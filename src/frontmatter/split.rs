@@ -10,9 +10,9 @@ use crate::text::lines::lines;
 pub enum Split {
     /// Frontmatter and body, without the lines that enclose the frontmatter.
     Parts {
-        /// Where the frontmatter stands.
+        /// The place of the frontmatter in the source.
         yaml: Range<usize>,
-        /// Where the body stands.
+        /// The place of the body in the source.
         body: Range<usize>,
         /// The closing line, where it is not `---`.
         odd: Option<Span>,
@@ -23,7 +23,7 @@ pub enum Split {
     Unclosed(usize),
 }
 
-/// Splits `text`. Blank lines may stand in front, and a code fence may enclose the whole.
+/// Splits `text`. Blank lines may come first, and a code fence may enclose the whole.
 pub fn split(text: &str) -> Split {
     let range = unfenced(text).unwrap_or(0..text.len());
     let mut lines = lines(text, range.clone()).skip_while(|line| line.text.trim().is_empty());
@@ -44,7 +44,7 @@ pub fn split(text: &str) -> Split {
     Split::Unclosed(open.start)
 }
 
-/// What stands in the code fence that encloses the whole of `text`, if one does.
+/// The content of the code fence that encloses the whole of `text`, if one does.
 fn unfenced(text: &str) -> Option<Range<usize>> {
     let mut filled = lines(text, 0..text.len()).filter(|line| !line.text.trim().is_empty());
     let open = filled.next()?;

@@ -124,7 +124,7 @@ fn begin(plan: &Plan<'_>) -> Result<File, Failure> {
         .write(true)
         .open(&path)
         .map_err(failed())?;
-    // Where the file system knows no locks, the run goes on without one.
+    // Where the file system knows no locks, the run continues without one.
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         return Err(Failure {
             path: None,
@@ -163,7 +163,7 @@ fn delete(plan: &Plan<'_>, changes: &[&Change<'_>]) -> Result<(), Failure> {
         }
         let mut folder = path.parent();
         while let Some(at) = folder.filter(|at| *at != plan.out) {
-            // This fails where the folder still holds something, which is where it has to stop.
+            // This fails where the folder is not empty, which is where it has to stop.
             if fs::remove_dir(at).is_err() {
                 break;
             }

@@ -19,7 +19,7 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// How the OpenAPI documents look.
     pub openapi: Openapi,
-    /// Model aliases and what they stand for, in the order of the file.
+    /// Model aliases and the models they name, in the order of the file.
     pub models: Vec<(String, String)>,
     /// Diagnostics that count as errors.
     pub deny: Vec<Code>,

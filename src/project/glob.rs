@@ -1,6 +1,6 @@
 //! Glob patterns over paths: `?` for a character, `*` for any within a name, `**` for any folders.
 
-/// Whether `entry` holds a wildcard.
+/// Whether `entry` contains a wildcard.
 pub fn is_pattern(entry: &str) -> bool {
     entry.contains(['*', '?'])
 }

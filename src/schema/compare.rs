@@ -1,7 +1,7 @@
 //! Compares two schemas: [`assignable`] (can a value of A fail to be a B), [`disjoint`] (can it never be one), and the words for
 //! both.
 //!
-//! Invariant: "never" is only said where it is certain; everything in doubt is a warning at most.
+//! Invariant: "never" is reported only where it is certain; everything in doubt is a warning at most.
 
 pub mod assignable;
 pub mod describe;

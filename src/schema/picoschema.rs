@@ -40,7 +40,7 @@ pub fn is_json_schema(node: &Node) -> bool {
     })
 }
 
-/// The JSON Schema that the Picoschema in `node` stands for, every part at the place it came from.
+/// The JSON Schema that the Picoschema in `node` describes, every part at the place it came from.
 /// None where something is wrong with it, which is then in `report`.
 pub fn to_json_schema(node: &Node, report: &mut Report) -> Option<Node> {
     match &node.value {
@@ -252,7 +252,7 @@ fn enumeration(key: &Key<'_>, source: &Entry, report: &mut Report) -> Option<Nod
     Some(schema)
 }
 
-/// Lets the value be null as well; `any` may be null without being told.
+/// Lets the value be null as well; `any` allows null already.
 fn make_nullable(schema: &mut Node) {
     let Value::Map(entries) = &mut schema.value else {
         return;

@@ -5,8 +5,8 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::schema_type::{Object, Type, VariantContent};
 
-/// Whether every definition, and `ty` itself, has a finite value. Those that don't are reported where
-/// `place` says that they stand.
+/// Whether every definition, and `ty` itself, has a finite value. Those that don't are reported at
+/// their `place`.
 pub fn check(
     ty: &Type,
     defs: &[(String, Type)],

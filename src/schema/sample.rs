@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::schema::sample_scalar::{count, integer, number, sample_text, text};
 
 /// A value that is valid under `schema`, which is canonical; the same one each time. What the author
-/// gave as an example or default is preferred. None where no value comes to mind, such as for a
+/// gave as an example or default is preferred. None where no value can be made, such as for a
 /// pattern without an example.
 pub fn example(schema: &Value) -> Option<Value> {
     let root = Schema::compile(schema).ok()?;
@@ -109,7 +109,7 @@ impl Maker {
         depth: usize,
         vary: usize,
     ) -> Option<Value> {
-        // The smallest value of a definition never holds another value of the same one.
+        // The smallest value of a definition never contains another value of the same one.
         if self.open.iter().any(|open| open == reference) {
             return None;
         }

@@ -103,7 +103,7 @@ pub fn number(schema: &Schema, keywords: &Map<String, Value>, vary: usize) -> Op
     fitting.into_iter().nth(vary)
 }
 
-/// A text of the format, pattern and length that are asked for.
+/// A text of the format, pattern and length that are required.
 pub fn text(
     schema: &Schema,
     keywords: &Map<String, Value>,

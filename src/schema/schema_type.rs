@@ -83,7 +83,7 @@ pub struct Text {
 pub struct EnumValue {
     /// The text.
     pub value: String,
-    /// Where it stands.
+    /// Its place in the source.
     pub span: Span,
 }
 
@@ -135,7 +135,7 @@ pub struct Field {
     pub description: Option<String>,
     /// What its value is.
     pub ty: Type,
-    /// Where its name stands.
+    /// The place of the name in the source.
     pub span: Span,
 }
 
@@ -155,7 +155,7 @@ pub struct Variant {
     pub value: String,
     /// The object, with the tag among its properties.
     pub content: VariantContent,
-    /// Where it stands.
+    /// Its place in the source.
     pub span: Span,
 }
 

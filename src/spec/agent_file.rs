@@ -23,7 +23,7 @@ pub struct Spec {
     pub source: Arc<Source>,
     /// The name as the author wrote it, or the file's without its ending.
     pub name: String,
-    /// Where the name stands; the start of the file if it does not.
+    /// The place of the name; the start of the file if it does not.
     pub name_span: Span,
     /// The name in paths.
     pub slug: Slug,

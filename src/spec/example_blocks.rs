@@ -27,7 +27,7 @@ impl Example {
     }
 }
 
-/// What a description holds.
+/// The parts of a description.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
     /// The description without its examples and the words that lead to them, on one line.
@@ -36,7 +36,7 @@ pub struct Description {
     pub examples: Vec<Example>,
 }
 
-/// Takes `description` apart. Blocks may span lines or stand on one, be HTML-escaped, and lack an end.
+/// Takes `description` apart. Blocks may span lines or be on one, be HTML-escaped, and lack an end.
 pub fn parse(description: &str) -> Description {
     let text = unescape_tags(description);
     let mut prose = String::new();
@@ -176,7 +176,7 @@ struct Marker {
     value: usize,
 }
 
-/// Where `Context:`, `user:` and `assistant:` stand: at the starts of lines, or behind any blank.
+/// Where `Context:`, `user:` and `assistant:` are: at the starts of lines, or behind any blank.
 fn markers(text: &str, at_line_starts: bool) -> Vec<Marker> {
     let mut markers = Vec::new();
     let mut fresh = true;

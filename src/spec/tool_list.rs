@@ -12,7 +12,7 @@ pub struct Tool {
     pub entry: String,
     /// The tool's name: `Bash`.
     pub name: String,
-    /// What stands in the brackets behind the name: `git diff:*` and `git log:*`.
+    /// The text in the brackets behind the name: `git diff:*` and `git log:*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
     /// The MCP server of a tool named `mcp__server__tool`.
@@ -113,7 +113,7 @@ pub fn parse(node: &Node) -> Option<Vec<(Tool, Span)>> {
     }
 }
 
-/// The parts of `text` between commas that stand in no brackets and no quotes.
+/// The parts of `text` between commas outside of brackets and quotes.
 fn split_entries(text: &str) -> Vec<&str> {
     let mut entries = Vec::new();
     let mut depth = 0_usize;

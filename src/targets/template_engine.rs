@@ -16,7 +16,7 @@ use crate::text::rust_literal;
 /// The embedded templates, by their path below `templates/`.
 pub static BUILTIN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
-/// What stands before the name of an embedded template, so that a user's can extend it.
+/// The prefix of the name of an embedded template, so that a user's can extend it.
 const PREFIX: &str = "builtin/";
 
 /// Names that were templates once: the runtime's own operations and components. They are kept in
@@ -161,7 +161,7 @@ impl Templates {
 /// What a filter says of a value that is not there; it does not see which.
 const UNDEFINED: &str = "the value is not defined";
 
-/// Names the value that a filter found missing: it stands in front of the filter. Where it is a field of
+/// Names the value that a filter found missing: it is in front of the filter. Where it is a field of
 /// what the template is given, says which fields there are.
 fn name_undefined(diagnostic: Diagnostic, context: &impl Serialize) -> Diagnostic {
     let (Some(source), Some(span)) = (diagnostic.source.clone(), diagnostic.span) else {

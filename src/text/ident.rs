@@ -61,7 +61,7 @@ impl serde::Serialize for Ident {
     }
 }
 
-/// `text` with a blank for everything that can't stand in an identifier. An apostrophe joins what
+/// `text` with a blank for every character that is not allowed in an identifier. An apostrophe joins what
 /// is on its sides, so that `don't` stays one word.
 fn words(text: &str) -> String {
     text.chars()
@@ -74,7 +74,7 @@ fn words(text: &str) -> String {
 }
 
 /// The strict and the reserved keywords of edition 2024, and `macro_rules`. The other weak keywords
-/// are good names everywhere a name can stand.
+/// are good names everywhere.
 const KEYWORDS: [&str; 54] = [
     "Self",
     "abstract",

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub struct Heading {
     /// From 1, the largest, to 6.
     pub level: u8,
-    /// The line of the body it stands on, from 1.
+    /// The line of the body it is on, from 1.
     pub line: usize,
     /// Its text without markup.
     pub text: String,

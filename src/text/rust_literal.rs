@@ -1,4 +1,4 @@
-//! Text that stands in Rust source: literals and doc comments.
+//! Text in Rust source: literals and doc comments.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! YAML values that know where they stand.
+//! YAML values with their places in the source.
 
 use crate::diagnostics::span::Span;
 
@@ -7,7 +7,7 @@ use crate::diagnostics::span::Span;
 pub struct Node {
     /// What was read.
     pub value: Value,
-    /// Where it stands in the source.
+    /// Its place in the source.
     pub span: Span,
 }
 
@@ -33,7 +33,7 @@ pub enum Value {
 pub struct Entry {
     /// The key as text.
     pub key: String,
-    /// Where the key stands.
+    /// The place of the key in the source.
     pub key_span: Span,
     /// The value.
     pub value: Node,

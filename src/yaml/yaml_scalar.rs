@@ -32,7 +32,7 @@ impl<'a> Scalar<'a> {
         self.text
     }
 
-    /// Where the bytes `range` of the text stand in the source; the whole scalar where that is not known.
+    /// Where the bytes `range` of the text are in the source; the whole scalar where that is unknown.
     pub fn span(&self, range: Range<usize>) -> Span {
         let place = |index: usize| self.places.as_ref()?.get(index).copied();
         match (place(range.start), place(range.end)) {
@@ -42,7 +42,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// The place of every byte of `text`, which stands in the source as `written` from byte `start` on.
+/// The place of every byte of `text`, which is in the source as `written` from byte `start` on.
 fn places(text: &str, written: &str, start: usize) -> Option<Vec<usize>> {
     let style = written.chars().next()?;
     let mut at = match style {
@@ -62,7 +62,7 @@ fn places(text: &str, written: &str, start: usize) -> Option<Vec<usize>> {
             Some('\\') if style == '"' => escape(rest)?,
             Some('\'') if style == '\'' => 2,
             Some(same) if same == character && !rest[..gap].contains('\n') => same.len_utf8(),
-            // A line break and the indentation behind it stand for one space or for one or more line breaks.
+            // A line break and the indentation behind it are read as one space or for one or more line breaks.
             _ if character.is_whitespace() => gap,
             // Spaces of a text in quotes that go before a line break are left out.
             Some(_) if gap > 0 && rest[gap..].starts_with(character) => gap + character.len_utf8(),
@@ -78,7 +78,7 @@ fn blank(text: &str) -> usize {
     text.len() - text.trim_start().len()
 }
 
-/// The bytes of the escape that `text` starts with, of those that stand for one character.
+/// The length in bytes of the escape at the start of `text`, for escapes of one character.
 fn escape(text: &str) -> Option<usize> {
     let length = match text.as_bytes().get(1)? {
         b'x' => 4,

@@ -8,7 +8,7 @@ use crate::diagnostics::span::Span;
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::node::{Entry, Node, Value};
 
-/// How often something may be asked for.
+/// A limit of requests per time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Rate {
     /// How many requests.
@@ -22,7 +22,7 @@ pub struct Rate {
 pub struct Name {
     /// The name as it was written.
     pub text: String,
-    /// Where it stands.
+    /// Its place in the source.
     pub span: Span,
 }
 

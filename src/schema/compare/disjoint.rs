@@ -188,7 +188,7 @@ fn texts_meet(left: &Type, right: &Type) -> bool {
         (Type::Enum(values), other) | (other, Type::Enum(values)) => {
             let schema = Schema::compile(&text_schema(other));
             let valid = |value: &EnumValue| {
-                // Where nothing can be said, they may meet.
+                // Undecidable: they may overlap.
                 schema
                     .as_ref()
                     .map_or(true, |schema| schema.is_valid(&json!(value.value)))

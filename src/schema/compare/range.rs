@@ -18,7 +18,7 @@ pub fn numbers_meet(left: &Type, right: &Type) -> bool {
     if least.0 != most.0 {
         return least.0 < most.0;
     }
-    // One number is left: it must not be left out, and must be whole where a whole number is asked for.
+    // One number is left: it must not be left out, and must be whole where a whole number is required.
     let left_out = [one.0, other.0, one.1, other.1]
         .iter()
         .any(|(bound, without)| *without && *bound == least.0);

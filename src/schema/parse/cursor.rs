@@ -69,7 +69,7 @@ impl Reader<'_> {
             .map(|entry| &entry.value)
     }
 
-    /// The name of the definition that `reference` (the value of `$ref`) means.
+    /// The name of the definition that `reference` (the value of `$ref`) names.
     pub fn reference(&mut self, reference: &Node) -> Option<String> {
         let Some(text) = reference.as_str() else {
             wrong_kind(

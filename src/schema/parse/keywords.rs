@@ -17,7 +17,7 @@ pub enum Topic {
     Union,
     /// Refers to a definition.
     Reference,
-    /// Stands at the top of a schema.
+    /// Allowed at the top of a schema only.
     Top,
     /// Bounds text.
     Text,

@@ -1,7 +1,7 @@
 //! The workflows of a project as an [Arazzo 1.1](https://spec.openapis.org/arazzo/v1.1.0.html) document: each step
 //! as a call of an operation in the OpenAPI document.
 //!
-//! Arazzo has no conditions for steps; a step's `when` stands in `x-when`, as it is written, and a `join` of less than
+//! Arazzo has no conditions for steps; a step's `when` is written to `x-when`, as it is written, and a `join` of less than
 //! all in `x-join`. Nor can it say that two calls may overlap: `dependsOn` tells which ones may.
 
 use serde_json::{Map, Value as Json, json};

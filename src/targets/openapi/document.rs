@@ -185,7 +185,7 @@ fn order(value: Json, names: Names) -> Json {
                             "paths" | "properties" | "responses" | "content" | "headers"
                             | "schemas" | "securitySchemes" | "mapping",
                         ) => Names::Kept,
-                        // `examples` holds named examples, or, in a schema, a list of values.
+                        // `examples` contains named examples, or, in a schema, a list of values.
                         (_, "examples") => {
                             if value.is_array() {
                                 Names::Free

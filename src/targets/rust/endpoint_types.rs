@@ -27,7 +27,7 @@ pub fn prompted(type_name: &Ident) -> &'static str {
 }
 
 /// The types of the declared `endpoints` of the agent whose trait is `type_name`, in their order, and all that these
-/// are made of. Whoever asks for the types of the same endpoints is told the same names.
+/// are made of. The same endpoints always get the same names.
 pub fn endpoint_types<'a>(
     type_name: &Ident,
     endpoints: impl IntoIterator<Item = Schemas<'a>>,

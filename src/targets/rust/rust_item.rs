@@ -78,7 +78,7 @@ pub struct RustField {
     pub doc: String,
     /// Its type.
     pub ty: String,
-    /// What stands in `#[serde(…)]`; empty where nothing does.
+    /// The content of `#[serde(…)]`; empty where nothing does.
     pub serde: String,
 }
 

@@ -38,7 +38,7 @@ pub fn types(schema: &Schema, name: &str, about: &str, names: &mut Names) -> Vec
         .filter(|text| !text.is_empty())
         .unwrap_or_else(|| about.to_owned());
     if let Type::Ref(def) = &schema.ty {
-        // The definition itself takes the name, so that nothing stands between.
+        // The definition itself takes the name, so that there is no type between.
         builder.named.push((def.clone(), None, name));
     } else {
         builder.define(name, &schema.ty, about);
@@ -105,7 +105,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Holds a place in the order of types, so that a type stands before its parts.
+    /// Reserves a place in the order of types, so that a type comes before its parts.
     fn push(&mut self, name: &str, doc: String) -> usize {
         let shape = Shape::Enum {
             variants: Vec::new(),
@@ -239,7 +239,7 @@ impl Builder<'_> {
         };
     }
 
-    /// The path of a type whose value stands directly in the one that is being written.
+    /// The path of a type whose value is directly in the one that is being written.
     fn held_path(&mut self, ty: &Type, name: &str, about: &str, subject: &str) -> String {
         let path = self.path(ty, name, about, subject);
         let (Type::Ref(def), Some(within)) = (ty, &self.within) else {
@@ -350,7 +350,7 @@ pub fn scalar(ty: &Type) -> Option<&'static str> {
     })
 }
 
-/// What stands in the `#[serde(…)]` of `field`, which is called `ident` in Rust; empty where nothing does.
+/// The content of the `#[serde(…)]` of `field`, which is called `ident` in Rust; empty where nothing does.
 fn attributes(field: &Field, ident: &Ident, nullable: bool) -> String {
     let mut serde = Vec::new();
     if ident.as_str() != field.name {
@@ -389,7 +389,7 @@ fn texts(values: &[EnumValue]) -> Shape {
     }
 }
 
-/// The name of what is called `name` and stands in `parent`.
+/// The name of the type `name` in `parent`.
 fn nested(parent: &str, name: &str) -> String {
     match Ident::camel(name) {
         Some(ident) => format!("{parent}{}", ident.as_str().trim_matches('_')),

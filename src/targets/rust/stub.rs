@@ -1,6 +1,6 @@
 //! Stubs of handlers: code that compiles and answers 501 until the user writes it.
 //!
-//! The folder of stubs holds `mod.rs` and a file for each agent. A file that exists is never changed; for an agent
+//! The folder of stubs contains `mod.rs` and a file for each agent. A file that exists is never changed; for an agent
 //! that has none, the file is written, and `mod.rs` gets a module and a handler between its marks.
 
 use agentgen_schema::Handler;
@@ -17,7 +17,7 @@ use crate::text::rust_literal::{code_span, literal};
 
 const STUB: &str = "rust/stub.rs.tera";
 const MODULES: &str = "rust/stubs.rs.tera";
-/// The file that holds the modules.
+/// The file that declares the modules.
 pub const MODULE_FILE: &str = "mod.rs";
 /// How long rustfmt lets a line be.
 const WIDTH: usize = 100;

@@ -23,7 +23,7 @@ impl Place {
         }
     }
 
-    /// A variable that holds a reference to the value.
+    /// A variable that is a reference to the value.
     pub fn variable(name: &str) -> Self {
         Self {
             value: format!("*{name}"),
@@ -104,7 +104,7 @@ pub fn entry_checks(ty: &Type, place: &Place) -> String {
     )
 }
 
-/// Statements that check the `Option` at `place`, which may hold a `ty`.
+/// Statements that check the `Option` at `place`, which may contain a `ty`.
 pub fn optional_checks(ty: &Type, place: &Place) -> String {
     let inner = checks(ty, &Place::variable("value"));
     if inner.is_empty() {

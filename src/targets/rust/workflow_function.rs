@@ -34,7 +34,7 @@ pub struct RustWorkflow {
     pub types: Vec<RustType>,
     /// Its name as Markdown.
     pub doc: String,
-    /// The slug of the agent in whose file it stands.
+    /// The slug of the agent whose file defines it.
     pub agent: String,
     /// JSON Schema of what a run is given.
     pub input_schema: String,
