@@ -186,7 +186,7 @@ fn label_then_assignment(text: &Text<'_>, names: &Names<'_>) -> Outcome {
     }
 }
 
-/// "Build the service (coder)", "Build the service [coder]".
+/// `Build the service (coder)`, `Build the service [coder]`.
 fn agents_in_brackets(text: &Text<'_>, names: &Names<'_>) -> Outcome {
     let found = in_brackets(text.whole);
     let agents = found.and_then(|(task, inner)| Some((task, names.list(inner)?)));
