@@ -56,7 +56,7 @@ pub struct Step {
 pub enum OnFailure {
     /// The workflow ends.
     Stop,
-    /// The step is tried again, [`RETRY_ATTEMPTS`] times in all unless it says otherwise; then the workflow ends.
+    /// The step is tried again, three times in all unless it says otherwise; then the workflow ends.
     Retry,
     /// The workflow continues without it.
     Skip,
@@ -166,7 +166,7 @@ impl Step {
         self.needs.iter().any(|need| need.text == id)
     }
 
-    /// How often it is tried at the most: as written, else [`RETRY_ATTEMPTS`] where `on_failure` is `retry`,
+    /// How often it is tried at the most: as written, else three times where `on_failure` is `retry`,
     /// else once.
     pub fn attempts(&self) -> u32 {
         let tries = match self.on_failure {

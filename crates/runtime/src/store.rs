@@ -1,5 +1,7 @@
 //! A store, opened by its URL: `sqlite:`, `postgres:` or `memory:`. It holds sessions, journal, documents and refresh tokens.
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod passage_cache;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -14,8 +16,12 @@ mod sql_refresh_tokens;
 mod sql_sessions;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_store;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_values;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod store_file_lock;
 pub(crate) mod store_url;
 
 use std::sync::Arc;

@@ -37,7 +37,7 @@ struct Document {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileOptions {
-    pub(crate) checks_formats: bool,
+    checks_formats: bool,
 }
 
 impl Default for CompileOptions {
@@ -61,7 +61,7 @@ impl CompileOptions {
     /// # Errors
     /// The first thing in the schema that is wrong or not supported, and where it is.
     pub fn compile(self, document: &Value) -> Result<Schema, CompileError> {
-        let nodes = compile(document, self)?;
+        let nodes = compile(document, self.checks_formats)?;
         let source = document.clone();
         Ok(Schema {
             document: Arc::new(Document { source, nodes }),

@@ -1,6 +1,6 @@
 //! Turns the JSON of a schema into a table of nodes, one for each subschema.
 //!
-//! Invariant: every keyword is implemented or refused by name ([`vocabulary`]); a schema that compiled can't fail at run time.
+//! Invariant: every keyword is implemented or refused by name ([`mod@vocabulary`]); a schema that compiled can't fail at run time.
 
 pub(crate) mod compile_error;
 pub(crate) mod pattern;
@@ -12,7 +12,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value};
 
-use crate::compiled_schema::CompileOptions;
 use crate::compiler::compile_error::{CompileError, CompileErrorKind};
 use crate::compiler::pattern::Pattern;
 use crate::compiler::references::Identifiers;
@@ -40,10 +39,10 @@ pub(crate) struct Nodes {
 }
 
 /// Compiles `document` and everything that it refers to.
-pub(crate) fn compile(document: &Value, options: CompileOptions) -> Result<Nodes, CompileError> {
+pub(crate) fn compile(document: &Value, checks_formats: bool) -> Result<Nodes, CompileError> {
     let mut compiler = Compiler {
         document,
-        options,
+        checks_formats,
         identifiers: Identifiers::collect(document)?,
         output: Nodes {
             nodes: Vec::new(),
@@ -62,7 +61,7 @@ pub(crate) fn compile(document: &Value, options: CompileOptions) -> Result<Nodes
 
 struct Compiler<'d> {
     document: &'d Value,
-    options: CompileOptions,
+    checks_formats: bool,
     identifiers: Identifiers,
     output: Nodes,
     /// The references that are still to be followed: a queue instead of a recursion.
@@ -225,7 +224,7 @@ impl Compiler<'_> {
             exclusive_maximum: part.number("exclusiveMaximum"),
             multiple_of: part.number("multipleOf"),
         };
-        let range = match part.text("format").filter(|_| self.options.checks_formats) {
+        let range = match part.text("format").filter(|_| self.checks_formats) {
             Some("int32") => Some((i32::MIN.into(), i32::MAX.into())),
             Some("int64") => Some((i64::MIN, i64::MAX)),
             _ => None,
@@ -250,7 +249,7 @@ impl Compiler<'_> {
             pattern: pattern.transpose()?,
             format: part
                 .text("format")
-                .filter(|_| self.options.checks_formats)
+                .filter(|_| self.checks_formats)
                 .and_then(Format::from_name),
         })
     }

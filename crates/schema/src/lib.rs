@@ -26,7 +26,7 @@
 //!
 //! # Nothing is ignored in silence
 //! A keyword that this crate does not implement is an error of [`Schema::compile`] that names the keyword: a
-//! typo must not switch a check off. [`vocabulary`] lists what is accepted and what is refused. Names that start
+//! typo must not switch a check off. [`mod@vocabulary`] lists what is accepted and what is refused. Names that start
 //! with `x-` are annotations. `format` is an assertion for every [`Format`]; other formats are annotations, and
 //! [`CompileOptions`] makes all of them annotations.
 //!

@@ -9,7 +9,6 @@ use crate::auth::claims::BearerError;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::error::store_error::StoreError;
-use crate::http::responses::InternalCause;
 
 /// Why a request fails. Every variant becomes a problem document.
 #[derive(Debug)]
@@ -115,3 +114,7 @@ fn challenge(status: u16, detail: String, challenge: &str) -> Response {
     }
     response
 }
+
+/// The cause of a response with status 500, for the log alone; an extension of responses.
+#[derive(Debug, Clone)]
+pub(crate) struct InternalCause(pub(crate) String);

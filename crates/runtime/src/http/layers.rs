@@ -22,9 +22,10 @@ use futures_util::FutureExt;
 
 use crate::error::problem::Problem;
 use crate::http::api_error::ApiError;
+use crate::http::api_error::InternalCause;
 use crate::http::layers::cors::Origins;
 use crate::http::layers::load_shed::LoadShed;
-use crate::http::responses::{InternalCause, KeepBody};
+use crate::http::responses::KeepBody;
 use crate::run::run_context::RequestInfo;
 use crate::schema::new_uuid_v7;
 use crate::telemetry::log;

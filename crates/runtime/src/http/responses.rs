@@ -16,10 +16,6 @@ use crate::http::api_error::ApiError;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeepBody;
 
-/// The cause of a response with status 500, for the log alone; an extension of responses.
-#[derive(Debug, Clone)]
-pub(crate) struct InternalCause(pub(crate) String);
-
 /// A response with `value` as JSON.
 pub(crate) fn json_response(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {

@@ -6,7 +6,8 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::future::BoxFuture;
 use crate::store::sql_database::Database;
-use crate::store::sql_store::{SqlStore, WAIT_TIMEOUT, migrator};
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{WAIT_TIMEOUT, migrator};
 
 /// The size of the connection pool.
 const CONNECTIONS: u32 = 10;

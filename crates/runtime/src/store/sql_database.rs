@@ -15,7 +15,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, Sqlite
 use sqlx::{Row as _, SqlSafeStr, SqlStr};
 
 use crate::error::store_error::StoreError;
-use crate::store::sql_store::{now, store_error};
+use crate::store::sql_values::{now, store_error};
 
 /// The connections to a database.
 #[derive(Debug)]

@@ -1,19 +1,14 @@
 //! Documents in a database. Passages are searched in memory: a search first reads from the database what has changed
 //! since the last one, so that several processes see each other's documents.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-use serde::{Deserialize, Serialize};
-
 use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
-use crate::documents::similarity::{Entry, Index};
-use crate::documents::{Document, DocumentSummary, EmbeddedDocument, EmbeddedPassage};
+use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
+use crate::store::passage_cache::{PassageBody, PassageCache};
 use crate::store::sql_database::{Row, Transaction, query};
-use crate::store::sql_store::{SqlStore, from_json, signed, to_json};
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{from_json, signed, to_json};
 
 /// Locks the collection until the transaction ends, so that its versions follow each other.
 const NEXT_VERSION: &str = "INSERT INTO document_collections (name, version) VALUES ($1, 1) \
@@ -46,105 +41,9 @@ const CHANGES: &str = "SELECT documents.id AS id, documents.head AS head, docume
 const OTHER_MODEL: &str = "SELECT 1 FROM documents \
      WHERE collection = $1 AND model <> $2 AND head IS NOT NULL LIMIT 1";
 
-/// The JSON of a passage's column `body`.
-#[derive(Serialize, Deserialize)]
-struct PassageBody<'a> {
-    title: Option<Cow<'a, str>>,
-    text: Cow<'a, str>,
-}
-
-/// The passages of collections in memory, by the collection's name.
-#[derive(Debug, Default)]
-pub(super) struct PassageCaches(Mutex<BTreeMap<String, Arc<PassageCache>>>);
-
-/// The passages of one collection.
-#[derive(Debug, Default)]
-struct PassageCache {
-    /// The version of the collection that the index has. The lock is held while a reader brings it up to date.
-    version: tokio::sync::Mutex<i64>,
-    index: RwLock<Index>,
-}
-
-impl PassageCaches {
-    /// The cache of a collection; a new one is empty, at version 0.
-    fn get(&self, collection: &str) -> Arc<PassageCache> {
-        let mut caches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(caches.entry(collection.to_owned()).or_default())
-    }
-}
-
-impl PassageCache {
-    /// Takes over rows of [`CHANGES`].
-    fn apply(&self, rows: &[Row]) -> Result<(), StoreError> {
-        let entries = read_entries(rows)?;
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        for (id, entry) in entries {
-            match entry {
-                Some(entry) => index.put(entry),
-                None => {
-                    index.remove(&id);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Searches on a thread for blocking work: a search takes as long as the collection is large.
-    async fn search(self: Arc<Self>, query: PassageQuery) -> Result<SearchResult, StoreError> {
-        let search = move || {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            index.search(&query)
-        };
-        tokio::task::spawn_blocking(search)
-            .await
-            .map_err(StoreError::internal)
-    }
-}
-
-/// The documents in rows of [`CHANGES`], by id; `None` for one that was deleted.
-fn read_entries(rows: &[Row]) -> Result<Vec<(String, Option<Entry>)>, StoreError> {
-    let mut entries = Vec::<(String, Option<Entry>)>::new();
-    for row in rows {
-        let id = row.text("id")?;
-        if entries.last().is_none_or(|(last, _)| *last != id) {
-            let head = row.optional_text("head")?;
-            let entry = head.map(|head| {
-                Ok::<_, StoreError>(Entry {
-                    head: from_json(&head)?,
-                    model: row.text("model")?,
-                    passages: Vec::new(),
-                })
-            });
-            entries.push((id, entry.transpose()?));
-        }
-        // A document without passages has one row, whose passage columns are NULL.
-        if let Some((_, Some(entry))) = entries.last_mut()
-            && let Some(body) = row.optional_text("body")?
-            && let Some(vector) = row.optional_bytes("vector")?
-        {
-            let PassageBody { title, text } = from_json(&body)?;
-            entry.passages.push(EmbeddedPassage {
-                title: title.map(Into::into),
-                text: text.into(),
-                vector: vector_from_bytes(&vector),
-            });
-        }
-    }
-    Ok(entries)
-}
-
 /// A vector as it is stored: four bytes for each number, little-endian.
 fn vector_to_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|x| x.to_le_bytes()).collect()
-}
-
-/// The inverse of [`vector_to_bytes`].
-fn vector_from_bytes(bytes: &[u8]) -> Vec<f32> {
-    let (numbers, _) = bytes.as_chunks::<4>();
-    numbers
-        .iter()
-        .map(|four| f32::from_le_bytes(*four))
-        .collect()
 }
 
 fn passage_count(row: &Row) -> Result<u32, StoreError> {

@@ -8,8 +8,9 @@ use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 use crate::schema::Uuid;
 use crate::store::sql_database::{Executor, Row, query};
-use crate::store::sql_store::{
-    SqlStore, escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{
+    escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
 };
 use crate::unix_time::{from_millis, to_millis};
 use crate::workflow::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};

@@ -4,7 +4,8 @@ use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 use crate::store::sql_database::query;
-use crate::store::sql_store::{SqlStore, from_json, now, to_json};
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{from_json, now, to_json};
 use crate::unix_time::{from_millis, to_millis};
 
 /// Locks the family until the transaction ends, so that whoever revokes it comes before or after.

@@ -10,8 +10,9 @@ use crate::session::session_store::{
     lease_conflict, version_conflict,
 };
 use crate::store::sql_database::{Executor, Query, Row, query};
-use crate::store::sql_store::{
-    SqlStore, escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{
+    escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
 };
 use crate::unix_time::{from_millis, to_millis};
 

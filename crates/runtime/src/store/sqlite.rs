@@ -1,7 +1,5 @@
 //! A store in one SQLite file, and the lock that shows other processes that the file is open.
 
-use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -14,16 +12,16 @@ use sqlx::sqlite::{
 
 use crate::future::BoxFuture;
 use crate::store::sql_database::Database;
-use crate::store::sql_store::{SqlStore, WAIT_TIMEOUT, migrator};
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{WAIT_TIMEOUT, migrator};
+use crate::store::store_file_lock::StoreFileLock;
+use crate::store::store_file_lock::open_private;
 
 /// The size of the pool that reads.
 const READERS: u32 = 4;
 /// How often opening is retried while another process sets the file up, and the pause between.
 const SETUP_RETRIES: u32 = 50;
 const SETUP_PAUSE: Duration = Duration::from_millis(100);
-/// How often the lock is tried while another process opens the store, and the pause between.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Ends all leases. Only for a file that no other process has open: their owners are gone.
 const RELEASE_LEASES: &str = "UPDATE workflow_runs SET owner = NULL, lease_expires_at = NULL \
@@ -137,49 +135,4 @@ fn create(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     open_private(path).map(|_| ())
-}
-
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// A lock on a file beside the store (locks on SQLite's own files are SQLite's). Every process that has the store open
-/// holds it shared; the operating system releases it when the process ends, however that happens.
-#[derive(Debug)]
-pub(crate) struct StoreFileLock {
-    file: File,
-    /// Whether no other process has the store open, or can open it before [`StoreFileLock::downgrade`].
-    is_exclusive: bool,
-}
-
-impl StoreFileLock {
-    /// Tries to lock exclusively; does not wait.
-    fn acquire(path: &Path) -> io::Result<Self> {
-        let mut lock_path = OsString::from(path);
-        lock_path.push("-lock");
-        let file = open_private(Path::new(&lock_path))?;
-        let is_exclusive = file.try_lock().is_ok();
-        Ok(Self { file, is_exclusive })
-    }
-
-    /// Holds the lock shared from now on.
-    ///
-    /// # Errors
-    /// What the operating system says, and `WouldBlock` if another process keeps its exclusive lock.
-    async fn downgrade(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.is_exclusive) {
-            self.file.unlock()?;
-        }
-        for _ in 0..LOCK_TRIES {
-            if self.file.try_lock_shared().is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(LOCK_PAUSE).await;
-        }
-        Err(io::ErrorKind::WouldBlock.into())
-    }
 }
