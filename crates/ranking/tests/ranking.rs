@@ -180,7 +180,7 @@ fn examples_of_the_seeds_are_found() {
 #[test]
 fn examples_of_the_corpus_are_found() {
     if let Some(corpus) = optional_folder("AGENTGEN_CORPUS") {
-        measure(&corpus.join("../../agents"), 59, 77);
+        measure(&corpus.join("agents"), 59, 77);
     }
 }
 
@@ -191,7 +191,7 @@ fn examples_are_found_within_each_repository() {
         return;
     };
     let (mut all, mut teams) = (Accuracy::default(), 0);
-    for repository in fs::read_dir(corpus.join("../../agents")).unwrap() {
+    for repository in fs::read_dir(corpus.join("agents")).unwrap() {
         let agents = agents(&repository.unwrap().path());
         let examples = agents.iter().flat_map(|agent| &agent.examples);
         if agents.len() >= SMALLEST_TEAM && examples.count() > 0 {
