@@ -181,7 +181,7 @@ async fn open_queue(
         return Ok(None);
     };
     let wrong = |detail: String| StartError::setting(SETTING, detail);
-    let url = QueueUrl::parse(url.expose()).map_err(wrong)?;
+    let url = QueueUrl::parse(url.expose())?;
     if !store.is_shared() {
         return Err(wrong(NOT_SHARED.to_owned()));
     }

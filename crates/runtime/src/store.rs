@@ -30,14 +30,16 @@ use std::time::Duration;
 use crate::auth::refresh_tokens::{MemoryRefreshTokens, RefreshTokens};
 use crate::documents::document_store::DocumentStore;
 use crate::documents::memory_documents::MemoryDocuments;
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::error::store_error::StoreError;
 use crate::secret::Secret;
 use crate::session::memory_sessions::MemorySessions;
 use crate::session::session_store::SessionStore;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use crate::store::sql_store::SqlStore;
-use crate::store::store_url::{SETTING, StoreUrl};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use crate::store::store_url::SETTING;
+use crate::store::store_url::StoreUrl;
 use crate::workflow::journal::Journal;
 use crate::workflow::memory_journal::MemoryJournal;
 
@@ -80,9 +82,10 @@ impl Store {
         Self::open_at(StoreUrl::parse(url.expose()))
     }
 
-    async fn open_at(url: Result<StoreUrl, String>) -> Result<Self, StartError> {
+    async fn open_at(url: Result<StoreUrl, SettingError>) -> Result<Self, StartError> {
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
         let wrong = |detail: String| StartError::setting(SETTING, detail);
-        match url.map_err(wrong)? {
+        match url? {
             StoreUrl::Memory => Ok(Self::memory()),
             #[cfg(feature = "sqlite")]
             StoreUrl::Sqlite(path) => {

@@ -132,10 +132,10 @@ fn resolve(
     }
     let store = file.store.url.as_ref();
     let store = store.map(|url| StoreUrl::parse(url.expose())).transpose();
-    let store = store.map_err(|detail| loaded.wrong(store_url::SETTING, detail))?;
+    let store = store.map_err(|error| loaded.wrong(store_url::SETTING, error.detail))?;
     if let Some(url) = &file.workflows.queue {
         let wrong = |detail: String| loaded.wrong(queue_url::SETTING, detail);
-        QueueUrl::parse(url.expose()).map_err(wrong)?;
+        QueueUrl::parse(url.expose()).map_err(|error| wrong(error.detail))?;
         if !store.is_some_and(|store| store.is_shared()) {
             return Err(wrong(queue_url::NOT_SHARED.to_owned()));
         }
@@ -145,7 +145,7 @@ fn resolve(
         if file.workflows.queue.is_none() {
             return Err(wrong("is of no use without workflows.queue".to_owned()));
         }
-        queue_url::check_authorities(path).map_err(wrong)?;
+        queue_url::check_authorities(path).map_err(|error| wrong(error.detail))?;
     }
     check_limits(loaded)?;
     Origins::new(&file.cors.origins)

@@ -1,5 +1,7 @@
 //! The URL of a store: the setting `store.url`.
 
+use crate::error::start_error::SettingError;
+
 /// The setting.
 pub(crate) const SETTING: &str = "store.url";
 
@@ -21,13 +23,15 @@ impl StoreUrl {
     ///
     /// # Errors
     /// What is wrong with the URL. The text does not repeat it, since it may contain a password.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+    pub(crate) fn parse(url: &str) -> Result<Self, SettingError> {
         let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
         match scheme {
             "memory" if rest.is_empty() => Ok(Self::Memory),
             "sqlite" => sqlite(rest),
             "postgres" | "postgresql" => postgres(url),
-            _ => Err("must be sqlite:PATH, postgres://USER@HOST/DATABASE or memory:".to_owned()),
+            _ => Err(wrong(
+                "must be sqlite:PATH, postgres://USER@HOST/DATABASE or memory:",
+            )),
         }
     }
 
@@ -42,41 +46,48 @@ impl StoreUrl {
 }
 
 #[cfg(feature = "sqlite")]
-fn sqlite(rest: &str) -> Result<StoreUrl, String> {
+fn sqlite(rest: &str) -> Result<StoreUrl, SettingError> {
     let path = rest.strip_prefix("//").unwrap_or(rest);
     if path.is_empty() || path == ":memory:" {
-        return Err("names no file: sqlite:PATH keeps sessions in one, memory: in none".to_owned());
+        return Err(wrong(
+            "names no file: sqlite:PATH keeps sessions in one, memory: in none",
+        ));
     }
     if path.contains('?') {
-        return Err("has parameters, and sqlite:PATH takes none".to_owned());
+        return Err(wrong("has parameters, and sqlite:PATH takes none"));
     }
     Ok(StoreUrl::Sqlite(path.into()))
 }
 
 #[cfg(feature = "postgres")]
-fn postgres(url: &str) -> Result<StoreUrl, String> {
+fn postgres(url: &str) -> Result<StoreUrl, SettingError> {
     let options = url.parse::<sqlx::postgres::PgConnectOptions>();
     let options = options.map_err(|_| {
-        "is not a URL like postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in a part of it are \
-         written with %"
-            .to_owned()
+        wrong(
+            "is not a URL like postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in a part of it are \
+             written with %",
+        )
     })?;
     Ok(StoreUrl::Postgres(Box::new(options)))
 }
 
 #[cfg(not(feature = "sqlite"))]
-fn sqlite(_: &str) -> Result<StoreUrl, String> {
+fn sqlite(_: &str) -> Result<StoreUrl, SettingError> {
     Err(missing("sqlite"))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn postgres(_: &str) -> Result<StoreUrl, String> {
+fn postgres(_: &str) -> Result<StoreUrl, SettingError> {
     Err(missing("postgres"))
 }
 
 #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-fn missing(feature: &str) -> String {
-    format!(
+fn missing(feature: &str) -> SettingError {
+    wrong(format!(
         "needs the feature `{feature}` of agentgen-runtime, which this program was built without"
-    )
+    ))
+}
+
+fn wrong(detail: impl Into<String>) -> SettingError {
+    SettingError::new(SETTING, detail)
 }

@@ -93,7 +93,7 @@ pub(crate) fn build_service(
     let mut by_name = BTreeMap::new();
     let mut input_schemas = BTreeMap::new();
     for spec in specs {
-        check(spec, &targets).map_err(|detail| start_error(spec, detail))?;
+        check(spec, &targets)?;
         let input = compile_schema("input", spec.operation_id, spec.input_schema)?;
         input_schemas.insert(spec.name, input);
         if by_name.insert(spec.name, *spec).is_some() {
@@ -131,24 +131,27 @@ pub(crate) fn build_service(
 fn check(
     spec: &WorkflowSpec,
     targets: &BTreeMap<(&'static str, &'static str), StepTarget>,
-) -> Result<(), String> {
+) -> Result<(), StartError> {
+    let wrong = |detail: String| start_error(spec, detail);
     if spec.concurrency == Some(0) {
-        return Err("none of its steps may be under way".to_owned());
+        return Err(wrong("none of its steps may be under way".to_owned()));
     }
     let mut earlier = BTreeSet::new();
     for step in spec.steps {
         let id = step.id;
         if let Some(need) = step.needs.iter().find(|need| !earlier.contains(*need)) {
-            return Err(format!(
+            return Err(wrong(format!(
                 "the step `{id}` needs `{need}`, which is no step before it"
-            ));
+            )));
         }
         if !earlier.insert(id) {
-            return Err(format!("there are two steps `{id}`"));
+            return Err(wrong(format!("there are two steps `{id}`")));
         }
         if let Some(template) = &step.with {
             check_literals(template).map_err(|error| {
-                format!("a literal in the input of the step `{id}` is not JSON: {error}")
+                wrong(format!(
+                    "a literal in the input of the step `{id}` is not JSON: {error}"
+                ))
             })?;
         }
         let fallback = match step.on_failure {
@@ -161,9 +164,9 @@ fn check(
         {
             if !targets.contains_key(&target) {
                 let (agent, endpoint) = target;
-                return Err(format!(
+                return Err(wrong(format!(
                     "the step `{id}` asks the endpoint `{endpoint}` of the agent `{agent}`, which is not there"
-                ));
+                )));
             }
         }
     }

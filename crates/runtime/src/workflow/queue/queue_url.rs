@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::error::start_error::SettingError;
+
 /// The setting.
 pub(crate) const SETTING: &str = "workflows.queue";
 /// The error if processes can't share the journal.
@@ -50,12 +52,13 @@ impl QueueUrl {
     ///
     /// # Errors
     /// What is wrong with the URL. The text does not repeat it, since it may hold a password.
-    pub(crate) fn parse(url: &str) -> Result<Self, String> {
+    pub(crate) fn parse(url: &str) -> Result<Self, SettingError> {
         let shape = || {
-            "must be nats://HOST:PORT or tls://HOST:PORT, with USER:PASSWORD@ or TOKEN@ before the host if the server \
+            wrong(
+                "must be nats://HOST:PORT or tls://HOST:PORT, with USER:PASSWORD@ or TOKEN@ before the host if the server \
              asks for it (special characters are written with %), and with /STREAM behind it if the stream is not to \
-             be `agentgen`"
-                .to_owned()
+             be `agentgen`",
+            )
         };
         if !["nats://", "tls://"]
             .iter()
@@ -77,7 +80,7 @@ impl QueueUrl {
         };
         let mut bare = server.into_inner();
         if bare.query().is_some() || bare.fragment().is_some() {
-            return Err("has parameters, and takes none".to_owned());
+            return Err(wrong("has parameters, and takes none"));
         }
         let stream = match bare.path().trim_start_matches('/') {
             "" => STREAM,
@@ -89,7 +92,7 @@ impl QueueUrl {
         };
         if !is_name(stream) {
             let detail = "names a stream that has other characters than letters, digits, - and _, or more than 64";
-            return Err(detail.to_owned());
+            return Err(wrong(detail));
         }
         let stream = stream.to_owned();
         bare.set_path("");
@@ -131,10 +134,10 @@ impl QueueUrl {
     ///
     /// # Errors
     /// Always.
-    pub(crate) fn parse(_: &str) -> Result<Self, String> {
+    pub(crate) fn parse(_: &str) -> Result<Self, SettingError> {
         let detail =
             "needs the feature `nats` of agentgen-runtime, which this program was built without";
-        Err(detail.to_owned())
+        Err(wrong(detail))
     }
 
     /// Never called.
@@ -147,15 +150,20 @@ impl QueueUrl {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn check_authorities(path: &Path) -> Result<(), String> {
+pub(crate) fn check_authorities(path: &Path) -> Result<(), SettingError> {
+    let wrong = |detail| SettingError::new(CA_SETTING, detail);
     let place = path.display();
     let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("`{place}` can't be read: {error}"))?;
+    let text = text.map_err(|error| wrong(format!("`{place}` can't be read: {error}")))?;
     if text.contains("-----BEGIN CERTIFICATE-----") {
         Ok(())
     } else {
-        Err(format!(
+        Err(wrong(format!(
             "`{place}` holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
-        ))
+        )))
     }
+}
+
+fn wrong(detail: &str) -> SettingError {
+    SettingError::new(SETTING, detail)
 }
