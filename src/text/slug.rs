@@ -11,7 +11,7 @@ pub const MAX_SLUG_BYTES: usize = 64;
 /// name of a device.
 ///
 /// ```
-/// use agentgen_build::text::slug::Slug;
+/// use agentgen_build::inspect::Slug;
 ///
 /// let slug = Slug::new("C++ Expert").map(|slug| slug.to_string());
 /// assert_eq!(slug.as_deref(), Ok("c-expert"));
