@@ -159,7 +159,7 @@ fn workflow_part(workflow: &Workflow) -> Part {
         }
     }
     for (from, step) in steps.iter().enumerate() {
-        if let Some(node) = asked_on_failure(step) {
+        if let Some(node) = node_on_failure(step) {
             let existing = part.nodes.iter().position(|other| *other == node);
             let to = existing.unwrap_or(part.nodes.len());
             if existing.is_none() {
@@ -208,8 +208,8 @@ fn step_node(step: &Step) -> Node {
     }
 }
 
-/// The box of whoever takes over when the step fails.
-fn asked_on_failure(step: &Step) -> Option<Node> {
+/// The agent or person that takes over when the step fails.
+fn node_on_failure(step: &Step) -> Option<Node> {
     match &step.on_failure {
         OnFailure::Fallback(agent) => Some(Node {
             kind: Kind::Agent,

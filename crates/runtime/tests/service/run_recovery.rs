@@ -77,7 +77,7 @@ fn start(server: &MockServer, test_store: &TestStore, lease: u32) -> Child {
 }
 
 /// The process is killed while the second step waits for its second model call. Another process resumes the run.
-async fn told_again_after_a_kill(test_store: TestStore) {
+async fn events_restart_after_a_kill(test_store: TestStore) {
     let server = mock_server([Script::error(529, "busy"), Script::silence()]).await;
     let store = test_store.open().await;
     let journal = store.journal();
@@ -155,9 +155,9 @@ async fn told_again_after_a_kill(test_store: TestStore) {
 
 #[tokio::test]
 async fn events_of_an_interrupted_step_restart_with_the_step() {
-    told_again_after_a_kill(sqlite_store()).await;
+    events_restart_after_a_kill(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
-        told_again_after_a_kill(test_store).await;
+        events_restart_after_a_kill(test_store).await;
     }
 }
 
