@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::diagnostics::diagnostic_group::{Group, Grouped, grouped};
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::generate::generate;
 use crate::output::apply::apply;
@@ -152,18 +153,7 @@ impl Builder {
         let mut lines = watched(&package, &self.config);
         let below = self.out_dir.to_string_lossy();
         let diagnostics = write(&package, &out_dir, &below, self.config);
-        let mut seen = BTreeSet::new();
-        for diagnostic in &diagnostics {
-            let key = match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Note => continue,
-            };
-            let line = format!("cargo::{key}={}", without_severity(diagnostic));
-            if seen.insert(line.clone()) {
-                lines.push(line);
-            }
-        }
+        lines.extend(messages(&diagnostics));
         lines
     }
 }
@@ -208,6 +198,47 @@ fn write(package: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Dia
     }
     diagnostics
 }
+
+/// The errors and warnings for cargo, each once, many of one kind as one. Cargo shows no notes.
+fn messages(diagnostics: &[Diagnostic]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let lines = grouped(diagnostics).into_iter().filter_map(|shown| {
+        let (severity, text) = match shown {
+            Grouped::One(diagnostic) => (diagnostic.severity, without_severity(diagnostic)),
+            Grouped::Group(group) => (group.severity, group_line(&group)),
+        };
+        let key = match severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => return None,
+        };
+        Some(format!("cargo::{key}={text}"))
+    });
+    lines.filter(|line| seen.insert(line.clone())).collect()
+}
+
+/// `[AG000] 12 files ...: path:line, path:line and 4 more (help)`.
+fn group_line(group: &Group<'_>) -> String {
+    let mut places = group.places();
+    let more = places.len().saturating_sub(GROUP_PLACES);
+    places.truncate(GROUP_PLACES);
+    let mut line = format!(
+        "[{}] {}: {}",
+        group.code,
+        group.message(),
+        places.join(", ")
+    );
+    if more > 0 {
+        line.push_str(&format!(" and {more} more; `agentgen check` lists them"));
+    }
+    if let Some(help) = group.help() {
+        line.push_str(&format!(" ({help})"));
+    }
+    printable(&line)
+}
+
+/// So many places of a group are told to cargo.
+const GROUP_PLACES: usize = 10;
 
 /// `path:line:column: [AG000] message (help)`: cargo itself says whether it is an error.
 fn without_severity(diagnostic: &Diagnostic) -> String {

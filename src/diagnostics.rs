@@ -1,11 +1,16 @@
-//! What was read ([`source::Source`], [`span::Span`]) and what there is to say about it ([`Diagnostic`], [`code::Code`]).
+//! What was read ([`source::Source`], [`span::Span`]) and what there is to say about it ([`Diagnostic`], [`code::Code`]), many
+//! of one kind as one ([`diagnostic_group::grouped`]).
 //!
 //! Invariant: only this folder turns a place into text (`file:line:column`). A message never repeats a secret or a control
 //! character. It imports [`text`](crate::text).
 
 pub mod code;
+pub mod diagnostic_group;
 pub mod source;
 pub mod span;
+
+#[cfg(test)]
+mod diagnostic_group_tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +50,8 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it, likewise.
     pub help: Option<String>,
+    /// What it is about, by name: tools, keys, formats. Many diagnostics of one code are summarised by these.
+    pub subjects: Vec<String>,
 }
 
 impl Diagnostic {
@@ -58,6 +65,7 @@ impl Diagnostic {
             span: None,
             message: message.into(),
             help: None,
+            subjects: Vec::new(),
         }
     }
 
@@ -179,6 +187,12 @@ impl Diagnostic {
     /// Sets the advice in place; for use on what [`Report`] answers.
     pub fn advise(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
+    }
+
+    /// Sets in place what it is about, by name; for use in front of [`advise`](Self::advise).
+    pub fn about<T: Into<String>>(&mut self, subjects: impl IntoIterator<Item = T>) -> &mut Self {
+        self.subjects = subjects.into_iter().map(Into::into).collect();
+        self
     }
 }
 

@@ -55,6 +55,7 @@ mod yaml;
 pub use agent::Agent;
 pub use build_script::{Builder, compile, configure};
 pub use diagnostics::code::Code;
+pub use diagnostics::diagnostic_group::{Group, Grouped, grouped};
 pub use diagnostics::source::Source;
 pub use diagnostics::span::{Location, Span};
 pub use diagnostics::{Diagnostic, Severity};

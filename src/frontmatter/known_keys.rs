@@ -153,6 +153,7 @@ fn check_unknown(entry: &Entry, report: &mut Report) {
             .advise(format!("did you mean `{known}`? The key is kept as it is")),
         None => report
             .note(Code::UnknownKey, entry.key_span, message)
+            .about([&entry.key])
             .advise("it is kept in the bundle; no output is made from it"),
     }
 }

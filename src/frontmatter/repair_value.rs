@@ -119,6 +119,7 @@ fn strict(written: &Written<'_>, report: &mut Report) -> Option<Node> {
                 Severity::Note => report.note(diagnostic.code, span, diagnostic.message),
             };
             again.help = diagnostic.help;
+            again.subjects = diagnostic.subjects;
         }
     }
     let Value::Map(mut entries) = node?.value else {

@@ -295,17 +295,19 @@ fn note_built_in(tools: &[(Tool, Span)], report: &mut Report) {
     let Some((_, first)) = built_in.clone().next() else {
         return;
     };
-    let mut names = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
     for (tool, _) in built_in {
-        let name = format!("`{}`", tool.name);
-        if !names.contains(&name) {
-            names.push(name);
+        if !names.contains(&tool.name.as_str()) {
+            names.push(&tool.name);
         }
     }
-    let message = format!("a service can't run {}", names.join(", "));
-    report.note(Code::ToolNotExecutable, *first, message).advise(
-        "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
-    );
+    let message = format!("a service can't run `{}`", names.join("`, `"));
+    report
+        .note(Code::ToolNotExecutable, *first, message)
+        .about(names)
+        .advise(
+            "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
+        );
 }
 
 fn check_hidden(report: &mut Report) {
@@ -322,6 +324,7 @@ fn check_hidden(report: &mut Report) {
         );
         report
             .warning(Code::HiddenCharacters, span, message)
+            .about([format!("U+{:04X}", u32::from(c))])
             .advise("readers don't see what it does to the text; it is kept as it is");
     }
 }

@@ -223,6 +223,36 @@ fn lines(folder: &Path, builder: agentgen_build::Builder) -> Vec<String> {
 }
 
 #[test]
+fn many_warnings_of_one_kind_are_one_line_for_cargo() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("agents")).unwrap();
+    let agent = |name: &str| {
+        let text = format!("---\nname: {name}\ndescription: Helps: a lot.\n---\nPrompt.\n");
+        fs::write(folder.path().join(format!("agents/{name}.md")), text).unwrap();
+    };
+    let warnings = || {
+        let mut lines = lines(folder.path(), agentgen_build::configure());
+        lines.retain(|line| line.starts_with("cargo::warning="));
+        lines
+    };
+    (0..3).for_each(|index| agent(&format!("a{index}")));
+    assert_eq!(warnings().len(), 3);
+    (3..13).for_each(|index| agent(&format!("a{index:02}")));
+    let [line] = &warnings()[..] else {
+        panic!("{:?}", warnings());
+    };
+    assert!(
+        line.starts_with("cargo::warning=[AG005] 13 files have frontmatter that is not valid YAML"),
+        "{line}"
+    );
+    assert!(line.contains("agents/a0.md:3, agents/a03.md:3, "), "{line}");
+    assert!(
+        line.contains(" and 3 more; `agentgen check` lists them"),
+        "{line}"
+    );
+}
+
+#[test]
 fn only_folders_that_exist_are_watched() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("agents/sub")).unwrap();

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::terminal::Status;
+use crate::terminal::{Appearance, Status};
 
 /// Compiles agent files into prompt bundles, typed Rust handlers and OpenAPI documents.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ use crate::terminal::Status;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    appearance: Appearance,
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,7 +74,9 @@ enum Command {
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    arguments.appearance.apply();
+    let result = match arguments.command {
         Command::New(arguments) => new_command::run(&arguments),
         Command::Add(arguments) => add_command::run(&arguments),
         Command::Build(arguments) => build_command::run(&arguments),

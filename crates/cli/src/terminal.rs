@@ -9,8 +9,53 @@ pub mod terminal_diff;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentgen_build::{Code, Diagnostic, Severity};
+use clap::{Args, ValueEnum};
+
+/// The arguments of every command that say how it prints.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Appearance {
+    /// Show each note and warning in full instead of many of one kind as one
+    #[arg(long, short, global = true)]
+    verbose: bool,
+    /// When to print in colours; `auto` is on a terminal, and follows NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", global = true)]
+    color: Color,
+}
+
+/// When to print in colours.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always, in pipes and files too.
+    Always,
+    /// Never.
+    Never,
+}
+
+static VERBOSE: AtomicBool = AtomicBool::new(false);
+
+impl Appearance {
+    /// Prints like this from now on.
+    pub fn apply(self) {
+        VERBOSE.store(self.verbose, Ordering::Relaxed);
+        match self.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::AlwaysAnsi,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// Whether each diagnostic is to be shown in full.
+pub fn is_verbose() -> bool {
+    VERBOSE.load(Ordering::Relaxed)
+}
 
 /// The exit status of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -188,6 +188,7 @@ fn unchecked(part: &mut Cursor<'_, '_>, name: &str) {
     part.reader
         .report
         .note(Code::UnsupportedSchema, node.span, message)
+        .about([name])
         .advise("it is kept as documentation");
 }
 

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use agentgen_build::inspect::printable;
-use agentgen_build::{Diagnostic, Location, Severity};
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use agentgen_build::{Diagnostic, Group, Grouped, Location, Severity, grouped};
+use annotate_snippets::{AnnotationKind, Group as RenderedGroup, Level, Origin, Renderer, Snippet};
 use clap::ValueEnum;
 
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::Counts;
-use crate::terminal::{Status, eprint_line, print};
+use crate::terminal::{Status, eprint_line, is_verbose, print};
 
 /// What a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -27,18 +27,43 @@ pub fn deduplicate(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.retain(|diagnostic| seen.insert((diagnostic.to_string(), diagnostic.span)));
 }
 
-/// Draws the diagnostics on stderr, errors last, then the command that explains the last one.
+/// Draws the diagnostics on stderr, errors last, then the command that explains the last one. Without `--verbose`, many of
+/// one kind are drawn as one.
 pub fn draw(diagnostics: &[Diagnostic]) {
     let renderer = Renderer::styled();
-    let mut ordered: Vec<&Diagnostic> = diagnostics.iter().collect();
-    ordered.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
-    for diagnostic in &ordered {
-        eprint_line(&format!("{}\n", render(&renderer, diagnostic)));
+    let mut ordered = match is_verbose() {
+        true => diagnostics.iter().map(Grouped::One).collect(),
+        false => grouped(diagnostics),
+    };
+    ordered.sort_by_key(|shown| {
+        std::cmp::Reverse(match shown {
+            Grouped::One(diagnostic) => diagnostic.severity,
+            Grouped::Group(group) => group.severity,
+        })
+    });
+    let mut hidden = Vec::new();
+    for shown in &ordered {
+        match shown {
+            Grouped::One(diagnostic) => {
+                eprint_line(&format!("{}\n", render(&renderer, diagnostic)))
+            }
+            Grouped::Group(group) => {
+                eprint_line(&format!("{}\n", render_group(&renderer, group)));
+                hidden.extend(group.members.iter().map(|one| one.severity));
+            }
+        }
+    }
+    if !hidden.is_empty() {
+        let words = Counts::of_severities(&hidden).words().unwrap_or_default();
+        eprint_line(&format!("{words} in groups; `--verbose` shows each"));
     }
     if let Some(last) = ordered.last() {
+        let code = match last {
+            Grouped::One(diagnostic) => diagnostic.code,
+            Grouped::Group(group) => group.code,
+        };
         eprint_line(&format!(
-            "run `agentgen explain {}` for an example and its fix",
-            last.code
+            "run `agentgen explain {code}` for an example and its fix"
         ));
     }
 }
@@ -72,17 +97,80 @@ pub fn yellow(word: &str) -> String {
     format!("\u{1b}[1;33m{word}\u{1b}[0m")
 }
 
-fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
-    let level = match diagnostic.severity {
+/// A group of notes is one line; one of warnings says where each is and what to do.
+fn render_group(renderer: &Renderer, group: &Group<'_>) -> String {
+    let places = group.places();
+    let mut names: Vec<String> = group.subjects().into_iter().map(printable).collect();
+    let is_note = group.severity == Severity::Note;
+    if names.is_empty() && is_note {
+        names = places.iter().map(|place| printable(place)).collect();
+    }
+    let mut message = printable(&group.message());
+    if !names.is_empty() {
+        message.push_str(&format!(": {}", enumeration(&names, SUBJECTS)));
+    }
+    let title = level(group.severity)
+        .primary_title(message)
+        .id(group.code.as_str());
+    let mut drawn = RenderedGroup::with_title(title);
+    if !is_note {
+        let places: Vec<String> = places.iter().map(|place| printable(place)).collect();
+        let list = wrapped(&enumeration(&places, PLACES));
+        drawn = drawn.element(Level::NOTE.with_name("in").message(list));
+        if let Some(help) = group.help() {
+            drawn = drawn.element(Level::HELP.message(printable(help)));
+        }
+    }
+    renderer.render(&[drawn])
+}
+
+/// So many names are listed in the sentence of a group.
+const SUBJECTS: usize = 10;
+
+/// So many places are listed below the sentence of a group.
+const PLACES: usize = 40;
+
+/// `a, b, c`, and how many more there are than `limit`.
+pub fn enumeration(names: &[String], limit: usize) -> String {
+    // "and 1 more" would be no shorter than the last name.
+    if names.len() <= limit + 1 {
+        return names.join(", ");
+    }
+    let more = names.len() - limit;
+    format!("{} and {more} more", names[..limit].join(", "))
+}
+
+/// The words of `text` in lines of at most 100 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count() + 1;
+        if width > 0 {
+            let fits = width + length <= 100;
+            lines.push(if fits { ' ' } else { '\n' });
+            width = if fits { width } else { 0 };
+        }
+        lines.push_str(word);
+        width += length;
+    }
+    lines
+}
+
+fn level(severity: Severity) -> Level<'static> {
+    match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
-    };
-    let title = level
+    }
+}
+
+fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
+    let title = level(diagnostic.severity)
         .primary_title(printable(&diagnostic.message))
         .id(diagnostic.code.as_str());
     let path = printable(&diagnostic.path);
-    let mut group = Group::with_title(title);
+    let mut group = RenderedGroup::with_title(title);
     group = match excerpt(diagnostic) {
         None => group.element(Origin::path(path)),
         Some(excerpt) => group.element(

@@ -13,12 +13,13 @@ pub struct Counts {
 impl Counts {
     /// Counts `diagnostics`.
     pub fn of(diagnostics: &[Diagnostic]) -> Self {
-        let count = |severity| {
-            diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.severity == severity)
-                .count()
-        };
+        let severities = diagnostics.iter().map(|diagnostic| diagnostic.severity);
+        Self::of_severities(&severities.collect::<Vec<_>>())
+    }
+
+    /// Counts `severities`.
+    pub fn of_severities(severities: &[Severity]) -> Self {
+        let count = |severity| severities.iter().filter(|one| **one == severity).count();
         Self {
             errors: count(Severity::Error),
             warnings: count(Severity::Warning),

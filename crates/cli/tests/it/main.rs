@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod appearance;
 mod cli;
 mod command_folder;
 mod determinism;
