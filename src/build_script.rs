@@ -16,7 +16,7 @@ use crate::generate::generate;
 use crate::output::apply::apply;
 use crate::output::plan::{Options, Scope, plan};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
-use crate::project::discover::{load, relative};
+use crate::project::discover::{read_project, relative};
 use crate::project::glob;
 use crate::text::printable::printable;
 
@@ -118,6 +118,12 @@ impl Builder {
         self
     }
 
+    /// Whether agents, templates and links may be outside the package. Default: that is an error.
+    pub fn allow_outside(mut self, allow: bool) -> Self {
+        self.config.allow_outside = allow;
+        self
+    }
+
     /// Compiles, and prints the result for cargo. Returns normally in every case: cargo ends the build when
     /// an error is printed.
     pub fn compile(self) {
@@ -180,7 +186,7 @@ fn watched(package: &Path, config: &Config) -> Vec<String> {
 }
 
 fn write(package: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagnostic> {
-    let project = load(package, config);
+    let project = read_project(package, config);
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;
     if has_errors(&diagnostics) {

@@ -4,7 +4,9 @@
 
 pub mod config;
 pub mod discover;
+pub mod folder_walk;
 pub mod glob;
+pub mod project_boundary;
 
 use std::sync::Arc;
 

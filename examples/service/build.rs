@@ -6,6 +6,7 @@ fn main() {
     agentgen_build::compile("agents");
     agentgen_build::configure()
         .agents("../../agents")
+        .allow_outside(true)
         .targets([Target::Prompts, Target::Rust])
         .out_dir("orchestra")
         .compile();

@@ -102,5 +102,7 @@ vocabulary! {
         StubUnnamed = "AG094",
         /// Something is where a new thing was to be.
         Taken = "AG095",
+        /// A path or a link leads out of the project.
+        OutsideProject = "AG096",
     }
 }

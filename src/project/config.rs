@@ -25,6 +25,8 @@ pub struct Config {
     pub deny: Vec<Code>,
     /// Whether a file that needs repair is an error.
     pub strict: bool,
+    /// Whether paths and links may lead out of the project.
+    pub allow_outside: bool,
 }
 
 vocabulary! {
@@ -124,6 +126,7 @@ impl Default for Config {
             models: Vec::new(),
             deny: Vec::new(),
             strict: false,
+            allow_outside: false,
         }
     }
 }

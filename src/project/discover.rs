@@ -1,6 +1,6 @@
 //! From folders on disk to a [`Project`] in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -10,14 +10,33 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::{MAX_FILE_BYTES, Source, SourceError};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::project::config::Config;
+use crate::project::folder_walk::Walk;
 use crate::project::glob;
+use crate::project::project_boundary::path_inside;
 use crate::project::{Project, UserTemplate};
 
 /// Reads the spec files and templates that `config` names; its paths are relative to `root`.
 ///
-/// What can't be found or read is among the project's diagnostics; everything else is read all the same.
+/// What can't be found or read is among the project's diagnostics; everything else is read all the same. So are paths and
+/// links that lead out of `root`, unless the settings allow that.
 pub fn load(root: &Path, config: Config) -> Project {
+    let written: Vec<String> = std::iter::once(config.out.clone())
+        .chain(config.stubs.clone())
+        .collect();
+    let is_checked = !config.allow_outside;
+    let mut project = read_project(root, config);
+    for folder in written.iter().filter(|_| is_checked) {
+        if let Err(diagnostic) = path_inside(root, &root.join(folder)) {
+            project.diagnostics.push(diagnostic);
+        }
+    }
+    project
+}
+
+/// Like [`load`], for a caller that answers for where it writes.
+pub(crate) fn read_project(root: &Path, config: Config) -> Project {
     let root = normalize(root);
+    let boundary = (!config.allow_outside).then(|| root.clone());
     let mut diagnostics = Vec::new();
     let files = spec_files(&root, &config, &mut diagnostics);
     let mut sources = Vec::new();
@@ -28,8 +47,8 @@ pub fn load(root: &Path, config: Config) -> Project {
         }
     }
     let folder = normalize(&root.join(&config.templates));
-    let mut walk = Walk::new(&root, &normalize(&root.join(&config.out)));
-    if folder.is_dir() {
+    let mut walk = Walk::new(&root, &normalize(&root.join(&config.out)), boundary);
+    if folder.is_dir() && walk.is_inside(&folder) {
         walk.folder(&folder, &mut |path| {
             path.extension().is_some_and(|ending| ending == "tera")
         });
@@ -138,7 +157,8 @@ fn spec_files(
     config: &Config,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, PathBuf> {
-    let mut walk = Walk::new(root, &normalize(&root.join(&config.out)));
+    let boundary = (!config.allow_outside).then(|| root.to_path_buf());
+    let mut walk = Walk::new(root, &normalize(&root.join(&config.out)), boundary);
     let mut empty = Vec::new();
     for entry in &config.agents {
         let (folder, pattern) = if glob::is_pattern(entry) {
@@ -154,6 +174,9 @@ fn spec_files(
                 Diagnostic::error(Code::BadConfig, path, message)
                     .help("choose another output folder"),
             );
+            continue;
+        }
+        if !walk.is_inside(&folder) {
             continue;
         }
         let before = walk.found;
@@ -199,77 +222,4 @@ fn is_spec(name: &str) -> bool {
     [".md", ".yaml", ".yml"]
         .iter()
         .any(|ending| name.ends_with(ending))
-}
-
-/// Collects files below folders. Hidden files and folders and the folder `skip` are left out.
-struct Walk<'a> {
-    root: &'a Path,
-    skip: PathBuf,
-    /// Folders that were entered, by their real path, so that links in a circle come to an end.
-    visited: BTreeSet<PathBuf>,
-    files: BTreeMap<String, PathBuf>,
-    found: usize,
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(root: &'a Path, skip: &Path) -> Self {
-        Self {
-            root,
-            skip: skip.to_path_buf(),
-            visited: BTreeSet::new(),
-            files: BTreeMap::new(),
-            found: 0,
-            diagnostics: Vec::new(),
-        }
-    }
-
-    fn folder(&mut self, folder: &Path, wanted: &mut dyn FnMut(&Path) -> bool) {
-        let listed = fs::canonicalize(folder).and_then(|real| {
-            if !self.visited.insert(real) {
-                return Ok(Vec::new());
-            }
-            let mut entries = Vec::new();
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                entries.push((entry.file_type()?.is_symlink(), entry.file_name()));
-            }
-            Ok(entries)
-        });
-        let mut entries = match listed {
-            Ok(entries) => entries,
-            Err(error) => {
-                let message = format!("the folder can't be read: {}", reason(&error));
-                let name = relative(self.root, folder);
-                self.diagnostics
-                    .push(Diagnostic::error(Code::Io, name, message));
-                return;
-            }
-        };
-        // Links come last, so that a folder is known by its own name and not by a link to it.
-        entries.sort();
-        for (_, name) in entries {
-            let path = folder.join(&name);
-            if name.as_encoded_bytes().starts_with(b".") || path == self.skip {
-                continue;
-            }
-            if path.is_dir() {
-                self.folder(&path, wanted);
-            } else if wanted(&path) {
-                self.file(&path);
-            }
-        }
-    }
-
-    fn file(&mut self, path: &Path) {
-        self.found += 1;
-        let name = relative(self.root, path);
-        if path.to_str().is_none() {
-            let message = "the name of the file is not UTF-8";
-            self.diagnostics
-                .push(Diagnostic::error(Code::Io, name, message).help("rename the file"));
-        } else {
-            self.files.insert(name, path.to_path_buf());
-        }
-    }
 }

@@ -109,13 +109,14 @@ fn reads_patterns_and_files_once() {
 #[test]
 fn files_outside_have_relative_paths() {
     let root = folder(&["shared/agents/a.md", "project/x"]);
-    let project = load(
-        &root.path().join("project"),
-        with_agents(&["../shared/agents"]),
-    );
+    let outside = |agents: &str| Config {
+        allow_outside: true,
+        ..with_agents(&[agents])
+    };
+    let project = load(&root.path().join("project"), outside("../shared/agents"));
     assert_eq!(paths(&project), ["../shared/agents/a.md"]);
     let absolute = root.path().join("shared/agents");
-    let config = with_agents(&[absolute.to_str().unwrap()]);
+    let config = outside(absolute.to_str().unwrap());
     let project = load(&root.path().join("project"), config);
     assert_eq!(paths(&project), ["../shared/agents/a.md"]);
     assert_eq!(
@@ -223,4 +224,113 @@ fn templates_are_known_below_their_folder() {
         .collect();
     assert_eq!(names, ["a.tera", "rust/agent.rs.tera"]);
     assert_eq!(project.diagnostics[0].path, "templates/b.tera");
+}
+
+#[test]
+fn every_folder_of_the_settings_is_inside_the_project() {
+    let root = folder(&["agents/a.md", "project/agents/a.md", "project/x"]);
+    let project = root.path().join("project");
+    let other = root.path().join("agents");
+    let defaults = Config::default;
+    let other = other.to_str().unwrap();
+    let outside = [
+        (with_agents(&["../agents"]), "../agents"),
+        (with_agents(&["agents", "../agents/*.md"]), "../agents"),
+        (with_agents(&["../agents/a.md"]), "../agents/a.md"),
+        (with_agents(&[other]), "../agents"),
+        (
+            Config {
+                out: "../out".to_owned(),
+                ..defaults()
+            },
+            "../out",
+        ),
+        (
+            Config {
+                out: other.to_owned(),
+                ..defaults()
+            },
+            "../agents",
+        ),
+        (
+            Config {
+                stubs: Some("../stubs".to_owned()),
+                ..defaults()
+            },
+            "../stubs",
+        ),
+        (
+            Config {
+                templates: "../agents".to_owned(),
+                ..defaults()
+            },
+            "../agents",
+        ),
+    ];
+    for (config, path) in outside {
+        let read = load(&project, config.clone());
+        let found: Vec<_> = read
+            .diagnostics
+            .iter()
+            .map(|diagnostic| (diagnostic.code, diagnostic.path.as_str()))
+            .collect();
+        assert_eq!(found, [(Code::OutsideProject, path)], "{config:?}");
+        let allowed = Config {
+            allow_outside: true,
+            ..config
+        };
+        assert_eq!(diagnostics(&load(&project, allowed)), [""; 0]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_project_are_errors_that_name_both_ends() {
+    use std::os::unix::fs::symlink;
+
+    let root = folder(&["project/agents/a.md", "project/inside/c.md", "out/b.md"]);
+    let agents = root.path().join("project/agents");
+    symlink("../../out/b.md", agents.join("file.md")).unwrap();
+    symlink("../../out", agents.join("folder")).unwrap();
+    symlink("../../out/gone.md", agents.join("gone.md")).unwrap();
+    symlink("../inside", agents.join("near")).unwrap();
+    symlink("/", agents.join("root")).unwrap();
+    symlink("../../out/b.txt", agents.join("not-an-agent.txt")).unwrap();
+    symlink("../out", root.path().join("project/generated")).unwrap();
+    let load = |allow_outside| {
+        let config = Config {
+            agents: vec!["agents".to_owned()],
+            allow_outside,
+            ..Config::default()
+        };
+        load(&root.path().join("project"), config)
+    };
+    let project = load(false);
+    assert_eq!(paths(&project), ["agents/a.md", "agents/near/c.md"]);
+    let ends: Vec<_> = project
+        .diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let end = diagnostic.message.split('`').nth(1).unwrap();
+            assert_eq!(diagnostic.code, Code::OutsideProject);
+            (diagnostic.path.as_str(), Path::new(end).file_name())
+        })
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            ("agents/file.md", Some("b.md".as_ref())),
+            ("agents/folder", Some("out".as_ref())),
+            ("agents/gone.md", Some("gone.md".as_ref())),
+            ("agents/root", None),
+            ("generated", Some("out".as_ref())),
+        ]
+    );
+    fs::remove_file(agents.join("root")).unwrap();
+    fs::remove_file(agents.join("folder")).unwrap();
+    let project = load(true);
+    assert_eq!(
+        paths(&project),
+        ["agents/a.md", "agents/file.md", "agents/near/c.md"]
+    );
 }

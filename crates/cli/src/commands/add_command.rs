@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::scaffold;
 use agentgen_build::inspect::{
-    STUB_MODULE, Slug, has_errors, printable, reason, relative, write_file,
+    STUB_MODULE, Slug, has_errors, path_inside, printable, reason, relative, write_file,
 };
 use agentgen_build::{Code, Diagnostic, generate};
 use clap::Args;
@@ -48,6 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             .help("use the letters a to z, digits and hyphens, 64 at most"))
     })?;
     let folder = folder(&mut settings).map_err(one)?;
+    settings.config.stubs = stubs(&settings);
     let root = settings.root.clone();
     let path = format!("{folder}/{slug}.md");
     let taken = |ending: &str| {
@@ -64,6 +65,9 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     };
     let text = scaffold::agent(slug.as_str(), &description).map_err(one)?;
     let absolute = root.join(&path);
+    if !settings.config.allow_outside {
+        path_inside(&root, &absolute).map_err(one)?;
+    }
     write_file(&absolute, text.as_bytes()).map_err(|error| {
         let message = format!("the file can't be written: {}", reason(&error));
         one(Diagnostic::error(Code::Io, &path, message))
@@ -78,10 +82,10 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     diagnostics.retain(|diagnostic| diagnostic.path == path);
     let mut written = vec![path];
-    if let Some(folder) = stubs(&settings) {
+    if let Some(folder) = &settings.config.stubs {
         let own = &project.templates;
         let agents = &generation.agents;
-        written.extend(write_missing(&root, &folder, agents, own, &mut diagnostics));
+        written.extend(write_missing(&root, folder, agents, own, &mut diagnostics));
     }
     let status = Status::of(&diagnostics);
     if format == Format::Json {

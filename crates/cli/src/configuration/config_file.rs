@@ -65,6 +65,7 @@ const ROOT_KEYS: &[&str] = &[
     "openapi",
     "models",
     "lint",
+    "allow_outside",
 ];
 const OPENAPI_KEYS: &[&str] = &[
     "version",
@@ -98,6 +99,7 @@ impl Reader<'_> {
                 "openapi" => self.table(item, |reader, table| reader.openapi(table, config)),
                 "models" => self.table(item, |reader, table| reader.models(table, config)),
                 "lint" => self.table(item, |reader, table| reader.lint(table, config)),
+                "allow_outside" => self.truth(item, &mut config.allow_outside),
                 _ => self.unknown_key(key, ROOT_KEYS),
             }
         }
@@ -158,6 +160,13 @@ impl Reader<'_> {
         match item.get_ref() {
             DeValue::String(text) => *into = text.to_string(),
             other => self.wrong(item, "text", other),
+        }
+    }
+
+    fn truth(&mut self, item: &Item<'_>, into: &mut bool) {
+        match item.get_ref() {
+            DeValue::Boolean(truth) => *into = *truth,
+            other => self.wrong(item, "true or false", other),
         }
     }
 
@@ -228,6 +237,7 @@ impl Reader<'_> {
         let help = match expected {
             "a list" => "write it in brackets: `[\"...\"]`",
             "text" => "write it in quotes: `\"...\"`",
+            "true or false" => "write it without quotes",
             _ => "write it as a section of its own: `[name]`",
         };
         self.error(item, message).advise(help);

@@ -37,6 +37,9 @@ pub struct Inputs {
     /// Treat invalid YAML that could be repaired as an error
     #[arg(long)]
     pub strict: bool,
+    /// Let paths and links lead out of the project
+    #[arg(long)]
+    pub allow_outside: bool,
 }
 
 /// A parser of words: it names them all where a word is none of them.
@@ -141,5 +144,6 @@ impl Settings {
         config.openapi.version = inputs.openapi.unwrap_or(config.openapi.version);
         config.openapi.format = inputs.openapi_format.unwrap_or(config.openapi.format);
         config.strict |= inputs.strict;
+        config.allow_outside |= inputs.allow_outside;
     }
 }
