@@ -100,6 +100,7 @@ pub mod inspect {
     pub use crate::targets::template_engine::{BUILTIN, Templates};
     pub use crate::text::did_you_mean::{did_you_mean, nearest};
     pub use crate::text::ident::Ident;
+    pub use crate::text::json_text::pretty as json_text;
     pub use crate::text::lines::lines;
     pub use crate::text::measures::sha256_hex;
     pub use crate::text::printable::{is_hidden, printable};

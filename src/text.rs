@@ -4,6 +4,7 @@
 
 pub mod did_you_mean;
 pub mod ident;
+pub mod json_text;
 pub mod lines;
 pub mod measures;
 pub mod outline;

@@ -11,7 +11,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::project::UserTemplate;
-use crate::text::rust_literal;
+use crate::text::{json_text, rust_literal};
 
 /// The embedded templates, by their path below `templates/`.
 pub static BUILTIN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -227,10 +227,10 @@ fn collect(dir: &Dir<'_>, files: &mut Vec<(String, String)>) {
 
 fn register_filters(tera: &mut Tera) {
     tera.register_filter("json", |value: &Value, _: Kwargs, _: &State| {
-        to_json(value).map(|json| json.to_string())
+        to_json(value).map(|json| json_text::compact(&json))
     });
     tera.register_filter("json_pretty", |value: &Value, _: Kwargs, _: &State| {
-        to_json(value).map(|json| format!("{json:#}"))
+        to_json(value).map(|json| json_text::pretty(&json))
     });
     tera.register_filter("rust_str", |text: &str, _: Kwargs, _: &State| {
         rust_literal::literal(text)

@@ -15,6 +15,7 @@ mod build_script;
 mod bundle;
 mod contract;
 mod contract_schema;
+mod control_characters;
 mod discover;
 mod lookup;
 mod openapi;

@@ -1,6 +1,6 @@
 //! `agentgen list`
 
-use agentgen_build::inspect::{has_errors, operations};
+use agentgen_build::inspect::{has_errors, json_text, operations};
 use agentgen_build::{Agent, check};
 use clap::Args;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let text = match arguments.format {
         Format::Json => {
             let rows: Vec<Value> = generation.agents.iter().map(row).collect();
-            format!("{:#}\n", Value::Array(rows))
+            format!("{}\n", json_text(&Value::Array(rows)))
         }
         Format::Text => lines(&generation.agents),
     };

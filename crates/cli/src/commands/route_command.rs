@@ -1,6 +1,6 @@
 //! `agentgen route`
 
-use agentgen_build::inspect::{has_errors, printable};
+use agentgen_build::inspect::{has_errors, json_text, printable};
 use agentgen_build::{Agent, check};
 use agentgen_ranking::{Document, Ranking};
 use clap::Args;
@@ -103,7 +103,7 @@ fn print_agents(format: Format, agents: &[Value]) -> Result<(), Status> {
         None => format!("{}\n", name(agent)),
     };
     print(&match format {
-        Format::Json => format!("{:#}\n", Value::Array(agents.to_vec())),
+        Format::Json => format!("{}\n", json_text(&Value::Array(agents.to_vec()))),
         Format::Text => agents.iter().map(line).collect(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentgen_build::inspect::bundle;
+use agentgen_build::inspect::{bundle, json_text};
 use agentgen_build::{Agent, Severity, check};
 use clap::Args;
 use serde_json::Value;
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     }
     let bundle = bundle(agent, &generation.agents);
     match arguments.format {
-        Format::Json => print(&format!("{bundle:#}\n"))?,
+        Format::Json => print(&format!("{}\n", json_text(&bundle)))?,
         Format::Text => print(&overview(agent, &bundle))?,
     }
     Ok(Status::Fine)

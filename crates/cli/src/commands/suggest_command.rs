@@ -7,7 +7,7 @@ use crate::suggest::proposal::Proposal;
 use crate::suggest::propose::propose;
 use crate::suggest::service_edit::{Change, Edit, edit};
 use crate::suggest::{self, Findings};
-use agentgen_build::inspect::{printable, reason, relative, write_file};
+use agentgen_build::inspect::{json_text, printable, reason, relative, write_file};
 use agentgen_build::{Agent, Code, Diagnostic, Severity, check};
 use clap::Args;
 use serde_json::json;
@@ -108,7 +108,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             "change": change.map(|change| &change.path),
             "diff": diff,
         });
-        print(&format!("{document:#}\n"))?;
+        print(&format!("{}\n", json_text(&document)))?;
         return Ok(Status::Fine);
     }
     report(agent, &findings, &proposal, &edit);

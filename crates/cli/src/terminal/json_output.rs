@@ -14,6 +14,7 @@
 //! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
 //! are the agent files it rewrote, those of `new` and `add` what they wrote.
 
+use agentgen_build::inspect::json_text;
 use agentgen_build::{Diagnostic, Plan};
 use serde_json::{Map, Value, json};
 
@@ -100,7 +101,7 @@ impl Document {
             "changes": self.changes,
             "summary": self.summary,
         });
-        format!("{document:#}\n")
+        format!("{}\n", json_text(&document))
     }
 }
 
