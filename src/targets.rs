@@ -5,6 +5,7 @@
 
 pub mod openapi;
 pub mod prompts;
+pub mod render_limits;
 pub mod rust;
 pub mod template_engine;
 

@@ -14,6 +14,7 @@ pub fn example(schema: &Value) -> Option<Value> {
         root: root.clone(),
         open: Vec::new(),
         steps: 0,
+        characters: 0,
     };
     let value = maker.make(&root, "", 0, 0)?;
     root.is_valid(&value).then_some(value)
@@ -21,6 +22,12 @@ pub fn example(schema: &Value) -> Option<Value> {
 
 /// The most schemas that are looked at before giving up.
 const MAX_STEPS: usize = 20_000;
+/// The most characters of text in one value: a longer example would be no help to anyone.
+const MAX_CHARACTERS: usize = 100_000;
+/// How deep a value may be nested: readers of YAML and JSON stop at about twice of that.
+const MAX_DEPTH: usize = 60;
+/// The most items of a list without duplicates.
+const MAX_UNIQUE: usize = 1_000;
 /// How deep an object may lie and still show its optional properties.
 const SHOWN_DEPTH: usize = 3;
 
@@ -29,6 +36,7 @@ struct Maker {
     /// The definitions whose values are being made.
     open: Vec<String>,
     steps: usize,
+    characters: usize,
 }
 
 impl Maker {
@@ -36,7 +44,8 @@ impl Maker {
     /// where there is one.
     fn make(&mut self, schema: &Schema, name: &str, depth: usize, vary: usize) -> Option<Value> {
         self.steps += 1;
-        if self.steps > MAX_STEPS {
+        let too_deep = depth > MAX_DEPTH || self.open.len() > MAX_DEPTH;
+        if too_deep || self.steps > MAX_STEPS || self.characters > MAX_CHARACTERS {
             return None;
         }
         if let Some(value) = given(schema, vary) {
@@ -45,6 +54,7 @@ impl Maker {
         let nothing = Map::new();
         let keywords = schema.source().as_object().unwrap_or(&nothing);
         let value = self.make_kind(schema, keywords, name, depth, vary)?;
+        self.characters += value.as_str().map_or(0, str::len);
         schema.is_valid(&value).then_some(value)
     }
 
@@ -132,6 +142,9 @@ impl Maker {
         let wanted = min.max(1).min(max);
         let unique = keywords.get("uniqueItems") == Some(&Value::Bool(true));
         let item_schema = schema.at("/items");
+        if unique && wanted > MAX_UNIQUE {
+            return None;
+        }
         let mut items: Vec<Value> = Vec::new();
         let mut vary = 0;
         while items.len() < wanted {
@@ -179,6 +192,9 @@ impl Maker {
             }
         }
         let min = count(keywords, "minProperties").unwrap_or(0);
+        if min > MAX_STEPS {
+            return None;
+        }
         let max = count(keywords, "maxProperties").unwrap_or(usize::MAX);
         let shown = usize::from(!keywords.contains_key("properties") && depth < SHOWN_DEPTH);
         let wanted = min.max(shown).min(max);

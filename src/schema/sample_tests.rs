@@ -62,3 +62,28 @@ fn examples_are_what_the_author_meant() {
     let (schema, _) = read_text("type: string\npattern: '^x{77}y$'", Role::Output);
     assert_eq!(example(&schema.unwrap().json), None);
 }
+
+#[test]
+fn values_too_large_to_help_are_not_made_up() {
+    let nested = |depth: usize| {
+        let mut schema = "{type: integer}".to_owned();
+        for _ in 0..depth {
+            schema = format!("{{type: object, required: [x], properties: {{x: {schema}}}}}");
+        }
+        schema
+    };
+    let too_large = [
+        "type: object\nminProperties: 1000000000\nadditionalProperties: { type: string }",
+        "type: object\nminProperties: 1000000000",
+        "type: array\nitems: { type: integer }\nminItems: 1000000000",
+        "type: array\nitems: { type: integer }\nminItems: 2000\nuniqueItems: true",
+        "type: array\nitems: { type: string, minLength: 90000 }\nminItems: 5",
+        "type: string\nminLength: 1000000000",
+    ];
+    for text in too_large {
+        let (schema, _) = read_text(text, Role::Output);
+        assert_eq!(example(&schema.unwrap().json), None, "{text}");
+    }
+    let (schema, _) = read_text(&nested(10), Role::Output);
+    assert!(example(&schema.unwrap().json).is_some());
+}

@@ -1,6 +1,6 @@
 //! The templates that outputs are made with: embedded ones, and the user's in front of them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, include_dir};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::project::UserTemplate;
+use crate::targets::render_limits::{self, RenderError};
 use crate::text::{json_text, rust_literal};
 
 /// The embedded templates, by their path below `templates/`.
@@ -32,7 +33,9 @@ const RUNTIME_CONTRACT: [&str; 6] = [
 
 /// All templates of a project, parsed.
 pub struct Templates {
-    tera: Tera,
+    tera: Arc<Tera>,
+    /// What was said of the first template that exceeded its limits. No other one is rendered then: each could take as long.
+    exceeded: OnceLock<Diagnostic>,
     own: Vec<UserTemplate>,
 }
 
@@ -61,12 +64,11 @@ impl Templates {
         tera.autoescape_on(Vec::<&str>::new());
         register_filters(&mut tera);
         let mut templates = Self {
-            tera,
+            tera: Arc::default(),
+            exceeded: OnceLock::new(),
             own: own.to_vec(),
         };
-        templates
-            .tera
-            .set_fallback_prefixes([PREFIX])
+        tera.set_fallback_prefixes([PREFIX])
             .map_err(|error| templates.diagnostic(&error, PREFIX))?;
         let mut files = Vec::new();
         collect(&BUILTIN, &mut files);
@@ -74,10 +76,9 @@ impl Templates {
             .iter()
             .map(|template| (template.name.clone(), template.source.text().to_owned()));
         let all: Vec<(String, String)> = files.into_iter().chain(own).collect();
-        templates
-            .tera
-            .add_raw_templates(all)
+        tera.add_raw_templates(all)
             .map_err(|error| templates.diagnostic(&error, PREFIX))?;
+        templates.tera = Arc::new(tera);
         Ok(templates)
     }
 
@@ -87,13 +88,29 @@ impl Templates {
     ///
     /// A diagnostic with the place in the template where rendering failed.
     pub fn render(&self, name: &str, context: &impl Serialize) -> Result<String, Diagnostic> {
-        let rendered =
-            Context::from_serialize(context).and_then(|context| self.tera.render(name, &context));
-        rendered.map_err(|error| {
-            let diagnostic = self.diagnostic(&error, name);
-            match diagnostic.message == UNDEFINED {
-                true => name_undefined(diagnostic, context),
-                false => diagnostic,
+        if let Some(diagnostic) = self.exceeded.get() {
+            return Err(diagnostic.clone());
+        }
+        let values =
+            Context::from_serialize(context).map_err(|error| self.diagnostic(&error, name))?;
+        let rendered = match self.own.is_empty() {
+            true => self
+                .tera
+                .render(name, &values)
+                .map_err(RenderError::Template),
+            false => render_limits::render(&self.tera, name, values),
+        };
+        rendered.map_err(|error| match error {
+            RenderError::Template(error) => {
+                let diagnostic = self.diagnostic(&error, name);
+                match diagnostic.message == UNDEFINED {
+                    true => name_undefined(diagnostic, context),
+                    false => diagnostic,
+                }
+            }
+            RenderError::Limit(message) => {
+                let diagnostic = self.at(name, Span::default(), message);
+                self.exceeded.get_or_init(|| diagnostic).clone()
             }
         })
     }

@@ -129,6 +129,24 @@ fn a_broken_template_is_one_diagnostic_with_its_place() {
 }
 
 #[test]
+fn a_template_that_never_ends_is_one_diagnostic() {
+    let forever =
+        "{% for a in range(end=99999) %}{% for b in range(end=99999) %}{% endfor %}{% endfor %}";
+    assert_eq!(
+        only_diagnostic(&[("rust/agent.rs.tera", forever)]),
+        "templates/rust/agent.rs.tera:1:1: the template takes longer than 3 s"
+    );
+    let long = format!(
+        "{{% for a in range(end=99999) %}}{}{{% endfor %}}",
+        "x".repeat(1000)
+    );
+    assert_eq!(
+        only_diagnostic(&[("prompts/bundle.json.tera", &long)]),
+        "templates/prompts/bundle.json.tera:1:1: the template writes more than 32 MiB"
+    );
+}
+
+#[test]
 fn an_unknown_field_is_told_with_those_there_are() {
     let message = only_diagnostic(&[(
         "prompts/bundle.json.tera",

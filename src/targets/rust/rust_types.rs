@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::schema::Schema;
 use crate::schema::parse::enumeration::variant_idents;
-use crate::schema::recursion::contains_def;
+use crate::schema::recursion::Cycles;
 use crate::schema::schema_type::{EnumValue, Field, Object, OneOf, Type, VariantContent};
 use crate::targets::rust::rust_item::{Names, RustField, RustType, RustVariant, Shape};
 use crate::targets::rust::validation::{Place, at, checks, entry_checks, optional_checks};
@@ -22,6 +22,7 @@ pub fn types(schema: &Schema, name: &str, about: &str, names: &mut Names) -> Vec
     }
     let mut builder = Builder {
         schema,
+        cycles: Cycles::of(&schema.defs),
         prefix: name.clone(),
         names,
         plain,
@@ -58,6 +59,7 @@ pub fn types(schema: &Schema, name: &str, about: &str, names: &mut Names) -> Vec
 }
 
 struct Builder<'a> {
+    cycles: Cycles,
     schema: &'a Schema,
     prefix: String,
     names: &'a mut Names,
@@ -245,10 +247,7 @@ impl Builder<'_> {
         let (Type::Ref(def), Some(within)) = (ty, &self.within) else {
             return path;
         };
-        let target = self.schema.def(def);
-        let back = def == within
-            || target.is_some_and(|target| contains_def(target, within, &self.schema.defs));
-        if back {
+        if def == within || self.cycles.closes(def, within) {
             format!("::std::boxed::Box<{path}>")
         } else {
             path
