@@ -27,7 +27,23 @@ pub struct Agent {
 impl Agent {
     /// The model or alias that runs the agent, if it names one.
     pub fn model(&self) -> Option<&str> {
-        self.service.model.as_deref().or(self.spec.model.as_deref())
+        let named = self.service.model.as_ref();
+        let named = named.or(self.spec.models.first.as_ref());
+        named.map(|name| name.text.as_str())
+    }
+
+    /// Those of `agents` that the agent may hand tasks to, in the order in which it lists them.
+    pub fn handoffs<'a>(&'a self, agents: &'a [Self]) -> impl Iterator<Item = &'a Self> {
+        let listed = self.service.agents.iter();
+        listed
+            .filter_map(|name| find_agent(agents, &name.text))
+            .filter(|other| self.may_hand_off_to(other))
+    }
+
+    /// Whether the agent's tools leave it free to hand tasks to `other`.
+    pub fn may_hand_off_to(&self, other: &Self) -> bool {
+        let names = [other.spec.name.as_str(), other.spec.slug.as_str()];
+        self.spec.tools.may_hand_off_to(names)
     }
 }
 

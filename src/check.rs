@@ -4,6 +4,7 @@
 
 pub mod agent_checks;
 pub mod infer;
+pub mod model_check;
 pub mod resolve_path;
 pub mod scope;
 pub mod step_input_check;

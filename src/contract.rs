@@ -41,7 +41,7 @@ pub struct Service {
     /// Whether `POST /v1/agents/<slug>/invoke` is served; an endpoint named `invoke` takes its place.
     pub invoke: bool,
     /// The model or alias; it goes before the frontmatter's.
-    pub model: Option<String>,
+    pub model: Option<Name>,
     /// How runs are bounded and what they fall back to.
     pub policy: Policy,
     /// The agents this one may hand over to.
@@ -119,7 +119,12 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
         match key.as_str() {
             "endpoints" => service.endpoints = endpoint::read_all(value, slug, report),
             "invoke" => service.invoke = yaml_settings::truth(value, report).unwrap_or(true),
-            "model" => service.model = yaml_settings::text(value, report).map(str::to_owned),
+            "model" => {
+                service.model = yaml_settings::text(value, report).map(|text| Name {
+                    text: text.to_owned(),
+                    span: value.span,
+                });
+            }
             "fallbacks" => policy.fallbacks = yaml_settings::names(value, report),
             "timeout" => policy.timeout_ms = yaml_settings::duration_ms(value, report),
             "rate" => policy.rate = yaml_settings::rate(value, report),

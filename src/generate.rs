@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::agent::{Agent, agent_reader};
-use crate::check::{agent_checks, workflow_check};
+use crate::check::{agent_checks, model_check, workflow_check};
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::output::artifact::Artifact;
@@ -30,6 +30,7 @@ pub fn check(project: &Project) -> Generation {
     let mut diagnostics = project.diagnostics.clone();
     let agents = agent_reader::read_all(&project.sources, project.config.strict, &mut diagnostics);
     agent_checks::check_agents(&agents, &project.config, &mut diagnostics);
+    model_check::check_models(&agents, &project.config, &mut diagnostics);
     workflow_check::check_workflows(&agents, &mut diagnostics);
     if agents.is_empty() && !has_errors(&diagnostics) {
         let folders = project.config.agents.join(", ");

@@ -9,7 +9,8 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report};
-use crate::spec::agent_file;
+use crate::spec::agent_file::{self, Spec};
+use crate::spec::run_limits::Limit;
 use crate::text::ident::Ident;
 
 /// Reads every agent in `sources`: spec files, and contracts in files beside them.
@@ -57,7 +58,7 @@ fn read(
 ) -> Option<Agent> {
     let spec = agent_file::read(report, strict)?;
     let block = spec.frontmatter.entry("service");
-    let service = match (block, sidecar) {
+    let mut service = match (block, sidecar) {
         (Some(block), Some(sidecar)) => {
             report
                 .error(
@@ -87,6 +88,7 @@ fn read(
         }
         (None, None) => Service::none(&spec.source),
     };
+    apply_frontmatter(&spec, &mut service, report);
     let module = Ident::snake(spec.slug.as_str());
     let type_name = Ident::camel(spec.slug.as_str());
     Some(Agent {
@@ -95,6 +97,32 @@ fn read(
         service,
         spec,
     })
+}
+
+/// Completes the policy with the limits and models of the frontmatter. The service block goes before it; where both set another
+/// limit, the report says so.
+fn apply_frontmatter(spec: &Spec, service: &mut Service, report: &mut Report) {
+    let policy = &mut service.policy;
+    if let Some(limit) = spec.limits.turns {
+        let own = *policy.budget_turns.get_or_insert(limit.value);
+        note_overruled(&limit, own, "budget.turns", report);
+    }
+    if let Some(limit) = spec.limits.timeout_ms {
+        let own = *policy.timeout_ms.get_or_insert(limit.value);
+        note_overruled(&limit, own, "timeout", report);
+    }
+    if policy.fallbacks.is_empty() && service.model.is_none() {
+        policy.fallbacks.clone_from(&spec.models.fallbacks);
+    }
+}
+
+fn note_overruled<T: PartialEq>(limit: &Limit<T>, own: T, setting: &str, report: &mut Report) {
+    if limit.value != own {
+        let message = format!("`{}` and `service.{setting}` differ", limit.key);
+        report
+            .note(Code::BadSetting, limit.span, message)
+            .advise("the service block goes first; remove one of them");
+    }
 }
 
 /// The path of a spec without its ending.

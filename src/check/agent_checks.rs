@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, find_agent};
+use crate::check::model_check::is_model;
 use crate::contract::endpoint::Endpoint;
 use crate::contract::endpoint_path;
 use crate::contract::workflow_contract::OnFailure;
@@ -120,8 +121,11 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
         for name in &service.agents {
             check(name, false);
         }
-        for name in &service.policy.fallbacks {
-            check(name, true);
+        // Those of the frontmatter are models: see `model_check`.
+        if service.policy.fallbacks != agent.spec.models.fallbacks {
+            for name in &service.policy.fallbacks {
+                check(name, true);
+            }
         }
         for step in service
             .workflows
@@ -131,6 +135,19 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             check(&step.agent, false);
             if let OnFailure::Fallback(name) = &step.on_failure {
                 check(name, false);
+            }
+        }
+        for name in &service.agents {
+            let ruled_out = |other: &&Agent| !agent.may_hand_off_to(other);
+            if find_agent(agents, &name.text).filter(ruled_out).is_some() {
+                let message = format!("`{}` gets no tasks: the agent's tools forbid it", name.text);
+                let diagnostic = Diagnostic::error(Code::ToolReach, "", message)
+                    .with_severity(Severity::Warning)
+                    .at(&service.source, name.span)
+                    .help(
+                        "remove the name here, or the rule on `Agent` or `Task` in the frontmatter",
+                    );
+                diagnostics.push(diagnostic);
             }
         }
         let own = [agent.spec.slug.as_str(), agent.spec.name.as_str()];
@@ -145,13 +162,4 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             }
         }
     }
-}
-
-/// Whether `name` is a model: an alias of Claude Code or of the project, `provider:model`, or an id with
-/// a version in it.
-fn is_model(name: &str, config: &Config) -> bool {
-    matches!(name, "sonnet" | "opus" | "haiku" | "fable" | "inherit")
-        || config.models.iter().any(|(alias, _)| alias == name)
-        || name.contains([':', '/'])
-        || name.bytes().any(|byte| byte.is_ascii_digit())
 }

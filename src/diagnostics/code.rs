@@ -56,6 +56,10 @@ vocabulary! {
         ToolNotExecutable = "AG028",
         /// The text contains invisible or bidirectional control characters.
         HiddenCharacters = "AG029",
+        /// A key has no effect in a service.
+        KeyWithoutEffect = "AG036",
+        /// A rule on tools has another effect in a service than it seems to have.
+        ToolReach = "AG037",
 
         // The service block and its schemas: 040 to 069.
         /// The service block is in two places.

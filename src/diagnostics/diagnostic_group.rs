@@ -165,6 +165,14 @@ fn sentence(code: Code, severity: Severity) -> Option<(&'static str, &'static st
             "agent lists tools that a service can't run",
             "agents list tools that a service can't run",
         ),
+        (Code::KeyWithoutEffect, _) => (
+            "agent has keys that have no effect in a service",
+            "agents have keys that have no effect in a service",
+        ),
+        (Code::ToolReach, Severity::Note) => (
+            "agent has rules on tools that a service applies differently",
+            "agents have rules on tools that a service applies differently",
+        ),
         (Code::HiddenCharacters, _) => (
             "file contains invisible characters",
             "files contain invisible characters",

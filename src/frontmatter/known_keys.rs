@@ -12,69 +12,111 @@ enum Kind {
     Text,
     /// Text or a list of texts.
     Texts,
+    /// Names of models: text or a list of texts.
+    Models,
     /// Tools: text, a list of texts, or a mapping of names to truth values.
     Tools,
-    /// `true` or `false`.
+    /// `true` or `false`, in quotes too.
     Truth,
     /// A number.
     Number,
     /// A mapping.
     Mapping,
+    /// A mapping of these keys to one of these words.
+    Words(&'static str, &'static [&'static str]),
+    /// A list or a mapping.
+    Structure,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// One of these words, or a number.
+    WordOrNumber(&'static [&'static str]),
     /// Whatever the harness makes of it.
     Any,
 }
 
+/// What a service makes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// It has an effect.
+    Used,
+    /// It tells a harness what to do, and a service nothing.
+    Ignored,
+    /// It describes the agent for people and catalogs, and no harness acts on it.
+    Describes,
+}
+
+use Effect::{Describes, Ignored, Used};
+
 /// Keys of Claude Code, Agent Skills, GitHub Copilot, OpenCode, Gemini CLI and Codex agents, and of
 /// agentgen itself.
-const KEYS: &[(&str, Kind)] = &[
-    ("agents", Kind::Any),
-    ("allowed-tools", Kind::Tools),
-    ("allowedTools", Kind::Tools),
-    ("argument-hint", Kind::Any),
-    ("background", Kind::Truth),
-    ("capabilities", Kind::Any),
-    ("category", Kind::Any),
-    ("color", Kind::Text),
-    ("compatibility", Kind::Any),
-    ("description", Kind::Text),
-    ("developer_instructions", Kind::Text),
-    ("disable", Kind::Truth),
-    ("disable-model-invocation", Kind::Truth),
-    ("disallowedTools", Kind::Tools),
-    ("displayName", Kind::Text),
-    ("display_name", Kind::Text),
+const KEYS: &[(&str, Kind, Effect)] = &[
+    ("agents", Kind::Any, Ignored),
+    ("allowed-tools", Kind::Tools, Used),
+    ("allowedTools", Kind::Tools, Used),
+    ("allowed_tools", Kind::Tools, Used),
+    ("approvalMode", Kind::Text, Ignored),
+    ("argument-hint", Kind::Any, Describes),
+    ("autoCompactWindow", Kind::Number, Ignored),
+    ("background", Kind::Truth, Ignored),
+    ("capabilities", Kind::Any, Describes),
+    ("category", Kind::Any, Describes),
+    ("color", Kind::Text, Ignored),
+    ("commandExecutionPolicy", Kind::Text, Ignored),
+    ("compatibility", Kind::Any, Describes),
+    ("description", Kind::Text, Used),
+    ("developer_instructions", Kind::Text, Ignored),
+    ("disable", Kind::Truth, Ignored),
+    ("disable-model-invocation", Kind::Truth, Ignored),
+    ("disallowed-tools", Kind::Tools, Used),
+    ("disallowedTools", Kind::Tools, Used),
+    ("disallowed_tools", Kind::Tools, Used),
+    ("displayName", Kind::Text, Describes),
+    ("display_name", Kind::Text, Describes),
     (
         "effort",
-        Kind::Word(&["low", "medium", "high", "xhigh", "max"]),
+        Kind::WordOrNumber(&["low", "medium", "high", "xhigh", "max"]),
+        Ignored,
     ),
-    ("emoji", Kind::Text),
-    ("examples", Kind::Any),
-    ("handoffs", Kind::Any),
-    ("hidden", Kind::Truth),
-    ("hooks", Kind::Any),
-    ("infer", Kind::Any),
-    ("initialPrompt", Kind::Text),
-    ("isolation", Kind::Word(&["worktree"])),
-    ("kind", Kind::Text),
-    ("license", Kind::Text),
-    ("maxSteps", Kind::Number),
-    ("maxTurns", Kind::Number),
-    ("max_turns", Kind::Number),
-    ("mcp-servers", Kind::Any),
-    ("mcpServers", Kind::Any),
-    ("mcp_servers", Kind::Any),
-    ("memory", Kind::Any),
-    ("metadata", Kind::Any),
-    ("mode", Kind::Text),
-    ("model", Kind::Texts),
-    ("modelPolicy", Kind::Any),
-    ("model_reasoning_effort", Kind::Text),
-    ("models", Kind::Any),
-    ("name", Kind::Text),
-    ("nickname_candidates", Kind::Texts),
-    ("permission", Kind::Any),
+    ("emoji", Kind::Text, Describes),
+    ("examples", Kind::Any, Describes),
+    (
+        "experimental",
+        Kind::Words("cacheTtl", &["5m", "1h"]),
+        Ignored,
+    ),
+    ("fallback-models", Kind::Models, Used),
+    ("fallbackModels", Kind::Models, Used),
+    ("fallback_models", Kind::Models, Used),
+    ("handoffs", Kind::Any, Ignored),
+    ("hidden", Kind::Truth, Ignored),
+    ("hooks", Kind::Mapping, Ignored),
+    ("infer", Kind::Any, Ignored),
+    ("initialPrompt", Kind::Text, Ignored),
+    ("isolation", Kind::Word(&["worktree", "remote"]), Ignored),
+    ("kind", Kind::Text, Describes),
+    ("license", Kind::Text, Describes),
+    ("max-turns", Kind::Number, Used),
+    ("maxSteps", Kind::Number, Used),
+    ("maxTurns", Kind::Number, Used),
+    ("max_turns", Kind::Number, Used),
+    ("mcp-servers", Kind::Structure, Ignored),
+    ("mcpServers", Kind::Structure, Ignored),
+    ("mcp_servers", Kind::Structure, Ignored),
+    ("memory", Kind::Word(&["user", "project", "local"]), Ignored),
+    ("metadata", Kind::Any, Describes),
+    ("mode", Kind::Text, Ignored),
+    ("model", Kind::Models, Used),
+    ("modelPolicy", Kind::Any, Ignored),
+    ("model_reasoning_effort", Kind::Text, Ignored),
+    ("models", Kind::Models, Used),
+    ("name", Kind::Text, Used),
+    ("nickname_candidates", Kind::Texts, Describes),
+    ("observeSubagents", Kind::Truth, Ignored),
+    ("observeToolResults", Kind::Truth, Ignored),
+    ("observer", Kind::Texts, Ignored),
+    ("observerMessage", Kind::Text, Ignored),
+    ("omitClaudeMd", Kind::Truth, Ignored),
+    ("permission", Kind::Any, Used),
     (
         "permissionMode",
         Kind::Word(&[
@@ -85,33 +127,48 @@ const KEYS: &[(&str, Kind)] = &[
             "bypassPermissions",
             "plan",
         ]),
+        Ignored,
     ),
-    ("priority", Kind::Any),
-    ("prompt", Kind::Text),
-    ("readonly", Kind::Truth),
-    ("role", Kind::Any),
+    ("priority", Kind::Any, Describes),
+    ("prompt", Kind::Text, Used),
+    ("readonly", Kind::Truth, Ignored),
+    ("role", Kind::Any, Describes),
     (
         "sandbox_mode",
         Kind::Word(&["read-only", "workspace-write", "danger-full-access"]),
+        Ignored,
     ),
-    ("service", Kind::Mapping),
-    ("skills", Kind::Any),
-    ("steps", Kind::Any),
-    ("tags", Kind::Any),
-    ("target", Kind::Any),
-    ("temperature", Kind::Number),
-    ("tier", Kind::Any),
-    ("timeout_mins", Kind::Number),
-    ("title", Kind::Text),
-    ("tools", Kind::Tools),
-    ("top_p", Kind::Number),
-    ("triggers", Kind::Any),
-    ("type", Kind::Any),
-    ("user-invocable", Kind::Truth),
-    ("version", Kind::Text),
-    ("vibe", Kind::Text),
-    ("when_to_use", Kind::Text),
-    ("whenToUse", Kind::Text),
+    ("service", Kind::Mapping, Used),
+    ("skills", Kind::Any, Ignored),
+    ("steps", Kind::Any, Used),
+    ("tags", Kind::Any, Describes),
+    ("target", Kind::Any, Ignored),
+    ("temperature", Kind::Number, Ignored),
+    ("tier", Kind::Any, Describes),
+    ("timeout_mins", Kind::Number, Used),
+    ("title", Kind::Text, Describes),
+    ("tools", Kind::Tools, Used),
+    ("top_p", Kind::Number, Ignored),
+    ("triggers", Kind::Any, Describes),
+    ("type", Kind::Any, Describes),
+    ("user-invocable", Kind::Truth, Ignored),
+    ("version", Kind::Text, Describes),
+    ("vibe", Kind::Text, Describes),
+    ("when-to-use", Kind::Text, Describes),
+    ("whenToUse", Kind::Text, Describes),
+    ("when_to_use", Kind::Text, Describes),
+];
+
+/// Keys whose values are checked where they are read.
+const READ_ELSEWHERE: &[&str] = &[
+    "max-turns",
+    "maxSteps",
+    "maxTurns",
+    "max_turns",
+    "model",
+    "models",
+    "steps",
+    "timeout_mins",
 ];
 
 /// Keys whose values are prose: nothing in them is cut off or resolved.
@@ -121,13 +178,14 @@ const PROSE_KEYS: &[&str] = &[
     "initialPrompt",
     "prompt",
     "vibe",
+    "when-to-use",
     "whenToUse",
     "when_to_use",
 ];
 
 /// Whether a harness knows the key.
 pub fn is_known(key: &str) -> bool {
-    KEYS.iter().any(|(known, _)| *known == key)
+    KEYS.iter().any(|(known, ..)| *known == key)
 }
 
 /// Whether the value of `key` is prose.
@@ -135,19 +193,47 @@ pub fn is_prose(key: &str) -> bool {
     PROSE_KEYS.contains(&key)
 }
 
-/// Says what is odd about the keys of `frontmatter`. Nothing is lost for it: every key is kept.
+/// Says what is odd about the keys of `frontmatter`, and which of them have no effect. Nothing is lost for it: every key is kept.
 pub fn check(frontmatter: &Node, report: &mut Report) {
+    let mut ignored: Vec<&Entry> = Vec::new();
     for entry in frontmatter.entries().unwrap_or_default() {
-        match KEYS.iter().find(|(key, _)| *key == entry.key) {
-            Some((_, kind)) => check_value(entry, *kind, report),
+        match KEYS.iter().find(|(key, ..)| *key == entry.key) {
+            Some((_, kind, effect)) => {
+                check_value(entry, *kind, report);
+                if *effect == Ignored && entry.value.value != Value::Null {
+                    ignored.push(entry);
+                }
+            }
             None => check_unknown(entry, report),
         }
     }
+    note_ignored(&ignored, report);
+}
+
+/// Says once which keys have no effect in a service.
+fn note_ignored(entries: &[&Entry], report: &mut Report) {
+    let Some(first) = entries.first() else {
+        return;
+    };
+    let names: Vec<String> = entries
+        .iter()
+        .map(|entry| format!("`{}`", entry.key))
+        .collect();
+    let verb = if names.len() == 1 { "has" } else { "have" };
+    let message = format!("{} {verb} no effect in a service", names.join(", "));
+    report
+        .note(Code::KeyWithoutEffect, first.key_span, message)
+        .about(entries.iter().map(|entry| &entry.key))
+        .advise("the agent's own harness reads them; they are kept in the bundle");
 }
 
 fn check_unknown(entry: &Entry, report: &mut Report) {
     let message = format!("there is no key `{}`", entry.key);
-    match nearest(&entry.key, KEYS.iter().map(|(key, _)| *key)) {
+    // A key that takes another kind of value is not what was meant.
+    let candidates = KEYS.iter().filter(|(_, kind, effect)| {
+        *effect != Describes && is_plausible(*kind, &entry.value.value)
+    });
+    match nearest(&entry.key, candidates.map(|(key, ..)| *key)) {
         Some(known) => report
             .warning(Code::UnknownKey, entry.key_span, message)
             .advise(format!("did you mean `{known}`? The key is kept as it is")),
@@ -158,40 +244,88 @@ fn check_unknown(entry: &Entry, report: &mut Report) {
     }
 }
 
-fn check_value(entry: &Entry, kind: Kind, report: &mut Report) {
-    let value = &entry.value.value;
-    let (fits, expected) = match kind {
-        Kind::Text => (!matches!(value, Value::List(_) | Value::Map(_)), "text"),
-        Kind::Texts => (
-            entry
-                .value
-                .items()
-                .map_or(!matches!(value, Value::Map(_)), |items| {
-                    items.iter().all(|item| item.as_str().is_some())
-                }),
-            "text or a list of texts",
-        ),
-        // What can't be read as tools is an error of the spec, reported where tools are read.
-        Kind::Tools | Kind::Any => (true, ""),
-        Kind::Truth => (matches!(value, Value::Bool(_)), "`true` or `false`"),
-        Kind::Number => (matches!(value, Value::Number(_)), "a number"),
-        Kind::Mapping => (matches!(value, Value::Map(_)), "a mapping"),
-        Kind::Word(words) => {
-            let text = entry.value.as_str().unwrap_or_default();
-            if !words.contains(&text) {
-                let message = format!("`{}` is none of {}", entry.key, words.join(", "));
-                let otherwise = "the value is kept as it is";
-                report
-                    .warning(Code::UnknownValue, entry.value.span, message)
-                    .advise(did_you_mean(text, words.iter().copied(), otherwise));
-            }
-            (true, "")
-        }
-    };
-    if !fits && !matches!(value, Value::Null) {
-        let message = format!("`{}` is {}", entry.key, entry.value.kind());
-        report
-            .warning(Code::WrongType, entry.value.span, message)
-            .advise(format!("it takes {expected}; the value is kept as it is"));
+/// Whether `value` may have been written for a key of this kind.
+fn is_plausible(kind: Kind, value: &Value) -> bool {
+    match kind {
+        Kind::Text => matches!(value, Value::String(_) | Value::Null),
+        Kind::Models => match value {
+            Value::List(items) => items.iter().any(|item| is_plausible(kind, &item.value)),
+            Value::String(text) => is_like_a_model(text),
+            _ => false,
+        },
+        Kind::Word(words) => matches!(value, Value::String(text) if words.contains(&text.as_str())),
+        Kind::WordOrNumber(words) => match value {
+            Value::String(text) => words.contains(&text.as_str()),
+            _ => matches!(value, Value::Number(_)),
+        },
+        _ => fits(kind, value),
     }
+}
+
+/// Whether `text` is an alias of Claude Code or has a version in it, as ids of models have.
+fn is_like_a_model(text: &str) -> bool {
+    ["fable", "haiku", "inherit", "opus", "sonnet"].contains(&text)
+        || text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a key of this kind takes `value`.
+fn fits(kind: Kind, value: &Value) -> bool {
+    let is_text = |node: &Node| matches!(node.value, Value::String(_) | Value::Number(_));
+    match (kind, value) {
+        (_, Value::Null) | (Kind::Any, _) => true,
+        (Kind::Text, _) => !matches!(value, Value::List(_) | Value::Map(_)),
+        (Kind::Texts | Kind::Models, Value::List(items)) => items.iter().all(is_text),
+        (Kind::Texts | Kind::Models, _) => !matches!(value, Value::Map(_)),
+        (Kind::Tools, _) => !matches!(value, Value::Number(_)),
+        (Kind::Truth, Value::String(text)) => matches!(text.as_str(), "true" | "false"),
+        (Kind::Truth, _) => matches!(value, Value::Bool(_)),
+        (Kind::Number, Value::String(text)) => text.trim().parse::<f64>().is_ok(),
+        (Kind::Number, _) => matches!(value, Value::Number(_)),
+        (Kind::Mapping | Kind::Words(..), _) => matches!(value, Value::Map(_)),
+        (Kind::Structure, _) => matches!(value, Value::List(_) | Value::Map(_)),
+        (Kind::Word(words), Value::String(text)) => words.contains(&text.as_str()),
+        (Kind::WordOrNumber(words), Value::String(text)) => words.contains(&text.as_str()),
+        (Kind::WordOrNumber(_), _) => matches!(value, Value::Number(_)),
+        (Kind::Word(_), _) => false,
+    }
+}
+
+fn check_value(entry: &Entry, kind: Kind, report: &mut Report) {
+    if let Kind::Words(key, words) = kind
+        && let Some(inner) = entry.value.entry(key)
+    {
+        check_value(inner, Kind::Word(words), report);
+    }
+    // What can't be read as tools is an error of the spec, reported where tools are read; so are limits.
+    if kind == Kind::Tools
+        || READ_ELSEWHERE.contains(&entry.key.as_str())
+        || fits(kind, &entry.value.value)
+    {
+        return;
+    }
+    let expected = match kind {
+        Kind::Text => "text",
+        Kind::Texts | Kind::Models => "text or a list of texts",
+        Kind::Truth => "`true` or `false`",
+        Kind::Number => "a number",
+        Kind::Mapping | Kind::Words(..) => "a mapping",
+        Kind::Structure => "a list or a mapping",
+        Kind::Word(words) | Kind::WordOrNumber(words) => {
+            return check_word(entry, words, report);
+        }
+        Kind::Tools | Kind::Any => return,
+    };
+    let message = format!("`{}` is {}", entry.key, entry.value.kind());
+    report
+        .warning(Code::WrongType, entry.value.span, message)
+        .advise(format!("it takes {expected}; the value is kept as it is"));
+}
+
+fn check_word(entry: &Entry, words: &[&str], report: &mut Report) {
+    let text = entry.value.as_str().unwrap_or_default();
+    let message = format!("`{}` is none of {}", entry.key, words.join(", "));
+    let otherwise = "the value is kept as it is";
+    report
+        .warning(Code::UnknownValue, entry.value.span, message)
+        .advise(did_you_mean(text, words.iter().copied(), otherwise));
 }

@@ -189,10 +189,6 @@ fn tools_in_every_shape() {
             "mcp__db__query: x".to_owned()
         ])
     );
-    assert_eq!(
-        entries("tools:\n  Read: true\n  Write: false"),
-        Some(vec!["Read".to_owned()])
-    );
     assert_eq!(entries("tools:"), None);
     assert_eq!(entries("tools: ''"), Some(Vec::new()));
 }

@@ -21,6 +21,8 @@ pub struct Config {
     pub openapi: Openapi,
     /// Model aliases and the models they name, in the order of the file.
     pub models: Vec<(String, String)>,
+    /// The aliases that the service's own settings give a model, `service.toml`; empty where it says nothing of models.
+    pub service_models: Vec<String>,
     /// Diagnostics that count as errors.
     pub deny: Vec<Code>,
     /// Whether a file that needs repair is an error.
@@ -124,6 +126,7 @@ impl Default for Config {
                 license: "LicenseRef-Unspecified".to_owned(),
             },
             models: Vec::new(),
+            service_models: Vec::new(),
             deny: Vec::new(),
             strict: false,
             allow_outside: false,

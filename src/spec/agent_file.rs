@@ -1,6 +1,5 @@
 //! The agent that a source describes.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,10 +10,13 @@ use crate::diagnostics::span::Span;
 use crate::frontmatter::known_keys;
 use crate::frontmatter::{self, Document, Reading};
 use crate::spec::example_blocks::{self, Example};
-use crate::spec::tool_list::{self, Tool};
+use crate::spec::model_choice::{self, ModelChoice};
+use crate::spec::run_limits::{self, RunLimits};
+use crate::spec::tool_access::ToolAccess;
+use crate::spec::tool_keys;
 use crate::text::printable::is_hidden;
 use crate::text::slug::{MAX_SLUG_BYTES, Slug, SlugError};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::Node;
 
 /// One agent, as its file describes it.
 #[derive(Debug, Clone)]
@@ -33,10 +35,12 @@ pub struct Spec {
     pub summary: String,
     /// The examples in the description.
     pub examples: Vec<Example>,
-    /// The model or model alias, if one is named.
-    pub model: Option<String>,
-    /// The tools the agent may use; `None` leaves it unrestricted.
-    pub tools: Option<Vec<Tool>>,
+    /// The models or model aliases that are named.
+    pub models: ModelChoice,
+    /// The tools the agent may use.
+    pub tools: ToolAccess,
+    /// The limits of its runs.
+    pub limits: RunLimits,
     /// Every key as it was read.
     pub frontmatter: Node,
     /// Whether the frontmatter is not valid YAML and was read as it was plainly meant.
@@ -113,8 +117,9 @@ pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
         slug,
         summary,
         examples,
-        model: model(&frontmatter, report),
-        tools: tools(&frontmatter, report),
+        models: model_choice::read(&frontmatter, report),
+        tools: tool_keys::read(&frontmatter, report),
+        limits: run_limits::read(&frontmatter, report),
         name,
         description,
         frontmatter,
@@ -142,19 +147,9 @@ pub fn stem(path: &str) -> &str {
     file.rsplit_once('.').map_or(file, |(stem, _)| stem)
 }
 
-/// A scalar as the text it was written as; `None` for nothing, lists and mappings.
-pub fn scalar_text(node: &Node) -> Option<Cow<'_, str>> {
-    match &node.value {
-        Value::String(text) => Some(Cow::Borrowed(text)),
-        Value::Number(number) => Some(Cow::Owned(number.to_string())),
-        Value::Bool(truth) => Some(Cow::Owned(truth.to_string())),
-        Value::Null | Value::List(_) | Value::Map(_) => None,
-    }
-}
-
 fn prompt_key(frontmatter: &Node, report: &mut Report) -> Option<Prompt> {
     match frontmatter.get("prompt") {
-        Some(prompt) => match scalar_text(prompt) {
+        Some(prompt) => match prompt.scalar_text() {
             Some(text) => Some(Prompt::Key(text.into_owned())),
             None => {
                 let message = format!("`prompt` is {}", prompt.kind());
@@ -182,7 +177,7 @@ fn prompt_key(frontmatter: &Node, report: &mut Report) -> Option<Prompt> {
 fn name(frontmatter: &Node, report: &mut Report) -> Option<(String, Span, Slug)> {
     let stem = stem(report.source().path()).to_owned();
     let written = frontmatter.get("name").and_then(|node| {
-        let text = scalar_text(node)?.trim().to_owned();
+        let text = node.scalar_text()?.trim().to_owned();
         (!text.is_empty()).then_some((text, node.span))
     });
     let (name, span) = match written {
@@ -232,7 +227,7 @@ fn name(frontmatter: &Node, report: &mut Report) -> Option<(String, Span, Slug)>
 }
 
 fn description(frontmatter: &Node, report: &mut Report) -> String {
-    let text = frontmatter.get("description").and_then(scalar_text);
+    let text = frontmatter.get("description").and_then(Node::scalar_text);
     match text {
         Some(text) if !text.trim().is_empty() => text.trim().to_owned(),
         _ => {
@@ -249,65 +244,6 @@ fn description(frontmatter: &Node, report: &mut Report) -> String {
             String::new()
         }
     }
-}
-
-fn model(frontmatter: &Node, report: &mut Report) -> Option<String> {
-    let node = frontmatter.get("model")?;
-    let first = match &node.value {
-        Value::Null => return None,
-        Value::List(models) => models.first().and_then(scalar_text),
-        _ => scalar_text(node),
-    };
-    if first.is_none() {
-        let message = format!("`model` is {}", node.kind());
-        report
-            .error(Code::WrongType, node.span, message)
-            .advise("it takes the name of a model, such as `sonnet`");
-    }
-    let model = first?.trim().to_owned();
-    (!model.is_empty()).then_some(model)
-}
-
-fn tools(frontmatter: &Node, report: &mut Report) -> Option<Vec<Tool>> {
-    let node = ["tools", "allowed-tools", "allowedTools"]
-        .iter()
-        .find_map(|key| frontmatter.get(key))
-        .filter(|node| node.value != Value::Null)?;
-    match tool_list::parse(node) {
-        Some(tools) => {
-            note_built_in(&tools, report);
-            Some(tools.into_iter().map(|(tool, _)| tool).collect())
-        }
-        None => {
-            // A restriction that can't be read must not be lost: the agent would get every tool.
-            let message = format!("`tools` is {}", node.kind());
-            report
-                .error(Code::WrongType, node.span, message)
-                .advise("it takes `Read, Grep`, or a list of such names");
-            None
-        }
-    }
-}
-
-/// Says once which of the tools a service has not.
-fn note_built_in(tools: &[(Tool, Span)], report: &mut Report) {
-    let built_in = tools.iter().filter(|(tool, _)| tool.is_built_in());
-    let Some((_, first)) = built_in.clone().next() else {
-        return;
-    };
-    let mut names: Vec<&str> = Vec::new();
-    for (tool, _) in built_in {
-        if !names.contains(&tool.name.as_str()) {
-            names.push(&tool.name);
-        }
-    }
-    let message = format!("a service can't run `{}`", names.join("`, `"));
-    report
-        .note(Code::ToolNotExecutable, *first, message)
-        .about(names)
-        .advise(
-            "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
-        );
 }
 
 fn check_hidden(report: &mut Report) {

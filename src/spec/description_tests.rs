@@ -1,13 +1,9 @@
-//! What is read out of a description and a body: examples, summary, outline, tools.
+//! What is read out of a description and a body: examples, summary, outline.
 
 #![allow(clippy::unwrap_used)]
 
-use crate::diagnostics::span::Span;
 use crate::spec::example_blocks::{Example, parse, shorten};
-use crate::spec::tool_list;
 use crate::text::outline::headings;
-use crate::yaml::node::{Node, Value};
-use serde_json::json;
 
 fn example(context: &str, user: &str, assistant: &str, commentary: &str) -> Example {
     let part = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -97,81 +93,4 @@ fn headings_have_levels_and_lines() {
             (3, 12, "Three em".to_owned()),
         ]
     );
-}
-
-#[test]
-fn tools_in_every_form() {
-    let read = |json| {
-        let tools = tool_list::parse(&Node::from_json(&json, Span::default()));
-        tools.map(|tools| {
-            let entries = tools.into_iter().map(|(tool, _)| tool.entry);
-            entries.collect::<Vec<_>>()
-        })
-    };
-    let expected = Some(vec![
-        "Read".to_owned(),
-        "Bash(git diff:*, git log:*)".to_owned(),
-        "mcp__db__query".to_owned(),
-    ]);
-    assert_eq!(
-        read(json!("Read, Bash(git diff:*, git log:*), mcp__db__query")),
-        expected
-    );
-    assert_eq!(
-        read(json!([
-            "Read",
-            "Bash(git diff:*, git log:*)",
-            "mcp__db__query"
-        ])),
-        expected
-    );
-    assert_eq!(
-        read(json!({ "Read": true, "Edit": false })),
-        Some(vec!["Read".to_owned()])
-    );
-    assert_eq!(read(json!("")), Some(Vec::new()));
-    assert_eq!(read(json!(3)), None);
-    assert_eq!(read(json!([{}])), None);
-    assert_eq!(read(json!(null)), None);
-
-    let node = Node {
-        value: Value::String("Bash(git diff:*), mcp__db__query, mcp__all".to_owned()),
-        span: Span::default(),
-    };
-    let parsed = tool_list::parse(&node).unwrap_or_default();
-    assert_eq!(parsed[0].0.name, "Bash");
-    assert_eq!(parsed[0].0.arguments, ["git diff:*"]);
-    assert_eq!(parsed[1].0.mcp_server.as_deref(), Some("db"));
-    assert_eq!(parsed[1].0.mcp_tool.as_deref(), Some("query"));
-    assert_eq!(parsed[2].0.mcp_server.as_deref(), Some("all"));
-    assert_eq!(parsed[2].0.mcp_tool, None);
-    let built_in = |entry: &str| {
-        let node = Node::from_json(&json!([entry]), Span::default());
-        tool_list::parse(&node).unwrap_or_default()[0]
-            .0
-            .is_built_in()
-    };
-    for entry in [
-        "Agent",
-        "Bash",
-        "Bash(git diff:*)",
-        "Edit",
-        "Glob",
-        "Grep",
-        "LS",
-        "MultiEdit",
-        "NotebookEdit",
-        "Read",
-        "Skill",
-        "Task",
-        "TodoWrite",
-        "WebFetch",
-        "WebSearch",
-        "Write",
-    ] {
-        assert!(built_in(entry), "{entry}");
-    }
-    for entry in ["bash", "Reads", "find_book", "mcp__db__query", "*"] {
-        assert!(!built_in(entry), "{entry}");
-    }
 }

@@ -1,8 +1,9 @@
-//! The tools an agent may use, as its frontmatter lists them.
+//! Lists of tools as frontmatter writes them.
 
 use serde::Serialize;
 
 use crate::diagnostics::span::Span;
+use crate::spec::tool_names;
 use crate::yaml::node::{Node, Value};
 
 /// One entry of a list of tools.
@@ -15,7 +16,7 @@ pub struct Tool {
     /// The text in the brackets behind the name: `git diff:*` and `git log:*`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    /// The MCP server of a tool named `mcp__server__tool`.
+    /// The MCP server of a tool named `mcp__server__tool`, `server/tool` or `@server/tool`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_server: Option<String>,
     /// The name of that tool on its server; none where the whole server is meant.
@@ -23,146 +24,167 @@ pub struct Tool {
     pub mcp_tool: Option<String>,
 }
 
-/// The tools that Claude Code brings along: they work on a developer's machine, with files, a shell and a terminal. In
-/// order; a service has none of them.
-/// See <https://code.claude.com/docs/en/settings#tools-available-to-claude>.
-const BUILT_IN: [&str; 38] = [
-    "Agent",
-    "AskUserQuestion",
-    "Bash",
-    "BashOutput",
-    "Edit",
-    "EnterPlanMode",
-    "EnterWorktree",
-    "ExitPlanMode",
-    "ExitWorktree",
-    "Glob",
-    "Grep",
-    "KillBash",
-    "KillShell",
-    "LS",
-    "LSP",
-    "ListMcpResourcesTool",
-    "MultiEdit",
-    "NotebookEdit",
-    "NotebookRead",
-    "PowerShell",
-    "Read",
-    "ReadMcpResourceTool",
-    "Skill",
-    "SlashCommand",
-    "Task",
-    "TaskCreate",
-    "TaskGet",
-    "TaskList",
-    "TaskOutput",
-    "TaskStop",
-    "TaskUpdate",
-    "TodoRead",
-    "TodoWrite",
-    "ToolSearch",
-    "View",
-    "WebFetch",
-    "WebSearch",
-    "Write",
-];
-
 impl Tool {
-    /// Whether the tool is one of Claude Code's own, which no service has unless it brings one of that name.
-    pub fn is_built_in(&self) -> bool {
-        BUILT_IN.binary_search(&self.name.as_str()).is_ok()
+    /// The tool that `entry` names, such as `Bash(git diff:*)` or `mcp__server__tool`.
+    pub fn new(entry: &str) -> Self {
+        let (name, arguments) = match entry.split_once('(') {
+            Some((name, rest)) => {
+                let inner = rest.strip_suffix(')').unwrap_or(rest);
+                let arguments = split_at_commas(inner)
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect();
+                (name.trim(), arguments)
+            }
+            None => (entry, Vec::new()),
+        };
+        let (server, tool) = tool_names::mcp_parts(name).unzip();
+        Self {
+            entry: entry.to_owned(),
+            name: name.to_owned(),
+            arguments,
+            mcp_server: server.map(str::to_owned),
+            mcp_tool: tool
+                .filter(|tool| !tool.is_empty() && *tool != "*")
+                .map(str::to_owned),
+        }
+    }
+
+    /// The name that a service registers the tool under, with `*` for any characters: `mcp__server__*` for a whole MCP server.
+    pub fn pattern(&self) -> String {
+        match (self.mcp_server.as_deref(), self.mcp_tool.as_deref()) {
+            (None, _) => self.name.clone(),
+            (Some("*"), None) => "mcp__*".to_owned(),
+            (Some(server), None) => format!("mcp__{server}__*"),
+            (Some(server), Some(tool)) => format!("mcp__{server}__{tool}"),
+        }
+    }
+
+    /// Whether only some calls of the tool are meant, as in `Bash(git diff:*)`.
+    pub fn is_partial(&self) -> bool {
+        !self.arguments.is_empty() && !self.arguments.iter().any(|argument| argument == "*")
+    }
+
+    /// Whether this is the tool by which a harness starts other agents.
+    pub fn starts_agents(&self) -> bool {
+        ["Agent", "Task"]
+            .iter()
+            .any(|name| self.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether no service has the tool unless it registers one of that name: a tool of Claude Code, one of an MCP server, and what
+    /// no tool can be called.
+    pub fn is_foreign(&self) -> bool {
+        tool_names::is_built_in(&self.name)
+            || self.mcp_server.is_some()
+            || !tool_names::is_possible(&self.name)
     }
 }
 
-/// The tools in `node`: a list, a text with commas between them, or a mapping of names to `true` and
-/// `false`. `None` where it is something else.
+/// The tools in `node`: a list, or a text with commas or blanks between them. `None` where it is something else.
 ///
 /// Each tool comes with its place.
 pub fn parse(node: &Node) -> Option<Vec<(Tool, Span)>> {
+    read(node, split_entry)
+}
+
+/// As [`parse`], for tools that are denied: whatever stands between blanks is a name, for a denial must not miss one.
+pub fn parse_denied(node: &Node) -> Option<Vec<(Tool, Span)>> {
+    read(node, |entry, _| split_at_blanks(entry))
+}
+
+/// The tools in `node`. `split` cuts what stands between commas; it is told whether that is the whole text.
+fn read(node: &Node, split: fn(&str, bool) -> Vec<&str>) -> Option<Vec<(Tool, Span)>> {
+    let of_text = |text: &str, span: Span, is_list: bool| {
+        let entries = split_at_commas(unwrapped(text));
+        let is_whole = !is_list && entries.len() == 1;
+        let names = entries.into_iter().flat_map(|entry| split(entry, is_whole));
+        names
+            .map(|name| (Tool::new(name), span))
+            .collect::<Vec<_>>()
+    };
     match &node.value {
-        Value::String(text) => Some(
-            split_entries(text)
-                .into_iter()
-                .map(|entry| (tool(entry), node.span))
-                .collect(),
-        ),
+        Value::String(text) => Some(of_text(text, node.span, false)),
         Value::List(items) => {
             let mut tools = Vec::new();
             for item in items {
-                let text = item.as_str()?;
-                tools.extend(
-                    split_entries(text)
-                        .into_iter()
-                        .map(|entry| (tool(entry), item.span)),
-                );
+                let name = item.get("name").unwrap_or(item);
+                tools.extend(of_text(name.as_str()?, item.span, true));
             }
             Some(tools)
         }
-        Value::Map(entries) => {
-            let mut tools = Vec::new();
-            for entry in entries {
-                match entry.value.value {
-                    Value::Bool(true) => tools.push((tool(&entry.key), entry.key_span)),
-                    Value::Bool(false) => {}
-                    _ => return None,
-                }
-            }
-            Some(tools)
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Map(_) => None,
     }
 }
 
-/// The parts of `text` between commas outside of brackets and quotes.
-fn split_entries(text: &str) -> Vec<&str> {
-    let mut entries = Vec::new();
-    let mut depth = 0_usize;
+/// The text of a list in brackets that was put in quotes: `"['Read', 'Grep']"`.
+fn unwrapped(text: &str) -> &str {
+    let text = text.trim();
+    text.strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text)
+}
+
+/// The names in `entry`. Blanks divide names of tools, as in `Read Write Edit`, and not the words of one name, as in
+/// `Diff Engine`.
+fn split_entry(entry: &str, is_whole: bool) -> Vec<&str> {
+    let parts = split_at_blanks(entry);
+    let is_tool = |part: &&str| {
+        part.contains('(') || tool_names::mcp_parts(part).is_some() || tool_names::is_known(part)
+    };
+    let is_plain = |part: &&str| {
+        tool_names::is_possible(part) && !part.starts_with(|c: char| c.is_ascii_uppercase())
+    };
+    let all_are_names = if is_whole {
+        parts.iter().all(|part| is_tool(part) || is_plain(part))
+    } else {
+        parts.iter().all(is_tool)
+    };
+    if all_are_names { parts } else { vec![entry] }
+}
+
+/// The parts of `entry` between blanks outside of brackets; brackets belong to the name before them.
+fn split_at_blanks(entry: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut depth = 0;
     let mut start = 0;
-    for (index, c) in text.char_indices() {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            ',' | '\n' if depth == 0 => {
-                entries.push(&text[start..index]);
-                start = index + c.len_utf8();
-            }
-            _ => {}
+    // Where the blanks before the next character start.
+    let mut blanks = None;
+    for (index, c) in entry.char_indices() {
+        if depth == 0 && c.is_whitespace() {
+            blanks.get_or_insert(index);
+            continue;
         }
+        if let Some(end) = blanks.take()
+            && c != '('
+        {
+            parts.push(&entry[start..end]);
+            start = index;
+        }
+        depth = depth_behind(depth, c);
     }
-    entries.push(&text[start..]);
-    entries
-        .into_iter()
-        .map(|entry| entry.trim().trim_matches(['"', '\'', '`']).trim())
-        .map(|entry| entry.strip_prefix("- ").unwrap_or(entry).trim())
-        .filter(|entry| !entry.is_empty())
-        .collect()
+    parts.push(entry[start..].trim_end());
+    parts
 }
 
-fn tool(entry: &str) -> Tool {
-    let (name, arguments) = match entry.split_once('(') {
-        Some((name, rest)) => {
-            let inner = rest.strip_suffix(')').unwrap_or(rest);
-            let arguments = split_entries(inner)
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
-            (name.trim(), arguments)
-        }
-        None => (entry, Vec::new()),
-    };
-    let mcp = name.strip_prefix("mcp__");
-    let (server, tool) = match mcp.map(|rest| rest.split_once("__").unwrap_or((rest, ""))) {
-        Some((server, tool)) => (
-            Some(server.to_owned()),
-            Some(tool.to_owned()).filter(|tool| !tool.is_empty() && tool != "*"),
-        ),
-        None => (None, None),
-    };
-    Tool {
-        entry: entry.to_owned(),
-        name: name.to_owned(),
-        arguments,
-        mcp_server: server,
-        mcp_tool: tool,
+/// The parts of `text` between commas and line breaks outside of brackets.
+fn split_at_commas(text: &str) -> Vec<&str> {
+    let mut depth = 0;
+    text.split(|c| {
+        depth = depth_behind(depth, c);
+        depth == 0 && matches!(c, ',' | '\n')
+    })
+    .map(|entry| entry.trim().trim_matches(['"', '\'', '`']).trim())
+    .map(|entry| entry.strip_prefix("- ").unwrap_or(entry).trim())
+    .filter(|entry| !entry.is_empty())
+    .collect()
+}
+
+/// How many brackets are open behind `c`, where `depth` are open before it.
+fn depth_behind(depth: usize, c: char) -> usize {
+    match c {
+        '(' | '[' | '{' => depth + 1,
+        ')' | ']' | '}' => depth.saturating_sub(1),
+        _ => depth,
     }
 }

@@ -81,7 +81,8 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
         "description": spec.description,
         "examples": spec.examples,
         "model": agent.model(),
-        "tools": spec.tools,
+        "tools": spec.tools.allowed,
+        "denied_tools": spec.tools.denied,
         "metadata": others,
         "prompt": {
             "file": "prompt.md",
@@ -113,9 +114,8 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
             "output": operation.output_schema(),
         })).collect::<Vec<_>>(),
         "policy": policy(&agent.service.policy),
-        "agents": agent.service.agents.iter()
-            .filter_map(|name| find_slug(agents, &name.text))
-            .map(|slug| slug.as_str())
+        "agents": agent.handoffs(agents)
+            .map(|other| other.spec.slug.as_str())
             .collect::<Vec<_>>(),
         "documents": agent.service.documents.as_ref().map(|documents| json!({
             "collection": documents.collection.as_str(),

@@ -24,10 +24,10 @@ pub fn it_takes<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// The one of `candidates` that is nearest to `word`, if one is near: at most a third of its letters, and
-/// at most three, have to be changed, added, left out or swapped with a neighbour.
+/// at most two, have to be changed, added, left out or swapped with a neighbour.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
-    let limit = (folded.len() / 3).clamp(1, 3);
+    let limit = (folded.len() / 3).clamp(1, 2);
     candidates
         .into_iter()
         .filter(|candidate| *candidate != word)

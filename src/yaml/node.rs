@@ -1,5 +1,7 @@
 //! YAML values with their places in the source.
 
+use std::borrow::Cow;
+
 use crate::diagnostics::span::Span;
 
 /// A YAML value with the place it was read from.
@@ -85,6 +87,16 @@ impl Node {
         match &self.value {
             Value::String(text) => Some(text),
             _ => None,
+        }
+    }
+
+    /// A scalar as the text it was written as; `None` for nothing, lists and mappings.
+    pub fn scalar_text(&self) -> Option<Cow<'_, str>> {
+        match &self.value {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            Value::Number(number) => Some(Cow::Owned(number.to_string())),
+            Value::Bool(truth) => Some(Cow::Owned(truth.to_string())),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
         }
     }
 

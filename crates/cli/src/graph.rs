@@ -138,6 +138,7 @@ fn hands_over(agent: &Agent, other: &Agent) -> bool {
     let spec = &other.spec;
     let mut names = agent.service.agents.iter().map(|name| name.text.as_str());
     names.any(|name| name == spec.slug.as_str() || name == spec.name)
+        && agent.may_hand_off_to(other)
 }
 
 fn workflow_part(workflow: &Workflow) -> Part {

@@ -11,6 +11,7 @@ use crate::contract::parameter::Parameter;
 use crate::contract::retrieve::Retrieve;
 use crate::schema::sample::example;
 use crate::spec::example_blocks::Example;
+use crate::spec::tool_list::Tool;
 use crate::targets::rust::endpoint_shape::{HitShape, SessionUse, hit_shape, session_use};
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types, prompted};
 use crate::targets::rust::rust_item::RustType;
@@ -106,8 +107,10 @@ pub(crate) struct ModuleContext<'a> {
     prompt_sha256: String,
     /// The model or alias.
     model: Option<&'a str>,
-    /// The tools it may use; none allows all.
-    tools: Option<Vec<&'a str>>,
+    /// The names of the tools it may use; none allows all.
+    tools: Option<Vec<String>>,
+    /// The names of the tools it may not use.
+    denied_tools: Vec<String>,
     /// The slugs of the agents it may hand over to.
     agents: Vec<&'a str>,
     /// The documents it searches.
@@ -210,13 +213,13 @@ pub(crate) fn module_context<'a>(agent: &'a Agent, agents: &'a [Agent]) -> Modul
         model: agent.model(),
         tools: spec
             .tools
+            .allowed
             .as_ref()
-            .map(|tools| tools.iter().map(|tool| tool.entry.as_str()).collect()),
-        agents: service
-            .agents
-            .iter()
-            .filter_map(|name| find_slug(agents, &name.text))
-            .map(|slug| slug.as_str())
+            .map(|tools| tools.iter().map(allowed_name).collect()),
+        denied_tools: denied_names(spec.tools.denied.iter()),
+        agents: agent
+            .handoffs(agents)
+            .map(|other| other.spec.slug.as_str())
             .collect(),
         documents: service.documents.as_ref(),
         policy_complete: policy.iter().all(|(_, value)| value.is_some()),
@@ -228,6 +231,23 @@ pub(crate) fn module_context<'a>(agent: &'a Agent, agents: &'a [Agent]) -> Modul
         workflows: workflows(agent, agents),
         types,
     }
+}
+
+/// The name of a tool that is allowed. One that is meant only for some arguments keeps them, so that the runtime allows nothing.
+fn allowed_name(tool: &Tool) -> String {
+    if tool.is_partial() {
+        tool.entry.clone()
+    } else {
+        tool.pattern()
+    }
+}
+
+/// The names of tools that are denied. A denial of handoffs to some agents is left out: those agents are not listed.
+fn denied_names<'a>(tools: impl Iterator<Item = &'a Tool>) -> Vec<String> {
+    tools
+        .filter(|tool| !(tool.starts_agents() && tool.is_partial()))
+        .map(Tool::pattern)
+        .collect()
 }
 
 /// The endpoints of `agent`, `invoke` first, and the types of what they take and answer.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentgen_build::inspect::{bundle, json_text};
+use agentgen_build::inspect::{Tool, bundle, json_text};
 use agentgen_build::{Agent, Severity, check};
 use clap::Args;
 use serde_json::Value;
@@ -79,12 +79,13 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
 fn overview(agent: &Agent, bundle: &Value) -> String {
     let spec = &agent.spec;
     let prompt = &bundle["prompt"];
-    let tools = match &spec.tools {
-        Some(tools) => tools
-            .iter()
-            .map(|tool| tool.entry.as_str())
-            .collect::<Vec<_>>()
-            .join(", "),
+    let entries = |tools: &[Tool]| {
+        let entries: Vec<&str> = tools.iter().map(|tool| tool.entry.as_str()).collect();
+        entries.join(", ")
+    };
+    let tools = match &spec.tools.allowed {
+        Some(tools) if tools.is_empty() => "none".to_owned(),
+        Some(tools) => entries(tools),
         None => "any".to_owned(),
     };
     let mut lines = vec![
@@ -109,6 +110,9 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
             prompt["sha256"].as_str().unwrap_or_default().to_owned(),
         ),
     ];
+    if !spec.tools.denied.is_empty() {
+        lines.push(("denied", entries(&spec.tools.denied)));
+    }
     for operation in agentgen_build::inspect::operations(agent) {
         let route = format!("{} {}", operation.method, operation.path);
         lines.push(("endpoint", route));
@@ -129,6 +133,7 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
         .agents
         .iter()
         .map(|name| name.text.as_str())
+        .filter(|name| spec.tools.may_hand_off_to([name, name]))
         .collect();
     if !named.is_empty() {
         lines.push(("hands to", named.join(", ")));

@@ -46,7 +46,7 @@ impl HandoffTargets {
         targets
     }
 
-    /// The handoff tools of `agent`: one for each agent that it lists and that has not had the task.
+    /// The handoff tools of `agent`: one for each agent that it lists, that it is not denied and that has not had the task.
     pub(crate) fn definitions(&self, agent: &AgentSpec) -> Vec<ToolDefinition> {
         let tools = self.tools(agent).map(|(name, target)| ToolDefinition {
             name,
@@ -77,20 +77,21 @@ impl HandoffTargets {
             .map(|(_, target)| target)
     }
 
-    fn tools(
-        &self,
-        agent: &AgentSpec,
-    ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'_> {
+    fn tools<'a>(
+        &'a self,
+        agent: &'a AgentSpec,
+    ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'a> {
         let own = agent.slug;
-        let listed = if self.visited.len() < MAX_HANDOFFS {
+        let listed = if self.visited.len() < MAX_HANDOFFS && agent.may_hand_off() {
             agent.agents
         } else {
             &[]
         };
         listed.iter().enumerate().filter_map(move |(index, slug)| {
             let target = self.agent(slug)?;
+            let name = tool_name(target.slug, index);
             let is_new = target.slug != own && !self.visited.contains(&target.slug);
-            is_new.then(|| (tool_name(target.slug, index), target))
+            (is_new && !agent.denies(&name)).then_some((name, target))
         })
     }
 }

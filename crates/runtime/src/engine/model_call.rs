@@ -28,6 +28,8 @@ pub(crate) struct ModelReply {
     pub(crate) stop_reason: StopReason,
     /// The model that answered, as `provider:model`.
     pub(crate) model: String,
+    /// The agent that answered in place of the one that was asked.
+    pub(crate) fallback: Option<&'static AgentSpec>,
 }
 
 impl ModelReply {
@@ -77,10 +79,10 @@ pub(crate) async fn call(
         }
         let mut request = request.clone();
         match cx.tools.handoff_targets.agent(fallback) {
-            Some(agent) => {
-                request.agent = agent;
-                request.model = agent.model;
-                request.tools = cx.tools.definitions(agent.tools);
+            Some(other) => {
+                request.tools = cx.tools.definitions(&[request.agent, other]);
+                request.agent = other;
+                request.model = other.model;
             }
             None => request.model = Some(fallback),
         }
@@ -93,7 +95,10 @@ pub(crate) async fn call(
         cx.record_policy(agent, PolicyKind::Fallback, Some(&model), detail)
             .await;
         match call_with_retries(cx, &request, separator).await {
-            Ok(reply) => return Ok(reply),
+            Ok(reply) => {
+                let fallback = (request.agent.slug != agent.slug).then_some(request.agent);
+                return Ok(ModelReply { fallback, ..reply });
+            }
             Err(next) => failure = next,
         }
     }

@@ -1,6 +1,6 @@
 //! Tools: functions that a model may call, each with a name, a description and a JSON Schema of its input.
 //!
-//! Invariant: a tool runs only if the agent's list names it; an unlisted call is answered with an error.
+//! Invariant: a tool runs only if the agent may use it ([`AgentSpec::may_use`]); any other call is answered with an error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +18,7 @@ use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::model::{ANSWER_TOOL, MAX_TOOL_NAME, ToolDefinition};
 use crate::schema::{Schema, Uuid, remove_zero_fractions};
+use crate::spec::agent_spec::AgentSpec;
 
 /// A function that a model can call.
 pub trait Tool: Send + Sync + 'static {
@@ -218,24 +219,25 @@ impl Tools {
         }
     }
 
-    /// The definitions of the tools that `allowed` lists; `None` allows all.
-    pub(crate) fn definitions(&self, allowed: Option<&[&str]>) -> Vec<ToolDefinition> {
+    /// The definitions of the tools that each of `agents` may use.
+    pub(crate) fn definitions(&self, agents: &[&AgentSpec]) -> Vec<ToolDefinition> {
         let definitions = self.by_name.values().map(|tool| &tool.definition);
         definitions
-            .filter(|definition| is_allowed(&definition.name, allowed))
+            .filter(|definition| may_all_use(agents, &definition.name))
             .cloned()
             .collect()
     }
 
-    /// Calls the tool `name`, if it exists, `allowed` lists it and `input` is valid under its schema.
+    /// Calls the tool `name`, if it exists, each of `agents` may use it and `input` is valid under its schema.
     pub(crate) async fn call(
         &self,
         name: &str,
-        allowed: Option<&[&str]>,
+        agents: &[&AgentSpec],
         cx: ToolContext,
         mut input: Value,
     ) -> Result<Value, ToolError> {
-        let registered = self.by_name.get(name).filter(|_| is_allowed(name, allowed));
+        let registered = self.by_name.get(name);
+        let registered = registered.filter(|_| may_all_use(agents, name));
         let Some(registered) = registered else {
             return Err(ToolError::new("denied: this agent has no such tool"));
         };
@@ -249,8 +251,6 @@ impl Tools {
     }
 }
 
-/// `*` allows every tool. An entry with a restriction, as in `Bash(git diff:*)`, allows nothing, since restrictions are
-/// not enforced here.
-fn is_allowed(name: &str, allowed: Option<&[&str]>) -> bool {
-    allowed.is_none_or(|allowed| allowed.iter().any(|entry| *entry == name || *entry == "*"))
+fn may_all_use(agents: &[&AgentSpec], name: &str) -> bool {
+    agents.iter().all(|agent| agent.may_use(name))
 }

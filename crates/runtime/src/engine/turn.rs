@@ -48,7 +48,7 @@ pub(crate) async fn turn(
 ) -> Result<Turn, AgentError> {
     let policy = &request.agent.policy;
     let max_calls = max_model_calls(request.agent);
-    request.tools = cx.tools.definitions(request.agent.tools);
+    request.tools = cx.tools.definitions(&[request.agent]);
     let handoffs = cx.tools.handoff_targets.definitions(request.agent);
     request.tools.extend(handoffs);
     let mut text = String::new();
@@ -81,7 +81,7 @@ pub(crate) async fn turn(
         let results = reply
             .tool_calls
             .iter()
-            .map(|call| run_tool(cx, request.agent, call));
+            .map(|call| run_tool(cx, request.agent, reply.fallback, call));
         let results = join_all(results).await;
         request.steps.push(Step::ToolCalls {
             text: reply.text,
@@ -184,14 +184,22 @@ fn schema_mismatch(endpoint: &EndpointSpec, mismatch: &OutputMismatch) -> AgentE
     AgentError::SchemaMismatch(detail.to_owned())
 }
 
-/// Calls one tool, with the events before and after it.
-async fn run_tool(cx: &TurnContext<'_>, agent: &AgentSpec, call: &ToolCall) -> ToolResult {
+/// Calls one tool, with the events before and after it. An agent that answers in place of `agent` may do only what both may,
+/// and hands nothing off.
+async fn run_tool(
+    cx: &TurnContext<'_>,
+    agent: &AgentSpec,
+    fallback: Option<&AgentSpec>,
+    call: &ToolCall,
+) -> ToolResult {
     let ToolCall {
         id,
         name,
         arguments,
     } = call;
-    if let Some(target) = cx.tools.handoff_targets.target(agent, name) {
+    if fallback.is_none()
+        && let Some(target) = cx.tools.handoff_targets.target(agent, name)
+    {
         return hand_off(cx, agent, target, call).await;
     }
     if let Some(sink) = cx.sink {
@@ -206,7 +214,7 @@ async fn run_tool(cx: &TurnContext<'_>, agent: &AgentSpec, call: &ToolCall) -> T
         .tools
         .call(
             name,
-            agent.tools,
+            &[agent, fallback.unwrap_or(agent)],
             cx.tool_context.clone(),
             arguments.clone(),
         )

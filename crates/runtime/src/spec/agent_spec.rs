@@ -17,14 +17,60 @@ pub struct AgentSpec {
     pub prompt_sha256: &'static str,
     /// The model asked for, if any: an alias or a name.
     pub model: Option<&'static str>,
-    /// The tools it may use; `None` restricts nothing.
+    /// The names of the tools it may use, with `*` for any characters; `None` restricts nothing. An entry with arguments, as in
+    /// `Bash(git diff:*)`, allows nothing.
     pub tools: Option<&'static [&'static str]>,
+    /// The tools it may never use, whatever `tools` says; names as there, in any case. An entry with arguments denies the whole
+    /// tool. `Agent` and `Task` stand for every handoff.
+    pub denied_tools: &'static [&'static str],
     /// The slugs of the agents it may hand off to.
     pub agents: &'static [&'static str],
     /// The documents it searches.
     pub documents: Option<DocumentsSpec>,
     /// Its limits.
     pub policy: Policy,
+}
+
+impl AgentSpec {
+    /// Whether its model may call the tool `name`: it is listed, if there is a list, and not denied.
+    pub(crate) fn may_use(&self, name: &str) -> bool {
+        let is_listed = |tools: &[&str]| tools.iter().any(|entry| matches(entry, name));
+        self.tools.is_none_or(is_listed) && !self.denies(name)
+    }
+
+    /// Whether the tool `name` is denied.
+    pub(crate) fn denies(&self, name: &str) -> bool {
+        let name = name.to_ascii_lowercase();
+        self.denied_tools.iter().any(|entry| {
+            let pattern = entry.split('(').next().unwrap_or(entry).trim();
+            matches(&pattern.to_ascii_lowercase(), &name)
+        })
+    }
+
+    /// Whether its model may hand tasks to the agents it lists.
+    pub(crate) fn may_hand_off(&self) -> bool {
+        !self.denies("Agent") && !self.denies("Task")
+    }
+}
+
+/// Whether `pattern`, in which `*` stands for any characters, is `name`.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut tail) = name.strip_prefix(start) else {
+        return false;
+    };
+    let Some((middle, end)) = rest.rsplit_once('*') else {
+        return tail.ends_with(rest);
+    };
+    for part in middle.split('*') {
+        match tail.find(part) {
+            Some(at) => tail = &tail[at + part.len()..],
+            None => return false,
+        }
+    }
+    tail.ends_with(end)
 }
 
 /// The documents that an agent searches.

@@ -22,6 +22,7 @@ pub static READER: AgentSpec = AgentSpec {
     prompt_sha256: "",
     model: None,
     tools: None,
+    denied_tools: &[],
     agents: &[],
     documents: Some(DocumentsSpec {
         collection: "shelf",

@@ -54,6 +54,7 @@ mod store_fixture;
 mod stub_providers;
 mod token_endpoint;
 mod tool_calls;
+mod tool_restrictions;
 mod typed_answers;
 mod worker_kills;
 mod workflow_failures;

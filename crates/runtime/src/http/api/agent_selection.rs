@@ -61,6 +61,7 @@ pub(crate) static SELECTOR: AgentSpec = AgentSpec {
     prompt_sha256: "",
     model: None,
     tools: Some(&[]),
+    denied_tools: &[],
     agents: &[],
     documents: None,
     policy: Policy::DEFAULT,

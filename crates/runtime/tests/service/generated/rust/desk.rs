@@ -10,6 +10,7 @@ pub static SPEC: ::agentgen_runtime::spec::AgentSpec = ::agentgen_runtime::spec:
     prompt_sha256: "8e0c3f5a5a0f6b1b0d7b7f1f6c0f4d5d3f1c9f8b7a6e5d4c3b2a190807060504",
     model: ::core::option::Option::Some("sonnet"),
     tools: ::core::option::Option::Some(&["Read", "Bash(git diff:*)"]),
+    denied_tools: &[],
     agents: &["architect"],
     documents: ::core::option::Option::None,
     policy: ::agentgen_runtime::spec::Policy {

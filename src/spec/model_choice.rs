@@ -1,0 +1,84 @@
+//! The models of an agent: the first choice, and what answers when that fails.
+
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::yaml::node::{Entry, Node, Value};
+use crate::yaml::yaml_settings::Name;
+
+/// Words for the model that the service is set to.
+const DEFAULT: [&str; 3] = ["inherit", "default", "auto"];
+/// The keys of models in the order in which they are tried.
+const MODEL_KEYS: [&str; 2] = ["model", "models"];
+const FALLBACK_KEYS: [&str; 3] = ["fallbackModels", "fallback_models", "fallback-models"];
+
+/// The models that frontmatter names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelChoice {
+    /// The first choice; `None` is the model that the service is set to.
+    pub first: Option<Name>,
+    /// The models that are tried when it fails, in order.
+    pub fallbacks: Vec<Name>,
+}
+
+/// Reads the models in `frontmatter`. Of a list, the first is the model and the others are its fallbacks.
+pub fn read(frontmatter: &Node, report: &mut Report) -> ModelChoice {
+    let mut entries = MODEL_KEYS.iter().filter_map(|key| frontmatter.entry(key));
+    let mut names = entries
+        .find_map(|entry| models(entry, report))
+        .unwrap_or_default()
+        .into_iter();
+    let mut choice = ModelChoice {
+        first: names.next(),
+        fallbacks: names.collect(),
+    };
+    for entry in FALLBACK_KEYS
+        .iter()
+        .filter_map(|key| frontmatter.entry(key))
+    {
+        choice
+            .fallbacks
+            .extend(models(entry, report).unwrap_or_default());
+    }
+    let mut seen: Vec<String> = choice.first.iter().map(|name| name.text.clone()).collect();
+    choice.fallbacks.retain(|name| {
+        let is_new = !seen.contains(&name.text);
+        seen.push(name.text.clone());
+        is_new
+    });
+    let is_default = |name: &Name| DEFAULT.contains(&name.text.to_ascii_lowercase().as_str());
+    choice.first = choice.first.filter(|name| !is_default(name));
+    choice
+}
+
+/// The names in `entry`; `None` if it names none.
+fn models(entry: &Entry, report: &mut Report) -> Option<Vec<Name>> {
+    let node = &entry.value;
+    let nodes = match &node.value {
+        Value::Null => return None,
+        Value::List(items) => items.iter().collect(),
+        // The mapping of somebody else's harness.
+        Value::Map(_) if entry.key != "model" => return None,
+        _ => vec![node],
+    };
+    let mut names = Vec::new();
+    for node in nodes {
+        match node.scalar_text() {
+            Some(text) if text.trim().is_empty() => {}
+            Some(text) => names.push(Name {
+                text: text.trim().to_owned(),
+                span: node.span,
+            }),
+            None => {
+                let message = if node.span == entry.value.span {
+                    format!("`{}` is {}", entry.key, node.kind())
+                } else {
+                    format!("`{}` has an item that is {}", entry.key, node.kind())
+                };
+                report.error(Code::WrongType, node.span, message).advise(
+                    "it takes the name of a model, such as `sonnet`, or a list of such names",
+                );
+            }
+        }
+    }
+    (!names.is_empty()).then_some(names)
+}

@@ -1,0 +1,157 @@
+//! The keys of the frontmatter that allow and deny tools.
+
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::spec::tool_access::{ToolAccess, place_and_names, quoted};
+use crate::spec::tool_list::{self, Tool};
+use crate::spec::tool_rules;
+use crate::yaml::node::{Entry, Node, Value};
+
+/// The keys that list the tools of an agent; the first that is there counts.
+const ALLOW_KEYS: [&str; 4] = ["tools", "allowed-tools", "allowedTools", "allowed_tools"];
+/// The keys that deny tools; all of them count.
+const DENY_KEYS: [&str; 3] = ["disallowedTools", "disallowed-tools", "disallowed_tools"];
+/// Words that mean every tool where they stand alone.
+const EVERY_TOOL: [&str; 5] = ["*", "all", "all tools", "any", "inherit"];
+
+/// Reads what `frontmatter` says about tools.
+pub fn read(frontmatter: &Node, report: &mut Report) -> ToolAccess {
+    let mut access = ToolAccess::default();
+    let entry = |key: &&str| {
+        let entry = frontmatter.entry(key);
+        entry.filter(|entry| entry.value.value != Value::Null)
+    };
+    if let Some(listed) = ALLOW_KEYS.iter().find_map(entry) {
+        read_allowed(listed, &mut access, report);
+    }
+    for denied in DENY_KEYS.iter().filter_map(entry) {
+        read_denied(denied, &mut access, report);
+    }
+    if let Some(entry) = entry(&"permission") {
+        tool_rules::read_permissions(&entry.value, &mut access, report);
+    }
+    let mut seen = Vec::new();
+    access.denied.retain(|tool| {
+        let is_new = !seen.contains(&tool.entry);
+        seen.push(tool.entry.clone());
+        is_new
+    });
+    access
+}
+
+fn read_allowed(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
+    let node = &entry.value;
+    match &node.value {
+        Value::Bool(true) => {}
+        Value::Bool(false) => access.allowed = Some(Vec::new()),
+        Value::Map(entries) => tool_rules::read_switches(entry, entries, access, report),
+        _ => match tool_list::parse(node) {
+            Some(tools) if is_every_tool(&tools) => {}
+            Some(tools) => {
+                note_allowed(entry, &tools, report);
+                access.allowed = Some(tools.into_iter().map(|(tool, _)| tool).collect());
+            }
+            None => {
+                // A restriction that can't be read must not be lost: the agent would get every tool.
+                not_tools(entry, report);
+            }
+        },
+    }
+}
+
+fn read_denied(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
+    let tools = match &entry.value.value {
+        Value::Bool(false) => Some(Vec::new()),
+        Value::Map(entries) => tool_rules::switches(entries).map(|switches| {
+            let on = switches.into_iter().filter(|switch| switch.is_on);
+            on.map(|switch| (Tool::new(switch.name), switch.span))
+                .collect()
+        }),
+        _ => tool_list::parse_denied(&entry.value),
+    };
+    match tools {
+        Some(tools) if is_every_tool(&tools) => access.denied.push(Tool::new("*")),
+        Some(tools) => {
+            note_whole(&tools, report);
+            access
+                .denied
+                .extend(tools.into_iter().map(|(tool, _)| tool));
+        }
+        None => not_tools(entry, report),
+    }
+}
+
+fn is_every_tool(tools: &[(Tool, Span)]) -> bool {
+    let is_word = |tool: &Tool| EVERY_TOOL.contains(&tool.entry.to_ascii_lowercase().as_str());
+    let restricts_agents = |(tool, _): &(Tool, Span)| tool.starts_agents() && tool.is_partial();
+    match tools {
+        [(tool, _)] => is_word(tool),
+        _ => tools.iter().any(|(tool, _)| tool.entry == "*") && !tools.iter().any(restricts_agents),
+    }
+}
+
+fn not_tools(entry: &Entry, report: &mut Report) {
+    let items = entry.value.items().unwrap_or_default();
+    let odd = items
+        .iter()
+        .find(|item| item.get("name").unwrap_or(item).as_str().is_none());
+    let (message, span) = match odd {
+        Some(item) => (
+            format!("`{}` has an item that is {}", entry.key, item.kind()),
+            item.span,
+        ),
+        None => (
+            format!("`{}` is {}", entry.key, entry.value.kind()),
+            entry.value.span,
+        ),
+    };
+    report
+        .error(Code::WrongType, span, message)
+        .advise("it takes `Read, Grep`, or a list of such names");
+}
+
+/// Says which of the tools that `entry` lists come to nothing in a service.
+fn note_allowed(entry: &Entry, tools: &[(Tool, Span)], report: &mut Report) {
+    if tools.is_empty() {
+        let message = format!("`{}` is empty: the agent may use no tool", entry.key);
+        report
+            .note(Code::ToolReach, entry.key_span, message)
+            .advise("remove the key to allow all tools that the service registers");
+    }
+    let foreign = tools.iter().filter(|(tool, _)| tool.is_foreign());
+    if let Some((span, names)) = place_and_names(foreign) {
+        let message = format!("a service can't run {}", quoted(&names));
+        report.note(Code::ToolNotExecutable, span, message).about(names).advise(
+            "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
+        );
+    }
+    let partial = tools
+        .iter()
+        .filter(|(tool, _)| tool.is_partial() && !tool.is_foreign() && !tool.starts_agents());
+    if let Some((span, names)) = place_and_names(partial) {
+        let tools = quoted(&names);
+        let message =
+            format!("calls of {tools} can't be told apart by their arguments: none is allowed");
+        report
+            .note(Code::ToolReach, span, message)
+            .about(names)
+            .advise("name the tool without brackets to allow every call of it");
+    }
+}
+
+/// Says which tools are denied as a whole, because only some of their calls can't be.
+fn note_whole(tools: &[(Tool, Span)], report: &mut Report) {
+    let partial = tools
+        .iter()
+        .filter(|(tool, _)| tool.is_partial() && !tool.starts_agents());
+    if let Some((span, names)) = place_and_names(partial) {
+        let tools = quoted(&names);
+        let message =
+            format!("calls of {tools} can't be told apart by their arguments: all are denied");
+        report
+            .note(Code::ToolReach, span, message)
+            .about(names)
+            .advise("check the arguments in the tool itself, and take it out of the list");
+    }
+}
