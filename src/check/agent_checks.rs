@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::agent::{Agent, find_agent};
-use crate::check::model_check::is_model;
+use crate::check::model_check::{aliases, is_model};
 use crate::contract::endpoint::Endpoint;
 use crate::contract::endpoint_path;
 use crate::contract::workflow_contract::OnFailure;
@@ -115,7 +115,8 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             };
             let diagnostic =
                 Diagnostic::error(Code::UnknownAgent, "", message).at(&service.source, name.span);
-            let help = did_you_mean(&name.text, names.iter().copied(), advice);
+            let models = aliases(config).filter(|_| models);
+            let help = did_you_mean(&name.text, names.iter().copied().chain(models), advice);
             diagnostics.push(diagnostic.help(help));
         };
         for name in &service.agents {

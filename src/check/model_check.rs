@@ -23,15 +23,17 @@ pub fn check_models(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
                 .as_ref()
                 .map(|model| (model, &spec.source)),
         };
+        // What is no model at all in the service block is an error of its own: see `agent_checks`.
         let fallbacks = &service.policy.fallbacks;
-        let source = if *fallbacks == spec.models.fallbacks {
-            &spec.source
+        let (source, of_block) = if *fallbacks == spec.models.fallbacks {
+            (&spec.source, false)
         } else {
-            &service.source
+            (&service.source, true)
         };
         let fallbacks = fallbacks
             .iter()
             .filter(|name| find_agent(agents, &name.text).is_none())
+            .filter(|name| !of_block || is_model(&name.text, config))
             .map(|name| (name, source));
         for (name, source) in first.into_iter().chain(fallbacks) {
             if let Some((message, help)) = problem(&name.text, config) {
@@ -84,7 +86,8 @@ fn problem(name: &str, config: &Config) -> Option<(String, String)> {
     Some((message, did_you_mean(name, aliases(config), otherwise)))
 }
 
-fn aliases(config: &Config) -> impl Iterator<Item = &str> {
+/// The aliases of models that there are.
+pub fn aliases(config: &Config) -> impl Iterator<Item = &str> {
     let own = config.models.iter().map(|(alias, _)| alias.as_str());
     ALIASES
         .into_iter()

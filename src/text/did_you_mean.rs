@@ -33,8 +33,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|candidate| *candidate != word)
         .map(|candidate| (distance(&folded, &fold(candidate)), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        // Of several spellings of one word, the one that is written like it.
+        .min_by_key(|(near, candidate)| (*near, distance(&letters(word), &letters(candidate))))
         .map(|(_, candidate)| candidate)
+}
+
+fn letters(word: &str) -> Vec<char> {
+    word.chars().collect()
 }
 
 fn fold(word: &str) -> Vec<char> {

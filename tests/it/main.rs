@@ -20,6 +20,7 @@ mod discover;
 mod lookup;
 mod openapi;
 mod public_api;
+mod restrictions;
 mod rust_output;
 mod templates;
 mod weight;
