@@ -33,8 +33,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|candidate| *candidate != word)
         .map(|candidate| (distance(&folded, &fold(candidate)), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        // Of several spellings of one word, the one that is written like it.
-        .min_by_key(|(near, candidate)| (*near, distance(&letters(word), &letters(candidate))))
+        // Of several that are as near, the one that is written most like it.
+        .min_by_key(|(near, candidate)| {
+            let spelling = distance(&letters(word), &letters(candidate));
+            (*near, spelling, word.len().abs_diff(candidate.len()))
+        })
         .map(|(_, candidate)| candidate)
 }
 

@@ -255,7 +255,9 @@ fn a_model_that_nothing_knows_is_a_warning() {
     let found = messages(&desk("service: { fallbacks: [haiko] }"));
     assert_eq!(
         found,
-        ["agents/desk.md:4:25: error[AG044]: `haiko` is neither an agent of this project nor a model (did you mean `haiku`?)"]
+        [
+            "agents/desk.md:4:24: error[AG044]: `haiko` is neither an agent of this project nor a model (did you mean `haiku`?)"
+        ]
     );
     let config = Config {
         models: vec![("house".to_owned(), "local:qwen".to_owned())],
