@@ -104,3 +104,6 @@ macro_rules! include_agents {
         ::core::include!(::core::concat!($folder, "/rust/mod.rs"));
     };
 }
+
+// `generated_by!`: the build script writes it, since a macro can't compare a text with a constant.
+include!(concat!(env!("OUT_DIR"), "/generated_by.rs"));

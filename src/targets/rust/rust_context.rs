@@ -24,6 +24,8 @@ use crate::yaml::yaml_settings::Rate;
 /// What the template of the registry reads.
 #[derive(Debug, Serialize)]
 pub(crate) struct RegistryContext<'a> {
+    /// The version of agentgen, which must be that of the runtime.
+    version: &'static str,
     /// All agents, in the order of the modules.
     agents: Vec<RegistryEntry<'a>>,
     /// Whether an agent must be given a handler.
@@ -73,6 +75,7 @@ pub(crate) fn registry_context(agents: &[Agent]) -> RegistryContext<'_> {
         .collect();
     entries.sort_by(|left, right| left.module.cmp(right.module));
     RegistryContext {
+        version: env!("CARGO_PKG_VERSION"),
         code: entries.iter().any(|entry| entry.code),
         agents: entries,
     }
