@@ -18,6 +18,7 @@ use crate::output::plan::{Options, Scope, plan};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use crate::project::discover::{read_project, relative};
 use crate::project::glob;
+use crate::project::handler_stubs::{MODULE_FILE, USUAL_FOLDER};
 use crate::text::printable::printable;
 
 /// Compiles the agents in a folder of the package, from its build script.
@@ -128,9 +129,14 @@ impl Builder {
     /// an error is printed.
     pub fn compile(self) {
         let environment = |name| std::env::var_os(name);
-        let mut text = self
-            .run(environment("CARGO_MANIFEST_DIR"), environment("OUT_DIR"))
-            .join("\n");
+        // Set by the build script of agentgen-runtime.
+        let runtime = environment("DEP_AGENTGEN_RUNTIME_VERSION");
+        let mut text = match runtime_mismatch(runtime) {
+            Some(error) => error,
+            None => self
+                .run(environment("CARGO_MANIFEST_DIR"), environment("OUT_DIR"))
+                .join("\n"),
+        };
         text.push('\n');
         // Without a cargo that listens there is nobody to tell.
         let _ = std::io::stdout().write_all(text.as_bytes());
@@ -164,6 +170,18 @@ impl Builder {
     }
 }
 
+/// What there is to say where the package depends on a runtime of another version: the generated code would not compile.
+fn runtime_mismatch(runtime: Option<OsString>) -> Option<String> {
+    let (runtime, own) = (runtime?, env!("CARGO_PKG_VERSION"));
+    let runtime = printable(&runtime.to_string_lossy());
+    (runtime != own).then(|| {
+        format!(
+            "cargo::error=this package generates code with agentgen-build {own} for agentgen-runtime {runtime}: \
+             the versions must be the same; run `agentgen update`, or change one of them in Cargo.toml"
+        )
+    })
+}
+
 /// What a change of has to start the build script again. Cargo takes a path that is not there for one that
 /// has changed, so only existing ones are named.
 fn watched(package: &Path, config: &Config) -> Vec<String> {
@@ -176,6 +194,8 @@ fn watched(package: &Path, config: &Config) -> Vec<String> {
         })
         .collect();
     folders.push(config.templates.clone());
+    let handlers = config.stubs.as_deref().unwrap_or(USUAL_FOLDER);
+    folders.push(format!("{handlers}/{MODULE_FILE}"));
     folders.retain(|folder| package.join(folder).exists());
     let mut seen = BTreeSet::new();
     folders.retain(|folder| seen.insert(folder.clone()));
@@ -259,12 +279,25 @@ fn without_severity(diagnostic: &Diagnostic) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_severity;
+    use super::{runtime_mismatch, without_severity};
     use crate::diagnostics::Diagnostic;
     use crate::diagnostics::code::Code;
     use crate::diagnostics::source::Source;
     use crate::diagnostics::span::Span;
     use std::sync::Arc;
+
+    #[test]
+    fn a_runtime_of_another_version_is_refused_in_one_line() {
+        let own = env!("CARGO_PKG_VERSION");
+        assert_eq!(runtime_mismatch(None), None);
+        assert_eq!(runtime_mismatch(Some(own.into())), None);
+        let line = runtime_mismatch(Some("99.1.0-rc.1".into())).unwrap_or_default();
+        assert!(line.starts_with("cargo::error="), "{line}");
+        for part in [own, "99.1.0-rc.1", "`agentgen update`"] {
+            assert!(line.contains(part), "{line}");
+        }
+        assert_eq!(line.lines().count(), 1);
+    }
 
     #[test]
     fn a_line_starts_with_the_place() {

@@ -3,6 +3,7 @@
 //! Invariant: checks only report; they never change an agent.
 
 pub mod agent_checks;
+pub mod handler_check;
 pub mod infer;
 pub mod model_check;
 pub mod resolve_path;

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use crate::agent::{Agent, agent_reader};
-use crate::check::{agent_checks, model_check, workflow_check};
+use crate::check::{agent_checks, handler_check, model_check, workflow_check};
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::output::artifact::Artifact;
@@ -38,6 +38,12 @@ pub fn check(project: &Project) -> Generation {
             Diagnostic::error(Code::NoAgents, folders, "there are no agents here")
                 .help("an agent is a Markdown file that starts with a line `---`"),
         );
+    }
+    // Of an agent that can't be read, nobody knows whether it is gone.
+    if let Some(handlers) = &project.handlers
+        && !has_errors(&diagnostics)
+    {
+        handler_check::check_handlers(&agents, handlers, &mut diagnostics);
     }
     for diagnostic in &mut diagnostics {
         if project.config.deny.contains(&diagnostic.code) {

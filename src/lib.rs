@@ -70,8 +70,9 @@ pub use targets::rust::stub::{Stubs, stubs};
 
 /// What the tool reads of agents. It may change in any minor version.
 pub mod inspect {
-    pub use crate::agent::find_slug;
     pub use crate::agent::operation::{Operation, all as operations};
+    pub use crate::agent::{find_agent, find_slug};
+    pub use crate::check::handler_check::orphans as orphaned_handlers;
     pub use crate::contract::document_collection::{Documents, path as documents_path};
     pub use crate::contract::endpoint::Endpoint;
     pub use crate::contract::endpoint_path::{
@@ -92,11 +93,17 @@ pub mod inspect {
     pub use crate::project::discover::{read as read_source, reason, relative};
     pub use crate::project::glob::is_pattern;
     pub use crate::project::project_boundary::path_inside;
+    pub use crate::project::handler_stubs::{
+        HandlerStubs, MODULE_FILE as STUB_MODULE, USUAL_FOLDER as USUAL_STUBS, read_handlers,
+    };
     pub use crate::spec::agent_file::{Spec, is_yaml, read as read_spec};
     pub use crate::spec::example_blocks::{Example, shorten};
     pub use crate::spec::tool_list::Tool;
     pub use crate::targets::prompts::{SCHEMA as BUNDLE_SCHEMA, bundle};
-    pub use crate::targets::rust::stub::MODULE_FILE as STUB_MODULE;
+    pub use crate::targets::rust::stub::stub_of;
+    pub use crate::targets::rust::stub_module::{
+        with_contract_renamed, with_module_renamed, without_module,
+    };
     pub use crate::targets::template_engine::{BUILTIN, Templates};
     pub use crate::text::did_you_mean::{did_you_mean, nearest};
     pub use crate::text::ident::Ident;

@@ -7,12 +7,14 @@ pub mod discover;
 pub mod folder_walk;
 pub mod glob;
 pub mod project_boundary;
+pub mod handler_stubs;
 
 use std::sync::Arc;
 
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::source::Source;
 use crate::project::config::Config;
+use crate::project::handler_stubs::HandlerStubs;
 
 /// A template of the user's own.
 #[derive(Debug, Clone)]
@@ -32,6 +34,8 @@ pub struct Project {
     pub sources: Vec<Arc<Source>>,
     /// The user's own templates, sorted by name.
     pub templates: Vec<UserTemplate>,
+    /// The user's handlers, where there are some.
+    pub handlers: Option<HandlerStubs>,
     /// What was wrong with files that could not be read.
     pub diagnostics: Vec<Diagnostic>,
 }

@@ -108,5 +108,7 @@ vocabulary! {
         Taken = "AG095",
         /// A path or a link leads out of the project.
         OutsideProject = "AG096",
+        /// There is a handler of an agent that is gone.
+        HandlerOrphaned = "AG098",
     }
 }

@@ -13,6 +13,7 @@ use crate::project::config::Config;
 use crate::project::folder_walk::Walk;
 use crate::project::glob;
 use crate::project::project_boundary::path_inside;
+use crate::project::handler_stubs::{read_handlers, usual_handlers};
 use crate::project::{Project, UserTemplate};
 
 /// Reads the spec files and templates that `config` names; its paths are relative to `root`.
@@ -64,9 +65,14 @@ pub(crate) fn read_project(root: &Path, config: Config) -> Project {
             Err(diagnostic) => diagnostics.push(diagnostic),
         }
     }
+    let handlers = match &config.stubs {
+        Some(folder) => read_handlers(&root, folder),
+        None => usual_handlers(&root),
+    };
     Project {
         config,
         sources,
+        handlers,
         templates,
         diagnostics,
     }

@@ -10,6 +10,7 @@ pub mod rust_item;
 pub mod rust_types;
 pub mod step_output;
 pub mod stub;
+pub mod stub_module;
 pub mod validation;
 pub mod workflow_function;
 

@@ -10,17 +10,15 @@ use crate::agent::Agent;
 use crate::diagnostics::Diagnostic;
 use crate::output::artifact::Artifact;
 use crate::project::UserTemplate;
+use crate::project::handler_stubs::MODULE_FILE;
 use crate::targets::rust::rust_context::{EndpointContext, endpoint_contexts};
+use crate::targets::rust::stub_module::{signature, with_agent};
 use crate::targets::template_engine::Templates;
 use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, literal};
 
 const STUB: &str = "rust/stub.rs.tera";
 const MODULES: &str = "rust/stubs.rs.tera";
-/// The file that declares the modules.
-pub const MODULE_FILE: &str = "mod.rs";
-/// How long rustfmt lets a line be.
-const WIDTH: usize = 100;
 /// How long it lets the arguments of a call be.
 const ARGUMENT_WIDTH: usize = 60;
 
@@ -64,6 +62,15 @@ pub fn stubs(
         });
     }
     Ok(Stubs { files, unmarked })
+}
+
+/// The stub of `agent`, as a build writes it.
+///
+/// # Errors
+///
+/// What is wrong with the templates.
+pub fn stub_of(agent: &Agent, templates: &[UserTemplate]) -> Result<String, Diagnostic> {
+    stub(agent, &Templates::new(templates)?)
 }
 
 /// What is to be written.
@@ -164,76 +171,4 @@ fn body(name: &str) -> String {
         return format!("        Err({error})");
     }
     format!("        Err(AgentError::not_implemented(\n            {name},\n        ))")
-}
-
-/// The head of a method in an `impl`, as rustfmt lays it out.
-fn signature(name: &str, parameters: &[&str], output: &str) -> String {
-    let line = format!("    {name}({}) -> {output} {{", parameters.join(", "));
-    if line.chars().count() <= WIDTH {
-        return line;
-    }
-    let mut lines = format!("    {name}(\n");
-    for parameter in parameters {
-        lines.push_str(&format!("        {parameter},\n"));
-    }
-    let end = format!("    ) -> {output}");
-    // rustfmt leaves room for the indentation once more here.
-    let brace = if end.chars().count() + 2 <= WIDTH - 4 {
-        " {"
-    } else {
-        "\n    {"
-    };
-    lines + &end + brace
-}
-
-/// `text` of `mod.rs` with the module and the handler of `agent`; none where a mark is missing.
-fn with_agent(text: &str, agent: &Agent) -> Option<String> {
-    let module = agent.module.as_str();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let declaration = format!("pub mod {module};");
-    let declared = format!("mod {module};");
-    if !lines.iter().any(|line| line.trim().ends_with(&declared)) {
-        let (start, end) = marks(&lines, "modules")?;
-        let at = lines[start + 1..end]
-            .iter()
-            .position(|line| {
-                let name = line.trim().strip_prefix("pub mod ");
-                let name = name.and_then(|name| name.strip_suffix(';'));
-                name.is_some_and(|name| name > module)
-            })
-            .map_or(end, |index| start + 1 + index);
-        // An agent called `agents` has a module that is called as the one it is in.
-        if module == "agents" {
-            lines.insert(at, "#[allow(clippy::module_inception)]".to_owned());
-            lines.insert(at + 1, declaration);
-        } else {
-            lines.insert(at, declaration);
-        }
-    }
-    let function = format!("fn {module}(");
-    if !lines.iter().any(|line| line.trim().starts_with(&function)) {
-        let (start, end) = marks(&lines, "handlers")?;
-        let output = format!(
-            "impl crate::generated::{module}::{}",
-            agent.type_name.as_str()
-        );
-        let mut method = Vec::new();
-        if end > start + 1 {
-            method.push(String::new());
-        }
-        let head = signature(&format!("fn {module}"), &["&self"], &output);
-        method.extend(head.lines().map(str::to_owned));
-        method.push(format!("        {module}::Handler"));
-        method.push("    }".to_owned());
-        lines.splice(end..end, method);
-    }
-    Some(lines.join("\n") + "\n")
-}
-
-/// The lines of the marks around what is called `what`.
-fn marks(lines: &[String], what: &str) -> Option<(usize, usize)> {
-    let find = |mark: String| lines.iter().position(|line| line.trim() == mark);
-    let start = find(format!("// agentgen: {what}"))?;
-    let end = find(format!("// agentgen: end of {what}"))?;
-    (start < end).then_some((start, end))
 }

@@ -65,6 +65,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// The settings, arguments included.
     pub config: Config,
+    /// Whether the arguments name other agents than the settings: handlers are those of the project's own.
+    partial: bool,
 }
 
 impl Settings {
@@ -82,6 +84,7 @@ impl Settings {
             None => Self {
                 root: current.clone(),
                 config: Config::default(),
+                partial: false,
             },
             Some(path) => {
                 let config = read_source(&path, config_file::FILE_NAME)
@@ -97,6 +100,7 @@ impl Settings {
                 Self {
                     root: path.parent().unwrap_or(&current).to_path_buf(),
                     config,
+                    partial: false,
                 }
             }
         };
@@ -106,7 +110,11 @@ impl Settings {
 
     /// Finds and reads the project's files.
     pub fn load(&self) -> Project {
-        load(&self.root, self.config.clone())
+        let mut project = load(&self.root, self.config.clone());
+        if self.partial {
+            project.handlers = None;
+        }
+        project
     }
 
     /// Reads the project that is the file at `path` alone, with the contract beside it, if there is one. Its paths are
@@ -120,7 +128,9 @@ impl Settings {
             agents,
             ..self.config.clone()
         };
-        load(root, config)
+        let mut project = load(root, config);
+        project.handlers = None;
+        project
     }
 
     /// Arguments are relative to the current folder, settings to the project.
@@ -131,6 +141,7 @@ impl Settings {
         if !inputs.agents.is_empty() {
             let paths = inputs.agents.iter().map(Path::new);
             config.agents = paths.map(from_root).collect();
+            self.partial = true;
         }
         if let Some(path) = &inputs.templates {
             config.templates = from_root(path);

@@ -34,7 +34,7 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
             }
         }
     }
-    let project = load(
+    let mut project = load(
         root,
         Config {
             agents: agents.clone(),
@@ -43,6 +43,8 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
             ..Config::default()
         },
     );
+    // Those of the current folder are not of these agents.
+    project.handlers = None;
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;
     if has_errors(&diagnostics) {
