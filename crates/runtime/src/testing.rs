@@ -1,5 +1,5 @@
-//! A mock of a model provider, for tests of a service. It streams the answers of a [`Script`] in the protocol of Anthropic
-//! or OpenAI, and records the requests. Needs the feature `testing`.
+//! For tests of a service: a client that calls it without a socket, and a mock of a model provider. The mock streams the answers
+//! of a [`Script`] in the protocol of Anthropic or OpenAI, and records the requests. Needs the feature `testing`.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -9,7 +9,7 @@
 //! let server = MockServer::start().await.unwrap();
 //! server.push(Script::text("The maps are on shelf 4.").usage(12, 9));
 //! let settings = server.settings(ProviderKind::Anthropic);
-//! // registry().into_router(settings), a request to it, and then:
+//! // TestClient::new(registry(), settings), a request with it, and then:
 //! assert!(server.requests().is_empty());
 //! # let _ = settings;
 //! # });
@@ -17,7 +17,9 @@
 
 mod script;
 mod server;
+mod test_client;
 mod wire;
 
 pub use script::Script;
 pub use server::{MockServer, Received};
+pub use test_client::{SampleRequest, TestClient, TestResponse};

@@ -21,6 +21,7 @@ use super::wire::{self, Part, Wire};
 use crate::embedding::hashing_embedder::HashingEmbedder;
 use crate::embedding::{Embedder, Purpose};
 use crate::model::provider_settings::{ProviderKind, ProviderSettings};
+use crate::server::registry::Registry;
 use crate::settings::Settings;
 
 /// The model names that agents use; the server answers for all of them.
@@ -113,6 +114,27 @@ impl MockServer {
             providers: BTreeMap::from([("mock".to_owned(), provider)]),
             ..Settings::default()
         }
+    }
+
+    /// As [`MockServer::settings`], for the model names of all agents in `registry`, whatever they are.
+    #[must_use]
+    pub fn settings_for(&self, registry: &Registry, kind: ProviderKind) -> Settings {
+        let mut settings = self.settings(kind);
+        let agents: Vec<_> = registry.endpoints().map(|(agent, _)| agent).collect();
+        for agent in &agents {
+            let fallbacks = agent.policy.fallbacks.iter().copied();
+            for name in agent.model.into_iter().chain(fallbacks) {
+                // A fallback may be an agent.
+                if agents
+                    .iter()
+                    .all(|other| other.slug != name && other.name != name)
+                {
+                    let model = "mock:model".to_owned();
+                    settings.models.entry(name.to_owned()).or_insert(model);
+                }
+            }
+        }
+        settings
     }
 
     /// Queues `script` as the answer to one request.
