@@ -3,14 +3,13 @@
 //! Data goes to stdout, everything else to stderr. The exit status is 0 when all is well, 1 when the agents or the drift check fail or
 //! no agent matches a request, 2 when the arguments or `agentgen.toml` are wrong, 3 when the machine fails.
 
-pub mod add_command;
 pub mod build_command;
 pub mod check_command;
 pub mod completions_command;
 pub mod explain_command;
 pub mod graph_command;
 pub mod list_command;
-pub mod new_command;
+pub mod project_files;
 pub mod remote_selection;
 pub mod route_command;
 pub mod schema_command;
@@ -22,6 +21,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::project_files::{
+    add_command, new_command, remove_command, rename_command, update_command,
+};
 use crate::terminal::{Appearance, Status};
 
 /// Compiles agent files into prompt bundles, typed Rust handlers and OpenAPI documents.
@@ -47,6 +49,12 @@ enum Command {
     New(new_command::Arguments),
     /// Add an agent to the project
     Add(add_command::Arguments),
+    /// Remove an agent, its contract and its handler
+    Remove(remove_command::Arguments),
+    /// Rename an agent, and change the agents and the code that name it
+    Rename(rename_command::Arguments),
+    /// Bring the files that `agentgen new` wrote up to date with this version, as a diff
+    Update(update_command::Arguments),
     /// Generate prompt bundles, Rust and OpenAPI documents from the agents
     Build(build_command::Arguments),
     /// Report errors and warnings in the agents; write nothing
@@ -79,6 +87,9 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::New(arguments) => new_command::run(&arguments),
         Command::Add(arguments) => add_command::run(&arguments),
+        Command::Remove(arguments) => remove_command::run(&arguments),
+        Command::Rename(arguments) => rename_command::run(&arguments),
+        Command::Update(arguments) => update_command::run(&arguments),
         Command::Build(arguments) => build_command::run(&arguments),
         Command::Check(arguments) => check_command::run(&arguments),
         Command::Explain(arguments) => explain_command::run(&arguments),

@@ -2,20 +2,28 @@
 //!
 //! Invariant: a project is written completely or not at all, and nothing that exists is touched.
 
+pub mod agent_references;
 pub mod atomic_dir;
+pub mod file_change;
+pub mod handler_edit;
 pub mod import_agents;
 pub mod lockfile;
 pub mod package_name;
+pub mod project_record;
+pub mod project_update;
 pub mod stub_writer;
+pub mod three_way_merge;
 pub mod vendor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use toml::Value;
 
 use crate::configuration::config_file;
+use crate::scaffold::atomic_dir::ExistingFiles;
+use crate::scaffold::project_record::{FileRecord, ProjectRecord, RECORD_PATH};
 use crate::scaffold::vendor::{BUILD_CRATE, RUNTIME_CRATE, VERSION};
 use agentgen_build::inspect::{SERVICE_SCHEMA, Templates, has_errors, operations};
 use agentgen_build::{Agent, Artifact, Config, Diagnostic, Project, Source, generate, stubs};
@@ -23,14 +31,9 @@ use agentgen_build::{Agent, Artifact, Config, Diagnostic, Project, Source, gener
 /// The Rust version of images and CI; at least the `rust-version` of every dependency.
 const RUST_IMAGE: &str = "1.95.0";
 /// The dependencies of a project besides agentgen's own crates.
-const CRATES: [&str; 6] = [
-    "futures-util",
-    "jsonwebtoken",
-    "mimalloc",
-    "serde",
-    "serde_json",
-    "tokio",
-];
+const CRATES: [&str; 4] = ["mimalloc", "serde", "serde_json", "tokio"];
+/// What a build of agentgen's crates needs of a checkout.
+const CHECKOUT_FOLDERS: [&str; 5] = ["crates", "openapi", "schemas", "src", "templates"];
 
 /// The files that are made of a template of another name.
 const RENAMED: [(&str, &str); 5] = [
@@ -41,24 +44,30 @@ const RENAMED: [(&str, &str); 5] = [
     ("README.md", "README.md"),
 ];
 /// The files that are made of a template of the same name.
-const PLAIN: [&str; 11] = [
+const PLAIN: [&str; 10] = [
     "Cargo.toml",
     "Dockerfile",
     "agentgen.toml",
     "build.rs",
+    "deploy/kubernetes-sqlite.yaml",
     "deploy/kubernetes.yaml",
     "service.toml",
     "src/lib.rs",
     "src/main.rs",
-    "tests/document/mod.rs",
     "tests/service.rs",
-    "tests/support/mod.rs",
 ];
-/// The sample agents of a project without `--from`.
-const SAMPLES: [&str; 2] = ["librarian.md", "proofreader.md"];
+/// The examples in a project of sample agents: an update leaves them alone.
+const EXAMPLES: [&str; 5] = [
+    "agents/librarian.md",
+    "agents/proofreader.md",
+    "src/agents/librarian.rs",
+    "src/tools.rs",
+    "tests/librarian.rs",
+];
 
 /// Where a project gets agentgen's own crates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// A checkout, by its path.
     Checkout(PathBuf),
@@ -77,6 +86,21 @@ pub struct Scaffold {
     pub origin: Origin,
     /// The agent files, by their paths below `agents/`; without any there are samples.
     pub agents: Vec<Artifact>,
+    /// What its folder has already.
+    pub existing: ExistingFiles,
+}
+
+/// What the files of a project are filled with. It is recorded, so that an update fills them with the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectFacts {
+    /// The name of the package.
+    pub name: String,
+    /// Where it gets agentgen's crates.
+    pub origin: Origin,
+    /// Whether its agents are the samples, which come with examples of a handler, a tool and a test.
+    pub samples: bool,
+    /// The path of the first `invoke` endpoint, for examples.
+    pub invoke: Option<String>,
 }
 
 /// Every file of the project, sorted by path.
@@ -85,36 +109,115 @@ pub struct Scaffold {
 ///
 /// The errors of a build of the agents.
 pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
-    let templates = Templates::new(&[]).map_err(single)?;
-    let mut files = agent_files(scaffold, &templates)?;
-    let agents = read(&files)?;
-    let context = context(scaffold, &agents);
-    let named = PLAIN.iter().map(|name| (*name, *name));
-    for (template, path) in named.chain(RENAMED) {
-        let text = templates.render(&format!("project/{template}.tera"), &context);
-        files.push(text_file(path, text.map_err(single)?));
+    let samples = scaffold.agents.is_empty();
+    let mut facts = ProjectFacts {
+        name: scaffold.name.clone(),
+        origin: scaffold.origin.clone(),
+        samples,
+        invoke: None,
+    };
+    let mut files = match samples {
+        true => rendered(EXAMPLES.map(|path| (path, path)), &facts).map_err(single)?,
+        false => scaffold.agents.clone(),
+    };
+    if !samples {
+        for file in &mut files {
+            file.path = format!("agents/{}", file.path);
+        }
     }
+    let agents = read(&files)?;
+    facts.invoke = invoke(&agents);
     let stubs = stubs(&agents, &[], |_| None).map_err(single)?;
     for mut file in stubs.files {
         file.path = format!("src/agents/{}", file.path);
-        files.push(file);
+        // The example is there already.
+        if files.iter().all(|other| other.path != file.path) {
+            files.push(file);
+        }
     }
+    files.extend(project_files(&facts).map_err(single)?);
+    if facts.origin == Origin::Vendored {
+        files.extend(vendored_files());
+    }
+    let mut record = ProjectRecord::of(facts, &files);
+    keep_existing(&mut files, &mut record, &scaffold.existing);
+    files.push(text_file(RECORD_PATH, record.to_json()));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// Leaves out the README where there is one, and puts what a `.gitignore` lacks behind what it has.
+fn keep_existing(files: &mut Vec<Artifact>, record: &mut ProjectRecord, existing: &ExistingFiles) {
+    let mut own = |path: &str| record.files.insert(path.to_owned(), FileRecord::Own);
+    if existing.readme.is_some() {
+        own("README.md");
+        files.retain(|file| file.path != "README.md");
+    }
+    if let Some(text) = &existing.gitignore {
+        own(".gitignore");
+        for file in &mut *files {
+            if file.path == ".gitignore" {
+                let lines = String::from_utf8_lossy(&file.bytes).into_owned();
+                file.bytes = with_missing_lines(text, &lines).into_bytes();
+            }
+        }
+        files.retain(|file| file.path != ".gitignore" || file.bytes != text.as_bytes());
+    }
+}
+
+/// `text` with those of `lines` that it lacks at its end.
+fn with_missing_lines(text: &str, lines: &str) -> String {
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let has = |line: &str| {
+        let bare = |line: &str| line.trim().trim_matches('/').to_owned();
+        text.lines().any(|other| bare(other) == bare(line))
+    };
+    let missing: Vec<&str> = lines.lines().filter(|line| !has(line)).collect();
+    if missing.is_empty() {
+        return text.to_owned();
+    }
+    let mut merged = text.to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        merged.push_str(end);
+    }
+    for line in missing {
+        merged.push_str(line);
+        merged.push_str(end);
+    }
+    merged
+}
+
+/// The files around the agents, which an update keeps up to date, without the vendored sources.
+///
+/// # Errors
+///
+/// The error in a template.
+pub fn project_files(facts: &ProjectFacts) -> Result<Vec<Artifact>, Diagnostic> {
+    let named = PLAIN.iter().map(|name| (*name, *name));
+    let mut files = rendered(named.chain(RENAMED), facts)?;
     for (name, schema) in [("service", SERVICE_SCHEMA), ("config", config_file::SCHEMA)] {
         let path = format!(".vscode/{name}.schema.json");
         files.push(text_file(&path, schema.to_owned()));
     }
-    if scaffold.origin == Origin::Vendored {
-        for mut file in vendor::files() {
-            file.path = format!("vendor/{}", file.path);
-            files.push(file);
-        }
-    }
-    if scaffold.origin != Origin::Registry {
-        let lock = lockfile::text_for(&scaffold.name);
+    if facts.origin != Origin::Registry {
+        let lock = lockfile::text_for(&facts.name);
         files.push(text_file("Cargo.lock", lock));
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
+}
+
+/// Whether the user's changes of the file are merged with those of an update: it is made of a template.
+pub fn is_merged(path: &str) -> bool {
+    PLAIN.contains(&path) || RENAMED.iter().any(|(_, renamed)| *renamed == path)
+}
+
+/// The sources of agentgen's crates, below `vendor/`.
+pub fn vendored_files() -> Vec<Artifact> {
+    let mut files = vendor::files();
+    for file in &mut files {
+        file.path = format!("vendor/{}", file.path);
+    }
+    files
 }
 
 /// The text of the file of a new agent.
@@ -127,28 +230,26 @@ pub fn agent(name: &str, description: &str) -> Result<String, Diagnostic> {
     Templates::new(&[])?.render("project/agents/added.md.tera", &context)
 }
 
-fn agent_files(
-    scaffold: &Scaffold,
-    templates: &Templates,
-) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
-    let mut files = Vec::new();
-    for file in &scaffold.agents {
-        let mut file = file.clone();
-        file.path = format!("agents/{}", file.path);
-        files.push(file);
-    }
-    if files.is_empty() {
-        for name in SAMPLES {
-            let text = templates.render(&format!("project/agents/{name}.tera"), &json!({}));
-            files.push(text_file(&format!("agents/{name}"), text.map_err(single)?));
-        }
-    }
-    Ok(files)
+/// Templates, each with the path of its file, filled with `facts`.
+fn rendered<'a>(
+    templates: impl IntoIterator<Item = (&'a str, &'a str)>,
+    facts: &ProjectFacts,
+) -> Result<Vec<Artifact>, Diagnostic> {
+    let engine = Templates::new(&[])?;
+    let context = context(facts);
+    templates
+        .into_iter()
+        .map(|(template, path)| {
+            let text = engine.render(&format!("project/{template}.tera"), &context)?;
+            Ok(text_file(path, text))
+        })
+        .collect()
 }
 
 /// The agents as a build of the project reads them.
 fn read(files: &[Artifact]) -> Result<Vec<Agent>, Vec<Diagnostic>> {
     let mut sources = Vec::new();
+    let files = files.iter().filter(|file| file.path.starts_with("agents/"));
     for file in files {
         let source = Source::from_bytes(&file.path, file.bytes.clone());
         sources.push(source.map_err(|error| {
@@ -168,6 +269,15 @@ fn read(files: &[Artifact]) -> Result<Vec<Agent>, Vec<Diagnostic>> {
     Ok(generation.agents)
 }
 
+/// The path of the first `invoke` endpoint that an agent has without declaring it.
+pub fn invoke(agents: &[Agent]) -> Option<String> {
+    agents.iter().find_map(|agent| {
+        let mut operations = operations(agent).into_iter();
+        let plain = operations.find(|operation| operation.endpoint.is_none());
+        plain.map(|operation| operation.path)
+    })
+}
+
 #[derive(Serialize)]
 struct Context<'a> {
     name: &'a str,
@@ -176,55 +286,91 @@ struct Context<'a> {
     /// The name as Kubernetes and image registries take it.
     label: String,
     title: String,
-    agents: Vec<&'a str>,
     /// The path of the first `invoke` endpoint.
-    invoke: Option<String>,
+    invoke: Option<&'a str>,
+    samples: bool,
     vendored: bool,
     registry: bool,
     lock: bool,
+    checkout: Option<Checkout>,
+    /// The version of agentgen.
+    version: &'a str,
     rust_version: String,
     rust_image: &'a str,
     runtime_dependency: String,
+    test_dependency: String,
     build_dependency: String,
     versions: Json,
 }
 
-fn context<'a>(scaffold: &'a Scaffold, agents: &'a [Agent]) -> Context<'a> {
-    let name = scaffold.name.as_str();
-    let invoke = agents.iter().find_map(|agent| {
-        let operations = operations(agent);
-        let plain = operations
-            .into_iter()
-            .find(|operation| operation.endpoint.is_none());
-        plain.map(|operation| operation.path)
-    });
+/// The checkout that a project depends on.
+#[derive(Serialize)]
+struct Checkout {
+    /// Its path, as a word of a shell.
+    word: String,
+    /// The folder it is in, as a word of a shell.
+    parent: String,
+    /// The arguments of the `COPY` instructions that put it into an image.
+    copies: Vec<String>,
+}
+
+fn context(facts: &ProjectFacts) -> Context<'_> {
+    let name = facts.name.as_str();
     let versions = CRATES.map(|name| {
         let version = lockfile::version(name).unwrap_or_default();
         (name.replace('-', "_"), Json::from(version))
     });
+    let origin = &facts.origin;
     Context {
         name,
         lib: name.replace('-', "_"),
         label: name.to_ascii_lowercase().replace('_', "-"),
         title: title(name),
-        agents: agents
-            .iter()
-            .map(|agent| agent.spec.slug.as_str())
-            .collect(),
-        invoke,
-        vendored: scaffold.origin == Origin::Vendored,
-        registry: scaffold.origin == Origin::Registry,
-        lock: scaffold.origin != Origin::Registry,
+        invoke: facts.invoke.as_deref(),
+        samples: facts.samples,
+        vendored: *origin == Origin::Vendored,
+        registry: *origin == Origin::Registry,
+        lock: *origin != Origin::Registry,
+        checkout: match origin {
+            Origin::Checkout(path) => Some(checkout(path)),
+            Origin::Registry | Origin::Vendored => None,
+        },
+        version: VERSION,
         rust_version: rust_version(),
         rust_image: RUST_IMAGE,
-        runtime_dependency: dependency(RUNTIME_CRATE, &scaffold.origin),
-        build_dependency: dependency(BUILD_CRATE, &scaffold.origin),
+        runtime_dependency: dependency(RUNTIME_CRATE, origin, ""),
+        test_dependency: dependency(RUNTIME_CRATE, origin, ", features = [\"testing\"]"),
+        build_dependency: dependency(BUILD_CRATE, origin, ""),
         versions: Json::Object(versions.into_iter().collect()),
     }
 }
 
+fn checkout(path: &Path) -> Checkout {
+    let text = path.to_string_lossy();
+    let copy = |from: &[&str], to: &str| {
+        let words: Vec<&str> = from.iter().copied().chain([to]).collect();
+        // Words with blanks need the form of a JSON array.
+        match words.iter().any(|word| word.contains(char::is_whitespace)) {
+            true => Json::from(words).to_string(),
+            false => words.join(" "),
+        }
+    };
+    let mut copies = vec![copy(
+        &["Cargo.toml", "Cargo.lock", "build.rs"],
+        &format!("{text}/"),
+    )];
+    let folders = CHECKOUT_FOLDERS.iter();
+    copies.extend(folders.map(|folder| copy(&[folder], &format!("{text}/{folder}"))));
+    let parent = path.parent().unwrap_or(path).to_string_lossy();
+    Checkout {
+        word: shell_word(&text),
+        parent: shell_word(&parent),
+        copies,
+    }
+}
+
 /// The line of the manifest that asks for one of agentgen's crates.
-fn dependency(name: &str, origin: &Origin) -> String {
+fn dependency(name: &str, origin: &Origin, features: &str) -> String {
     let place = match origin {
         Origin::Checkout(root) => {
             let path = root.join(vendor::checkout_folder(name));
@@ -234,7 +380,7 @@ fn dependency(name: &str, origin: &Origin) -> String {
         Origin::Registry => format!("version = \"={VERSION}\""),
         Origin::Vendored => format!("path = \"vendor/{name}\""),
     };
-    format!("{name} = {{ {place} }}")
+    format!("{name} = {{ {place}{features} }}")
 }
 
 /// The newer `rust-version` of the two crates.
@@ -261,6 +407,15 @@ fn title(name: &str) -> String {
     }
 }
 
+/// `text` as a word of a shell.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn text_file(path: &str, text: String) -> Artifact {
     Artifact {
         path: path.to_owned(),
@@ -270,4 +425,27 @@ fn text_file(path: &str, text: String) -> Artifact {
 
 fn single(diagnostic: Diagnostic) -> Vec<Diagnostic> {
     vec![diagnostic]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_missing_lines;
+
+    #[test]
+    fn only_missing_lines_are_added() {
+        let ours = "/target\n/data\n.env\n";
+        assert_eq!(with_missing_lines("", ours), ours);
+        assert_eq!(
+            with_missing_lines("target/\n*.log", ours),
+            "target/\n*.log\n/data\n.env\n"
+        );
+        assert_eq!(
+            with_missing_lines("a\r\n.env\r\n", ours),
+            "a\r\n.env\r\n/target\r\n/data\r\n"
+        );
+        assert_eq!(
+            with_missing_lines(".env\ndata\ntarget", ours),
+            ".env\ndata\ntarget"
+        );
+    }
 }

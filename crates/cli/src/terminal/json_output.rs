@@ -94,6 +94,20 @@ impl Document {
         self
     }
 
+    /// The same document with changes of all kinds: paths and kinds.
+    pub fn with_changes<'a>(
+        mut self,
+        changes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        for (path, kind) in changes {
+            let count = self.summary.get(kind).and_then(Value::as_u64);
+            self.summary
+                .insert(kind.to_owned(), json!(count.unwrap_or(0) + 1));
+            self.changes.push(json!({ "path": path, "kind": kind }));
+        }
+        self
+    }
+
     /// The JSON text.
     pub fn text(&self) -> String {
         let document = json!({

@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod agent_changes;
 mod appearance;
 mod cli;
 mod command_folder;
@@ -19,7 +20,9 @@ mod fix;
 mod graph;
 mod io_failure;
 mod new;
+mod new_in_folder;
 mod route;
 mod suggest;
 mod suggest_corpus;
 mod templates_page;
+mod update;

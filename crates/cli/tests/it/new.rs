@@ -57,6 +57,7 @@ fn a_project_made_of_nothing_has_all_that_a_service_needs() {
     assert_eq!(
         folder.names("support-desk"),
         [
+            ".agentgen/project.json",
             ".dockerignore",
             ".github/workflows/ci.yml",
             ".gitignore",
@@ -71,6 +72,7 @@ fn a_project_made_of_nothing_has_all_that_a_service_needs() {
             "agents/librarian.md",
             "agents/proofreader.md",
             "build.rs",
+            "deploy/kubernetes-sqlite.yaml",
             "deploy/kubernetes.yaml",
             "service.toml",
             "src/agents/librarian.rs",
@@ -78,13 +80,16 @@ fn a_project_made_of_nothing_has_all_that_a_service_needs() {
             "src/agents/proofreader.rs",
             "src/lib.rs",
             "src/main.rs",
-            "tests/document/mod.rs",
+            "src/tools.rs",
+            "tests/librarian.rs",
             "tests/service.rs",
-            "tests/support/mod.rs",
         ]
     );
-    let stub = folder.read("support-desk/src/agents/librarian.rs");
-    assert!(stub.contains("Err(AgentError::not_implemented(\"shelf\"))"));
+    let handler = folder.read("support-desk/src/agents/librarian.rs");
+    assert!(
+        handler.contains("tools::titles(&request.shelf)"),
+        "{handler}"
+    );
     let main = folder.read("support-desk/src/main.rs");
     assert!(main.contains("support_desk::registry()"), "{main}");
     for name in ["service.toml", "agentgen.toml"] {
@@ -95,6 +100,8 @@ fn a_project_made_of_nothing_has_all_that_a_service_needs() {
         let text = String::from_utf8(bytes).unwrap();
         // The schema of the service block tells of the holes that inputs of steps may have.
         let is_schema = name.ends_with(".schema.json");
+        // Expressions of GitHub's.
+        let text = text.replace("${{ ", "");
         assert!(
             is_schema || !text.contains("{{ ") && !text.contains("{%"),
             "{name}"
@@ -192,16 +199,12 @@ fn a_project_from_a_checkout_takes_its_crates_from_there() {
     let here = root_of_workspace().join("crates/runtime/Cargo.toml");
     assert_eq!(runtime.map(Path::new), Some(here.as_path()));
     let manifest = folder.read("desk/Cargo.toml");
-    for name in [
-        "tokio",
-        "serde",
-        "serde_json",
-        "jsonwebtoken",
-        "futures-util",
-    ] {
+    for name in ["mimalloc", "tokio", "serde", "serde_json"] {
         let start = format!("{name} = ");
         let line = manifest.lines().find(|line| line.starts_with(&start));
-        assert!(line.unwrap().contains("\"="), "{manifest}");
+        let line = line.unwrap();
+        // The lock file says which one it is; patch releases can be had.
+        assert!(line.contains("\"1.") || line.contains("\"0."), "{line}");
     }
 }
 
@@ -280,7 +283,7 @@ fn nothing_that_is_there_is_touched() {
     folder
         .run(&["new", "full"])
         .expect(1)
-        .assert_stderr_contains("the folder is not empty");
+        .assert_stderr_contains("the folder is not empty: it has `notes.txt`");
     folder
         .run(&["new", "file"])
         .expect(1)

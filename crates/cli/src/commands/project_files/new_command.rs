@@ -6,7 +6,7 @@ use crate::scaffold::atomic_dir::{CreateDirError, check_is_free, create_dir_atom
 use crate::scaffold::import_agents::{Imported, import_agents};
 use crate::scaffold::package_name::{NameError, check_package_name, package_name_for};
 use crate::scaffold::vendor;
-use crate::scaffold::{self, Origin, Scaffold};
+use crate::scaffold::{self, Origin, Scaffold, shell_word};
 use agentgen_build::inspect::{has_errors, printable, reason};
 use agentgen_build::{Artifact, Code, Diagnostic, Severity};
 use clap::Args;
@@ -18,7 +18,7 @@ use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Folder to create; it may exist if it is empty
+    /// Folder to create; it may exist if it holds nothing but .git, README, LICENSE and .gitignore
     path: PathBuf,
     /// Agent file or folder of agents to copy into the project; may be repeated [default: two samples]
     #[arg(long, value_name = "FILE|DIR")]
@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let format = arguments.format;
     let path = &arguments.path;
     let shown = printable(&path.to_string_lossy());
-    check_is_free(path).map_err(|error| refuse_folder(&shown, &error, format))?;
+    let existing = check_is_free(path).map_err(|error| refuse_folder(&shown, &error, format))?;
     let name = name(arguments).map_err(|why| {
         let diagnostic = Diagnostic::error(Code::NameUnusable, &shown, why.to_string());
         diagnostic_report::refuse(vec![diagnostic], format, Status::Usage)
@@ -61,6 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         name,
         origin,
         agents,
+        existing,
     };
     let files = scaffold::render(&scaffold).map_err(|mut errors| {
         errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
@@ -97,8 +98,8 @@ fn name(arguments: &Arguments) -> Result<String, NameError> {
 fn refuse_folder(shown: &str, error: &CreateDirError, format: Format) -> Status {
     let (diagnostic, status) = match error {
         CreateDirError::Occupied(why) => (
-            Diagnostic::error(Code::Taken, shown, *why)
-                .help("name a folder that is not there, or an empty one"),
+            Diagnostic::error(Code::Taken, shown, why)
+                .help("name a folder that is not there, or one that holds nothing but .git, README, LICENSE and .gitignore"),
             Status::Refused,
         ),
         CreateDirError::Io(path, error) => {
@@ -130,9 +131,15 @@ fn finish(
         "{}: the package `{name}`, {count}",
         printable(&shown)
     ));
+    if let Some(name) = &scaffold.existing.readme {
+        eprint_line(&format!("note: your {} stays as it is", printable(name)));
+    }
+    if scaffold.existing.gitignore.is_some() && files.iter().any(|file| file.path == ".gitignore") {
+        eprint_line("note: .gitignore got the lines that it lacked");
+    }
     match &scaffold.origin {
         Origin::Checkout(root) => eprint_line(&format!(
-            "note: it depends on the agentgen checkout at {}; use `--vendor` to build it on other machines",
+            "note: it depends on the agentgen checkout at {}; `agentgen update --vendor` lets it build on other machines",
             printable(&root.to_string_lossy())
         )),
         Origin::Registry => eprint_line("note: `cargo test` creates its Cargo.lock"),
@@ -142,16 +149,11 @@ fn finish(
     print(&commands).map(|()| Status::Fine)
 }
 
-/// `text` as a word of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) && !text.starts_with('-') {
-        return text.to_owned();
-    }
-    let text = text.replace('\'', r"'\''");
-    if text.starts_with('-') {
-        format!("-- '{text}'")
-    } else {
-        format!("'{text}'")
+/// `path` as the argument of `cd`.
+fn quoted(path: &str) -> String {
+    let word = shell_word(path);
+    match path.starts_with('-') {
+        true => format!("-- {word}"),
+        false => word,
     }
 }
