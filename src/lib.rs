@@ -92,10 +92,10 @@ pub mod inspect {
     pub use crate::output::manifest::{FILE_NAME as MANIFEST_NAME, Manifest};
     pub use crate::project::discover::{read as read_source, reason, relative};
     pub use crate::project::glob::is_pattern;
-    pub use crate::project::project_boundary::path_inside;
     pub use crate::project::handler_stubs::{
         HandlerStubs, MODULE_FILE as STUB_MODULE, USUAL_FOLDER as USUAL_STUBS, read_handlers,
     };
+    pub use crate::project::project_boundary::path_inside;
     pub use crate::spec::agent_file::{Spec, is_yaml, read as read_spec};
     pub use crate::spec::example_blocks::{Example, shorten};
     pub use crate::spec::tool_list::Tool;

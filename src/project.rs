@@ -6,8 +6,8 @@ pub mod config;
 pub mod discover;
 pub mod folder_walk;
 pub mod glob;
-pub mod project_boundary;
 pub mod handler_stubs;
+pub mod project_boundary;
 
 use std::sync::Arc;
 

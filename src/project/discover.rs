@@ -12,8 +12,8 @@ use crate::diagnostics::{Diagnostic, Severity};
 use crate::project::config::Config;
 use crate::project::folder_walk::Walk;
 use crate::project::glob;
-use crate::project::project_boundary::path_inside;
 use crate::project::handler_stubs::{read_handlers, usual_handlers};
+use crate::project::project_boundary::path_inside;
 use crate::project::{Project, UserTemplate};
 
 /// Reads the spec files and templates that `config` names; its paths are relative to `root`.

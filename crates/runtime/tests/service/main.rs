@@ -14,6 +14,7 @@ mod documented_settings;
 mod durability;
 mod embeddings;
 mod event_assertions;
+mod generated_version;
 mod handoffs;
 mod http_client;
 mod idempotency_keys;
