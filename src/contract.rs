@@ -22,6 +22,7 @@ use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 use crate::contract::workflow_contract::Workflow;
 use crate::diagnostics::Report;
 use crate::diagnostics::source::Source;
+use crate::frontmatter::misplaced_keys::SERVICE_KEYS;
 use crate::text::slug::Slug;
 use crate::yaml::node::{Entry, Node};
 use crate::yaml::yaml_settings::{self, Name, Rate};
@@ -79,22 +80,6 @@ pub struct Policy {
     pub session_ttl_ms: Option<u64>,
 }
 
-const KEYS: &[&str] = &[
-    "endpoints",
-    "invoke",
-    "model",
-    "fallbacks",
-    "retry",
-    "breaker",
-    "timeout",
-    "budget",
-    "rate",
-    "session",
-    "agents",
-    "workflows",
-    "documents",
-];
-
 impl Service {
     /// The contract of an agent without a service block.
     pub fn none(source: &Arc<Source>) -> Self {
@@ -114,7 +99,7 @@ impl Service {
 /// Reads the service block in `node` of the agent `slug`; the report is on the file that contains it.
 pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
     let mut service = Service::none(report.source());
-    for Entry { key, value, .. } in yaml_settings::allowed_entries(node, KEYS, report) {
+    for Entry { key, value, .. } in yaml_settings::allowed_entries(node, SERVICE_KEYS, report) {
         let policy = &mut service.policy;
         match key.as_str() {
             "endpoints" => service.endpoints = endpoint::read_all(value, slug, report),

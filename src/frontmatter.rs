@@ -3,16 +3,21 @@
 //! Invariant: where strict YAML succeeds, the repair reader gives the same value. The body is never changed.
 
 pub mod known_keys;
+pub mod misplaced_keys;
 pub mod repair;
+pub mod repair_fault;
 pub mod repair_fold;
 pub mod repair_value;
 pub mod rewrite;
 pub mod split;
+pub mod written_entry;
 
 #[cfg(test)]
 mod frontmatter_property_tests;
 #[cfg(test)]
 mod frontmatter_tests;
+#[cfg(test)]
+mod layout_tests;
 #[cfg(test)]
 mod repair_tests;
 
@@ -26,9 +31,10 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
+use crate::frontmatter::repair::{Repair, Rewrite};
 use crate::frontmatter::split::Split;
 use crate::yaml::node::{Node, Value};
-use crate::yaml::{self, YamlError};
+use crate::yaml::{self, YamlError, yaml_fault, yaml_line};
 
 /// The largest frontmatter that is read, in bytes.
 pub const MAX_FRONTMATTER_BYTES: usize = 64 * 1024;
@@ -42,6 +48,8 @@ pub struct Document {
     pub body: Range<usize>,
     /// Whether the frontmatter is not valid YAML and was read as it was plainly meant.
     pub repaired: bool,
+    /// The entries that are not valid YAML.
+    pub rewrites: Vec<Rewrite>,
 }
 
 /// What came of reading a file.
@@ -55,13 +63,17 @@ pub enum Reading {
     Unreadable,
 }
 
-/// Reads the Markdown file in the report's source. YAML that is not valid is repaired, with a warning;
-/// if `strict`, that is an error.
+/// Reads the Markdown file in the report's source. YAML that is not valid is repaired where its meaning is certain, with a
+/// warning; if `strict`, that is an error. Where it is not certain, that is an error too.
 pub fn read(report: &mut Report, strict: bool) -> Reading {
     let source = Arc::clone(report.source());
     let (yaml, body, odd) = match split::split(source.text()) {
         Split::Parts { yaml, body, odd } => (yaml, body, odd),
         Split::NoFrontmatter => return Reading::NoFrontmatter,
+        Split::Late(offset) => {
+            warn_of_late_start(&source, offset, report);
+            return Reading::Unreadable;
+        }
         Split::Unclosed(offset) => {
             report
                 .error(
@@ -92,27 +104,30 @@ pub fn read(report: &mut Report, strict: bool) -> Reading {
             .advise("other tools expect `---`");
     }
     note_line_ends(&source, report);
-    let (mut frontmatter, repaired) = match yaml::parse(yaml.clone(), report) {
-        Ok(node) if matches!(node.value, Value::Map(_)) => (node, false),
-        Ok(node) if node.value == Value::Null => (empty(&yaml), false),
+    let node = match yaml::parse(yaml.clone(), report) {
+        Ok(node) if matches!(node.value, Value::Map(_)) => Ok((node, Vec::new())),
+        Ok(node) if node.value == Value::Null => Ok((empty(&yaml), Vec::new())),
         Ok(node) if matches!(node.value, Value::List(_)) => {
             report
                 .error(Code::Unreadable, node.span, "the frontmatter is a list")
                 .advise("write `key: value` lines");
             return Reading::Unreadable;
         }
-        Ok(node) => match mend(yaml, "the frontmatter is text", node.span, strict, report) {
-            Some(node) => (node, true),
-            None => return Reading::Unreadable,
-        },
+        Ok(node) => Err(node.span),
         Err(YamlError::Refused) => return Reading::Unreadable,
-        Err(YamlError::Syntax { message, span }) => {
-            match mend(yaml, &message, span, strict, report) {
-                Some(node) => (node, true),
-                None => return Reading::Unreadable,
-            }
-        }
+        Err(YamlError::Syntax(span)) => Err(span),
     };
+    let repaired = node.is_err();
+    let node = match node {
+        Ok(node) => Some(node),
+        Err(stop) => mend(yaml, stop, strict, report),
+    };
+    let Some((mut frontmatter, rewrites)) = node else {
+        return Reading::Unreadable;
+    };
+    if misplaced_keys::refuse(&frontmatter, report) {
+        return Reading::Unreadable;
+    }
     if !repaired {
         warn_of_cuts(&source, &frontmatter, report);
     }
@@ -121,6 +136,7 @@ pub fn read(report: &mut Report, strict: bool) -> Reading {
         frontmatter,
         body,
         repaired,
+        rewrites,
     })
 }
 
@@ -130,19 +146,16 @@ pub fn read_yaml(report: &mut Report) -> Option<Node> {
     let node = match yaml::parse(0..length, report) {
         Ok(node) => node,
         Err(YamlError::Refused) => return None,
-        Err(YamlError::Syntax { message, span }) => {
+        Err(YamlError::Syntax(stop)) => {
+            let fault = yaml_fault::find(report.source(), 0..length, stop);
             report
-                .error(
-                    Code::Unreadable,
-                    span,
-                    format!("this is not YAML: {message}"),
-                )
-                .advise("text with `: ` or ` #` in it needs quotes");
+                .error(fault.code, fault.span, fault.message)
+                .advise(fault.help);
             return None;
         }
     };
     match node.value {
-        Value::Map(_) => Some(node),
+        Value::Map(_) => (!misplaced_keys::refuse(&node, report)).then_some(node),
         Value::Null => Some(empty(&(0..length))),
         _ => {
             report
@@ -164,44 +177,85 @@ fn empty(range: &Range<usize>) -> Node {
     }
 }
 
-/// Reads as it was meant what is not valid YAML.
+/// Reads as it was meant what is not valid YAML; a parser stopped at `stop`.
 fn mend(
     yaml: Range<usize>,
-    reason: &str,
-    span: Span,
+    stop: Span,
     strict: bool,
     report: &mut Report,
-) -> Option<Node> {
-    match repair::read(yaml, report) {
+) -> Option<(Node, Vec<Rewrite>)> {
+    let source = Arc::clone(report.source());
+    let Repair {
+        node,
+        rewrites,
+        fault,
+    } = match repair::read(yaml.clone(), stop, report) {
         // What is refused in strict YAML is refused here too.
-        Ok(_) if report.has_errors() => None,
-        Ok(node) => {
-            let message = format!("the frontmatter is not valid YAML: {reason}");
-            let advice = "`agentgen check --fix` writes it as valid YAML with the same values";
-            if strict {
-                report.error(Code::Repaired, span, message).advise(advice);
-                return None;
-            }
+        _ if report.has_errors() => return None,
+        Ok(repair) => repair,
+        Err(fault) => {
             report
-                .warning(
-                    Code::Repaired,
-                    span,
-                    format!("{message}; it was read as written"),
-                )
-                .advise(advice);
-            Some(node)
+                .error(fault.code, fault.span, fault.message)
+                .advise(fault.help);
+            return None;
         }
-        Err(place) => {
-            report
-                .error(
-                    Code::Unreadable,
-                    place,
-                    format!("the frontmatter can't be read: {reason}"),
-                )
-                .advise("start each entry with `key:` at the start of a line");
-            None
+    };
+    let (fault, was_read) = match fault {
+        Some((key, fault)) => {
+            let value = node
+                .get(&key)
+                .map_or_else(String::new, repair_fault::in_words);
+            (fault, format!("`{key}` was read as {value}"))
         }
+        None => (
+            yaml_fault::find(&source, yaml, stop),
+            "it was read line by line".to_owned(),
+        ),
+    };
+    if strict {
+        report
+            .error(Code::Repaired, fault.span, fault.message)
+            .advise(fault.help);
+        return None;
     }
+    let message = format!("{}; {was_read}", fault.message);
+    report
+        .warning(Code::Repaired, fault.span, message)
+        .advise("`agentgen check --fix` writes it as valid YAML with the same values");
+    Some((node, rewrites))
+}
+
+/// Warns of frontmatter that starts at `offset` and not at the start of the file: the agent is lost.
+fn warn_of_late_start(source: &Source, offset: usize, report: &mut Report) {
+    let line = source.location(offset).line;
+    let text = &source.text()[offset..];
+    let start = text.chars().next().filter(|c| yaml_line::is_odd_space(*c));
+    let (message, help) = if text.starts_with([' ', '\t']) {
+        (
+            format!(
+                "the frontmatter starts at line {line} and is indented; it must start in the first column"
+            ),
+            "remove the spaces in front of the line `---` and of the lines below it; until then the file is left out",
+        )
+    } else if let Some(c) = start {
+        (
+            format!(
+                "{} is in front of the frontmatter, which must be the first thing in the file",
+                yaml_line::named(c)
+            ),
+            "delete it; until then the file is left out",
+        )
+    } else {
+        (
+            format!(
+                "the frontmatter starts at line {line}; it must be the first thing in the file"
+            ),
+            "move what is above it into the text below it; until then the file is left out",
+        )
+    };
+    report
+        .warning(Code::NoFrontmatter, Span::new(offset, offset + 3), message)
+        .advise(help);
 }
 
 fn note_line_ends(source: &Source, report: &mut Report) {

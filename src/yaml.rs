@@ -4,12 +4,19 @@
 //! the writer of OpenAPI documents. It imports `text` and `diagnostics`.
 
 pub mod node;
+pub mod surrogate_pairs;
+pub mod yaml_fault;
+pub mod yaml_line;
 pub mod yaml_scalar;
 pub mod yaml_settings;
+pub mod yaml_value;
 
+#[cfg(test)]
+mod yaml_fault_tests;
 #[cfg(test)]
 pub(crate) mod yaml_tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -33,13 +40,8 @@ const MAX_OPEN_BRACKETS: usize = 256;
 /// Why a text can't be read as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum YamlError {
-    /// It is not YAML.
-    Syntax {
-        /// What the parser says.
-        message: String,
-        /// Where it stopped.
-        span: Span,
-    },
+    /// It is not YAML. The parser stopped at this place; [`yaml_fault::find`] says what is wrong.
+    Syntax(Span),
     /// It is YAML that is not read: an anchor, an alias, a tag, or too deep. The report says so.
     Refused,
 }
@@ -69,11 +71,12 @@ pub fn parse(range: Range<usize>, report: &mut Report) -> Result<Node, YamlError
             .advise("close them; put the value in quotes if it is text");
         return Err(YamlError::Refused);
     }
-    let places = match places(&source, range.clone()) {
+    let text = surrogate_pairs::hidden(&source.text()[range.clone()]);
+    let places = match places(&text, range.clone()) {
         Ok(places) => Some(places),
         Err(Stop::Refused(code, span, message, advice)) => {
             // What no strict parser reads is no alias or tag, but text that starts like one.
-            if let Err(error) = serde_yaml::from_str::<Raw>(&source.text()[range.clone()])
+            if let Err(error) = serde_yaml::from_str::<Raw>(&text)
                 && code == Code::AnchorOrTag
             {
                 return Err(syntax(&source, range.start, &error));
@@ -83,10 +86,31 @@ pub fn parse(range: Range<usize>, report: &mut Report) -> Result<Node, YamlError
         }
         Err(Stop::Syntax) => None,
     };
-    let raw = serde_yaml::from_str::<Raw>(&source.text()[range.clone()])
-        .map_err(|error| syntax(&source, range.start, &error))?;
+    let raw =
+        serde_yaml::from_str::<Raw>(&text).map_err(|error| syntax(&source, range.start, &error))?;
     let whole = Span::new(range.start, range.end);
+    let raw = match text {
+        Cow::Owned(_) => restored(raw),
+        Cow::Borrowed(_) => raw,
+    };
     Ok(node(raw, places.as_ref(), whole, report))
+}
+
+/// `raw` with the characters that were [hidden](surrogate_pairs::hidden) from the parser.
+fn restored(raw: Raw) -> Raw {
+    match raw {
+        Raw::Scalar(Value::String(text)) => {
+            Raw::Scalar(Value::String(surrogate_pairs::restored(&text)))
+        }
+        Raw::Scalar(value) => Raw::Scalar(value),
+        Raw::List(items) => Raw::List(items.into_iter().map(restored).collect()),
+        Raw::Map(entries) => Raw::Map(
+            entries
+                .into_iter()
+                .map(|(key, value)| (surrogate_pairs::restored(&key), restored(value)))
+                .collect(),
+        ),
+    }
 }
 
 /// The bracket with which too many are open. Parsers take very long over such a text before they refuse it.
@@ -114,12 +138,7 @@ fn syntax(source: &Source, start: usize, error: &serde_yaml::Error) -> YamlError
         }
         None => start,
     };
-    let text = error.to_string();
-    let message = text.split(" at line ").next().unwrap_or(&text);
-    YamlError::Syntax {
-        message: message.to_owned(),
-        span: Span::new(offset, offset + 1),
-    }
+    YamlError::Syntax(Span::new(offset, offset + 1))
 }
 
 /// A value without places; mappings keep their order and their duplicates.
@@ -237,8 +256,7 @@ enum Stop {
 }
 
 /// The places of all values, found by a parser that keeps them; it also refuses what is not read.
-fn places(source: &Source, range: Range<usize>) -> Result<Place, Stop> {
-    let text = &source.text()[range.clone()];
+fn places(text: &str, range: Range<usize>) -> Result<Place, Stop> {
     let mut open: Vec<(Place, Option<Span>)> = Vec::new();
     let mut root = None;
     for next in Parser::new_from_str(text) {

@@ -34,6 +34,8 @@ vocabulary! {
         LiteralLineBreaks = "AG013",
         /// The file can't be read from the disk.
         Io = "AG014",
+        /// A tab, a space or a missing line puts something in the wrong place.
+        Layout = "AG015",
 
         // Specs and their names: 020 to 039.
         /// The agent has no name of its own.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
 use crate::frontmatter::repair;
 use crate::frontmatter::rewrite::fix;
 use crate::frontmatter::split::{Split, split};
@@ -164,13 +165,13 @@ fn the_repair_reader_agrees_where_strict_parsing_succeeds() {
         };
         compared += 1;
         let strict = trimmed(&strict.to_json());
-        match repair::read(yaml, &mut report) {
-            Ok(repaired) if trimmed(&repaired.to_json()) == strict => {}
+        match repair::read(yaml, Span::default(), &mut report) {
+            Ok(repaired) if trimmed(&repaired.node.to_json()) == strict => {}
             Ok(repaired) => wrong.push(format!(
                 "{name}\n  strict   {strict}\n  repaired {}",
-                repaired.to_json()
+                repaired.node.to_json()
             )),
-            Err(place) => wrong.push(format!("{name}: refused at {place:?}")),
+            Err(fault) => wrong.push(format!("{name}: refused: {fault:?}")),
         }
     }
     assert!(compared > 100, "only {compared} files are strict YAML");

@@ -275,12 +275,58 @@ fn frontmatter_that_is_none() {
         "---\n# why\njust words\nname: a: b\n---\n",
         &["AG006 error 3:1"],
     );
-    refused("# Notes\n\n---\nname: a\n---\n", &["no frontmatter"]);
     refused("", &["no frontmatter"]);
-    refused(" ---\nname: a\n---\n", &["no frontmatter"]);
     for text in ["---\n---\nBody", "---\n\n# nothing\n---\nBody"] {
         let read = expect(text, json!({}), &[]);
         assert_eq!(read.body, "Body");
+    }
+}
+
+#[test]
+fn frontmatter_that_starts_too_late() {
+    let agent = "---\nname: a\ndescription: d\n---\nBody\n";
+    for (above, place) in [
+        ("<!-- generated, do not edit -->\n", "2:1"),
+        ("<!-- generated\n\n---\nname: no\n---\n-->\n\n", "8:1"),
+        ("# Planner\n\nPlans.\n", "4:1"),
+        ("// made by a tool\n", "2:1"),
+        ("```yaml\n---\nname: no\n---\n```\n", "6:1"),
+    ] {
+        refused(
+            format!("{above}{agent}"),
+            &[&format!("AG001 warning {place}")],
+        );
+    }
+    let indented = agent.replace('\n', "\n    ");
+    refused(format!("\n    {indented}"), &["AG001 warning 2:1"]);
+    refused(format!("\u{200b}{agent}"), &["AG001 warning 1:1"]);
+    let message = |text: &str| {
+        let source = Source::from_bytes("a.md", text.as_bytes().to_vec()).unwrap();
+        let mut report = Report::new(&source);
+        frontmatter::read(&mut report, false);
+        report.into_diagnostics()[0].message.clone()
+    };
+    assert_eq!(
+        message(&format!("<!-- made -->\n{agent}")),
+        "the frontmatter starts at line 2; it must be the first thing in the file"
+    );
+    assert_eq!(
+        message(&format!("\n    {indented}")),
+        "the frontmatter starts at line 2 and is indented; it must start in the first column"
+    );
+}
+
+#[test]
+fn what_only_looks_like_late_frontmatter() {
+    for text in [
+        "# Notes\n\n---\n\nSome text: more\n\n---\nEnd\n",
+        "# Format\n\n```yaml\n---\nname: a\ndescription: d\n---\n```\n",
+        "Write it so:\n\n    ---\n    name: a\n    ---\n",
+        "<!--\n---\nname: a\n---\n-->\n",
+        "One\n\n---\nname: a\n",
+        "One\n---\nkey: value\n---\n",
+    ] {
+        refused(text, &["no frontmatter"]);
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+use crate::diagnostics::Report;
+use crate::diagnostics::source::Source;
+use crate::frontmatter;
 use crate::frontmatter::frontmatter_tests::{expect_of, place, read_bytes};
 use crate::spec::{example_blocks, tool_list};
 use serde_json::json;
@@ -43,7 +46,7 @@ fn values_that_start_with_a_star() {
     expect_of(
         "name: a\ndescription: **Guard** of the gate\ntools: *",
         json!({"name": "a", "description": "**Guard** of the gate", "tools": "*"}),
-        &["AG005 warning 3:15"],
+        &["AG005 warning 3:14"],
     );
 }
 
@@ -52,7 +55,7 @@ fn quotes_that_do_not_close() {
     expect_of(
         "name: a\ndescription: \"Reads all of it\nmodel: opus",
         json!({"name": "a", "description": "Reads all of it", "model": "opus"}),
-        &["AG005 warning 5:1"],
+        &["AG005 warning 3:14"],
     );
 }
 
@@ -84,7 +87,7 @@ fn the_whole_frontmatter_indented() {
     expect_of(
         "\tname: a\n\u{3000}\n\tdescription: x: y",
         json!({"name": "a", "description": "x: y"}),
-        &["AG005 warning 2:1"],
+        &["AG005 warning 3:1"],
     );
 }
 
@@ -211,7 +214,7 @@ fn lines_that_are_not_indented() {
     expect_of(
         "name: a\ndescription: Writes\nplain prose, and\n\nmore: of it\nmodel: opus",
         json!({"name": "a", "description": "Writes\nplain prose, and\n\nmore: of it", "model": "opus"}),
-        &["AG005 warning 6:1"],
+        &["AG005 warning 4:1"],
     );
     expect_of(
         "name: a: b\ndescription: Does\n  - this\n  - that\nmodel: opus\n  and more",
@@ -236,7 +239,7 @@ fn block_scalars_in_a_repaired_file() {
     expect_of(
         "description: |\n  One\nnot indented: so: far\n  two\nmodel: opus",
         json!({"description": "One\nnot indented: so: far\ntwo\n", "model": "opus"}),
-        &["AG005 warning 4:17"],
+        &["AG005 warning 4:1"],
     );
 }
 
@@ -266,4 +269,134 @@ fn places_in_a_service_block_of_a_repaired_file() {
     let endpoint = &endpoints.items().unwrap()[0];
     assert_eq!(place(&read, endpoint.get("route").unwrap()), (6, 14));
     assert_eq!(place(&read, endpoint.get("limit").unwrap()), (7, 14));
+}
+
+/// Asserts the description that is read of this line, between a name and a model.
+#[track_caller]
+fn described(value: &str, description: &str) {
+    let yaml = format!("name: a\ndescription: {value}\nmodel: opus");
+    let read = read_bytes(format!("---\n{yaml}\n---\n").as_bytes())
+        .ok()
+        .unwrap();
+    let expected = json!({"name": "a", "description": description, "model": "opus"});
+    assert_eq!(read.frontmatter, expected);
+    assert_eq!(read.diagnostics.len(), 1, "{:?}", read.diagnostics);
+    assert!(
+        read.diagnostics[0].starts_with("AG005 warning 3:"),
+        "{:?}",
+        read.diagnostics
+    );
+}
+
+#[test]
+fn a_value_that_starts_with_a_quoted_phrase_keeps_all_its_quotes() {
+    for value in [
+        "\"Learn then Build\" — helps to understand: step by step",
+        "\"Fast\" reviewer for \"Go\"",
+        "\"A\" and \"B\": both",
+        "\"A\", 'B' and C",
+        "\"quoted\" then: more",
+        "'single' then more",
+        "'single' and \"double\"",
+        "'A' or 'B'",
+        "\"A\" é",
+        "'œ' ‘é’",
+        "\"\" is empty: so",
+        "\"A\" (\"B\")",
+        "\"one\" \"two\"",
+        "'It's done' when asked: now",
+    ] {
+        described(value, value);
+    }
+}
+
+#[test]
+fn quotes_around_the_whole_value_go() {
+    for (value, text) in [
+        ("\"Says \"yes\" to: all\"", "Says \"yes\" to: all"),
+        ("'It's fine'", "It's fine"),
+        ("'Handles users' data: all'", "Handles users' data: all"),
+        ("\"For 12\" screens: all\"", "For 12\" screens: all"),
+        (
+            "\"Asks (\"why\") and \"how\"\"",
+            "Asks (\"why\") and \"how\"",
+        ),
+    ] {
+        described(value, text);
+    }
+}
+
+#[test]
+fn typographic_quotes_are_text() {
+    expect_of(
+        "name: a\ndescription: “Fast” reviewer: for ‘Go’\ntools: [“Read”, Grep: x: y]",
+        json!({"name": "a", "description": "“Fast” reviewer: for ‘Go’", "tools": ["“Read”", "Grep: x: y"]}),
+        &["AG005 warning 3:29"],
+    );
+}
+
+#[test]
+fn examples_at_the_start_of_a_line_stay_in_the_description() {
+    for label in ["Examples:", "Example:", "Example: one", "Context: a draft"] {
+        let description =
+            format!("Edits text: all.\n\n{label}\n<example>\nuser: \"Hi\"\n</example>");
+        expect_of(
+            &format!("name: a\ndescription: {description}\nmodel: opus"),
+            json!({"name": "a", "description": description, "model": "opus"}),
+            &["AG005 warning 3:24"],
+        );
+    }
+    expect_of(
+        "name: a\ndescription: Edits: all.\nContext: one\nuser: two\nassistant: three\nmodel: opus",
+        json!({"name": "a", "model": "opus",
+               "description": "Edits: all.\nContext: one\nuser: two\nassistant: three"}),
+        &["AG005 warning 3:19"],
+    );
+}
+
+#[test]
+fn a_key_of_several_words() {
+    expect_of(
+        "name: a\ndescription: One: two\nwhen to use: always\nmodel: opus",
+        json!({"name": "a", "description": "One: two", "when to use": "always", "model": "opus"}),
+        &["AG005 warning 3:17"],
+    );
+    expect_of(
+        "name: a\ndescription: One: two\nand it goes on: here\nand here\nmodel: opus",
+        json!({"name": "a", "description": "One: two and it goes on: here and here", "model": "opus"}),
+        &["AG005 warning 3:17"],
+    );
+}
+
+#[test]
+fn what_was_read_is_said() {
+    let message = |yaml: &str| {
+        let text = format!("---\n{yaml}\n---\nBody\n");
+        let source = Source::from_bytes("x.md", text.into_bytes()).unwrap();
+        let mut report = Report::new(&source);
+        frontmatter::read(&mut report, false);
+        let found = report.into_diagnostics();
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].message.clone()
+    };
+    assert_eq!(
+        message("name: a\ndescription: Plan: then act"),
+        "`: ` inside a value needs quotes; `description` was read as the text \"Plan: then act\""
+    );
+    assert_eq!(
+        message("name: a\ndescription: Checks code\n\nafter each change, always."),
+        "the text of `description` goes on in line 5 without indentation; `description` was read as the text \"Checks code\\nafter each change, always.\""
+    );
+    assert_eq!(
+        message("description: d\ntools: [Read, Grep"),
+        "the bracket that opens here is never closed; `tools` was read as a list of 2 items"
+    );
+    assert_eq!(
+        message("tools:\n\t- Read\n\t- Grep"),
+        "line 3 is indented with a tab; YAML needs spaces; `tools` was read as a list of 2 items"
+    );
+    assert_eq!(
+        message("model: \"a\\db\""),
+        "`\\d` means nothing inside double quotes; `model` was read as the text \"a\\db\""
+    );
 }

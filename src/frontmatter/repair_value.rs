@@ -8,95 +8,130 @@ use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report, Severity};
 use crate::frontmatter::known_keys::is_prose;
+use crate::frontmatter::misplaced_keys;
+use crate::frontmatter::repair_fault;
 use crate::frontmatter::repair_fold::{fold, joined, without_comment};
+use crate::frontmatter::written_entry::Written;
 use crate::text::lines::{Line, common_indent, unindented};
-use crate::yaml;
 use crate::yaml::node::{Node, Value};
+use crate::yaml::yaml_fault::Fault;
+use crate::yaml::{self, yaml_line, yaml_value};
 
-/// An entry as it is written.
-#[derive(Debug)]
-pub struct Written<'a> {
-    /// The key.
-    pub key: String,
-    /// The place of the key in the source.
-    pub key_span: Span,
-    /// The text behind the colon.
-    pub first: Line<'a>,
-    /// The lines that continue it.
-    pub rest: Vec<Line<'a>>,
+/// Whether strict YAML reads an entry the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// It does.
+    Valid,
+    /// It ends the text at ` #`.
+    Cut,
+    /// It can't read the entry.
+    Invalid,
 }
 
-impl Written<'_> {
-    /// The place of the value, without the blank at its end.
-    fn span(&self) -> Span {
-        let last = self
-            .rest
-            .iter()
-            .rev()
-            .find(|line| !line.text.trim().is_empty());
-        let last = last.unwrap_or(&self.first);
-        Span::new(self.first.start, last.start + last.text.trim_end().len())
+/// The value of the entry `written`, and whether strict YAML reads the same. `has_service` tells whether the frontmatter
+/// has a service block.
+///
+/// # Errors
+///
+/// What is wrong with a value that can't be read with certainty.
+pub fn read(
+    written: &Written<'_>,
+    has_service: bool,
+    report: &mut Report,
+) -> Result<(Node, Validity), Fault> {
+    let source = Arc::clone(report.source());
+    let first = written.first.text.trim();
+    if first.is_empty() && !written.has_rest() {
+        let span = Span::new(written.first.start, written.first.start);
+        let value = Value::Null;
+        return Ok((Node { value, span }, Validity::Valid));
     }
-
-    /// The place of the whole entry.
-    fn range(&self) -> Range<usize> {
-        let end = self.rest.last().unwrap_or(&self.first).next;
-        self.key_span.start..end
+    let prose = is_prose(&written.key);
+    let is_plain = !first.starts_with(['"', '\'', '|', '>', '[', '{']) && !first.is_empty();
+    let cut = prose && is_plain && written.has_hash();
+    let strict = strict(written, report);
+    if let Some(node) = &strict
+        && !cut
+    {
+        return Ok((node.clone(), Validity::Valid));
     }
-
-    /// `value`, at the place of the written value.
-    fn node(&self, value: Value) -> Node {
-        Node {
-            value,
-            span: self.span(),
-        }
+    if strict.is_none()
+        && let Some(swallowed) = &written.swallowed
+        && (prose || !first.is_empty() || misplaced_keys::is_service_key(&swallowed.key))
+        && written.key != "service"
+    {
+        return Err(repair_fault::of_swallowed(
+            &source,
+            written,
+            swallowed,
+            has_service,
+        ));
     }
-
-    /// Whether there is something in the value that YAML may take for a comment.
-    fn has_hash(&self) -> bool {
-        let mut lines = [&self.first].into_iter().chain(&self.rest);
-        lines.any(|line| {
-            without_comment(line.text).len() < line.text.len() || line.text.starts_with('#')
-        })
-    }
-
-    fn has_rest(&self) -> bool {
-        self.rest.iter().any(|line| !line.text.trim().is_empty())
-    }
+    let read = match prose {
+        true => Some(prose_text(written)),
+        false => short_value(written, report),
+    };
+    let node = read.ok_or_else(|| repair_fault::of_entry(&source, written))?;
+    let validity = match strict {
+        Some(_) => Validity::Cut,
+        None => Validity::Invalid,
+    };
+    Ok((node, validity))
 }
 
-/// The value of the entry `written`.
-pub fn read(written: &Written<'_>, report: &mut Report) -> Node {
+/// The text of a description or the like.
+fn prose_text(written: &Written<'_>) -> Node {
     let first = written.first.text.trim();
     let text = |text: String| written.node(Value::String(text));
-    let prose = is_prose(&written.key);
     match first.chars().next() {
-        None if !written.has_rest() => Node {
-            value: Value::Null,
-            span: Span::new(written.first.start, written.first.start),
-        },
-        None => strict(written, report)
-            .or_else(|| list_of_lines(written, report))
-            .unwrap_or_else(|| text(folded(written))),
-        Some(style @ ('|' | '>')) if is_block_header(first) => {
-            strict(written, report).unwrap_or_else(|| text(block(written, style)))
+        Some(style @ ('|' | '>')) if is_block_header(first) => text(block(written, style)),
+        Some(quote @ ('"' | '\'')) => {
+            indented(written).unwrap_or_else(|| text(without_quotes(folded(written), quote)))
         }
-        Some(quote @ ('"' | '\'')) => strict(written, report)
-            .or_else(|| indented(written))
-            .unwrap_or_else(|| text(between_quotes(written, quote))),
-        Some('[' | '{') => strict(written, report)
-            .or_else(|| flow_list(written))
-            .unwrap_or_else(|| {
-                if prose {
-                    text(folded(written))
-                } else {
-                    scalar(written)
-                }
-            }),
-        Some(_) if prose && written.has_hash() => text(folded(written)),
-        Some(_) if prose => strict(written, report).unwrap_or_else(|| text(folded(written))),
-        Some(_) => strict(written, report).unwrap_or_else(|| scalar(written)),
+        _ => text(folded(written)),
     }
+}
+
+/// A value that is no prose and no valid YAML: a list of texts, or a text on one line or in indented ones. `None` where it
+/// may be anything else.
+fn short_value(written: &Written<'_>, report: &Report) -> Option<Node> {
+    let first = written.first.text.trim();
+    let text = |text: String| written.node(Value::String(text));
+    let mut rest = written
+        .rest
+        .iter()
+        .filter(|line| !line.text.trim().is_empty());
+    let node = match first.chars().next() {
+        None => return list_of_lines(written, report),
+        Some('{') => return None,
+        Some('[') => match flow_items(written) {
+            Some(items) => flow_list(written, &items)?,
+            None => scalar(written),
+        },
+        Some(style @ ('|' | '>')) if is_block_header(first) => {
+            let outside = |line: &Line<'_>| !line.text.starts_with([' ', '\t']);
+            if rest.any(outside) {
+                return None;
+            }
+            let value = block(written, style);
+            let is_name = matches!(&*written.key, "name" | "model" | "color");
+            return (!is_name || !value.trim_end().contains('\n')).then(|| text(value));
+        }
+        Some(quote @ ('"' | '\'')) if rest.clone().next().is_none() => {
+            text(without_quotes(folded(written), quote))
+        }
+        Some('"' | '\'') => return indented(written),
+        Some(_) => scalar(written),
+    };
+    let belongs = |line: &Line<'_>| {
+        let filled = line.text.trim();
+        let list = first.starts_with('[');
+        (list || line.text.starts_with([' ', '\t']))
+            && !yaml_line::is_key(filled)
+            && !filled.starts_with("- ")
+    };
+    let one_line = node.as_str().is_none_or(|text| !text.contains('\n'));
+    (one_line && rest.all(belongs)).then_some(node)
 }
 
 /// The value as strict YAML has it, if the entry is strict YAML by itself.
@@ -104,6 +139,12 @@ pub fn read(written: &Written<'_>, report: &mut Report) -> Node {
 /// Warnings of strict YAML are reported here too, and so are errors: values nested too deeply, and
 /// anchors, aliases and tags in structure. In a value that starts on the key's own line, they are its text.
 fn strict(written: &Written<'_>, report: &mut Report) -> Option<Node> {
+    // `key: a: b` is never valid; there is no need to ask the parser.
+    let first = written.first.text.trim();
+    let is_plain = first.starts_with(|c: char| c.is_alphanumeric());
+    if is_plain && !written.has_rest() && yaml_value::colon(first).is_some() {
+        return None;
+    }
     let (node, diagnostics) = parse_aside(written.range(), report);
     let structure = written.first.text.trim().is_empty();
     for diagnostic in diagnostics {
@@ -187,17 +228,53 @@ fn indented(written: &Written<'_>) -> Option<Node> {
     matches!(value, Value::String(_)).then(|| written.node(value))
 }
 
-/// The text between the outer quotes, where the inner ones are not escaped or the last one is missing.
-fn between_quotes(written: &Written<'_>, quote: char) -> String {
-    let whole = folded(written);
+/// `whole`, which starts with `quote`, without the quotes around it.
+///
+/// The first quote goes where its partner is the last character, or where it has none. A value that only starts with a
+/// quoted phrase keeps all its quotes.
+fn without_quotes(whole: String, quote: char) -> String {
     let inner = whole.strip_prefix(quote).unwrap_or(&whole);
-    let inner = inner.strip_suffix(quote).unwrap_or(inner);
-    inner.to_owned()
+    let ends = inner.ends_with(quote) && !inner.ends_with(&format!("\\{quote}"));
+    match partner(inner, quote) {
+        // An apostrophe or a sign for inches looks like a partner too: then the last quote has no other one.
+        Some(at) if at + 1 < inner.len() => {
+            let whole_in_quotes = ends && !inner[at + 1..inner.len() - 1].contains(quote);
+            match whole_in_quotes {
+                true => inner[..inner.len() - 1].to_owned(),
+                false => whole,
+            }
+        }
+        Some(at) => inner[..at].to_owned(),
+        None => inner.to_owned(),
+    }
 }
 
-/// A list in brackets that YAML can't read: its parts between commas. The brackets may lack their end, but
-/// they must not close before the value does.
-fn flow_list(written: &Written<'_>) -> Option<Node> {
+/// Where the quote that stands in front of `inner` is closed: quotes inside come in pairs.
+fn partner(inner: &str, quote: char) -> Option<usize> {
+    let mut depth = 1_usize;
+    for (at, _) in inner.match_indices(quote) {
+        let before = inner[..at].chars().next_back();
+        let behind = inner[at + 1..].chars().next();
+        let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        if before == Some('\\') || (is_word(before) && is_word(behind)) {
+            continue;
+        }
+        let opens = before.is_some_and(|c| c.is_whitespace() || "([{<—–-/=:\u{201c}".contains(c))
+            && behind.is_some_and(|c| !c.is_whitespace());
+        match opens {
+            true => depth += 1,
+            false => depth -= 1,
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// The parts between commas of a list in brackets that YAML can't read. The brackets may lack their end; `None` where they
+/// close before the value does, which makes it text.
+fn flow_items(written: &Written<'_>) -> Option<Vec<String>> {
     let whole = folded_without_comments(written);
     let inner = whole.strip_prefix('[')?;
     let mut items = Vec::new();
@@ -220,28 +297,47 @@ fn flow_list(written: &Written<'_>) -> Option<Node> {
     items.push(inner[start..end].trim_end());
     let items = items
         .into_iter()
-        .map(|item| item.trim().trim_matches(['"', '\'']))
-        .filter(|item| !item.is_empty())
-        .map(|item| written.node(Value::String(item.to_owned())));
+        .map(str::trim)
+        .filter(|item| !item.is_empty());
+    Some(items.map(str::to_owned).collect())
+}
+
+/// The list of these texts; `None` where one of them is a list or a mapping of its own.
+fn flow_list(written: &Written<'_>, items: &[String]) -> Option<Node> {
+    let is_structure = |item: &String| {
+        item.starts_with(['[', '{']) || (!takes_texts(&written.key) && yaml_line::is_key(item))
+    };
+    if items.iter().any(is_structure) {
+        return None;
+    }
+    let items = items.iter().map(|item| {
+        let text = item.trim_matches(['"', '\'']).to_owned();
+        written.node(Value::String(text))
+    });
     Some(written.node(Value::List(items.collect())))
 }
 
-/// A list of `- ` items that YAML can't read as a whole: each item's scalar, or its text unchanged.
+/// A list of `- ` items that YAML can't read as a whole: each item's value, or its text unchanged. `None` where an item
+/// may be a mapping or a list of its own.
 fn list_of_lines(written: &Written<'_>, report: &Report) -> Option<Node> {
     let mut items: Vec<(String, Range<usize>, usize)> = Vec::new();
+    let mut indent = None;
     for line in written
         .rest
         .iter()
         .filter(|line| !line.text.trim().is_empty())
     {
         let trimmed = line.text.trim();
-        let start = line.start + line.text.len() - line.text.trim_start().len();
+        let before = &line.text[..line.text.len() - line.text.trim_start().len()];
+        let start = line.start + before.len();
         let end = start + trimmed.len();
         let item = trimmed
             .strip_prefix('-')
             .filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
         match item {
+            Some(_) if *indent.get_or_insert(before) != before => return None,
             Some(rest) => items.push((rest.trim().to_owned(), start..line.next, end)),
+            None if before.is_empty() || yaml_line::is_key(trimmed) => return None,
             None => {
                 let (text, range, last) = items.last_mut()?;
                 text.push(' ');
@@ -251,23 +347,39 @@ fn list_of_lines(written: &Written<'_>, report: &Report) -> Option<Node> {
             }
         }
     }
-    let items = items.into_iter().map(|(text, range, end)| {
+    let mut nodes = Vec::new();
+    for (text, range, end) in items {
         let span = Span::new(range.start, end);
-        let alone = parse_aside(range, report)
-            .0
-            .and_then(|node| match node.value {
-                Value::List(mut items) if items.len() == 1 => items.pop(),
-                _ => None,
-            });
-        match alone {
-            Some(node) if !matches!(node.value, Value::List(_) | Value::Map(_)) => node,
-            _ => Node {
+        let alone = match parse_aside(range, report).0.map(|node| node.value) {
+            Some(Value::List(mut items)) if items.len() == 1 => items.pop(),
+            _ => None,
+        };
+        nodes.push(match alone {
+            Some(node) => node,
+            None if yaml_line::is_key(&text) && !takes_texts(&written.key) => return None,
+            None => Node {
                 value: Value::String(unquoted(&text).to_owned()),
                 span,
             },
-        }
-    });
-    Some(written.node(Value::List(items.collect())))
+        });
+    }
+    Some(written.node(Value::List(nodes)))
+}
+
+/// Whether the value of `key` is a list of texts, so that `: ` in one of them is a part of it.
+fn takes_texts(key: &str) -> bool {
+    [
+        "tools",
+        "allowed-tools",
+        "allowedTools",
+        "disallowedTools",
+        "capabilities",
+        "examples",
+        "skills",
+        "tags",
+        "triggers",
+    ]
+    .contains(&key)
 }
 
 fn unquoted(text: &str) -> &str {
@@ -285,7 +397,8 @@ fn unquoted(text: &str) -> &str {
 /// A short value: without the comment behind it, and resolved as YAML resolves scalars.
 fn scalar(written: &Written<'_>) -> Node {
     let text = folded_without_comments(written);
-    let value = match parse_text(text.clone()) {
+    let short = yaml_value::colon(&text).is_none();
+    let value = match short.then(|| parse_text(text.clone())).flatten() {
         Some(value @ (Value::Null | Value::Bool(_) | Value::Number(_))) => value,
         _ => Value::String(text),
     };

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use crate::diagnostics::Report;
 use crate::diagnostics::source::Source;
+use crate::diagnostics::span::Span;
+use crate::frontmatter::repair::Rewrite;
 use crate::frontmatter::{self, Document, Reading};
 use crate::yaml::node::{Node, Value};
 
 /// The whole text of the file with its frontmatter as valid YAML. `document` is what was read of `source`.
 ///
-/// The values and their order stay, and so does every byte of the body. What is around them is written plainly:
-/// nothing in front of the first `---`, no code fence around the file, lines that end as the first one does.
-/// Comments between the entries are not values; they go.
+/// Only the entries that are not valid YAML are written again; all values and their order stay, and so do the other lines
+/// and every byte of the body. What is around them is written plainly: nothing in front of the first `---`, no code fence
+/// around the file, lines that end as the first one does. Where that is not enough, all entries are written again, and
+/// comments between them go.
 ///
 /// `None` where the frontmatter is valid already, or where the new text would not be read the same.
 pub fn fix(source: &Source, document: &Document) -> Option<String> {
@@ -21,10 +24,31 @@ pub fn fix(source: &Source, document: &Document) -> Option<String> {
     let text = source.text();
     let body = &text[document.body.clone()];
     let line_end = line_end(text);
-    let yaml = serde_yaml::to_string(&document.frontmatter.to_json()).ok()?;
-    let head = format!("---\n{yaml}---\n").replace('\n', line_end);
-    let fixed = format!("{head}{body}");
-    reads_the_same(source.path(), &fixed, &document.frontmatter, body).then_some(fixed)
+    let whole = |yaml: &str| {
+        let fixed = format!("---{line_end}{yaml}---{line_end}{body}");
+        reads_the_same(source.path(), &fixed, &document.frontmatter, body).then_some(fixed)
+    };
+    entries_again(text, document, line_end)
+        .and_then(|yaml| whole(&yaml))
+        .or_else(|| {
+            let yaml = serde_yaml::to_string(&document.frontmatter.to_json()).ok()?;
+            whole(&yaml.replace('\n', line_end))
+        })
+}
+
+/// The frontmatter with the entries that are not valid YAML written again.
+fn entries_again(text: &str, document: &Document, line_end: &str) -> Option<String> {
+    let Span { mut start, end } = document.frontmatter.span;
+    let mut yaml = String::new();
+    for Rewrite { key, range, .. } in &document.rewrites {
+        let value = document.frontmatter.get(key)?.to_json();
+        let entry = serde_json::Map::from_iter([(key.clone(), value)]);
+        yaml.push_str(text.get(start..range.start)?);
+        yaml.push_str(&serde_yaml::to_string(&entry).ok()?.replace('\n', line_end));
+        start = range.end;
+    }
+    yaml.push_str(text.get(start..end)?);
+    Some(yaml)
 }
 
 fn line_end(text: &str) -> &'static str {

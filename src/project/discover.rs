@@ -108,6 +108,16 @@ pub fn read(path: &Path, name: &str) -> Result<Arc<Source>, Diagnostic> {
     Source::from_bytes(name, bytes).map_err(refused)
 }
 
+/// The byte order mark of the file at `path`, which sources leave out; empty if it has none or can't be read.
+pub fn byte_order_mark(path: &Path) -> &'static str {
+    const MARK: &str = "\u{feff}";
+    let mut start = [0; MARK.len()];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut start)) {
+        Ok(()) if start == *MARK.as_bytes() => MARK,
+        _ => "",
+    }
+}
+
 /// `path` as seen from the folder `root`, with `/` between its parts; never absolute.
 pub fn relative(root: &Path, path: &Path) -> String {
     let (root, path) = (normalize(root), normalize(path));

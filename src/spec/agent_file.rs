@@ -88,6 +88,7 @@ pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
                 frontmatter,
                 body,
                 repaired,
+                ..
             }) => (frontmatter, Prompt::Body(body), repaired),
             Reading::NoFrontmatter => {
                 report

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::yaml::node::Node;
+use crate::yaml::surrogate_pairs;
 
 /// The text of a YAML scalar, with the place of each of its bytes in the source.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ fn blank(text: &str) -> usize {
 fn escape(text: &str) -> Option<usize> {
     let length = match text.as_bytes().get(1)? {
         b'x' => 4,
+        b'u' if surrogate_pairs::is_pair(text) => surrogate_pairs::LENGTH,
         b'u' => 6,
         b'U' => 10,
         b'\n' | b'\r' => return None,

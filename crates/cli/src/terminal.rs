@@ -8,7 +8,7 @@ pub mod json_output;
 pub mod plural;
 pub mod terminal_diff;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -113,9 +113,43 @@ pub fn print(text: &str) -> Result<(), Status> {
     }
 }
 
+/// Asks a question on the terminal, and answers whether it was answered with yes. `None` where there is no terminal to ask on:
+/// stdin and stderr have to be one.
+pub fn confirm(question: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let mut stderr = anstream::stderr().lock();
+    let asked = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    asked
+        .and_then(|()| io::stdin().read_line(&mut answer))
+        .ok()?;
+    Some(is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
 /// Writes a line to stderr, without colours unless it is a terminal that supports them.
 pub fn eprint_line(line: &str) {
     let mut stderr = anstream::stderr().lock();
     // Without stderr, nothing can be reported.
     let _ = writeln!(stderr, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_yes;
+
+    #[test]
+    fn only_yes_is_yes() {
+        for answer in ["y\n", "Y\r\n", " yes \n", "YES"] {
+            assert!(is_yes(answer), "{answer:?}");
+        }
+        for answer in ["", "\n", "n\n", "yeah\n", "yes please\n", "1\n"] {
+            assert!(!is_yes(answer), "{answer:?}");
+        }
+    }
 }

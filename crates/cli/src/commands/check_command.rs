@@ -1,18 +1,19 @@
 //! `agentgen check`
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentgen_build::inspect::{Reading, Report, fix, read_frontmatter, reason, write_file};
-use agentgen_build::{Code, Diagnostic, Project, Source, generate};
+use agentgen_build::inspect::{
+    Reading, Report, byte_order_mark, fix, read_frontmatter, replace_file,
+};
+use agentgen_build::{Diagnostic, Project, Source, generate};
 use clap::Args;
 
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format, red, yellow};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::{Counts, plural};
-use crate::terminal::{Status, eprint_line, print};
+use crate::terminal::{Status, confirm, eprint_line, print, terminal_diff};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -21,18 +22,22 @@ pub struct Arguments {
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
-    /// Rewrite invalid frontmatter as valid YAML with the same values; comments in it are lost
+    /// Show how invalid frontmatter is written as valid YAML with the same values, and ask whether to write it
     #[arg(long)]
     fix: bool,
+    /// Write without asking
+    #[arg(long, short, requires = "fix")]
+    yes: bool,
 }
 
-/// Generates in memory and reports all diagnostics. With `--fix`, agent files are rewritten first.
+/// Generates in memory and reports all diagnostics. With `--fix`, agent files are rewritten first: those whose values are
+/// certain, after a diff and a question.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let settings = Settings::read(&arguments.inputs, None, arguments.format)?;
     let mut project = settings.load();
     let mut fixed = Fixed::default();
     if arguments.fix {
-        fixed = fix_all(&settings.root, &project);
+        fixed = fix_all(&settings.root, &project, arguments)?;
         if !fixed.paths.is_empty() {
             project = settings.load();
         }
@@ -40,7 +45,10 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let mut diagnostics = generate(&project).diagnostics;
     diagnostics.append(&mut fixed.failures);
     diagnostic_report::deduplicate(&mut diagnostics);
-    let status = Status::of(&diagnostics);
+    let mut status = Status::of(&diagnostics);
+    if fixed.refused {
+        status = status.max(Status::Refused);
+    }
     if arguments.format == Format::Json {
         let document = Document::new(&diagnostics, "checked").with_rewritten(&fixed.paths);
         return print(&document.text()).map(|()| status);
@@ -70,29 +78,68 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
 struct Fixed {
     /// The rewritten files.
     paths: Vec<String>,
+    /// Whether nothing was written because nobody said yes.
+    refused: bool,
     /// Errors of files that could not be written.
     failures: Vec<Diagnostic>,
 }
 
-fn fix_all(root: &Path, project: &Project) -> Fixed {
+/// A file and its new content.
+struct Rewrite<'a> {
+    path: &'a str,
+    old: String,
+    new: String,
+}
+
+fn fix_all(root: &Path, project: &Project, arguments: &Arguments) -> Result<Fixed, Status> {
+    let rewrites: Vec<Rewrite<'_>> = project
+        .sources
+        .iter()
+        .filter_map(|source| {
+            let new = fixed_text(source)?;
+            let mark = byte_order_mark(&root.join(source.path()));
+            Some(Rewrite {
+                path: source.path(),
+                old: format!("{mark}{}", source.text()),
+                new: format!("{mark}{new}"),
+            })
+        })
+        .collect();
     let mut fixed = Fixed::default();
-    for source in &project.sources {
-        let Some(text) = fixed_text(source) else {
-            continue;
-        };
-        // A link stays a link: the file it leads to is the one to rewrite.
-        let written = fs::canonicalize(root.join(source.path()))
-            .and_then(|path| write_file(&path, text.as_bytes()));
-        match written {
-            Ok(()) => fixed.paths.push(source.path().to_owned()),
-            Err(error) => {
-                let message = format!("the file can't be written: {}", reason(&error));
-                let failure = Diagnostic::error(Code::Io, source.path(), message);
-                fixed.failures.push(failure);
+    if rewrites.is_empty() {
+        return Ok(fixed);
+    }
+    for Rewrite { path, old, new } in &rewrites {
+        let diff = terminal_diff::of_file(path, Some(old), new);
+        match arguments.format {
+            Format::Text => print(&diff)?,
+            // Stdout is one document.
+            _ => eprint_line(diff.trim_end()),
+        }
+    }
+    let question = format!("write {}?", plural(rewrites.len(), "file"));
+    if !arguments.yes {
+        match confirm(&question) {
+            Some(true) => {}
+            Some(false) => fixed.refused = true,
+            None => {
+                eprint_line(
+                    "nothing was written: there is no terminal to ask on; `--yes` writes without asking",
+                );
+                fixed.refused = true;
             }
         }
     }
-    fixed
+    if fixed.refused {
+        return Ok(fixed);
+    }
+    for Rewrite { path, old, new } in rewrites {
+        match replace_file(root, &root.join(path), Some(old.as_bytes()), new.as_bytes()) {
+            Ok(()) => fixed.paths.push(path.to_owned()),
+            Err(failure) => fixed.failures.push(failure),
+        }
+    }
+    Ok(fixed)
 }
 
 /// The new text of a Markdown file that can be fixed.

@@ -1,22 +1,21 @@
 //! `agentgen suggest`
 
-use std::fs;
 use std::path::Path;
 
 use crate::suggest::proposal::Proposal;
 use crate::suggest::propose::propose;
 use crate::suggest::service_edit::{Change, Edit, edit};
 use crate::suggest::{self, Findings};
-use agentgen_build::inspect::{json_text, printable, reason, relative, write_file};
-use agentgen_build::{Agent, Code, Diagnostic, Severity, check};
+use agentgen_build::inspect::{byte_order_mark, json_text, printable, relative, replace_file};
+use agentgen_build::{Agent, Diagnostic, Severity, check};
 use clap::Args;
 use serde_json::json;
-use similar::TextDiff;
 
 use crate::configuration::agent_filter::{find, unknown_agent};
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, Format};
 use crate::terminal::plural::plural;
+use crate::terminal::terminal_diff;
 use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
@@ -193,57 +192,28 @@ fn report(agent: &Agent, findings: &Findings, proposal: &Proposal, edit: &Edit) 
     }
 }
 
-/// The byte order mark, which sources leave out.
-const MARK: &str = "\u{feff}";
-
-/// The byte order mark of the file on the disk, if it has one.
+/// The byte order mark of the file on the disk, if it has one; sources leave it out.
 fn mark(root: &Path, change: &Change) -> &'static str {
-    match fs::read(root.join(&change.path)) {
-        Ok(bytes) if bytes.starts_with(MARK.as_bytes()) => MARK,
-        _ => "",
-    }
+    byte_order_mark(&root.join(&change.path))
 }
 
-/// The change as a unified diff that `patch -p1` and `git apply` take in the project's folder.
+/// The change as a unified diff.
 fn unified(root: &Path, change: &Change) -> String {
     let mark = mark(root, change);
-    // Lines end with LF for those who apply a diff, whatever other line ends are in them.
     let old = change.old.as_ref().map(|old| format!("{mark}{old}"));
     let new = format!("{mark}{}", change.new);
-    let lines =
-        |text: &str| -> Vec<String> { text.split_inclusive('\n').map(str::to_owned).collect() };
-    let (before, after) = (lines(old.as_deref().unwrap_or_default()), lines(&new));
-    let before: Vec<&str> = before.iter().map(String::as_str).collect();
-    let after: Vec<&str> = after.iter().map(String::as_str).collect();
-    // A blank ends a name for those who apply a diff, unless a tab does.
-    let end = if change.path.contains(' ') { "\t" } else { "" };
-    let from = match old {
-        Some(_) => format!("a/{}{end}", change.path),
-        None => "/dev/null".to_owned(),
-    };
-    let diff = TextDiff::configure()
-        .newline_terminated(true)
-        .diff_slices(&before, &after);
-    let mut text = format!("--- {from}\n+++ b/{}{end}\n", change.path);
-    for hunk in diff.unified_diff().iter_hunks() {
-        text.push_str(&format!("{}\n", hunk.header()));
-        for line in hunk.iter_changes() {
-            text.push_str(&format!("{}{}", line.tag(), line.value()));
-            if !line.value().ends_with('\n') {
-                text.push_str("\n\\ No newline at end of file\n");
-            }
-        }
-    }
-    text
+    terminal_diff::of_file(&change.path, old.as_deref(), &new)
 }
 
 fn write(root: &Path, change: &Change) -> Result<(), Diagnostic> {
+    let mark = mark(root, change);
+    let old = change.old.as_ref().map(|old| format!("{mark}{old}"));
+    let new = format!("{mark}{}", change.new);
     let path = root.join(&change.path);
-    // A link stays a link: the file it leads to is the one to change.
-    let path = fs::canonicalize(&path).unwrap_or(path);
-    let text = format!("{}{}", mark(root, change), change.new);
-    write_file(&path, text.as_bytes()).map_err(|error| {
-        let message = format!("the file can't be written: {}", reason(&error));
-        Diagnostic::error(Code::Io, &change.path, message)
-    })
+    replace_file(
+        root,
+        &path,
+        old.as_ref().map(String::as_bytes),
+        new.as_bytes(),
+    )
 }

@@ -1,4 +1,4 @@
-//! The output of `build --check`: unified diffs from the files on disk to those that would be generated.
+//! Unified diffs: from the files on disk to those that would be generated, and of files that a command changes.
 
 use std::fs;
 use std::time::Duration;
@@ -45,6 +45,34 @@ pub fn unified(plan: &Plan<'_>) -> String {
                 text.push_str(&hunks);
             }
             _ => text.push_str(&format!("Binary files {from} and {to} differ\n")),
+        }
+    }
+    text
+}
+
+/// The change of one file as a unified diff that `patch -p1` and `git apply` take in the project's folder. A file that is new
+/// has no `old` text.
+pub fn of_file(path: &str, old: Option<&str>, new: &str) -> String {
+    // Lines end with LF for those who apply a diff, whatever other line ends are in them.
+    let before: Vec<&str> = old.unwrap_or_default().split_inclusive('\n').collect();
+    let after: Vec<&str> = new.split_inclusive('\n').collect();
+    // A blank ends a name for those who apply a diff, unless a tab does.
+    let end = if path.contains(' ') { "\t" } else { "" };
+    let from = match old {
+        Some(_) => format!("a/{path}{end}"),
+        None => "/dev/null".to_owned(),
+    };
+    let diff = TextDiff::configure()
+        .newline_terminated(true)
+        .diff_slices(&before, &after);
+    let mut text = format!("--- {from}\n+++ b/{path}{end}\n");
+    for hunk in diff.unified_diff().iter_hunks() {
+        text.push_str(&format!("{}\n", hunk.header()));
+        for line in hunk.iter_changes() {
+            text.push_str(&format!("{}{}", line.tag(), line.value()));
+            if !line.value().ends_with('\n') {
+                text.push_str("\n\\ No newline at end of file\n");
+            }
         }
     }
     text

@@ -10,6 +10,7 @@
 
 mod agent_changes;
 mod appearance;
+mod check_fix;
 mod cli;
 mod command_folder;
 mod determinism;
