@@ -74,8 +74,8 @@ pub struct Openapi {
     pub api_version: String,
     /// The URLs of the servers.
     pub servers: Vec<String>,
-    /// The SPDX id of the API's licence.
-    pub license: String,
+    /// The SPDX id of the API's licence; the documents name none where it is not known.
+    pub license: Option<String>,
 }
 
 vocabulary! {
@@ -123,7 +123,7 @@ impl Default for Config {
                 title: "agents".to_owned(),
                 api_version: "0.1.0".to_owned(),
                 servers: vec!["/".to_owned()],
-                license: "LicenseRef-Unspecified".to_owned(),
+                license: None,
             },
             models: Vec::new(),
             service_models: Vec::new(),

@@ -170,14 +170,9 @@ fn base_context(openapi: &Openapi) -> Map<String, Json> {
     context.insert("title".to_owned(), json!(openapi.title));
     context.insert("api_version".to_owned(), json!(openapi.api_version));
     context.insert("servers".to_owned(), json!(servers));
-    context.insert(
-        "contact".to_owned(),
-        json!({ "name": format!("The maintainers of {}", openapi.title) }),
-    );
-    context.insert(
-        "license".to_owned(),
-        json!({ "name": openapi.license, "identifier": openapi.license }),
-    );
+    let license = openapi.license.as_ref();
+    let license = license.map(|id| json!({ "name": id, "identifier": id }));
+    context.insert("license".to_owned(), json!(license));
     context
 }
 

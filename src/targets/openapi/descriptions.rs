@@ -1,10 +1,12 @@
 //! Summaries and descriptions of operations.
 
 use agentgen_schema::Handler;
+use serde_json::json;
 
 use crate::agent::Agent;
 use crate::agent::operation::Operation;
 use crate::contract::endpoint::Endpoint;
+use crate::schema::sample::example;
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::runtime_contract::event_types;
 
@@ -23,7 +25,7 @@ pub fn summary(agent: &Agent, operation: &Operation<'_>) -> String {
 }
 
 /// Markdown: what the operation does, who answers, the roles it needs, and its events.
-pub fn description(operation: &Operation<'_>) -> String {
+pub fn description(agent: &Agent, operation: &Operation<'_>) -> String {
     let mut paragraphs = vec![operation.description.clone()];
     if let Some(endpoint) = operation.endpoint {
         paragraphs.extend(answer(endpoint));
@@ -33,7 +35,7 @@ pub fn description(operation: &Operation<'_>) -> String {
         }
     }
     if operation.stream {
-        paragraphs.extend(stream(operation.endpoint));
+        paragraphs.extend(stream(agent, operation));
     }
     paragraphs.join("\n\n")
 }
@@ -60,31 +62,30 @@ fn answer(endpoint: &Endpoint) -> Option<String> {
 }
 
 /// The answer as server-sent events.
-fn stream(endpoint: Option<&Endpoint>) -> Vec<String> {
-    if endpoint.is_some_and(|own| matches!(own.handler, Handler::Search | Handler::Embed)) {
-        return vec![
-            "Under `Accept: text/event-stream` the answer is two server-sent events: `run.started`, and \
-             `run.completed` with the whole answer, or `run.failed` with a problem document."
-                .to_owned(),
-        ];
-    }
-    let retrieved = match endpoint.and_then(|own| own.retrieve.as_ref()) {
-        Some(_) => "`passages.retrieved`, ",
-        None => "",
-    };
-    let between: Vec<String> = event_types("AgentEvent")
-        .filter(|event| !ONCE.contains(event))
-        .map(|event| format!("`{event}`"))
-        .collect();
-    vec![
+fn stream(agent: &Agent, operation: &Operation<'_>) -> [String; 2] {
+    let endpoint = operation.endpoint;
+    let handler = endpoint.map_or(Handler::Model, |own| own.handler);
+    let events = if matches!(handler, Handler::Search | Handler::Embed) {
+        "Under `Accept: text/event-stream` the answer is two server-sent events: `run.started`, and \
+         `run.completed` with the whole answer, or `run.failed` with a problem document."
+            .to_owned()
+    } else {
+        let retrieved = match endpoint.and_then(|own| own.retrieve.as_ref()) {
+            Some(_) => "`passages.retrieved`, ",
+            None => "",
+        };
+        let between: Vec<String> = event_types("AgentEvent")
+            .filter(|event| !ONCE.contains(event))
+            .map(|event| format!("`{event}`"))
+            .collect();
         format!(
             "Under `Accept: text/event-stream` the run is answered as server-sent events: `run.started`, {retrieved}any \
              number of {}, and at the end `run.completed` with the whole answer, or `run.failed` with a problem \
              document. Skip events of other types: later versions add some.",
             between.join(", ")
-        ),
-        EVENTS.to_owned(),
-    ]
+        )
+    };
+    [events, event_sample(agent, operation, handler)]
 }
 
 /// The events that have their place in a stream; all others may come any number of times.
@@ -95,9 +96,59 @@ const ONCE: [&str; 4] = [
     "run.failed",
 ];
 
-/// A stream as it comes over the wire.
-const EVENTS: &str = "```text\nid: 1\nevent: run.started\n\
-    data: {\"type\":\"run.started\",\"run_id\":\"01936f2e-7b1c-7000-8000-000000000001\",\"agent\":\"…\",\"model\":\"…\"}\n\n\
-    id: 2\nevent: output.delta\ndata: {\"type\":\"output.delta\",\"text\":\"…\"}\n\n\
-    id: 3\nevent: run.completed\n\
-    data: {\"type\":\"run.completed\",\"run_id\":\"01936f2e-7b1c-7000-8000-000000000001\",\"stop_reason\":\"end_turn\",\"usage\":{\"input_tokens\":12,\"output_tokens\":2},\"output\":\"…\"}\n```";
+/// A stream as it comes over the wire: its last event has what the JSON answer has.
+fn event_sample(agent: &Agent, operation: &Operation<'_>, handler: Handler) -> String {
+    let usage = match handler {
+        Handler::Model => json!({ "input_tokens": 12, "output_tokens": 2 }),
+        Handler::Code | Handler::Search | Handler::Embed => {
+            json!({ "input_tokens": 0, "output_tokens": 0 })
+        }
+    };
+    let model = match handler {
+        Handler::Model => agent.model().unwrap_or("sonnet"),
+        Handler::Code | Handler::Search | Handler::Embed => "code",
+    };
+    let slug = agent.spec.slug.as_str();
+    let output = match operation.endpoint {
+        None => json!({
+            "output": "Done.",
+            "run_id": RUN_ID,
+            "agent": slug,
+            "model": model,
+            "session_id": "01936f2e-7b1c-7000-8000-000000000002",
+            "stop_reason": "end_turn",
+            "usage": usage,
+        }),
+        Some(endpoint) => example(&endpoint.output.json).unwrap_or_default(),
+    };
+    // The text of a model, or what a handler sends as it goes.
+    let delta = match (handler, operation.endpoint) {
+        (Handler::Search | Handler::Embed, _) => None,
+        (Handler::Model, Some(_)) => Some(output.to_string()),
+        (Handler::Model, None) | (Handler::Code, _) => Some("Done.".to_owned()),
+    };
+    let mut events = vec![
+        json!({ "type": "run.started", "run_id": RUN_ID, "agent": slug, "model": model }),
+    ];
+    events.extend(delta.map(|text| json!({ "type": "output.delta", "text": text })));
+    events.push(json!({
+        "type": "run.completed",
+        "run_id": RUN_ID,
+        "stop_reason": "end_turn",
+        "usage": usage,
+        "output": output,
+    }));
+    let events: Vec<String> = (1..)
+        .zip(&events)
+        .map(|(id, event)| {
+            let name = event["type"].as_str().unwrap_or_default();
+            format!("id: {id}\nevent: {name}\ndata: {event}")
+        })
+        .collect();
+    // A text with three backticks in it would end the block; JSON can write them otherwise.
+    let events = events.join("\n\n").replace('`', "\\u0060");
+    format!("```text\n{events}\n```")
+}
+
+/// The run of the sample.
+const RUN_ID: &str = "01936f2e-7b1c-7000-8000-000000000001";

@@ -36,7 +36,7 @@ pub fn operation_context(
         "method": operation.method.as_str().to_ascii_lowercase(),
         "operation_id": operation.id,
         "summary": summary(agent, operation),
-        "description": description(operation),
+        "description": description(agent, operation),
         "parameters": content.parameters,
         "request": content.request,
         "response": content.response,

@@ -22,13 +22,14 @@ fn to_3_0(document: &Json) -> Json {
     document["openapi"] = json!("3.0.3");
     if let Some(info) = document["info"].as_object_mut() {
         info.shift_remove("summary");
-        let id = info["license"]["identifier"].as_str().unwrap_or_default();
-        let page = match id.starts_with("LicenseRef-") {
-            true => "https://spdx.org/licenses/".to_owned(),
-            false => format!("https://spdx.org/licenses/{id}.html"),
-        };
-        let name = info["license"]["name"].clone();
-        info["license"] = json!({ "name": name, "url": page });
+        if let Some(license) = info.get_mut("license") {
+            let id = license["identifier"].as_str().unwrap_or_default();
+            let page = match id.starts_with("LicenseRef-") {
+                true => "https://spdx.org/licenses/".to_owned(),
+                false => format!("https://spdx.org/licenses/{id}.html"),
+            };
+            *license = json!({ "name": license["name"], "url": page });
+        }
     }
     document
 }

@@ -120,7 +120,7 @@ impl Reader<'_> {
                 "title" => self.text(item, &mut openapi.title),
                 "api_version" => self.text(item, &mut openapi.api_version),
                 "servers" => self.texts(item, &mut openapi.servers),
-                "license" => self.text(item, &mut openapi.license),
+                "license" => self.text(item, openapi.license.get_or_insert_default()),
                 _ => self.unknown_key(key, OPENAPI_KEYS),
             }
         }
