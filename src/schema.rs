@@ -10,7 +10,6 @@ pub mod parse;
 pub mod picoschema;
 pub mod recursion;
 pub mod sample;
-pub mod sample_scalar;
 pub mod schema_type;
 pub mod typed_schema;
 
@@ -18,8 +17,6 @@ pub mod typed_schema;
 mod json_schema_tests;
 #[cfg(test)]
 mod picoschema_tests;
-#[cfg(test)]
-mod sample_tests;
 #[cfg(test)]
 mod schema_property_tests;
 #[cfg(test)]

@@ -1,14 +1,28 @@
-//! Makes up a value for a schema.
+//! Makes up a value for a schema: realistic, deterministic, and valid.
+
+mod sample_number;
+mod sample_text;
+mod sample_words;
+
+#[cfg(test)]
+mod sample_tests;
 
 use agentgen_schema::Schema;
 use serde_json::{Map, Value};
 
-use crate::schema::sample_scalar::{count, integer, number, sample_text, text};
+use crate::schema::sample::sample_number::{integer, number};
+use crate::schema::sample::sample_text::{count, text};
+use crate::schema::sample::sample_words::text_for;
 
 /// A value that is valid under `schema`, which is canonical; the same one each time. What the author
 /// gave as an example or default is preferred. None where no value can be made, such as for a
 /// pattern without an example.
 pub fn example(schema: &Value) -> Option<Value> {
+    example_named(schema, "")
+}
+
+/// As [`example`], for the property called `name`.
+pub fn example_named(schema: &Value, name: &str) -> Option<Value> {
     let root = Schema::compile(schema).ok()?;
     let mut maker = Maker {
         root: root.clone(),
@@ -16,7 +30,7 @@ pub fn example(schema: &Value) -> Option<Value> {
         steps: 0,
         characters: 0,
     };
-    let value = maker.make(&root, "", 0, 0)?;
+    let value = maker.make(&root, name, 0, 0)?;
     root.is_valid(&value).then_some(value)
 }
 
@@ -101,13 +115,13 @@ impl Maker {
             .find(|kind| *kind != "null");
         match kind {
             Some("boolean") if vary < 2 => Some(Value::Bool(vary == 0)),
-            Some("integer") => integer(keywords, vary),
-            Some("number") => number(schema, keywords, vary),
+            Some("integer") => integer(schema, keywords, name, vary),
+            Some("number") => number(schema, keywords, name, vary),
             Some("string") => text(schema, keywords, name, vary),
             Some("array") => self.make_list(schema, keywords, name, depth),
             Some("object") => self.make_object(schema, keywords, depth, vary),
             Some(_) => None,
-            None if kinds.is_empty() => Some(Value::from(sample_text(keywords, name, vary))),
+            None if kinds.is_empty() => Some(Value::from(text_for(name, vary))),
             None => (vary == 0).then_some(Value::Null),
         }
     }
@@ -150,7 +164,7 @@ impl Maker {
         while items.len() < wanted {
             let item = match &item_schema {
                 Some(schema) => self.make(schema, name, depth + 1, vary),
-                None => Some(Value::from(sample_text(&Map::new(), name, vary))),
+                None => Some(Value::from(text_for(name, vary))),
             };
             let Some(item) = item else { break };
             if unique {

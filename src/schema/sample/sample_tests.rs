@@ -12,11 +12,11 @@ fn examples_are_what_the_author_meant() {
     let cases = [
         (
             "reply: string, what it says\nscore?: number",
-            json!({ "reply": "what it says", "score": 0.5 }),
+            json!({ "reply": "Yes, we are open until six.", "score": 0.87 }),
         ),
         (
             "session_id: string\ntags(array): string",
-            json!({ "session_id": "session id", "tags": ["tags"] }),
+            json!({ "session_id": "01890a5d-ac96-774b-bcce-000000000001", "tags": ["gardening"] }),
         ),
         ("type: integer\nminimum: 10\nmultipleOf: 4", json!(12)),
         ("type: integer\nmaximum: -5", json!(-5)),
@@ -27,9 +27,35 @@ fn examples_are_what_the_author_meant() {
             "type: string\nexample: first\ndefault: second",
             json!("first"),
         ),
-        ("type: string\nmaxLength: 2", json!("te")),
-        ("type: string\nminLength: 6", json!("text t")),
+        ("type: string\nmaxLength: 2", json!("So")),
+        ("type: string\nminLength: 12", json!("Some text So")),
         ("type: string\nformat: date", json!("2026-01-01")),
+        (
+            "year: integer\nreader: string, who wants to read and what they like\nprice: number",
+            json!({ "year": 2026, "reader": "Ann Smith", "price": 19.99 }),
+        ),
+        (
+            "email: string\nhome-page: string\nmainCity: string\ncreated_at: string\nverdict: string",
+            json!({
+                "email": "ann@example.com",
+                "home-page": "Some home page",
+                "mainCity": "Lisbon",
+                "created_at": "2026-01-15T09:30:00Z",
+                "verdict": "Some verdict",
+            }),
+        ),
+        (
+            "type: object\nproperties: { year: { type: integer, maximum: 12 }, email: { type: string, maxLength: 4 } }",
+            json!({ "year": 1, "email": "ann@" }),
+        ),
+        (
+            "type: object\nproperties: { counts: { type: array, items: { type: integer, minimum: 1, maximum: 4 }, minItems: 4, uniqueItems: true } }",
+            json!({ "counts": [3, 1, 2, 4] }),
+        ),
+        (
+            "type: object\nproperties: { names: { type: array, items: { type: string }, minItems: 4, uniqueItems: true } }",
+            json!({ "names": ["Ann Smith", "Ben Okoro", "Cleo Martin", "Ann Smith 4"] }),
+        ),
         ("type: string\npattern: '^[0-9]{4}$'", json!("1234")),
         ("enum: [b, a]", json!("b")),
         ("type: [boolean, 'null']", json!(true)),
