@@ -6,9 +6,11 @@
 pub mod document_collection;
 pub mod embed_contract;
 pub mod endpoint;
+pub mod endpoint_error;
 pub mod endpoint_path;
 pub mod lookup_contract;
 pub mod parameter;
+pub mod request_header;
 pub mod retrieve;
 pub mod search_contract;
 pub mod workflow_contract;

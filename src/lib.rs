@@ -75,6 +75,7 @@ pub mod inspect {
     pub use crate::check::handler_check::orphans as orphaned_handlers;
     pub use crate::contract::document_collection::{Documents, path as documents_path};
     pub use crate::contract::endpoint::Endpoint;
+    pub use crate::contract::endpoint_error::EndpointError;
     pub use crate::contract::endpoint_path::{
         parameters as path_parameters, path_error, shape as path_shape,
     };

@@ -12,7 +12,7 @@ use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 pub struct Operation<'a> {
     /// The name of the endpoint; `invoke` for the one every agent has.
     pub name: &'a str,
-    /// The operation's id, unique in the project: verb and agent, such as `chatLibrarian`.
+    /// The operation's id, unique in the project: the author's, or verb and agent, such as `chatLibrarian`.
     pub id: String,
     /// The HTTP method.
     pub method: Method,
@@ -43,12 +43,18 @@ pub fn all(agent: &Agent) -> Vec<Operation<'_>> {
     }
     operations.extend(agent.service.endpoints.iter().map(|endpoint| Operation {
         name: &endpoint.name,
-        id: id(&endpoint.name, agent),
+        id: match &endpoint.operation_id {
+            Some(id) => id.text.clone(),
+            None => id(&endpoint.name, agent),
+        },
         method: endpoint.method,
         path: endpoint.path.clone(),
         description: match &endpoint.description {
             Some(description) => description.clone(),
-            None => format!("The endpoint {} of {name}.", endpoint.name),
+            None => match &endpoint.summary {
+                Some(summary) => summary.clone(),
+                None => format!("The endpoint {} of {name}.", endpoint.name),
+            },
         },
         stream: endpoint.stream,
         endpoint: Some(endpoint),
@@ -71,6 +77,11 @@ impl Operation<'_> {
             Some(endpoint) => endpoint.output.json.clone(),
             None => invoke::output_schema(),
         }
+    }
+
+    /// The HTTP status of an answer.
+    pub fn status(&self) -> u16 {
+        self.endpoint.map_or(200, |endpoint| endpoint.status)
     }
 
     /// Whether a model answers.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::{Agent, find_agent};
+use crate::agent::{Agent, find_agent, operation};
 use crate::check::model_check::{aliases, is_model};
 use crate::contract::endpoint::Endpoint;
 use crate::contract::endpoint_path;
@@ -17,6 +17,7 @@ use crate::yaml::yaml_settings::Name;
 pub fn check_agents(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     check_names(agents, diagnostics);
     check_routes(agents, diagnostics);
+    check_operation_ids(agents, diagnostics);
     check_references(agents, config, diagnostics);
 }
 
@@ -84,6 +85,49 @@ fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
             }
             others.push((agent, endpoint));
         }
+    }
+}
+
+/// An id that an author gives to an operation must be that of no other operation or workflow of the project.
+fn check_operation_ids(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
+    let operations = agents.iter().flat_map(|agent| {
+        let operations = operation::all(agent).into_iter();
+        operations.map(move |operation| {
+            let what = format!("`{}` of `{}`", operation.name, agent.spec.name);
+            (agent, operation.id, what, operation.endpoint)
+        })
+    });
+    let workflows = agents.iter().flat_map(|agent| {
+        let workflows = agent.service.workflows.iter();
+        workflows.map(move |workflow| {
+            let what = format!("the workflow `{}` of `{}`", workflow.name, agent.spec.name);
+            (agent, workflow.operation_id(), what, None)
+        })
+    });
+    let mut seen: BTreeMap<String, (&Agent, String)> = BTreeMap::new();
+    let mut given = Vec::new();
+    for (agent, id, what, endpoint) in operations.chain(workflows) {
+        match endpoint.and_then(|endpoint| endpoint.operation_id.as_ref()) {
+            Some(name) => given.push((agent, name, what)),
+            // Those that two agents make up are no matter of these ids.
+            None => drop(seen.insert(id, (agent, what))),
+        }
+    }
+    for (agent, name, what) in given {
+        let Some((owner, twin)) = seen.get(&name.text) else {
+            seen.insert(name.text.clone(), (agent, what));
+            continue;
+        };
+        let place = match owner.service.source.path() == agent.service.source.path() {
+            true => String::new(),
+            false => format!(" in {}", owner.service.source.path()),
+        };
+        let message = format!("`{}` is the operation id of {twin}{place} too", name.text);
+        diagnostics.push(
+            Diagnostic::error(Code::EndpointCollision, "", message)
+                .at(&agent.service.source, name.span)
+                .help("give one of them another `operation_id`"),
+        );
     }
 }
 

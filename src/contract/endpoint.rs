@@ -4,8 +4,10 @@ use agentgen_schema::{Handler, Method};
 use serde_json::json;
 
 use crate::contract::embed_contract;
+use crate::contract::endpoint_error::{self, EndpointError};
 use crate::contract::endpoint_path;
 use crate::contract::parameter::{self, Parameter};
+use crate::contract::request_header::add_headers;
 use crate::contract::retrieve::{self, Retrieve};
 use crate::contract::search_contract;
 use crate::diagnostics::Report;
@@ -15,8 +17,8 @@ use crate::schema::{self, Role, Schema};
 use crate::text::did_you_mean::{did_you_mean, it_takes};
 use crate::text::ident::Ident;
 use crate::text::slug::Slug;
-use crate::yaml::node::{Entry, Node};
-use crate::yaml::yaml_settings::{self, Rate};
+use crate::yaml::node::{Entry, Node, Value};
+use crate::yaml::yaml_settings::{self, Name, Rate};
 
 /// The name of the endpoint that every agent has, and that a step asks which names none.
 pub const INVOKE_NAME: &str = "invoke";
@@ -32,11 +34,23 @@ pub struct Endpoint {
     pub method: Method,
     /// The path, with parameters in braces.
     pub path: String,
+    /// What it does in a few words, as the author has it.
+    pub summary: Option<String>,
     /// What it does, in the author's words.
     pub description: Option<String>,
+    /// Whether it is on its way out.
+    pub deprecated: bool,
+    /// The groups it is listed under; none for its agent's.
+    pub tags: Vec<String>,
+    /// The operation's id, where the author gives one.
+    pub operation_id: Option<Name>,
+    /// The HTTP status of an answer: 200, 201, 202 or 204.
+    pub status: u16,
+    /// The errors that its handler can return, besides those of the service.
+    pub errors: Vec<EndpointError>,
     /// What it takes.
     pub input: Schema,
-    /// Which properties of the input come from the path and the query.
+    /// Which properties of the input come from the path, the query and the headers.
     pub parameters: Vec<Parameter>,
     /// What it answers.
     pub output: Schema,
@@ -59,9 +73,16 @@ pub struct Endpoint {
 const KEYS: &[&str] = &[
     "path",
     "method",
+    "summary",
     "description",
+    "deprecated",
+    "tags",
+    "operation_id",
+    "headers",
     "input",
     "output",
+    "status",
+    "errors",
     "stream",
     "roles",
     "rate",
@@ -69,6 +90,12 @@ const KEYS: &[&str] = &[
     "handler",
     "retrieve",
 ];
+
+/// The status of an answer without a body.
+pub const NO_CONTENT: u16 = 204;
+
+/// The statuses of answers.
+const STATUSES: [u16; 4] = [200, 201, 202, NO_CONTENT];
 
 /// Reads the endpoints of the agent `slug` from the mapping in `node`.
 pub fn read_all(node: &Node, slug: &Slug, report: &mut Report) -> Vec<Endpoint> {
@@ -119,56 +146,97 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
     };
     let mut path = None;
     let mut method = Method::Post;
+    let mut summary = None;
     let mut description = None;
+    let mut deprecated = false;
+    let mut tags = Vec::new();
+    let mut operation_id = None;
+    let mut headers = None;
     let mut input = None;
     let mut output = None;
-    let mut stream = false;
+    let mut status = Setting::new(200, entry.key_span);
+    let mut errors = Setting::new(Vec::new(), entry.key_span);
+    let mut stream = Setting::new(false, entry.key_span);
     let mut handler = Handler::Model;
     let mut settings = None;
     let mut roles = Vec::new();
     let mut rate = None;
     let mut timeout_ms = None;
     let mut broken = false;
-    for Entry { key, value, .. } in yaml_settings::allowed_entries(&entry.value, KEYS, report) {
+    for Entry {
+        key,
+        key_span,
+        value,
+    } in yaml_settings::allowed_entries(&entry.value, KEYS, report)
+    {
         match key.as_str() {
             "path" => {
-                path = endpoint_path::read(value, report).or_else(|| {
-                    broken = true;
-                    None
-                })
+                path = endpoint_path::read(value, report);
+                broken |= path.is_none();
             }
             "method" => match read_method(value, report) {
                 Some(read) => method = read,
                 None => broken = true,
             },
+            "summary" => summary = yaml_settings::text(value, report).map(str::to_owned),
             "description" => {
                 description = yaml_settings::text(value, report).map(str::to_owned);
             }
-            "input" => input = Some(schema::read(value, report, Role::Input)),
-            "output" => output = Some(schema::read(value, report, Role::Output)),
-            "stream" => stream = yaml_settings::truth(value, report).unwrap_or(stream),
-            "handler" => handler = read_handler(value, report).unwrap_or(handler),
-            "roles" => {
-                roles = yaml_settings::names(value, report)
-                    .into_iter()
-                    .map(|name| name.text)
-                    .collect();
+            "deprecated" => deprecated = yaml_settings::truth(value, report).unwrap_or_default(),
+            "tags" => tags = texts(value, report),
+            "operation_id" => operation_id = read_operation_id(value, report),
+            "headers" => headers = Some(value),
+            "input" => input = Some(value),
+            "output" => output = Some((value, *key_span)),
+            "status" => match read_status(value, report) {
+                Some(read) => status = Setting::new(read, *key_span),
+                None => broken = true,
+            },
+            "errors" => errors = Setting::new(endpoint_error::read_all(value, report), *key_span),
+            "stream" => {
+                let read = yaml_settings::truth(value, report).unwrap_or_default();
+                stream = Setting::new(read, *key_span);
             }
+            "handler" => handler = read_handler(value, report).unwrap_or(handler),
+            "roles" => roles = texts(value, report),
             "rate" => rate = yaml_settings::rate(value, report),
             "retrieve" => settings = retrieve::read(value, report),
             _ => timeout_ms = yaml_settings::duration_ms(value, report),
         }
     }
     let prose = prose(handler, entry.key_span);
-    let input = input.unwrap_or_else(|| schema::read(&prose.0, report, Role::Input));
-    let output = output.unwrap_or_else(|| schema::read(&prose.1, report, Role::Output));
+    let mut input = input.cloned().unwrap_or(prose.0);
+    let mut header_names = Vec::new();
+    if let Some(headers) = headers {
+        let added = add_headers(&input, headers, report)?;
+        (input, header_names) = (added.input, added.names);
+    }
+    if status.value == NO_CONTENT {
+        let output = output.take().map(|(_, span)| span);
+        check_no_content(&status, handler, output, &stream, report)?;
+    }
+    if handler != Handler::Code && !errors.value.is_empty() {
+        let message = format!("`errors` with `handler: {handler}`: it can return none of them");
+        report
+            .error(Code::BadEndpoint, errors.span, message)
+            .advise("answer the endpoint in Rust (`handler: code`), or leave `errors` out");
+        return None;
+    }
+    let nothing = Node::from_json(&json!({ "type": "null" }), status.span);
+    let output = match output {
+        Some((output, _)) => output,
+        None if status.value == NO_CONTENT => &nothing,
+        None => &prose.1,
+    };
+    let input = schema::read(&input, report, Role::Input);
+    let output = schema::read(output, report, Role::Output);
     let path =
         path.unwrap_or_else(|| format!("/v1/agents/{slug}/{}", endpoint_path::segment(name)));
     let (input, output) = (input?, output?);
     if broken {
         return None;
     }
-    let parameters = parameter::of(method, &path, &input, entry.key_span, report);
+    let parameters = parameter::of(method, &path, &input, &header_names, entry.key_span, report);
     match handler {
         Handler::Search => search_contract::check_search(&input, &output, report),
         Handler::Embed => embed_contract::check_embed(&input, &output, report),
@@ -186,11 +254,17 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
         method_name,
         method,
         path,
+        summary,
         description,
+        deprecated,
+        tags,
+        operation_id,
+        status: status.value,
+        errors: errors.value,
         input,
         parameters,
         output,
-        stream,
+        stream: stream.value,
         handler,
         retrieve,
         roles,
@@ -198,6 +272,105 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
         timeout_ms,
         span: entry.key_span,
     })
+}
+
+/// The value of a setting, and where its key is: that of the endpoint where it is not set.
+struct Setting<T> {
+    value: T,
+    span: Span,
+}
+
+impl<T> Setting<T> {
+    fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// An endpoint that answers with nothing has no output, streams nothing, and is answered by code. None where something
+/// is wrong with that; `output` is the place of an output.
+fn check_no_content(
+    status: &Setting<u16>,
+    handler: Handler,
+    output: Option<Span>,
+    stream: &Setting<bool>,
+    report: &mut Report,
+) -> Option<()> {
+    let mut refuse = |span, message: String, advice: &str| {
+        report
+            .error(Code::BadEndpoint, span, message)
+            .advise(advice);
+        None
+    };
+    if let Some(span) = output {
+        let message =
+            format!("an answer of status {NO_CONTENT} has no body, and this one has an `output`");
+        return refuse(span, message, "leave `output` out, or take `status: 200`");
+    }
+    if stream.value {
+        let message =
+            format!("an answer of status {NO_CONTENT} has no body, and this one is a `stream`");
+        return refuse(
+            stream.span,
+            message,
+            "leave `stream` out, or take `status: 200`",
+        );
+    }
+    if handler != Handler::Code {
+        let message = format!(
+            "`status: {NO_CONTENT}` with `handler: {handler}`: its answer would be thrown away"
+        );
+        return refuse(
+            status.span,
+            message,
+            "take `status: 200`, or answer the endpoint in Rust (`handler: code`)",
+        );
+    }
+    Some(())
+}
+
+fn texts(node: &Node, report: &mut Report) -> Vec<String> {
+    let names = yaml_settings::names(node, report);
+    names.into_iter().map(|name| name.text).collect()
+}
+
+fn read_status(node: &Node, report: &mut Report) -> Option<u16> {
+    let status = match &node.value {
+        Value::Number(number) => STATUSES
+            .into_iter()
+            .find(|status| number.as_u64() == Some(u64::from(*status))),
+        _ => None,
+    };
+    if status.is_none() {
+        report
+            .error(Code::BadEndpoint, node.span, "this is not the status of an answer")
+            .advise("it takes 200, 201 (created), 202 (accepted) or 204 (no content); statuses of errors are under `errors`");
+    }
+    status
+}
+
+/// An id that every language can make a name of, and that fits into a URL.
+fn read_operation_id(node: &Node, report: &mut Report) -> Option<Name> {
+    let text = yaml_settings::text(node, report)?;
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    if fits {
+        return Some(Name {
+            text: text.to_owned(),
+            span: node.span,
+        });
+    }
+    report
+        .error(
+            Code::BadEndpoint,
+            node.span,
+            format!("an operation can't have the id `{text}`"),
+        )
+        .advise(
+            "start with a letter or `_`; use letters, digits, `_`, `-` and `.`, as in `listBooks`",
+        );
+    None
 }
 
 fn read_method(node: &Node, report: &mut Report) -> Option<Method> {

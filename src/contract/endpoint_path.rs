@@ -84,32 +84,8 @@ pub fn path_error(path: &str) -> Option<(String, String)> {
             "write the segments with one `/` in front of each".to_owned(),
         ));
     }
-    for segment in rest.split('/') {
-        let name = segment
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'));
-        let fits = match name {
-            Some(name) => {
-                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                    && name
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            }
-            None => {
-                segment != "."
-                    && segment != ".."
-                    && segment
-                        .bytes()
-                        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
-            }
-        };
-        if !fits {
-            return Some((
-                format!("the segment `{segment}` is not allowed in a path"),
-                "use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`"
-                    .to_owned(),
-            ));
-        }
+    if let Some(wrong) = rest.split('/').find_map(segment_error) {
+        return Some(wrong);
     }
     let mut seen: Vec<&str> = Vec::new();
     for name in parameters(path) {
@@ -128,6 +104,44 @@ pub fn path_error(path: &str) -> Option<(String, String)> {
         (
             format!("the service itself answers `{path}`"),
             "choose another path".to_owned(),
+        )
+    })
+}
+
+/// What is wrong with one segment of a path.
+fn segment_error(segment: &str) -> Option<(String, String)> {
+    let parameter = segment
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    if let Some(name) = parameter {
+        let mut characters = name.chars();
+        let first = characters.next();
+        let fits = first.is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            && characters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        return (!fits).then(|| {
+            (
+                format!("a parameter of a path can't be named `{name}`"),
+                "start with a letter or `_`; letters, digits, `_`, `-` and `.` may follow, as in `/items/{item-id}`"
+                    .to_owned(),
+            )
+        });
+    }
+    if segment.contains(['{', '}']) {
+        return Some((
+            format!("the segment `{segment}` is only partly a parameter"),
+            "make the parameter a segment of its own, as in `/items/{id}`".to_owned(),
+        ));
+    }
+    let fits = segment != "."
+        && segment != ".."
+        && segment
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    (!fits).then(|| {
+        (
+            format!("the segment `{segment}` is not allowed in a path"),
+            "use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`"
+                .to_owned(),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! The properties of an input that come from the path and the query.
+//! The properties of an input that come from the path, the query and the headers.
 
 use agentgen_schema::{Method, ParameterKind, ParameterLocation};
 use serde::Serialize;
@@ -8,8 +8,9 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::{Field, Schema, Type};
+use crate::text::did_you_mean::did_you_mean;
 
-/// A property of an input that is in the request's path or query.
+/// A property of an input that is in the request's path, query or headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Parameter {
     /// The property's name.
@@ -22,11 +23,13 @@ pub struct Parameter {
     pub required: bool,
 }
 
-/// The parameters of an endpoint: what its path names, and, where requests have no body, everything else.
+/// The parameters of an endpoint: what its path names, the properties called `headers`, and, where requests have no
+/// body, everything else.
 pub fn of(
     method: Method,
     path: &str,
     input: &Schema,
+    headers: &[String],
     span: Span,
     report: &mut Report,
 ) -> Vec<Parameter> {
@@ -51,15 +54,31 @@ pub fn of(
             }
             None => {
                 let message = format!("the input has no property for the path's `{{{name}}}`");
+                let names = fields.iter().map(|field| field.name.as_str());
+                let advice = format!("add `{name}` to the endpoint's `input`");
                 report
                     .error(Code::BadEndpoint, span, message)
-                    .advise(format!("add `{name}` to the endpoint's `input`"));
+                    .advise(did_you_mean(name, names, advice));
             }
         }
     }
+    for name in headers {
+        let field = fields.iter().find(|field| field.name == *name);
+        let Some(field) = field else { continue };
+        if endpoint_path::parameters(path).any(|other| other == name) {
+            let message = format!("`{name}` is in the path and is a header");
+            report
+                .error(Code::BadEndpoint, field.span, message)
+                .advise("give one of them another name");
+            continue;
+        }
+        parameters.extend(parameter(field, ParameterLocation::Header, input, report));
+    }
     if !method.has_body() {
         for field in fields {
-            if !parameters.iter().any(|other| other.name == field.name) {
+            if !headers.contains(&field.name)
+                && !parameters.iter().any(|other| other.name == field.name)
+            {
                 parameters.extend(parameter(field, ParameterLocation::Query, input, report));
             }
         }
@@ -81,7 +100,7 @@ fn parameter(
         return None;
     }
     let kind = match resolve(&field.ty, input) {
-        Type::Array(array) if location == ParameterLocation::Query => {
+        Type::Array(array) if location != ParameterLocation::Path => {
             scalar(resolve(&array.items, input)).and_then(ParameterKind::list)
         }
         other => scalar(other),
@@ -89,7 +108,7 @@ fn parameter(
     let Some(kind) = kind else {
         let message = format!("`{}` can't be in the {location}", field.name);
         report.error(Code::BadEndpoint, field.span, message).advise(
-            "there is room for texts, numbers, truth values and, in the query, lists of them",
+            "there is room for texts, numbers, truth values and, in the query and in headers, lists of them",
         );
         return None;
     };

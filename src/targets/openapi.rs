@@ -6,6 +6,7 @@ pub mod arazzo_request;
 pub mod components;
 pub mod descriptions;
 pub mod document;
+pub mod error_responses;
 pub mod openapi_yaml;
 pub mod operations;
 pub mod runtime_contract;
@@ -232,7 +233,15 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
     let spec = &agent.spec;
     let mut components: Vec<(String, Json)> = Vec::new();
     let mut paths: Vec<(String, Vec<Json>)> = Vec::new();
+    let mut tags = vec![json!({ "name": spec.slug.as_str(), "description": spec.summary })];
     for operation in operation::all(agent) {
+        for tag in operations::tags(agent, &operation) {
+            if tags.iter().all(|known| known["name"] != tag) {
+                tags.push(
+                    json!({ "name": tag, "description": format!("The operations tagged {tag}.") }),
+                );
+            }
+        }
         let context = operation_context(agent, &operation, &mut components);
         match paths.iter_mut().find(|(path, _)| *path == operation.path) {
             Some((_, operations)) => operations.push(context),
@@ -250,6 +259,7 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
             "model": agent.model(),
         }),
     );
+    context.insert("tags".to_owned(), json!(tags));
     context.insert(
         "paths".to_owned(),
         paths

@@ -334,3 +334,52 @@ fn a_template_takes_the_place_of_the_built_in_one() {
         );
     }
 }
+
+const PORTER: &str = r#"---
+name: porter
+description: Carries boxes.
+service:
+  endpoints:
+    carry:
+      path: /boxes/{box-id}
+      headers: { X-Floor: integer }
+      input: { box-id: integer, note: string }
+      output: { number: integer }
+      status: 201
+      handler: code
+    drop: { path: "/boxes/{box-id}", method: delete, input: { box-id: integer }, status: 204, handler: code }
+  workflows:
+    move:
+      input: { box: integer }
+      steps:
+      - up: { agent: porter, endpoint: carry, with: { box-id: "{{ input.box }}", note: fragile, X-Floor: 2 } }
+      - off: { agent: porter, endpoint: drop, with: { box-id: "{{ input.box }}" } }
+---
+Carry.
+"#;
+
+#[test]
+fn steps_send_headers_and_wait_for_the_status_of_their_endpoint() {
+    let generation = generate(&project(&[("agents/porter.md", PORTER)]));
+    let workflow = &yaml(&generation, "arazzo.yaml")["workflows"][0];
+    let (up, off) = (&workflow["steps"][0], &workflow["steps"][1]);
+    let places: Vec<_> = up["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(place_of)
+        .collect();
+    assert_eq!(
+        places,
+        [
+            (Some("box-id"), Some("path")),
+            (Some("X-Floor"), Some("header"))
+        ]
+    );
+    assert_eq!(up["requestBody"]["payload"], json!({ "note": "fragile" }));
+    assert_eq!(up["successCriteria"][0]["condition"], "$statusCode == 201");
+    assert_eq!(off["successCriteria"][0]["condition"], "$statusCode == 204");
+    // An answer without a body gives nothing to the steps behind.
+    assert!(off["outputs"].is_null(), "{off}");
+    assert_eq!(workflow["outputs"], json!({}));
+}

@@ -1,6 +1,8 @@
 //! Mistakes in contracts: each is reported once, at its place, with what to do.
 
+mod contract_answers;
 mod contract_endpoints;
+mod contract_headers;
 mod contract_paths;
 mod contract_settings;
 mod contract_sidecars;

@@ -37,7 +37,17 @@ fn what_is_read_is_valid_and_what_is_not_is_not() {
     let validator = validator();
     let step = |step: &str| format!("workflows: {{ w: [a: mute, b: {step}] }}\n");
     let workflow = |workflow: &str| format!("workflows: {{ w: {workflow} }}\n");
+    let endpoint = |endpoint: &str| format!("endpoints: {{ e: {endpoint} }}\n");
+    let error =
+        |error: &str| endpoint(&format!("{{ handler: code, errors: {{ gone: {error} }} }}"));
     let taken_both = [
+        endpoint("{ summary: Asks, deprecated: true, tags: [a], operation_id: ' ask.it-2 ' }"),
+        endpoint("{ headers: { X-Tenant: string }, status: 202 }"),
+        endpoint("{ handler: code, status: 204, errors: {} }"),
+        error("{ status: 410 }"),
+        error(
+            "{ status: 599, title: Gone, description: It is., type: /gone, members: { at: string } }",
+        ),
         step("mute"),
         step("{ agent: ' mute ' }"),
         step("{ agent: mute, needs: [] }"),
@@ -62,6 +72,20 @@ fn what_is_read_is_valid_and_what_is_not_is_not() {
         "null\n".to_owned(),
     ];
     let taken_neither = [
+        endpoint("{ summary: [] }"),
+        endpoint("{ deprecated: 1 }"),
+        endpoint("{ tags: a }"),
+        endpoint("{ operation_id: a b }"),
+        endpoint("{ operation_id: 1a }"),
+        endpoint("{ headers: [] }"),
+        endpoint("{ status: 206 }"),
+        endpoint("{ errors: [] }"),
+        error("{}"),
+        error("{ status: 401 }"),
+        error("{ status: 399 }"),
+        error("{ status: 600 }"),
+        error("{ status: 410, body: string }"),
+        error("{ status: 410, title: 5 }"),
         step("5"),
         step("{}"),
         step("null"),

@@ -2,6 +2,7 @@
 
 mod openapi_components;
 mod openapi_documents;
+mod openapi_endpoints;
 mod openapi_names;
 mod openapi_retrieval;
 mod openapi_workflows;

@@ -142,6 +142,29 @@ items: { type: object, properties: { line: { type: string, minLength: 1 } }, req
 minItems: 1
 "##;
 
+/// Endpoints with headers, declared errors and an answer without a body.
+const BUY: &str = r##"
+    buy:
+      path: "/buy/{item-id}"
+      deprecated: true
+      status: 201
+      headers: { X-Tenant: string, Kind: integer, "X-Tag?(array)": string }
+      input: { item-id: integer, item_id2?: string }
+      output: { self: string }
+      errors:
+        self: { status: 409, description: "Is it "there"? */ No." }
+        buy-request: { status: 404, members: { self: string, "crate?": integer } }
+        "Error": { status: 422, title: 'a "title"', type: "/p#x" }
+      handler: code
+    drop_it:
+      description: "Drops it."
+      path: "/buy/{item-id}"
+      method: delete
+      input: { item-id: integer }
+      status: 204
+      handler: code
+"##;
+
 /// The settings of the agent `shop` besides its endpoints.
 const SHOP_SETTINGS: &str = r###"
   model: sonnet
@@ -244,6 +267,7 @@ fn sources() -> Vec<Arc<Source>> {
             "text: string",
             "vector(array): number",
         ),
+        BUY.to_owned(),
     ];
     let service = format!(
         "tools: [Read, \"Bash(git \\\"diff\\\":*)\"]\nservice:{SHOP_SETTINGS}  endpoints:\n{}",

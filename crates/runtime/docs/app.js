@@ -137,6 +137,7 @@ function fill(body, entry) {
   const request = operation.requestBody && resolve(operation.requestBody);
   const media = request?.content?.["application/json"];
   body.append(...prose(operation.description, operation.summary));
+  if (operation.deprecated) body.append(el("p", { class: "note" }, "Deprecated: use another operation where there is one."));
   if (!needsToken(operation)) body.append(el("p", { class: "note" }, "Needs no token."));
   const reads = el("div", { class: "reads" });
   if (parameters.length) {
@@ -187,7 +188,8 @@ function tryIt({ operation, path, method, parameters }, media) {
   });
   const text = media && el("textarea", { id: id("body"), rows: "7", spellcheck: "false" });
   if (text) text.value = json(exampleOf(media) ?? {});
-  const types = Object.keys(resolve(operation.responses["200"]).content ?? {});
+  const types = Object.entries(operation.responses).filter(([status]) => status[0] === "2")
+    .flatMap(([, response]) => Object.keys(resolve(response).content ?? {}));
   const accept = types.length > 1 && el("select", { id: id("accept") }, types.map((type) => el("option", {}, type)));
   const send = el("button", { class: "send", type: "submit" }, "Send");
   const stop = el("button", { class: "stop", type: "button", disabled: true }, "Stop");
@@ -199,7 +201,7 @@ function tryIt({ operation, path, method, parameters }, media) {
     running = new AbortController();
     send.disabled = true;
     stop.disabled = false;
-    const url = new URL(`.${path.replace(/\{(\w+)\}/g, (_, name) =>
+    const url = new URL(`.${path.replace(/\{([^}]+)\}/g, (_, name) =>
       encodeURIComponent(fields.find((field) => field.parameter.name === name)?.input.value ?? ""))}`, document.baseURI);
     const headers = new Headers({ accept: accept ? accept.value : types[0] ?? "*/*" });
     for (const { parameter, input } of fields) {

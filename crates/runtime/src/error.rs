@@ -2,6 +2,7 @@
 //!
 //! Invariant: errors know no HTTP; [`problem`] alone maps them to statuses.
 
+pub(crate) mod declared_error;
 pub(crate) mod problem;
 pub(crate) mod provider_error;
 pub(crate) mod start_error;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::error::declared_error::DeclaredError;
 use crate::error::provider_error::{ProviderError, ProviderErrorKind};
 use crate::schema::Violation;
 
@@ -54,6 +56,8 @@ pub enum AgentError {
     TimedOut(String),
     /// The model's provider failed (502, 503 or 504).
     Provider(ProviderError),
+    /// An error that the endpoint declares, with the status that it has there.
+    Declared(Box<DeclaredError>),
 }
 
 impl AgentError {
@@ -145,6 +149,7 @@ impl AgentError {
             Self::Refused => "refused",
             Self::Unavailable(_) => "unavailable",
             Self::TimedOut(_) => "timed_out",
+            Self::Declared(_) => "declared",
             Self::Provider(error) => error.kind.as_str(),
         }
     }
@@ -165,6 +170,7 @@ impl AgentError {
             Self::EmptyAnswer => "the model's answer is empty".to_owned(),
             Self::Refused => "the model declined to answer".to_owned(),
             Self::Provider(error) => error.to_string(),
+            Self::Declared(error) => error.detail().to_owned(),
             Self::Invalid(_) => "the request breaks the rules of its schema".to_owned(),
             Self::RateLimited { retry_after } => {
                 let seconds = whole_seconds(*retry_after);
@@ -172,6 +178,12 @@ impl AgentError {
             }
             Self::Internal(_) => "the service failed; its log says why".to_owned(),
         }
+    }
+}
+
+impl From<DeclaredError> for AgentError {
+    fn from(error: DeclaredError) -> Self {
+        Self::Declared(Box::new(error))
     }
 }
 

@@ -70,6 +70,7 @@ pub use axum;
 pub use schemars;
 
 pub use error::AgentError;
+pub use error::declared_error::DeclaredError;
 pub use error::problem::Problem;
 pub use error::start_error::StartError;
 pub use error::store_error::StoreError;

@@ -8,6 +8,6 @@ pub(crate) mod workflow_spec;
 
 pub use self::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
 pub use self::endpoint_spec::{
-    EndpointSpec, Handler, HitShape, Method, Parameter, ParameterKind, ParameterLocation, Retrieve,
-    SessionUse,
+    EndpointSpec, ErrorSpec, Handler, HitShape, Method, Parameter, ParameterKind,
+    ParameterLocation, Retrieve, SessionUse,
 };

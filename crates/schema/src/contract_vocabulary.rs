@@ -124,6 +124,8 @@ vocabulary! {
         Path = "path",
         /// The query.
         Query = "query",
+        /// A header, whose name is the same in upper and lower case.
+        Header = "header",
     }
 }
 

@@ -1,4 +1,6 @@
-//! Two agents: one answers from its prompt alone, the other has an endpoint that is written here.
+//! Three agents: one answers from its prompt alone, the others have endpoints that are written here.
+
+mod lending;
 
 /// What the build script compiled from `agents/`.
 pub mod agents {
@@ -7,6 +9,9 @@ pub mod agents {
 
 use agentgen_runtime::{AgentError, RunContext, Workflows};
 
+pub use crate::lending::Loans;
+
+use crate::agents::lending_desk::LendingDesk;
 use crate::agents::librarian::workflows::{AnswerLetterInput, answer_letter};
 use crate::agents::librarian::{Librarian, SearchRequest, SearchResponse};
 
@@ -44,13 +49,17 @@ impl Librarian for Library {
     }
 }
 
-/// Hands out the handlers of both agents.
+/// Hands out the handlers of the agents.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Handlers;
 
 impl agents::Handlers for Handlers {
     fn librarian(&self) -> impl Librarian {
         Library
+    }
+
+    fn lending_desk(&self) -> impl LendingDesk {
+        Loans::default()
     }
 }
 

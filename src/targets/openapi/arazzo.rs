@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::agent::operation::{self, Operation};
 use crate::agent::{Agent, find_agent};
-use crate::contract::endpoint::INVOKE_NAME;
+use crate::contract::endpoint::{INVOKE_NAME, NO_CONTENT};
 use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
@@ -108,11 +108,12 @@ fn workflow_context(
         context["on_success"] = json!([go_on(next)]);
         steps.extend([context, fallback]);
     }
+    let outputs = outputs(&workflow.steps, &steps, &ids);
     Ok(json!({
         "id": workflow.slug.as_str(),
         "summary": format!("The workflow {} of {}.", workflow.name, agent.spec.name),
         "steps": steps,
-        "outputs": outputs(&workflow.steps, &ids),
+        "outputs": outputs,
     }))
 }
 
@@ -147,10 +148,12 @@ fn asks(step: &mut Json, request: Request, call: &Operation<'_>) {
     step["operation_id"] = json!(call.id);
     step["parameters"] = json!(request.parameters);
     step["payload"] = json!(request.payload);
-    step["output"] = json!(match call.name {
-        INVOKE_NAME => "$response.body#/output",
-        _ => "$response.body",
-    });
+    step["status"] = json!(call.status());
+    step["output"] = match call.name {
+        INVOKE_NAME => json!("$response.body#/output"),
+        _ if call.status() == NO_CONTENT => Json::Null,
+        _ => json!("$response.body"),
+    };
 }
 
 /// How many of the needed steps have to succeed, where that is not all of them.
@@ -216,11 +219,18 @@ fn go_on(next: Option<&str>) -> Json {
     }
 }
 
-/// The workflow's outputs: those of the steps that no other step needs.
-fn outputs(steps: &[Step], ids: &Ids<'_>) -> Map<String, Json> {
+/// The workflow's outputs: those of the steps that no other step needs, as far as `contexts` has one for them.
+fn outputs(steps: &[Step], contexts: &[Json], ids: &Ids<'_>) -> Map<String, Json> {
+    let has_output = |step: &Step| {
+        let id = ids.get(&step.id);
+        contexts
+            .iter()
+            .any(|context| context["id"] == id && !context["output"].is_null())
+    };
     steps
         .iter()
         .filter(|step| !steps.iter().any(|other| other.waits_for(&step.id)))
+        .filter(|step| has_output(step))
         .map(|step| (ids.get(&step.id).to_owned(), json!(ids.output(&step.id))))
         .collect()
 }

@@ -1,6 +1,5 @@
 //! The request of a step in Arazzo: parameters, a body, and runtime expressions for earlier outputs.
 
-use agentgen_schema::ParameterLocation;
 use serde_json::{Map, Value as Json, json};
 
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
@@ -12,7 +11,7 @@ use crate::yaml::yaml_settings::Name;
 /// The request of an operation.
 #[derive(Debug)]
 pub struct Request {
-    /// The Parameter Objects: the values in the path and the query.
+    /// The Parameter Objects: the values in the path, the query and the headers.
     pub parameters: Vec<Json>,
     /// The body, where requests have one.
     pub payload: Option<Json>,
@@ -57,7 +56,7 @@ pub fn of_fallback(
     split(json!({ "input": text }), endpoint)
 }
 
-/// Splits a request into the values of the path and the query, and the body.
+/// Splits a request into the values of the path, the query and the headers, and the body.
 fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
     let (Some(endpoint), Json::Object(given)) = (endpoint, &given) else {
         return Request {
@@ -66,11 +65,8 @@ fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
         };
     };
     let parameters = endpoint.parameters.iter().filter_map(|parameter| {
-        let place = match parameter.location {
-            ParameterLocation::Path => "path",
-            ParameterLocation::Query => "query",
-        };
         let value = given.get(&parameter.name)?;
+        let place = parameter.location.as_str();
         Some(json!({ "name": parameter.name, "in": place, "value": value }))
     });
     let is_parameter = |name: &str| {

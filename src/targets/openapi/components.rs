@@ -86,11 +86,23 @@ pub fn omit_properties(schema: &Json, names: &[&str]) -> Json {
             map.shift_remove("required");
         }
         // The author's examples include the omitted properties.
-        for key in ["example", "examples", "default"] {
-            map.shift_remove(key);
+        for key in ["example", "default"] {
+            if let Some(value) = map.get_mut(key) {
+                omit_members(value, names);
+            }
+        }
+        let examples = map.get_mut("examples").and_then(Json::as_array_mut);
+        for example in examples.into_iter().flatten() {
+            omit_members(example, names);
         }
     }
     schema
+}
+
+fn omit_members(value: &mut Json, names: &[&str]) {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|name, _| !names.contains(&name.as_str()));
+    }
 }
 
 fn reference(name: &str) -> Json {

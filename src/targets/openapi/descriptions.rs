@@ -14,12 +14,13 @@ use crate::targets::openapi::runtime_contract::event_types;
 pub fn summary(agent: &Agent, operation: &Operation<'_>) -> String {
     match operation.endpoint {
         None => format!("Ask {}", agent.spec.name),
-        Some(endpoint) => match &endpoint.description {
-            Some(description) => {
+        Some(endpoint) => match (&endpoint.summary, &endpoint.description) {
+            (Some(summary), _) => summary.clone(),
+            (None, Some(description)) => {
                 let first = description.split(". ").next().unwrap_or(description);
                 shorten(first.trim_end_matches('.'), 120)
             }
-            None => format!("Call {} of {}", endpoint.name, agent.spec.name),
+            (None, None) => format!("Call {} of {}", endpoint.name, agent.spec.name),
         },
     }
 }
@@ -127,9 +128,8 @@ fn event_sample(agent: &Agent, operation: &Operation<'_>, handler: Handler) -> S
         (Handler::Model, Some(_)) => Some(output.to_string()),
         (Handler::Model, None) | (Handler::Code, _) => Some("Done.".to_owned()),
     };
-    let mut events = vec![
-        json!({ "type": "run.started", "run_id": RUN_ID, "agent": slug, "model": model }),
-    ];
+    let mut events =
+        vec![json!({ "type": "run.started", "run_id": RUN_ID, "agent": slug, "model": model })];
     events.extend(delta.map(|text| json!({ "type": "output.delta", "text": text })));
     events.push(json!({
         "type": "run.completed",

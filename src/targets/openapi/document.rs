@@ -26,6 +26,7 @@ const ORDER: &[&str] = &[
     "servers",
     "security",
     "tags",
+    "deprecated",
     "paths",
     "parameters",
     "required",
@@ -238,9 +239,7 @@ pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Conflict>) {
     let mut owners: BTreeMap<String, usize> = BTreeMap::new();
     for (index, fragment) in fragments.iter().enumerate() {
         for id in operation_ids(fragment) {
-            if let Some(first) = operations.insert(id.clone(), Some(index))
-                && first != Some(index)
-            {
+            if let Some(first) = operations.insert(id.clone(), Some(index)) {
                 conflicts.push(Conflict {
                     first,
                     second: index,
@@ -251,7 +250,15 @@ pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Conflict>) {
         if let (Some(Json::Array(tags)), Some(Json::Array(own))) =
             (service.get_mut("tags"), fragment.get("tags"))
         {
-            tags.extend(own.iter().cloned());
+            for (index, tag) in own.iter().enumerate() {
+                let known = tags.iter_mut().find(|known| known["name"] == tag["name"]);
+                match known {
+                    // The first tag is the agent's own, and says more than an endpoint's.
+                    Some(known) if index == 0 => *known = tag.clone(),
+                    Some(_) => {}
+                    None => tags.push(tag.clone()),
+                }
+            }
         }
         if let (Some(Json::Object(paths)), Some(Json::Object(own))) =
             (service.get_mut("paths"), fragment.get("paths"))

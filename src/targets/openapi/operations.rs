@@ -1,21 +1,20 @@
-//! The template variables of one operation: its content, parameters, examples and problems.
+//! The template variables of one operation: its content, parameters and examples.
 
-use std::collections::BTreeMap;
-
-use agentgen_schema::{Handler, Method};
+use agentgen_schema::Method;
 use heck::ToUpperCamelCase;
 use serde_json::{Map, Value as Json, json};
 
 use crate::agent::Agent;
 use crate::agent::operation::Operation;
-use crate::contract::endpoint::Endpoint;
+use crate::contract::endpoint::{Endpoint, NO_CONTENT};
 use crate::contract::parameter::Parameter;
-use crate::schema::sample::example;
+use crate::schema::sample::{example, example_named};
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::components::{
-    extract_component, inline_refs, omit_properties, register_definitions,
+    Definitions, extract_component, inline_refs, omit_properties, register_definitions,
 };
 use crate::targets::openapi::descriptions::{description, summary};
+use crate::targets::openapi::error_responses::error_responses;
 
 /// The template variables of one operation; the schemas that it refers to are added to `components`.
 pub fn operation_context(
@@ -37,12 +36,25 @@ pub fn operation_context(
         "operation_id": operation.id,
         "summary": summary(agent, operation),
         "description": description(agent, operation),
+        "deprecated": operation.endpoint.is_some_and(|endpoint| endpoint.deprecated),
+        "tags": tags(agent, operation),
         "parameters": content.parameters,
         "request": content.request,
+        "status": operation.status().to_string(),
         "response": content.response,
         "stream": operation.stream,
-        "errors": errors(operation),
+        "errors": error_responses(agent, operation, components),
     })
+}
+
+/// The tags of an operation: the author's, or that of its agent.
+pub fn tags<'a>(agent: &'a Agent, operation: &Operation<'a>) -> Vec<&'a str> {
+    match operation.endpoint {
+        Some(endpoint) if !endpoint.tags.is_empty() => {
+            endpoint.tags.iter().map(String::as_str).collect()
+        }
+        _ => vec![agent.spec.slug.as_str()],
+    }
 }
 
 /// Request, response and parameters of an operation.
@@ -75,6 +87,7 @@ fn invoke_content(agent: &Agent) -> Content {
         response: json!({
             "description": format!("What {name} answered."),
             "schema": { "$ref": "#/components/schemas/InvokeResponse" },
+            "has_body": true,
             "has_example": false,
         }),
         parameters: Vec::new(),
@@ -121,6 +134,17 @@ fn endpoint_content(
     } else {
         Json::Null
     };
+    if endpoint.status == NO_CONTENT {
+        return Content {
+            request,
+            response: json!({
+                "description": format!("{name} has done it."),
+                "has_body": false,
+                "has_example": false,
+            }),
+            parameters: parameters(endpoint, &input_name, &definitions, components),
+        };
+    }
     let output = &endpoint.output.json;
     let output_name = format!("{base}Response");
     let output_definitions = register_definitions(&output_name, output, components);
@@ -137,24 +161,32 @@ fn endpoint_content(
     let response = json!({
         "description": format!("What {name} answers."),
         "schema": schema,
+        "has_body": true,
         "has_example": sample.is_some(),
         "example": sample,
     });
-    let parameters = endpoint
-        .parameters
-        .iter()
-        .map(|parameter| {
-            let property = &input["properties"][&parameter.name];
-            let part = format!("{input_name}{}", parameter.name.to_upper_camel_case());
-            let schema = inline_refs(&part, property, &definitions, components);
-            parameter_context(parameter, property, schema, input)
-        })
-        .collect();
     Content {
         request,
         response,
-        parameters,
+        parameters: parameters(endpoint, &input_name, &definitions, components),
     }
+}
+
+/// The Parameter Objects of an endpoint; the names of the parts of its input begin with `input_name`.
+fn parameters(
+    endpoint: &Endpoint,
+    input_name: &str,
+    definitions: &Definitions,
+    components: &mut Vec<(String, Json)>,
+) -> Vec<Json> {
+    let input = &endpoint.input.json;
+    let parameters = endpoint.parameters.iter().map(|parameter| {
+        let property = &input["properties"][&parameter.name];
+        let part = format!("{input_name}{}", parameter.name.to_upper_camel_case());
+        let schema = inline_refs(&part, property, definitions, components);
+        parameter_context(parameter, property, schema, input)
+    });
+    parameters.collect()
 }
 
 /// A Parameter Object for the property `property` of `input`, whose schema became `schema`.
@@ -184,7 +216,7 @@ fn parameter_context(
         "description": description,
         "schema": schema,
     });
-    if let Some(value) = example(&sampled).filter(|value| !value.is_null()) {
+    if let Some(value) = example_named(&sampled, &parameter.name).filter(|value| !value.is_null()) {
         context["example"] = value;
     }
     context
@@ -201,61 +233,9 @@ fn described(schema: &Json, description: &str) -> Json {
     schema
 }
 
-fn component_base(agent: &Agent) -> String {
+/// How the names of an agent's components begin.
+pub fn component_base(agent: &Agent) -> String {
     agent.spec.slug.as_str().to_upper_camel_case()
-}
-
-/// The problem responses of the operation, by status.
-fn errors(operation: &Operation<'_>) -> Vec<Json> {
-    let mut errors: BTreeMap<u16, &str> = BTreeMap::new();
-    errors.insert(401, "Unauthorized");
-    errors.insert(406, "NotAcceptable");
-    errors.insert(421, "MisdirectedRequest");
-    // Where neither the endpoint nor the agent has a rate, the operator may have set one.
-    errors.insert(429, "TooManyRequests");
-    errors.insert(500, "InternalServerError");
-    errors.insert(503, "ServiceUnavailable");
-    errors.insert(504, "GatewayTimeout");
-    let has_body = operation.method.has_body();
-    let takes_something = has_body
-        || operation
-            .endpoint
-            .is_some_and(|endpoint| !endpoint.parameters.is_empty());
-    if has_body {
-        errors.insert(408, "RequestTimeout");
-        errors.insert(413, "ContentTooLarge");
-        errors.insert(415, "UnsupportedMediaType");
-    }
-    if takes_something {
-        errors.insert(400, "BadRequest");
-        errors.insert(422, "UnprocessableContent");
-    }
-    if operation
-        .endpoint
-        .is_some_and(|endpoint| !endpoint.roles.is_empty())
-    {
-        errors.insert(403, "Forbidden");
-    }
-    // Another turn of the conversation, or a request with the same Idempotency-Key, may be running.
-    if operation.has_session() || operation.method == Method::Post {
-        errors.insert(409, "Conflict");
-    }
-    // A declared endpoint begins a conversation that it doesn't know.
-    if operation.endpoint.is_none() {
-        errors.insert(404, "NotFound");
-    }
-    let handler = operation
-        .endpoint
-        .map_or(Handler::Model, |endpoint| endpoint.handler);
-    match handler {
-        Handler::Code => errors.insert(501, "NotImplemented"),
-        // They call the provider of a model or of embeddings.
-        Handler::Model | Handler::Search | Handler::Embed => errors.insert(502, "BadGateway"),
-    };
-    errors
-        .into_iter()
-        .map(|(status, name)| json!({ "status": status.to_string(), "name": name }))
-        .collect()
 }
 
 /// The agent's `<example>` blocks as requests of `invoke`.

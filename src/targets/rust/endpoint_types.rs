@@ -1,5 +1,6 @@
 //! The types of what an agent's endpoints take and answer.
 
+use crate::contract::endpoint::{Endpoint, NO_CONTENT};
 use crate::schema::Schema;
 use crate::targets::rust::rust_item::{Names, RustType};
 use crate::targets::rust::rust_types::types;
@@ -13,10 +14,18 @@ pub struct EndpointTypes {
     pub request: String,
     /// The type of the answer.
     pub response: String,
+    /// The types of its declared errors.
+    pub errors: Option<ErrorTypes>,
 }
 
-/// The endpoint's name, what it takes and what it answers.
-pub type Schemas<'a> = (&'a str, &'a Schema, &'a Schema);
+/// The types of the errors that an endpoint declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorTypes {
+    /// The enum of all of them.
+    pub name: String,
+    /// The type of the additional members of each, in the order of the endpoint.
+    pub members: Vec<Option<String>>,
+}
 
 /// The struct that answers every endpoint of the agent from its prompt.
 pub fn prompted(type_name: &Ident) -> &'static str {
@@ -28,30 +37,69 @@ pub fn prompted(type_name: &Ident) -> &'static str {
 
 /// The types of the declared `endpoints` of the agent whose trait is `type_name`, in their order, and all that these
 /// are made of. The same endpoints always get the same names.
-pub fn endpoint_types<'a>(
+pub fn endpoint_types(
     type_name: &Ident,
-    endpoints: impl IntoIterator<Item = Schemas<'a>>,
+    endpoints: &[Endpoint],
 ) -> (Vec<EndpointTypes>, Vec<RustType>) {
     let mut names = Names::default();
     names.reserve(type_name.as_str());
     names.reserve(prompted(type_name));
     let mut all = Vec::new();
-    let mut root = |endpoint: &str, schema: &Schema, suffix: &str, about: &str| {
-        let name = Ident::camel(&format!("{endpoint} {suffix}"));
-        let about = format!("The {about} of {}.", code_span(endpoint));
-        let types = name.map_or_else(Vec::new, |name| {
-            types(schema, name.as_str(), &about, &mut names)
-        });
+    let mut root = |name: &str, schema: &Schema, about: &str, names: &mut Names| {
+        let types = Ident::camel(name)
+            .map_or_else(Vec::new, |name| types(schema, name.as_str(), about, names));
         let root = types.first().map(|ty| ty.name.clone());
         all.extend(types);
         root.unwrap_or_else(|| "()".to_owned())
     };
-    let endpoints = endpoints
-        .into_iter()
-        .map(|(name, input, output)| EndpointTypes {
-            request: root(name, input, "request", "request"),
-            response: root(name, output, "response", "answer"),
-        })
-        .collect();
-    (endpoints, all)
+    let mut found: Vec<EndpointTypes> = Vec::new();
+    for Endpoint {
+        name,
+        input,
+        output,
+        status,
+        ..
+    } in endpoints
+    {
+        let span = code_span(name);
+        let about = format!("The request of {span}.");
+        let request = root(&format!("{name} request"), input, &about, &mut names);
+        let about = format!("The answer of {span}.");
+        let response = match *status {
+            NO_CONTENT => "()".to_owned(),
+            _ => root(&format!("{name} response"), output, &about, &mut names),
+        };
+        found.push(EndpointTypes {
+            request,
+            response,
+            errors: None,
+        });
+    }
+    // They come last: a new error changes no other name.
+    for (types, endpoint) in found.iter_mut().zip(endpoints) {
+        let Endpoint { name, errors, .. } = endpoint;
+        let enum_name = Ident::camel(&format!("{name} error"));
+        let Some(enum_name) = enum_name.filter(|_| !errors.is_empty()) else {
+            continue;
+        };
+        let enum_name = names.take(enum_name.as_str());
+        let members = errors.iter().map(|error| {
+            let about = format!(
+                "What the problem document of {} has besides.",
+                code_span(&error.code)
+            );
+            let schema = error.members.as_ref()?;
+            Some(root(
+                &format!("{name} {}", error.code),
+                schema,
+                &about,
+                &mut names,
+            ))
+        });
+        types.errors = Some(ErrorTypes {
+            members: members.collect(),
+            name: enum_name,
+        });
+    }
+    (found, all)
 }

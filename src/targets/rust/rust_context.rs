@@ -7,6 +7,7 @@ use crate::agent::invoke::INVOKE_SCHEMAS;
 use crate::agent::operation::{self, Operation};
 use crate::agent::{Agent, find_slug};
 use crate::contract::document_collection::Documents;
+use crate::contract::endpoint_error::EndpointError;
 use crate::contract::parameter::Parameter;
 use crate::contract::retrieve::Retrieve;
 use crate::schema::sample::example;
@@ -171,7 +172,15 @@ pub(crate) struct EndpointContext<'a> {
     pub(crate) request: String,
     /// The type of the answer.
     pub(crate) response: String,
-    /// What is read from the path and the query.
+    /// The status of an answer.
+    status: u16,
+    /// The errors that its handler can return.
+    errors: Vec<ErrorContext<'a>>,
+    /// The enum of those errors.
+    error_type: Option<String>,
+    /// One sentence of Markdown about that enum.
+    error_doc: String,
+    /// What is read from the path, the query and the headers.
     parameters: &'a [Parameter],
     /// JSON Schema of the request.
     input_schema: String,
@@ -183,6 +192,27 @@ pub(crate) struct EndpointContext<'a> {
     rate: Option<Rate>,
     /// The longest a run may take, in milliseconds.
     timeout_ms: Option<u64>,
+}
+
+/// A declared error in the context of a template.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorContext<'a> {
+    /// The code of the problem document.
+    code: &'a str,
+    /// The variant of the enum.
+    variant: &'a Ident,
+    /// The status.
+    status: u16,
+    /// The type of the problem document.
+    problem_type: &'a str,
+    /// The title of the problem document.
+    title: &'a str,
+    /// The detail of the problem document.
+    detail: &'a str,
+    /// One sentence of Markdown.
+    doc: String,
+    /// The type of the additional members.
+    members: Option<String>,
 }
 
 /// What the template of the module of `agent` reads; it names others of `agents`.
@@ -255,11 +285,7 @@ fn denied_names<'a>(tools: impl Iterator<Item = &'a Tool>) -> Vec<String> {
 
 /// The endpoints of `agent`, `invoke` first, and the types of what they take and answer.
 pub(crate) fn endpoint_contexts(agent: &Agent) -> (Vec<EndpointContext<'_>>, Vec<RustType>) {
-    let declared = agent.service.endpoints.iter().map(|endpoint| {
-        let name = endpoint.name.as_str();
-        (name, &endpoint.input, &endpoint.output)
-    });
-    let (declared, types) = endpoint_types(&agent.type_name, declared);
+    let (declared, types) = endpoint_types(&agent.type_name, &agent.service.endpoints);
     let mut declared = declared.into_iter();
     let contexts = operation::all(agent).into_iter().filter_map(|operation| {
         let types = operation.endpoint.and_then(|_| declared.next());
@@ -273,6 +299,7 @@ fn invoke_types() -> EndpointTypes {
     EndpointTypes {
         request: "::agentgen_runtime::InvokeRequest".to_owned(),
         response: "::agentgen_runtime::InvokeResponse".to_owned(),
+        errors: None,
     }
 }
 
@@ -289,6 +316,10 @@ fn endpoint_context(operation: Operation<'_>, types: EndpointTypes) -> Option<En
         constant = constant.with_underscore();
     }
     let route = code_span(&format!("{} {}", operation.method, operation.path));
+    let error_types = types.errors;
+    let errors = endpoint.map_or(&[][..], |endpoint| &endpoint.errors);
+    let members = error_types.iter().flat_map(|types| types.members.clone());
+    let errors = errors.iter().zip(members);
     let description = doc(&operation.description);
     Some(EndpointContext {
         name: operation.name,
@@ -311,14 +342,24 @@ fn endpoint_context(operation: Operation<'_>, types: EndpointTypes) -> Option<En
         },
         builtin_invoke: endpoint.is_none(),
         roles: endpoint.map_or(&[], |endpoint| &endpoint.roles),
-        doc: if description.is_empty() {
-            format!("Answers {route}.")
-        } else {
-            description
+        doc: match (
+            description.is_empty(),
+            endpoint.is_some_and(|own| own.deprecated),
+        ) {
+            (true, false) => format!("Answers {route}."),
+            (true, true) => format!("Deprecated. Answers {route}."),
+            (false, false) => description,
+            (false, true) => format!("Deprecated. {description}"),
         },
         route_doc: route,
         request: types.request,
         response: types.response,
+        status: operation.status(),
+        errors: errors
+            .map(|(error, members)| error_context(error, members))
+            .collect(),
+        error_type: error_types.map(|types| types.name),
+        error_doc: format!("The errors that {} declares.", code_span(operation.name)),
         parameters: endpoint.map_or(&[], |endpoint| &endpoint.parameters),
         input_schema: input.to_string(),
         output_schema: output.to_string(),
@@ -328,6 +369,20 @@ fn endpoint_context(operation: Operation<'_>, types: EndpointTypes) -> Option<En
         operation_id: operation.id,
         path: operation.path,
     })
+}
+
+fn error_context(error: &EndpointError, members: Option<String>) -> ErrorContext<'_> {
+    let description = doc(&error.description);
+    ErrorContext {
+        code: &error.code,
+        variant: &error.variant,
+        status: error.status,
+        problem_type: &error.problem_type,
+        title: &error.title,
+        detail: &error.description,
+        doc: format!("{}: {description}", error.status),
+        members,
+    }
 }
 
 fn has_code(agent: &Agent) -> bool {

@@ -37,13 +37,8 @@ impl<'a> EndpointTypeCache<'a> {
             return output_of_invoke(endpoint);
         }
         let endpoints = &agent.service.endpoints;
-        let types = self.0.entry(agent.spec.slug.as_str()).or_insert_with(|| {
-            let schemas = endpoints.iter().map(|endpoint| {
-                let Endpoint { input, output, .. } = endpoint;
-                (endpoint.name.as_str(), input, output)
-            });
-            endpoint_types(&agent.type_name, schemas).0
-        });
+        let cached = self.0.entry(agent.spec.slug.as_str());
+        let types = cached.or_insert_with(|| endpoint_types(&agent.type_name, endpoints).0);
         let index = endpoints.iter().position(|other| other.name == name);
         let Some(types) = index.and_then(|index| types.get(index)) else {
             return JSON.to_owned();

@@ -38,7 +38,7 @@ fn methods_and_handlers() {
             r#"endpoints:
   a: 5"#,
             &[
-                "6:8 AG045 this is a number; it takes a mapping with path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
+                "6:8 AG045 this is a number; it takes a mapping with path, method, summary, description, deprecated, tags, operation_id, headers, input, output, status, errors, stream, roles, rate, timeout, handler, retrieve",
             ],
         ),
         (
@@ -93,7 +93,7 @@ fn parameters() {
     input:
       "id(array)": string"#,
             &[
-                "9:9 AG042 `id` can't be in the path; there is room for texts, numbers, truth values and, in the query, lists of them",
+                "9:9 AG042 `id` can't be in the path; there is room for texts, numbers, truth values and, in the query and in headers, lists of them",
             ],
         ),
         (
@@ -107,8 +107,8 @@ fn parameters() {
         many: { type: array, items: { type: array, items: { type: string } } }
         fine: { type: array, items: { type: integer } }"#,
             &[
-                "11:11 AG042 `deep` can't be in the query; there is room for texts, numbers, truth values and, in the query, lists of them",
-                "12:11 AG042 `many` can't be in the query; there is room for texts, numbers, truth values and, in the query, lists of them",
+                "11:11 AG042 `deep` can't be in the query; there is room for texts, numbers, truth values and, in the query and in headers, lists of them",
+                "12:11 AG042 `many` can't be in the query; there is room for texts, numbers, truth values and, in the query and in headers, lists of them",
             ],
         ),
         (

@@ -42,21 +42,40 @@ fn paths() {
             r#"endpoints:
   a: { path: "/a/{}" }"#,
             &[
-                "6:16 AG042 the segment `{}` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 a parameter of a path can't be named ``; start with a letter or `_`; letters, digits, `_`, `-` and `.` may follow, as in `/items/{item-id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a/{b}c" }"#,
             &[
-                "6:16 AG042 the segment `{b}c` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 the segment `{b}c` is only partly a parameter; make the parameter a segment of its own, as in `/items/{id}`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/a/{b c}" }"#,
             &[
-                "6:16 AG042 the segment `{b c}` is not allowed in a path; use letters, digits, `-`, `.`, `_`, `~`, or a parameter as in `/items/{id}`",
+                "6:16 AG042 a parameter of a path can't be named `b c`; start with a letter or `_`; letters, digits, `_`, `-` and `.` may follow, as in `/items/{item-id}`",
+            ],
+        ),
+        (
+            r#"endpoints:
+  a: { path: "/a/{*rest}", input: { rest: string } }"#,
+            &[
+                "6:16 AG042 a parameter of a path can't be named `*rest`; start with a letter or `_`; letters, digits, `_`, `-` and `.` may follow, as in `/items/{item-id}`",
+            ],
+        ),
+        (
+            r#"endpoints:
+  a: { path: "/a/{item-id}/{item.key}", method: get, input: { item-id: integer, item.key: string } }"#,
+            &[],
+        ),
+        (
+            r#"endpoints:
+  a: { path: "/a/{item-id}", input: { item_id: integer } }"#,
+            &[
+                "6:5 AG042 the input has no property for the path's `{item-id}`; did you mean `item_id`?",
             ],
         ),
         (

@@ -25,7 +25,7 @@ fn unknown_keys_are_errors() {
   chat: { inputs: { a: string }, respnse: 1 }"#,
             &[
                 "6:13 AG026 there is no setting `inputs`; did you mean `input`?",
-                "6:36 AG026 there is no setting `respnse`; the settings are path, method, description, input, output, stream, roles, rate, timeout, handler, retrieve",
+                "6:36 AG026 there is no setting `respnse`; the settings are path, method, summary, description, deprecated, tags, operation_id, headers, input, output, status, errors, stream, roles, rate, timeout, handler, retrieve",
             ],
         ),
         (

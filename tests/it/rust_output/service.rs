@@ -26,9 +26,35 @@ impl shop::Shop for Shop {
     ) -> Result<shop::EmptyResponse, AgentError> {
         Ok(shop::EmptyResponse(()))
     }
+
+    async fn buy(
+        &self,
+        _: &RunContext,
+        request: shop::BuyRequest,
+    ) -> Result<shop::BuyResponse, AgentError> {
+        match (request.item_id, request.x_tenant.as_str(), request.kind) {
+            (1, "self", 1) => Err(shop::BuyError::Self_.into()),
+            (_, tenant, _) => Ok(shop::BuyResponse { self_: tenant.to_owned() }),
+        }
+    }
+
+    async fn drop_it(&self, _: &RunContext, request: shop::DropItRequest) -> Result<(), AgentError> {
+        let found = errors().into_iter().find(|error| i64::from(error.status()) == request.item_id);
+        found.map_or(Ok(()), Err)
+    }
 }
 
 struct Awkward;
+
+/// Every declared error can be made, with a text of its own too.
+fn errors() -> [AgentError; 3] {
+    let members = shop::BuyBuyRequest { self_: "it".to_owned(), crate_: None };
+    [
+        shop::BuyError::Self_.into(),
+        shop::BuyError::BuyRequest(members).into(),
+        shop::BuyError::Error.with_detail("there"),
+    ]
+}
 
 macro_rules! echo {
     ($($name:ident $request:ident $response:ident),+) => {

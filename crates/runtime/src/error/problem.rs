@@ -4,7 +4,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::error::provider_error::ProviderErrorKind;
 use crate::error::{AgentError, whole_seconds};
@@ -20,11 +20,11 @@ const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
     example = json!({ "type": "about:blank", "title": "Bad Request", "status": 400 })
 )]
 pub struct Problem {
-    /// Identifies the kind of problem: always `about:blank`, since the status says it all.
+    /// Identifies the kind of problem: `about:blank` where the status says it all, else a URI that the operation declares.
     #[serde(rename = "type")]
     #[schemars(extend("format" = "uri-reference"))]
     pub kind: String,
-    /// The name of the status.
+    /// The kind of problem in words: the name of the status, unless the operation declares another one.
     pub title: String,
     /// The HTTP status code.
     #[schemars(range(min = 400, max = 599))]
@@ -45,6 +45,13 @@ pub struct Problem {
     /// The request's id, as in the header X-Request-Id.
     #[serde(default, rename = "requestId")]
     pub request_id: String,
+    /// Identifies the kind of problem among those that the operation declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What a declared error has besides.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub members: Map<String, Value>,
     /// After how many seconds another attempt makes sense; sent as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<u64>,
@@ -65,6 +72,8 @@ impl Problem {
             errors: Vec::new(),
             error: None,
             request_id: String::new(),
+            code: None,
+            members: Map::new(),
             retry_after: None,
         }
     }
@@ -90,6 +99,7 @@ impl AgentError {
             | Self::Refused => 502,
             Self::Unavailable(_) => 503,
             Self::TimedOut(_) => 504,
+            Self::Declared(error) => error.spec.status,
             Self::Provider(error) => error.kind.status(),
         }
     }
@@ -99,6 +109,12 @@ impl AgentError {
     pub fn to_problem(&self) -> Problem {
         let mut problem = Problem::new(self.status(), self.detail());
         match self {
+            Self::Declared(error) => {
+                problem.kind = error.spec.problem_type.to_owned();
+                problem.title = error.spec.title.to_owned();
+                problem.code = Some(error.spec.code.to_owned());
+                problem.members = error.members.clone();
+            }
             Self::Invalid(violations) => problem.errors.clone_from(violations),
             Self::RateLimited { retry_after } => {
                 problem.retry_after = Some(whole_seconds(*retry_after));

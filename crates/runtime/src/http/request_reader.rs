@@ -1,4 +1,4 @@
-//! Reads requests: path, query and body become the input of an endpoint.
+//! Reads requests: path, query, headers and body become the input of an endpoint.
 
 use std::fmt;
 use std::pin::pin;
@@ -14,15 +14,16 @@ use serde_json::{Map, Value};
 use crate::error::AgentError;
 use crate::http::api_error::ApiError;
 use crate::run::run_input::Input;
-use crate::schema::{Violation, push_key};
+use crate::schema::{Schema, Violation, push_key};
 use crate::spec::endpoint_spec::{EndpointSpec, Parameter, ParameterKind, ParameterLocation};
 
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads the input of `endpoint`.
+/// Reads the input of `endpoint`, which has the schema `schema`.
 pub(crate) async fn read(
     endpoint: &EndpointSpec,
+    schema: &Schema,
     parts: &Parts,
     path: &[(String, String)],
     body: Body,
@@ -33,13 +34,30 @@ pub(crate) async fn read(
     } else {
         Input::empty()
     };
-    if endpoint.parameters.is_empty() {
+    let query = query(&parts.uri)?;
+    let unknown = unknown_names(endpoint.parameters, &query);
+    if endpoint.parameters.is_empty() && unknown.is_empty() {
         return Ok(input);
     }
-    let Value::Object(fields) = input.json()? else {
-        return Err(AgentError::invalid("", "must be an object").into());
-    };
-    let violations = read_parameters(endpoint.parameters, path, &query(&parts.uri)?, fields);
+    let mut violations = Vec::new();
+    if !endpoint.parameters.is_empty() {
+        let Value::Object(fields) = input.json()? else {
+            return Err(AgentError::invalid("", "must be an object").into());
+        };
+        let sources = Sources {
+            path,
+            query: &query,
+            headers: &parts.headers,
+        };
+        violations = read_parameters(endpoint.parameters, &sources, fields);
+    }
+    if !is_open(schema) {
+        violations.extend(unknown.into_iter().map(unknown_parameter));
+    } else if !endpoint.method.has_body()
+        && let Value::Object(fields) = input.json()?
+    {
+        violations.extend(read_additional(schema, &unknown, &query, fields));
+    }
     if violations.is_empty() {
         Ok(input)
     } else {
@@ -47,18 +65,94 @@ pub(crate) async fn read(
     }
 }
 
-/// Reads parameters that stand in the query of `uri`.
+/// Reads `parameters` that stand in the query of `uri`, which may hold no others.
 pub(crate) fn read_query(
     parameters: &[Parameter],
     uri: &Uri,
 ) -> Result<Map<String, Value>, ApiError> {
     let mut fields = Map::new();
-    let violations = read_parameters(parameters, &[], &query(uri)?, &mut fields);
+    let query = query(uri)?;
+    let sources = Sources {
+        path: &[],
+        query: &query,
+        headers: &HeaderMap::new(),
+    };
+    let mut violations = read_parameters(parameters, &sources, &mut fields);
+    let unknown = unknown_names(parameters, &query);
+    violations.extend(unknown.into_iter().map(unknown_parameter));
     if violations.is_empty() {
         Ok(fields)
     } else {
         Err(AgentError::Invalid(violations).into())
     }
+}
+
+/// The names in a query that are none of `parameters`, each once.
+fn unknown_names<'a>(parameters: &[Parameter], query: &'a [(String, String)]) -> Vec<&'a str> {
+    let mut unknown = Vec::new();
+    for (name, _) in query {
+        let is_known = parameters.iter().any(|parameter| {
+            parameter.location == ParameterLocation::Query && parameter.name == name
+        });
+        if !is_known && !unknown.contains(&name.as_str()) {
+            unknown.push(name.as_str());
+        }
+    }
+    unknown
+}
+
+/// What is said of a query parameter as of a member of a body that the schema does not name.
+fn unknown_parameter(name: &str) -> Violation {
+    let mut pointer = String::new();
+    push_key(&mut pointer, name);
+    Violation {
+        detail: "is not known here".to_owned(),
+        pointer,
+    }
+}
+
+/// Whether an object may have properties that `schema` does not name.
+fn is_open(schema: &Schema) -> bool {
+    let schema = schema.resolved();
+    let mut branches = ["oneOf", "anyOf"].into_iter().flat_map(|keyword| {
+        let schema = &schema;
+        (0..).map_while(move |index| schema.at(&format!("/{keyword}/{index}")))
+    });
+    match branches.next() {
+        Some(first) => is_open(&first) || branches.any(|branch| is_open(&branch)),
+        None => schema.source()["additionalProperties"] != false,
+    }
+}
+
+/// Puts the query parameters called `names` into `fields`, as the schema wants additional properties to be.
+fn read_additional(
+    schema: &Schema,
+    names: &[&str],
+    query: &[(String, String)],
+    fields: &mut Map<String, Value>,
+) -> Vec<Violation> {
+    // Where the schema says nothing of them, they are let through and not read.
+    let Some(additional) = schema.resolved().at("/additionalProperties") else {
+        return Vec::new();
+    };
+    let kind = match additional.resolved().source()["type"].as_str() {
+        Some("integer") => ParameterKind::Integer,
+        Some("number") => ParameterKind::Number,
+        Some("boolean") => ParameterKind::Boolean,
+        _ => ParameterKind::String,
+    };
+    let mut violations = Vec::new();
+    for name in names {
+        let named = query.iter().filter(|(other, _)| other == name);
+        let texts: Vec<&str> = named.map(|(_, text)| text.as_str()).collect();
+        // One that comes again is a list.
+        let kind = match texts.len() {
+            1 => kind,
+            _ => kind.list().unwrap_or(kind),
+        };
+        insert_parameter(name, read_parameter(kind, &texts), fields, &mut violations);
+    }
+    violations
 }
 
 /// Reads a body of JSON; without a body it is an object without members.
@@ -167,39 +261,82 @@ fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
         .map_err(|_| ApiError::rejected(StatusCode::BAD_REQUEST, "the query is not valid"))
 }
 
+/// The parts of a request that hold parameters.
+struct Sources<'a> {
+    path: &'a [(String, String)],
+    query: &'a [(String, String)],
+    headers: &'a HeaderMap,
+}
+
+impl Sources<'_> {
+    /// The texts of a parameter.
+    fn texts(&self, parameter: &Parameter) -> Result<Vec<&str>, ParameterError> {
+        let pairs = match parameter.location {
+            ParameterLocation::Path => self.path,
+            ParameterLocation::Query => self.query,
+            ParameterLocation::Header => return self.header_texts(parameter),
+        };
+        let named = pairs.iter().filter(|(name, _)| name == parameter.name);
+        Ok(named.map(|(_, text)| text.as_str()).collect())
+    }
+
+    /// The values of a header. A list may have several values in one line, between commas (RFC 9110, section 5.6.1).
+    fn header_texts(&self, parameter: &Parameter) -> Result<Vec<&str>, ParameterError> {
+        let mut texts = Vec::new();
+        for value in self.headers.get_all(parameter.name) {
+            let text = std::str::from_utf8(value.as_bytes());
+            let text = text.map_err(|_| ParameterError::NotA("text in UTF-8"))?;
+            if parameter.kind.is_list() {
+                let parts = text.split(',').map(str::trim);
+                texts.extend(parts.filter(|part| !part.is_empty()));
+            } else {
+                texts.push(text);
+            }
+        }
+        Ok(texts)
+    }
+}
+
 fn read_parameters(
     parameters: &[Parameter],
-    path: &[(String, String)],
-    query: &[(String, String)],
+    sources: &Sources<'_>,
     fields: &mut Map<String, Value>,
 ) -> Vec<Violation> {
     let mut violations = Vec::new();
     for parameter in parameters {
-        let pairs = match parameter.location {
-            ParameterLocation::Path => path,
-            ParameterLocation::Query => query,
-        };
-        let named = pairs.iter().filter(|(name, _)| name == parameter.name);
-        let texts = named.map(|(_, text)| text.as_str()).collect::<Vec<_>>();
         let value = if fields.contains_key(parameter.name) {
-            Err(ParameterError::InBody)
+            Err(match parameter.location {
+                ParameterLocation::Header => ParameterError::HeaderInBody,
+                ParameterLocation::Path | ParameterLocation::Query => ParameterError::InBody,
+            })
         } else {
-            read_parameter(parameter.kind, &texts)
+            let texts = sources.texts(parameter);
+            texts.and_then(|texts| read_parameter(parameter.kind, &texts))
         };
-        match value {
-            Ok(Some(value)) => {
-                fields.insert(parameter.name.to_owned(), value);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                let mut pointer = String::new();
-                push_key(&mut pointer, parameter.name);
-                let detail = error.to_string();
-                violations.push(Violation { detail, pointer });
-            }
-        }
+        insert_parameter(parameter.name, value, fields, &mut violations);
     }
     violations
+}
+
+/// Puts the value of the parameter `name` into `fields`, or what is wrong with it into `violations`.
+fn insert_parameter(
+    name: &str,
+    value: Result<Option<Value>, ParameterError>,
+    fields: &mut Map<String, Value>,
+    violations: &mut Vec<Violation>,
+) {
+    match value {
+        Ok(Some(value)) => {
+            fields.insert(name.to_owned(), value);
+        }
+        Ok(None) => {}
+        Err(error) => {
+            let mut pointer = String::new();
+            push_key(&mut pointer, name);
+            let detail = error.to_string();
+            violations.push(Violation { detail, pointer });
+        }
+    }
 }
 
 /// The value of a parameter, `None` if it is absent. The schema says whether it is required.
@@ -245,6 +382,8 @@ fn read_text(kind: ParameterKind, text: &str) -> Result<Value, ParameterError> {
 enum ParameterError {
     /// The body has a member of its name.
     InBody,
+    /// The body has a member that is named like a header.
+    HeaderInBody,
     /// A parameter that is no list is repeated.
     Repeated,
     /// Its text is not of its type.
@@ -255,6 +394,9 @@ impl fmt::Display for ParameterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InBody => f.write_str("belongs into the address, not into the body"),
+            Self::HeaderInBody => {
+                f.write_str("belongs into the header of its name, not into the body")
+            }
             Self::Repeated => f.write_str("is there more than once"),
             Self::NotA(what) => write!(f, "must be {what}"),
         }

@@ -25,6 +25,7 @@ use crate::server::embedder_choice::embedder;
 use crate::session::conversations::Sessions;
 use crate::session::session_store::SessionStore;
 use crate::settings::Settings;
+use crate::spec::endpoint_spec::ParameterLocation;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 
@@ -139,14 +140,21 @@ pub(crate) fn api_state(
     }))
 }
 
-/// The layers before the routes.
+/// The layers before the routes of `services`.
 pub(crate) fn layers(
     settings: &Settings,
     hosts: HostPolicy,
+    services: &[Service],
     resources: &Resources,
 ) -> Result<Layers, StartError> {
+    let parameters = services
+        .iter()
+        .flat_map(Service::specs)
+        .flat_map(|spec| spec.parameters);
+    let headers = parameters.filter(|parameter| parameter.location == ParameterLocation::Header);
     let origins = Origins::new(&settings.cors_origins)
-        .map_err(|error| StartError::setting("cors.origins", error.to_string()))?;
+        .map_err(|error| StartError::setting("cors.origins", error.to_string()))?
+        .with_request_headers(headers.map(|header| header.name));
     let load_shed = LoadShed::new(
         settings.concurrency,
         limiter("address", settings.rates.address)?,

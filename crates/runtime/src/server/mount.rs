@@ -46,7 +46,7 @@ pub(crate) fn mount(
             .transpose()?;
         for handler in service.endpoints {
             let spec = handler.spec;
-            check_path(spec)?;
+            check_spec(spec)?;
             if !paths.contains_key(spec.path) {
                 probe
                     .insert(spec.path, ())
@@ -98,7 +98,7 @@ fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {
     Ok(Arc::new(limiter))
 }
 
-fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
+fn check_spec(spec: &EndpointSpec) -> Result<(), StartError> {
     let path = spec.path;
     if !path.starts_with('/') {
         return Err(endpoint_error(
@@ -111,6 +111,10 @@ fn check_path(spec: &EndpointSpec) -> Result<(), StartError> {
         .any(|segment| segment.starts_with([':', '*']))
     {
         let detail = format!("a segment of the path `{path}` begins with : or *");
+        return Err(endpoint_error(spec.operation_id, detail));
+    }
+    if !matches!(spec.status, 200 | 201 | 202 | 204) {
+        let detail = format!("{} is not the status of an answer", spec.status);
         return Err(endpoint_error(spec.operation_id, detail));
     }
     let of_path = |location| location == ParameterLocation::Path;

@@ -214,7 +214,7 @@ impl Registry {
     ) -> Result<BuiltService, StartError> {
         let assembled = assemble(settings, store, &self.services, self.overrides)?;
         let resources = &assembled.resources;
-        let layers = assembly::layers(settings, hosts, resources)?;
+        let layers = assembly::layers(settings, hosts, &self.services, resources)?;
         let state = api_state(settings, resources)?;
         let readiness = readiness(settings, &assembled, queue.clone());
         let system = System::new(

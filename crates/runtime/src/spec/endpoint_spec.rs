@@ -15,6 +15,10 @@ pub struct EndpointSpec {
     pub method: Method,
     /// Its path, which may hold `{parameters}`.
     pub path: &'static str,
+    /// The HTTP status of its answers; with 204 they have no body.
+    pub status: u16,
+    /// The errors that its handler can return, besides those of the service.
+    pub errors: &'static [ErrorSpec],
     /// Whether it offers `text/event-stream` too.
     pub stream: bool,
     /// What handles it.
@@ -27,7 +31,7 @@ pub struct EndpointSpec {
     pub hits: Option<HitShape>,
     /// The roles of which a caller needs one; empty admits every caller.
     pub roles: &'static [&'static str],
-    /// What is read from the path and the query.
+    /// What is read from the path, the query and the headers.
     pub parameters: &'static [Parameter],
     /// JSON Schema of the request.
     pub input_schema: &'static str,
@@ -39,6 +43,21 @@ pub struct EndpointSpec {
     pub rate: Option<Rate>,
     /// The longest a run may take, in milliseconds; `None` leaves it to the agent's policy.
     pub timeout_ms: Option<u64>,
+}
+
+/// An error that an endpoint declares: the fixed members of its problem document (RFC 9457).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorSpec {
+    /// The member `code`, which no other error of the endpoint has.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The member `type`: a URI that identifies the kind of problem.
+    pub problem_type: &'static str,
+    /// The member `title`.
+    pub title: &'static str,
+    /// The member `detail`, unless the handler says something else.
+    pub detail: &'static str,
 }
 
 /// Where an endpoint's requests and answers name a conversation, under `session_id`.
@@ -75,7 +94,7 @@ pub struct Retrieve {
     pub limit: u32,
 }
 
-/// One value read from the path or the query.
+/// One value read from the path, the query or the headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
     /// Its name there, and its key in the request.

@@ -66,6 +66,8 @@ const SEARCH: EndpointSpec = EndpointSpec {
     operation_id: "searchReader",
     method: Method::Post,
     path: "/search",
+    status: 200,
+    errors: &[],
     stream: false,
     handler: Handler::Search,
     retrieve: None,

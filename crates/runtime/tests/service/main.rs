@@ -37,6 +37,7 @@ mod queue_delivery;
 mod queue_fixture;
 mod rate_limiting;
 mod refresh_token_stores;
+mod request_parameters;
 mod requests;
 mod retrieval;
 mod run_events;

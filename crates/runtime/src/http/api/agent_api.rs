@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
@@ -127,7 +128,10 @@ async fn invoke_handler(
     let resources = &state.resources;
     let spec = endpoint.handler.spec;
     let representation = negotiate(&parts.headers, spec.stream)?;
-    let input = request_reader::read(spec, parts, path, body, state.body_limit).await?;
+    let input = {
+        let schema = &endpoint.input_schema;
+        request_reader::read(spec, schema, parts, path, body, state.body_limit).await?
+    };
     let timeout = spec.timeout_ms.or(endpoint.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
     let (events, reader) = match representation {
@@ -173,5 +177,16 @@ async fn invoke_handler(
     } else {
         invoke(input).await?
     };
-    Ok(json_text_response(output))
+    Ok(success(spec.status, output))
+}
+
+/// The answer of a run; one of status 204 has no body.
+fn success(status: u16, output: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    if status == StatusCode::NO_CONTENT {
+        return status.into_response();
+    }
+    let mut response = json_text_response(output);
+    *response.status_mut() = status;
+    response
 }

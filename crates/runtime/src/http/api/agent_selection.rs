@@ -73,6 +73,8 @@ static ROUTE: EndpointSpec = EndpointSpec {
     operation_id: "route",
     method: Method::Post,
     path: PATH,
+    status: 200,
+    errors: &[],
     stream: false,
     handler: Handler::Model,
     retrieve: None,
@@ -80,7 +82,7 @@ static ROUTE: EndpointSpec = EndpointSpec {
     hits: None,
     roles: &[],
     parameters: &[],
-    input_schema: r#"{"type":"object","properties":{"text":{"type":"string"},"limit":{"type":"integer"}}}"#,
+    input_schema: r#"{"type":"object","properties":{"text":{"type":"string"},"limit":{"type":"integer"}},"additionalProperties":false}"#,
     output_schema: r#"{"type":"object","properties":{"agents":{"type":"array","items":{"type":"string"}}},"required":["agents"],"additionalProperties":false}"#,
     output_example: r#"{"agents":[]}"#,
     rate: None,
@@ -236,7 +238,10 @@ async fn handle(
     let status = state.limits.check(&caller, &parts);
     let handled = async {
         accept_json(&parts.headers)?;
-        let input = request_reader::read(&ROUTE, &parts, &[], body, state.body_limit).await?;
+        let input = {
+            let schema = &agents.input_schema;
+            request_reader::read(&ROUTE, schema, &parts, &[], body, state.body_limit).await?
+        };
         let request = input.typed::<RouteRequest>(&agents.input_schema)?;
         let tool_context = ToolContext {
             run_id: new_uuid_v7(),

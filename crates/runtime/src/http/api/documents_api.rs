@@ -24,7 +24,7 @@ use crate::http::content_negotiation::accept_json;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::pagination::{Page, decode_text, encode_text, invalid_cursor};
 use crate::http::raw_request::{self, RawRequest};
-use crate::http::request_reader::read_body;
+use crate::http::request_reader::{read_body, read_query};
 use crate::http::responses::{json_response, json_text_response, other_method};
 use crate::run::run_input::Input;
 use crate::schema::{DateTime, Schema as CompiledSchema, Validate, Validator, new_uuid_v7};
@@ -383,6 +383,7 @@ async fn put(
     body: Body,
 ) -> Result<Response, ApiError> {
     let headers = &request.parts.headers;
+    read_query(&[], &request.parts.uri)?;
     let input = read_body(headers, body, state.body_limit).await?;
     // The same key may be used for two collections.
     let operation = format!("putDocuments {collection}");

@@ -20,7 +20,7 @@ use crate::http::content_negotiation::accept_json;
 use crate::http::idempotency;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::raw_request::{self, RawRequest};
-use crate::http::request_reader::read_body;
+use crate::http::request_reader::{read_body, read_query};
 use crate::http::responses::{json_response, other_method};
 use crate::schema::Uuid;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
@@ -129,6 +129,7 @@ async fn start_run(
 ) -> Result<Response, ApiError> {
     let headers = &request.parts.headers;
     accept_json(headers)?;
+    read_query(&[], &request.parts.uri)?;
     let mut input = read_body(headers, body, state.body_limit).await?;
     let key = idempotency::read_key(headers)?;
     let input = std::mem::take(input.json()?);

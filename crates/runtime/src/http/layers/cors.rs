@@ -8,10 +8,9 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 
-/// The headers that a page may send.
-const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, accept, idempotency-key, x-request-id, last-event-id",
-);
+/// The headers that a page may send, besides those that endpoints take.
+const REQUEST_HEADERS: &str =
+    "authorization, content-type, accept, idempotency-key, x-request-id, last-event-id";
 /// The response headers that a page may read, besides those that every page may.
 const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("x-request-id, ratelimit, ratelimit-policy, retry-after");
@@ -20,7 +19,11 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origins whose pages may call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origins(BTreeSet<String>);
+pub(crate) struct Origins {
+    origins: BTreeSet<String>,
+    /// The value of `Access-Control-Allow-Headers`.
+    request_headers: HeaderValue,
+}
 
 /// A text that is no origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,26 @@ impl Origins {
     pub(crate) fn new(origins: &[String]) -> Result<Self, OriginError> {
         match origins.iter().find(|origin| !is_origin(origin)) {
             Some(origin) => Err(OriginError(origin.clone())),
-            None => Ok(Self(origins.iter().cloned().collect())),
+            None => Ok(Self {
+                origins: origins.iter().cloned().collect(),
+                request_headers: HeaderValue::from_static(REQUEST_HEADERS),
+            }),
         }
+    }
+
+    /// The same origins, whose pages may send the headers `names` too.
+    pub(crate) fn with_request_headers<'a>(
+        mut self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names: BTreeSet<String> = names.into_iter().map(str::to_ascii_lowercase).collect();
+        let all = names
+            .into_iter()
+            .fold(REQUEST_HEADERS.to_owned(), |all, name| all + ", " + &name);
+        if let Ok(all) = HeaderValue::from_str(&all) {
+            self.request_headers = all;
+        }
+        self
     }
 
     /// Adds the CORS headers for pages of an allowed origin. With any origin allowed, responses vary by origin.
@@ -57,7 +78,7 @@ impl Origins {
         request: Request,
         next: impl AsyncFnOnce(Request) -> Response,
     ) -> Response {
-        if self.0.is_empty() {
+        if self.origins.is_empty() {
             return next(request).await;
         }
         let allowed = self.allowed(request.headers());
@@ -78,7 +99,10 @@ impl Origins {
             if let Some(methods) = methods {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
             }
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                self.request_headers.clone(),
+            );
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         } else {
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
@@ -89,7 +113,7 @@ impl Origins {
     fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let text = origin.to_str().ok()?;
-        self.0.contains(text).then(|| origin.clone())
+        self.origins.contains(text).then(|| origin.clone())
     }
 }
 

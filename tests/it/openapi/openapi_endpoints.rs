@@ -1,0 +1,235 @@
+//! What endpoints say of themselves: statuses, headers, declared errors, tags, ids, and the samples of their streams.
+
+use agentgen_build::{Config, OpenapiVersion, Project, Source, Target, generate};
+use serde_json::{Value, json};
+
+use super::{VERSIONS, built};
+
+const SHOP: &str = r#"---
+name: shop
+description: Sells lamps.
+service:
+  invoke: false
+  endpoints:
+    buy:
+      path: /lamps/{lamp-id}/sales
+      summary: Buy a lamp
+      description: Buys one. The price may change.
+      deprecated: true
+      tags: [sales, shop]
+      operation_id: buyLamp
+      headers: { X-Tenant: string, "X-Colour?(array)": string }
+      input:
+        type: object
+        required: [lamp-id, buyer]
+        properties:
+          lamp-id: { type: integer }
+          buyer: { type: string, description: who pays for it and takes it home }
+          year: { type: integer }
+      output: { number: integer }
+      status: 201
+      errors:
+        sold_out: { status: 409, description: No lamp is left., members: { left: integer } }
+        on_hold: { status: 409, title: Held back }
+        unknown_lamp: { status: 404, type: /problems/lamp }
+      handler: code
+    drop: { path: "/lamps/{lamp-id}/sales", method: delete, tags: [sales], input: { lamp-id: integer }, status: 204, handler: code }
+    ask: { input: { text: string }, output: { reply: string, year: integer }, stream: true, status: 202 }
+---
+Sell lamps.
+"#;
+
+const CLERK: &str = "---\nname: sales\ndescription: Counts what was sold.\n---\nCount.\n";
+
+fn document(version: OpenapiVersion) -> Value {
+    built(
+        &[("agents/shop.md", SHOP), ("agents/sales.md", CLERK)],
+        version,
+    )("openapi.json")
+}
+
+#[test]
+fn operations_say_what_their_endpoints_say() {
+    for (version, _) in VERSIONS {
+        let document = document(version);
+        let buy = &document["paths"]["/lamps/{lamp-id}/sales"]["post"];
+        assert_eq!(buy["operationId"], "buyLamp");
+        assert_eq!(buy["summary"], "Buy a lamp");
+        assert_eq!(buy["deprecated"], true);
+        assert_eq!(buy["tags"], json!(["sales", "shop"]));
+        let parameters: Vec<(&Value, &Value)> = buy["parameters"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|own| own["name"].is_string())
+            .map(|own| (&own["name"], &own["in"]))
+            .collect();
+        let expected = json!([
+            ["lamp-id", "path"],
+            ["X-Tenant", "header"],
+            ["X-Colour", "header"]
+        ]);
+        assert_eq!(json!(parameters), expected);
+        let drop = &document["paths"]["/lamps/{lamp-id}/sales"]["delete"];
+        assert_eq!(drop["deprecated"], Value::Null);
+        assert_eq!(drop["operationId"], "dropShop");
+        // A tag that an agent has keeps the agent's words, and each is there once.
+        let tags: Vec<(&Value, &Value)> = document["tags"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|tag| (&tag["name"], &tag["description"]))
+            .skip(1)
+            .collect();
+        assert_eq!(
+            json!(tags),
+            json!([["sales", "Counts what was sold."], ["shop", "Sells lamps."]])
+        );
+    }
+}
+
+#[test]
+fn answers_stand_under_their_status() {
+    for (version, _) in VERSIONS {
+        let paths = &document(version)["paths"];
+        let buy = &paths["/lamps/{lamp-id}/sales"]["post"]["responses"];
+        assert_eq!(buy["200"], Value::Null);
+        assert_eq!(
+            buy["201"]["content"]["application/json"]["example"],
+            json!({ "number": 1 })
+        );
+        let drop = &paths["/lamps/{lamp-id}/sales"]["delete"]["responses"];
+        assert!(
+            drop["204"].is_object() && drop["204"]["content"].is_null(),
+            "{drop}"
+        );
+        let ask = &paths["/v1/agents/shop/ask"]["post"]["responses"];
+        let types = |status: &str| {
+            let content = ask[status]["content"].as_object().unwrap();
+            content.keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(types("202"), ["application/json"]);
+        assert_eq!(types("200"), ["text/event-stream"]);
+    }
+}
+
+#[test]
+fn declared_errors_are_problem_documents_beside_those_of_the_service() {
+    for (version, number) in VERSIONS {
+        let document = document(version);
+        let responses = &document["paths"]["/lamps/{lamp-id}/sales"]["post"]["responses"];
+        let problem = |status: &str| &responses[status]["content"]["application/problem+json"];
+        let conflict = problem("409");
+        let names: Vec<&str> = conflict["schema"]["anyOf"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|schema| schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            ["ShopBuySoldOutProblem", "ShopBuyOnHoldProblem", "Problem"]
+        );
+        let description = responses["409"]["description"].as_str().unwrap();
+        assert!(
+            description.starts_with("No lamp is left. Held back. Another turn"),
+            "{description}"
+        );
+        let keys: Vec<&String> = conflict["examples"].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["sold_out", "on_hold", "service"]);
+        let sample = &conflict["examples"]["sold_out"]["value"];
+        assert_eq!(sample["code"], "sold_out");
+        assert_eq!(sample["left"], 1);
+        let unknown = problem("404");
+        assert_eq!(
+            unknown["schema"]["$ref"],
+            "#/components/schemas/ShopBuyUnknownLampProblem"
+        );
+        assert_eq!(
+            unknown["examples"]["unknown_lamp"]["value"]["type"],
+            "/problems/lamp"
+        );
+        let parts = &document["components"]["schemas"]["ShopBuySoldOutProblem"]["allOf"];
+        let code = &parts[1]["properties"]["code"];
+        match number {
+            "3.0.3" => assert_eq!(code["enum"], json!(["sold_out"])),
+            _ => assert_eq!(code["const"], "sold_out"),
+        }
+        assert_eq!(parts[2]["$ref"], "#/components/schemas/ShopBuySoldOut");
+    }
+}
+
+#[test]
+fn samples_are_values_and_not_descriptions() {
+    let document = document(OpenapiVersion::V3_1);
+    let buy = &document["paths"]["/lamps/{lamp-id}/sales"]["post"];
+    let body = &buy["requestBody"]["content"]["application/json"]["examples"]["sample"]["value"];
+    assert_eq!(*body, json!({ "buyer": "Some buyer", "year": 2026 }));
+}
+
+#[test]
+fn the_sample_of_a_stream_ends_with_the_answer() {
+    let document = document(OpenapiVersion::V3_1);
+    let last_event = |path: &str| {
+        let description = document["paths"][path]["post"]["description"]
+            .as_str()
+            .unwrap();
+        let (_, line) = description.rsplit_once("data: ").unwrap();
+        serde_json::from_str::<Value>(line.trim_end_matches(['\n', '`'])).unwrap()
+    };
+    let ask = last_event("/v1/agents/shop/ask");
+    assert_eq!(ask["type"], "run.completed");
+    assert_eq!(
+        ask["output"],
+        json!({ "reply": "Yes, we are open until six.", "year": 2026 })
+    );
+    let invoke = last_event("/v1/agents/sales/invoke");
+    let names: Vec<&String> = invoke["output"].as_object().unwrap().keys().collect();
+    let expected = [
+        "output",
+        "run_id",
+        "agent",
+        "model",
+        "session_id",
+        "stop_reason",
+        "usage",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(invoke["output"]["run_id"], invoke["run_id"]);
+}
+
+#[test]
+fn a_document_names_only_the_licence_that_the_project_states() {
+    let info = |license: Option<&str>, version| {
+        let mut config = Config {
+            targets: vec![Target::Openapi],
+            ..Config::default()
+        };
+        config.openapi.version = version;
+        config.openapi.license = license.map(str::to_owned);
+        let source = Source::from_bytes("agents/sales.md", CLERK.as_bytes().to_vec());
+        let generation = generate(&Project {
+            config,
+            sources: vec![source.unwrap()],
+            ..Project::default()
+        });
+        let file = generation
+            .artifacts
+            .iter()
+            .find(|file| file.path == "openapi.yaml");
+        let document: Value = serde_yaml::from_slice(&file.unwrap().bytes).unwrap();
+        document["info"].clone()
+    };
+    for (version, number) in VERSIONS {
+        let unknown = info(None, version);
+        assert!(
+            unknown["license"].is_null() && unknown["contact"].is_null(),
+            "{unknown}"
+        );
+        let license = match number {
+            "3.0.3" => json!({ "name": "MIT", "url": "https://spdx.org/licenses/MIT.html" }),
+            _ => json!({ "name": "MIT", "identifier": "MIT" }),
+        };
+        assert_eq!(info(Some("MIT"), version)["license"], license);
+    }
+}
