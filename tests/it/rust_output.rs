@@ -152,7 +152,7 @@ const BUY: &str = r##"
       input: { item-id: integer, item_id2?: string }
       output: { self: string }
       errors:
-        self: { status: 409, description: "Is it "there"? */ No." }
+        self: { status: 409, description: "Is it \"there\"? */ No." }
         buy-request: { status: 404, members: { self: string, "crate?": integer } }
         "Error": { status: 422, title: 'a "title"', type: "/p#x" }
       handler: code
