@@ -179,7 +179,7 @@ fn check_overlap(known: &[Entry], headers: &[Entry], report: &mut Report) -> Opt
 
 /// Adds the names in `more` to the list `required` of a schema.
 fn add_required(schema: &mut Vec<Entry>, more: &[Node], span: Span) {
-    for entry in schema.iter_mut().filter(|entry| entry.key == "required") {
+    if let Some(entry) = schema.iter_mut().find(|entry| entry.key == "required") {
         if let Value::List(names) = &mut entry.value.value {
             names.extend_from_slice(more);
         }
