@@ -7,15 +7,19 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use crate::diagnostics::code::Code;
 use crate::diagnostics::diagnostic_group::{Group, Grouped, grouped};
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::generate::generate;
 use crate::output::apply::apply;
 use crate::output::plan::{Options, Scope, plan};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
+use crate::project::config_file::{ProjectSettings, read_nearest};
 use crate::project::discover::{read_project, relative};
 use crate::project::glob;
 use crate::project::handler_stubs::{MODULE_FILE, USUAL_FOLDER};
@@ -35,7 +39,11 @@ pub fn compile(agents: impl Into<String>) {
     configure().agents(agents).compile();
 }
 
-/// Starts from the default settings; [`Builder::compile`] ends the chain.
+/// Starts from the settings of the project; [`Builder::compile`] ends the chain.
+///
+/// The settings are those of `agentgen.toml`, the same file that the command `agentgen` reads: in the package's folder, else in
+/// the nearest one above it, up to the root of the Cargo workspace. Its paths are relative to its folder. What is said here
+/// counts for more. `out`, `targets` and `stubs` of the file are only for `agentgen build`: here everything goes to `OUT_DIR`.
 ///
 /// ```no_run
 /// fn main() {
@@ -48,32 +56,34 @@ pub fn compile(agents: impl Into<String>) {
 /// ```
 pub fn configure() -> Builder {
     Builder {
-        config: Config {
-            agents: Vec::new(),
-            ..Config::default()
-        },
+        agents: Vec::new(),
+        templates: None,
+        settings: Vec::new(),
         out_dir: PathBuf::from("agentgen"),
     }
 }
 
 /// The settings of a compilation in a build script.
-#[derive(Debug, Clone)]
 #[must_use = "nothing is compiled before `compile()` is called"]
 pub struct Builder {
-    config: Config,
+    agents: Vec<String>,
+    templates: Option<String>,
+    /// What is said here, to be set after the file is read.
+    settings: Vec<Box<dyn FnOnce(&mut Config)>>,
     out_dir: PathBuf,
 }
 
 impl Builder {
-    /// Adds a folder of agents, a file or a glob pattern, relative to the package. Without any: `agents`.
+    /// Adds a folder of agents, a file or a glob pattern, relative to the package. Without any, the settings of the project
+    /// count; without them, it is `agents`.
     pub fn agents(mut self, agents: impl Into<String>) -> Self {
-        self.config.agents.push(agents.into());
+        self.agents.push(agents.into());
         self
     }
 
     /// The folder of templates that replace the built-in ones, relative to the package. Default: `templates`.
     pub fn templates(mut self, templates: impl Into<String>) -> Self {
-        self.config.templates = templates.into();
+        self.templates = Some(templates.into());
         self
     }
 
@@ -84,45 +94,54 @@ impl Builder {
     }
 
     /// What to generate. Default: [`Target::DEFAULT`].
-    pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
-        self.config.targets = targets.into_iter().collect();
-        self
+    pub fn targets(self, targets: impl IntoIterator<Item = Target>) -> Self {
+        let targets = targets.into_iter().collect();
+        self.set(|config| config.targets = targets)
     }
 
     /// The version of the OpenAPI documents. Default: 3.1.
-    pub fn openapi_version(mut self, version: OpenapiVersion) -> Self {
-        self.config.openapi.version = version;
-        self
+    pub fn openapi_version(self, version: OpenapiVersion) -> Self {
+        self.set(move |config| config.openapi.version = version)
     }
 
     /// The syntax of the OpenAPI documents. Default: YAML.
-    pub fn openapi_format(mut self, format: OpenapiFormat) -> Self {
-        self.config.openapi.format = format;
-        self
+    pub fn openapi_format(self, format: OpenapiFormat) -> Self {
+        self.set(move |config| config.openapi.format = format)
     }
 
     /// The title of the merged OpenAPI document.
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.config.openapi.title = title.into();
-        self
+    pub fn title(self, title: impl Into<String>) -> Self {
+        let title = title.into();
+        self.set(|config| config.openapi.title = title)
     }
 
     /// Adds a model alias and the model it names.
-    pub fn model(mut self, alias: impl Into<String>, model: impl Into<String>) -> Self {
-        self.config.models.push((alias.into(), model.into()));
-        self
+    pub fn model(self, alias: impl Into<String>, model: impl Into<String>) -> Self {
+        let (alias, model) = (alias.into(), model.into());
+        self.set(|config| {
+            config.models.retain(|(other, _)| *other != alias);
+            config.models.push((alias, model));
+        })
+    }
+
+    /// Makes diagnostics with this code errors.
+    pub fn deny(self, code: Code) -> Self {
+        self.set(move |config| config.deny.push(code))
     }
 
     /// Whether a file whose frontmatter needs repair is an error. Default: a warning.
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.config.strict = strict;
+    pub fn strict(self, strict: bool) -> Self {
+        self.set(move |config| config.strict = strict)
+    }
+
+    fn set(mut self, setting: impl FnOnce(&mut Config) + 'static) -> Self {
+        self.settings.push(Box::new(setting));
         self
     }
 
     /// Whether agents, templates and links may be outside the package. Default: that is an error.
-    pub fn allow_outside(mut self, allow: bool) -> Self {
-        self.config.allow_outside = allow;
-        self
+    pub fn allow_outside(self, allow: bool) -> Self {
+        self.set(move |config| config.allow_outside = allow)
     }
 
     /// Compiles, and prints the result for cargo. Returns normally in every case: cargo ends the build when
@@ -145,7 +164,7 @@ impl Builder {
     /// Compiles; the answer is the lines for cargo.
     ///
     /// The arguments are the values of `CARGO_MANIFEST_DIR` and `OUT_DIR`.
-    pub fn run(mut self, package: Option<OsString>, out_dir: Option<OsString>) -> Vec<String> {
+    pub fn run(self, package: Option<OsString>, out_dir: Option<OsString>) -> Vec<String> {
         let (Some(package), Some(out_dir)) = (package, out_dir) else {
             let message = "CARGO_MANIFEST_DIR or OUT_DIR is not set: call this from a build script";
             return vec![format!("cargo::error={message}")];
@@ -158,15 +177,41 @@ impl Builder {
                 "cargo::error=the output folder `{shown}` is not below OUT_DIR"
             )];
         }
-        if self.config.agents.is_empty() {
-            self.config.agents = Config::default().agents;
-        }
-        self.config.out = out.to_string_lossy().into_owned();
-        let mut lines = watched(&package, &self.config);
-        let below = self.out_dir.to_string_lossy();
-        let diagnostics = write(&package, &out_dir, &below, self.config);
-        lines.extend(messages(&diagnostics));
+        let mut links = out.clone().into_os_string();
+        links.push(".missing");
+        let below = self.out_dir.to_string_lossy().into_owned();
+        let settings = match read_nearest(&package) {
+            Ok(settings) => settings,
+            // Cargo runs a script that failed again.
+            Err(diagnostics) => return messages(&diagnostics),
+        };
+        let ProjectSettings {
+            root,
+            config,
+            candidates,
+        } = settings;
+        let config = self.overrule(config, &package, &root, &out);
+        let watched = candidates.into_iter().chain(inputs(&root, &config));
+        let mut lines = watch(&package, watched, Path::new(&links));
+        lines.extend(messages(&write(&root, &out_dir, &below, config)));
         lines
+    }
+
+    /// The settings of the file, and what is said in the build script, which counts for more.
+    fn overrule(self, mut config: Config, package: &Path, root: &Path, out: &Path) -> Config {
+        let from_root = |path: &String| relative(root, &package.join(path));
+        if !self.agents.is_empty() {
+            config.agents = self.agents.iter().map(from_root).collect();
+        }
+        if let Some(templates) = &self.templates {
+            config.templates = from_root(templates);
+        }
+        config.targets = Target::DEFAULT.to_vec();
+        for set in self.settings {
+            set(&mut config);
+        }
+        config.out = relative(root, out);
+        config
     }
 }
 
@@ -182,31 +227,79 @@ fn runtime_mismatch(runtime: Option<OsString>) -> Option<String> {
     })
 }
 
-/// What a change of has to start the build script again. Cargo takes a path that is not there for one that
-/// has changed, so only existing ones are named.
-fn watched(package: &Path, config: &Config) -> Vec<String> {
-    let mut folders: Vec<String> = config
+/// The files and folders that the project consists of.
+fn inputs(root: &Path, config: &Config) -> Vec<PathBuf> {
+    let agents = config
         .agents
         .iter()
         .map(|entry| match glob::is_pattern(entry) {
             true => glob::split(entry).0,
             false => entry.clone(),
-        })
-        .collect();
-    folders.push(config.templates.clone());
+        });
     let handlers = config.stubs.as_deref().unwrap_or(USUAL_FOLDER);
-    folders.push(format!("{handlers}/{MODULE_FILE}"));
-    folders.retain(|folder| package.join(folder).exists());
-    let mut seen = BTreeSet::new();
-    folders.retain(|folder| seen.insert(folder.clone()));
-    folders
-        .iter()
-        .map(|folder| format!("cargo::rerun-if-changed={folder}"))
+    let others = [
+        config.templates.clone(),
+        format!("{handlers}/{MODULE_FILE}"),
+    ];
+    agents
+        .chain(others)
+        .map(|path| root.join(path))
         .collect()
 }
 
-fn write(package: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagnostic> {
-    let project = read_project(package, config);
+/// The lines that tell cargo to run the build script again when one of `paths` changes, appears or goes.
+///
+/// Cargo takes a path that is not there for one that has changed, and would run the script at every build. In place of each missing
+/// path there is a link to it in the folder `links`, which cargo watches instead: it passes over a link that leads nowhere, and as
+/// soon as there is something behind it, the link itself is newer than the last run of the script.
+fn watch(package: &Path, paths: impl Iterator<Item = PathBuf>, links: &Path) -> Vec<String> {
+    let (present, missing): (Vec<PathBuf>, Vec<PathBuf>) = paths.partition(|path| path.exists());
+    let mut watched: Vec<String> = Vec::new();
+    for path in &present {
+        let path = relative(package, path);
+        if !watched.contains(&path) {
+            watched.push(path);
+        }
+    }
+    if link_missing(&missing, links).is_ok_and(|any| any) {
+        watched.push(links.to_string_lossy().into_owned());
+    }
+    watched
+        .iter()
+        .map(|path| format!("cargo::rerun-if-changed={path}"))
+        .collect()
+}
+
+/// Makes the folder `links` of links to `missing`; the answer is whether it has any.
+fn link_missing(missing: &[PathBuf], links: &Path) -> io::Result<bool> {
+    if links.exists() {
+        fs::remove_dir_all(links)?;
+    }
+    if missing.is_empty() || cfg!(not(unix)) {
+        return Ok(false);
+    }
+    fs::create_dir_all(links)?;
+    for (number, path) in missing.iter().enumerate() {
+        link(path, &links.join(number.to_string()))?;
+    }
+    // The folder itself has to look older than this run.
+    File::open(links)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1))?;
+    Ok(true)
+}
+
+#[cfg(unix)]
+fn link(to: &Path, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(std::path::absolute(to)?, at)
+}
+
+/// Links are a privilege elsewhere: a path that is created later is noticed with the next change of another one.
+#[cfg(not(unix))]
+fn link(_to: &Path, _at: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+fn write(root: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagnostic> {
+    let project = read_project(root, config);
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;
     if has_errors(&diagnostics) {

@@ -93,6 +93,9 @@ pub mod inspect {
     pub use crate::output::manifest::{FILE_NAME as MANIFEST_NAME, Manifest};
     pub use crate::output::replace_file::replace_file;
     pub use crate::project::discover::{byte_order_mark, read as read_source, reason, relative};
+    pub use crate::project::config_file::{
+        ProjectSettings, SCHEMA as CONFIG_SCHEMA, read_nearest as read_settings,
+    };
     pub use crate::project::glob::is_pattern;
     pub use crate::project::handler_stubs::{
         HandlerStubs, MODULE_FILE as STUB_MODULE, USUAL_FOLDER as USUAL_STUBS, read_handlers,

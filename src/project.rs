@@ -3,11 +3,16 @@
 //! Invariant: besides [`output`](crate::output) this is the only folder that reads the disk.
 
 pub mod config;
+pub mod config_file;
 pub mod discover;
 pub mod folder_walk;
 pub mod glob;
 pub mod handler_stubs;
 pub mod project_boundary;
+pub mod toml_tree;
+
+#[cfg(test)]
+mod config_file_tests;
 
 use std::sync::Arc;
 

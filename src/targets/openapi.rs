@@ -41,7 +41,7 @@ use crate::text::json_text;
 pub struct Documents {
     /// The fragments and the merged document, in the configured version and syntax.
     pub artifacts: Vec<Artifact>,
-    /// The merged document in OpenAPI 3.1 as JSON: what the service serves.
+    /// The merged document in the configured version as JSON: what the service serves.
     pub served: String,
 }
 
@@ -111,7 +111,7 @@ pub fn render(
     artifacts.push(write(&merged, format!("openapi.{extension}")));
     Ok(Documents {
         artifacts,
-        served: text(&merged, OpenapiFormat::Json),
+        served: text(&convert(&merged, openapi.version), OpenapiFormat::Json),
     })
 }
 

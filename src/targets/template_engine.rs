@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use include_dir::{Dir, include_dir};
 use serde::Serialize;
 use tera::{Context, ErrorKind, Kwargs, Map, State, Tera, TeraResult, Value};
 
@@ -14,8 +13,8 @@ use crate::project::UserTemplate;
 use crate::targets::render_limits::{self, RenderError};
 use crate::text::{json_text, rust_literal};
 
-/// The embedded templates, by their path below `templates/`.
-pub static BUILTIN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
+/// The embedded templates, sorted by their path below `templates/`, and their texts.
+pub static BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
 /// The prefix of the name of an embedded template, so that a user's can extend it.
 const PREFIX: &str = "builtin/";
@@ -70,12 +69,12 @@ impl Templates {
         };
         tera.set_fallback_prefixes([PREFIX])
             .map_err(|error| templates.diagnostic(&error, PREFIX))?;
-        let mut files = Vec::new();
-        collect(&BUILTIN, &mut files);
+        let files = BUILTIN.iter();
+        let files = files.map(|(name, text)| (format!("{PREFIX}{name}"), (*text).to_owned()));
         let own = own
             .iter()
             .map(|template| (template.name.clone(), template.source.text().to_owned()));
-        let all: Vec<(String, String)> = files.into_iter().chain(own).collect();
+        let all: Vec<(String, String)> = files.chain(own).collect();
         tera.add_raw_templates(all)
             .map_err(|error| templates.diagnostic(&error, PREFIX))?;
         templates.tera = Arc::new(tera);
@@ -222,23 +221,6 @@ fn lower(message: &str) -> String {
     match chars.next() {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => message,
-    }
-}
-
-fn collect(dir: &Dir<'_>, files: &mut Vec<(String, String)>) {
-    for file in dir.files() {
-        let (Some(path), Some(text)) = (file.path().to_str(), file.contents_utf8()) else {
-            continue;
-        };
-        if path.ends_with(".tera") {
-            files.push((
-                format!("{PREFIX}{}", path.replace('\\', "/")),
-                text.to_owned(),
-            ));
-        }
-    }
-    for inner in dir.dirs() {
-        collect(inner, files);
     }
 }
 

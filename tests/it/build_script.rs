@@ -222,6 +222,13 @@ fn lines(folder: &Path, builder: agentgen_build::Builder) -> Vec<String> {
     builder.run(Some(OsString::from(folder)), Some(OsString::from(out)))
 }
 
+/// The lines without those that name what is watched because it is missing.
+fn present(folder: &Path, builder: agentgen_build::Builder) -> Vec<String> {
+    let mut lines = lines(folder, builder);
+    lines.retain(|line| !line.ends_with(".missing"));
+    lines
+}
+
 #[test]
 fn many_warnings_of_one_kind_are_one_line_for_cargo() {
     let folder = tempfile::tempdir().unwrap();
@@ -253,8 +260,9 @@ fn many_warnings_of_one_kind_are_one_line_for_cargo() {
 }
 
 #[test]
-fn only_folders_that_exist_are_watched() {
+fn names_what_is_there_and_links_to_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("Cargo.toml"), "[package]\n").unwrap();
     fs::create_dir_all(folder.path().join("agents/sub")).unwrap();
     fs::write(folder.path().join("agents/sub/a.md"), FIRST).unwrap();
     let builder = || {
@@ -262,17 +270,142 @@ fn only_folders_that_exist_are_watched() {
             .agents("agents")
             .agents("agents/*/a.md")
     };
-    assert_eq!(
-        lines(folder.path(), builder()),
-        ["cargo::rerun-if-changed=agents"]
-    );
-    fs::create_dir(folder.path().join("templates")).unwrap();
+    let links = folder.path().join("target/out/agentgen.missing");
+    let missing = |number: &str| fs::read_link(links.join(number)).unwrap();
     assert_eq!(
         lines(folder.path(), builder()),
         [
+            "cargo::rerun-if-changed=agents".to_owned(),
+            format!("cargo::rerun-if-changed={}", links.display())
+        ]
+    );
+    assert_eq!(missing("0"), folder.path().join("agentgen.toml"));
+    assert_eq!(missing("1"), folder.path().join("templates"));
+
+    fs::create_dir(folder.path().join("templates")).unwrap();
+    fs::write(folder.path().join("agentgen.toml"), "").unwrap();
+    assert_eq!(
+        lines(folder.path(), builder()),
+        [
+            "cargo::rerun-if-changed=agentgen.toml",
             "cargo::rerun-if-changed=agents",
             "cargo::rerun-if-changed=templates"
         ]
+    );
+    assert!(!links.exists());
+}
+
+#[test]
+fn what_is_created_later_starts_the_script_once() {
+    let package = Package::new("created-later");
+    let title = |text: &str| {
+        let folders = package.script_folders("created-later");
+        let mut documents = folders
+            .iter()
+            .map(|folder| folder.join("out/agentgen/rust/openapi.json"))
+            .filter_map(|path| fs::read_to_string(path).ok());
+        documents.any(|document| document.contains(&format!("\"title\": \"{text}\"")))
+    };
+    let (fine, log) = package.build();
+    assert!(fine && title("agents"), "{log}");
+    let (fine, log) = package.build();
+    assert!(fine && !ran_script(&log), "nothing has changed:\n{log}");
+
+    package.write("agentgen.toml", "[openapi]\ntitle = \"Desk\"\n");
+    let (fine, log) = package.build();
+    assert!(fine && ran_script(&log), "settings were created:\n{log}");
+    assert!(title("Desk"));
+    let (fine, log) = package.build();
+    assert!(fine && !ran_script(&log), "nothing has changed:\n{log}");
+
+    // A folder that is moved here keeps its old time.
+    package.write("elsewhere/rust/agent.rs.tera", "{% if %}");
+    fs::rename(package.path("elsewhere"), package.path("templates")).unwrap();
+    for folder in [
+        "templates/rust/agent.rs.tera",
+        "templates/rust",
+        "templates",
+    ] {
+        let file = fs::File::open(package.path(folder)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(1000))
+            .unwrap();
+    }
+    let (fine, log) = package.build();
+    assert!(!fine, "a broken template was created:\n{log}");
+    assert!(
+        log.contains("templates/rust/agent.rs.tera:1:7: [AG070]"),
+        "{log}"
+    );
+    fs::remove_dir_all(package.path("templates")).unwrap();
+    let (fine, log) = package.build();
+    assert!(fine && ran_script(&log), "{log}");
+
+    package.write("agentgen.toml", "[lint]\ndeny = [\"AG024\"]\n");
+    package.touch("agentgen.toml", 10);
+    package.write("agents/second.md", "---\nname: second\n---\nAnswer.\n");
+    let (fine, log) = package.build();
+    assert!(
+        !fine && log.contains("agents/second.md:1:1: [AG024]"),
+        "{log}"
+    );
+
+    package.write("agentgen.toml", "[opnapi]\n");
+    let (fine, log) = package.build();
+    let expected = "agentgen.toml:1:2: [AG090] unknown key `opnapi` (did you mean `openapi`?)";
+    assert!(!fine && log.contains(expected), "{log}");
+}
+
+#[test]
+fn what_the_script_says_counts_for_more_than_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let package = folder.path().join("member");
+    write("Cargo.toml", "[workspace]\nmembers = [\"member\"]\n");
+    write("member/Cargo.toml", "[package]\n");
+    write("member/agents/a.md", FIRST);
+    write("shared/b.md", SECOND);
+    write(
+        "agentgen.toml",
+        "agents = [\"shared\"]\nout = \"elsewhere\"\ntargets = [\"openapi\"]\n[openapi]\ntitle = \"Desk\"\nversion = \"3.0\"\nlicense = \"MIT\"\n",
+    );
+    let document = || {
+        let path = package.join("target/out/agentgen/rust/openapi.json");
+        fs::read_to_string(path).unwrap()
+    };
+    let found = present(&package, agentgen_build::configure());
+    assert_eq!(
+        found,
+        [
+            "cargo::rerun-if-changed=../agentgen.toml",
+            "cargo::rerun-if-changed=../shared"
+        ]
+    );
+    let of_file = document();
+    for text in ["\"openapi\": \"3.0.3\"", "\"Desk\"", "\"MIT\"", "/second/"] {
+        assert!(of_file.contains(text), "{text}");
+    }
+
+    let builder = agentgen_build::configure().agents("agents").title("Own");
+    present(&package, builder);
+    let of_script = document();
+    for text in ["\"openapi\": \"3.0.3\"", "\"Own\"", "\"MIT\"", "/first/"] {
+        assert!(of_script.contains(text), "{text}");
+    }
+    assert!(!of_script.contains("/second/"));
+    assert!(!folder.path().join("elsewhere").exists());
+
+    // A file above the workspace is somebody else's.
+    fs::remove_file(folder.path().join("agentgen.toml")).unwrap();
+    fs::create_dir(package.join("own")).unwrap();
+    write("member/Cargo.toml", "[package]\n[workspace]\n");
+    write("agentgen.toml", "agents = [\"nowhere\"]\n");
+    assert_eq!(
+        present(&package, agentgen_build::configure()),
+        ["cargo::rerun-if-changed=agents"]
     );
 }
 
@@ -315,7 +448,7 @@ fn a_hand_edit_in_out_dir_does_not_last() {
         fs::write(out.join(path), "edited").unwrap();
     }
     assert_eq!(
-        lines(folder.path(), agentgen_build::configure()),
+        present(folder.path(), agentgen_build::configure()),
         ["cargo::rerun-if-changed=agents"]
     );
     for path in &before {

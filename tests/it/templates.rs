@@ -95,16 +95,11 @@ fn templates_of_every_kind_can_be_extended() {
 
 #[test]
 fn exported_templates_change_nothing() {
-    let mut files = Vec::new();
-    let mut folders = vec![&BUILTIN];
-    while let Some(folder) = folders.pop() {
-        folders.extend(folder.dirs());
-        files.extend(
-            folder
-                .files()
-                .map(|file| (file.path().to_str().unwrap(), file.contents_utf8().unwrap())),
-        );
-    }
+    let files: Vec<(&str, &str)> = BUILTIN
+        .iter()
+        .filter(|(name, _)| !name.starts_with("project/"))
+        .copied()
+        .collect();
     assert!(files.len() >= 8, "{} templates", files.len());
     assert_eq!(build(&files).artifacts, build(&[]).artifacts);
 }

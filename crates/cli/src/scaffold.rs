@@ -21,11 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use crate::configuration::config_file;
 use crate::scaffold::atomic_dir::ExistingFiles;
 use crate::scaffold::project_record::{FileRecord, ProjectRecord, RECORD_PATH};
 use crate::scaffold::vendor::{BUILD_CRATE, RUNTIME_CRATE, VERSION};
-use agentgen_build::inspect::{SERVICE_SCHEMA, Templates, has_errors, operations};
+use agentgen_build::inspect::{CONFIG_SCHEMA, SERVICE_SCHEMA, Templates, has_errors, operations};
 use agentgen_build::{Agent, Artifact, Config, Diagnostic, Project, Source, generate, stubs};
 
 /// The Rust version of images and CI; at least the `rust-version` of every dependency.
@@ -195,7 +194,7 @@ fn with_missing_lines(text: &str, lines: &str) -> String {
 pub fn project_files(facts: &ProjectFacts) -> Result<Vec<Artifact>, Diagnostic> {
     let named = PLAIN.iter().map(|name| (*name, *name));
     let mut files = rendered(named.chain(RENAMED), facts)?;
-    for (name, schema) in [("service", SERVICE_SCHEMA), ("config", config_file::SCHEMA)] {
+    for (name, schema) in [("service", SERVICE_SCHEMA), ("config", CONFIG_SCHEMA)] {
         let path = format!(".vscode/{name}.schema.json");
         files.push(text_file(&path, schema.to_owned()));
     }

@@ -1,7 +1,6 @@
 //! `agentgen schema`
 
-use crate::configuration::config_file;
-use agentgen_build::inspect::{BUNDLE_SCHEMA, SERVICE_SCHEMA};
+use agentgen_build::inspect::{BUNDLE_SCHEMA, CONFIG_SCHEMA, SERVICE_SCHEMA};
 use clap::{Args, ValueEnum};
 
 use crate::terminal::{Status, print};
@@ -27,7 +26,7 @@ enum Document {
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     match arguments.of {
         Document::Bundle => print(BUNDLE_SCHEMA)?,
-        Document::Config => print(config_file::SCHEMA)?,
+        Document::Config => print(CONFIG_SCHEMA)?,
         Document::Service => print(SERVICE_SCHEMA)?,
     }
     Ok(Status::Fine)

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use agentgen_build::inspect::{BUILTIN, reason, write_file};
 use clap::Subcommand;
-use include_dir::Dir;
 
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{Format, red};
@@ -35,15 +34,15 @@ pub fn run(command: &Command) -> Result<Status, Status> {
     };
     let (mut written, mut unchanged) = (0, 0);
     let mut conflicts = Vec::new();
-    for (path, bytes) in templates(&BUILTIN) {
+    for (path, text) in templates() {
         let target = folder.join(path);
         let present = std::fs::symlink_metadata(&target).is_ok();
-        if present && std::fs::read(&target).is_ok_and(|found| found == bytes) {
+        if present && std::fs::read(&target).is_ok_and(|found| found == text.as_bytes()) {
             unchanged += 1;
         } else if present && !force {
             conflicts.push(target);
         } else {
-            write_file(&target, bytes).map_err(|error| {
+            write_file(&target, text.as_bytes()).map_err(|error| {
                 let reason = reason(&error);
                 eprint_line(&format!(
                     "{}: {}: the template can't be written: {reason}",
@@ -75,19 +74,10 @@ pub fn run(command: &Command) -> Result<Status, Status> {
 }
 
 /// The folder of the templates of `new` and `add`, which a project can't replace.
-const PROJECT: &str = "project";
+const PROJECT: &str = "project/";
 
-/// The templates below `dir` that a project can replace, sorted by path.
-fn templates(dir: &'static Dir<'static>) -> Vec<(&'static str, &'static [u8])> {
-    let mut found = Vec::new();
-    let mut folders = vec![dir];
-    while let Some(folder) = folders.pop() {
-        folders.extend(folder.dirs().filter(|dir| dir.path() != PROJECT));
-        found.extend(folder.files().filter_map(|file| {
-            let path = file.path().to_str()?;
-            path.ends_with(".tera").then(|| (path, file.contents()))
-        }));
-    }
-    found.sort_unstable();
-    found
+/// The templates that a project can replace, sorted by path.
+fn templates() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    let all = BUILTIN.iter();
+    all.filter(|(path, _)| !path.starts_with(PROJECT))
 }

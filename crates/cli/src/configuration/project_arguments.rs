@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::configuration::config_file;
-use agentgen_build::inspect::{read_source, relative};
+use agentgen_build::inspect::{read_settings, relative};
 use agentgen_build::load;
 use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Target};
 use clap::Args;
@@ -80,29 +79,17 @@ impl Settings {
             crate::terminal::eprint_line(&format!("error: there is no current folder: {error}"));
             Status::Io
         })?;
-        let mut settings = match config_file::find(&current) {
-            None => Self {
-                root: current.clone(),
-                config: Config::default(),
-                partial: false,
-            },
-            Some(path) => {
-                let config = read_source(&path, config_file::FILE_NAME)
-                    .map_err(|diagnostic| vec![diagnostic])
-                    .and_then(|source| config_file::parse(&source))
-                    .map_err(|diagnostics| {
-                        let status = match Status::of(&diagnostics) {
-                            Status::Refused => Status::Usage,
-                            other => other,
-                        };
-                        diagnostic_report::refuse(diagnostics, format, status)
-                    })?;
-                Self {
-                    root: path.parent().unwrap_or(&current).to_path_buf(),
-                    config,
-                    partial: false,
-                }
-            }
+        let found = read_settings(&current).map_err(|diagnostics| {
+            let status = match Status::of(&diagnostics) {
+                Status::Refused => Status::Usage,
+                other => other,
+            };
+            diagnostic_report::refuse(diagnostics, format, status)
+        })?;
+        let mut settings = Self {
+            root: found.root,
+            config: found.config,
+            partial: false,
         };
         settings.overrule(inputs, out, &current);
         Ok(settings)
