@@ -17,6 +17,7 @@ use crate::diagnostics::diagnostic_group::{Group, Grouped, grouped};
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
 use crate::generate::generate;
 use crate::output::apply::apply;
+use crate::output::output_lock::OutputLock;
 use crate::output::plan::{Options, Scope, plan};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use crate::project::config_file::{ProjectSettings, read_nearest};
@@ -299,6 +300,10 @@ fn link(_to: &Path, _at: &Path) -> io::Result<()> {
 }
 
 fn write(root: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagnostic> {
+    let _lock = match OutputLock::acquire(out_dir, below, || {}) {
+        Ok(lock) => lock,
+        Err(problem) => return vec![problem],
+    };
     let project = read_project(root, config);
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;

@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::project::config::{Config, Target};
 use crate::targets::openapi::arazzo;
 use crate::targets::template_engine::Templates;
-use crate::targets::{openapi, prompts, rust};
+use crate::targets::{openapi, prompts, rust, template_overrides};
 
 /// What came of a project.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,7 @@ pub fn check(project: &Project) -> Generation {
     agent_checks::check_agents(&agents, &project.config, &mut diagnostics);
     model_check::check_models(&agents, &project.config, &mut diagnostics);
     workflow_check::check_workflows(&agents, &mut diagnostics);
+    diagnostics.extend(template_overrides::check(project));
     if agents.is_empty() && !has_errors(&diagnostics) {
         let folders = project.config.agents.join(", ");
         diagnostics.push(

@@ -62,6 +62,7 @@ pub use diagnostics::{Diagnostic, Severity};
 pub use generate::{Generation, check, generate};
 pub use output::apply::apply;
 pub use output::artifact::Artifact;
+pub use output::output_lock::OutputLock;
 pub use output::plan::{Change, ChangeKind, Obstacle, Options, Plan, Scope, plan};
 pub use project::config::{Config, Openapi, OpenapiFormat, OpenapiVersion, Target};
 pub use project::discover::load;
@@ -89,10 +90,10 @@ pub mod inspect {
     pub use crate::diagnostics::{Report, has_errors};
     pub use crate::frontmatter::rewrite::fix;
     pub use crate::frontmatter::{Document, Reading, read as read_frontmatter, read_yaml};
-    pub use crate::output::apply::write_file;
+    pub use crate::output::atomic_file::write_file;
     pub use crate::output::manifest::{FILE_NAME as MANIFEST_NAME, Manifest};
     pub use crate::output::replace_file::replace_file;
-    pub use crate::project::discover::{byte_order_mark, read as read_source, reason, relative};
+    pub use crate::project::discover::{SIDECAR_ENDINGS, byte_order_mark, read as read_source, reason, relative};
     pub use crate::project::config_file::{
         ProjectSettings, SCHEMA as CONFIG_SCHEMA, read_nearest as read_settings,
     };

@@ -41,6 +41,8 @@ pub struct Project {
     pub templates: Vec<UserTemplate>,
     /// The user's handlers, where there are some.
     pub handlers: Option<HandlerStubs>,
+    /// The names of the other files in the subfolders of the templates folder, sorted.
+    pub other_template_files: Vec<String>,
     /// What was wrong with files that could not be read.
     pub diagnostics: Vec<Diagnostic>,
 }

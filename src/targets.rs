@@ -8,6 +8,7 @@ pub mod prompts;
 pub mod render_limits;
 pub mod rust;
 pub mod template_engine;
+pub mod template_overrides;
 
 #[cfg(test)]
 mod vocabulary_tests;

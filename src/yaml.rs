@@ -3,6 +3,7 @@
 //! Invariant: the limits of size, depth and aliases are here and nowhere else; nothing else names the YAML crates, except
 //! the writer of OpenAPI documents. It imports `text` and `diagnostics`.
 
+pub mod json_text;
 pub mod node;
 pub mod surrogate_pairs;
 pub mod yaml_fault;
@@ -11,6 +12,8 @@ pub mod yaml_scalar;
 pub mod yaml_settings;
 pub mod yaml_value;
 
+#[cfg(test)]
+mod json_text_tests;
 #[cfg(test)]
 mod yaml_fault_tests;
 #[cfg(test)]

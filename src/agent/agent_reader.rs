@@ -9,9 +9,12 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report};
+use crate::frontmatter::read_yaml;
+use crate::project::discover::SIDECAR_ENDINGS;
 use crate::spec::agent_file::{self, Spec};
 use crate::spec::run_limits::Limit;
 use crate::text::ident::Ident;
+use crate::yaml::json_text;
 
 /// Reads every agent in `sources`: spec files, and contracts in files beside them.
 ///
@@ -21,10 +24,21 @@ pub fn read_all(
     strict: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Agent> {
-    let mut sidecars: BTreeMap<&str, &Arc<Source>> = sources
-        .iter()
-        .filter_map(|source| Some((sidecar_of(source.path())?, source)))
-        .collect();
+    let mut sidecars: BTreeMap<&str, &Arc<Source>> = BTreeMap::new();
+    for source in sources {
+        let Some(base) = sidecar_of(source.path()) else {
+            continue;
+        };
+        if let Some(first) = sidecars.get(base) {
+            diagnostics.push(
+                Diagnostic::error(Code::ServiceTwice, "", "the contract is in two files")
+                    .at(source, Span::default())
+                    .help(format!("keep it here or in `{}`", first.path())),
+            );
+        } else {
+            sidecars.insert(base, source);
+        }
+    }
     let mut agents = Vec::new();
     let specs = sources
         .iter()
@@ -72,7 +86,10 @@ fn read(
         (Some(block), None) => contract::read(&block.value, &spec.slug, report),
         (None, Some(sidecar)) => {
             let mut report = Report::new(sidecar);
-            let block = crate::frontmatter::read_yaml(&mut report);
+            let block = match sidecar.path().ends_with(".json") {
+                true => json_text::read(&mut report),
+                false => read_yaml(&mut report),
+            };
             let service = match &block {
                 Some(block) => {
                     let inner = match block.entries() {
@@ -132,6 +149,7 @@ fn base(path: &str) -> &str {
 
 /// The path, without its ending, of the spec that a sidecar belongs to.
 fn sidecar_of(path: &str) -> Option<&str> {
-    path.strip_suffix(".service.yaml")
-        .or_else(|| path.strip_suffix(".service.yml"))
+    SIDECAR_ENDINGS
+        .iter()
+        .find_map(|ending| path.strip_suffix(ending))
 }

@@ -6,20 +6,20 @@
 //! be on disk, and the next run tells them from edits by hand and finishes the job.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity};
+use crate::output::atomic_file::{leftovers, write_file, write_generated};
 use crate::output::manifest::{self, Manifest};
 use crate::output::plan::{Change, ChangeKind, Plan};
 use crate::project::discover::reason;
 
-/// The name under which a file is written before it takes its place.
-const TEMPORARY_NAME: &str = ".agentgen-tmp";
-
 /// Makes the output folder what `plan` says. With a conflict in the plan, nothing is written.
+///
+/// Where other runs may write to the folder, hold an [`OutputLock`](crate::OutputLock) since before the project was read.
 ///
 /// # Errors
 ///
@@ -46,23 +46,6 @@ pub fn apply(plan: &Plan<'_>) -> Result<(), Vec<Diagnostic>> {
     })
 }
 
-/// Writes one file in one step, and the folders it is in.
-///
-/// # Errors
-///
-/// What the system says; the file is then as it was.
-pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(folder)?;
-    let temporary = folder.join(TEMPORARY_NAME);
-    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // The first failure is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
 struct Failure {
     path: Option<String>,
     message: String,
@@ -82,7 +65,7 @@ fn carry_out(plan: &Plan<'_>) -> Result<(), Failure> {
         path: None,
         message: format!("the folder can't be created: {}", reason(&error)),
     })?;
-    let pending = begin(plan)?;
+    begin(plan)?;
     // A file that changes the case of its name goes before it comes back, since both may be one file.
     let returning: BTreeSet<String> = plan
         .files()
@@ -97,53 +80,48 @@ fn carry_out(plan: &Plan<'_>) -> Result<(), Failure> {
     for change in plan.files() {
         if let (ChangeKind::Create | ChangeKind::Update, Some(bytes)) = (change.kind, change.bytes)
         {
-            write_file(&plan.out.join(&change.path), bytes)
+            write_generated(&plan.out.join(&change.path), bytes)
                 .map_err(failure(&change.path, "written"))?;
         }
     }
     delete(plan, &orphans)?;
     write_manifest(plan, &plan.manifest)?;
-    drop(pending);
     fs::remove_file(plan.out.join(manifest::PENDING_NAME))
         .map_err(failure(manifest::PENDING_NAME, "deleted"))
 }
 
-/// Keeps other runs out and records what will be written. The file stays locked as long as it is open.
-fn begin(plan: &Plan<'_>) -> Result<File, Failure> {
-    let failed = || failure(manifest::PENDING_NAME, "written");
-    let path = plan.out.join(manifest::PENDING_NAME);
-    if fs::symlink_metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(Failure {
-            path: Some(manifest::PENDING_NAME.to_owned()),
-            message: "this is not a file of agentgen's".to_owned(),
-        });
-    }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed())?;
-    // Where the file system knows no locks, the run continues without one.
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
-        return Err(Failure {
-            path: None,
-            message: "another run of agentgen is writing here".to_owned(),
-        });
-    }
+/// Removes what a run that was cut off has left, and records what will be written.
+fn begin(plan: &Plan<'_>) -> Result<(), Failure> {
     if plan.interrupted {
-        // The record of the run that was cut off is about to be overwritten. What it wrote becomes part of
-        // the manifest first.
+        // The record of that run is about to be overwritten. What it wrote becomes part of the manifest first.
         write_manifest(plan, &plan.previous_manifest)?;
-        for folder in folders(plan) {
-            let _ = fs::remove_file(folder.join(TEMPORARY_NAME));
+        clean(plan);
+    }
+    let path = plan.out.join(manifest::PENDING_NAME);
+    write_file(&path, plan.manifest.to_json().as_bytes())
+        .map_err(failure(manifest::PENDING_NAME, "written"))
+}
+
+/// Removes temporary files, and the folders that were created for them.
+fn clean(plan: &Plan<'_>) {
+    for folder in &plan.known_folders {
+        let folder = plan.out.join(folder);
+        for file in leftovers(&folder) {
+            let _ = fs::remove_file(file);
+        }
+        remove_empty(&folder, &plan.out);
+    }
+}
+
+/// Removes `folder`, and those above it and below `top`, as far as they are empty.
+fn remove_empty(folder: &Path, top: &Path) {
+    let inside = folder.ancestors().take_while(|above| *above != top);
+    for above in inside {
+        // This fails where the folder is not empty, which is where it has to stop.
+        if fs::remove_dir(above).is_err() {
+            break;
         }
     }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| file.write_all(plan.manifest.to_json().as_bytes()))
-        .map_err(failed())?;
-    Ok(file)
 }
 
 fn write_manifest(plan: &Plan<'_>, manifest: &Manifest) -> Result<(), Failure> {
@@ -161,35 +139,7 @@ fn delete(plan: &Plan<'_>, changes: &[&Change<'_>]) -> Result<(), Failure> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failure(&change.path, "deleted")(error)),
         }
-        let mut folder = path.parent();
-        while let Some(at) = folder.filter(|at| *at != plan.out) {
-            // This fails where the folder is not empty, which is where it has to stop.
-            if fs::remove_dir(at).is_err() {
-                break;
-            }
-            folder = at.parent();
-        }
+        remove_empty(path.parent().unwrap_or(&plan.out), &plan.out);
     }
     Ok(())
-}
-
-fn folders(plan: &Plan<'_>) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = plan
-        .changes
-        .iter()
-        .filter_map(|change| plan.out.join(&change.path).parent().map(Path::to_path_buf))
-        .collect();
-    folders.sort();
-    folders.dedup();
-    folders
-}
-
-/// Writes a file that must not be there yet; what a run that was cut off has left there goes first.
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)
 }

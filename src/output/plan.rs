@@ -1,6 +1,6 @@
 //! Artifacts compared with what is on disk. Reads the output folder and writes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,12 +23,18 @@ pub struct Plan<'a> {
     pub out: PathBuf,
     /// The output folder as diagnostics name it.
     pub name: String,
+    /// The generated files outside of the scope: they stay as they are.
+    pub left_alone: Vec<String>,
+    /// Those of them that a run for everything would create or change.
+    pub outdated: Vec<String>,
     /// The files on disk that are ours, as they are before anything is written.
     pub(crate) previous_manifest: Manifest,
     /// The manifest once everything is written.
     pub(crate) manifest: Manifest,
     /// Whether an earlier run was cut off while it wrote.
     pub(crate) interrupted: bool,
+    /// The folders, relative to the output folder, in which that run may have left something.
+    pub(crate) known_folders: BTreeSet<PathBuf>,
 }
 
 /// What has to happen with one file.
@@ -79,25 +85,39 @@ pub struct Options {
     pub scope: Scope,
 }
 
-/// Which part of the output the artifacts are. A file that an earlier run generated and this one does not is deleted
-/// within the scope, and stays outside of it.
+/// Which part of the output is brought up to date. Generated files outside of it are neither changed nor deleted nor forgotten.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Scope {
     /// Everything.
     #[default]
     All,
-    /// Everything that these targets generate.
-    Targets(Vec<Target>),
-    /// Chosen files: nothing is deleted.
-    Files,
+    /// What some targets generate, which is what the artifacts are.
+    Targets {
+        /// These targets.
+        chosen: Vec<Target>,
+        /// The project's other targets: what they generate too is not deleted.
+        others: Vec<Target>,
+    },
+    /// The files at these paths; nothing is deleted.
+    Files(BTreeSet<String>),
 }
 
 impl Scope {
-    fn contains(&self, path: &str) -> bool {
+    /// Whether an artifact at `path` may be written over what is there.
+    fn writes(&self, path: &str) -> bool {
+        match self {
+            Self::All | Self::Targets { .. } => true,
+            Self::Files(paths) => paths.contains(path),
+        }
+    }
+
+    /// Whether the file at `path` goes if it is not generated any more.
+    fn deletes(&self, path: &str) -> bool {
+        let is_of = |targets: &[Target]| targets.iter().any(|target| target.generates(path));
         match self {
             Self::All => true,
-            Self::Targets(targets) => targets.iter().any(|target| target.generates(path)),
-            Self::Files => false,
+            Self::Targets { chosen, others } => is_of(chosen) && !is_of(others),
+            Self::Files(_) => false,
         }
     }
 }
@@ -196,8 +216,11 @@ pub fn plan<'a>(
         out,
         name,
         previous_manifest: Manifest::default(),
+        left_alone: Vec::new(),
+        outdated: Vec::new(),
         manifest: Manifest::default(),
         interrupted: ours.interrupted,
+        known_folders: ours.folders(),
     };
     let mut problems = Vec::new();
     let wanted: BTreeMap<String, &Artifact> = artifacts
@@ -206,9 +229,17 @@ pub fn plan<'a>(
         .collect();
     for artifact in artifacts {
         let hash = sha256_hex(&artifact.bytes);
+        let path = artifact.path.clone();
         match plan.compare(artifact, &hash, &ours, options) {
+            Ok(kind) if !options.scope.writes(&path) => {
+                if kind != ChangeKind::Unchanged {
+                    plan.outdated.push(path.clone());
+                }
+                plan.leave(path);
+                continue;
+            }
             Ok(kind) => plan.changes.push(Change {
-                path: artifact.path.clone(),
+                path,
                 kind,
                 bytes: Some(&artifact.bytes),
             }),
@@ -221,24 +252,17 @@ pub fn plan<'a>(
         if twin.is_some_and(|artifact| artifact.path == *path) {
             continue;
         }
-        let hash = match plan.hash_on_disk(path, &ours) {
-            Ok(hash) => hash,
+        let found = match plan.hash_on_disk(path, &ours) {
+            Ok(found) => found,
             Err(problem) => {
                 problems.push(problem);
                 continue;
             }
         };
-        let in_scope = options.scope.contains(path);
-        let kind = match hash {
+        let kind = match found {
             Ownership::Nothing => continue,
-            Ownership::Ours(hash) if !in_scope && twin.is_none() => {
-                plan.manifest.files.insert(path.clone(), hash);
-                continue;
-            }
-            Ownership::Other if !in_scope && twin.is_none() => {
-                if let Some(hash) = ours.recorded(path) {
-                    plan.manifest.files.insert(path.clone(), hash);
-                }
+            _ if !options.scope.deletes(path) && twin.is_none() => {
+                plan.leave(path.clone());
                 continue;
             }
             Ownership::Ours(_) => ChangeKind::Delete,
@@ -269,6 +293,14 @@ pub fn plan<'a>(
 }
 
 impl Plan<'_> {
+    /// Leaves the file at `path` as it is, and in the manifest.
+    fn leave(&mut self, path: String) {
+        if let Some(hash) = self.previous_manifest.files.get(&path) {
+            self.manifest.files.insert(path.clone(), hash.clone());
+        }
+        self.left_alone.push(path);
+    }
+
     /// What has to happen with an artifact; remembers its hash.
     fn compare(
         &mut self,

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
+use crate::output::atomic_file::leftovers;
 use crate::output::manifest::{self, Manifest};
 use crate::project::discover::reason;
 use crate::text::measures::sha256_hex;
@@ -49,7 +50,7 @@ impl PreviousOutput {
             }
         };
         let pending = read_text(out, name, manifest::PENDING_NAME)?;
-        let interrupted = pending.is_some();
+        let interrupted = pending.is_some() || !leftovers(out).is_empty();
         // A pending manifest that can't be read was cut off itself, before any other file was written.
         let pending = pending
             .and_then(|text| Manifest::parse(&text).ok())
@@ -74,7 +75,8 @@ impl PreviousOutput {
         })
     }
 
-    /// Whether we wrote `bytes` at `path`; their hash is computed once. A checkout that only changed the line ends is not an edit.
+    /// Whether we wrote `bytes` at `path`; their hash is computed once. A checkout that only changed the line ends is not an edit,
+    /// and neither is a file of ours that is empty: a power failure leaves that, and there is nothing in it to lose.
     pub(crate) fn classify(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Ownership {
         let hash = hash.map_or_else(|| sha256_hex(bytes), str::to_owned);
         let hashes = || {
@@ -84,7 +86,8 @@ impl PreviousOutput {
                 .flatten()
                 .filter_map(|path| self.hashes.get(path))
         };
-        if hashes().any(|hashes| hashes.contains(&hash)) {
+        let is_empty = bytes.is_empty() && hashes().next().is_some();
+        if is_empty || hashes().any(|hashes| hashes.contains(&hash)) {
             return Ownership::Ours(hash);
         }
         if bytes.contains(&b'\r') && hashes().next().is_some() {
@@ -94,6 +97,16 @@ impl PreviousOutput {
             }
         }
         Ownership::Other
+    }
+
+    /// The folders of all paths, relative to the output folder, that one included.
+    pub(crate) fn folders(&self) -> BTreeSet<PathBuf> {
+        let paths = self.hashes.keys().map(Path::new);
+        let parents = paths.flat_map(|path| path.ancestors().skip(1));
+        std::iter::once(Path::new(""))
+            .chain(parents)
+            .map(Path::to_path_buf)
+            .collect()
     }
 
     /// The hash that the manifest has for `path`.

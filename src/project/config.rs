@@ -49,15 +49,20 @@ impl Target {
     /// existing project.
     pub const DEFAULT: &'static [Self] = &[Self::Prompts, Self::Rust, Self::Openapi];
 
+    /// The target that a generated file belongs to, by its path below the output folder.
+    pub fn of(path: &str) -> Self {
+        match path.split('/').next() {
+            Some("prompts") => Self::Prompts,
+            Some("rust") => Self::Rust,
+            _ => Self::Openapi,
+        }
+    }
+
     /// Whether the target generates the file at `path` below the output folder.
     pub(crate) fn generates(self, path: &str) -> bool {
-        let folder = path.split('/').next();
-        match self {
-            Self::Prompts => folder == Some("prompts"),
-            // Rust modules include the prompts.
-            Self::Rust => matches!(folder, Some("rust" | "prompts")),
-            Self::Openapi => !matches!(folder, Some("rust" | "prompts")),
-        }
+        // Rust modules include the prompts.
+        let of = Self::of(path);
+        of == self || (self == Self::Rust && of == Self::Prompts)
     }
 }
 

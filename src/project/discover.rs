@@ -48,12 +48,25 @@ pub(crate) fn read_project(root: &Path, config: Config) -> Project {
         }
     }
     let folder = normalize(&root.join(&config.templates));
+    let mut other_template_files = Vec::new();
     let mut walk = Walk::new(&root, &normalize(&root.join(&config.out)), boundary);
     if folder.is_dir() && walk.is_inside(&folder) {
         walk.folder(&folder, &mut |path| {
-            path.extension().is_some_and(|ending| ending == "tera")
+            let is_template = path.extension().is_some_and(|ending| ending == "tera");
+            if !is_template {
+                other_template_files.push(relative(&folder, path));
+            }
+            is_template
         });
+    } else if config.templates != Config::default().templates && !folder.exists() {
+        let path = relative(&root, &folder);
+        diagnostics.push(
+            Diagnostic::error(Code::NotFound, path, "there is no such folder of templates")
+                .help("create it, or correct `templates`"),
+        );
     }
+    other_template_files.sort();
+    other_template_files.dedup();
     diagnostics.append(&mut walk.diagnostics);
     let mut templates: Vec<UserTemplate> = Vec::new();
     for (name, path) in &walk.files {
@@ -74,6 +87,7 @@ pub(crate) fn read_project(root: &Path, config: Config) -> Project {
         sources,
         handlers,
         templates,
+        other_template_files,
         diagnostics,
     }
 }
@@ -234,8 +248,10 @@ fn spec_files(
     walk.files
 }
 
+/// How the name of a file ends that is the contract of the agent of that name beside it.
+pub const SIDECAR_ENDINGS: [&str; 3] = [".service.yaml", ".service.yml", ".service.json"];
+
 fn is_spec(name: &str) -> bool {
-    [".md", ".yaml", ".yml"]
-        .iter()
-        .any(|ending| name.ends_with(ending))
+    let endings = [".md", ".yaml", ".yml"].iter().chain(&SIDECAR_ENDINGS);
+    endings.into_iter().any(|ending| name.ends_with(ending))
 }

@@ -19,17 +19,6 @@ pub static BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templa
 /// The prefix of the name of an embedded template, so that a user's can extend it.
 const PREFIX: &str = "builtin/";
 
-/// Names that were templates once: the runtime's own operations and components. They are kept in
-/// `crates/runtime/openapi`, beside the code they describe, and no template can change them.
-const RUNTIME_CONTRACT: [&str; 6] = [
-    "openapi/components.yaml.tera",
-    "openapi/documents.yaml.tera",
-    "openapi/passages.yaml.tera",
-    "openapi/runs.yaml.tera",
-    "openapi/schemas.yaml.tera",
-    "openapi/shared.yaml.tera",
-];
-
 /// All templates of a project, parsed.
 pub struct Templates {
     tera: Arc<Tera>,
@@ -44,21 +33,8 @@ impl Templates {
     ///
     /// # Errors
     ///
-    /// A diagnostic with the place in the template that can't be parsed, or for a template of the user's that nothing
-    /// would use.
+    /// A diagnostic with the place in the template that can't be parsed.
     pub fn new(own: &[UserTemplate]) -> Result<Self, Diagnostic> {
-        let unused = own
-            .iter()
-            .find(|template| RUNTIME_CONTRACT.contains(&template.name.as_str()));
-        if let Some(template) = unused {
-            let message = format!("`{}` is not a template any more", template.name);
-            return Err(Diagnostic::error(Code::BadTemplate, &template.name, message)
-                .at(&template.source, Span::default())
-                .help(
-                    "the runtime describes its own operations and components in agentgen-runtime's folder `openapi`; to \
-                     describe an operation in other words, write its path into `openapi/service.yaml.tera`",
-                ));
-        }
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<&str>::new());
         register_filters(&mut tera);

@@ -340,12 +340,12 @@ fn what_is_created_later_starts_the_script_once() {
     let (fine, log) = package.build();
     assert!(fine && ran_script(&log), "{log}");
 
-    package.write("agentgen.toml", "[lint]\ndeny = [\"AG024\"]\n");
+    package.write("agentgen.toml", "[lint]\ndeny = [\"AG023\"]\n");
     package.touch("agentgen.toml", 10);
     package.write("agents/second.md", "---\nname: second\n---\nAnswer.\n");
     let (fine, log) = package.build();
     assert!(
-        !fine && log.contains("agents/second.md:1:1: [AG024]"),
+        !fine && log.contains("agents/second.md:1:1: [AG023]"),
         "{log}"
     );
 

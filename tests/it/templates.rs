@@ -202,3 +202,59 @@ fn what_the_runtime_describes_is_no_template() {
     );
     assert!(diagnostic.contains("agentgen-runtime"), "{diagnostic}");
 }
+
+#[test]
+fn a_file_that_replaces_nothing_is_an_error() {
+    for (name, expected) in [
+        (
+            "rust/agentt.rs.tera",
+            "`rust/agentt.rs.tera` has no effect: there is no built-in template of that name (did you mean `rust/agent.rs.tera`?)",
+        ),
+        ("agent.rs.tera", "(did you mean `rust/agent.rs.tera`?)"),
+        (
+            "prompt/prompt.md.tera",
+            "(did you mean `prompts/prompt.md.tera`?)",
+        ),
+        ("rust/Agent.rs.tera", "(did you mean `rust/agent.rs.tera`?)"),
+        (
+            "header.tera",
+            "(name it like a built-in one, which `agentgen templates export` writes",
+        ),
+        (
+            "project/Cargo.toml.tera",
+            "a project can't replace the templates of `agentgen new`",
+        ),
+    ] {
+        let diagnostic = only_diagnostic(&[(name, "{{ prompt }}")]);
+        let start = format!("templates/{name}:1:1: error[AG070]: `{name}` ");
+        assert!(diagnostic.starts_with(&start), "{diagnostic}");
+        assert!(diagnostic.contains(expected), "{diagnostic}");
+    }
+}
+
+#[test]
+fn a_template_that_another_one_includes_has_an_effect() {
+    let include = (
+        "prompts/prompt.md.tera",
+        "{% include \"parts/head.tera\" %}",
+    );
+    let nested = ("parts/head.tera", "# {% include 'parts/deep.tera' %}");
+    let deep = ("parts/deep.tera", "Rules\n");
+    let own = build(&[include, nested, deep]);
+    assert_eq!(text(&own, "prompts/librarian/prompt.md"), "# Rules\n");
+
+    let call = ("prompts/prompt.md.tera", "{{ <Rules who=\"you\" /> }}");
+    let component = (
+        "parts/rules.tera",
+        "{% component Rules(who) %}Rules for {{ who }}{% endcomponent Rules %}",
+    );
+    let own = build(&[call, component]);
+    assert_eq!(text(&own, "prompts/librarian/prompt.md"), "Rules for you");
+
+    // Two that only name each other have none.
+    let generation = build(&[
+        ("parts/a.tera", "{% include \"parts/b.tera\" %}"),
+        ("parts/b.tera", "text"),
+    ]);
+    assert_eq!(generation.diagnostics.len(), 2);
+}

@@ -1,20 +1,20 @@
 //! What happens to the output folder: only what has to, and nothing of anyone else's.
 
+mod interrupted_runs;
+mod output_locks;
+mod output_scopes;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use agentgen_build::inspect::{Manifest, sha256_hex as sha256};
-use agentgen_build::{Artifact, Code, Diagnostic, Options, Scope, Target, apply, plan};
+use agentgen_build::{Artifact, Code, Diagnostic, Options, OutputLock, Scope, Target, apply, plan};
 use tempfile::TempDir;
 
 const FORCE: Options = Options {
     force: true,
     scope: Scope::All,
-};
-const PARTIAL: Options = Options {
-    force: false,
-    scope: Scope::Files,
 };
 
 struct Output {
@@ -275,49 +275,6 @@ fn changed_line_ends_are_not_an_edit() {
 }
 
 #[test]
-fn a_part_deletes_nothing() {
-    let output = Output::new();
-    output.write(&[("a.md", "1"), ("b.md", "1")]).unwrap();
-    output.edit("b.md", "by hand");
-    assert_eq!(
-        output.write_with(&[("a.md", "2")], PARTIAL).unwrap(),
-        ["update a.md", "update manifest.json"]
-    );
-    assert_eq!(output.manifest().files["b.md"], sha256(b"1"));
-    let problems = output.write(&[("a.md", "2"), ("b.md", "2")]).unwrap_err();
-    assert_eq!(problems[0].path, "out/b.md");
-}
-
-#[test]
-fn a_target_deletes_its_own_files_only() {
-    let output = Output::new();
-    output
-        .write(&[
-            ("openapi.yaml", "1"),
-            ("prompts/a/prompt.md", "1"),
-            ("rust/a.rs", "1"),
-            ("rust/b.rs", "1"),
-        ])
-        .unwrap();
-    let options = Options {
-        scope: Scope::Targets(vec![Target::Rust]),
-        ..Options::default()
-    };
-    assert_eq!(
-        output
-            .write_with(&[("prompts/a/prompt.md", "1"), ("rust/a.rs", "2")], options)
-            .unwrap(),
-        [
-            "unchanged prompts/a/prompt.md",
-            "update rust/a.rs",
-            "delete rust/b.rs",
-            "update manifest.json"
-        ]
-    );
-    assert_eq!(output.manifest().files["openapi.yaml"], sha256(b"1"));
-}
-
-#[test]
 fn paths_that_leave_the_folder_are_refused() {
     for path in ["../a", "/a", "a/../../b", "a\\b", "C:a", "", "a//b"] {
         let output = Output::new();
@@ -430,142 +387,4 @@ fn a_folder_in_the_way_is_never_removed() {
     let problems = output.write_with(&[("a.md", "1")], FORCE).unwrap_err();
     assert_eq!(problems[0].code, Code::Conflict);
     assert!(output.path("a.md/mine").exists());
-}
-
-/// Makes every write into the folder fail, also for a superuser: the temporary file can't be made.
-fn block(output: &Output, folder: &str) -> PathBuf {
-    let path = output.path(folder).join(".agentgen-tmp");
-    fs::create_dir_all(path.join("full")).unwrap();
-    path
-}
-
-#[test]
-fn a_failure_in_the_middle_can_be_made_good() {
-    let output = Output::new();
-    let old = [("a/1", "old"), ("b/2", "old"), ("c/3", "old")];
-    output.write(&old).unwrap();
-    let blocked = block(&output, "b");
-    let new = [("a/1", "new"), ("b/2", "new"), ("d/4", "new")];
-    let problems = output.write(&new).unwrap_err();
-    assert_eq!(problems[0].code, Code::Io);
-    assert_eq!(problems[0].path, "out/b/2");
-    assert_eq!(
-        (output.read("a/1"), output.read("b/2"), output.read("c/3")),
-        ("new".to_owned(), "old".to_owned(), "old".to_owned())
-    );
-    assert_eq!(output.manifest().files["a/1"], sha256(b"old"));
-
-    // The specs have changed again before the next run, which fails too.
-    let newer = [("a/1", "newer"), ("b/2", "newer"), ("d/4", "newer")];
-    output.write(&newer).unwrap_err();
-    assert_eq!(output.read("a/1"), "newer");
-    fs::remove_dir_all(&blocked).unwrap();
-
-    let newest = [("a/1", "newest"), ("b/2", "newest")];
-    assert_eq!(
-        output.write(&newest).unwrap(),
-        [
-            "update a/1",
-            "update b/2",
-            "delete c/3",
-            "update manifest.json"
-        ]
-    );
-    assert_eq!(
-        output.names(),
-        ["a/", "a/1", "b/", "b/2", "manifest.json"],
-        "nothing of the runs that failed is left"
-    );
-}
-
-#[test]
-fn an_edit_after_a_failure_is_still_seen() {
-    let output = Output::new();
-    output.write(&[("a/1", "old"), ("b/2", "old")]).unwrap();
-    let blocked = block(&output, "b");
-    let new = [("a/1", "new"), ("b/2", "new")];
-    output.write(&new).unwrap_err();
-    fs::remove_dir_all(&blocked).unwrap();
-    output.edit("a/1", "by hand");
-    assert_eq!(output.write(&new).unwrap_err()[0].path, "out/a/1");
-}
-
-/// Every state a run can be cut off in, made by hand: after any number of steps the next run must end where an
-/// undisturbed one ends, whether or not the specs have changed meanwhile.
-#[test]
-fn a_run_can_be_cut_off_anywhere() {
-    let old = [("a", "old"), ("b", "old"), ("gone", "old")];
-    let new = [("a", "new"), ("b", "new"), ("c", "new")];
-    let other = [("a", "other"), ("c", "other")];
-    for then in [&new[..], &other[..], &old[..]] {
-        let expected = Output::new();
-        expected.write(then).unwrap();
-        for steps in 0_usize..=6 {
-            let output = Output::new();
-            output.write(&old).unwrap();
-            let reference = Output::new();
-            reference.write(&new).unwrap();
-            let manifest = reference.read("manifest.json");
-            let pending = match steps {
-                0 => &manifest[..manifest.len() / 2],
-                _ => &manifest,
-            };
-            output.edit("manifest.json.pending", pending);
-            for (path, text) in new.iter().take(steps.saturating_sub(1)) {
-                output.edit(path, text);
-            }
-            if steps == 2 {
-                output.edit(".agentgen-tmp", "ne");
-            }
-            if steps > 4 {
-                fs::remove_file(output.path("gone")).unwrap();
-            }
-            if steps > 5 {
-                output.edit("manifest.json", &manifest);
-            }
-            output.write(then).unwrap();
-            assert_eq!(
-                output.tree(),
-                expected.tree(),
-                "cut off after {steps} steps"
-            );
-        }
-    }
-}
-
-#[test]
-fn two_runs_do_not_write_at_once() {
-    let output = Output::new();
-    output.write(&[("a", "1")]).unwrap();
-    let pending = fs::File::create(output.path("manifest.json.pending")).unwrap();
-    pending.lock().unwrap();
-    assert_eq!(
-        messages(output.write(&[("a", "2")])),
-        ["out: another run of agentgen is writing here"]
-    );
-    assert_eq!(output.read("a"), "1");
-    drop(pending);
-    output.write(&[("a", "2")]).unwrap();
-    assert_eq!(output.names(), ["a", "manifest.json"]);
-}
-
-/// The second run fails before it writes the file that the first one wrote.
-#[test]
-fn two_failures_one_after_the_other_can_be_made_good() {
-    let output = Output::new();
-    output.write(&[("a/1", "old"), ("b/2", "old")]).unwrap();
-    let blocked = block(&output, "b");
-    output.write(&[("a/1", "new"), ("b/2", "new")]).unwrap_err();
-    fs::remove_dir_all(&blocked).unwrap();
-
-    let blocked = block(&output, "0");
-    let newer = [("0/0", "newer"), ("a/1", "newer"), ("b/2", "newer")];
-    let problems = output.write(&newer).unwrap_err();
-    assert_eq!(problems[0].path, "out/0/0");
-    assert_eq!(output.manifest().files["a/1"], sha256(b"new"));
-    fs::remove_dir_all(&blocked).unwrap();
-
-    let newest = [("a/1", "newest"), ("b/2", "newest")];
-    output.write(&newest).unwrap();
-    assert_eq!(output.read("a/1"), "newest");
 }

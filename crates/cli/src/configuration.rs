@@ -3,4 +3,5 @@
 //! Invariant: arguments count for more than the file.
 
 pub mod agent_filter;
+pub mod build_scope;
 pub mod project_arguments;

@@ -199,3 +199,52 @@ Do what is asked.
         ]
     );
 }
+
+const AGENT: (&str, &str) = (
+    "agents/a.md",
+    "---\nname: a\ndescription: Keeps a.\n---\nDo.\n",
+);
+
+#[test]
+fn a_contract_may_be_json() {
+    let json = "{\"service\": {\"endpoints\": {\"x\": {\n  \"method\": \"gett\"}}}}";
+    assert_eq!(
+        diagnostics(&[AGENT, ("agents/a.service.json", json)]).len(),
+        1
+    );
+    assert!(
+        diagnostics(&[AGENT, ("agents/a.service.json", json)])[0]
+            .starts_with("a.service.json:2:13 AG0"),
+        "{:?}",
+        diagnostics(&[AGENT, ("agents/a.service.json", json)])
+    );
+    let fine = "{\"rate\": \"5/second\"}";
+    assert_eq!(
+        diagnostics(&[AGENT, ("agents/a.service.json", fine)]),
+        Vec::<String>::new()
+    );
+    let broken = diagnostics(&[AGENT, ("agents/a.service.json", "{\"rate\": 5/second}")]);
+    assert!(
+        broken[0].starts_with("a.service.json:1:11 AG006 this is not JSON: expected `,` or `}`"),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn two_files_are_not_one_contract() {
+    let json = ("agents/a.service.json", "{\"rate\": \"5/second\"}");
+    let yaml = ("agents/a.service.yaml", "rate: 5/second\n");
+    let yml = ("agents/a.service.yml", "rate: 5/second\n");
+    assert_eq!(
+        diagnostics(&[AGENT, json, yaml]),
+        [
+            "a.service.yaml:1:1 AG040 the contract is in two files; keep it here or in `agents/a.service.json`"
+        ]
+    );
+    assert_eq!(
+        diagnostics(&[AGENT, yaml, yml]),
+        [
+            "a.service.yml:1:1 AG040 the contract is in two files; keep it here or in `agents/a.service.yaml`"
+        ]
+    );
+}

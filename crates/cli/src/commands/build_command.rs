@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use agentgen_build::inspect::has_errors;
+use agentgen_build::inspect::{has_errors, path_inside};
 use agentgen_build::{
-    ChangeKind, Diagnostic, Generation, Options, Plan, Scope, apply, generate, plan,
+    ChangeKind, Diagnostic, Generation, Options, OutputLock, Plan, apply, generate, plan,
 };
 use clap::Args;
 
-use crate::configuration::agent_filter;
+use crate::configuration::build_scope::{left_alone, scope};
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::scaffold::stub_writer::write_missing;
 use crate::terminal::diagnostic_report::{self, Format, red, yellow};
@@ -33,7 +33,7 @@ pub struct Arguments {
     /// Overwrite files that were edited by hand or that agentgen didn't write
     #[arg(long)]
     force: bool,
-    /// Write only the files of this agent and the shared ones; delete nothing; may be repeated
+    /// Write only the files of this agent and the shared ones, which name all agents; delete nothing; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// What to print
@@ -45,9 +45,11 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let format = arguments.format;
     let settings = Settings::read(&arguments.inputs, arguments.out.as_deref(), format)?;
+    let _lock = lock(&settings, arguments)
+        .map_err(|problem| diagnostic_report::refuse(vec![problem], format, Status::Io))?;
     let project = settings.load();
     let Generation {
-        mut artifacts,
+        artifacts,
         agents,
         mut diagnostics,
     } = generate(&project);
@@ -59,18 +61,18 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     if has_errors(&diagnostics) {
         return Err(refuse(diagnostics));
     }
-    if !arguments.only.is_empty() {
-        match agent_filter::select(artifacts, &agents, &arguments.only) {
-            Ok(selected) => artifacts = selected,
-            Err(unknown) => {
-                diagnostics.extend(unknown);
-                return Err(refuse(diagnostics));
-            }
+    let chosen = &arguments.inputs.target;
+    let configured = &settings.configured;
+    let scope = match scope(&arguments.only, chosen, configured, &artifacts, &agents) {
+        Ok(scope) => scope,
+        Err(unknown) => {
+            diagnostics.extend(unknown);
+            return Err(refuse(diagnostics));
         }
-    }
+    };
     let options = Options {
         force: arguments.force,
-        scope: scope(arguments),
+        scope,
     };
     let plan = match plan(&settings.root, &settings.config.out, &artifacts, &options) {
         Ok(plan) => plan,
@@ -79,6 +81,11 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             return Err(refuse(diagnostics));
         }
     };
+    if format == Format::Text
+        && let Some(words) = left_alone(&plan, &arguments.only)
+    {
+        eprint_line(&words);
+    }
     if arguments.check {
         return check(&plan, &diagnostics, format);
     }
@@ -105,16 +112,23 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     finish(&plan, &diagnostics, format, status, &stubs).map(|()| status)
 }
 
-/// The part of the output that is generated: `--only` chooses files, `--target` leaves alone what other targets made.
-fn scope(arguments: &Arguments) -> Scope {
-    let targets = &arguments.inputs.target;
-    if !arguments.only.is_empty() {
-        Scope::Files
-    } else if targets.is_empty() {
-        Scope::All
-    } else {
-        Scope::Targets(targets.clone())
+/// Keeps other runs out of the output folder. It is taken before the agents are read, so that of two runs the last one writes
+/// what is there now.
+fn lock(settings: &Settings, arguments: &Arguments) -> Result<Option<OutputLock>, Diagnostic> {
+    let (root, out) = (&settings.root, &settings.config.out);
+    let folder = root.join(out);
+    let only_reads = arguments.check || arguments.dry_run;
+    // What leads out of the project is refused when the project is read.
+    let leads_out = !settings.config.allow_outside && path_inside(root, &folder).is_err();
+    if leads_out || (only_reads && !folder.exists()) {
+        return Ok(None);
     }
+    let waiting = || {
+        eprint_line(&format!(
+            "waiting for another run of agentgen that writes to {out}"
+        ));
+    };
+    OutputLock::acquire(root, out, waiting).map(Some)
 }
 
 /// Shows the difference between the folder and what would be generated.

@@ -1,18 +1,20 @@
 //! Finds agents by name and the generated files of each.
 
+use std::collections::BTreeSet;
+
 use agentgen_build::inspect::did_you_mean;
 use agentgen_build::{Agent, Artifact, Code, Diagnostic};
 
-/// The artifacts of the named agents, and those that belong to no single agent.
+/// The paths of the artifacts of the named agents, and of those that belong to no single agent.
 ///
 /// # Errors
 ///
 /// A diagnostic for every name that no agent has.
 pub fn select(
-    artifacts: Vec<Artifact>,
+    artifacts: &[Artifact],
     agents: &[Agent],
     names: &[String],
-) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
+) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     let unknown: Vec<Diagnostic> = names
         .iter()
         .filter(|name| find(agents, name).is_none())
@@ -25,9 +27,9 @@ pub fn select(
         .iter()
         .filter(|agent| !names.iter().any(|name| is_called(agent, name)))
         .collect();
-    Ok(artifacts
-        .into_iter()
-        .filter(|artifact| !others.iter().any(|agent| owns(agent, &artifact.path)))
+    let paths = artifacts.iter().map(|artifact| artifact.path.clone());
+    Ok(paths
+        .filter(|path| !others.iter().any(|agent| owns(agent, path)))
         .collect())
 }
 

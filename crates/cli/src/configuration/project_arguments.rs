@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use agentgen_build::inspect::{read_settings, relative};
+use agentgen_build::inspect::{SIDECAR_ENDINGS, read_settings, relative};
 use agentgen_build::load;
 use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Target};
 use clap::Args;
@@ -66,6 +66,8 @@ pub struct Settings {
     pub config: Config,
     /// Whether the arguments name other agents than the settings: handlers are those of the project's own.
     partial: bool,
+    /// The targets of the project, whatever the arguments choose.
+    pub configured: Vec<Target>,
 }
 
 impl Settings {
@@ -88,6 +90,7 @@ impl Settings {
         })?;
         let mut settings = Self {
             root: found.root,
+            configured: found.config.targets.clone(),
             config: found.config,
             partial: false,
         };
@@ -107,8 +110,8 @@ impl Settings {
     /// Reads the project that is the file at `path` alone, with the contract beside it, if there is one. Its paths are
     /// relative to `root`.
     pub fn load_alone(&self, root: &Path, path: &Path) -> Project {
-        let sidecar = path.with_extension("service.yaml");
-        let files = [path, sidecar.as_path()].into_iter();
+        let sidecars = SIDECAR_ENDINGS.map(|ending| path.with_extension(&ending[1..]));
+        let files = sidecars.iter().map(PathBuf::as_path).chain([path]);
         let files = files.filter(|file| file.is_file());
         let agents = files.map(|file| relative(root, &root.join(file))).collect();
         let config = Config {

@@ -5,6 +5,7 @@
 //!   "diagnostics": [{"severity": "error", "code": "AG006", "path": "agents/x.md",
 //!                    "line": 3, "column": 14, "message": "...", "help": "..."}],
 //!   "changes": [{"path": "generated/prompts/x/prompt.md", "kind": "create"}],
+//!   "left_alone": [],
 //!   "summary": {"status": "written", "errors": 0, "warnings": 0, "notes": 0,
 //!               "create": 1, "update": 0, "unchanged": 0, "delete": 0, "keep": 0, "conflict": 0}
 //! }
@@ -12,7 +13,8 @@
 //!
 //! `line` and `column` count from 1, columns in characters; they and `help` may be null. `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
 //! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
-//! are the agent files it rewrote, those of `new` and `add` what they wrote.
+//! are the agent files it rewrote, those of `new` and `add` what they wrote. `left_alone` are the generated files outside of what
+//! `build --only` or `--target` writes.
 
 use agentgen_build::inspect::json_text;
 use agentgen_build::{Diagnostic, Plan};
@@ -33,6 +35,7 @@ const KINDS: [&str; 6] = [
 pub struct Document {
     diagnostics: Vec<Value>,
     changes: Vec<Value>,
+    left_alone: Vec<String>,
     summary: Map<String, Value>,
 }
 
@@ -51,6 +54,7 @@ impl Document {
         Self {
             diagnostics: diagnostics.iter().map(diagnostic_value).collect(),
             changes: Vec::new(),
+            left_alone: Vec::new(),
             summary,
         }
     }
@@ -61,6 +65,10 @@ impl Document {
             let count = plan.count(|found| found.as_str() == kind);
             self.summary.insert(kind.to_owned(), json!(count));
         }
+        let left_alone = plan.left_alone.iter();
+        self.left_alone = left_alone
+            .map(|path| format!("{}/{path}", plan.name))
+            .collect();
         self.changes = plan
             .changes
             .iter()
@@ -113,6 +121,7 @@ impl Document {
         let document = json!({
             "diagnostics": self.diagnostics,
             "changes": self.changes,
+            "left_alone": self.left_alone,
             "summary": self.summary,
         });
         format!("{}\n", json_text(&document))
