@@ -3,7 +3,7 @@
 //! Invariant: the limits of size, depth and aliases are here and nowhere else; nothing else names the YAML crates, except
 //! the writer of OpenAPI documents. It imports `text` and `diagnostics`.
 
-pub mod json_text;
+pub mod json_nodes;
 pub mod node;
 pub mod surrogate_pairs;
 pub mod yaml_fault;
@@ -13,7 +13,7 @@ pub mod yaml_settings;
 pub mod yaml_value;
 
 #[cfg(test)]
-mod json_text_tests;
+mod json_nodes_tests;
 #[cfg(test)]
 mod yaml_fault_tests;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::project::discover::SIDECAR_ENDINGS;
 use crate::spec::agent_file::{self, Spec};
 use crate::spec::run_limits::Limit;
 use crate::text::ident::Ident;
-use crate::yaml::json_text;
+use crate::yaml::json_nodes;
 
 /// Reads every agent in `sources`: spec files, and contracts in files beside them.
 ///
@@ -87,7 +87,7 @@ fn read(
         (None, Some(sidecar)) => {
             let mut report = Report::new(sidecar);
             let block = match sidecar.path().ends_with(".json") {
-                true => json_text::read(&mut report),
+                true => json_nodes::read(&mut report),
                 false => read_yaml(&mut report),
             };
             let service = match &block {

@@ -11,7 +11,7 @@ pub struct Config {
     pub agents: Vec<String>,
     /// The folder of the generated files, relative to the project.
     pub out: String,
-    /// The folder of the user's own templates, relative to the project.
+    /// The folder of the user's own templates, relative to the project; empty for none.
     pub templates: String,
     /// The folder of the user's handlers, relative to the project; a build adds stubs there for agents that have none.
     pub stubs: Option<String>,

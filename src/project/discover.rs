@@ -50,7 +50,9 @@ pub(crate) fn read_project(root: &Path, config: Config) -> Project {
     let folder = normalize(&root.join(&config.templates));
     let mut other_template_files = Vec::new();
     let mut walk = Walk::new(&root, &normalize(&root.join(&config.out)), boundary);
-    if folder.is_dir() && walk.is_inside(&folder) {
+    if config.templates.is_empty() {
+        // The settings say that there are none.
+    } else if folder.is_dir() && walk.is_inside(&folder) {
         walk.folder(&folder, &mut |path| {
             let is_template = path.extension().is_some_and(|ending| ending == "tera");
             if !is_template {

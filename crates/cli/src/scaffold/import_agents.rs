@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::inspect::{has_errors, reason, relative};
+use agentgen_build::inspect::{SIDECAR_ENDINGS, has_errors, reason, relative};
 use agentgen_build::{Artifact, Code, Config, Diagnostic, generate, load};
 
 /// A path that no project has.
@@ -27,8 +27,8 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     for entry in from {
         agents.push(entry.clone());
         let (base, _) = entry.rsplit_once('.').unwrap_or((entry, ""));
-        for ending in ["service.yaml", "service.yml"] {
-            let contract = format!("{base}.{ending}");
+        for ending in SIDECAR_ENDINGS {
+            let contract = format!("{base}{ending}");
             if root.join(entry).is_file() && contract != *entry && root.join(&contract).is_file() {
                 agents.push(contract);
             }
@@ -39,7 +39,7 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
         Config {
             agents: agents.clone(),
             out: NOWHERE.to_owned(),
-            templates: NOWHERE.to_owned(),
+            templates: String::new(),
             ..Config::default()
         },
     );

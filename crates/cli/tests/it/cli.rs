@@ -360,58 +360,6 @@ error: 1 error; nothing was written
 }
 
 #[test]
-fn a_target_leaves_the_others_alone_and_says_so() {
-    let folder = Folder::two_agents();
-    folder.run(&["build"]).expect(0);
-    let before = folder.files("generated");
-    for (target, others) in [
-        ("prompts", "rust, openapi"),
-        ("rust", "openapi"),
-        ("openapi", "prompts, rust"),
-    ] {
-        let run = folder.run(&["build", "--target", target]).expect(0);
-        let line = run
-            .stderr
-            .lines()
-            .find(|line| line.starts_with("left alone: "));
-        let line = line.unwrap_or_else(|| panic!("{target}: {}", run.stderr));
-        let mut owners: Vec<&str> = line.rsplit(" of ").next().unwrap().split(", ").collect();
-        owners.sort_by_key(|owner| others.find(owner));
-        assert_eq!(owners.join(", "), others, "{target}");
-        assert_eq!(folder.files("generated"), before, "{target}");
-        folder
-            .run(&["build", "--target", target, "--check"])
-            .expect(0);
-        let json = folder
-            .run(&["build", "--target", target, "--format", "json"])
-            .expect(0)
-            .json();
-        let left = json["left_alone"].as_array().unwrap();
-        assert!(left.iter().all(|path| {
-            before
-                .iter()
-                .any(|(name, _)| path.as_str().unwrap() == format!("generated/{name}"))
-        }));
-    }
-    let run = folder.run(&["build"]).expect(0);
-    assert!(!run.stderr.contains("left alone"), "{}", run.stderr);
-    folder.run(&["build", "--check"]).expect(0);
-
-    // A plain build cleans up after all of them.
-    fs::remove_file(folder.path("agents/second.md")).unwrap();
-    folder.run(&["build", "--target", "prompts"]).expect(0);
-    let names = folder.names("generated");
-    assert!(names.iter().any(|name| name.starts_with("prompts/second")));
-    folder.run(&["build"]).expect(0);
-    assert!(
-        !folder
-            .names("generated")
-            .iter()
-            .any(|name| name.contains("second"))
-    );
-}
-
-#[test]
 fn settings_are_found_upward() {
     let folder = Folder::new(&[
         (

@@ -22,6 +22,7 @@ mod graph;
 mod io_failure;
 mod new;
 mod new_in_folder;
+mod partial_builds;
 mod route;
 mod suggest;
 mod suggest_corpus;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::Report;
 use crate::diagnostics::source::Source;
-use crate::yaml::json_text::read;
+use crate::yaml::json_nodes::read;
 use crate::yaml::node::Node;
 
 fn read_text(text: &str) -> (Option<Node>, Vec<String>) {
