@@ -242,10 +242,7 @@ fn inputs(root: &Path, config: &Config) -> Vec<PathBuf> {
         config.templates.clone(),
         format!("{handlers}/{MODULE_FILE}"),
     ];
-    agents
-        .chain(others)
-        .map(|path| root.join(path))
-        .collect()
+    agents.chain(others).map(|path| root.join(path)).collect()
 }
 
 /// The lines that tell cargo to run the build script again when one of `paths` changes, appears or goes.

@@ -281,6 +281,9 @@ fn names_what_is_there_and_links_to_what_is_missing() {
     );
     assert_eq!(missing("0"), folder.path().join("agentgen.toml"));
     assert_eq!(missing("1"), folder.path().join("templates"));
+    assert_eq!(missing("2"), folder.path().join("src/agents/mod.rs"));
+    fs::create_dir_all(folder.path().join("src/agents")).unwrap();
+    fs::write(folder.path().join("src/agents/mod.rs"), "").unwrap();
 
     fs::create_dir(folder.path().join("templates")).unwrap();
     fs::write(folder.path().join("agentgen.toml"), "").unwrap();
@@ -289,7 +292,8 @@ fn names_what_is_there_and_links_to_what_is_missing() {
         [
             "cargo::rerun-if-changed=agentgen.toml",
             "cargo::rerun-if-changed=agents",
-            "cargo::rerun-if-changed=templates"
+            "cargo::rerun-if-changed=templates",
+            "cargo::rerun-if-changed=src/agents/mod.rs"
         ]
     );
     assert!(!links.exists());

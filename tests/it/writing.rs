@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use agentgen_build::inspect::{Manifest, sha256_hex as sha256};
-use agentgen_build::{Artifact, Code, Diagnostic, Options, OutputLock, Scope, Target, apply, plan};
+use agentgen_build::{Artifact, Code, Diagnostic, Options, Scope, apply, plan};
 use tempfile::TempDir;
 
 const FORCE: Options = Options {
