@@ -2,7 +2,6 @@
 //!
 //! Invariant: only this folder prints.
 
-pub mod confirmation;
 pub mod diagnostic_report;
 pub mod json_output;
 pub mod plural;

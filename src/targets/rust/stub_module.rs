@@ -199,11 +199,9 @@ fn sort_declarations(lines: &mut Vec<String>, at: usize) {
     while to > 0 && plain(&lines[to - 1]).is_some_and(|name| name > own) {
         to -= 1;
     }
-    while to == at || to > at {
-        match lines.get(to + 1).and_then(plain) {
-            Some(name) if name < own => to += 1,
-            _ => break,
-        }
+    if to == at {
+        let below = lines[at + 1..].iter().map_while(plain);
+        to += below.take_while(|name| *name < own).count();
     }
     let line = lines.remove(at);
     lines.insert(to, line);

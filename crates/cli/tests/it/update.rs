@@ -69,9 +69,8 @@ fn files_that_nobody_touched_are_replaced_after_a_diff() {
     ] {
         let run = folder.run_in("desk", arguments);
         let status = match arguments.last() {
-            Some(&"--check") => 1,
             Some(&"--dry-run") => 0,
-            _ => 2,
+            _ => 1,
         };
         assert_eq!(run.status, status, "{arguments:?}: {}", run.stderr);
         for line in ["-EXPOSE 80\n+EXPOSE 8080\n", "-## Deployment\n+## Deploy\n"] {

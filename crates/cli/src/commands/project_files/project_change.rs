@@ -10,11 +10,10 @@ use clap::Args;
 use crate::configuration::project_arguments::Settings;
 use crate::scaffold::file_change::{FileChange, apply_changes, unified_diff};
 use crate::scaffold::project_record::{RECORD_PATH, VENDOR};
-use crate::terminal::confirmation::{Answer, confirm};
 use crate::terminal::diagnostic_report::{self, Format};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::plural;
-use crate::terminal::{Status, eprint_line, print};
+use crate::terminal::{Status, confirm, eprint_line, print};
 
 /// How a change is made.
 #[derive(Debug, Clone, Args)]
@@ -70,22 +69,24 @@ pub fn change_project(
         }
         return Ok(false);
     }
-    let answer = match json && !arguments.yes {
-        true => Answer::NoTerminal,
-        false => confirm(&format!("Change {files}?"), arguments.yes),
-    };
-    match answer {
-        Answer::Yes => {}
-        Answer::No => {
-            eprint_line("nothing was written");
-            return Err(Status::Refused);
-        }
-        Answer::NoTerminal => {
+    if !arguments.yes {
+        let answer = match json {
+            true => None,
+            false => confirm(&format!("change {files}?")),
+        };
+        let why = match answer {
+            Some(true) => None,
+            Some(false) => Some("nothing was written"),
+            None => Some(
+                "nothing was written: there is no terminal to ask on; `--yes` writes without asking",
+            ),
+        };
+        if let Some(why) = why {
             if json {
                 document("planned")?;
             }
-            eprint_line("nothing was written: there is no terminal to ask on; use `--yes`");
-            return Err(Status::Usage);
+            eprint_line(why);
+            return Err(Status::Refused);
         }
     }
     apply_changes(&settings.root, changes).map_err(|diagnostic| {
