@@ -24,6 +24,7 @@ use crate::project::config_file::{ProjectSettings, read_nearest};
 use crate::project::discover::{read_project, relative};
 use crate::project::glob;
 use crate::project::handler_stubs::{MODULE_FILE, USUAL_FOLDER};
+use crate::project::service_models::SERVICE_FILE;
 use crate::text::printable::printable;
 
 /// Compiles the agents in a folder of the package, from its build script.
@@ -240,6 +241,7 @@ fn inputs(root: &Path, config: &Config) -> Vec<PathBuf> {
     let handlers = config.stubs.as_deref().unwrap_or(USUAL_FOLDER);
     let others = [
         config.templates.clone(),
+        SERVICE_FILE.to_owned(),
         format!("{handlers}/{MODULE_FILE}"),
     ];
     agents.chain(others).map(|path| root.join(path)).collect()

@@ -9,6 +9,7 @@ pub mod folder_walk;
 pub mod glob;
 pub mod handler_stubs;
 pub mod project_boundary;
+pub mod service_models;
 pub mod toml_tree;
 
 #[cfg(test)]

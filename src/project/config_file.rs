@@ -8,6 +8,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
+use crate::project::service_models::service_models;
 use crate::project::{discover, toml_tree};
 use crate::text::did_you_mean::nearest;
 use crate::yaml::node::{Entry, Node, Value};
@@ -55,6 +56,7 @@ pub fn read_nearest(folder: &Path) -> Result<ProjectSettings, Vec<Diagnostic>> {
             break;
         }
     }
+    settings.config.service_models = service_models(&settings.root);
     Ok(settings)
 }
 

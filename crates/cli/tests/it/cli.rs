@@ -131,6 +131,20 @@ fn check_says_and_writes_nothing() {
 }
 
 #[test]
+fn models_are_checked_against_the_settings_of_the_service() {
+    let agent = "---\nname: desk\ndescription: Answers.\nmodel: opus\n---\nPrompt.\n";
+    let echo = "[models]\ndefault = \"echo\"\n";
+    let folder = Folder::new(&[("agents/desk.md", agent), ("service.toml", echo)]);
+    let run = folder.run(&["check"]).expect(0);
+    assert!(!run.stderr.contains("AG027"), "{}", run.stderr);
+    let model = "[models]\ndefault = \"anthropic:claude-sonnet-4-5\"\n";
+    let folder = Folder::new(&[("agents/desk.md", agent), ("service.toml", model)]);
+    let run = folder.run(&["check"]).expect(0);
+    let warning = "warning[AG027]: service.toml does not say which model `opus` is";
+    assert!(run.stderr.contains(warning), "{}", run.stderr);
+}
+
+#[test]
 fn tools_that_no_service_has_are_noted_and_nothing_more() {
     let text = "---\nname: first\ndescription: Does it.\ntools: Read, find_book, Bash(ls), Bash(cat)\n---\nPrompt.\n";
     let folder = Folder::new(&[("agents/first.md", text)]);
