@@ -84,7 +84,7 @@ pub fn in_words(node: &Node) -> String {
             if shown.len() < text.len() {
                 shown.push('…');
             }
-            format!("the text \"{}\"", printable(&shown))
+            format!("the text “{}”", printable(&shown))
         }
         Value::List(items) if items.len() == 1 => "a list of one item".to_owned(),
         Value::List(items) => format!("a list of {} items", items.len()),

@@ -381,11 +381,11 @@ fn what_was_read_is_said() {
     };
     assert_eq!(
         message("name: a\ndescription: Plan: then act"),
-        "`: ` inside a value needs quotes; `description` was read as the text \"Plan: then act\""
+        "`: ` inside a value needs quotes; `description` was read as the text “Plan: then act”"
     );
     assert_eq!(
         message("name: a\ndescription: Checks code\n\nafter each change, always."),
-        "the text of `description` goes on in line 5 without indentation; `description` was read as the text \"Checks code\\nafter each change, always.\""
+        "the text of `description` goes on in line 5 without indentation; `description` was read as the text “Checks code\\nafter each change, always.”"
     );
     assert_eq!(
         message("description: d\ntools: [Read, Grep"),
@@ -397,6 +397,6 @@ fn what_was_read_is_said() {
     );
     assert_eq!(
         message("model: \"a\\db\""),
-        "`\\d` means nothing inside double quotes; `model` was read as the text \"a\\db\""
+        "`\\d` means nothing inside double quotes; `model` was read as the text “a\\db”"
     );
 }

@@ -368,18 +368,8 @@ fn list_of_lines(written: &Written<'_>, report: &Report) -> Option<Node> {
 
 /// Whether the value of `key` is a list of texts, so that `: ` in one of them is a part of it.
 fn takes_texts(key: &str) -> bool {
-    [
-        "tools",
-        "allowed-tools",
-        "allowedTools",
-        "disallowedTools",
-        "capabilities",
-        "examples",
-        "skills",
-        "tags",
-        "triggers",
-    ]
-    .contains(&key)
+    let tools = key.to_ascii_lowercase().ends_with("tools");
+    tools || ["capabilities", "examples", "skills", "tags", "triggers"].contains(&key)
 }
 
 fn unquoted(text: &str) -> &str {
