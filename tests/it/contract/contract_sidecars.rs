@@ -143,7 +143,7 @@ Do.
     assert_eq!(
         diagnostics(&files),
         [
-            "a.service.yaml:2:1 AG006 this is not YAML: did not find expected node content; text with `: ` or ` #` in it needs quotes"
+            "a.service.yaml:1:12 AG006 the bracket that opens here is never closed; close it with `]`"
         ]
     );
 }
