@@ -1,8 +1,8 @@
 //! JSON Schema and Picoschema, read into a [`schema_type::Type`]: `parse/` reads, `compare/` says whether a value of one schema fits
 //! another.
 //!
-//! Invariant: every schema that is accepted has exactly one Rust type and one canonical JSON form; what has none is an error
-//! with its place. It imports `text`, `diagnostics` and `yaml`.
+//! Invariant: every schema that is accepted has exactly one Rust type and one canonical JSON form; what the type can't say is
+//! checked beside it, and what has none is an error with its place. It imports `text`, `diagnostics` and `yaml`.
 
 pub mod canonical;
 pub mod compare;
@@ -22,12 +22,13 @@ mod schema_property_tests;
 #[cfg(test)]
 mod schema_tests;
 
-use agentgen_schema::{Schema as CompiledSchema, Violation, push_key};
+use agentgen_schema::{CompileErrorKind, Schema as CompiledSchema, Violation, push_key};
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::canonical::canonical;
+use crate::schema::parse::normalize::normalize;
 use crate::yaml::node::{Entry, Node, Value};
 
 pub use crate::schema::schema_type::{Field, Object, Type};
@@ -84,16 +85,20 @@ impl Schema {
             .map(|(_, ty)| ty)
     }
 
-    /// The type behind `ty`, which may be a definition of this schema.
+    /// The type behind `ty`, which may be a definition of this schema or refined.
     pub fn resolve<'a>(&'a self, ty: &'a Type) -> &'a Type {
         let mut ty = ty;
         // Definitions that only lead to each other are refused when a schema is read.
-        while let Type::Ref(name) = ty
-            && let Some(target) = self.def(name)
-        {
-            ty = target;
+        loop {
+            ty = match ty {
+                Type::Ref(name) => match self.def(name) {
+                    Some(target) => target,
+                    None => return ty,
+                },
+                Type::Refined(refined) => &refined.ty,
+                ty => return ty,
+            };
         }
-        ty
     }
 }
 
@@ -108,14 +113,16 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
         return None;
     }
     let shorthand = !picoschema::is_json_schema(node);
-    let converted;
-    let schema = if shorthand {
-        converted = picoschema::to_json_schema(node, report)?;
-        &converted
+    let (schema, good) = if shorthand {
+        (picoschema::to_json_schema(node, report)?, true)
     } else {
-        node
+        normalize(node, report)?
     };
+    let schema = &schema;
     let (ty, defs) = parse::read(schema, report, shorthand, role == Role::Input)?;
+    if !good {
+        return None;
+    }
     let mut read = Schema {
         json: serde_json::Value::Null,
         ty,
@@ -131,7 +138,7 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
     }
     if role == Role::Input {
         let ty = read.resolve(&read.ty);
-        if !matches!(ty, Type::Object(_) | Type::Map(_) | Type::OneOf(_)) {
+        if !is_object(ty, &read) {
             let message = format!("the input is {}, and a request is an object", ty.kind());
             report
                 .error(Code::BadSchema, node.span, message)
@@ -146,11 +153,29 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
         Ok(compiled) => check_samples(schema, &compiled, report).then_some(read),
         Err(error) => {
             let span = schema.nearest(&error.pointer).span;
+            let advice = match &error.kind {
+                CompileErrorKind::CircularReference => {
+                    "make what leads back to it optional, or a list"
+                }
+                CompileErrorKind::UnsupportedKeyword(_) => {
+                    "leave it out, or call it `x-…` if it only documents"
+                }
+                _ => "change the schema",
+            };
             report
                 .error(Code::UnsupportedSchema, span, error.kind.to_string())
-                .advise("change the schema");
+                .advise(advice);
             None
         }
+    }
+}
+
+/// Whether every value of `ty` is an object.
+fn is_object(ty: &Type, schema: &Schema) -> bool {
+    match schema.resolve(ty) {
+        Type::Object(_) | Type::Map(_) | Type::OneOf(_) => true,
+        Type::Untagged(all) => all.iter().all(|one| is_object(&one.ty, schema)),
+        _ => false,
     }
 }
 
@@ -168,12 +193,12 @@ fn check_samples(node: &Node, schema: &CompiledSchema, report: &mut Report) -> b
                     good &= check_sample(&format!("`{key}`[{index}]"), value, schema, report);
                 }
             }
-            "properties" | "$defs" => {
+            "properties" | "patternProperties" | "$defs" => {
                 for part in value.entries().unwrap_or_default() {
                     good &= check_part(&part.value, schema, &[key, &part.key], report);
                 }
             }
-            "oneOf" | "anyOf" => {
+            "oneOf" | "anyOf" | "allOf" | "prefixItems" => {
                 for (index, part) in value.items().unwrap_or_default().iter().enumerate() {
                     good &= check_part(part, schema, &[key, &index.to_string()], report);
                 }

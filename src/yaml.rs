@@ -35,7 +35,7 @@ use crate::text::lines::lines;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// How deep lists and mappings may be nested.
-pub const MAX_DEPTH: usize = 32;
+pub const MAX_DEPTH: usize = 64;
 
 /// How many brackets may be open at any place, whether they are structure or text.
 const MAX_OPEN_BRACKETS: usize = 256;
@@ -275,7 +275,12 @@ fn places(text: &str, range: Range<usize>) -> Result<Place, Stop> {
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 if open.len() >= MAX_DEPTH {
                     let message = format!("values are nested more than {MAX_DEPTH} deep");
-                    return Err(Stop::Refused(Code::TooDeep, span, message, "flatten them"));
+                    return Err(Stop::Refused(
+                        Code::TooDeep,
+                        span,
+                        message,
+                        "flatten them, or move inner schemas to `$defs`",
+                    ));
                 }
                 let inner = match event {
                     Event::SequenceStart(..) => Inner::List(Vec::new()),

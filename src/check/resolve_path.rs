@@ -120,6 +120,7 @@ fn is_optional(typed: SchemaType<'_>, name: &str) -> bool {
             .fields
             .iter()
             .any(|field| field.name == name && !field.required),
+        Type::Untagged(_) => true,
         _ => false,
     }
 }
@@ -135,6 +136,15 @@ fn step_into<'a>(
     let typed = bare(typed);
     let objects = match typed.ty {
         Type::Any | Type::Ref(_) => return false,
+        Type::Untagged(alternatives) => {
+            let mut inner = alternatives.iter().map(|one| typed.with(&one.ty));
+            return inner.all(|one| step_into(one, name, found, names));
+        }
+        Type::Tuple(items) => {
+            let item = name.parse().ok().and_then(|index: usize| items.get(index));
+            found.extend(item.map(|item| typed.with(item)));
+            return true;
+        }
         Type::Map(map) => {
             found.push(typed.with(&map.values));
             return true;
@@ -164,10 +174,6 @@ fn step_into<'a>(
 
 /// What the status of a step is one of.
 fn statuses() -> Type {
-    let value = |text: &str| EnumValue {
-        value: text.to_owned(),
-        span: Span::default(),
-    };
     let texts = [
         "pending",
         "running",
@@ -176,5 +182,5 @@ fn statuses() -> Type {
         "skipped",
         "cancelled",
     ];
-    Type::Enum(texts.map(value).to_vec())
+    Type::Enum(texts.map(EnumValue::of).to_vec())
 }

@@ -192,7 +192,7 @@ fn check_object(
         (Some(typed), None) => {
             let object = matches!(
                 typed.ty,
-                Type::Any | Type::Map(_) | Type::OneOf(_) | Type::Ref(_)
+                Type::Any | Type::Map(_) | Type::OneOf(_) | Type::Untagged(_) | Type::Ref(_)
             );
             if !object {
                 mismatch(span, place, &describe(typed), "an object", report);
@@ -275,7 +275,8 @@ fn check_list(
             array.min_items.is_none_or(|least| count >= least)
                 && array.max_items.is_none_or(|most| count <= most)
         }
-        (None | Some(Type::Any | Type::Ref(_)), None) => true,
+        (None | Some(Type::Any | Type::Untagged(_) | Type::Ref(_)), None) => true,
+        (Some(Type::Tuple(types)), None) => count == types.len() as u64,
         _ => false,
     };
     if let Some(typed) = expected.filter(|_| !fits) {

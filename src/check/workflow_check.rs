@@ -25,6 +25,7 @@ use crate::schema::compare::disjoint::{Mismatch, disjoint};
 use crate::schema::schema_type::{Field, Object, Type};
 use crate::schema::typed_schema::{SchemaType, exactly_text};
 use crate::text::did_you_mean::did_you_mean;
+use crate::text::ident::Ident;
 use crate::yaml::yaml_settings::Name;
 
 /// Checks the workflows of all `agents`; what is wrong with them is added to `diagnostics`.
@@ -210,7 +211,9 @@ fn invoke_request(text: Type) -> Type {
         description: None,
         fields: vec![Field {
             name: "input".to_owned(),
+            ident: Ident::field("input"),
             required: true,
+            null_is_nothing: false,
             description: None,
             ty: text,
             span: Span::default(),

@@ -2,11 +2,13 @@
 
 use agentgen_schema::{Method, ParameterKind, ParameterLocation};
 use serde::Serialize;
+use serde_json::Value as Json;
 
 use crate::contract::endpoint_path;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
+use crate::schema::schema_type::Literal;
 use crate::schema::{Field, Schema, Type};
 use crate::text::did_you_mean::did_you_mean;
 
@@ -136,6 +138,26 @@ fn scalar(ty: &Type) -> Option<ParameterKind> {
         Type::String(_) | Type::DateTime | Type::Date | Type::Uuid | Type::Enum(_) => {
             Some(ParameterKind::String)
         }
+        Type::Literals(literals) => literal_kind(literals),
         _ => None,
     }
+}
+
+/// How the text of a parameter is read that is one of `literals`; none where they are of several kinds.
+fn literal_kind(literals: &[Literal]) -> Option<ParameterKind> {
+    let kind = |literal: &Literal| match &literal.value {
+        Json::Bool(_) => Some(ParameterKind::Boolean),
+        Json::Number(number) if number.is_f64() => Some(ParameterKind::Number),
+        Json::Number(_) => Some(ParameterKind::Integer),
+        Json::String(_) => Some(ParameterKind::String),
+        _ => None,
+    };
+    let mut kinds = literals.iter().map(kind);
+    let first = kinds.next()??;
+    kinds.try_fold(first, |first, next| match (first, next?) {
+        (first, next) if first == next => Some(first),
+        (ParameterKind::Integer, ParameterKind::Number)
+        | (ParameterKind::Number, ParameterKind::Integer) => Some(ParameterKind::Number),
+        _ => None,
+    })
 }

@@ -80,11 +80,11 @@ vocabulary! {
         BadWorkflow = "AG046",
         /// The schema is not valid.
         BadSchema = "AG050",
-        /// The schema says something that no type is made of.
+        /// The schema says something that is not read, or has no effect.
         UnsupportedSchema = "AG051",
-        /// The schema leaves open what the value is; it becomes a JSON value.
+        /// The schema leaves open what the value is, or no Rust type says it.
         OpenSchema = "AG052",
-        /// Two properties meet in one field.
+        /// Two properties or values meet in one name.
         FieldCollision = "AG053",
 
         // Templates and outputs: 070 to 089.

@@ -234,11 +234,11 @@ fn anchors_aliases_and_tags() {
 fn too_deep() {
     let nested =
         |depth: usize| format!("---\na: {}{}\n---\n", "[".repeat(depth), "]".repeat(depth));
-    assert!(read_bytes(nested(31).as_bytes()).is_ok());
-    refused(nested(32), &["AG008 error 2:35"]);
+    assert!(read_bytes(nested(63).as_bytes()).is_ok());
+    refused(nested(64), &["AG008 error 2:67"]);
     refused(
-        nested(32).replace("---\na", "---\nb: c: d\na"),
-        &["AG008 error 3:35"],
+        nested(64).replace("---\na", "---\nb: c: d\na"),
+        &["AG008 error 3:67"],
     );
 }
 

@@ -2,15 +2,22 @@
 
 use serde_json::{Map, Value};
 
-/// The canonical form of `schema`, a JSON Schema that was read without an error: keywords in a fixed
-/// order, `type` where properties or listed values imply it, `examples` instead of `example`. With
-/// `closed`, objects that name properties and say nothing about others refuse those.
+use crate::schema::parse::object::IN_PLACE;
+
+/// The canonical form of `schema`, a JSON Schema in normal form: keywords in a fixed order, `type` where properties or
+/// listed values imply it, `examples` instead of `example`. With `closed`, objects that name properties and say nothing
+/// about others refuse those.
 pub fn canonical(schema: &Value, closed: bool) -> Value {
+    form(schema, closed, closed)
+}
+
+/// As [`canonical`]; `own` is whether this object itself is closed, `closed` whether those in it are. A schema that is
+/// combined with others is closed together with them.
+fn form(schema: &Value, own: bool, closed: bool) -> Value {
     let Value::Object(source) = schema else {
         return schema.clone();
     };
     let mut keywords = source.clone();
-    keywords.shift_remove("$schema");
     if let Some(example) = keywords.shift_remove("example") {
         let examples = keywords
             .entry("examples")
@@ -26,26 +33,31 @@ pub fn canonical(schema: &Value, closed: bool) -> Value {
     {
         keywords.insert("type".to_owned(), kind);
     }
-    if closed && keywords.contains_key("properties") {
-        keywords
-            .entry("additionalProperties")
-            .or_insert(Value::Bool(false));
+    let combined = keywords.contains_key("properties")
+        && IN_PLACE
+            .iter()
+            .any(|keyword| keywords.contains_key(*keyword));
+    if own && keywords.contains_key("properties") && !keywords.contains_key("additionalProperties")
+    {
+        let keyword = if combined {
+            "unevaluatedProperties"
+        } else {
+            "additionalProperties"
+        };
+        keywords.entry(keyword).or_insert(Value::Bool(false));
     }
+    // The alternatives of a union are closed one by one.
+    let union = !combined
+        && ["oneOf", "anyOf"]
+            .iter()
+            .any(|keyword| keywords.contains_key(*keyword));
     for (keyword, value) in keywords.iter_mut() {
-        match (keyword.as_str(), value) {
-            ("properties" | "$defs", Value::Object(schemas)) => {
-                for (_, schema) in schemas.iter_mut() {
-                    *schema = canonical(schema, closed);
-                }
-            }
-            ("oneOf" | "anyOf", Value::Array(schemas)) => {
-                for schema in schemas {
-                    *schema = canonical(schema, closed);
-                }
-            }
-            ("items" | "additionalProperties", schema) => *schema = canonical(schema, closed),
-            _ => {}
-        }
+        let in_place = IN_PLACE.contains(&keyword.as_str()) || keyword == "not";
+        let own = match keyword.as_str() {
+            "oneOf" | "anyOf" if union => own,
+            _ => closed && !in_place,
+        };
+        each_schema(keyword, value, |schema| *schema = form(schema, own, closed));
     }
     let mut ordered = Map::new();
     for keyword in ORDER {
@@ -58,7 +70,7 @@ pub fn canonical(schema: &Value, closed: bool) -> Value {
 }
 
 /// The keywords in the order they are written; others follow in the order of the source.
-const ORDER: [&str; 36] = [
+const ORDER: [&str; 51] = [
     "$ref",
     "title",
     "description",
@@ -66,15 +78,26 @@ const ORDER: [&str; 36] = [
     "format",
     "enum",
     "const",
+    "allOf",
     "oneOf",
     "anyOf",
     "discriminator",
     "properties",
+    "patternProperties",
     "required",
     "additionalProperties",
+    "unevaluatedProperties",
+    "propertyNames",
+    "dependentRequired",
+    "dependentSchemas",
     "minProperties",
     "maxProperties",
+    "prefixItems",
     "items",
+    "contains",
+    "minContains",
+    "maxContains",
+    "unevaluatedItems",
     "minItems",
     "maxItems",
     "uniqueItems",
@@ -88,6 +111,10 @@ const ORDER: [&str; 36] = [
     "exclusiveMinimum",
     "exclusiveMaximum",
     "multipleOf",
+    "not",
+    "if",
+    "then",
+    "else",
     "default",
     "examples",
     "deprecated",
@@ -96,6 +123,35 @@ const ORDER: [&str; 36] = [
     "$comment",
     "$defs",
 ];
+
+/// Applies `change` to each schema in the value of `keyword`.
+pub fn each_schema(keyword: &str, value: &mut Value, mut change: impl FnMut(&mut Value)) {
+    match (keyword, value) {
+        (
+            "properties" | "patternProperties" | "dependentSchemas" | "$defs",
+            Value::Object(schemas),
+        ) => {
+            schemas.values_mut().for_each(change);
+        }
+        ("oneOf" | "anyOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
+            schemas.iter_mut().for_each(change);
+        }
+        (
+            "items"
+            | "additionalProperties"
+            | "propertyNames"
+            | "contains"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "unevaluatedProperties"
+            | "unevaluatedItems",
+            schema,
+        ) => change(schema),
+        _ => {}
+    }
+}
 
 fn implied_type(keywords: &Map<String, Value>) -> Option<Value> {
     if keywords.contains_key("properties") {
@@ -106,10 +162,29 @@ fn implied_type(keywords: &Map<String, Value>) -> Option<Value> {
         (None, Some(Value::Array(values))) => values,
         _ => return None,
     };
-    let null = values.contains(&Value::Null);
-    match (values.iter().any(Value::is_string), null) {
-        (true, false) => Some("string".into()),
-        (true, true) => Some(vec!["string", "null"].into()),
-        (false, _) => Some("null".into()),
+    let kind = |value: &Value| match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let mut kinds: Vec<&str> = Vec::new();
+    for value in values {
+        if !kinds.contains(&kind(value)) {
+            kinds.push(kind(value));
+        }
+    }
+    // Null comes last, and a whole number is a number.
+    if kinds.contains(&"number") {
+        kinds.retain(|kind| *kind != "integer");
+    }
+    kinds.sort_by_key(|kind| *kind == "null");
+    match kinds.as_slice() {
+        [] => None,
+        [single] => Some((*single).into()),
+        several => Some(several.to_vec().into()),
     }
 }

@@ -1,42 +1,49 @@
-//! Reads JSON Schema 2020-12 into types, one file for each kind of schema.
+//! Reads JSON Schema into types: `normalize` brings it into one form, and there is one file for each kind of schema.
 //!
-//! Invariant: every keyword is read or refused by name; none is ignored.
+//! Invariant: every keyword is read or refused by name; none is ignored. What a type can't say is checked beside it
+//! ([`Type::Refined`]).
 
+pub mod all_of;
 pub mod cursor;
+pub mod definitions;
 pub mod enumeration;
 pub mod keywords;
+pub mod normalize;
 pub mod object;
+pub mod rust_name;
 pub mod scalar;
 pub mod union;
+pub mod union_kinds;
+
+#[cfg(test)]
+mod schema_acceptance_tests;
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
+use crate::schema::canonical::canonical;
 use crate::schema::parse::cursor::{Cursor, Reader};
 use crate::schema::parse::enumeration::choice;
-use crate::schema::parse::keywords::{Topic, wrong_kind};
+use crate::schema::parse::keywords::{Topic, is_annotation, topic, wrong_kind};
+use crate::schema::parse::normalize::{entry, map, node};
 use crate::schema::parse::object::object;
 use crate::schema::parse::scalar::{count, integer, number, ordered, text};
-use crate::schema::parse::union::union;
-use crate::schema::schema_type::{Array, Type};
+use crate::schema::schema_type::{Alternative, Array, Refined, Type};
+use crate::text::ident::Ident;
 use crate::yaml::node::{Entry, Node, Value};
 
-/// Reads the JSON Schema in `node`: its type, and its definitions by name. With `shorthand`, a
-/// schema that says nothing was written as `any` and needs no note. With `closed`, an object that
-/// names properties refuses others unless it says otherwise. None where something is wrong.
+/// Reads the JSON Schema in `node`, which is in [normal form](normalize::normalize): its type, and its definitions by
+/// name. With `shorthand`, a schema that says nothing was written as `any` and needs no note. With `closed`, an object
+/// that names properties refuses others unless it says otherwise. None where something is wrong.
 pub fn read(
     node: &Node,
     report: &mut Report,
     shorthand: bool,
     closed: bool,
 ) -> Option<(Type, Vec<(String, Type)>)> {
-    let defs = match node.get("$defs").map(|defs| (defs, defs.entries())) {
-        Some((_, Some(entries))) => entries,
-        Some((defs, None)) => {
-            wrong_kind("$defs", defs, "a mapping of names to schemas", report);
-            return None;
-        }
-        None => &[],
-    };
+    let defs = node
+        .get("$defs")
+        .and_then(Node::entries)
+        .unwrap_or_default();
     let mut reader = Reader {
         defs,
         report,
@@ -44,21 +51,15 @@ pub fn read(
         closed,
         descend,
     };
-    let mut good = check_top(node, reader.report);
-    let ty = descend(&mut reader, node, true);
+    let top = node.entries().map(|entries| {
+        let mut entries = entries.to_vec();
+        entries.retain(|entry| entry.key != "$defs");
+        map(entries, node.span)
+    });
+    let ty = reader.read(top.as_ref().unwrap_or(node));
     let mut types = Vec::new();
+    let mut good = true;
     for def in defs {
-        let valid = |character: char| {
-            character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.')
-        };
-        if def.key.is_empty() || !def.key.chars().all(valid) {
-            let message = format!("{:?} can't be the name of a definition", def.key);
-            reader
-                .report
-                .error(Code::BadSchema, def.key_span, message)
-                .advise("use letters, digits, `_`, `-` and `.`");
-            good = false;
-        }
         match reader.read(&def.value) {
             Some(ty) => types.push((def.key.clone(), ty)),
             None => good = false,
@@ -67,26 +68,7 @@ pub fn read(
     ty.filter(|_| good).map(|ty| (ty, types))
 }
 
-fn check_top(node: &Node, report: &mut Report) -> bool {
-    let Some(dialect) = node.get("$schema") else {
-        return true;
-    };
-    let is_2020_12 =
-        |text: &str| text.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema";
-    if dialect.as_str().is_some_and(is_2020_12) {
-        return true;
-    }
-    report
-        .error(
-            Code::UnsupportedSchema,
-            dialect.span,
-            "the schema is in another dialect",
-        )
-        .advise("leave `$schema` out; schemas are JSON Schema 2020-12");
-    false
-}
-
-fn descend(reader: &mut Reader<'_>, node: &Node, top: bool) -> Option<Type> {
+fn descend(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
     let entries = match &node.value {
         Value::Map(entries) => entries,
         Value::Bool(true) => {
@@ -104,7 +86,7 @@ fn descend(reader: &mut Reader<'_>, node: &Node, top: bool) -> Option<Type> {
                     node.span,
                     "the schema allows no value",
                 )
-                .advise("leave the property out");
+                .advise("leave it out");
             return None;
         }
         _ => {
@@ -116,77 +98,49 @@ fn descend(reader: &mut Reader<'_>, node: &Node, top: bool) -> Option<Type> {
             return None;
         }
     };
-    let has = |key: &str| entries.iter().any(|entry| entry.key == key);
     let mut part = Cursor {
         reader,
         node,
         entries,
-        top,
+        rest: false,
     };
-    if let Some(reference) = node.get("$ref") {
-        let good = part.check(&[Topic::Reference], "a reference");
-        let name = reader.reference(reference);
-        return name.filter(|_| good).map(Type::Ref);
+    let ty = read_type(&mut part)?;
+    if !part.rest {
+        return Some(ty);
     }
-    if has("oneOf") || has("anyOf") {
-        return union(&mut part);
-    }
-    if has("enum") || has("const") {
-        return choice(&mut part);
-    }
-    read_kind(reader, node, entries, top)
+    // What is combined with other schemas is closed as a whole.
+    let json = canonical(&node.to_json(), part.reader.closed);
+    Some(Type::Refined(Box::new(Refined { ty, json })))
 }
 
-fn read_kind(reader: &mut Reader<'_>, node: &Node, entries: &[Entry], top: bool) -> Option<Type> {
-    let mut part = Cursor {
-        reader,
-        node,
-        entries,
-        top,
+fn read_type(part: &mut Cursor<'_, '_>) -> Option<Type> {
+    let has = |key: &str| part.node.get(key).is_some();
+    if has("$ref") {
+        let good = part.check(&[Topic::Reference], "a reference");
+        let name = part.reader.reference(part.node).map(str::to_owned);
+        return name.filter(|_| good).map(Type::Ref);
+    }
+    let union = |entry: &Entry| {
+        matches!(entry.key.as_str(), "oneOf" | "anyOf" | "discriminator")
+            || is_annotation(&entry.key)
     };
-    let Some(kind) = node.get("type") else {
-        if node.get("properties").is_some() {
-            return object(&mut part);
+    if (has("oneOf") != has("anyOf")) && part.entries.iter().all(union) {
+        return union::union(part);
+    }
+    if has("enum") || has("const") {
+        return choice(part);
+    }
+    let Some(kind) = part.node.get("type") else {
+        if has("properties") {
+            return object(part);
         }
-        let about = entries.iter().find_map(|entry| match entry.key.as_str() {
-            "items" | "minItems" | "maxItems" | "uniqueItems" => Some("array"),
-            "required" | "additionalProperties" | "minProperties" | "maxProperties" => {
-                Some("object")
-            }
-            "minLength" | "maxLength" | "pattern" | "format" => Some("string"),
-            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
-                Some("number")
-            }
-            _ => None,
-        });
-        if let Some(name) = about {
-            part.reader
-                .report
-                .error(Code::BadSchema, node.span, "the schema has no `type`")
-                .advise(format!("add `type: {name}`"));
-            return None;
-        }
-        if !part.check(&[], "a value without a type") {
-            return None;
-        }
-        reader.open(
-            node,
-            "the schema doesn't say what the value is; it becomes a JSON value",
-        );
-        return Some(Type::Any);
+        return untyped(part);
     };
-    let (name, nullable) = kinds(kind, part.reader.report)?;
-    let ty = match name {
-        "null" => part.check(&[Topic::Kind], "null").then_some(Type::Null),
-        "boolean" => part
-            .check(&[Topic::Kind], "true or false")
-            .then_some(Type::Boolean),
-        "integer" => integer(&mut part),
-        "number" => number(&mut part),
-        "string" => text(&mut part),
-        "array" => array(&mut part),
-        _ => object(&mut part),
-    }?;
+    let (kinds, nullable) = kinds(kind, part.reader.report)?;
+    let ty = match kinds.as_slice() {
+        [kind] => typed(part, kind)?,
+        several => several_types(part, several)?,
+    };
     Some(if nullable {
         Type::Nullable(Box::new(ty))
     } else {
@@ -194,8 +148,117 @@ fn read_kind(reader: &mut Reader<'_>, node: &Node, entries: &[Entry], top: bool)
     })
 }
 
-/// The one kind of value that `type` names, and whether null is allowed besides.
-fn kinds<'n>(kind: &'n Node, report: &mut Report) -> Option<(&'n str, bool)> {
+/// The type of the schema, whose `type` is `kind`.
+fn typed(part: &mut Cursor<'_, '_>, kind: &str) -> Option<Type> {
+    match kind {
+        "null" => part.check(&[Topic::Kind], "null").then_some(Type::Null),
+        "boolean" => part
+            .check(&[Topic::Kind], "true or false")
+            .then_some(Type::Boolean),
+        "integer" => integer(part),
+        "number" => number(part),
+        "string" => text(part),
+        "array" => array(part),
+        _ => object(part),
+    }
+}
+
+/// The type of a value of one of the types `kinds`: what is said about one of them holds for that one alone.
+fn several_types(part: &mut Cursor<'_, '_>, kinds: &[&str]) -> Option<Type> {
+    let mut alternatives = Vec::new();
+    for kind in kinds {
+        // A whole number is a number.
+        if *kind == "integer" && kinds.contains(&"number") {
+            continue;
+        }
+        let topics: &[Topic] = match *kind {
+            "integer" | "number" => &[Topic::Number, Topic::Format],
+            "string" => &[Topic::Text, Topic::Format],
+            "array" => &[Topic::Array, Topic::ArrayRest],
+            "object" => &[Topic::Object, Topic::ObjectRest],
+            _ => &[],
+        };
+        let about = |entry: &&Entry| topic(&entry.key).is_some_and(|topic| topics.contains(&topic));
+        let mut keywords: Vec<Entry> = part.entries.iter().filter(about).cloned().collect();
+        let span = part.node.span;
+        keywords.insert(
+            0,
+            entry("type", node(Value::String((*kind).to_owned()), span), span),
+        );
+        alternatives.push((*kind, part.reader.read(&map(keywords, span))?));
+    }
+    let all = [
+        Topic::Kind,
+        Topic::Number,
+        Topic::Format,
+        Topic::Text,
+        Topic::Array,
+        Topic::ArrayRest,
+        Topic::Object,
+        Topic::ObjectRest,
+    ];
+    let good = part.check(&all, "a value of these types");
+    // Their rest is checked with each of them.
+    let condition =
+        |entry: &Entry| matches!(topic(&entry.key), Some(Topic::Condition | Topic::Union));
+    part.rest = part.entries.iter().any(condition);
+    if !good {
+        return None;
+    }
+    Some(match <[_; 1]>::try_from(alternatives) {
+        Ok([(_, ty)]) => ty,
+        Err(alternatives) => Type::Untagged(
+            alternatives
+                .into_iter()
+                .map(|(kind, ty)| Alternative {
+                    ident: Ident::variant(kind),
+                    description: None,
+                    ty,
+                })
+                .collect(),
+        ),
+    })
+}
+
+/// The type of a schema that names no type: any value, which is checked where the schema demands something.
+fn untyped(part: &mut Cursor<'_, '_>) -> Option<Type> {
+    let all = [
+        Topic::Number,
+        Topic::Format,
+        Topic::Text,
+        Topic::Array,
+        Topic::ArrayRest,
+        Topic::Object,
+        Topic::ObjectRest,
+    ];
+    if !part.check(&all, "a value without a type") {
+        return None;
+    }
+    let demands = part.entries.iter().find(|entry| !is_annotation(&entry.key));
+    let Some(demand) = demands else {
+        part.reader.open(
+            part.node,
+            "the schema doesn't say what the value is; it becomes a JSON value",
+        );
+        return Some(Type::Any);
+    };
+    let kind = match topic(&demand.key) {
+        Some(Topic::Number) => "number",
+        Some(Topic::Text | Topic::Format) => "string",
+        Some(Topic::Array | Topic::ArrayRest) => "array",
+        Some(Topic::Object | Topic::ObjectRest) => "object",
+        _ => "TYPE",
+    };
+    let message = format!(
+        "`{}` stands without a `type`, so that other kinds of values are allowed too; it becomes a JSON value that is checked",
+        demand.key
+    );
+    part.widen(demand.key_span, message, format!("add `type: {kind}`"));
+    Some(Type::Any)
+}
+
+/// The kinds of values that `type` names, and whether null is allowed besides.
+fn kinds<'n>(kind: &'n Node, report: &mut Report) -> Option<(Vec<&'n str>, bool)> {
     let single = std::slice::from_ref(kind);
     let mut names = Vec::new();
     for item in kind.items().unwrap_or(single) {
@@ -235,22 +298,13 @@ fn kinds<'n>(kind: &'n Node, report: &mut Report) -> Option<(&'n str, bool)> {
     }
     let nullable = names.len() > 1 && names.contains(&"null");
     names.retain(|name| !nullable || *name != "null");
-    match names.as_slice() {
-        [name] => Some((name, nullable)),
-        [] => {
-            report
-                .error(Code::BadSchema, kind.span, "`type` is empty")
-                .advise("name a type");
-            None
-        }
-        _ => {
-            let message = format!("a value of several types: {}", names.join(", "));
-            report
-                .error(Code::UnsupportedSchema, kind.span, message)
-                .advise("choose one (and \"null\"), or use `oneOf` over objects");
-            None
-        }
+    if names.is_empty() {
+        report
+            .error(Code::BadSchema, kind.span, "`type` is empty")
+            .advise("name a type");
+        return None;
     }
+    Some((names, nullable))
 }
 
 const KINDS: [&str; 7] = [
@@ -270,7 +324,19 @@ fn array(part: &mut Cursor<'_, '_>) -> Option<Type> {
             return None;
         }
     };
+    if let Some(prefix) = part.node.get("prefixItems") {
+        let ty = tuple(part, prefix, min_items, max_items, unique)?;
+        return good.then_some(ty);
+    }
     let items = match part.node.get("items") {
+        // There are no items at all.
+        Some(Node {
+            value: Value::Bool(false),
+            ..
+        }) => {
+            part.rest = true;
+            Some(Type::Any)
+        }
         Some(items) => part.reader.read(items),
         None => {
             part.reader.open(
@@ -289,3 +355,49 @@ fn array(part: &mut Cursor<'_, '_>) -> Option<Type> {
         }))
     })
 }
+
+/// The type of a list whose first items have schemas of their own.
+fn tuple(
+    part: &mut Cursor<'_, '_>,
+    prefix: &Node,
+    min_items: Option<u64>,
+    max_items: Option<u64>,
+    unique: bool,
+) -> Option<Type> {
+    let Some(items) = prefix.items().filter(|items| !items.is_empty()) else {
+        wrong_kind(
+            "prefixItems",
+            prefix,
+            "a list of schemas",
+            part.reader.report,
+        );
+        return None;
+    };
+    let count = items.len() as u64;
+    let ends = part
+        .node
+        .get("items")
+        .is_some_and(|items| items.value == Value::Bool(false));
+    let fixed = min_items.is_some_and(|least| least >= count)
+        && (ends || max_items.is_some_and(|most| most <= count))
+        && min_items <= Some(count);
+    if fixed && items.len() <= MAX_TUPLE {
+        part.rest |= unique;
+        let types: Option<Vec<Type>> = items.iter().map(|item| part.reader.read(item)).collect();
+        return types.map(Type::Tuple);
+    }
+    let message = "the list has items of several types, and no fixed length; JSON values are in it, which are checked";
+    let advice = format!(
+        "write `minItems: {count}` and `maxItems: {count}` to get a tuple (of up to {MAX_TUPLE} items)"
+    );
+    part.widen(prefix.span, message, advice);
+    Some(Type::Array(Box::new(Array {
+        items: Type::Any,
+        min_items,
+        max_items,
+        unique,
+    })))
+}
+
+/// The longest tuple that Rust compares and prints.
+const MAX_TUPLE: usize = 12;

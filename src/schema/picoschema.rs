@@ -18,7 +18,7 @@ pub const SCALARS: [&str; 6] = ["any", "boolean", "integer", "null", "number", "
 /// As in the reference, the top of a schema decides: a mapping is JSON Schema if its `type` is the
 /// name of a type, or if its `properties` is a mapping. Beyond the reference it is JSON Schema too
 /// if its `type`, `enum`, `oneOf`, `anyOf` or `allOf` is a list, or if it has one of the keys
-/// `$ref`, `$schema` and `$defs`: in Picoschema all of these would be errors or very odd names.
+/// `$ref`, `$schema`, `$defs`, `$id` and `definitions`: in Picoschema all of these would be errors or very odd names.
 pub fn is_json_schema(node: &Node) -> bool {
     let Some(entries) = node.entries() else {
         return matches!(node.value, Value::Bool(_));
@@ -34,7 +34,8 @@ pub fn is_json_schema(node: &Node) -> bool {
             }
             "properties" => value.entries().is_some(),
             "enum" | "oneOf" | "anyOf" | "allOf" => value.items().is_some(),
-            "$ref" | "$schema" | "$defs" => true,
+            "$ref" | "$schema" | "$defs" | "$id" => true,
+            "definitions" => value.entries().is_some(),
             _ => false,
         }
     })

@@ -162,7 +162,7 @@ fn mistakes_in_the_shorthand_are_found_all_at_once() {
             (
                 "sessionId: string\nsession_id: string",
                 &[
-                    "2:1: error[AG053]: the properties \"sessionId\" and \"session_id\" meet in the field `session_id` (rename one of them)",
+                    "2:1: note[AG053]: the property \"session_id\" meets another one in the name `session_id`; in Rust it is called `session_id_2` (choose a name with `x-rust-name`)",
                 ],
             ),
             (

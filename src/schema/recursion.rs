@@ -137,6 +137,9 @@ fn held<'t>(ty: &'t Type, behind: bool, names: &mut Vec<&'t str>) {
     match ty {
         Type::Ref(name) => names.push(name),
         Type::Nullable(inner) => held(inner, behind, names),
+        Type::Refined(refined) => held(&refined.ty, behind, names),
+        Type::Tuple(items) => items.iter().for_each(|item| held(item, behind, names)),
+        Type::Untagged(all) => all.iter().for_each(|one| held(&one.ty, behind, names)),
         Type::Object(object) => held_by_object(object, behind, names),
         Type::OneOf(one_of) => {
             for variant in &one_of.variants {
@@ -164,6 +167,9 @@ fn is_finite(ty: &Type, finite: &BTreeSet<&str>) -> bool {
         Type::Array(array) => array.min_items.unwrap_or(0) == 0 || is_finite(&array.items, finite),
         Type::Map(map) => map.min_properties.unwrap_or(0) == 0 || is_finite(&map.values, finite),
         Type::Object(object) => object_is_finite(object, finite),
+        Type::Refined(refined) => is_finite(&refined.ty, finite),
+        Type::Tuple(items) => items.iter().all(|item| is_finite(item, finite)),
+        Type::Untagged(all) => all.iter().any(|one| is_finite(&one.ty, finite)),
         Type::OneOf(one_of) => one_of
             .variants
             .iter()

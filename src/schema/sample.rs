@@ -7,11 +7,11 @@ mod sample_words;
 #[cfg(test)]
 mod sample_tests;
 
-use agentgen_schema::Schema;
-use serde_json::{Map, Value};
+use agentgen_schema::{Schema, push_key};
+use serde_json::{Map, Value, json};
 
 use crate::schema::sample::sample_number::{integer, number};
-use crate::schema::sample::sample_text::{count, text};
+use crate::schema::sample::sample_text::{count, matching_text, text};
 use crate::schema::sample::sample_words::text_for;
 
 /// A value that is valid under `schema`, which is canonical; the same one each time. What the author
@@ -67,9 +67,33 @@ impl Maker {
         }
         let nothing = Map::new();
         let keywords = schema.source().as_object().unwrap_or(&nothing);
-        let value = self.make_kind(schema, keywords, name, depth, vary)?;
-        self.characters += value.as_str().map_or(0, str::len);
-        schema.is_valid(&value).then_some(value)
+        let value = self.make_kind(schema, keywords, name, depth, vary);
+        if let Some(value) = value.filter(|value| schema.is_valid(value)) {
+            self.characters += value.as_str().map_or(0, str::len);
+            return Some(value);
+        }
+        let all_of = keywords.get("allOf").and_then(Value::as_array);
+        let parts = all_of.map_or(0, Vec::len);
+        let parts = (0..parts).filter_map(|index| schema.at(&format!("/allOf/{index}")));
+        for part in parts {
+            let value = self.make(&part, name, depth, vary);
+            if let Some(value) = value.filter(|value| schema.is_valid(value)) {
+                return Some(value);
+            }
+        }
+        // Of what no keyword says plainly, one of some everyday values may be valid.
+        let everyday = [
+            json!("text"),
+            json!(1),
+            json!(true),
+            json!(0.5),
+            json!([]),
+            json!({}),
+            Value::Null,
+        ];
+        let is_plain = keywords.contains_key("type") && all_of.is_none();
+        let fits = |value: &Value| vary == 0 && !is_plain && schema.is_valid(value);
+        everyday.into_iter().find(fits)
     }
 
     fn make_kind(
@@ -83,9 +107,9 @@ impl Maker {
         if let Some(reference) = keywords.get("$ref").and_then(Value::as_str) {
             return self.make_definition(reference, name, depth, vary);
         }
-        let union = ["oneOf", "anyOf"]
-            .into_iter()
-            .find(|keyword| keywords.contains_key(*keyword));
+        let union = ["oneOf", "anyOf"].into_iter().find(|keyword| {
+            keywords.contains_key(*keyword) && !keywords.contains_key("properties")
+        });
         if let Some(keyword) = union {
             let mut null = None;
             let branches = (0..).map_while(|index| schema.at(&format!("/{keyword}/{index}")));
@@ -109,20 +133,37 @@ impl Maker {
             Some(kind) => std::slice::from_ref(kind),
             None => &[],
         };
-        let kind = kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null");
+        let named = kinds.iter().filter_map(Value::as_str);
+        for kind in named.clone().filter(|kind| *kind != "null") {
+            let value = self.make_of_kind(kind, schema, keywords, name, depth, vary);
+            if let Some(value) = value.filter(|value| schema.is_valid(value)) {
+                return Some(value);
+            }
+        }
+        if kinds.is_empty() {
+            return Some(Value::from(text_for(name, vary)));
+        }
+        (vary == 0 && named.clone().any(|kind| kind == "null")).then_some(Value::Null)
+    }
+
+    /// A value of the type `kind`.
+    fn make_of_kind(
+        &mut self,
+        kind: &str,
+        schema: &Schema,
+        keywords: &Map<String, Value>,
+        name: &str,
+        depth: usize,
+        vary: usize,
+    ) -> Option<Value> {
         match kind {
-            Some("boolean") if vary < 2 => Some(Value::Bool(vary == 0)),
-            Some("integer") => integer(schema, keywords, name, vary),
-            Some("number") => number(schema, keywords, name, vary),
-            Some("string") => text(schema, keywords, name, vary),
-            Some("array") => self.make_list(schema, keywords, name, depth),
-            Some("object") => self.make_object(schema, keywords, depth, vary),
-            Some(_) => None,
-            None if kinds.is_empty() => Some(Value::from(text_for(name, vary))),
-            None => (vary == 0).then_some(Value::Null),
+            "boolean" if vary < 2 => Some(Value::Bool(vary == 0)),
+            "integer" => integer(schema, keywords, name, vary),
+            "number" => number(schema, keywords, name, vary),
+            "string" => text(schema, keywords, name, vary),
+            "array" => self.make_list(schema, keywords, name, depth),
+            "object" => self.make_object(schema, keywords, depth, vary),
+            _ => None,
         }
     }
 
@@ -160,6 +201,10 @@ impl Maker {
             return None;
         }
         let mut items: Vec<Value> = Vec::new();
+        let prefix = (0..).map_while(|index| schema.at(&format!("/prefixItems/{index}")));
+        for part in prefix.take(max) {
+            items.push(self.make(&part, name, depth + 1, 0)?);
+        }
         let mut vary = 0;
         while items.len() < wanted {
             let item = match &item_schema {
@@ -223,6 +268,17 @@ impl Maker {
                     Some(value) => object.insert(name, value),
                     None => break,
                 };
+            }
+        }
+        let patterns = keywords.get("patternProperties").and_then(Value::as_object);
+        for pattern in patterns.into_iter().flat_map(Map::keys) {
+            let mut pointer = "/patternProperties".to_owned();
+            push_key(&mut pointer, pattern);
+            let values = schema.at(&pointer).filter(|_| object.len() < wanted);
+            if let (Some(values), Some(name)) = (values, matching_text(pattern))
+                && let Some(value) = self.make(&values, &name, depth + 1, 0)
+            {
+                object.insert(name, value);
             }
         }
         while object.len() < min {

@@ -303,8 +303,8 @@ proptest! {
                     mentioned.extend(fields.iter().map(|field| field.ty.as_str()));
                 }
                 Shape::Newtype { ty } => mentioned.push(ty),
-                Shape::Enum { .. } => {}
-                Shape::Tagged { variants, .. } => {
+                Shape::Enum { .. } | Shape::Literals { .. } => {}
+                Shape::Tagged { variants, .. } | Shape::Untagged { variants } => {
                     mentioned.extend(variants.iter().filter_map(|variant| variant.ty.as_deref()));
                 }
             }
@@ -313,6 +313,7 @@ proptest! {
             let inner = path.trim_end_matches('>').rsplit(['<', ' ']).next().unwrap();
             let is_declared = inner.starts_with("::")
                 || ["()", "bool", "i32", "i64", "f64"].contains(&inner)
+                || inner.starts_with('(')
                 || names.contains(&inner);
             prop_assert!(is_declared, "{path}");
         }

@@ -1,8 +1,9 @@
 //! Types together with the schema that they are of.
 
-use crate::diagnostics::span::Span;
 use crate::schema::Schema;
-use crate::schema::schema_type::{Bounds, EnumValue, Integer, Object, OneOf, Type, VariantContent};
+use crate::schema::schema_type::{
+    Bounds, EnumValue, Integer, Literal, Object, OneOf, Type, VariantContent, Width,
+};
 
 /// A type, and the schema whose definitions it may refer to.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,17 @@ pub struct SchemaType<'a> {
 }
 
 impl<'a> SchemaType<'a> {
+    /// A type that no schema holds, beside the same schema.
+    pub fn with_own<'b>(self, ty: &'b Type) -> SchemaType<'b>
+    where
+        'a: 'b,
+    {
+        SchemaType {
+            schema: self.schema,
+            ty,
+        }
+    }
+
     /// Another type of the same schema.
     pub fn with(self, ty: &'a Type) -> Self {
         Self { ty, ..self }
@@ -29,12 +41,12 @@ impl<'a> SchemaType<'a> {
 pub fn exactly(number: &serde_json::Number) -> Option<Type> {
     if let Some(value) = number.as_i64() {
         let bounds = Bounds {
-            minimum: Some(value),
-            maximum: Some(value),
+            minimum: Some(i128::from(value)),
+            maximum: Some(i128::from(value)),
             ..Bounds::default()
         };
-        let narrow = false;
-        return Some(Type::Integer(Integer { bounds, narrow }));
+        let width = Width::default();
+        return Some(Type::Integer(Integer { bounds, width }));
     }
     let value = number.as_f64()?;
     Some(Type::Number(Bounds {
@@ -44,12 +56,19 @@ pub fn exactly(number: &serde_json::Number) -> Option<Type> {
     }))
 }
 
+/// The type of the value of `literal` and no other.
+pub fn exactly_value(literal: &Literal) -> Option<Type> {
+    match &literal.value {
+        serde_json::Value::Bool(_) => Some(Type::Boolean),
+        serde_json::Value::Number(number) => exactly(number),
+        serde_json::Value::String(text) => Some(exactly_text(text)),
+        _ => None,
+    }
+}
+
 /// The type of one text and no other.
 pub fn exactly_text(text: &str) -> Type {
-    Type::Enum(vec![EnumValue {
-        value: text.to_owned(),
-        span: Span::default(),
-    }])
+    Type::Enum(vec![EnumValue::of(text)])
 }
 
 /// The objects of `one_of`, a type of the schema of `typed`.

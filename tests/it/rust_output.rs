@@ -165,6 +165,68 @@ const BUY: &str = r##"
       handler: code
 "##;
 
+/// What JSON Schema says and types don't.
+const ODD_SCHEMA: &str = r##"
+type: object
+required: [level]
+properties:
+  level: { type: integer, enum: [1, 2, 3] }
+  sure: { const: true }
+  mixed: { enum: [1, one, false, null, 1.5] }
+  sort: { oneOf: [{ const: asc, description: Upwards. }, { const: desc, description: Downwards. }] }
+  case: { type: string, enum: [asc, ASC] }
+  either: { type: [string, integer, array], items: { type: boolean }, minimum: 0, maxLength: 3 }
+  shape:
+    anyOf:
+      - { type: object, properties: { circle: { type: number } }, required: [circle], additionalProperties: false }
+      - { type: object, properties: { square: { type: number, minimum: 0 } }, required: [square], additionalProperties: false }
+      - { const: point }
+  pair: { type: array, prefixItems: [{ type: integer, minimum: 0 }, { $ref: "#/definitions/Loop" }], minItems: 2, maxItems: 2 }
+  loose: { type: array, prefixItems: [{ type: integer }], items: { type: string } }
+  keyed: { type: object, patternProperties: { "^x-": { type: integer } }, additionalProperties: false }
+  named: { type: object, propertyNames: { maxLength: 3 }, additionalProperties: { type: integer } }
+  unlike: { type: string, not: { enum: [no] } }
+  depends: { type: object, properties: { a: { type: integer }, b: { type: integer } }, dependentRequired: { a: [b] } }
+  cases:
+    type: object
+    properties: { kind: { type: string }, more: { type: string } }
+    if: { properties: { kind: { const: long } } }
+    then: { required: [more] }
+  loop: { $ref: "#/definitions/Loop", description: A loop. }
+  wrapped: { allOf: [{ $ref: "#/definitions/Loop" }], description: Another loop., nullable: true }
+  merged:
+    allOf:
+      - { type: object, properties: { a: { type: string, minLength: 1 } }, required: [a] }
+      - { properties: { a: { type: string, maxLength: 2 }, b: { type: integer } } }
+  letters: { type: string, pattern: '^\p{L}+$' }
+  big: { type: integer, format: uint64, minimum: 1 }
+  small: { type: integer, format: uint8 }
+  open: { type: object, properties: { a: { type: integer } }, minProperties: 2, additionalProperties: true }
+  untyped: { minimum: 3 }
+  wide: { exclusiveMinimum: true, minimum: 0, type: number }
+  "名前": { type: string, minLength: 1 }
+  Привет: { type: string }
+  "+1": { type: integer }
+  "-1": { type: integer }
+  id: { type: string }
+  ID: { type: string }
+  type: { type: string }
+  "@type": { type: string }
+  renamed: { type: string, x-rust-name: other_name }
+definitions:
+  Loop: { type: object, properties: { next: { $ref: "#/definitions/Loop" }, n: { type: integer, minimum: 0 } } }
+"##;
+
+/// A change of some properties: null removes one, and what is not there stays.
+const PATCH_SCHEMA: &str = r##"
+type: object
+required: [id]
+properties:
+  id: { type: string }
+  nick: { type: [string, "null"], minLength: 2 }
+  home: { anyOf: [{ type: object, properties: { city: { type: string, minLength: 1 } } }, { type: "null" }] }
+"##;
+
 /// The settings of the agent `shop` besides its endpoints.
 const SHOP_SETTINGS: &str = r###"
   model: sonnet
@@ -274,7 +336,51 @@ fn sources() -> Vec<Arc<Source>> {
         order.concat()
     );
     sources.push(agent("shop", &service));
+    sources.push(pasted());
     sources
+}
+
+/// An agent whose endpoints take what other programs print, and what JSON Schema can say beyond types.
+fn pasted() -> Arc<Source> {
+    let printed = [
+        (
+            "pydantic",
+            include_str!("../fixtures/pasted/pydantic-2.json"),
+        ),
+        (
+            "pydantic one",
+            include_str!("../fixtures/pasted/pydantic-1.json"),
+        ),
+        (
+            "schemars",
+            include_str!("../fixtures/pasted/schemars-1.json"),
+        ),
+        (
+            "schemars eight",
+            include_str!("../fixtures/pasted/schemars-0.8.json"),
+        ),
+        ("zod", include_str!("../fixtures/pasted/zod-4.json")),
+        (
+            "zod seven",
+            include_str!("../fixtures/pasted/zod-4-draft-7.json"),
+        ),
+        (
+            "zod three",
+            include_str!("../fixtures/pasted/zod-to-json-schema-3.json"),
+        ),
+    ];
+    let mut endpoints: String = printed
+        .iter()
+        .map(|(name, schema)| endpoint(name, "handler: model", schema, "text: string"))
+        .collect();
+    endpoints.push_str(&endpoint("odd", "handler: model", ODD_SCHEMA, ODD_SCHEMA));
+    endpoints.push_str(&endpoint(
+        "patch",
+        "handler: model",
+        PATCH_SCHEMA,
+        PATCH_SCHEMA,
+    ));
+    agent("pasted", &format!("service:\n  endpoints:\n{endpoints}"))
 }
 
 /// What the Rust target makes of `sources`.
@@ -378,6 +484,7 @@ fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
     );
     for (name, text) in [
         ("behaviour", include_str!("rust_output/behaviour.rs")),
+        ("pasted", include_str!("rust_output/pasted.rs")),
         ("workflows", include_str!("rust_output/workflows.rs")),
     ] {
         files.insert(format!("tests/{name}.rs"), text.to_owned());

@@ -5,7 +5,7 @@
 pub(crate) use agentgen_schema::push_key;
 pub use agentgen_schema::{
     Bounds, CompileError, Date, DateTime, Format, FormatError, IntegerBounds, JsonValue,
-    NumberBounds, Schema, Uuid, Validate, Validator, Violation, check,
+    NumberBounds, Schema, UnsignedBounds, Uuid, Validate, Validator, Violation, check,
 };
 
 /// A new UUID that sorts by the time of its creation.

@@ -1,15 +1,17 @@
 //! A compiled schema, or a part of one.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::compiler::compile_error::CompileError;
 use crate::compiler::rules::{Node, NodeId, Rules};
 use crate::compiler::{Nodes, compile};
 use crate::evaluator::{is_valid, violations};
-use crate::validator::Violation;
+use crate::validator::{Validator, Violation};
 
 /// A compiled JSON Schema. It is cheap to clone, and so are its parts, which share it.
 #[derive(Clone)]
@@ -176,6 +178,33 @@ impl Schema {
             Node::Everything | Node::Nothing => None,
         }
     }
+}
+
+impl Validator {
+    /// Checks `value`, written as JSON, against a JSON Schema: what the type of the value does not say. A schema that does
+    /// not compile lets nothing through.
+    pub fn schema<T: Serialize + ?Sized>(&mut self, value: &T, schema: &'static str) {
+        let Some(schema) = compiled(schema) else {
+            return self.fail("can't be checked");
+        };
+        let Ok(value) = serde_json::to_value(value) else {
+            return self.fail("is no JSON");
+        };
+        for violation in schema.violations(&value) {
+            self.fail_within(violation);
+        }
+    }
+}
+
+/// The schemas of generated types, compiled when they are used for the first time.
+fn compiled(text: &'static str) -> Option<Schema> {
+    static CACHE: Mutex<BTreeMap<&'static str, Option<Schema>>> = Mutex::new(BTreeMap::new());
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = cache.entry(text).or_insert_with(|| {
+        let document = serde_json::from_str(text).ok()?;
+        Schema::compile(&document).ok()
+    });
+    entry.clone()
 }
 
 impl fmt::Debug for Schema {

@@ -224,18 +224,10 @@ impl Compiler<'_> {
             exclusive_maximum: part.number("exclusiveMaximum"),
             multiple_of: part.number("multipleOf"),
         };
-        let range = match part.text("format").filter(|_| self.checks_formats) {
-            Some("int32") => Some((i32::MIN.into(), i32::MAX.into())),
-            Some("int64") => Some((i64::MIN, i64::MAX)),
-            _ => None,
-        };
-        if let Some((least, most)) = range {
-            bounds.minimum = bounds.minimum.max(Some(least.into()));
-            bounds.maximum = Some(
-                bounds
-                    .maximum
-                    .map_or(most.into(), |own| own.min(most.into())),
-            );
+        let format = part.text("format").filter(|_| self.checks_formats);
+        if let Some((least, most)) = format.and_then(integer_range) {
+            bounds.minimum = bounds.minimum.max(Some(least));
+            bounds.maximum = Some(bounds.maximum.map_or(most, |own| own.min(most)));
         }
         bounds
     }
@@ -360,6 +352,22 @@ impl Compiler<'_> {
         }
         Ok(())
     }
+}
+
+/// The numbers that a format allows: those of OpenAPI, protobuf and schemars.
+fn integer_range(format: &str) -> Option<(ExactNumber, ExactNumber)> {
+    let (least, most): (i64, u64) = match format {
+        "int8" => (i8::MIN.into(), i8::MAX as u64),
+        "int16" => (i16::MIN.into(), i16::MAX as u64),
+        "int32" => (i32::MIN.into(), i32::MAX as u64),
+        "int64" | "int" => (i64::MIN, i64::MAX as u64),
+        "uint8" => (0, u8::MAX.into()),
+        "uint16" => (0, u16::MAX.into()),
+        "uint32" => (0, u32::MAX.into()),
+        "uint64" | "uint" => (0, u64::MAX),
+        _ => return None,
+    };
+    Some((least.into(), most.into()))
 }
 
 fn types(part: &Part<'_>) -> Option<Vec<Type>> {

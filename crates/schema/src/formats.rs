@@ -3,9 +3,11 @@
 //! Invariant: the Rust types accept exactly the texts that the format accepts.
 
 pub(crate) mod date_time;
+mod duration;
 #[cfg(feature = "schemars")]
 mod json_schema_impls;
 pub(crate) mod uri;
+mod uri_template;
 pub(crate) mod uuid;
 
 use std::fmt;
@@ -13,8 +15,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::compiler::pattern::Pattern;
 use crate::formats::date_time::{Date, DateTime, is_time};
+use crate::formats::duration::is_duration;
 use crate::formats::uri::{is_uri, is_uri_reference};
+use crate::formats::uri_template::is_uri_template;
 use crate::formats::uuid::Uuid;
 
 macro_rules! formats {
@@ -81,6 +86,22 @@ formats! {
     Uuid "uuid" => |text| text.parse::<Uuid>().is_ok();
     /// `json-pointer`: RFC 6901.
     JsonPointer "json-pointer" => is_json_pointer;
+    /// `relative-json-pointer`: a number of levels up, then `#` or a pointer.
+    RelativeJsonPointer "relative-json-pointer" => is_relative_json_pointer;
+    /// `duration`: RFC 3339, appendix A.
+    Duration "duration" => is_duration;
+    /// `idn-email`: a mailbox of RFC 6531.
+    IdnEmail "idn-email" => is_idn_email;
+    /// `iri`: RFC 3987, with a scheme.
+    Iri "iri" => |text| is_uri(&as_uri(text));
+    /// `iri-reference`: RFC 3987, with or without a scheme.
+    IriReference "iri-reference" => |text| is_uri_reference(&as_uri(text));
+    /// `uri-template`: RFC 6570.
+    UriTemplate "uri-template" => is_uri_template;
+    /// `regex`: a regular expression of ECMA-262.
+    Regex "regex" => is_regex;
+    /// `byte`: base64 of RFC 4648, as OpenAPI has it.
+    Byte "byte" => is_base64;
 }
 
 /// A text does not have the format it should have.
@@ -173,6 +194,67 @@ fn is_hostname(text: &str) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     text.len() <= 253 && text.split('.').all(is_label)
+}
+
+/// A mailbox whose letters may be of any script. Of the domain, the length and the ASCII characters are checked alone: IDNA
+/// has no table here.
+fn is_idn_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    is_email(&format!("{}@{}", in_ascii(local), in_ascii(domain)))
+}
+
+/// `text` with an `x` in the place of each run of characters that are not of ASCII.
+fn in_ascii(text: &str) -> String {
+    let mut ascii = String::new();
+    let mut was_other = false;
+    for character in text.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else if !was_other {
+            ascii.push('x');
+        }
+        was_other = !character.is_ascii();
+    }
+    ascii
+}
+
+/// The URI that an IRI stands for: what is allowed in an IRI alone, escaped.
+fn as_uri(text: &str) -> String {
+    let mut uri = String::new();
+    for character in text.chars() {
+        // The characters of `ucschar` and `iprivate`.
+        let is_other = matches!(u32::from(character),
+            0xA0..=0xD7FF | 0xE000..=0xFDCF | 0xFDF0..=0xFFEF | 0x1_0000..=0x10_FFFD)
+            && u32::from(character) & 0xFFFE != 0xFFFE;
+        if is_other {
+            uri.push_str("%C3%A9");
+        } else {
+            uri.push(character);
+        }
+    }
+    uri
+}
+
+fn is_relative_json_pointer(text: &str) -> bool {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (levels, rest) = text.split_at(end);
+    let is_number = levels == "0" || (!levels.is_empty() && !levels.starts_with('0'));
+    is_number && (rest == "#" || is_json_pointer(rest))
+}
+
+fn is_regex(text: &str) -> bool {
+    // What can't be matched here is a regular expression all the same.
+    Pattern::new(text).map_or_else(|error| error.is_unsupported(), |_| true)
+}
+
+fn is_base64(text: &str) -> bool {
+    let content = text.trim_end_matches('=');
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    text.len().is_multiple_of(4) && text.len() - content.len() <= 2 && content.bytes().all(is_digit)
 }
 
 fn is_json_pointer(text: &str) -> bool {

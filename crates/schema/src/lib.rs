@@ -55,11 +55,13 @@ pub use compiler::compile_error::{CompileError, CompileErrorKind};
 pub use compiler::pattern::{Pattern, PatternError};
 pub use compiler::vocabulary;
 pub use contract_vocabulary::{Comparison, Handler, Method, ParameterKind, ParameterLocation};
+pub use evaluator::equality::equal;
 pub use formats::date_time::{Date, DateTime};
 pub use formats::uuid::Uuid;
 pub use formats::{Format, FormatError};
 pub use validator::{
-    Bounds, IntegerBounds, NumberBounds, Validate, Validator, Violation, check, push_key,
+    Bounds, IntegerBounds, NumberBounds, UnsignedBounds, Validate, Validator, Violation, check,
+    push_key,
 };
 
 /// Untyped JSON.

@@ -105,6 +105,8 @@ pub struct Bounds<T> {
 
 /// Limits of an integer.
 pub type IntegerBounds = Bounds<i64>;
+/// Limits of an integer without a sign.
+pub type UnsignedBounds = Bounds<u64>;
 /// Limits of a number that may have a fraction.
 pub type NumberBounds = Bounds<f64>;
 
@@ -202,6 +204,11 @@ impl Validator {
         self.exact_number(value.into(), &bounds.map(ExactNumber::from));
     }
 
+    /// Checks the limits of an integer without a sign.
+    pub fn unsigned(&mut self, value: u64, bounds: UnsignedBounds) {
+        self.exact_number(value.into(), &bounds.map(ExactNumber::from));
+    }
+
     /// Checks the limits of a number.
     pub fn number(&mut self, value: f64, bounds: NumberBounds) {
         self.exact_number(value.into(), &bounds.map(ExactNumber::from));
@@ -229,6 +236,14 @@ impl Validator {
             limit: 0,
             ..Self::default()
         }
+    }
+
+    /// Reports `violation`, which was found in the value of the current place.
+    pub(crate) fn fail_within(&mut self, violation: Violation) {
+        let length = self.pointer.len();
+        self.pointer.push_str(&violation.pointer);
+        self.fail(violation.detail);
+        self.pointer.truncate(length);
     }
 
     /// Whether only the first failure matters.
@@ -344,8 +359,12 @@ nothing_to_check!(
     (),
     String,
     bool,
+    i8,
+    i16,
     i32,
     i64,
+    u8,
+    u16,
     u32,
     u64,
     f32,

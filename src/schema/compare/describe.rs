@@ -30,6 +30,19 @@ pub fn describe(typed: SchemaType<'_>) -> String {
         Type::Integer(_) => "a whole number".to_owned(),
         Type::OneOf(one_of) => format!("an object with a `{}`", one_of.tag),
         Type::Nullable(ty) => format!("{} or null", inner(ty)),
+        Type::Refined(refined) => inner(&refined.ty),
+        Type::Untagged(all) => {
+            let kinds: Vec<String> = all.iter().map(|one| inner(&one.ty)).collect();
+            kinds.join(" or ")
+        }
+        Type::Literals(literals) => {
+            let values: Vec<String> = literals.iter().map(|one| one.value.to_string()).collect();
+            match values.as_slice() {
+                [value] => value.clone(),
+                values => format!("one of {}", values.join(", ")),
+            }
+        }
+        Type::Tuple(items) => format!("a list of {} items", items.len()),
         Type::Ref(_) => match typed.schema.resolve(typed.ty) {
             Type::Ref(_) => "any value".to_owned(),
             ty => inner(ty),

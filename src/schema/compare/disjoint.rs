@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 
 use crate::schema::compare::describe::{bounded, describe};
 use crate::schema::compare::range::{counts_meet, numbers_meet};
-use crate::schema::schema_type::{Array, EnumValue, Map, Object, Type};
-use crate::schema::typed_schema::{SchemaType, variants};
+use crate::schema::schema_type::{Alternative, Array, EnumValue, Map, Object, Type};
+use crate::schema::typed_schema::{SchemaType, exactly_value, variants};
 
 /// Why no value is of two types at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,43 @@ fn compare(left: SchemaType<'_>, right: SchemaType<'_>, depth: usize) -> Option<
     };
     match (left.ty, right.ty) {
         (Type::Any | Type::Ref(_), _) | (_, Type::Any | Type::Ref(_)) => None,
+        (Type::Untagged(all), _) => {
+            let clashes =
+                |one: &Alternative| compare(left.with(&one.ty), right, depth + 1).is_some();
+            if all.iter().all(clashes) {
+                mismatch(describe)
+            } else {
+                None
+            }
+        }
+        (_, Type::Untagged(all)) => {
+            let clashes =
+                |one: &Alternative| compare(left, right.with(&one.ty), depth + 1).is_some();
+            if all.iter().all(clashes) {
+                mismatch(describe)
+            } else {
+                None
+            }
+        }
+        (Type::Literals(literals), _) => {
+            let clashes = |ty: Type| compare(left.with_own(&ty), right, depth + 1).is_some();
+            if literals.iter().filter_map(exactly_value).all(clashes) {
+                mismatch(describe)
+            } else {
+                None
+            }
+        }
+        (_, Type::Literals(literals)) => {
+            let clashes = |ty: Type| compare(left, right.with_own(&ty), depth + 1).is_some();
+            if literals.iter().filter_map(exactly_value).all(clashes) {
+                mismatch(describe)
+            } else {
+                None
+            }
+        }
+        (Type::Tuple(_), Type::Tuple(_) | Type::Array(_)) | (Type::Array(_), Type::Tuple(_)) => {
+            None
+        }
         (Type::Null | Type::Nullable(_), Type::Null | Type::Nullable(_))
         | (Type::Boolean, Type::Boolean) => None,
         (Type::Nullable(ty), _) => compare(left.with(ty), right, depth + 1),

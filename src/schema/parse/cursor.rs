@@ -2,7 +2,8 @@
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
-use crate::schema::parse::keywords::{Topic, check, wrong_kind};
+use crate::diagnostics::span::Span;
+use crate::schema::parse::keywords::{Topic, check};
 use crate::schema::schema_type::Type;
 use crate::yaml::node::{Entry, Node};
 
@@ -14,18 +15,25 @@ pub struct Cursor<'r, 'a> {
     pub node: &'r Node,
     /// Its keywords.
     pub entries: &'r [Entry],
-    /// Whether it is the one at the top.
-    pub top: bool,
+    /// Whether the type that is read lets through more than the schema.
+    pub rest: bool,
 }
 
 impl Cursor<'_, '_> {
     /// Checks that the keywords are about `topics`, those of a value that is `kind` in words.
     pub fn check(&mut self, topics: &[Topic], kind: &str) -> bool {
-        let mut topics = topics.to_vec();
-        if self.top {
-            topics.push(Topic::Top);
-        }
-        check(self.entries, &topics, kind, self.reader.report)
+        let checked = check(self.entries, topics, kind, self.reader.report);
+        self.rest |= checked.rest;
+        checked.good
+    }
+
+    /// Notes that no type says what the schema says, so that a wider one is taken and the value is checked besides.
+    pub fn widen(&mut self, span: Span, message: impl Into<String>, advice: impl Into<String>) {
+        self.rest = true;
+        self.reader
+            .report
+            .note(Code::OpenSchema, span, message)
+            .advise(advice);
     }
 
     /// Reports an error about the schema as a whole.
@@ -47,18 +55,18 @@ pub struct Reader<'a> {
     pub closed: bool,
     /// Whether the schema was written in shorthand, where `any` needs no note.
     pub shorthand: bool,
-    /// The way down to the schema in a part; `true` for the one at the top. It is handed down, so that
-    /// the kinds of schemas need not know the file that knows all of them.
+    /// The way down to the schema in a part. It is handed down, so that the kinds of schemas need not know the file
+    /// that knows all of them.
     pub descend: Descend,
 }
 
 /// Reads one schema with all its parts.
-pub type Descend = fn(&mut Reader<'_>, &Node, bool) -> Option<Type>;
+pub type Descend = fn(&mut Reader<'_>, &Node) -> Option<Type>;
 
 impl Reader<'_> {
     /// The type of the schema in `node`. None where something is wrong with it.
     pub fn read(&mut self, node: &Node) -> Option<Type> {
-        (self.descend)(self, node, false)
+        (self.descend)(self, node)
     }
 
     /// The definition called `name`.
@@ -69,37 +77,21 @@ impl Reader<'_> {
             .map(|entry| &entry.value)
     }
 
-    /// The name of the definition that `reference` (the value of `$ref`) names.
-    pub fn reference(&mut self, reference: &Node) -> Option<String> {
-        let Some(text) = reference.as_str() else {
-            wrong_kind(
-                "$ref",
-                reference,
-                "text such as `#/$defs/NAME`",
-                self.report,
-            );
-            return None;
-        };
-        let Some(name) = text.strip_prefix("#/$defs/") else {
-            let message = format!("{text:?} refers to something outside of `$defs`");
-            self.report
-                .error(Code::UnsupportedSchema, reference.span, message)
-                .advise("move what is meant to `$defs` at the top of this schema");
-            return None;
-        };
-        if self.def(name).is_none() {
-            let names: Vec<&str> = self.defs.iter().map(|entry| entry.key.as_str()).collect();
-            let advice = match names.as_slice() {
-                [] => "this schema has no `$defs`".to_owned(),
-                names => format!("the definitions are {}", names.join(", ")),
-            };
-            let message = format!("there is no definition {name:?}");
-            self.report
-                .error(Code::BadSchema, reference.span, message)
-                .advise(advice);
-            return None;
+    /// The name of the definition that `node` refers to, if it does nothing else.
+    pub fn reference<'n>(&self, node: &'n Node) -> Option<&'n str> {
+        let name = node.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
+        self.def(name).map(|_| name)
+    }
+
+    /// The schema in `node`, or the one that its references lead to.
+    pub fn target<'n>(&'n self, mut node: &'n Node) -> &'n Node {
+        for _ in 0..=self.defs.len() {
+            match self.reference(node).and_then(|name| self.def(name)) {
+                Some(target) => node = target,
+                None => break,
+            }
         }
-        Some(name.to_owned())
+        node
     }
 
     /// Notes that the schema at `node` leaves open what the value is.

@@ -1,49 +1,214 @@
 //! Reads schemas that list values: `enum` and `const`.
 
 use crate::diagnostics::code::Code;
+use crate::schema::parse::all_of::is_of_type;
 use crate::schema::parse::cursor::Cursor;
-use crate::schema::parse::keywords::{Topic, wrong_kind};
-use crate::schema::schema_type::{EnumValue, Type};
-use crate::text::ident::Ident;
+use crate::schema::parse::keywords::{Topic, is_annotation, wrong_kind};
+use crate::schema::parse::normalize::names;
+use crate::schema::parse::object::description;
+use crate::schema::parse::rust_name::{Named, Style, rust_names};
+use crate::schema::schema_type::{EnumValue, Literal, Type, Width};
 use crate::yaml::node::{Node, Value};
+
+/// A value that a schema lists.
+pub struct Listed<'n> {
+    /// The value.
+    pub value: &'n Node,
+    /// What the source says about it.
+    pub description: Option<String>,
+    /// The name that the author gave it.
+    pub given: Option<&'n Node>,
+}
 
 /// The type of a schema with `enum` or `const`.
 pub fn choice(part: &mut Cursor<'_, '_>) -> Option<Type> {
-    let good = part.check(&[Topic::Kind, Topic::Choice], "a list of values");
-    let (keyword, list) = match (part.node.get("const"), part.node.get("enum")) {
-        (Some(_), Some(_)) => {
-            part.error(
-                Code::BadSchema,
-                "`const` and `enum` are used together",
-                "leave one out",
-            );
-            return None;
+    let good = part.check(
+        &[
+            Topic::Kind,
+            Topic::Choice,
+            Topic::Text,
+            Topic::Number,
+            Topic::Format,
+        ],
+        "a list of values",
+    );
+    // The values themselves show what else is demanded of them.
+    part.rest |= part.entries.iter().any(|entry| {
+        let sized =
+            |name: &str| Width::of_format(name).is_some() || matches!(name, "float" | "double");
+        match entry.key.as_str() {
+            "type" | "enum" | "const" => false,
+            "format" => !entry.value.as_str().is_some_and(sized),
+            key => !is_annotation(key),
         }
-        (Some(value), None) => ("const", std::slice::from_ref(value)),
-        (None, Some(node)) => match node.items() {
+    });
+    let node = part.node;
+    let listed = listed(part)?;
+    let values = of_type(part, listed)?;
+    let nullable = values
+        .iter()
+        .any(|listed| listed.value.value == Value::Null);
+    if let Some(kind) = node.get("type")
+        && !nullable
+        && names(kind).iter().any(|name| name == "null")
+    {
+        let message = "the `type` allows null, and the listed values don't";
+        part.reader
+            .report
+            .note(Code::UnsupportedSchema, kind.span, message)
+            .advise("add null to the values to allow it");
+    }
+    let ty = enumeration(part, &values)?;
+    good.then_some(ty)
+}
+
+/// The values that the schema lists.
+fn listed<'n>(part: &mut Cursor<'n, '_>) -> Option<Vec<Listed<'n>>> {
+    let node = part.node;
+    let plain = |value| Listed {
+        value,
+        description: None,
+        given: None,
+    };
+    match (node.get("const"), node.get("enum")) {
+        (Some(value), _) => {
+            let given = node.get("x-rust-name");
+            Some(vec![Listed {
+                given,
+                ..plain(value)
+            }])
+        }
+        (None, Some(list)) => match list.items() {
             Some([]) => {
                 part.reader
                     .report
-                    .error(Code::BadSchema, node.span, "the enum has no values")
+                    .error(Code::BadSchema, list.span, "the enum has no values")
                     .advise("list at least one");
-                return None;
+                None
             }
-            Some(items) => ("enum", items),
+            Some(items) => {
+                let named = |key: &str| node.get(key).and_then(Node::items);
+                let given = named("x-rust-names").or(named("x-enum-varnames"));
+                let about = named("x-enum-descriptions").unwrap_or_default();
+                let values = items.iter().enumerate().map(|(index, value)| Listed {
+                    description: about.get(index).and_then(Node::as_str).map(str::to_owned),
+                    given: given.and_then(|names| names.get(index)),
+                    value,
+                });
+                Some(values.collect())
+            }
             None => {
-                wrong_kind("enum", node, "a list of texts", part.reader.report);
-                return None;
+                wrong_kind("enum", list, "a list of values", part.reader.report);
+                None
             }
         },
-        (None, None) => return None,
+        (None, None) => None,
+    }
+}
+
+/// Those of `listed` that are of the schema's `type`; the others are never valid.
+fn of_type<'n>(part: &mut Cursor<'n, '_>, listed: Vec<Listed<'n>>) -> Option<Vec<Listed<'n>>> {
+    let Some(kind) = part.node.get("type") else {
+        return Some(listed);
     };
-    let values = values(part, keyword, list);
-    let null = list.iter().find(|value| value.value == Value::Null);
-    let nullable = kind_allows_null(part, keyword, null)?;
-    let values = values.filter(|_| good)?;
+    let allowed = names(kind);
+    let mut values = Vec::new();
+    let mut last = kind.span;
+    for value in listed {
+        if is_of_type(value.value, &allowed) {
+            values.push(value);
+            continue;
+        }
+        last = value.value.span;
+        let message = format!(
+            "the `type` does not allow the listed value {}",
+            value.value.to_json()
+        );
+        part.reader
+            .report
+            .note(Code::UnsupportedSchema, last, message)
+            .advise("it is never valid: leave it out, or change the type");
+    }
     if values.is_empty() {
+        part.reader
+            .report
+            .error(Code::BadSchema, last, "no listed value is of the `type`")
+            .advise("change the type or the values");
+        return None;
+    }
+    Some(values)
+}
+
+/// The type of the values in `listed`.
+pub fn enumeration(part: &mut Cursor<'_, '_>, listed: &[Listed<'_>]) -> Option<Type> {
+    let mut distinct: Vec<&Listed<'_>> = Vec::new();
+    let mut good = true;
+    for one in listed {
+        if distinct
+            .iter()
+            .any(|other| other.value.value == one.value.value)
+        {
+            let message = format!("the value {} is listed twice", one.value.to_json());
+            part.reader
+                .report
+                .error(Code::BadSchema, one.value.span, message)
+                .advise("remove one of them");
+            good = false;
+        } else {
+            distinct.push(one);
+        }
+    }
+    if !good {
+        return None;
+    }
+    let nullable = distinct.iter().any(|one| one.value.value == Value::Null);
+    distinct.retain(|one| one.value.value != Value::Null);
+    if distinct.is_empty() {
         return Some(Type::Null);
     }
-    let ty = Type::Enum(values);
+    let compound = |one: &&&Listed<'_>| matches!(one.value.value, Value::List(_) | Value::Map(_));
+    if let Some(one) = distinct.iter().find(compound) {
+        let message = format!(
+            "the listed value is {}; it becomes a JSON value that is checked",
+            one.value.kind()
+        );
+        part.widen(
+            one.value.span,
+            message,
+            "list texts, numbers, true or false to get an enum",
+        );
+        return Some(Type::Any);
+    }
+    let text = |node: &Node| match &node.value {
+        Value::String(text) => text.clone(),
+        _ => node.to_json().to_string(),
+    };
+    let named: Vec<Named<'_>> = distinct
+        .iter()
+        .map(|one| Named {
+            text: text(one.value),
+            place: one.value.span,
+            given: one.given,
+        })
+        .collect();
+    let idents = rust_names(part, &named, Style::Variant, "value")?;
+    let pairs = distinct.iter().zip(idents);
+    let ty = if distinct.iter().all(|one| one.value.as_str().is_some()) {
+        let values = pairs.map(|(one, ident)| EnumValue {
+            value: text(one.value),
+            ident,
+            description: one.description.clone(),
+            span: one.value.span,
+        });
+        Type::Enum(values.collect())
+    } else {
+        let literals = pairs.map(|(one, ident)| Literal {
+            value: one.value.to_json(),
+            ident,
+            description: one.description.clone(),
+        });
+        Type::Literals(literals.collect())
+    };
     Some(if nullable {
         Type::Nullable(Box::new(ty))
     } else {
@@ -51,160 +216,29 @@ pub fn choice(part: &mut Cursor<'_, '_>) -> Option<Type> {
     })
 }
 
-/// The name of the Rust variant for each of `values`; none for a value that meets another one in its
-/// name even with its signs spelled out.
-pub fn variant_idents(values: &[&str]) -> Vec<Option<Ident>> {
-    let plain: Vec<Option<Ident>> = values.iter().map(|value| Ident::camel(value)).collect();
-    let mut idents: Vec<Option<Ident>> = Vec::new();
-    for (index, value) in values.iter().enumerate() {
-        let met = plain.iter().filter(|other| **other == plain[index]).count() > 1;
-        let ident = match &plain[index] {
-            Some(ident) if !met => Some(ident.clone()),
-            _ => Ident::camel(&spelled_out(value)),
-        };
-        let taken = ident.is_none() || idents.contains(&ident);
-        idents.push(ident.filter(|_| !taken));
+/// The values that `node` lists, if it does nothing else: what documents the values of an enum one by one.
+pub fn documented(node: &Node) -> Option<Vec<Listed<'_>>> {
+    let entries = node.entries()?;
+    let about = |key: &str| matches!(key, "type" | "const" | "enum") || is_annotation(key);
+    if !entries.iter().all(|entry| about(&entry.key)) {
+        return None;
     }
-    idents
-}
-
-fn values(part: &mut Cursor<'_, '_>, keyword: &str, list: &[Node]) -> Option<Vec<EnumValue>> {
-    let mut good = true;
-    let mut values: Vec<EnumValue> = Vec::new();
-    for item in list {
-        let Some(text) = item.as_str() else {
-            if item.value != Value::Null {
-                let message = format!("`{keyword}` contains {}", item.kind());
-                let advice = match item.value {
-                    Value::Number(_) => {
-                        "only texts and null can be listed; use `minimum` and \
-                                         `maximum`, or put the numbers in quotes"
-                    }
-                    Value::Bool(_) => {
-                        "only texts and null can be listed; put words such as `no` \
-                                       in quotes, or use `type: boolean`"
-                    }
-                    _ => "only texts and null can be listed",
-                };
-                part.reader
-                    .report
-                    .error(Code::UnsupportedSchema, item.span, message)
-                    .advise(advice);
-                good = false;
-            }
-            continue;
-        };
-        if values.iter().any(|other| other.value == text) {
-            let message = format!("the value {text:?} is listed twice");
-            part.reader
-                .report
-                .error(Code::BadSchema, item.span, message)
-                .advise("remove one of them");
-            good = false;
-            continue;
-        }
-        values.push(EnumValue {
-            value: text.to_owned(),
-            span: item.span,
-        });
-    }
-    let texts: Vec<&str> = values.iter().map(|value| value.value.as_str()).collect();
-    for (ident, value) in variant_idents(&texts).iter().zip(&values) {
-        if ident.is_none() {
-            let message = format!("the value {:?} meets another one in its name", value.value);
-            part.reader
-                .report
-                .error(Code::FieldCollision, value.span, message)
-                .advise("rename one of them");
-            good = false;
-        }
-    }
-    good.then_some(values)
-}
-
-/// Whether null is among the values, which `type` must agree with; none where it doesn't.
-fn kind_allows_null(part: &mut Cursor<'_, '_>, keyword: &str, null: Option<&Node>) -> Option<bool> {
-    let Some(kind) = part.node.get("type") else {
-        return Some(null.is_some());
+    let values = match (node.get("const"), node.get("enum")) {
+        (Some(value), None) => std::slice::from_ref(value),
+        (None, Some(list)) => list.items()?,
+        _ => return None,
     };
-    let single = std::slice::from_ref(kind);
-    let names: Vec<&str> = kind
-        .items()
-        .unwrap_or(single)
-        .iter()
-        .filter_map(Node::as_str)
-        .collect();
-    if names.is_empty() || names.iter().any(|name| !matches!(*name, "string" | "null")) {
-        part.reader
-            .report
-            .error(
-                Code::UnsupportedSchema,
-                kind.span,
-                format!("`{keyword}` without text"),
-            )
-            .advise("the `type` of listed values is `string`, or `[string, \"null\"]`");
-        return None;
+    if let Some(kind) = node.get("type") {
+        let allowed = names(kind);
+        if !values.iter().all(|value| is_of_type(value, &allowed)) {
+            return None;
+        }
     }
-    let allowed = names.contains(&"null");
-    if allowed != null.is_some() {
-        let (message, advice) = if allowed {
-            (
-                format!("the `type` allows null, and `{keyword}` doesn't"),
-                "add null to the values",
-            )
-        } else {
-            (
-                format!("`{keyword}` contains null, and the `type` doesn't allow it"),
-                "write `type: [string, \"null\"]`",
-            )
-        };
-        let span = null.map_or(kind.span, |null| null.span);
-        part.reader
-            .report
-            .error(Code::BadSchema, span, message)
-            .advise(advice);
-        return None;
-    }
-    Some(allowed)
-}
-
-fn spelled_out(value: &str) -> String {
-    if value.trim().is_empty() {
-        return if value.is_empty() { "empty" } else { "blank" }.to_owned();
-    }
-    let mut text = String::new();
-    for character in value.chars() {
-        let word = match character {
-            letter if letter.is_ascii_alphanumeric() => {
-                text.push(letter);
-                continue;
-            }
-            ' ' | '_' | '\'' => " ",
-            '!' => " not ",
-            '#' => " sharp ",
-            '$' => " dollar ",
-            '%' => " percent ",
-            '&' => " and ",
-            '*' => " star ",
-            '+' => " plus ",
-            '-' => " minus ",
-            '.' => " dot ",
-            '/' => " slash ",
-            ':' => " colon ",
-            '<' => " less ",
-            '=' => " equal ",
-            '>' => " greater ",
-            '?' => " question ",
-            '@' => " at ",
-            '^' => " caret ",
-            '|' => " or ",
-            '~' => " tilde ",
-            other => {
-                text.push_str(&format!(" u{:04x} ", u32::from(other)));
-                continue;
-            }
-        };
-        text.push_str(word);
-    }
-    text
+    let single = values.len() == 1;
+    let list = values.iter().map(|value| Listed {
+        value,
+        description: description(node).filter(|_| single),
+        given: node.get("x-rust-name").filter(|_| single),
+    });
+    Some(list.collect())
 }

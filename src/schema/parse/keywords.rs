@@ -29,9 +29,15 @@ pub enum Topic {
     Array,
     /// Describes an object.
     Object,
+    /// Demands more of a list than its type says.
+    ArrayRest,
+    /// Demands more of an object than its type says.
+    ObjectRest,
+    /// Demands more of any value than its type says.
+    Condition,
 }
 
-const KEYWORDS: [(&str, Topic); 38] = [
+const KEYWORDS: [(&str, Topic); 52] = [
     ("$comment", Topic::Annotation),
     ("title", Topic::Annotation),
     ("description", Topic::Annotation),
@@ -47,8 +53,12 @@ const KEYWORDS: [(&str, Topic); 38] = [
     ("oneOf", Topic::Union),
     ("anyOf", Topic::Union),
     ("discriminator", Topic::Union),
+    ("allOf", Topic::Condition),
+    ("not", Topic::Condition),
+    ("if", Topic::Condition),
+    ("then", Topic::Condition),
+    ("else", Topic::Condition),
     ("$ref", Topic::Reference),
-    ("$schema", Topic::Top),
     ("$defs", Topic::Top),
     ("minLength", Topic::Text),
     ("maxLength", Topic::Text),
@@ -63,125 +73,117 @@ const KEYWORDS: [(&str, Topic); 38] = [
     ("minItems", Topic::Array),
     ("maxItems", Topic::Array),
     ("uniqueItems", Topic::Array),
+    ("prefixItems", Topic::Array),
+    ("contains", Topic::ArrayRest),
+    ("minContains", Topic::ArrayRest),
+    ("maxContains", Topic::ArrayRest),
+    ("unevaluatedItems", Topic::ArrayRest),
     ("properties", Topic::Object),
     ("required", Topic::Object),
     ("additionalProperties", Topic::Object),
     ("minProperties", Topic::Object),
     ("maxProperties", Topic::Object),
+    ("patternProperties", Topic::Object),
+    ("propertyNames", Topic::ObjectRest),
+    ("dependentRequired", Topic::ObjectRest),
+    ("dependentSchemas", Topic::ObjectRest),
+    ("unevaluatedProperties", Topic::ObjectRest),
     // Kept as they are, since they only describe how text is encoded.
     ("contentEncoding", Topic::Text),
     ("contentMediaType", Topic::Text),
 ];
 
-const UNSUPPORTED: [(&str, &str); 24] = [
-    (
-        "allOf",
-        "write the properties of all its parts into one object",
-    ),
-    ("not", "say what the value is instead"),
-    (
-        "if",
-        "use `oneOf` with a property that tells the cases apart",
-    ),
-    (
-        "then",
-        "use `oneOf` with a property that tells the cases apart",
-    ),
-    (
-        "else",
-        "use `oneOf` with a property that tells the cases apart",
-    ),
-    (
-        "patternProperties",
-        "use `additionalProperties` with a schema",
-    ),
-    ("propertyNames", "use `additionalProperties` with a schema"),
-    ("unevaluatedProperties", "use `additionalProperties`"),
-    ("unevaluatedItems", "use `items`"),
-    (
-        "prefixItems",
-        "use an object with a property for each position",
-    ),
-    (
-        "additionalItems",
-        "use `items` with one schema for all items",
-    ),
-    ("contains", "use `items` with one schema for all items"),
-    ("minContains", "use `minItems`"),
-    ("maxContains", "use `maxItems`"),
-    (
-        "dependentRequired",
-        "use `oneOf` with a property that tells the cases apart",
-    ),
-    (
-        "dependentSchemas",
-        "use `oneOf` with a property that tells the cases apart",
-    ),
-    (
-        "dependencies",
-        "use `oneOf` with a property that tells the cases apart",
-    ),
-    (
-        "contentSchema",
-        "describe the value as an object of its own",
-    ),
+/// Keywords that no schema is read with, and what to write instead.
+const UNSUPPORTED: [(&str, &str); 7] = [
     ("$dynamicRef", "use `$ref: \"#/$defs/NAME\"`"),
-    ("$dynamicAnchor", "use `$ref: \"#/$defs/NAME\"`"),
+    ("$recursiveRef", "use `$ref: \"#\"`"),
+    (
+        "$dynamicAnchor",
+        "leave it out; definitions are referred to as `#/$defs/NAME`",
+    ),
+    (
+        "$recursiveAnchor",
+        "leave it out; definitions are referred to as `#/$defs/NAME`",
+    ),
     (
         "$id",
         "leave it out; definitions are referred to as `#/$defs/NAME`",
     ),
-    (
-        "$anchor",
-        "leave it out; definitions are referred to as `#/$defs/NAME`",
-    ),
-    ("definitions", "call it `$defs`"),
-    ("nullable", "write `type: [TYPE, \"null\"]`"),
+    ("$vocabulary", "leave it out; it belongs into a meta-schema"),
+    ("extends", "use `allOf: [{ $ref: … }]`"),
 ];
+
+/// What [`check`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checked {
+    /// Whether nothing is wrong.
+    pub good: bool,
+    /// Whether a keyword demands more than a type can say.
+    pub rest: bool,
+}
 
 /// Checks the keywords of one schema: each must be known, be supported, and be about one of
 /// `topics`, which are those of a value that is `kind` (in words). What is wrong goes into `report`.
-pub fn check(entries: &[Entry], topics: &[Topic], kind: &str, report: &mut Report) -> bool {
-    let mut good = true;
+pub fn check(entries: &[Entry], topics: &[Topic], kind: &str, report: &mut Report) -> Checked {
+    let (mut good, mut rest) = (true, false);
     for entry in entries {
         let keyword = entry.key.as_str();
         if keyword.starts_with("x-") {
             continue;
         }
-        let topic = KEYWORDS
-            .iter()
-            .find(|(name, _)| *name == keyword)
-            .map(|(_, topic)| *topic);
+        let topic = topic(keyword);
         if topic.is_some_and(|topic| topic == Topic::Annotation || topics.contains(&topic)) {
             good &= check_annotation(entry, report);
             continue;
         }
-        good = false;
-        let unsupported = UNSUPPORTED.iter().find(|(name, _)| *name == keyword);
-        if let Some((_, advice)) = unsupported {
-            let message = format!("no type is made of `{keyword}`");
-            report
-                .error(Code::UnsupportedSchema, entry.key_span, message)
-                .advise(*advice);
-        } else if topic == Some(Topic::Top) {
-            let message = format!("`{keyword}` is inside a schema");
-            report
-                .error(Code::UnsupportedSchema, entry.key_span, message)
-                .advise("move it to the top of the endpoint's schema");
-        } else if topic.is_some() {
-            let message = format!("`{keyword}` says nothing about {kind}");
-            report
-                .error(Code::BadSchema, entry.key_span, message)
-                .advise("leave it out, or change the type");
-        } else {
-            unknown(entry, report);
+        match topic {
+            Some(Topic::Condition | Topic::Union) => rest = true,
+            Some(Topic::ArrayRest) if topics.contains(&Topic::Array) => rest = true,
+            Some(Topic::ObjectRest) if topics.contains(&Topic::Object) => rest = true,
+            Some(Topic::Top) => {
+                let message = format!("`{keyword}` is inside a schema");
+                report
+                    .error(Code::UnsupportedSchema, entry.key_span, message)
+                    .advise("move it to the top of the endpoint's schema");
+                good = false;
+            }
+            Some(_) => {
+                let message = format!("`{keyword}` says nothing about {kind}");
+                report
+                    .note(Code::UnsupportedSchema, entry.key_span, message)
+                    .advise("leave it out, or change the type");
+            }
+            None => {
+                unknown(entry, report);
+                good = false;
+            }
         }
     }
-    good
+    Checked { good, rest }
+}
+
+/// What `keyword` is about; none where it is no keyword that is read.
+pub fn topic(keyword: &str) -> Option<Topic> {
+    let mut known = KEYWORDS.iter();
+    known
+        .find(|(name, _)| *name == keyword)
+        .map(|(_, topic)| *topic)
+}
+
+/// Whether `keyword` says something to people alone.
+pub fn is_annotation(keyword: &str) -> bool {
+    keyword.starts_with("x-") || topic(keyword) == Some(Topic::Annotation)
 }
 
 fn unknown(entry: &Entry, report: &mut Report) {
     let keyword = entry.key.as_str();
+    if let Some((_, advice)) = UNSUPPORTED.iter().find(|(name, _)| *name == keyword) {
+        let message = format!("no type is made of `{keyword}`");
+        report
+            .error(Code::UnsupportedSchema, entry.key_span, message)
+            .advise(*advice);
+        return;
+    }
     let near = KEYWORDS
         .iter()
         .map(|(name, _)| (distance(keyword, name), *name))

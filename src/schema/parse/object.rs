@@ -3,7 +3,8 @@
 use crate::diagnostics::code::Code;
 use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
-use crate::schema::parse::scalar::{count, ordered};
+use crate::schema::parse::rust_name::{Named, Style, rust_names};
+use crate::schema::parse::scalar::{count, ordered, pattern};
 use crate::schema::schema_type::{Field, Map, Object, Type};
 use crate::text::ident::Ident;
 use crate::yaml::node::{Entry, Node, Value};
@@ -12,11 +13,29 @@ use crate::yaml::node::{Entry, Node, Value};
 pub fn object(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let mut good = part.check(&[Topic::Kind, Topic::Object], "an object");
     let extra = extra(part, &mut good);
-    let fields = match part.node.get("properties") {
-        Some(node) => fields(part, node, &mut good),
-        None => None,
+    let patterns = patterns(part, &mut good);
+    let named = part.node.get("properties").and_then(Node::entries);
+    let is_map = match extra {
+        Extra::Refused => named.is_none_or(<[Entry]>::is_empty) && patterns.is_some(),
+        Extra::Typed(_) => named.is_none_or(<[Entry]>::is_empty),
+        Extra::Silent => named.is_none(),
     };
-    required(part, &mut good);
+    let silent = matches!(extra, Extra::Silent);
+    // What other schemas say of the same object may name further properties.
+    let combined = part
+        .entries
+        .iter()
+        .any(|entry| IN_PLACE.contains(&entry.key.as_str()));
+    let closed = match extra {
+        Extra::Refused => true,
+        Extra::Typed(_) => false,
+        Extra::Silent => part.reader.closed && !is_map && !combined,
+    };
+    let fields = match part.node.get("properties") {
+        Some(node) => fields(part, node, closed, &mut good),
+        None => Some(Vec::new()),
+    };
+    required(part, closed && !is_map, &mut good);
     let min_properties = count(part, "minProperties", &mut good);
     let max_properties = count(part, "maxProperties", &mut good);
     good &= ordered(
@@ -26,21 +45,22 @@ pub fn object(part: &mut Cursor<'_, '_>) -> Option<Type> {
         "maxProperties",
         max_properties,
     );
-    let named = part.node.get("properties").and_then(Node::entries);
-    let is_map = match extra {
-        Extra::Refused => false,
-        Extra::Typed(_) => named.is_none_or(<[Entry]>::is_empty),
-        Extra::Silent => named.is_none(),
+    let other = match (extra, patterns) {
+        (Extra::Typed(ty), None) => Some(ty?),
+        (Extra::Refused, None) => None,
+        (Extra::Silent, None) => (part.rest && !closed).then_some(Type::Any),
+        (Extra::Refused, Some(ty)) => Some(ty),
+        (Extra::Silent, Some(ty)) if closed => Some(ty),
+        (Extra::Silent, Some(_)) => Some(Type::Any),
+        (Extra::Typed(extra), Some(ty)) => Some(if extra? == ty { ty } else { Type::Any }),
     };
     if is_map {
-        let values = match extra {
-            Extra::Typed(ty) => ty?,
-            _ => {
-                let message = "the object names no properties; any are allowed";
-                part.reader.open(part.node, message);
-                Type::Any
-            }
-        };
+        part.rest |= part.node.get("required").is_some();
+        let values = other.unwrap_or(Type::Any);
+        if silent {
+            let message = "the object names no properties; any are allowed";
+            part.reader.open(part.node, message);
+        }
         let map = Map {
             values,
             min_properties,
@@ -48,28 +68,63 @@ pub fn object(part: &mut Cursor<'_, '_>) -> Option<Type> {
         };
         return good.then(|| Type::Map(Box::new(map)));
     }
-    for keyword in ["minProperties", "maxProperties"] {
-        if let Some(entry) = part.node.entry(keyword) {
-            let message = format!("`{keyword}` is on an object with named properties");
-            part.reader
-                .report
-                .error(Code::UnsupportedSchema, entry.key_span, message)
-                .advise("use `required`");
-            good = false;
-        }
-    }
-    let extra = match extra {
-        Extra::Typed(ty) => Some(Some(Box::new(ty?))),
-        Extra::Refused => None,
-        Extra::Silent => Some(None),
-    };
+    part.rest |= min_properties.is_some() || max_properties.is_some();
+    let fields = fields?;
+    // Nothing that is checked besides may get lost.
+    let kept = (part.rest && !closed && other.is_none()).then_some(Type::Any);
+    let extra = other.or(kept).map(Box::new);
     let object = Object {
         description: description(part.node),
-        fields: fields.unwrap_or_default(),
-        closed: extra.is_none() || (extra == Some(None) && part.reader.closed),
-        extra: extra.flatten(),
+        fields,
+        closed: closed && extra.is_none(),
+        extra,
     };
     good.then_some(Type::Object(object))
+}
+
+/// Keywords whose schemas are about the same object, and may name properties of it.
+pub const IN_PLACE: [&str; 8] = [
+    "$ref",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "if",
+    "then",
+    "else",
+    "dependentSchemas",
+];
+
+/// What the values of properties whose names match a pattern are: the one type that all patterns give, or any value.
+fn patterns(part: &mut Cursor<'_, '_>, good: &mut bool) -> Option<Type> {
+    let node = part.node.get("patternProperties")?;
+    let Some(entries) = node.entries() else {
+        wrong_kind(
+            "patternProperties",
+            node,
+            "a mapping of patterns to schemas",
+            part.reader.report,
+        );
+        *good = false;
+        return None;
+    };
+    part.rest = true;
+    let mut common: Option<Type> = None;
+    for entry in entries {
+        *good &= pattern(&entry.key, entry.key_span, part.reader.report);
+        // No property has such a name.
+        if entry.value.value == Value::Bool(false) {
+            continue;
+        }
+        let Some(ty) = part.reader.read(&entry.value) else {
+            *good = false;
+            continue;
+        };
+        common = Some(match common {
+            Some(other) if other != ty => Type::Any,
+            _ => ty,
+        });
+    }
+    Some(common.unwrap_or(Type::Any))
 }
 
 /// The description of the schema in `node`, or its title.
@@ -115,7 +170,12 @@ fn extra(part: &mut Cursor<'_, '_>, good: &mut bool) -> Extra {
     }
 }
 
-fn fields(part: &mut Cursor<'_, '_>, properties: &Node, good: &mut bool) -> Option<Vec<Field>> {
+fn fields(
+    part: &mut Cursor<'_, '_>,
+    properties: &Node,
+    closed: bool,
+    good: &mut bool,
+) -> Option<Vec<Field>> {
     let Some(entries) = properties.entries() else {
         wrong_kind(
             "properties",
@@ -126,57 +186,84 @@ fn fields(part: &mut Cursor<'_, '_>, properties: &Node, good: &mut bool) -> Opti
         *good = false;
         return None;
     };
-    let required: Vec<&str> = part
+    let required: Vec<&Node> = part
         .node
         .get("required")
         .and_then(Node::items)
         .unwrap_or_default()
         .iter()
-        .filter_map(Node::as_str)
+        .filter(|item| item.as_str().is_some())
         .collect();
-    let mut fields = Vec::new();
-    let mut idents: Vec<(Ident, &str)> = Vec::new();
+    let is_required = |name: &str| required.iter().any(|item| item.as_str() == Some(name));
+    let mut fields: Vec<(Named<'_>, Field)> = Vec::new();
     for entry in entries {
-        match Ident::snake(&entry.key) {
-            None => {
-                let message = format!("no field can be called like the property {:?}", entry.key);
-                part.reader
-                    .report
-                    .error(Code::FieldCollision, entry.key_span, message)
-                    .advise("use a name with a letter or digit of ASCII");
-                *good = false;
-            }
-            Some(ident) => {
-                if let Some((_, other)) = idents.iter().find(|(other, _)| *other == ident) {
-                    let message = format!(
-                        "the properties {other:?} and {:?} meet in the field `{ident}`",
-                        entry.key
-                    );
-                    part.reader
-                        .report
-                        .error(Code::FieldCollision, entry.key_span, message)
-                        .advise("rename one of them");
-                    *good = false;
-                }
-                idents.push((ident, &entry.key));
-            }
+        // There is no such property.
+        if entry.value.value == Value::Bool(false) {
+            part.rest = true;
+            continue;
         }
         let Some(ty) = part.reader.read(&entry.value) else {
             *good = false;
             continue;
         };
-        fields.push(Field {
+        let named = Named {
+            text: entry.key.clone(),
+            place: entry.key_span,
+            given: entry.value.get("x-rust-name"),
+        };
+        let field = Field {
             name: entry.key.clone(),
-            required: required.contains(&entry.key.as_str()),
+            ident: Ident::field(&entry.key),
+            required: is_required(&entry.key),
+            null_is_nothing: part.reader.shorthand,
             description: description(&entry.value),
             ty,
             span: entry.key_span,
-        });
+        };
+        fields.push((named, field));
+    }
+    // In a closed object this is an error, which is reported with `required`.
+    let undescribed = required.iter().filter(|_| !closed);
+    for item in undescribed {
+        let name = item.as_str().unwrap_or_default();
+        if properties.get(name).is_some() || fields.iter().any(|(_, field)| field.name == name) {
+            continue;
+        }
+        let message = format!(
+            "`required` names {name:?}, which `properties` does not describe; it becomes a JSON value"
+        );
+        part.reader
+            .report
+            .note(Code::OpenSchema, item.span, message)
+            .advise("describe it under `properties`");
+        let named = Named {
+            text: name.to_owned(),
+            place: item.span,
+            given: None,
+        };
+        let field = Field {
+            name: name.to_owned(),
+            ident: Ident::field(name),
+            required: true,
+            null_is_nothing: false,
+            description: None,
+            ty: Type::Any,
+            span: item.span,
+        };
+        fields.push((named, field));
+    }
+    let (named, mut fields): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
+    let Some(idents) = rust_names(part, &named, Style::Field, "property") else {
+        *good = false;
+        return None;
+    };
+    for (field, ident) in fields.iter_mut().zip(idents) {
+        field.ident = ident;
     }
     Some(fields)
 }
 
-fn required(part: &mut Cursor<'_, '_>, good: &mut bool) {
+fn required(part: &mut Cursor<'_, '_>, closed: bool, good: &mut bool) {
     let Some(node) = part.node.get("required") else {
         return;
     };
@@ -208,7 +295,7 @@ fn required(part: &mut Cursor<'_, '_>, good: &mut bool) {
                 format!("the property {name:?} is listed twice"),
                 "remove one of them",
             ))
-        } else if properties.is_none_or(|properties| properties.get(name).is_none()) {
+        } else if closed && properties.is_none_or(|properties| properties.get(name).is_none()) {
             let message = format!("`required` names {name:?}, and there is no such property");
             Some((message, "describe it under `properties`, or remove it here"))
         } else {

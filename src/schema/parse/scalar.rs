@@ -2,10 +2,12 @@
 
 use agentgen_schema::{Format, Pattern};
 
+use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
 use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::keywords::{Topic, wrong_kind};
-use crate::schema::schema_type::{Bounds, Integer, Text, Type};
+use crate::schema::schema_type::{Bounds, Integer, Text, Type, Width};
 use crate::yaml::node::Value;
 
 /// The type of text that `part` describes.
@@ -24,15 +26,10 @@ pub fn text(part: &mut Cursor<'_, '_>) -> Option<Type> {
         text.max_length,
     );
     if let Some(node) = part.node.get("pattern") {
-        match node.as_str().map(Pattern::new) {
-            Some(Ok(pattern)) => text.pattern = Some(pattern.as_str().to_owned()),
-            Some(Err(error)) => {
-                let message = format!("the pattern can't be checked: {}", error.reason());
-                part.reader
-                    .report
-                    .error(Code::BadSchema, node.span, message)
-                    .advise("use a regular expression without look-around and back-references");
-                good = false;
+        match node.as_str() {
+            Some(expression) => {
+                good &= pattern(expression, node.span, part.reader.report);
+                text.pattern = Some(expression.to_owned());
             }
             None => {
                 wrong_kind("pattern", node, "a regular expression", part.reader.report);
@@ -41,58 +38,79 @@ pub fn text(part: &mut Cursor<'_, '_>) -> Option<Type> {
         }
     }
     let name = format(part, &mut good);
-    let typed = match name.and_then(Format::from_name) {
+    text.format = name.and_then(Format::from_name);
+    if let Some(other) = name.filter(|_| text.format.is_none()) {
+        unchecked(part, other);
+    }
+    let plain = text.min_length.is_none() && text.max_length.is_none() && text.pattern.is_none();
+    let typed = match text.format.filter(|_| plain) {
         Some(Format::DateTime) => Type::DateTime,
         Some(Format::Date) => Type::Date,
         Some(Format::Uuid) => Type::Uuid,
-        format => {
-            text.format = format;
-            if let Some(other) = name.filter(|_| format.is_none()) {
-                unchecked(part, other);
-            }
-            return good.then_some(Type::String(text));
-        }
+        _ => Type::String(text),
     };
-    for keyword in ["minLength", "maxLength", "pattern"] {
-        if let Some(entry) = part.node.entry(keyword) {
-            let message = format!("`{keyword}` is beside a format that has a type of its own");
-            part.reader
-                .report
-                .error(Code::UnsupportedSchema, entry.key_span, message)
-                .advise(format!("leave out `{keyword}` or `format`"));
-            good = false;
-        }
-    }
     good.then_some(typed)
+}
+
+/// Whether the regular expression `text` at `span` can be matched; if not, that is reported.
+pub fn pattern(text: &str, span: Span, report: &mut Report) -> bool {
+    let Err(error) = Pattern::new(text) else {
+        return true;
+    };
+    let (code, message, advice) = if error.is_unsupported() {
+        (
+            Code::UnsupportedSchema,
+            format!("the pattern can't be checked: {}", error.reason()),
+            "write it without that",
+        )
+    } else {
+        (
+            Code::BadSchema,
+            format!("the pattern is no regular expression: {}", error.reason()),
+            "write a regular expression of ECMA-262; a sign itself is written with `\\` before it",
+        )
+    };
+    report.error(code, span, message).advise(advice);
+    false
 }
 
 /// The type of the whole number that `part` describes.
 pub fn integer(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let topics = [Topic::Kind, Topic::Number, Topic::Format];
     let mut good = part.check(&topics, "a whole number");
-    let narrow = match format(part, &mut good) {
-        Some("int32") => true,
-        Some("int64") | None => false,
-        Some(other) => {
-            unchecked(part, other);
-            false
-        }
+    let width = match format(part, &mut good) {
+        None => Width::default(),
+        Some(name) => Width::of_format(name).unwrap_or_else(|| {
+            unchecked(part, name);
+            Width::default()
+        }),
     };
     let mut bound = |part: &mut Cursor<'_, '_>, keyword| {
         let advice = "write a whole number, or make the type `number`";
         whole(part, keyword, "of 64 bits", advice, &mut good)
     };
-    let bounds = Bounds {
+    let step = |part: &mut Cursor<'_, '_>, good: &mut bool| {
+        let advice = "write a whole number, or make the type `number`";
+        whole::<i64>(part, "multipleOf", "of 64 bits", advice, good).map(i128::from)
+    };
+    let mut bounds = Bounds {
         minimum: bound(part, "minimum"),
         maximum: bound(part, "maximum"),
         exclusive_minimum: bound(part, "exclusiveMinimum"),
         exclusive_maximum: bound(part, "exclusiveMaximum"),
-        multiple_of: bound(part, "multipleOf"),
+        multiple_of: None,
     };
+    bounds.multiple_of = step(part, &mut good);
+    // What all numbers of this size are within says nothing.
+    let (least, most) = width.range();
+    bounds.minimum = bounds.minimum.filter(|bound| *bound > least);
+    bounds.exclusive_minimum = bounds.exclusive_minimum.filter(|bound| *bound >= least);
+    bounds.maximum = bounds.maximum.filter(|bound| *bound < most);
+    bounds.exclusive_maximum = bounds.exclusive_maximum.filter(|bound| *bound <= most);
     if good {
-        good = has_multiple(part, &bounds);
+        good = has_multiple(part, &bounds, (least, most));
     }
-    good.then_some(Type::Integer(Integer { bounds, narrow }))
+    good.then_some(Type::Integer(Integer { bounds, width }))
 }
 
 /// The type of the number that `part` describes.
@@ -181,6 +199,10 @@ fn format<'n>(part: &mut Cursor<'n, '_>, good: &mut bool) -> Option<&'n str> {
 }
 
 fn unchecked(part: &mut Cursor<'_, '_>, name: &str) {
+    // They say how a value is shown or what its bytes are, and demand nothing.
+    if ANNOTATIONS.contains(&name) {
+        return;
+    }
     let Some(node) = part.node.get("format") else {
         return;
     };
@@ -191,6 +213,9 @@ fn unchecked(part: &mut Cursor<'_, '_>, name: &str) {
         .about([name])
         .advise("it is kept as documentation");
 }
+
+/// Formats of OpenAPI that demand nothing.
+const ANNOTATIONS: [&str; 4] = ["binary", "password", "float", "double"];
 
 /// The whole number under `keyword`; `good` becomes false where it is something else, or outside the `range` of a `T`.
 fn whole<T: TryFrom<i128>>(
@@ -205,7 +230,7 @@ fn whole<T: TryFrom<i128>>(
         Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
             (Some(signed), ..) => Some(i128::from(signed)),
             (_, Some(unsigned), _) => Some(i128::from(unsigned)),
-            (.., Some(float)) if float.fract() == 0.0 && float.abs() < 9e15 => Some(float as i128),
+            (.., Some(float)) if float.fract() == 0.0 && float.abs() < 1e30 => Some(float as i128),
             _ => None,
         },
         _ => None,
@@ -223,26 +248,22 @@ fn whole<T: TryFrom<i128>>(
 }
 
 /// Whether there is a number within the bounds; if not, that is reported.
-fn has_multiple(part: &mut Cursor<'_, '_>, bounds: &Bounds<i64>) -> bool {
-    let step = i128::from(bounds.multiple_of.unwrap_or(1));
+fn has_multiple(part: &mut Cursor<'_, '_>, bounds: &Bounds<i128>, range: (i128, i128)) -> bool {
+    let step = bounds.multiple_of.unwrap_or(1);
     if step <= 0 {
         not_positive(part);
         return false;
     }
-    let least = [
-        bounds.minimum.map(i128::from),
-        bounds.exclusive_minimum.map(|v| i128::from(v) + 1),
-    ]
-    .into_iter()
-    .flatten()
-    .max();
-    let most = [
-        bounds.maximum.map(i128::from),
-        bounds.exclusive_maximum.map(|v| i128::from(v) - 1),
-    ]
-    .into_iter()
-    .flatten()
-    .min();
+    let above = bounds.exclusive_minimum.map(|bound| bound + 1);
+    let below = bounds.exclusive_maximum.map(|bound| bound - 1);
+    let least = [bounds.minimum, above, Some(range.0)]
+        .into_iter()
+        .flatten()
+        .max();
+    let most = [bounds.maximum, below, Some(range.1)]
+        .into_iter()
+        .flatten()
+        .min();
     let (Some(least), Some(most)) = (least, most) else {
         return true;
     };

@@ -1,200 +1,321 @@
-//! Reads schemas that combine others: `oneOf` and `anyOf`.
+//! Reads schemas that offer several: `oneOf` and `anyOf`.
 
 use crate::diagnostics::code::Code;
 use crate::schema::parse::cursor::Cursor;
-use crate::schema::parse::enumeration::variant_idents;
+use crate::schema::parse::enumeration::{Listed, documented, enumeration};
 use crate::schema::parse::keywords::{Topic, wrong_kind};
-use crate::schema::schema_type::{OneOf, Type, Variant, VariantContent};
-use crate::yaml::node::Node;
+use crate::schema::parse::rust_name::{Named, Style, rust_names};
+use crate::schema::parse::union_kinds::{
+    ARRAY, BOOLEAN, Facts, INTEGER, NULL, NUMBER, OBJECT, STRING, constant, facts, kinds,
+    may_be_any, name_of,
+};
+use crate::schema::schema_type::{
+    Alternative, Array, Bounds, Integer, Map, OneOf, Text, Type, Variant, VariantContent,
+};
+use crate::yaml::node::{Node, Value};
 
 /// The type of a schema with `oneOf` or `anyOf`.
 pub fn union(part: &mut Cursor<'_, '_>) -> Option<Type> {
-    let mut good = part.check(&[Topic::Union], "a choice of schemas");
-    let keyword = if part.node.get("oneOf").is_some() {
-        "oneOf"
-    } else {
-        "anyOf"
+    let good = part.check(&[Topic::Union], "a choice of schemas");
+    let node = part.node;
+    let (keyword, list) = match (node.get("oneOf"), node.get("anyOf")) {
+        (Some(list), _) => ("oneOf", list),
+        (None, list) => ("anyOf", list?),
     };
-    if keyword == "oneOf" && part.node.get("anyOf").is_some() {
-        part.error(
-            Code::UnsupportedSchema,
-            "`oneOf` and `anyOf` are used together",
-            "leave one out",
-        );
-        return None;
-    }
-    let list = part.node.get(keyword)?;
     let Some(schemas) = list.items().filter(|items| !items.is_empty()) else {
         wrong_kind(keyword, list, "a list of schemas", part.reader.report);
         return None;
     };
-    let is_null = |node: &&Node| node.get("type").and_then(Node::as_str) == Some("null");
-    let nullable = schemas.iter().any(|node| is_null(&node));
-    let schemas: Vec<&Node> = schemas.iter().filter(|node| !is_null(node)).collect();
-    let ty = match schemas.as_slice() {
-        [] => return good.then_some(Type::Null),
-        [single] if part.node.get("discriminator").is_none() => part.reader.read(single)?,
-        _ if keyword == "anyOf" => {
-            let message = "no type is made of `anyOf`, except for a schema or null";
-            let entry = part.node.entry(keyword)?;
-            part.reader
-                .report
-                .error(Code::UnsupportedSchema, entry.key_span, message)
-                .advise("use `oneOf` over objects with a property that tells them apart");
+    part.rest = false;
+    let never = |node: &&Node| node.value != Value::Bool(false);
+    let schemas: Vec<&Node> = schemas.iter().filter(never).collect();
+    let is_null = |node: &Node| kinds(node, part.reader) == NULL;
+    let (nulls, others): (Vec<&Node>, Vec<&Node>) =
+        schemas.into_iter().partition(|node| is_null(node));
+    let once = keyword == "oneOf";
+    let ty = match others.as_slice() {
+        [] if nulls.is_empty() => {
+            part.error(
+                Code::UnsupportedSchema,
+                "the schema allows no value",
+                "leave it out",
+            );
             return None;
         }
-        several => tagged(part, several, &mut good)?,
+        [] => Type::Null,
+        [single] => part.reader.read(single)?,
+        several => several_schemas(part, keyword, several)?,
     };
+    if nulls.is_empty() {
+        return good.then_some(ty);
+    }
+    // With `oneOf`, a value that fits two schemas is not valid.
+    let may_be_null = others
+        .iter()
+        .any(|node| kinds(node, part.reader) & NULL != 0);
+    part.rest |= once && (may_be_null || nulls.len() > 1);
     let ty = match ty {
-        ty @ (Type::Nullable(_) | Type::Any) => ty,
-        ty if nullable => Type::Nullable(Box::new(ty)),
-        ty => ty,
+        ty @ (Type::Null | Type::Nullable(_) | Type::Any) => ty,
+        ty => Type::Nullable(Box::new(ty)),
     };
     good.then_some(ty)
 }
 
-/// The texts that `tag` may be in the object schema `node`, where it is a property with a constant.
-fn constant<'n>(node: &'n Node, tag: &str) -> Option<&'n str> {
-    let property = node.get("properties")?.get(tag)?;
-    match (
-        property.get("const"),
-        property.get("enum").and_then(Node::items),
-    ) {
-        (Some(value), None) => value.as_str(),
-        (None, Some([value])) => value.as_str(),
-        _ => None,
+fn several_schemas(part: &mut Cursor<'_, '_>, keyword: &str, schemas: &[&Node]) -> Option<Type> {
+    let once = keyword == "oneOf";
+    let lists: Option<Vec<Vec<Listed<'_>>>> = schemas.iter().map(|node| documented(node)).collect();
+    if let Some(lists) = lists {
+        let mut all: Vec<Listed<'_>> = Vec::new();
+        for listed in lists.into_iter().flatten() {
+            if all
+                .iter()
+                .any(|other| other.value.value == listed.value.value)
+            {
+                part.rest |= once;
+            } else {
+                all.push(listed);
+            }
+        }
+        return enumeration(part, &all);
+    }
+    let reason = match tagged(part, schemas)? {
+        Tagged::Type(ty) => return Some(ty),
+        Tagged::Not(reason) => reason,
+    };
+    if let Some(ty) = untagged(part, schemas) {
+        return ty;
+    }
+    let all = schemas
+        .iter()
+        .fold(0, |all, node| all | kinds(node, part.reader));
+    let ty = widest(all);
+    let entry = part.node.entry(keyword)?;
+    let reason =
+        reason.unwrap_or_else(|| format!("nothing tells the schemas under `{keyword}` apart"));
+    let message = format!("{reason}; the type is {}, which is checked", ty.kind());
+    part.widen(
+        entry.key_span,
+        message,
+        "give each object a required property with a `const` of its own, such as `kind: { const: text }`, to get an enum",
+    );
+    Some(ty)
+}
+
+/// The type that takes every value of `kinds`.
+fn widest(kinds: u8) -> Type {
+    let nullable = kinds & NULL != 0;
+    let ty = match kinds & !NULL {
+        STRING => Type::String(Text::default()),
+        BOOLEAN => Type::Boolean,
+        INTEGER => Type::Integer(Integer::default()),
+        kinds if kinds & !NUMBER == 0 => Type::Number(Bounds::default()),
+        ARRAY => Type::Array(Box::new(Array {
+            items: Type::Any,
+            min_items: None,
+            max_items: None,
+            unique: false,
+        })),
+        OBJECT => Type::Map(Box::new(Map {
+            values: Type::Any,
+            min_properties: None,
+            max_properties: None,
+        })),
+        _ => return Type::Any,
+    };
+    if nullable {
+        Type::Nullable(Box::new(ty))
+    } else {
+        ty
     }
 }
 
-fn tagged(part: &mut Cursor<'_, '_>, schemas: &[&Node], good: &mut bool) -> Option<Type> {
-    let mut variants = Vec::new();
-    // The object each schema describes, in its place or in a definition.
-    let mut objects = Vec::new();
-    for node in schemas {
-        match node.get("$ref") {
-            Some(reference) => {
-                let name = part.reader.reference(reference);
-                let object = name
-                    .as_deref()
-                    .and_then(|name| part.reader.def(name))
-                    .cloned();
-                *good &= object.is_some();
-                objects.push((*node, name, object));
+/// What came of looking for a property that tells objects apart.
+enum Tagged {
+    Type(Type),
+    /// There is none; why the one that `discriminator` names is none.
+    Not(Option<String>),
+}
+
+fn tagged(part: &mut Cursor<'_, '_>, schemas: &[&Node]) -> Option<Tagged> {
+    let given = match part.node.get("discriminator") {
+        None => None,
+        Some(node) => match node.get("propertyName").and_then(Node::as_str) {
+            Some(name) => Some(name),
+            None => {
+                let expected = "a mapping with `propertyName`";
+                wrong_kind("discriminator", node, expected, part.reader.report);
+                return None;
             }
-            None => objects.push((*node, None, Some((*node).clone()))),
+        },
+    };
+    let reader = &*part.reader;
+    let targets: Vec<&Node> = schemas.iter().map(|node| reader.target(node)).collect();
+    let objects: Vec<Option<Facts<'_>>> = targets.iter().map(|node| facts(node, reader)).collect();
+    let why_not = |tag: &str| {
+        for (target, object) in targets.iter().zip(&objects) {
+            let value = constant(target, tag, reader);
+            let Some(object) = object.as_ref().filter(|object| object.plain) else {
+                return Some(format!("an alternative is no plain object with {tag:?}"));
+            };
+            if value.is_none() {
+                return Some(format!("an object has no constant text as its {tag:?}"));
+            }
+            if !object.required.contains(&tag) {
+                return Some(format!("an object does not require {tag:?}"));
+            }
+            let same = |other: &&Node| constant(other, tag, reader) == value;
+            if targets.iter().copied().filter(|other| same(other)).count() > 1 {
+                let value = value.unwrap_or_default();
+                return Some(format!("{value:?} is the {tag:?} of two objects"));
+            }
         }
-    }
-    if !*good {
-        return None;
-    }
-    let tag = tag(part, &objects)?;
-    for (node, name, object) in &objects {
-        let object = object.as_ref()?;
-        let Some(value) = constant(object, &tag) else {
-            part.reader
-                .report
-                .error(
-                    Code::BadSchema,
-                    node.span,
-                    format!("the object has no constant {tag:?}"),
-                )
-                .advise(format!("give it the property `{tag}: {{ const: NAME }}`"));
-            *good = false;
-            continue;
-        };
-        let required = object
-            .get("required")
-            .and_then(Node::items)
-            .unwrap_or_default();
-        if !required.iter().any(|item| item.as_str() == Some(&tag)) {
-            part.reader
-                .report
-                .error(
-                    Code::BadSchema,
-                    node.span,
-                    format!("the object does not require {tag:?}"),
-                )
-                .advise(format!("add `{tag}` to its `required`"));
-            *good = false;
+        None
+    };
+    let candidates: Vec<&str> = match given {
+        Some(name) => vec![name],
+        None => {
+            let first = targets
+                .first()
+                .and_then(|node| node.get("properties")?.entries());
+            first
+                .unwrap_or_default()
+                .iter()
+                .map(|entry| entry.key.as_str())
+                .collect()
         }
+    };
+    let Some(tag) = candidates.into_iter().find(|tag| why_not(tag).is_none()) else {
+        return Some(Tagged::Not(given.and_then(why_not)));
+    };
+    let values: Vec<String> = targets
+        .iter()
+        .filter_map(|target| constant(target, tag, reader).map(str::to_owned))
+        .collect();
+    let names: Vec<Option<String>> = schemas.iter().map(|node| name_of(node, reader)).collect();
+    let given: Vec<Option<Node>> = schemas
+        .iter()
+        .zip(&targets)
+        .map(|(node, target)| {
+            node.get("x-rust-name")
+                .or(target.get("x-rust-name"))
+                .cloned()
+        })
+        .collect();
+    let tag = tag.to_owned();
+    let named: Vec<Named<'_>> = values
+        .iter()
+        .zip(schemas.iter().zip(&given))
+        .map(|(value, (node, given))| Named {
+            text: value.clone(),
+            place: node.span,
+            given: given.as_ref(),
+        })
+        .collect();
+    let idents = rust_names(part, &named, Style::Variant, "value")?;
+    let mut variants = Vec::new();
+    for (((node, name), value), ident) in schemas.iter().zip(names).zip(values).zip(idents) {
         let content = match name {
-            Some(name) => VariantContent::Ref(name.clone()),
-            None => match part.reader.read(node) {
-                Some(Type::Object(object)) => VariantContent::Object(object),
-                _ => {
-                    *good = false;
-                    continue;
-                }
+            Some(name) => VariantContent::Ref(name),
+            None => match part.reader.read(node)? {
+                Type::Object(object) => VariantContent::Object(object),
+                _ => return Some(Tagged::Not(None)),
             },
         };
         variants.push(Variant {
-            value: value.to_owned(),
+            value,
+            ident,
             content,
             span: node.span,
         });
     }
-    let values: Vec<&str> = variants
-        .iter()
-        .map(|variant| variant.value.as_str())
-        .collect();
-    for (ident, variant) in variant_idents(&values).iter().zip(&variants) {
-        if ident.is_none() {
-            let message = format!("{:?} names two objects", variant.value);
-            part.reader
-                .report
-                .error(Code::FieldCollision, variant.span, message)
-                .advise(format!("give each its own value of `{tag}`"));
-            *good = false;
-        }
-    }
-    good.then_some(Type::OneOf(OneOf { tag, variants }))
+    Some(Tagged::Type(Type::OneOf(OneOf { tag, variants })))
 }
 
-/// The property that tells the objects apart: the one that `discriminator` names, or the first one
-/// that is a constant in all of them.
-fn tag(
-    part: &mut Cursor<'_, '_>,
-    objects: &[(&Node, Option<String>, Option<Node>)],
-) -> Option<String> {
-    if let Some(node) = part.node.get("discriminator") {
-        let name = node.get("propertyName").and_then(Node::as_str);
-        if name.is_none() {
-            wrong_kind(
-                "discriminator",
-                node,
-                "a mapping with `propertyName`",
-                part.reader.report,
+/// An enum whose variants the value itself tells apart; none where some value may be of two of them.
+fn untagged(part: &mut Cursor<'_, '_>, schemas: &[&Node]) -> Option<Option<Type>> {
+    let reader = &*part.reader;
+    for (index, one) in schemas.iter().enumerate() {
+        for other in &schemas[index + 1..] {
+            let both = kinds(one, reader) & kinds(other, reader);
+            if both == 0 {
+                continue;
+            }
+            if both != OBJECT {
+                return None;
+            }
+            let (one, other) = (
+                facts(reader.target(one), reader)?,
+                facts(reader.target(other), reader)?,
             );
+            if !one.is_apart(&other, reader) {
+                return None;
+            }
         }
-        let entries = node.entries().unwrap_or_default();
-        if let Some(other) = entries.iter().find(|entry| entry.key != "propertyName") {
-            let message = format!("`discriminator` has {:?}", other.key);
-            part.reader
-                .report
-                .error(Code::UnsupportedSchema, other.key_span, message)
-                .advise("leave it out; the constants of the objects say which is which");
-            return None;
-        }
-        return name.map(str::to_owned);
     }
-    let first = objects.first()?.2.as_ref()?;
-    let candidates = first
-        .get("properties")
-        .and_then(Node::entries)
-        .unwrap_or_default();
-    let shared = candidates.iter().find(|entry| {
-        let constant_in = |node: &Option<Node>| {
-            node.as_ref()
-                .is_some_and(|node| constant(node, &entry.key).is_some())
+    // serde reads a struct from a list too, and an enum of texts from an object: what comes first wins.
+    // What may become any JSON value comes last.
+    let rank = |node: &&&Node| match kinds(node, reader) {
+        _ if may_be_any(node, reader) => 3,
+        ARRAY => 0,
+        OBJECT => 1,
+        _ => 2,
+    };
+    let mut sorted: Vec<&&Node> = schemas.iter().collect();
+    sorted.sort_by_key(rank);
+    let texts: Vec<String> = sorted
+        .iter()
+        .map(|node| alternative_name(part, node))
+        .collect();
+    let named: Vec<Named<'_>> = sorted
+        .iter()
+        .zip(texts)
+        .map(|(node, text)| Named {
+            text,
+            place: node.span,
+            given: node.get("x-rust-name"),
+        })
+        .collect();
+    let Some(idents) = rust_names(part, &named, Style::Variant, "alternative") else {
+        return Some(None);
+    };
+    let mut alternatives = Vec::new();
+    for (node, ident) in sorted.into_iter().zip(idents) {
+        let Some(ty) = part.reader.read(node) else {
+            return Some(None);
         };
-        objects.iter().all(|(_, _, object)| constant_in(object))
-    });
-    if shared.is_none() {
-        let entry = part.node.entry("oneOf")?;
-        part.reader
-            .report
-            .error(Code::UnsupportedSchema, entry.key_span, "nothing tells the schemas apart")
-            .advise("make them objects that require a property with a `const` of its own in each, such as `kind: { const: text }`");
+        let description = crate::schema::parse::object::description(node);
+        alternatives.push(Alternative {
+            ident,
+            description,
+            ty,
+        });
     }
-    shared.map(|entry| entry.key.clone())
+    Some(Some(Type::Untagged(alternatives)))
+}
+
+/// What an alternative is called: its title, the definition that it is, or its kind.
+fn alternative_name(part: &Cursor<'_, '_>, node: &Node) -> String {
+    let title = node.get("title").and_then(Node::as_str);
+    let name = title
+        .map(str::to_owned)
+        .or_else(|| name_of(node, part.reader));
+    name.unwrap_or_else(|| {
+        let kind = match kinds(node, part.reader) & !NULL {
+            STRING => "string",
+            BOOLEAN => "boolean",
+            INTEGER => "integer",
+            ARRAY => "array",
+            OBJECT => match facts(node, part.reader).map(|object| object.required) {
+                Some(required) => match required.as_slice() {
+                    // An object that is told apart by its one property.
+                    [single] => return (*single).to_owned(),
+                    _ => "object",
+                },
+                None => "object",
+            },
+            kinds if kinds & !NUMBER == 0 => "number",
+            _ => "value",
+        };
+        kind.to_owned()
+    })
 }

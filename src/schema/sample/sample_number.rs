@@ -4,6 +4,7 @@ use agentgen_schema::Schema;
 use serde_json::{Map, Value};
 
 use crate::schema::sample::sample_words::number_for;
+use crate::schema::schema_type::Width;
 
 /// An integer within the bounds, plausible for the property `name`; `vary` counts up where several are needed that
 /// differ.
@@ -26,15 +27,15 @@ fn integer_in_bounds(keywords: &Map<String, Value>, vary: usize) -> Option<Value
         let value = keywords.get(name)?;
         value
             .as_i64()
-            .or_else(|| value.as_f64().map(|float| float as i64))
             .map(i128::from)
+            .or_else(|| value.as_u64().map(i128::from))
+            .or_else(|| value.as_f64().map(|float| float as i128))
     };
-    let narrow = keywords.get("format").and_then(Value::as_str) == Some("int32");
-    let (lowest, highest) = if narrow {
-        (i128::from(i32::MIN), i128::from(i32::MAX))
-    } else {
-        (i128::from(i64::MIN), i128::from(i64::MAX))
-    };
+    let format = keywords.get("format").and_then(Value::as_str);
+    let (lowest, highest) = format
+        .and_then(Width::of_format)
+        .unwrap_or_default()
+        .range();
     let step = bound("multipleOf").unwrap_or(1).max(1);
     let least = [
         bound("minimum"),
@@ -66,10 +67,11 @@ fn integer_in_bounds(keywords: &Map<String, Value>, vary: usize) -> Option<Value
     } else {
         most - most.rem_euclid(step) - vary
     };
-    let value = i64::try_from(value).ok()?;
-    (least..=most)
-        .contains(&i128::from(value))
-        .then(|| Value::from(value))
+    if !(least..=most).contains(&value) {
+        return None;
+    }
+    let signed = i64::try_from(value).ok().map(Value::from);
+    signed.or_else(|| u64::try_from(value).ok().map(Value::from))
 }
 
 /// A number within the bounds, plausible for the property `name`.

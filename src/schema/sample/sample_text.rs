@@ -19,6 +19,12 @@ pub fn text(
         Some("date") => format!("2026-01-{:02}", 1 + vary % 28),
         Some("time") => format!("09:{:02}:00Z", vary % 60),
         Some("duration") => format!("PT{number}H"),
+        Some("idn-email") => format!("user{number}@example.com"),
+        Some("iri-reference") => format!("https://example.com/{number}"),
+        Some("uri-template") => format!("/items/{{id}}/{number}"),
+        Some("relative-json-pointer") => format!("{vary}"),
+        Some("regex") => "^[a-z]+$".to_owned(),
+        Some("byte") => "aGVsbG8=".to_owned(),
         Some("uuid") => id(vary),
         Some("email") => match ["ann", "ben", "cleo"].get(vary) {
             Some(user) => format!("{user}@example.com"),
@@ -60,49 +66,62 @@ pub fn text(
 fn matching(schema: &Schema, pattern: &str, sample: &str, vary: usize) -> Option<Value> {
     let pattern = Pattern::new(pattern).ok()?;
     let slug = sample.to_lowercase().replace(' ', "-");
-    let everyday = [
-        sample,
-        &slug,
-        "a",
-        "A",
-        "b",
-        "B",
-        "1",
-        "2",
-        "ab",
-        "AB",
-        "10",
-        "abc",
-        "ABC",
-        "123",
-        "abcd",
-        "ABCD",
-        "1234",
-        "12345",
-        "123456",
-        "1.0.0",
-        "v1.0.0",
-        "a-b",
-        "A-1",
-        "AB-12",
-        "ABC-123",
-        "abc-123",
-        "#336699",
-        "2026-01-01",
-        "09:30",
-        "en",
-        "en-US",
-        "EUR",
-        "+14155550100",
-        "/a",
-        "a/b",
-        "user@example.com",
-        "https://example.com/",
-        "",
-    ];
     let fits = |text: &&str| pattern.is_match(text) && schema.is_valid(&Value::from(*text));
-    everyday.into_iter().filter(fits).nth(vary).map(Value::from)
+    let everyday = [sample, &slug].into_iter().chain(EVERYDAY);
+    everyday.filter(fits).nth(vary).map(Value::from)
 }
+
+/// An everyday text that matches `pattern`.
+pub fn matching_text(pattern: &str) -> Option<String> {
+    let pattern = Pattern::new(pattern).ok()?;
+    let mut everyday = EVERYDAY.into_iter();
+    everyday
+        .find(|text| pattern.is_match(text))
+        .map(str::to_owned)
+}
+
+/// Texts that match many a pattern.
+const EVERYDAY: [&str; 39] = [
+    "a",
+    "A",
+    "b",
+    "B",
+    "1",
+    "2",
+    "ab",
+    "AB",
+    "10",
+    "abc",
+    "ABC",
+    "123",
+    "abcd",
+    "ABCD",
+    "1234",
+    "12345",
+    "123456",
+    "1.0.0",
+    "v1.0.0",
+    "a-b",
+    "A-1",
+    "AB-12",
+    "ABC-123",
+    "abc-123",
+    "#336699",
+    "2026-01-01",
+    "09:30",
+    "en",
+    "en-US",
+    "EUR",
+    "+14155550100",
+    "/a",
+    "a/b",
+    "user@example.com",
+    "https://example.com/",
+    "x-a",
+    "_a",
+    "\u{e9}",
+    "",
+];
 
 /// The number of characters, items or properties that the keyword `name` states.
 pub fn count(keywords: &Map<String, Value>, name: &str) -> Option<usize> {

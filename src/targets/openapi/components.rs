@@ -3,6 +3,8 @@
 use heck::ToUpperCamelCase;
 use serde_json::{Map, Value as Json, json};
 
+use crate::schema::canonical::each_schema;
+
 /// The `$defs` of a schema: the name of each, and the name of its component.
 pub type Definitions = Vec<(String, String)>;
 
@@ -57,7 +59,10 @@ pub fn inline_refs(
 
 /// Adds a component under a unique name, and returns that name.
 fn insert_unique(base: &str, schema: Json, components: &mut Vec<(String, Json)>) -> String {
-    let mut name = base.to_owned();
+    // The names of definitions, properties and tags may have letters that those of components can't have.
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let base: String = base.chars().filter(|c| valid(*c)).collect();
+    let mut name = base.clone();
     let mut number = 1;
     while components.iter().any(|(other, _)| *other == name) {
         number += 1;
@@ -154,11 +159,17 @@ fn rewrite(
                     }
                 })
                 .collect(),
-            ("items", _) => rewrite(value, &format!("{here}Item"), definitions, components),
-            ("additionalProperties", Json::Object(_)) => {
-                rewrite(value, &format!("{here}Value"), definitions, components)
+            ("items" | "contains" | "unevaluatedItems", _) => {
+                rewrite(value, &format!("{here}Item"), definitions, components)
             }
-            _ => value.clone(),
+            (keyword, value) => {
+                let mut value = value.clone();
+                let inner = format!("{here}Value");
+                each_schema(keyword, &mut value, |schema| {
+                    *schema = rewrite(schema, &inner, definitions, components);
+                });
+                value
+            }
         };
         rewritten.insert(key.clone(), value);
     }
@@ -168,10 +179,22 @@ fn rewrite(
     }
     if let Some(tag) = tag {
         let mapping = mapping(&rewritten, tag, definitions, components);
-        rewritten.insert(
-            "discriminator".to_owned(),
-            json!({ "propertyName": tag, "mapping": mapping }),
-        );
+        let alternatives = rewritten
+            .get("oneOf")
+            .and_then(Json::as_array)
+            .map_or(0, Vec::len);
+        // Where the alternatives have no constants of their own, nothing is told apart.
+        if mapping
+            .as_object()
+            .is_some_and(|mapping| mapping.len() == alternatives)
+        {
+            rewritten.insert(
+                "discriminator".to_owned(),
+                json!({ "propertyName": tag, "mapping": mapping }),
+            );
+        } else {
+            rewritten.shift_remove("discriminator");
+        }
     }
     Json::Object(rewritten)
 }

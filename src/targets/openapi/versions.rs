@@ -45,11 +45,36 @@ fn older(value: &Json, named: bool) -> Json {
             .into(),
         Json::Object(map) => {
             let mut out = Map::new();
+            let is_tuple = map.get("prefixItems").is_some_and(Json::is_array);
             for (key, value) in map {
                 match (key.as_str(), value) {
                     ("example" | "default" | "value" | "enum", _) => {
                         out.insert(key.clone(), value.clone());
                     }
+                    (extension, _) if extension.starts_with("x-") => {
+                        out.insert(key.clone(), value.clone());
+                    }
+                    // What patterns allow must not be refused.
+                    ("additionalProperties", _) if map.contains_key("patternProperties") => {}
+                    // Its items are of several types, and a list of no items is a short list.
+                    ("items", _) if is_tuple => {}
+                    ("items", Json::Bool(false)) => {
+                        out.insert("maxItems".to_owned(), json!(0));
+                    }
+                    ("items" | "not", Json::Bool(allows)) => {
+                        out.insert(key.clone(), boolean_schema(*allows));
+                    }
+                    ("allOf" | "anyOf" | "oneOf", Json::Array(schemas)) => {
+                        let schemas = schemas.iter().map(older_schema);
+                        out.insert(key.clone(), schemas.collect());
+                    }
+                    ("properties", Json::Object(properties)) => {
+                        let properties = properties
+                            .iter()
+                            .map(|(name, schema)| (name.clone(), older_schema(schema)));
+                        out.insert(key.clone(), properties.collect::<Map<_, _>>().into());
+                    }
+                    (unknown, _) if UNKNOWN_TO_3_0.contains(&unknown) => {}
                     ("examples", Json::Array(examples)) => {
                         if let Some(first) = examples.first() {
                             out.insert("example".to_owned(), first.clone());
@@ -62,13 +87,7 @@ fn older(value: &Json, named: bool) -> Json {
                             out.insert("type".to_owned(), json!("string"));
                         }
                     }
-                    ("type", Json::Array(types)) => {
-                        let mut types = types.iter().filter(|kind| **kind != "null");
-                        if let Some(kind) = types.next() {
-                            out.insert("type".to_owned(), kind.clone());
-                        }
-                        out.insert("nullable".to_owned(), json!(true));
-                    }
+                    ("type", Json::Array(types)) => older_types(types, map, &mut out),
                     ("type", Json::String(kind)) if kind == "null" => {
                         out.extend(null_schema());
                     }
@@ -80,17 +99,22 @@ fn older(value: &Json, named: bool) -> Json {
                     // An empty list is not allowed.
                     ("required", Json::Array(names)) if names.is_empty() => {}
                     ("exclusiveMinimum", Json::Number(bound)) => {
-                        out.insert("minimum".to_owned(), json!(bound));
-                        out.insert("exclusiveMinimum".to_owned(), json!(true));
+                        let other = map.get("minimum").and_then(Json::as_f64);
+                        if other.is_none_or(|other| bound.as_f64() >= Some(other)) {
+                            out.insert("minimum".to_owned(), json!(bound));
+                            out.insert("exclusiveMinimum".to_owned(), json!(true));
+                        }
                     }
                     ("exclusiveMaximum", Json::Number(bound)) => {
-                        out.insert("maximum".to_owned(), json!(bound));
-                        out.insert("exclusiveMaximum".to_owned(), json!(true));
+                        let other = map.get("maximum").and_then(Json::as_f64);
+                        if other.is_none_or(|other| bound.as_f64() <= Some(other)) {
+                            out.insert("maximum".to_owned(), json!(bound));
+                            out.insert("exclusiveMaximum".to_owned(), json!(true));
+                        }
                     }
-                    ("contentMediaType" | "contentSchema" | "$schema" | "$comment", _) => {}
                     (
-                        "properties" | "paths" | "responses" | "content" | "headers" | "schemas"
-                        | "examples" | "mapping" | "securitySchemes",
+                        "paths" | "responses" | "content" | "headers" | "schemas" | "examples"
+                        | "mapping" | "securitySchemes",
                         _,
                     ) => {
                         out.insert(key.clone(), older(value, true));
@@ -100,9 +124,84 @@ fn older(value: &Json, named: bool) -> Json {
                     }
                 }
             }
+            if out.get("type").is_some_and(|kind| kind == "array") {
+                out.entry("items").or_insert(json!({}));
+            }
             nullable_alternative(out)
         }
         value => value.clone(),
+    }
+}
+
+/// Keywords that version 3.0 does not have. Without them a schema describes more values than the service takes.
+const UNKNOWN_TO_3_0: [&str; 17] = [
+    "contentMediaType",
+    "contentSchema",
+    "$schema",
+    "$comment",
+    "patternProperties",
+    "propertyNames",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+    "dependentRequired",
+    "dependentSchemas",
+    "prefixItems",
+    "contains",
+    "minContains",
+    "maxContains",
+    "if",
+    "then",
+    "else",
+];
+
+/// As [`older`], for a schema, which may be true or false.
+fn older_schema(schema: &Json) -> Json {
+    match schema {
+        Json::Bool(allows) => boolean_schema(*allows),
+        schema => older(schema, false),
+    }
+}
+
+/// The schema of every value, or of none.
+fn boolean_schema(allows: bool) -> Json {
+    if allows {
+        json!({})
+    } else {
+        json!({ "not": {} })
+    }
+}
+
+/// A list of types: one of them with `nullable`, or alternatives.
+fn older_types(types: &[Json], map: &Map<String, Json>, out: &mut Map<String, Json>) {
+    let (nulls, kinds): (Vec<&Json>, Vec<&Json>) = types.iter().partition(|kind| **kind == "null");
+    match kinds.as_slice() {
+        [] => out.extend(null_schema()),
+        [kind] => {
+            out.insert("type".to_owned(), (*kind).clone());
+            if !nulls.is_empty() {
+                out.insert("nullable".to_owned(), json!(true));
+            }
+        }
+        several => {
+            let alternative = |kind: &&Json| match kind.as_str() {
+                Some("array") => {
+                    json!({ "type": "array", "items": map.get("items").map_or(json!({}), older_schema) })
+                }
+                _ => json!({ "type": kind }),
+            };
+            let mut alternatives: Vec<Json> = several.iter().map(alternative).collect();
+            if !nulls.is_empty() {
+                alternatives.push(Json::Object(null_schema()));
+            }
+            let choice = json!({ "anyOf": alternatives });
+            match map.contains_key("anyOf") || map.contains_key("allOf") {
+                // The keyword is taken by the schema itself.
+                true => {}
+                false => {
+                    out.insert("allOf".to_owned(), json!([choice]));
+                }
+            }
+        }
     }
 }
 

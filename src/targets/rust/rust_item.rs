@@ -43,6 +43,16 @@ pub enum Shape {
         /// The variants; `value` is the text.
         variants: Vec<RustVariant>,
     },
+    /// An enum of values that are not all texts.
+    Literals {
+        /// The variants; `value` is the JSON of the value.
+        variants: Vec<RustVariant>,
+    },
+    /// An enum of types that the value itself tells apart.
+    Untagged {
+        /// The variants; `ty` is what they hold.
+        variants: Vec<RustVariant>,
+    },
     /// An enum of structs that a property tells apart.
     Tagged {
         /// The property, as a Rust string literal.
@@ -58,8 +68,10 @@ impl Shape {
         // Paths are long, so that three levels of generics are already too much for the lint.
         let complex = |ty: &str| ty.matches('<').count() > 2;
         match self {
-            Self::Enum { .. } => vec!["clippy::enum_variant_names"],
-            Self::Tagged { .. } => vec!["clippy::enum_variant_names", "clippy::large_enum_variant"],
+            Self::Enum { .. } | Self::Literals { .. } => vec!["clippy::enum_variant_names"],
+            Self::Tagged { .. } | Self::Untagged { .. } => {
+                vec!["clippy::enum_variant_names", "clippy::large_enum_variant"]
+            }
             Self::Struct { fields, .. } if fields.iter().any(|field| complex(&field.ty)) => {
                 vec!["clippy::type_complexity"]
             }

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value as Json};
+
 use crate::schema::Schema;
-use crate::schema::parse::enumeration::variant_idents;
 use crate::schema::recursion::Cycles;
-use crate::schema::schema_type::{EnumValue, Field, Object, OneOf, Type, VariantContent};
+use crate::schema::schema_type::{
+    Alternative, EnumValue, Field, Literal, Object, OneOf, Type, VariantContent,
+};
 use crate::targets::rust::rust_item::{Names, RustField, RustType, RustVariant, Shape};
-use crate::targets::rust::validation::{Place, at, checks, entry_checks, optional_checks};
+use crate::targets::rust::validation::{
+    Place, at, checks, entry_checks, is_named, optional_checks, twice_optional_checks,
+};
 use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, doc, literal};
 
@@ -92,17 +97,24 @@ impl Builder<'_> {
         match ty {
             Type::Object(object) => self.define_object(name, object, None, about),
             Type::Enum(values) => self.define_enum(name, values, about),
+            Type::Literals(literals) => self.define_literals(name, literals, about),
             Type::OneOf(one_of) => self.define_one_of(name, one_of, about),
+            Type::Untagged(alternatives) => self.define_untagged(name, alternatives, about),
+            Type::Refined(refined) if is_named(&refined.ty) => {
+                let index = self.types.len();
+                self.define(name, &refined.ty, about);
+                self.types[index].checks = self.schema_check(&refined.json, "self");
+            }
             _ => {
                 let index = self.push(&name, about);
                 let subject = code_span(&name);
                 let inner = match ty {
-                    Type::Nullable(_) => format!("{name}Value"),
+                    Type::Nullable(_) | Type::Tuple(_) | Type::Refined(_) => format!("{name}Value"),
                     _ => name.clone(),
                 };
                 let ty_path = self.path(ty, &inner, &about_value(&subject), &subject);
                 self.types[index].shape = Shape::Newtype { ty: ty_path };
-                self.types[index].checks = checks(ty, &Place::field("0"));
+                self.types[index].checks = self.checks(ty, &Place::field("0"));
             }
         }
     }
@@ -133,15 +145,15 @@ impl Builder<'_> {
             .iter()
             .filter(|field| Some(field.name.as_str()) != tag)
         {
-            let Some(ident) = Ident::snake(&field.name) else {
-                continue;
-            };
-            fields.push(self.field(&name, field, &ident));
-            let place = Place::field(ident.as_str());
+            fields.push(self.field(&name, field));
+            let place = Place::field(field.ident.as_str());
             let inner = match &field.ty {
-                Type::Nullable(inner) => optional_checks(inner, &place),
-                ty if field.required => checks(ty, &place),
-                ty => optional_checks(ty, &place),
+                Type::Nullable(inner) if is_three_valued(field) => {
+                    self.twice_optional_checks(inner, &place)
+                }
+                Type::Nullable(inner) => self.optional_checks(inner, &place),
+                ty if field.required => self.checks(ty, &place),
+                ty => self.optional_checks(ty, &place),
             };
             code.push_str(&at(&field.name, &inner));
         }
@@ -157,7 +169,7 @@ impl Builder<'_> {
                 &about_value(&subject),
                 &subject,
             );
-            code.push_str(&entry_checks(extra, &Place::field(&ident)));
+            code.push_str(&self.entry_checks(extra, &Place::field(&ident)));
             fields.push(RustField {
                 name: ident,
                 doc: "All other properties.".to_owned(),
@@ -170,7 +182,7 @@ impl Builder<'_> {
         self.types[index].checks = code;
     }
 
-    fn field(&mut self, parent: &str, field: &Field, ident: &Ident) -> RustField {
+    fn field(&mut self, parent: &str, field: &Field) -> RustField {
         let about = format!("The property {}.", code_span(&field.name));
         let about = described(field.description.as_deref(), about);
         let nested = nested(parent, &field.name);
@@ -182,11 +194,14 @@ impl Builder<'_> {
         if nullable || !field.required {
             path = option_of(&path);
         }
+        if is_three_valued(field) {
+            path = option_of(&path);
+        }
         RustField {
-            name: ident.to_string(),
+            name: field.ident.to_string(),
             doc: about,
             ty: path,
-            serde: attributes(field, ident, nullable),
+            serde: attributes(field),
         }
     }
 
@@ -195,18 +210,54 @@ impl Builder<'_> {
         self.types[index].shape = texts(values);
     }
 
+    fn define_literals(&mut self, name: String, literals: &[Literal], about: String) {
+        let index = self.push(&name, about);
+        let variants = literals.iter().map(|one| {
+            let text = one.value.to_string();
+            RustVariant {
+                name: one.ident.to_string(),
+                doc: described(one.description.as_deref(), code_span(&text)),
+                value: literal(&text),
+                ty: None,
+            }
+        });
+        self.types[index].shape = Shape::Literals {
+            variants: variants.collect(),
+        };
+    }
+
+    fn define_untagged(&mut self, name: String, alternatives: &[Alternative], about: String) {
+        let index = self.push(&name, about);
+        let mut variants = Vec::new();
+        let mut arms = String::new();
+        for one in alternatives {
+            let ident = one.ident.as_str();
+            let words = format!("The alternative {}.", code_span(ident));
+            let doc = described(one.description.as_deref(), words);
+            let subject = code_span(&name);
+            let ty = self.held_path(&one.ty, &nested(&name, ident), &doc, &subject);
+            let inner = self.checks(&one.ty, &Place::variable("value"));
+            arms.push_str(&match inner.is_empty() {
+                true => format!("Self::{ident}(_) => {{}}"),
+                false => format!("Self::{ident}(value) => {{ {inner} }}"),
+            });
+            variants.push(RustVariant {
+                name: ident.to_owned(),
+                doc,
+                value: String::new(),
+                ty: Some(ty),
+            });
+        }
+        if arms.contains("(value)") {
+            self.types[index].checks = format!("match self {{ {arms} }}");
+        }
+        self.types[index].shape = Shape::Untagged { variants };
+    }
+
     fn define_one_of(&mut self, name: String, one_of: &OneOf, about: String) {
         let index = self.push(&name, about);
-        let texts: Vec<&str> = one_of
-            .variants
-            .iter()
-            .map(|variant| variant.value.as_str())
-            .collect();
         let mut variants = Vec::new();
-        for (ident, variant) in variant_idents(&texts).iter().zip(&one_of.variants) {
-            let Some(ident) = ident else {
-                continue;
-            };
+        for variant in &one_of.variants {
             let about = format!(
                 "{} is {}.",
                 code_span(&one_of.tag),
@@ -221,7 +272,7 @@ impl Builder<'_> {
                 VariantContent::Ref(def) => self.def_name(def, Some(&one_of.tag)),
             };
             variants.push(RustVariant {
-                name: ident.to_string(),
+                name: variant.ident.to_string(),
                 doc: about,
                 value: literal(&variant.value),
                 ty: Some(ty),
@@ -239,6 +290,65 @@ impl Builder<'_> {
             tag: literal(&one_of.tag),
             variants,
         };
+    }
+
+    fn checks(&self, ty: &Type, place: &Place) -> String {
+        checks(ty, place, &|json| self.schema_text(json))
+    }
+
+    fn optional_checks(&self, ty: &Type, place: &Place) -> String {
+        optional_checks(ty, place, &|json| self.schema_text(json))
+    }
+
+    fn twice_optional_checks(&self, ty: &Type, place: &Place) -> String {
+        twice_optional_checks(ty, place, &|json| self.schema_text(json))
+    }
+
+    fn entry_checks(&self, ty: &Type, place: &Place) -> String {
+        entry_checks(ty, place, &|json| self.schema_text(json))
+    }
+
+    /// The statement that checks the value `reference` against the schema `json`.
+    fn schema_check(&self, json: &Json, reference: &str) -> String {
+        format!("v.schema({reference}, {});", self.schema_text(json))
+    }
+
+    /// The schema `json`, together with the definitions that it refers to, as a Rust string literal.
+    fn schema_text(&self, json: &Json) -> String {
+        let mut whole = json.clone();
+        let nothing = Map::new();
+        let all = self
+            .schema
+            .json
+            .get("$defs")
+            .and_then(Json::as_object)
+            .unwrap_or(&nothing);
+        let mut used = Map::new();
+        let mut open = vec![json];
+        while let Some(json) = open.pop() {
+            match json {
+                Json::Object(map) => {
+                    let target = map.get("$ref").and_then(Json::as_str);
+                    let name = target.and_then(|target| target.strip_prefix("#/$defs/"));
+                    if let Some((name, def)) = name.and_then(|name| all.get_key_value(name))
+                        && !used.contains_key(name)
+                    {
+                        used.insert(name.clone(), def.clone());
+                        open.push(def);
+                    }
+                    open.extend(map.values());
+                }
+                Json::Array(items) => open.extend(items),
+                _ => {}
+            }
+        }
+        used.sort_keys();
+        if let Json::Object(map) = &mut whole
+            && !used.is_empty()
+        {
+            map.insert("$defs".to_owned(), Json::Object(used));
+        }
+        literal(&whole.to_string())
     }
 
     /// The path of a type whose value is directly in the one that is being written.
@@ -274,7 +384,21 @@ impl Builder<'_> {
             }
             Type::Nullable(inner) => option_of(&self.held_path(inner, name, about, subject)),
             Type::Ref(def) => self.def_name(def, None),
-            Type::Object(_) | Type::Enum(_) | Type::OneOf(_) => {
+            Type::Tuple(items) => {
+                let mut paths = String::new();
+                for (index, item) in items.iter().enumerate() {
+                    let about = format!("Item {} of {subject}.", index + 1);
+                    let subject = format!("item {} of {subject}", index + 1);
+                    let name = format!("{name}Item{}", index + 1);
+                    paths.push_str(&self.held_path(item, &name, &about, &subject));
+                    paths.push_str(", ");
+                }
+                format!("({paths})")
+            }
+            Type::Refined(refined) if !is_named(&refined.ty) => {
+                self.path(&refined.ty, name, about, subject)
+            }
+            ty if is_named(ty) => {
                 let name = self.names.take(name);
                 self.define(name.clone(), ty, about.to_owned());
                 name
@@ -317,6 +441,9 @@ fn mentioned(ty: &Type, names: &mut BTreeSet<String>) {
         Type::Array(array) => mentioned(&array.items, names),
         Type::Map(map) => mentioned(&map.values, names),
         Type::Nullable(inner) => mentioned(inner, names),
+        Type::Refined(refined) => mentioned(&refined.ty, names),
+        Type::Tuple(items) => items.iter().for_each(|item| mentioned(item, names)),
+        Type::Untagged(all) => all.iter().for_each(|one| mentioned(&one.ty, names)),
         Type::Object(object) => in_object(object, names),
         Type::OneOf(one_of) => {
             for variant in &one_of.variants {
@@ -338,8 +465,7 @@ pub fn scalar(ty: &Type) -> Option<&'static str> {
         Type::Any => JSON,
         Type::Null => "()",
         Type::Boolean => "bool",
-        Type::Integer(integer) if integer.narrow => "i32",
-        Type::Integer(_) => "i64",
+        Type::Integer(integer) => integer.width.rust(),
         Type::Number(_) => "f64",
         Type::String(_) => "::std::string::String",
         Type::DateTime => "::agentgen_runtime::schema::DateTime",
@@ -349,19 +475,25 @@ pub fn scalar(ty: &Type) -> Option<&'static str> {
     })
 }
 
-/// The content of the `#[serde(…)]` of `field`, which is called `ident` in Rust; empty where nothing does.
-fn attributes(field: &Field, ident: &Ident, nullable: bool) -> String {
+/// The content of the `#[serde(…)]` of `field`; empty where nothing does.
+fn attributes(field: &Field) -> String {
     let mut serde = Vec::new();
-    if ident.as_str() != field.name {
+    if field.ident.as_str() != field.name {
         serde.push(format!("rename = {}", literal(&field.name)));
     }
     if !field.required {
         serde.push("default".to_owned());
         serde.push("skip_serializing_if = \"::core::option::Option::is_none\"".to_owned());
     }
-    let helper = match (field.required, nullable) {
+    let ty = match &field.ty {
+        Type::Refined(refined) => &refined.ty,
+        ty => ty,
+    };
+    let helper = match (field.required, matches!(ty, Type::Nullable(_))) {
         (true, true) => Some("nullable"),
         (false, false) => Some("present"),
+        // What is there is read, null too.
+        (false, true) if !field.null_is_nothing => Some("present"),
         _ => None,
     };
     if let Some(helper) = helper {
@@ -371,17 +503,18 @@ fn attributes(field: &Field, ident: &Ident, nullable: bool) -> String {
     serde.join(", ")
 }
 
+/// Whether nothing, null and a value are three things.
+fn is_three_valued(field: &Field) -> bool {
+    !field.required && !field.null_is_nothing && matches!(field.ty, Type::Nullable(_))
+}
+
 /// An enum of texts.
 fn texts(values: &[EnumValue]) -> Shape {
-    let texts: Vec<&str> = values.iter().map(|value| value.value.as_str()).collect();
-    let idents = variant_idents(&texts);
-    let variants = idents.iter().zip(texts).filter_map(|(ident, text)| {
-        Some(RustVariant {
-            name: ident.as_ref()?.to_string(),
-            doc: code_span(text),
-            value: literal(text),
-            ty: None,
-        })
+    let variants = values.iter().map(|value| RustVariant {
+        name: value.ident.to_string(),
+        doc: described(value.description.as_deref(), code_span(&value.value)),
+        value: literal(&value.value),
+        ty: None,
     });
     Shape::Enum {
         variants: variants.collect(),
@@ -392,7 +525,10 @@ fn texts(values: &[EnumValue]) -> Shape {
 fn nested(parent: &str, name: &str) -> String {
     match Ident::camel(name) {
         Some(ident) => format!("{parent}{}", ident.as_str().trim_matches('_')),
-        None => format!("{parent}Value"),
+        None => format!(
+            "{parent}{}",
+            Ident::variant(name).as_str().trim_matches('_')
+        ),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The Rust statements that check a value beyond its type.
 
-use crate::schema::schema_type::{Bounds, Integer, Text, Type};
+use serde_json::Value as Json;
+
+use crate::schema::schema_type::{Bounds, Integer, Text, Type, Width};
 use crate::text::rust_literal::literal;
 
 /// How a value is named in Rust.
@@ -23,6 +25,15 @@ impl Place {
         }
     }
 
+    /// What methods are called on as `object`.
+    pub fn of_object(object: &str) -> Self {
+        Self {
+            value: object.to_owned(),
+            object: object.to_owned(),
+            reference: format!("&{object}"),
+        }
+    }
+
     /// A variable that is a reference to the value.
     pub fn variable(name: &str) -> Self {
         Self {
@@ -33,9 +44,25 @@ impl Place {
     }
 }
 
+/// Writes a schema as a Rust string literal, with the definitions that it needs.
+pub type SchemaText<'a> = dyn Fn(&Json) -> String + 'a;
+
+/// Whether the Rust type of `ty` has a name of its own, and checks itself.
+pub fn is_named(ty: &Type) -> bool {
+    match ty {
+        Type::Object(_)
+        | Type::Enum(_)
+        | Type::Literals(_)
+        | Type::OneOf(_)
+        | Type::Untagged(_) => true,
+        Type::Refined(refined) => is_named(&refined.ty),
+        _ => false,
+    }
+}
+
 /// Statements that check the value at `place`, which is a `ty`, with the validator `v`; empty where
 /// the type says everything.
-pub fn checks(ty: &Type, place: &Place) -> String {
+pub fn checks(ty: &Type, place: &Place, text: &SchemaText<'_>) -> String {
     match ty {
         Type::Any
         | Type::Null
@@ -43,6 +70,7 @@ pub fn checks(ty: &Type, place: &Place) -> String {
         | Type::DateTime
         | Type::Date
         | Type::Uuid
+        | Type::Literals(_)
         | Type::Enum(_) => String::new(),
         Type::Integer(integer) => integer_check(integer, place),
         Type::Number(bounds) => {
@@ -65,11 +93,22 @@ pub fn checks(ty: &Type, place: &Place) -> String {
             if array.unique {
                 code.push_str(&format!("v.unique({reference});"));
             }
-            let inner = checks(&array.items, &Place::variable("item"));
+            let inner = checks(&array.items, &Place::variable("item"), text);
             if !inner.is_empty() {
                 code.push_str(&format!(
                     "for (index, item) in {object}.iter().enumerate() {{ v.index(index, |v| {{ {inner} }}); }}"
                 ));
+            }
+            code
+        }
+        Type::Tuple(items) => {
+            let mut code = String::new();
+            for (index, item) in items.iter().enumerate() {
+                let place = Place::of_object(&format!("{}.{index}", place.object));
+                let inner = checks(item, &place, text);
+                if !inner.is_empty() {
+                    code.push_str(&format!("v.index({index}, |v| {{ {inner} }});"));
+                }
             }
             code
         }
@@ -79,11 +118,14 @@ pub fn checks(ty: &Type, place: &Place) -> String {
                 let range = range(map.min_properties, map.max_properties);
                 code.push_str(&format!("v.properties({}.len(), {range});", place.object));
             }
-            code.push_str(&entry_checks(&map.values, place));
+            code.push_str(&entry_checks(&map.values, place, text));
             code
         }
-        Type::Nullable(inner) => optional_checks(inner, place),
-        Type::Object(_) | Type::OneOf(_) | Type::Ref(_) => {
+        Type::Nullable(inner) => optional_checks(inner, place, text),
+        Type::Refined(refined) if !is_named(&refined.ty) => {
+            format!("v.schema({}, {});", place.reference, text(&refined.json))
+        }
+        Type::Object(_) | Type::OneOf(_) | Type::Untagged(_) | Type::Ref(_) | Type::Refined(_) => {
             format!(
                 "::agentgen_runtime::schema::Validate::validate({}, v);",
                 place.reference
@@ -93,8 +135,8 @@ pub fn checks(ty: &Type, place: &Place) -> String {
 }
 
 /// Statements that check the values of the map at `place`, each of which is a `ty`.
-pub fn entry_checks(ty: &Type, place: &Place) -> String {
-    let inner = checks(ty, &Place::variable("value"));
+pub fn entry_checks(ty: &Type, place: &Place, text: &SchemaText<'_>) -> String {
+    let inner = checks(ty, &Place::variable("value"), text);
     if inner.is_empty() {
         return inner;
     }
@@ -105,13 +147,25 @@ pub fn entry_checks(ty: &Type, place: &Place) -> String {
 }
 
 /// Statements that check the `Option` at `place`, which may contain a `ty`.
-pub fn optional_checks(ty: &Type, place: &Place) -> String {
-    let inner = checks(ty, &Place::variable("value"));
+pub fn optional_checks(ty: &Type, place: &Place, text: &SchemaText<'_>) -> String {
+    let inner = checks(ty, &Place::variable("value"), text);
     if inner.is_empty() {
         return inner;
     }
     format!(
         "if let ::core::option::Option::Some(value) = {} {{ {inner} }}",
+        place.reference
+    )
+}
+
+/// As [`optional_checks`], for an `Option` in an `Option`.
+pub fn twice_optional_checks(ty: &Type, place: &Place, text: &SchemaText<'_>) -> String {
+    let inner = checks(ty, &Place::variable("value"), text);
+    if inner.is_empty() {
+        return inner;
+    }
+    format!(
+        "if let ::core::option::Option::Some(::core::option::Option::Some(value)) = {} {{ {inner} }}",
         place.reference
     )
 }
@@ -125,14 +179,19 @@ pub fn at(key: &str, inner: &str) -> String {
 }
 
 fn integer_check(integer: &Integer, place: &Place) -> String {
-    let Some(bounds) = bounds_literal("IntegerBounds", &integer.bounds, i64::to_string) else {
+    let value = &place.value;
+    if integer.width == Width::U64 {
+        return match bounds_literal("UnsignedBounds", &integer.bounds, i128::to_string) {
+            Some(bounds) => format!("v.unsigned({value}, {bounds});"),
+            None => String::new(),
+        };
+    }
+    let Some(bounds) = bounds_literal("IntegerBounds", &integer.bounds, i128::to_string) else {
         return String::new();
     };
-    let value = &place.value;
-    if integer.narrow {
-        format!("v.integer(::core::convert::From::from({value}), {bounds});")
-    } else {
-        format!("v.integer({value}, {bounds});")
+    match integer.width {
+        Width::I64 => format!("v.integer({value}, {bounds});"),
+        _ => format!("v.integer(::core::convert::From::from({value}), {bounds});"),
     }
 }
 

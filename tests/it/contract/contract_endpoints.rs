@@ -152,7 +152,7 @@ fn schemas() {
       type: object
       properties:
         b: { type: string, minLenght: 1 }
-        c: { allOf: [] }
+        c: { type: string, allOf: [] }
       required: [d]
     output:
       type: object
@@ -160,7 +160,7 @@ fn schemas() {
         e: { $ref: "#/$defs/none" }"##,
             &[
                 "10:30 AG051 `minLenght` is no keyword of JSON Schema; did you mean `minLength`?",
-                "11:16 AG051 no type is made of `allOf`; write the properties of all its parts into one object",
+                "11:37 AG050 `allOf` is a list; it must be a list of schemas, at least one",
                 r#"12:20 AG050 `required` names "d", and there is no such property; describe it under `properties`, or remove it here"#,
                 r#"16:22 AG050 there is no definition "none"; this schema has no `$defs`"#,
             ],

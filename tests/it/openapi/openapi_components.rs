@@ -121,3 +121,45 @@ fn a_stream_of_3_2_lists_every_event() {
     );
     assert!(types.iter().any(|name| *name == "passages.retrieved"));
 }
+
+/// What JSON Schema says beyond types, in each version of OpenAPI.
+#[test]
+fn odd_schemas_are_written_as_the_version_has_them() {
+    let agent = include_str!("../../fixtures/pasted/odd.md");
+    for (version, _) in VERSIONS {
+        let generation = build(&[("agents/pasted.md", agent)], version, OpenapiFormat::Json);
+        let found = generation
+            .artifacts
+            .iter()
+            .find(|file| file.path == "openapi.json");
+        let document: Value = serde_json::from_slice(&found.unwrap().bytes).unwrap();
+        let old = version == OpenapiVersion::V3_0;
+        walk(&document["components"]["schemas"], &mut |map| {
+            let target = map.get("$ref").and_then(Value::as_str);
+            if let Some(target) = target {
+                let pointer = target.strip_prefix('#').unwrap();
+                assert!(document.pointer(pointer).is_some(), "{target}");
+            }
+            if old {
+                assert!(!map.get("type").is_some_and(Value::is_array), "{map:?}");
+            }
+        });
+        let odd = &document["components"]["schemas"]["PastedOddRequest"]["properties"];
+        if old {
+            assert_eq!(odd["keyed"], json!({ "type": "object" }));
+            assert_eq!(odd["pair"]["items"], json!({}));
+            assert_eq!(odd["pair"]["minItems"], 2);
+            assert_eq!(odd["wide"]["exclusiveMinimum"], true);
+            let kinds = &odd["either"]["allOf"][0]["anyOf"];
+            assert_eq!(kinds.as_array().map(Vec::len), Some(3), "{}", odd["either"]);
+        } else {
+            let keyed = json!({ "^x-": { "type": "integer", "format": "int64" } });
+            assert_eq!(odd["keyed"]["patternProperties"], keyed);
+            let part = &odd["pair"]["prefixItems"][1]["$ref"];
+            assert_eq!(*part, "#/components/schemas/PastedOddRequestLoop");
+            assert_eq!(odd["wide"]["exclusiveMinimum"], 0);
+            assert_eq!(odd["either"]["type"], json!(["string", "integer", "array"]));
+            assert_eq!(odd["sort"]["oneOf"][0]["description"], "Upwards.");
+        }
+    }
+}

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::evaluator::numbers::ExactNumber;
 
-/// Whether JSON Schema takes both for the same value.
-pub(crate) fn equal(left: &Value, right: &Value) -> bool {
+/// Whether JSON Schema takes both for the same value: `1` equals `1.0`, and the order of members does not matter.
+#[must_use]
+pub fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
             ExactNumber::from(left) == ExactNumber::from(right)

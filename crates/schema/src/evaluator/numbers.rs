@@ -124,6 +124,12 @@ impl From<i64> for ExactNumber {
     }
 }
 
+impl From<u64> for ExactNumber {
+    fn from(integer: u64) -> Self {
+        Self::Integer(integer.into())
+    }
+}
+
 impl From<f64> for ExactNumber {
     fn from(float: f64) -> Self {
         if float.fract() == 0.0 && float.abs() < MAX_INTEGER {

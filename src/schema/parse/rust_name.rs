@@ -1,0 +1,114 @@
+//! Gives the parts of a schema their names in Rust.
+
+use crate::diagnostics::code::Code;
+use crate::diagnostics::span::Span;
+use crate::schema::parse::cursor::Cursor;
+use crate::text::ident::Ident;
+use crate::yaml::node::Node;
+
+/// The names of fields, or those of variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// `snake_case`.
+    Field,
+    /// `CamelCase`.
+    Variant,
+}
+
+/// Something that needs a name in Rust.
+pub struct Named<'n> {
+    /// Its name in JSON.
+    pub text: String,
+    /// Its place in the source.
+    pub place: Span,
+    /// The name that the author gave it with `x-rust-name`.
+    pub given: Option<&'n Node>,
+}
+
+/// The names for `all`, no two of them the same; `noun` is what they are. None where a given name is none.
+///
+/// A name that meets another one gets its signs in words (`+1` and `-1` become `plus_1` and `minus_1`), and else a number
+/// behind it, which is noted: the order of the source decides.
+pub fn rust_names(
+    part: &mut Cursor<'_, '_>,
+    all: &[Named<'_>],
+    style: Style,
+    noun: &str,
+) -> Option<Vec<Ident>> {
+    let mut names: Vec<Option<Ident>> = Vec::new();
+    let mut good = true;
+    for named in all {
+        let name = named
+            .given
+            .map(|given| given.as_str().and_then(Ident::parse));
+        if let (Some(None), Some(given)) = (&name, named.given) {
+            let report = &mut part.reader.report;
+            report
+                .error(
+                    Code::BadSchema,
+                    given.span,
+                    "`x-rust-name` is no identifier of Rust",
+                )
+                .advise(
+                    "write letters, digits and `_`, and no keyword: `x-rust-name: home_address`",
+                );
+            good = false;
+        }
+        if let (Some(Some(ident)), Some(given)) = (&name, named.given)
+            && names.contains(&Some(ident.clone()))
+        {
+            let message = format!("the name `{ident}` is given twice");
+            part.reader
+                .report
+                .error(Code::FieldCollision, given.span, message)
+                .advise("give each its own `x-rust-name`");
+            good = false;
+        }
+        names.push(name.flatten());
+    }
+    if !good {
+        return None;
+    }
+    let (plain, spelled): (fn(&str) -> Ident, fn(&str) -> Ident) = match style {
+        Style::Field => (Ident::field, Ident::spelled_field),
+        Style::Variant => (Ident::variant, Ident::spelled_variant),
+    };
+    let wishes: Vec<Ident> = all.iter().map(|named| plain(&named.text)).collect();
+    let meets = |index: usize| {
+        let mut others = wishes
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
+        others.any(|(other, wish)| *wish == wishes[index] && all[other].given.is_none())
+    };
+    // Those that meet no other keep their names.
+    for index in 0..all.len() {
+        if names[index].is_none() && !meets(index) && !names.contains(&Some(wishes[index].clone()))
+        {
+            names[index] = Some(wishes[index].clone());
+        }
+    }
+    for index in 0..all.len() {
+        if names[index].is_some() {
+            continue;
+        }
+        let first = spelled(&all[index].text);
+        let between = if style == Style::Field { "_" } else { "" };
+        let numbered = (2..).map(|number| first.numbered(between, number));
+        let free = |name: &Ident| !names.contains(&Some(name.clone()));
+        let name = std::iter::once(first.clone()).chain(numbered).find(free);
+        let name = name.unwrap_or_else(|| first.clone());
+        if name != first {
+            let message = format!(
+                "the {noun} {:?} meets another one in the name `{first}`; in Rust it is called `{name}`",
+                all[index].text
+            );
+            part.reader
+                .report
+                .note(Code::FieldCollision, all[index].place, message)
+                .advise("choose a name with `x-rust-name`");
+        }
+        names[index] = Some(name);
+    }
+    Some(names.into_iter().flatten().collect())
+}
