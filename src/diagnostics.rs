@@ -52,6 +52,31 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// What it is about, by name: tools, keys, formats. Many diagnostics of one code are summarised by these.
     pub subjects: Vec<String>,
+    /// Other places that belong to it, such as the first of two that must not be the same.
+    pub related: Vec<Related>,
+}
+
+/// A place that belongs to a diagnostic.
+#[derive(Debug, Clone)]
+pub struct Related {
+    /// The text of its file.
+    pub source: Arc<Source>,
+    /// The place in the text.
+    pub span: Span,
+    /// What is there: a fragment in lower case, without a full stop.
+    pub message: String,
+}
+
+impl Related {
+    /// The place as line and column.
+    pub fn location(&self) -> Location {
+        self.source.location(self.span.start)
+    }
+
+    /// The end of the place, behind its last character.
+    pub fn end_location(&self) -> Location {
+        self.source.location(self.span.end)
+    }
 }
 
 impl Diagnostic {
@@ -66,6 +91,7 @@ impl Diagnostic {
             message: message.into(),
             help: None,
             subjects: Vec::new(),
+            related: Vec::new(),
         }
     }
 
@@ -92,6 +118,11 @@ impl Diagnostic {
     /// The place as line and column, if there is one.
     pub fn location(&self) -> Option<Location> {
         Some(self.source.as_ref()?.location(self.span?.start))
+    }
+
+    /// The end of the place, behind its last character.
+    pub fn end_location(&self) -> Option<Location> {
+        Some(self.source.as_ref()?.location(self.span?.end))
     }
 }
 
@@ -187,6 +218,21 @@ impl Diagnostic {
     /// Sets the advice in place; for use on what [`Report`] answers.
     pub fn advise(&mut self, help: impl Into<String>) {
         self.help = Some(help.into());
+    }
+
+    /// Adds in place another place that belongs to it; for use in front of [`advise`](Self::advise).
+    pub fn relate(
+        &mut self,
+        source: &Arc<Source>,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut Self {
+        self.related.push(Related {
+            source: Arc::clone(source),
+            span,
+            message: message.into(),
+        });
+        self
     }
 
     /// Sets in place what it is about, by name; for use in front of [`advise`](Self::advise).

@@ -58,7 +58,7 @@ pub use diagnostics::code::Code;
 pub use diagnostics::diagnostic_group::{Group, Grouped, grouped};
 pub use diagnostics::source::Source;
 pub use diagnostics::span::{Location, Span};
-pub use diagnostics::{Diagnostic, Severity};
+pub use diagnostics::{Diagnostic, Related, Severity};
 pub use generate::{Generation, check, generate};
 pub use output::apply::apply;
 pub use output::artifact::Artifact;
@@ -114,8 +114,8 @@ pub mod inspect {
     };
     pub use crate::targets::template_engine::{BUILTIN, Templates};
     pub use crate::text::did_you_mean::{did_you_mean, nearest};
+    pub use crate::text::escaped_json::pretty as json_text;
     pub use crate::text::ident::Ident;
-    pub use crate::text::json_text::pretty as json_text;
     pub use crate::text::lines::lines;
     pub use crate::text::measures::sha256_hex;
     pub use crate::text::printable::{is_hidden, printable};

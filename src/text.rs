@@ -3,8 +3,8 @@
 //! Invariant: nothing here knows YAML, diagnostics or agents. It imports no other folder.
 
 pub mod did_you_mean;
+pub mod escaped_json;
 pub mod ident;
-pub mod json_text;
 pub mod lines;
 pub mod measures;
 pub mod outline;

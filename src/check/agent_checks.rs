@@ -60,8 +60,15 @@ fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
                 .entry(endpoint_path::shape(&endpoint.path))
                 .or_default();
             let clash = others.iter().find_map(|(owner, other)| {
-                let whose = format!("`{}` of `{}`", other.name, owner.spec.name);
-                if other.method == endpoint.method {
+                let source = &owner.service.source;
+                let line = source.location(other.path_span.start).line;
+                let whose = format!(
+                    "`{}` of `{}` ({}:{line})",
+                    other.name,
+                    owner.spec.name,
+                    source.path()
+                );
+                let message = if other.method == endpoint.method {
                     let method = endpoint.method;
                     Some(format!(
                         "{method} {} is the route of {whose} too",
@@ -74,14 +81,15 @@ fn check_routes(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
                     ))
                 } else {
                     None
-                }
+                };
+                message.map(|message| (message, source, other.path_span))
             });
-            if let Some(message) = clash {
-                diagnostics.push(
-                    Diagnostic::error(Code::EndpointCollision, "", message)
-                        .at(&agent.service.source, endpoint.span)
-                        .help("give one of them another path"),
-                );
+            if let Some((message, source, span)) = clash {
+                let mut diagnostic = Diagnostic::error(Code::EndpointCollision, "", message)
+                    .at(&agent.service.source, endpoint.path_span)
+                    .help("give one of them another path");
+                diagnostic.relate(source, span, "the other is here");
+                diagnostics.push(diagnostic);
             }
             others.push((agent, endpoint));
         }

@@ -227,7 +227,7 @@ fn mistakes_in_the_shape_are_reported() {
         ),
         (
             "w: [a: { agent: keys, retry: { attempts: 2, backoff: 1 } }]",
-            "1:54 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+            "1:54 `backoff` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
         ),
         (
             "w: [{ parallel: [a: keys, b: keys], join: any }, c: keys]",

@@ -40,11 +40,10 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Option<Documents> 
         return Some(documents);
     }
     if node.entries().is_none() {
-        report
-            .error(Code::BadSetting, node.span, node.found())
-            .advise(
-                "it takes the name of a collection, or `{ collection: handbook, roles: [admin] }`",
-            );
+        let message = yaml_settings::found(node, report);
+        report.error(Code::BadSetting, node.span, message).advise(
+            "it takes the name of a collection, or `{ collection: handbook, roles: [admin] }`",
+        );
         return None;
     }
     for Entry { key, value, .. } in yaml_settings::allowed_entries(node, KEYS, report) {

@@ -1,5 +1,7 @@
 //! The operations of an agent.
 
+use std::sync::Arc;
+
 use agentgen_schema::{Handler, Method};
 use serde_json::json;
 
@@ -68,6 +70,8 @@ pub struct Endpoint {
     pub timeout_ms: Option<u64>,
     /// The place of the name in the source.
     pub span: Span,
+    /// The place of the path, or of the name where it makes the path.
+    pub path_span: Span,
 }
 
 const KEYS: &[&str] = &[
@@ -122,8 +126,10 @@ pub fn read_all(node: &Node, slug: &Slug, report: &mut Report) -> Vec<Endpoint> 
                 "`{}` and `{}` are both named `{}` in Rust",
                 twin.name, endpoint.name, endpoint.method_name
             );
+            let source = Arc::clone(report.source());
             report
                 .error(Code::EndpointCollision, endpoint.span, message)
+                .relate(&source, twin.span, "the other is here")
                 .advise("rename one of them");
             continue;
         }
@@ -236,7 +242,9 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
     if broken {
         return None;
     }
-    let parameters = parameter::of(method, &path, &input, &header_names, entry.key_span, report);
+    let written = entry.value.get("path").map(|node| node.span);
+    let path_span = written.unwrap_or(entry.key_span);
+    let parameters = parameter::of(method, &path, &input, &header_names, path_span, report);
     match handler {
         Handler::Search => search_contract::check_search(&input, &output, report),
         Handler::Embed => embed_contract::check_embed(&input, &output, report),
@@ -271,6 +279,7 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
         rate,
         timeout_ms,
         span: entry.key_span,
+        path_span,
     })
 }
 

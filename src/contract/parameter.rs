@@ -56,10 +56,11 @@ pub fn of(
             }
             None => {
                 let message = format!("the input has no property for the path's `{{{name}}}`");
+                let place = report.source().find_in(span, &format!("{{{name}}}"));
                 let names = fields.iter().map(|field| field.name.as_str());
                 let advice = format!("add `{name}` to the endpoint's `input`");
                 report
-                    .error(Code::BadEndpoint, span, message)
+                    .error(Code::BadEndpoint, place, message)
                     .advise(did_you_mean(name, names, advice));
             }
         }

@@ -50,7 +50,7 @@ pub fn read(node: &Node, report: &mut Report) -> Option<RetrieveSettings> {
     }
     let advice = "it takes the property of the input that is looked for: `message`, or `{ query: message, limit: 5 }`";
     if node.entries().is_none() {
-        let message = node.found();
+        let message = yaml_settings::found(node, report);
         report
             .error(Code::BadSetting, node.span, message)
             .advise(advice);
@@ -94,7 +94,7 @@ fn read_limit(node: &Node, report: &mut Report) -> Option<u32> {
     if limit.is_none() {
         let message = match &node.value {
             Value::Number(number) => format!("{number} passages can't be given"),
-            _ => node.found(),
+            _ => yaml_settings::found(node, report),
         };
         report
             .error(Code::BadSetting, node.span, message)

@@ -1,5 +1,7 @@
 //! Named steps over agents.
 
+use std::sync::Arc;
+
 use heck::ToUpperCamelCase;
 use serde_json::json;
 
@@ -70,8 +72,10 @@ pub fn read_all(node: &Node, report: &mut Report) -> Vec<Workflow> {
                 format!("are both started by `{}`", workflow.operation_id())
             };
             let message = format!("`{}` and `{}` {what}", twin.name, workflow.name);
+            let source = Arc::clone(report.source());
             report
                 .error(Code::BadWorkflow, workflow.span, message)
+                .relate(&source, twin.span, "the other is here")
                 .advise("rename one of them");
         }
         workflows.push(workflow);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::diagnostics::code::Code;
-use crate::diagnostics::span::Location;
+use crate::diagnostics::span::{Location, Span};
 
 /// The largest input file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
@@ -95,6 +95,15 @@ impl Source {
             .char_indices()
             .nth(column.saturating_sub(1))
             .map_or(start + self.line(line).len(), |(index, _)| start + index)
+    }
+
+    /// The place of `text` in what is written at `span`; all of `span` where it is not written like that.
+    pub fn find_in(&self, span: Span, text: &str) -> Span {
+        let written = self.text.get(span.start..span.end).unwrap_or_default();
+        match written.find(text) {
+            Some(offset) => Span::new(span.start + offset, span.start + offset + text.len()),
+            None => span,
+        }
     }
 
     /// The line with the given number (from 1), without its line end; empty if there is none.

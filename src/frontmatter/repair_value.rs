@@ -161,6 +161,7 @@ fn strict(written: &Written<'_>, report: &mut Report) -> Option<Node> {
             };
             again.help = diagnostic.help;
             again.subjects = diagnostic.subjects;
+            again.related = diagnostic.related;
         }
     }
     let Value::Map(mut entries) = node?.value else {

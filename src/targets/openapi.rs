@@ -34,7 +34,7 @@ use crate::targets::openapi::runtime_contract::{
 use crate::targets::openapi::versions::convert;
 use crate::targets::openapi::workflow_operations::workflows_context;
 use crate::targets::template_engine::Templates;
-use crate::text::json_text;
+use crate::text::escaped_json;
 
 /// The documents of a project.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +119,7 @@ pub fn render(
 pub fn text(document: &Json, format: OpenapiFormat) -> String {
     match format {
         OpenapiFormat::Yaml => openapi_yaml::write(document),
-        OpenapiFormat::Json => format!("{}\n", json_text::pretty(document)),
+        OpenapiFormat::Json => format!("{}\n", escaped_json::pretty(document)),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::project::UserTemplate;
 use crate::targets::render_limits::{self, RenderError};
-use crate::text::{json_text, rust_literal};
+use crate::text::{escaped_json, rust_literal};
 
 /// The embedded templates, sorted by their path below `templates/`, and their texts.
 pub static BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
@@ -202,10 +202,10 @@ fn lower(message: &str) -> String {
 
 fn register_filters(tera: &mut Tera) {
     tera.register_filter("json", |value: &Value, _: Kwargs, _: &State| {
-        to_json(value).map(|json| json_text::compact(&json))
+        to_json(value).map(|json| escaped_json::compact(&json))
     });
     tera.register_filter("json_pretty", |value: &Value, _: Kwargs, _: &State| {
-        to_json(value).map(|json| json_text::pretty(&json))
+        to_json(value).map(|json| escaped_json::pretty(&json))
     });
     tera.register_filter("rust_str", |text: &str, _: Kwargs, _: &State| {
         rust_literal::literal(text)

@@ -112,14 +112,6 @@ impl Node {
         }
     }
 
-    /// What is wrong where another kind of value belongs: `this is text`.
-    pub fn found(&self) -> String {
-        match &self.value {
-            Value::Null => "the value is empty".to_owned(),
-            _ => format!("this is {}", self.kind()),
-        }
-    }
-
     /// The value `json`, standing at `span` as a whole.
     pub fn from_json(json: &serde_json::Value, span: Span) -> Self {
         let value = match json {

@@ -29,6 +29,60 @@ pub struct Name {
 /// The longest duration, in milliseconds: a hundred years.
 const LONGEST_MS: u64 = 36_525 * 86_400_000;
 
+/// What is wrong where another kind of value belongs: "`stream` is text", "`stream` is empty".
+pub fn found(node: &Node, report: &Report) -> String {
+    let name = named(node, report);
+    match &node.value {
+        Value::Null => format!("{name} is empty"),
+        Value::Number(number) => format!("{name} is the number {number}"),
+        Value::Bool(truth) => format!("{name} is `{truth}`"),
+        _ => format!("{name} is {}", node.kind()),
+    }
+}
+
+/// The key of `node` in backquotes, and the key of the list that it is in: "`stream`", "an item of `roles`"; else "this".
+fn named(node: &Node, report: &Report) -> String {
+    let text = report.source().text();
+    let before = text.get(..node.span.start).unwrap_or_default();
+    if let Some(key) = key_at_end(before) {
+        return format!("`{key}`");
+    }
+    match list_key(before) {
+        Some(key) => format!("an item of `{key}`"),
+        None => "this".to_owned(),
+    }
+}
+
+/// The key that ends `before`, behind which its value starts.
+fn key_at_end(before: &str) -> Option<&str> {
+    let line = before.trim_end().strip_suffix(':')?;
+    let start = line
+        .rfind(['\n', '{', ',', '['])
+        .map_or(0, |index| index + 1);
+    let key = line[start..].trim().trim_start_matches("- ").trim();
+    let quoted = key.trim_matches(['"', '\'']);
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ');
+    (!quoted.is_empty() && quoted.chars().all(is_plain)).then_some(quoted)
+}
+
+/// The key of the list that is not closed at the end of `before`: `key: [a, `, or lines with a dash below `key:`.
+fn list_key(before: &str) -> Option<&str> {
+    let line_start = before.rfind('\n').map_or(0, |index| index + 1);
+    let line = &before[line_start..];
+    if let Some(open) = line.rfind('[').filter(|open| !line[*open..].contains(']')) {
+        return key_at_end(&line[..open]);
+    }
+    line.trim()
+        .strip_prefix('-')
+        .filter(|rest| rest.is_empty())?;
+    let above = before[..line_start].lines().rev();
+    let mut heads = above.skip_while(|line| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with(['-', '#'])
+    });
+    key_at_end(heads.next()?)
+}
+
 /// The duration in `node`, such as `500ms`, `30s`, `5m`, `2h` or `7d`, in milliseconds.
 pub fn duration_ms(node: &Node, report: &mut Report) -> Option<u64> {
     let parsed = node.as_str().and_then(|text| {
@@ -51,13 +105,16 @@ pub fn duration_ms(node: &Node, report: &mut Report) -> Option<u64> {
     });
     let (message, advice) = match parsed {
         Some(1..=LONGEST_MS) => return parsed,
-        Some(0) => ("the duration is zero", "write a number above zero"),
+        Some(0) => (
+            format!("{} is zero", named(node, report)),
+            "write a number above zero",
+        ),
         Some(_) => (
-            "the duration is too long",
+            format!("{} is too long", named(node, report)),
             "it can be a hundred years at most: `36525d`",
         ),
         None => (
-            "this is not a duration",
+            format!("{} is not a duration", named(node, report)),
             "write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
         ),
     };
@@ -82,8 +139,9 @@ pub fn rate(node: &Node, report: &mut Report) -> Option<Rate> {
         (requests > 0).then_some(Rate { requests, seconds })
     });
     if parsed.is_none() {
+        let message = format!("{} is not a rate", named(node, report));
         report
-            .error(Code::BadSetting, node.span, "this is not a rate")
+            .error(Code::BadSetting, node.span, message)
             .advise("write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`");
     }
     parsed
@@ -96,8 +154,9 @@ pub fn count(node: &Node, report: &mut Report) -> Option<u64> {
         _ => None,
     };
     if parsed.is_none() {
+        let message = found(node, report);
         report
-            .error(Code::BadSetting, node.span, node.found())
+            .error(Code::BadSetting, node.span, message)
             .advise("it takes a whole number above zero");
     }
     parsed
@@ -108,8 +167,9 @@ pub fn small_count(node: &Node, report: &mut Report) -> Option<u32> {
     let number = count(node, report)?;
     let small = u32::try_from(number).ok();
     if small.is_none() {
+        let message = format!("{} is too large", named(node, report));
         report
-            .error(Code::BadSetting, node.span, "the number is too large")
+            .error(Code::BadSetting, node.span, message)
             .advise(format!("it can be {} at most", u32::MAX));
     }
     small
@@ -120,8 +180,9 @@ pub fn truth(node: &Node, report: &mut Report) -> Option<bool> {
     if let Value::Bool(truth) = node.value {
         return Some(truth);
     }
+    let message = found(node, report);
     report
-        .error(Code::BadSetting, node.span, node.found())
+        .error(Code::BadSetting, node.span, message)
         .advise("it takes `true` or `false`");
     None
 }
@@ -130,8 +191,9 @@ pub fn truth(node: &Node, report: &mut Report) -> Option<bool> {
 pub fn text<'a>(node: &'a Node, report: &mut Report) -> Option<&'a str> {
     let text = node.as_str().map(str::trim).filter(|text| !text.is_empty());
     if text.is_none() {
+        let message = found(node, report);
         report
-            .error(Code::BadSetting, node.span, node.found())
+            .error(Code::BadSetting, node.span, message)
             .advise("it takes text");
     }
     text
@@ -140,8 +202,9 @@ pub fn text<'a>(node: &'a Node, report: &mut Report) -> Option<&'a str> {
 /// The names in the list in `node`, each once.
 pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
     let Some(items) = node.items() else {
+        let message = found(node, report);
         report
-            .error(Code::BadSetting, node.span, node.found())
+            .error(Code::BadSetting, node.span, message)
             .advise("it takes a list of names: `[one, two]`");
         return Vec::new();
     };
@@ -171,8 +234,9 @@ pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
 /// The entries of the mapping in `node`; those whose key is not in `keys` are errors and left out.
 pub fn allowed_entries<'a>(node: &'a Node, keys: &[&str], report: &mut Report) -> Vec<&'a Entry> {
     let Some(entries) = node.entries() else {
+        let message = found(node, report);
         report
-            .error(Code::BadSetting, node.span, node.found())
+            .error(Code::BadSetting, node.span, message)
             .advise(format!("it takes a mapping with {}", keys.join(", ")));
         return Vec::new();
     };

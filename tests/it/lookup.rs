@@ -115,7 +115,7 @@ fn documents_that_cannot_be() {
         (
             "documents: true",
             &[
-                "5:14 AG045 this is true or false; it takes the name of a collection, or `{ collection: handbook, roles: [admin] }`",
+                "5:14 AG045 `documents` is `true`; it takes the name of a collection, or `{ collection: handbook, roles: [admin] }`",
             ],
         ),
         (
@@ -124,7 +124,7 @@ fn documents_that_cannot_be() {
         ),
         (
             "documents: { roles: admin }",
-            &["5:23 AG045 this is text; it takes a list of names: `[one, two]`"],
+            &["5:23 AG045 `roles` is text; it takes a list of names: `[one, two]`"],
         ),
         (
             "documents: handbook\nendpoints: { documents: {}, get-document: { path: /d } }",
@@ -195,7 +195,7 @@ fn passages_that_cannot_be_given() {
         (
             "endpoints:\n  chat: { retrieve: 5 }",
             &[
-                "6:23 AG045 this is a number; it takes the property of the input that is looked for: `message`, or `{ query: message, limit: 5 }`",
+                "6:23 AG045 `retrieve` is the number 5; it takes the property of the input that is looked for: `message`, or `{ query: message, limit: 5 }`",
             ],
         ),
         (
@@ -214,7 +214,7 @@ fn passages_that_cannot_be_given() {
         ),
         (
             "endpoints:\n  chat: { retrieve: { query: input, limit: few } }",
-            &["6:46 AG045 this is text; it takes a whole number from 1 to 50"],
+            &["6:46 AG045 `limit` is text; it takes a whole number from 1 to 50"],
         ),
         (
             "endpoints:\n  chat: { retrieve: { qery: input } }",

@@ -3,8 +3,13 @@
 //! Invariant: only this folder prints.
 
 pub mod diagnostic_report;
+pub mod explanation;
+pub mod github_output;
 pub mod json_output;
 pub mod plural;
+pub mod read_summary;
+pub mod report_root;
+pub mod sarif_output;
 pub mod terminal_diff;
 
 use std::io::{self, IsTerminal, Write};

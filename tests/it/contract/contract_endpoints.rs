@@ -20,7 +20,7 @@ fn methods_and_handlers() {
         (
             r#"endpoints:
   a: { method: 5 }"#,
-            &["6:18 AG045 this is a number; it takes text"],
+            &["6:18 AG045 `method` is the number 5; it takes text"],
         ),
         (
             r#"endpoints:
@@ -38,7 +38,7 @@ fn methods_and_handlers() {
             r#"endpoints:
   a: 5"#,
             &[
-                "6:8 AG045 this is a number; it takes a mapping with path, method, summary, description, deprecated, tags, operation_id, headers, input, output, status, errors, stream, roles, rate, timeout, handler, retrieve",
+                "6:8 AG045 `a` is the number 5; it takes a mapping with path, method, summary, description, deprecated, tags, operation_id, headers, input, output, status, errors, stream, roles, rate, timeout, handler, retrieve",
             ],
         ),
         (
@@ -56,7 +56,7 @@ fn methods_and_handlers() {
             "yes",
             &[
                 "warning keys.md:5:3 AG025 `service` is text; it takes a mapping; the value is kept as it is",
-                "5:3 AG045 this is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
+                "5:3 AG045 `service` is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
             ],
         ),
     ]);
@@ -69,14 +69,14 @@ fn parameters() {
             r#"endpoints:
   a: { path: "/p/{id}", input: { name: string } }"#,
             &[
-                "6:5 AG042 the input has no property for the path's `{id}`; add `id` to the endpoint's `input`",
+                "6:20 AG042 the input has no property for the path's `{id}`; add `id` to the endpoint's `input`",
             ],
         ),
         (
             r#"endpoints:
   a: { path: "/p/{id}" }"#,
             &[
-                "6:5 AG042 the input has no property for the path's `{id}`; add `id` to the endpoint's `input`",
+                "6:20 AG042 the input has no property for the path's `{id}`; add `id` to the endpoint's `input`",
             ],
         ),
         (

@@ -135,7 +135,7 @@ fn paths() {
         (
             r#"endpoints:
   a: { path: 5 }"#,
-            &["6:16 AG045 this is a number; it takes text"],
+            &["6:16 AG045 `path` is the number 5; it takes text"],
         ),
     ]);
 }
@@ -198,7 +198,9 @@ fn routes_collide() {
             r#"endpoints:
   a: { path: /x }
   b: { path: /x }"#,
-            &["7:5 AG043 POST /x is the route of `a` of `keys` too; give one of them another path"],
+            &[
+                "7:16 AG043 POST /x is the route of `a` of `keys` (agents/keys.md:6) too; give one of them another path",
+            ],
         ),
         (
             r#"endpoints:
@@ -211,7 +213,7 @@ fn routes_collide() {
   a: { path: "/x/{a}", input: { a: string } }
   b: { path: "/x/{b}", method: get, input: { b: string } }"#,
             &[
-                "7:5 AG043 /x/{b} and the /x/{a} of `a` of `keys` differ only in the names of parameters; give one of them another path",
+                "7:16 AG043 /x/{b} and the /x/{a} of `a` of `keys` (agents/keys.md:6) differ only in the names of parameters; give one of them another path",
             ],
         ),
         (
@@ -219,7 +221,7 @@ fn routes_collide() {
   a: { path: "/x/{a}", input: { a: string } }
   b: { path: "/x/{b}", input: { b: string } }"#,
             &[
-                "7:5 AG043 POST /x/{b} is the route of `a` of `keys` too; give one of them another path",
+                "7:16 AG043 POST /x/{b} is the route of `a` of `keys` (agents/keys.md:6) too; give one of them another path",
             ],
         ),
         (
@@ -283,8 +285,8 @@ Do what is asked.
     assert_eq!(
         diagnostics(&files),
         [
-            "b.md:6:5 AG043 POST /same is the route of `x` of `a` too; give one of them another path",
-            "c.md:6:5 AG043 /p/{r} and the /p/{q} of `z` of `b` differ only in the names of parameters; give one of them another path"
+            "b.md:6:16 AG043 POST /same is the route of `x` of `a` (agents/a.md:6) too; give one of them another path",
+            "c.md:6:16 AG043 /p/{r} and the /p/{q} of `z` of `b` (agents/b.md:7) differ only in the names of parameters; give one of them another path"
         ]
     );
 }

@@ -59,91 +59,94 @@ fn settings() {
         (
             "rate: 5",
             &[
-                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "5:9 AG045 `rate` is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             ],
         ),
         (
             "rate: 0/minute",
             &[
-                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "5:9 AG045 `rate` is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             ],
         ),
         (
             "rate: 5/week",
             &[
-                "5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "5:9 AG045 `rate` is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             ],
         ),
         (
             "timeout: 30",
             &[
-                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:12 AG045 `timeout` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "timeout: soon",
             &[
-                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:12 AG045 `timeout` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "timeout: 0s",
-            &["5:12 AG045 the duration is zero; write a number above zero"],
+            &["5:12 AG045 `timeout` is zero; write a number above zero"],
         ),
         (
             "timeout: 36526d",
-            &["5:12 AG045 the duration is too long; it can be a hundred years at most: `36525d`"],
+            &["5:12 AG045 `timeout` is too long; it can be a hundred years at most: `36525d`"],
         ),
         (
             "timeout: 99999999999999999999s",
-            &["5:12 AG045 the duration is too long; it can be a hundred years at most: `36525d`"],
+            &["5:12 AG045 `timeout` is too long; it can be a hundred years at most: `36525d`"],
         ),
         (
             "timeout: 1.5s",
             &[
-                "5:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:12 AG045 `timeout` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "retry: { attempts: 0, backoff: 500 }",
             &[
-                "5:22 AG045 this is a number; it takes a whole number above zero",
-                "5:34 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:22 AG045 `attempts` is the number 0; it takes a whole number above zero",
+                "5:34 AG045 `backoff` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "retry: 3",
-            &["5:10 AG045 this is a number; it takes a mapping with attempts, backoff"],
+            &["5:10 AG045 `retry` is the number 3; it takes a mapping with attempts, backoff"],
         ),
         (
             "breaker: { failures: -1, cooldown: later }",
             &[
-                "5:24 AG045 this is a number; it takes a whole number above zero",
-                "5:38 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:24 AG045 `failures` is the number -1; it takes a whole number above zero",
+                "5:38 AG045 `cooldown` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "budget: { tokens: 1.5, turns: 4294967296 }",
             &[
-                "5:21 AG045 this is a number; it takes a whole number above zero",
-                "5:33 AG045 the number is too large; it can be 4294967295 at most",
+                "5:21 AG045 `tokens` is the number 1.5; it takes a whole number above zero",
+                "5:33 AG045 `turns` is too large; it can be 4294967295 at most",
             ],
         ),
         (
             "session: { history_tokens: many, ttl: 7 days }",
             &[
-                "5:30 AG045 this is text; it takes a whole number above zero",
-                "5:41 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "5:30 AG045 `history_tokens` is text; it takes a whole number above zero",
+                "5:41 AG045 `ttl` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
             ],
         ),
         (
             "invoke: perhaps",
-            &["5:11 AG045 this is text; it takes `true` or `false`"],
+            &["5:11 AG045 `invoke` is text; it takes `true` or `false`"],
         ),
-        ("model: 5", &["5:10 AG045 this is a number; it takes text"]),
+        (
+            "model: 5",
+            &["5:10 AG045 `model` is the number 5; it takes text"],
+        ),
         (
             "agents: keys",
-            &["5:11 AG045 this is text; it takes a list of names: `[one, two]`"],
+            &["5:11 AG045 `agents` is text; it takes a list of names: `[one, two]`"],
         ),
         (
             "agents: [keys, keys]",
@@ -154,17 +157,17 @@ fn settings() {
         ),
         (
             "fallbacks: haiku",
-            &["5:14 AG045 this is text; it takes a list of names: `[one, two]`"],
+            &["5:14 AG045 `fallbacks` is text; it takes a list of names: `[one, two]`"],
         ),
         (
             r#"endpoints:
   a: { stream: maybe, roles: admin, rate: 5/fortnight, timeout: 5, description: [a] }"#,
             &[
-                "6:18 AG045 this is text; it takes `true` or `false`",
-                "6:32 AG045 this is text; it takes a list of names: `[one, two]`",
-                "6:45 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
-                "6:67 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
-                "6:83 AG045 this is a list; it takes text",
+                "6:18 AG045 `stream` is text; it takes `true` or `false`",
+                "6:32 AG045 `roles` is text; it takes a list of names: `[one, two]`",
+                "6:45 AG045 `rate` is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+                "6:67 AG045 `timeout` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "6:83 AG045 `description` is a list; it takes text",
             ],
         ),
     ]);

@@ -117,7 +117,7 @@ Do.
     assert_eq!(
         diagnostics(&files),
         [
-            "a.service.yaml:2:12 AG045 this is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`"
+            "a.service.yaml:2:12 AG045 `timeout` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`"
         ]
     );
 }
@@ -188,7 +188,7 @@ Do what is asked.
     assert_eq!(
         diagnostics(&files),
         [
-            "a.md:5:9 AG045 this is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
+            "a.md:5:9 AG045 `rate` is not a rate; write requests per `second`, `minute`, `hour` or `day`, such as `60/minute`",
             "a.md:7:16 AG042 the path `bad` does not start with `/`; write `/bad`",
             "a.md:7:29 AG042 `gett` is not an HTTP method of endpoints; did you mean `get`?",
             "a.md:8:17 AG050 the input is text, and a request is an object; make it a property of an object",

@@ -11,9 +11,10 @@ use clap::Args;
 use crate::configuration::build_scope::{left_alone, scope};
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::scaffold::stub_writer::write_missing;
-use crate::terminal::diagnostic_report::{self, Format, red, yellow};
+use crate::terminal::diagnostic_report::{self, ReportFormat, red};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::{Counts, plural};
+use crate::terminal::read_summary::ReadSummary;
 use crate::terminal::terminal_diff;
 use crate::terminal::{Status, eprint_line, print};
 
@@ -38,7 +39,7 @@ pub struct Arguments {
     only: Vec<String>,
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: ReportFormat,
 }
 
 /// Generates in memory, compares with the output folder and, if there are no errors, writes.
@@ -53,6 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         agents,
         mut diagnostics,
     } = generate(&project);
+    let reading = ReadSummary::new(&project.sources, &agents, &diagnostics);
     diagnostic_report::deduplicate(&mut diagnostics);
     let refuse = |diagnostics: Vec<Diagnostic>| {
         let status = Status::of(&diagnostics);
@@ -87,12 +89,12 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         eprint_line(&words);
     }
     if arguments.check {
-        return check(&plan, &diagnostics, format);
+        return check(&plan, &diagnostics, &reading, format);
     }
     diagnostics.extend(plan.diagnostics());
     let status = Status::of(&diagnostics);
     if arguments.dry_run {
-        return dry_run(&plan, &diagnostics, format).map(|()| status);
+        return dry_run(&plan, &diagnostics, &reading, format).map(|()| status);
     }
     if status == Status::Fine
         && let Err(problems) = apply(&plan)
@@ -109,7 +111,12 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         stubs = write_missing(&settings.root, folder, &agents, own, &mut diagnostics);
     }
     let status = Status::of(&diagnostics).max(status);
-    finish(&plan, &diagnostics, format, status, &stubs).map(|()| status)
+    let told = Told {
+        diagnostics: &diagnostics,
+        reading: &reading,
+        stubs: &stubs,
+    };
+    finish(&plan, &told, format, status).map(|()| status)
 }
 
 /// Keeps other runs out of the output folder. It is taken before the agents are read, so that of two runs the last one writes
@@ -132,22 +139,28 @@ fn lock(settings: &Settings, arguments: &Arguments) -> Result<Option<OutputLock>
 }
 
 /// Shows the difference between the folder and what would be generated.
-fn check(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Result<Status, Status> {
+fn check(
+    plan: &Plan<'_>,
+    diagnostics: &[Diagnostic],
+    reading: &ReadSummary,
+    format: ReportFormat,
+) -> Result<Status, Status> {
     let status = if plan.is_noop() {
         Status::Fine
     } else {
         Status::Refused
     };
-    if format == Format::Json {
-        let document = Document::new(diagnostics, "planned").with_plan(plan);
-        return print(&document.text()).map(|()| status);
+    let document = Document::new(diagnostics, "planned").with_reading(reading);
+    if let Some(text) = format.document(diagnostics, &document.with_plan(plan)) {
+        return print(&text).map(|()| status);
     }
-    diagnostic_report::draw(diagnostics);
+    diagnostic_report::report(diagnostics, format)?;
     if plan.is_noop() {
         eprint_line(&format!("{} is up to date", plan.name));
+        reading.print(diagnostics);
         return Ok(status);
     }
-    print(&terminal_diff::unified(plan))?;
+    print(&terminal_diff::coloured(&terminal_diff::unified(plan)))?;
     let differing = plan.count(|kind| kind != ChangeKind::Unchanged).max(1);
     let what = plural(differing, "file");
     let verb = if differing == 1 { "is" } else { "are" };
@@ -160,12 +173,17 @@ fn check(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Result<
     Ok(status)
 }
 
-fn dry_run(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Result<(), Status> {
-    if format == Format::Json {
-        let document = Document::new(diagnostics, "planned").with_plan(plan);
-        return print(&document.text());
+fn dry_run(
+    plan: &Plan<'_>,
+    diagnostics: &[Diagnostic],
+    reading: &ReadSummary,
+    format: ReportFormat,
+) -> Result<(), Status> {
+    let document = Document::new(diagnostics, "planned").with_reading(reading);
+    if let Some(text) = format.document(diagnostics, &document.with_plan(plan)) {
+        return print(&text);
     }
-    diagnostic_report::draw(diagnostics);
+    diagnostic_report::report(diagnostics, format)?;
     let mut list = String::new();
     for change in &plan.changes {
         if change.kind != ChangeKind::Unchanged {
@@ -179,14 +197,16 @@ fn dry_run(plan: &Plan<'_>, diagnostics: &[Diagnostic], format: Format) -> Resul
         "{}: {words} (dry run: nothing was written)",
         plan.name
     ));
+    reading.print(diagnostics);
     Ok(())
 }
 
-fn report_failure(diagnostics: &[Diagnostic], format: Format) -> Result<(), Status> {
-    if format == Format::Json {
-        return print(&Document::new(diagnostics, "failed").text());
+fn report_failure(diagnostics: &[Diagnostic], format: ReportFormat) -> Result<(), Status> {
+    let document = Document::new(diagnostics, "failed");
+    if let Some(text) = format.document(diagnostics, &document) {
+        return print(&text);
     }
-    diagnostic_report::draw(diagnostics);
+    diagnostic_report::report(diagnostics, format)?;
     let counts = Counts::of(diagnostics).words().unwrap_or_default();
     eprint_line(&format!(
         "{}: {counts}; not everything was written",
@@ -195,51 +215,50 @@ fn report_failure(diagnostics: &[Diagnostic], format: Format) -> Result<(), Stat
     Ok(())
 }
 
+/// What there is to tell besides the plan.
+struct Told<'a> {
+    diagnostics: &'a [Diagnostic],
+    reading: &'a ReadSummary,
+    stubs: &'a [String],
+}
+
 fn finish(
     plan: &Plan<'_>,
-    diagnostics: &[Diagnostic],
-    format: Format,
+    told: &Told<'_>,
+    format: ReportFormat,
     status: Status,
-    stubs: &[String],
 ) -> Result<(), Status> {
-    let counts = Counts::of(diagnostics);
-    if format == Format::Json {
-        let word = match status {
-            Status::Fine if plan.is_noop() && stubs.is_empty() => "unchanged",
-            Status::Fine => "written",
-            _ => "refused",
-        };
-        let document = Document::new(diagnostics, word).with_plan(plan);
-        let stubs = stubs.iter().map(String::as_str);
-        return print(&document.with_created(stubs).text());
+    let Told {
+        diagnostics,
+        reading,
+        stubs,
+    } = told;
+    let word = match status {
+        Status::Fine if plan.is_noop() && stubs.is_empty() => "unchanged",
+        Status::Fine => "written",
+        _ => "refused",
+    };
+    let document = Document::new(diagnostics, word).with_reading(reading);
+    let document = document.with_plan(plan);
+    let document = document.with_created(stubs.iter().map(String::as_str));
+    if let Some(text) = format.document(diagnostics, &document) {
+        return print(&text);
     }
-    diagnostic_report::draw(diagnostics);
-    for path in stubs {
+    diagnostic_report::report(diagnostics, format)?;
+    for path in *stubs {
         eprint_line(&format!("wrote {path}"));
     }
     if status != Status::Fine {
-        let counts = counts.words().unwrap_or_default();
+        let counts = Counts::of(diagnostics).words().unwrap_or_default();
         eprint_line(&format!("{}: {counts}; nothing was written", red("error")));
         return Ok(());
-    }
-    if let Some(counts) = counts.words() {
-        let word = if diagnostics.len() == 1 {
-            "was"
-        } else {
-            "were"
-        };
-        let kind = if Counts::of(diagnostics).warnings > 0 {
-            yellow("warning")
-        } else {
-            "note".to_owned()
-        };
-        eprint_line(&format!("{kind}: there {word} {counts}"));
     }
     let files = plural(plan.count(|kind| kind == ChangeKind::Unchanged), "file");
     match words(plan) {
         None => eprint_line(&format!("{} is up to date ({files})", plan.name)),
         Some(words) => eprint_line(&format!("{}: {words}", plan.name)),
     }
+    reading.print(diagnostics);
     Ok(())
 }
 

@@ -10,9 +10,9 @@ use agentgen_build::{Diagnostic, Project, Source, generate};
 use clap::Args;
 
 use crate::configuration::project_arguments::{Inputs, Settings};
-use crate::terminal::diagnostic_report::{self, Format, red, yellow};
+use crate::terminal::diagnostic_report::{self, ReportFormat};
 use crate::terminal::json_output::Document;
-use crate::terminal::plural::{Counts, plural};
+use crate::terminal::read_summary::ReadSummary;
 use crate::terminal::{Status, confirm, eprint_line, print, terminal_diff};
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct Arguments {
     inputs: Inputs,
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: ReportFormat,
     /// Show how invalid frontmatter is written as valid YAML with the same values, and ask whether to write it
     #[arg(long)]
     fix: bool,
@@ -42,34 +42,25 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             project = settings.load();
         }
     }
-    let mut diagnostics = generate(&project).diagnostics;
+    let generation = generate(&project);
+    let mut diagnostics = generation.diagnostics;
+    let reading = ReadSummary::new(&project.sources, &generation.agents, &diagnostics);
     diagnostics.append(&mut fixed.failures);
     diagnostic_report::deduplicate(&mut diagnostics);
     let mut status = Status::of(&diagnostics);
     if fixed.refused {
         status = status.max(Status::Refused);
     }
-    if arguments.format == Format::Json {
-        let document = Document::new(&diagnostics, "checked").with_rewritten(&fixed.paths);
-        return print(&document.text()).map(|()| status);
+    let document = Document::new(&diagnostics, "checked").with_reading(&reading);
+    let document = document.with_rewritten(&fixed.paths);
+    if let Some(text) = arguments.format.document(&diagnostics, &document) {
+        return print(&text).map(|()| status);
     }
-    diagnostic_report::draw(&diagnostics);
+    diagnostic_report::report(&diagnostics, arguments.format)?;
     for path in &fixed.paths {
         eprint_line(&format!("fixed {path}"));
     }
-    let counts = Counts::of(&diagnostics);
-    let files = plural(project.sources.len(), "file");
-    let summary = counts
-        .words()
-        .unwrap_or_else(|| "nothing to say".to_owned());
-    let line = format!("{files} checked: {summary}");
-    if counts.errors > 0 {
-        eprint_line(&format!("{}: {line}", red("error")));
-    } else if counts.warnings > 0 {
-        eprint_line(&format!("{}: {line}", yellow("warning")));
-    } else {
-        eprint_line(&line);
-    }
+    reading.print(&diagnostics);
     Ok(status)
 }
 

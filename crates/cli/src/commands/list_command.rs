@@ -1,12 +1,12 @@
 //! `agentgen list`
 
-use agentgen_build::inspect::{has_errors, json_text, operations};
+use agentgen_build::inspect::{has_errors, json_text, operations, printable};
 use agentgen_build::{Agent, check};
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::configuration::project_arguments::{Inputs, Settings};
-use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::diagnostic_report::{self, Format, bold, dim};
 use crate::terminal::{Status, print};
 
 #[derive(Debug, Args)]
@@ -61,11 +61,9 @@ fn lines(agents: &[Agent]) -> String {
     agents
         .iter()
         .map(|agent| {
-            format!(
-                "{:width$}  {}\n",
-                agent.spec.slug.as_str(),
-                agent.spec.source.path()
-            )
+            let slug = format!("{:width$}", agent.spec.slug.as_str());
+            let path = printable(agent.spec.source.path());
+            format!("{}  {}\n", bold(&slug), dim(&path))
         })
         .collect()
 }

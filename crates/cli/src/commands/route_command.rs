@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::commands::remote_selection;
 use crate::configuration::project_arguments::{Inputs, Settings};
-use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::diagnostic_report::{self, Format, bold};
 use crate::terminal::{Status, eprint_line, print};
 
 #[derive(Debug, Args)]
@@ -99,8 +99,8 @@ fn print_agents(format: Format, agents: &[Value]) -> Result<(), Status> {
     let width = agents.iter().map(|agent| name(agent).len()).max();
     let width = width.unwrap_or(0);
     let line = |agent: &Value| match agent["score"].as_f64() {
-        Some(score) => format!("{:width$}  {score:.3}\n", name(agent)),
-        None => format!("{}\n", name(agent)),
+        Some(score) => format!("{}  {score:.3}\n", bold(&format!("{:width$}", name(agent)))),
+        None => format!("{}\n", bold(&name(agent))),
     };
     print(&match format {
         Format::Json => format!("{}\n", json_text(&Value::Array(agents.to_vec()))),

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use agentgen_build::inspect::{Tool, bundle, json_text};
+use agentgen_build::inspect::{Tool, bundle, json_text, printable};
 use agentgen_build::{Agent, Severity, check};
 use clap::Args;
 use serde_json::Value;
 
 use crate::configuration::agent_filter::{find, unknown_agent};
 use crate::configuration::project_arguments::{Inputs, Settings};
-use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::diagnostic_report::{self, Format, bold};
 use crate::terminal::{Status, print};
 
 #[derive(Debug, Args)]
@@ -147,6 +147,6 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
     }
     lines
         .iter()
-        .map(|(key, value)| format!("{key:9} {}\n", agentgen_build::inspect::printable(value)))
+        .map(|(key, value)| format!("{} {}\n", bold(&format!("{key:9}")), printable(value)))
         .collect()
 }

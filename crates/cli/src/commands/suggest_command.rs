@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         (Some(change), _) if arguments.write => {
             eprint_line(&format!("wrote {}", printable(&change.path)))
         }
-        (_, Some(diff)) => print(diff)?,
+        (_, Some(diff)) => print(&terminal_diff::coloured(diff))?,
         _ => {}
     }
     Ok(Status::Fine)

@@ -9,7 +9,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::terminal::Status;
-use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::diagnostic_report::{self, ReportFormat};
+use crate::terminal::report_root;
 
 /// The arguments that most commands share.
 #[derive(Debug, Args, Default)]
@@ -76,7 +77,12 @@ impl Settings {
     /// # Errors
     ///
     /// The exit status, after the reason was reported in `format`.
-    pub fn read(inputs: &Inputs, out: Option<&Path>, format: Format) -> Result<Self, Status> {
+    pub fn read(
+        inputs: &Inputs,
+        out: Option<&Path>,
+        format: impl Into<ReportFormat>,
+    ) -> Result<Self, Status> {
+        let format = format.into();
         let current = std::env::current_dir().map_err(|error| {
             crate::terminal::eprint_line(&format!("error: there is no current folder: {error}"));
             Status::Io
@@ -94,6 +100,7 @@ impl Settings {
             config: found.config,
             partial: false,
         };
+        report_root::remember(&settings.root);
         settings.overrule(inputs, out, &current);
         Ok(settings)
     }

@@ -1,15 +1,15 @@
 //! Diagnostics for people: drawn on stderr, errors last.
 
-use std::ops::Range;
-
 use agentgen_build::inspect::printable;
-use agentgen_build::{Diagnostic, Group, Grouped, Location, Severity, grouped};
-use annotate_snippets::{AnnotationKind, Group as RenderedGroup, Level, Origin, Renderer, Snippet};
+use agentgen_build::{Diagnostic, Group, Grouped, Location, Severity, Source, Span, grouped};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group as RenderedGroup, Level, Origin, Renderer, Snippet,
+};
 use clap::ValueEnum;
 
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::Counts;
-use crate::terminal::{Status, eprint_line, is_verbose, print};
+use crate::terminal::{Status, eprint_line, github_output, is_verbose, print, sarif_output};
 
 /// What a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -19,6 +19,53 @@ pub enum Format {
     Text,
     /// One JSON document on stdout.
     Json,
+}
+
+/// What a command prints that reports on a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document on stdout.
+    Json,
+    /// A SARIF 2.1.0 log on stdout, for code scanning services.
+    Sarif,
+    /// Workflow commands of GitHub Actions on stdout, which show each diagnostic beside its line.
+    Github,
+}
+
+impl From<Format> for ReportFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
+}
+
+impl ReportFormat {
+    /// The one document that is printed and nothing besides; none where lines for people are printed.
+    pub fn document(self, diagnostics: &[Diagnostic], document: &Document) -> Option<String> {
+        match self {
+            Self::Json => Some(document.text()),
+            Self::Sarif => Some(sarif_output::log(diagnostics)),
+            Self::Text | Self::Github => None,
+        }
+    }
+}
+
+/// Reports the diagnostics for people, or for GitHub, which needs all of them.
+///
+/// # Errors
+///
+/// [`Status::Io`] where stdout can't be written.
+pub fn report(diagnostics: &[Diagnostic], format: ReportFormat) -> Result<(), Status> {
+    if format == ReportFormat::Github {
+        return print(&github_output::commands(diagnostics));
+    }
+    draw(diagnostics);
+    Ok(())
 }
 
 /// Removes repeated diagnostics.
@@ -69,22 +116,32 @@ pub fn draw(diagnostics: &[Diagnostic]) {
 }
 
 /// Reports errors that end a command before anything is written; returns `status`.
-pub fn refuse(mut diagnostics: Vec<Diagnostic>, format: Format, status: Status) -> Status {
+pub fn refuse(
+    mut diagnostics: Vec<Diagnostic>,
+    format: impl Into<ReportFormat>,
+    status: Status,
+) -> Status {
     deduplicate(&mut diagnostics);
-    match format {
-        Format::Json => {
-            let document = Document::new(&diagnostics, "refused");
-            if let Err(status) = print(&document.text()) {
-                return status;
-            }
-        }
-        Format::Text => {
-            draw(&diagnostics);
+    let format = format.into();
+    let document = Document::new(&diagnostics, "refused");
+    let printed = match format.document(&diagnostics, &document) {
+        Some(text) => print(&text),
+        None => report(&diagnostics, format).map(|()| {
             let words = Counts::of(&diagnostics).words().unwrap_or_default();
             eprint_line(&format!("{}: {words}; nothing was written", red("error")));
-        }
-    }
-    status
+        }),
+    };
+    printed.err().unwrap_or(status)
+}
+
+/// A word in bold.
+pub fn bold(word: &str) -> String {
+    format!("\u{1b}[1m{word}\u{1b}[0m")
+}
+
+/// A word that matters less.
+pub fn dim(word: &str) -> String {
+    format!("\u{1b}[2m{word}\u{1b}[0m")
 }
 
 /// A word in bold red.
@@ -171,32 +228,33 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         .id(diagnostic.code.as_str());
     let path = printable(&diagnostic.path);
     let mut group = RenderedGroup::with_title(title);
-    group = match excerpt(diagnostic) {
+    let place = diagnostic.source.as_deref().zip(diagnostic.span);
+    group = match place {
         None => group.element(Origin::path(path)),
-        Some(excerpt) => group.element(
-            Snippet::source(excerpt.text)
-                .path(path)
-                .line_start(excerpt.line)
-                .annotation(AnnotationKind::Primary.span(excerpt.mark)),
-        ),
+        Some((source, span)) => {
+            let kind = AnnotationKind::Primary;
+            group.element(snippet(source, span, kind, String::new()))
+        }
     };
+    for related in &diagnostic.related {
+        let label = printable(&related.message);
+        let kind = AnnotationKind::Context;
+        group = group.element(snippet(&related.source, related.span, kind, label));
+    }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(printable(help)));
     }
     renderer.render(&[group])
 }
 
-/// The line that a diagnostic is about, and what to mark in it, in bytes.
-struct Excerpt<'a> {
-    line: usize,
-    text: &'a str,
-    mark: Range<usize>,
-}
-
-/// Only the first line of the place is drawn. The renderer itself cuts long lines to the part around the mark.
-fn excerpt(diagnostic: &Diagnostic) -> Option<Excerpt<'_>> {
-    let source = diagnostic.source.as_ref()?;
-    let span = diagnostic.span?;
+/// The line of a place, with a mark below it. Only the first line of the place is drawn. The renderer itself cuts long lines
+/// to the part around the mark.
+fn snippet(
+    source: &Source,
+    span: Span,
+    kind: AnnotationKind,
+    label: String,
+) -> Snippet<'_, Annotation<'_>> {
     let Location { line, column } = source.location(span.start);
     let text = source.line(line);
     let start = text
@@ -207,9 +265,14 @@ fn excerpt(diagnostic: &Diagnostic) -> Option<Excerpt<'_>> {
     while !text.is_char_boundary(end) {
         end += 1;
     }
-    Some(Excerpt {
-        line,
-        text,
-        mark: start..end,
-    })
+    let mark = kind.span(start..end);
+    let mark = if label.is_empty() {
+        mark
+    } else {
+        mark.label(label)
+    };
+    Snippet::source(text)
+        .path(printable(source.path()))
+        .line_start(line)
+        .annotation(mark)
 }

@@ -3,7 +3,8 @@
 //! ```json
 //! {
 //!   "diagnostics": [{"severity": "error", "code": "AG006", "path": "agents/x.md",
-//!                    "line": 3, "column": 14, "message": "...", "help": "..."}],
+//!                    "line": 3, "column": 14, "end_line": 3, "end_column": 20, "message": "...", "help": "...",
+//!                    "subjects": [], "related": []}],
 //!   "changes": [{"path": "generated/prompts/x/prompt.md", "kind": "create"}],
 //!   "left_alone": [],
 //!   "summary": {"status": "written", "errors": 0, "warnings": 0, "notes": 0,
@@ -11,7 +12,9 @@
 //! }
 //! ```
 //!
-//! `line` and `column` count from 1, columns in characters; they and `help` may be null. `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
+//! `line` and `column` count from 1, columns in characters, and the end is behind the last character; they and `help` may be
+//! null. `subjects` are the names that a diagnostic is about, such as tools; `related` are other places that belong to it.
+//! Where agents were read, the summary has `agents`, `repaired` (how many of them) and `skipped` (paths and reasons). `status` is `written`, `unchanged`, `planned` (a dry run or drift check), `refused` (nothing was written),
 //! `failed` (writing broke off) or, for a command that generates nothing, `checked`. The changes of `check --fix`
 //! are the agent files it rewrote, those of `new` and `add` what they wrote. `left_alone` are the generated files outside of what
 //! `build --only` or `--target` writes.
@@ -21,6 +24,7 @@ use agentgen_build::{Diagnostic, Plan};
 use serde_json::{Map, Value, json};
 
 use crate::terminal::plural::Counts;
+use crate::terminal::read_summary::ReadSummary;
 
 const KINDS: [&str; 6] = [
     "create",
@@ -57,6 +61,19 @@ impl Document {
             left_alone: Vec::new(),
             summary,
         }
+    }
+
+    /// The same document with what was read.
+    pub fn with_reading(mut self, reading: &ReadSummary) -> Self {
+        let skipped = reading.skipped.iter();
+        let skipped = skipped.map(|file| json!({ "path": file.path, "reason": file.reason }));
+        self.summary
+            .insert("agents".to_owned(), json!(reading.agents));
+        self.summary
+            .insert("repaired".to_owned(), json!(reading.repaired));
+        self.summary
+            .insert("skipped".to_owned(), skipped.collect::<Vec<_>>().into());
+        self
     }
 
     /// The same document with the changes of `plan`.
@@ -130,13 +147,29 @@ impl Document {
 
 fn diagnostic_value(diagnostic: &Diagnostic) -> Value {
     let location = diagnostic.location();
+    let end = diagnostic.end_location();
+    let related = diagnostic.related.iter().map(|related| {
+        let (start, end) = (related.location(), related.end_location());
+        json!({
+            "path": related.source.path(),
+            "line": start.line,
+            "column": start.column,
+            "end_line": end.line,
+            "end_column": end.column,
+            "message": related.message,
+        })
+    });
     json!({
         "severity": diagnostic.severity.as_str(),
         "code": diagnostic.code.as_str(),
         "path": diagnostic.path,
         "line": location.map(|location| location.line),
         "column": location.map(|location| location.column),
+        "end_line": end.map(|end| end.line),
+        "end_column": end.map(|end| end.column),
         "message": diagnostic.message,
         "help": diagnostic.help,
+        "subjects": diagnostic.subjects,
+        "related": related.collect::<Vec<_>>(),
     })
 }

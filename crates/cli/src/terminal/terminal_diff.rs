@@ -7,6 +7,25 @@ use agentgen_build::inspect::MANIFEST_NAME;
 use agentgen_build::{Change, ChangeKind, Plan};
 use similar::TextDiff;
 
+/// A unified diff in colours: what is new is green, what goes is red.
+pub fn coloured(diff: &str) -> String {
+    let line = |line: &str| {
+        let colour = match line.as_bytes() {
+            [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => "1",
+            [b'+', ..] => "32",
+            [b'-', ..] => "31",
+            [b'@', b'@', ..] => "36",
+            _ => return line.to_owned(),
+        };
+        let (text, end) = match line.strip_suffix('\n') {
+            Some(text) => (text, "\n"),
+            None => (line, ""),
+        };
+        format!("\u{1b}[{colour}m{text}\u{1b}[0m{end}")
+    };
+    diff.split_inclusive('\n').map(line).collect()
+}
+
 /// Every difference; that of the manifest only where there is no other.
 pub fn unified(plan: &Plan<'_>) -> String {
     let changed: Vec<&Change<'_>> = plan

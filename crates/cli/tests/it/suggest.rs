@@ -380,7 +380,11 @@ fn an_agent_with_errors_is_refused() {
     let folder = Folder::new(&[("agents/conductor.md", &text)]);
     let run = folder.run(&["suggest", "conductor"]).expect(1);
     assert_eq!(run.stdout, "");
-    assert!(run.stderr.contains("this is not a rate"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("`rate` is not a rate"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! What was read of a project, in one line.
+
+use std::collections::BTreeSet;
+
+use agentgen_build::{Agent, Diagnostic, Severity, Source};
+
+use std::sync::Arc;
+
+use agentgen_build::inspect::printable;
+
+use crate::terminal::diagnostic_report::{enumeration, red, yellow};
+use crate::terminal::eprint_line;
+use crate::terminal::plural::{Counts, plural};
+
+/// What was read of a project.
+#[derive(Debug, Clone, Default)]
+pub struct ReadSummary {
+    /// How many agents.
+    pub agents: usize,
+    /// How many of them had frontmatter that is not valid YAML.
+    pub repaired: usize,
+    /// The files that are no agents, sorted by path.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A file that was read and is no agent.
+#[derive(Debug, Clone)]
+pub struct Skipped {
+    /// Its path.
+    pub path: String,
+    /// Why, in a few words.
+    pub reason: &'static str,
+}
+
+/// So many files are listed for one reason.
+const FILES: usize = 10;
+
+impl ReadSummary {
+    /// What became of `sources`: `agents` were read from them, and `diagnostics` say why not more.
+    pub fn new(sources: &[Arc<Source>], agents: &[Agent], diagnostics: &[Diagnostic]) -> Self {
+        let used: BTreeSet<&str> = agents
+            .iter()
+            .flat_map(|agent| [agent.spec.source.path(), agent.service.source.path()])
+            .collect();
+        let broken: BTreeSet<&str> = diagnostics
+            .iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error)
+            .map(|diagnostic| diagnostic.path.as_str())
+            .collect();
+        let skipped = sources.iter().map(|source| source.path());
+        let skipped = skipped.filter(|path| !used.contains(path));
+        let reason = |path: &str| match broken.contains(path) {
+            true => "with errors",
+            false => "no frontmatter",
+        };
+        Self {
+            agents: agents.len(),
+            repaired: agents.iter().filter(|agent| agent.spec.repaired).count(),
+            skipped: skipped
+                .map(|path| Skipped {
+                    path: path.to_owned(),
+                    reason: reason(path),
+                })
+                .collect(),
+        }
+    }
+
+    /// Prints the last line of a command that reports: what was read, then how many diagnostics there are.
+    pub fn print(&self, diagnostics: &[Diagnostic]) {
+        let counts = Counts::of(diagnostics);
+        let found = counts.words();
+        let found = found.as_deref().unwrap_or("no errors, no warnings");
+        let line = format!("{}; {found}", self.words());
+        eprint_line(&match counts {
+            Counts { errors: 1.., .. } => format!("{}: {line}", red("error")),
+            Counts { warnings: 1.., .. } => format!("{}: {line}", yellow("warning")),
+            _ => line,
+        });
+    }
+
+    /// `36 agents read, 4 of them repaired; 3 files skipped (no frontmatter): README.md, ...`
+    fn words(&self) -> String {
+        let mut words = format!("{} read", plural(self.agents, "agent"));
+        if self.repaired > 0 {
+            words.push_str(&format!(", {} of them repaired", self.repaired));
+        }
+        for reason in ["no frontmatter", "with errors"] {
+            let files = self.skipped.iter().filter(|file| file.reason == reason);
+            let files: Vec<String> = files.map(|file| printable(&file.path)).collect();
+            if !files.is_empty() {
+                let count = plural(files.len(), "file");
+                let list = enumeration(&files, FILES);
+                words.push_str(&format!("; {count} skipped ({reason}): {list}"));
+            }
+        }
+        words
+    }
+}
