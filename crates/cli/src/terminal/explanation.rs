@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn every_explanation_starts_with_a_paragraph() {
         for code in Code::ALL {
-            let text = paragraph(*code);
+            let text = paragraph(code);
             assert!(
                 text.ends_with('.') && !text.starts_with('#'),
                 "{code}: {text}"
