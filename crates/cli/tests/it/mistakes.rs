@@ -190,7 +190,7 @@ fn a_wrong_value_of_a_service_names_its_key() {
     let sidecar = "{\"budget\": {\"tokens\": \"lots\"}}\n";
     assert_eq!(
         errors(&[("agents/a.md", plain), ("agents/a.service.yaml", sidecar)]),
-        ["1:24-30 AG045 `tokens` is text (it takes a whole number above zero)"]
+        ["1:23-29 AG045 `tokens` is text (it takes a whole number above zero)"]
     );
 }
 
