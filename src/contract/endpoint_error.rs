@@ -52,8 +52,9 @@ const RESERVED: &[u16] = &[401, 405, 406, 407, 408, 411, 413, 415, 421, 426];
 /// Reads the errors in `node`, a mapping of codes to errors.
 pub fn read_all(node: &Node, report: &mut Report) -> Vec<EndpointError> {
     let Some(entries) = node.entries() else {
+        let message = yaml_settings::found(node, report);
         report
-            .error(Code::BadSetting, node.span, node.found())
+            .error(Code::BadSetting, node.span, message)
             .advise("it takes a mapping of codes to errors: `{ sold_out: { status: 409 } }`");
         return Vec::new();
     };
@@ -167,7 +168,10 @@ fn read_status(node: &Node, report: &mut Report) -> Option<u16> {
             format!("{status} is not the status of an error"),
             "it takes a number from 400 to 599",
         ),
-        None => (node.found(), "it takes a number from 400 to 599"),
+        None => (
+            yaml_settings::found(node, report),
+            "it takes a number from 400 to 599",
+        ),
     };
     report
         .error(Code::BadEndpoint, node.span, message)

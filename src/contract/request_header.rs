@@ -5,6 +5,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::picoschema::{is_json_schema, to_json_schema};
 use crate::yaml::node::{Entry, Node, Value};
+use crate::yaml::yaml_settings;
 
 /// Headers that mean something to the service or to HTTP itself, and why an endpoint can't take them.
 const RESERVED: &[(&str, &str)] = &[
@@ -54,8 +55,9 @@ pub fn add_headers(input: &Node, headers: &Node, report: &mut Report) -> Option<
         to_json_schema(headers, report)?
     };
     let Some(properties) = header_schema.get("properties").and_then(Node::entries) else {
+        let message = yaml_settings::found(headers, report);
         report
-            .error(Code::BadSetting, headers.span, headers.found())
+            .error(Code::BadSetting, headers.span, message)
             .advise("it takes a mapping of header names to types: `{ X-Tenant: string, If-Match?: string }`");
         return None;
     };

@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             return Err(refuse(diagnostics));
         }
     };
-    if format == Format::Text
+    if matches!(format, ReportFormat::Text | ReportFormat::Github)
         && let Some(words) = left_alone(&plan, &arguments.only)
     {
         eprint_line(&words);

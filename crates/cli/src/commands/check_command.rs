@@ -12,6 +12,7 @@ use clap::Args;
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::terminal::diagnostic_report::{self, ReportFormat};
 use crate::terminal::json_output::Document;
+use crate::terminal::plural::plural;
 use crate::terminal::read_summary::ReadSummary;
 use crate::terminal::{Status, confirm, eprint_line, print, terminal_diff};
 
@@ -103,9 +104,9 @@ fn fix_all(root: &Path, project: &Project, arguments: &Arguments) -> Result<Fixe
     for Rewrite { path, old, new } in &rewrites {
         let diff = terminal_diff::of_file(path, Some(old), new);
         match arguments.format {
-            Format::Text => print(&diff)?,
+            ReportFormat::Text => print(&terminal_diff::coloured(&diff))?,
             // Stdout is one document.
-            _ => eprint_line(diff.trim_end()),
+            _ => eprint_line(terminal_diff::coloured(&diff).trim_end()),
         }
     }
     let question = format!("write {}?", plural(rewrites.len(), "file"));
