@@ -16,7 +16,7 @@ use crate::targets::openapi::runtime_contract;
 
 const PROBLEM: &str = "application/problem+json";
 
-/// The problem responses of the operation by status, each with the `name` of a component or a whole `response`; the
+/// The problem responses of the operation by status, each with the `name` of a component or a whole response `inline`; the
 /// schemas of declared errors are added to `components`.
 pub fn error_responses(
     agent: &Agent,
@@ -49,7 +49,7 @@ pub fn error_responses(
             Some(name) if declared.is_empty() => json!({ "status": status, "name": name }),
             _ => {
                 let response = response(&base, operation, &declared, shared, components);
-                json!({ "status": status, "response": response })
+                json!({ "status": status, "inline": response })
             }
         });
     }

@@ -53,7 +53,16 @@ service:
         total: integer
       handler: search
     by_hand:
+      summary: Keeps a text
+      deprecated: true
+      tags: [texts]
+      operation_id: keepText
+      headers: { X-Shelf: string }
       input: { text: string }
+      status: 201
+      errors:
+        full: { status: 409, description: There is no room., members: { room: integer } }
+        closed: { status: 403 }
       handler: code
   workflows:
     publish:
@@ -69,10 +78,11 @@ You edit.
 "#;
 
 /// What the members of these objects are called depends on the agents, so they are shown as one value.
-const OPAQUE: [&str; 8] = [
+const OPAQUE: [&str; 9] = [
     "bundle",
     "example",
     "examples",
+    "inline",
     "input_schema",
     "outputs",
     "payload",
@@ -85,7 +95,10 @@ fn the_page_of_the_book_lists_every_template_block_and_variable() {
     let folder = Folder::new(&[
         ("agents/editor.md", EDITOR),
         ("agents/first.md", FIRST),
-        ("agentgen.toml", "stubs = \"src/agents\"\n"),
+        (
+            "agentgen.toml",
+            "stubs = \"src/agents\"\n[openapi]\nlicense = \"MIT\"\n",
+        ),
     ]);
     folder.run(&["templates", "export", "builtin"]).expect(0);
     let templates: Vec<(String, String)> = folder
