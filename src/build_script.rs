@@ -65,13 +65,16 @@ pub fn configure() -> Builder {
     }
 }
 
+/// One thing that is said in a build script.
+type Setting = Box<dyn FnOnce(&mut Config)>;
+
 /// The settings of a compilation in a build script.
 #[must_use = "nothing is compiled before `compile()` is called"]
 pub struct Builder {
     agents: Vec<String>,
     templates: Option<String>,
     /// What is said here, to be set after the file is read.
-    settings: Vec<Box<dyn FnOnce(&mut Config)>>,
+    settings: Vec<Setting>,
     out_dir: PathBuf,
 }
 
