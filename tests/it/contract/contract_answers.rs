@@ -104,7 +104,7 @@ fn errors() {
             r#"endpoints:
   a: { handler: code, errors: [gone] }"#,
             &[
-                "6:33 AG045 this is a list; it takes a mapping of codes to errors: `{ sold_out: { status: 409 } }`",
+                "6:33 AG045 `errors` is a list; it takes a mapping of codes to errors: `{ sold_out: { status: 409 } }`",
             ],
         ),
     ]);

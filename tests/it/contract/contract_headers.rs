@@ -90,7 +90,7 @@ fn headers_that_cannot_be_input() {
             r#"endpoints:
   a: { headers: string }"#,
             &[
-                "6:19 AG045 this is text; it takes a mapping of header names to types: `{ X-Tenant: string, If-Match?: string }`",
+                "6:19 AG045 `headers` is text; it takes a mapping of header names to types: `{ X-Tenant: string, If-Match?: string }`",
             ],
         ),
         (
@@ -117,9 +117,9 @@ fn what_the_documentation_says() {
             r#"endpoints:
   a: { deprecated: maybe, tags: one, summary: [] }"#,
             &[
-                "6:22 AG045 this is text; it takes `true` or `false`",
-                "6:35 AG045 this is text; it takes a list of names: `[one, two]`",
-                "6:49 AG045 this is a list; it takes text",
+                "6:22 AG045 `deprecated` is text; it takes `true` or `false`",
+                "6:35 AG045 `tags` is text; it takes a list of names: `[one, two]`",
+                "6:49 AG045 `summary` is a list; it takes text",
             ],
         ),
         (
