@@ -75,7 +75,7 @@ fn paths() {
             r#"endpoints:
   a: { path: "/a/{item-id}", input: { item_id: integer } }"#,
             &[
-                "6:18 AG042 the input has no property for the path's `{item-id}`; did you mean `item_id`?",
+                "6:20 AG042 the input has no property for the path's `{item-id}`; did you mean `item_id`?",
             ],
         ),
         (
