@@ -96,6 +96,10 @@ vocabulary! {
     }
 }
 
+#[allow(
+    clippy::derivable_impls,
+    reason = "`vocabulary!` takes no attribute on a variant"
+)]
 impl Default for Width {
     fn default() -> Self {
         Self::I64

@@ -107,7 +107,7 @@ impl Normalizer<'_, '_> {
             return Some(done.clone());
         }
         let raw = self.definitions.begin(name)?;
-        let node = self.schema(&raw);
+        let node = self.schema(raw);
         self.definitions.finish(name, node.clone());
         Some(node)
     }

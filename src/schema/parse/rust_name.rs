@@ -25,6 +25,9 @@ pub struct Named<'n> {
     pub given: Option<&'n Node>,
 }
 
+/// How a text becomes an identifier.
+type ToIdent = fn(&str) -> Ident;
+
 /// The names for `all`, no two of them the same; `noun` is what they are. None where a given name is none.
 ///
 /// A name that meets another one gets its signs in words (`+1` and `-1` become `plus_1` and `minus_1`), and else a number
@@ -69,7 +72,7 @@ pub fn rust_names(
     if !good {
         return None;
     }
-    let (plain, spelled): (fn(&str) -> Ident, fn(&str) -> Ident) = match style {
+    let (plain, spelled): (ToIdent, ToIdent) = match style {
         Style::Field => (Ident::field, Ident::spelled_field),
         Style::Variant => (Ident::variant, Ident::spelled_variant),
     };

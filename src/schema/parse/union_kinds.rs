@@ -144,7 +144,7 @@ impl Facts<'_> {
         }
         let refused = |one: &Facts<'_>, by: &Facts<'_>| {
             let missing = |name: &&str| !by.properties.iter().any(|(other, _)| other == name);
-            by.closed && one.required.iter().any(|name| missing(name))
+            by.closed && one.required.iter().any(missing)
         };
         if refused(self, other) || refused(other, self) {
             return true;
