@@ -2,6 +2,7 @@
 //!
 //! Invariant: an [`Agent`] exists only if its own file is free of errors. It imports `spec`, `contract` and `project`.
 
+pub mod agent_names;
 pub mod agent_reader;
 pub mod invoke;
 pub mod operation;

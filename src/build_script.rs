@@ -19,6 +19,7 @@ use crate::generate::generate;
 use crate::output::apply::apply;
 use crate::output::output_lock::OutputLock;
 use crate::output::plan::{Options, Scope, plan};
+use crate::project::agent_entries::{self, Boundary};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use crate::project::config_file::{ProjectSettings, read_nearest};
 use crate::project::discover::{read_project, relative};
@@ -79,8 +80,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Adds a folder of agents, a file or a glob pattern, relative to the package. Without any, the settings of the project
-    /// count; without them, it is `agents`.
+    /// Adds a folder of agents, a file or a glob pattern, relative to the package; with `!` in front, what is left out. Without
+    /// any, the settings of the project count; without them, it is `agents`, else `.claude/agents`.
     pub fn agents(mut self, agents: impl Into<String>) -> Self {
         self.agents.push(agents.into());
         self
@@ -206,7 +207,12 @@ impl Builder {
     fn overrule(self, mut config: Config, package: &Path, root: &Path, out: &Path) -> Config {
         let from_root = |path: &String| relative(root, &package.join(path));
         if !self.agents.is_empty() {
-            config.agents = self.agents.iter().map(from_root).collect();
+            let entries = self.agents.iter();
+            let entries = entries.map(|entry| match entry.strip_prefix('!') {
+                Some(left_out) => format!("!{}", from_root(&left_out.to_owned())),
+                None => from_root(entry),
+            });
+            config.agents = entries.collect();
         }
         if let Some(templates) = &self.templates {
             config.templates = from_root(templates);
@@ -234,13 +240,13 @@ fn runtime_mismatch(runtime: Option<OsString>) -> Option<String> {
 
 /// The files and folders that the project consists of.
 fn inputs(root: &Path, config: &Config) -> Vec<PathBuf> {
-    let agents = config
-        .agents
-        .iter()
-        .map(|entry| match glob::is_pattern(entry) {
-            true => glob::split(entry).0,
-            false => entry.clone(),
-        });
+    let agents =
+        agent_entries::entries(root, config)
+            .into_iter()
+            .map(|entry| match glob::is_pattern(&entry) {
+                true => glob::split(&entry).0,
+                false => entry,
+            });
     let handlers = config.stubs.as_deref().unwrap_or(USUAL_FOLDER);
     let others = [
         config.templates.clone(),
@@ -306,7 +312,7 @@ fn write(root: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagno
         Ok(lock) => lock,
         Err(problem) => return vec![problem],
     };
-    let project = read_project(root, config);
+    let project = read_project(root, config, Boundary::Project);
     let generation = generate(&project);
     let mut diagnostics = generation.diagnostics;
     if has_errors(&diagnostics) {

@@ -28,7 +28,12 @@ pub struct Generation {
 /// Reads and checks everything in `project` and generates nothing.
 pub fn check(project: &Project) -> Generation {
     let mut diagnostics = project.diagnostics.clone();
-    let agents = agent_reader::read_all(&project.sources, project.config.strict, &mut diagnostics);
+    let agents = agent_reader::read_all(
+        &project.sources,
+        &project.found_folders,
+        project.config.strict,
+        &mut diagnostics,
+    );
     agent_checks::check_agents(&agents, &project.config, &mut diagnostics);
     model_check::check_models(&agents, &project.config, &mut diagnostics);
     workflow_check::check_workflows(&agents, &mut diagnostics);

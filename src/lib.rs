@@ -93,11 +93,13 @@ pub mod inspect {
     pub use crate::output::atomic_file::write_file;
     pub use crate::output::manifest::{FILE_NAME as MANIFEST_NAME, Manifest};
     pub use crate::output::replace_file::replace_file;
+    pub use crate::project::agent_folders::{default_folder, list};
     pub use crate::project::config_file::{
-        ProjectSettings, SCHEMA as CONFIG_SCHEMA, read_nearest as read_settings,
+        FILE_NAME as CONFIG_NAME, ProjectSettings, SCHEMA as CONFIG_SCHEMA,
+        read_nearest as read_settings,
     };
     pub use crate::project::discover::{
-        SIDECAR_ENDINGS, byte_order_mark, read as read_source, reason, relative,
+        SIDECAR_ENDINGS, byte_order_mark, load_named, read as read_source, reason, relative,
     };
     pub use crate::project::glob::is_pattern;
     pub use crate::project::handler_stubs::{

@@ -2,6 +2,8 @@
 //!
 //! Invariant: besides [`output`](crate::output) this is the only folder that reads the disk.
 
+pub mod agent_entries;
+pub mod agent_folders;
 pub mod config;
 pub mod config_file;
 pub mod discover;
@@ -36,6 +38,8 @@ pub struct UserTemplate {
 pub struct Project {
     /// The settings.
     pub config: Config,
+    /// The folders of agents that were found in a repository, by precedence; none where the folders were named.
+    pub found_folders: Vec<String>,
     /// Spec files and sidecars, sorted by path.
     pub sources: Vec<Arc<Source>>,
     /// The user's own templates, sorted by name.

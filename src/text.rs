@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here knows YAML, diagnostics or agents. It imports no other folder.
 
+pub mod ascii_words;
 pub mod did_you_mean;
 pub mod escaped_json;
 pub mod ident;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, agent_names};
 use crate::contract::{self, Service};
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
@@ -16,11 +16,13 @@ use crate::spec::run_limits::Limit;
 use crate::text::ident::Ident;
 use crate::yaml::json_nodes;
 
-/// Reads every agent in `sources`: spec files, and contracts in files beside them.
+/// Reads every agent in `sources`: spec files, and contracts in files beside them. `folders` are those that were found and
+/// not named, sorted by precedence.
 ///
 /// The agents are sorted by slug. Every problem is added to `diagnostics`; an agent whose spec can't be read is left out.
 pub fn read_all(
     sources: &[Arc<Source>],
+    folders: &[String],
     strict: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Agent> {
@@ -39,17 +41,20 @@ pub fn read_all(
             sidecars.insert(base, source);
         }
     }
-    let mut agents = Vec::new();
-    let specs = sources
+    let mut specs = Vec::new();
+    let mut contracts: BTreeMap<&str, &Arc<Source>> = BTreeMap::new();
+    let files = sources
         .iter()
         .filter(|source| sidecar_of(source.path()).is_none());
-    for source in specs {
-        let base = base(source.path());
+    for source in files {
+        let path = source.path();
+        let base = base(path);
         let sidecar = sidecars.remove(base);
+        let sidecar = sidecar.or_else(|| sidecars.remove(agent_file::without_suffix(base)));
+        contracts.extend(sidecar.map(|sidecar| (path, sidecar)));
         let mut report = Report::new(source);
-        let agent = read(&mut report, sidecar, strict, diagnostics);
+        specs.extend(agent_file::read(&mut report, strict));
         diagnostics.extend(report.into_diagnostics());
-        agents.extend(agent);
     }
     for (base, source) in sidecars {
         diagnostics.push(
@@ -58,19 +63,24 @@ pub fn read_all(
                 .help(format!("it belongs to `{base}.md`, which is not there")),
         );
     }
+    agent_names::settle(&mut specs, folders, diagnostics);
+    let mut agents = Vec::new();
+    for spec in specs {
+        let sidecar = contracts.get(spec.source.path()).copied();
+        agents.extend(with_contract(spec, sidecar, diagnostics));
+    }
     agents.sort_by(|a, b| {
         (&a.spec.slug, a.spec.source.path()).cmp(&(&b.spec.slug, b.spec.source.path()))
     });
     agents
 }
 
-fn read(
-    report: &mut Report,
+fn with_contract(
+    spec: Spec,
     sidecar: Option<&Arc<Source>>,
-    strict: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Agent> {
-    let spec = agent_file::read(report, strict)?;
+    let mut report = Report::new(&spec.source);
     let block = spec.frontmatter.entry("service");
     let mut service = match (block, sidecar) {
         (Some(block), Some(sidecar)) => {
@@ -83,7 +93,7 @@ fn read(
                 .advise(format!("keep it here or in `{}`", sidecar.path()));
             Service::none(&spec.source)
         }
-        (Some(block), None) => contract::read(&block.value, &spec.slug, report),
+        (Some(block), None) => contract::read(&block.value, &spec.slug, &mut report),
         (None, Some(sidecar)) => {
             let mut report = Report::new(sidecar);
             let block = match sidecar.path().ends_with(".json") {
@@ -105,7 +115,8 @@ fn read(
         }
         (None, None) => Service::none(&spec.source),
     };
-    apply_frontmatter(&spec, &mut service, report);
+    apply_frontmatter(&spec, &mut service, &mut report);
+    diagnostics.extend(report.into_diagnostics());
     let module = Ident::snake(spec.slug.as_str());
     let type_name = Ident::camel(spec.slug.as_str());
     Some(Agent {

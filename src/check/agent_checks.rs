@@ -1,8 +1,9 @@
 //! The agents of a project against each other: names, routes, and the agents they refer to.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use crate::agent::{Agent, find_agent, operation};
+use crate::agent::{Agent, agent_names, find_agent, operation};
 use crate::check::model_check::{aliases, is_model};
 use crate::contract::endpoint::Endpoint;
 use crate::contract::endpoint_path;
@@ -15,37 +16,57 @@ use crate::yaml::yaml_settings::Name;
 
 /// Checks what needs more than one agent, except the types in workflows.
 pub fn check_agents(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diagnostic>) {
-    check_names(agents, diagnostics);
+    check_names(agents, config, diagnostics);
     check_routes(agents, diagnostics);
     check_operation_ids(agents, diagnostics);
     check_references(agents, config, diagnostics);
 }
 
-/// Two agents must not have the same module or type name.
-fn check_names(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
+/// Two agents must not have the same name in files, routes, modules or types.
+fn check_names(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<String, &Agent> = BTreeMap::new();
     for agent in agents {
-        let module = agent.module.as_str().to_ascii_lowercase();
-        let type_name = format!("type {}", agent.type_name.as_str().to_ascii_lowercase());
-        let twin = seen.get(&module).or_else(|| seen.get(&type_name)).copied();
-        if let Some(twin) = twin {
-            let message = format!(
-                "`{}` and `{}` of {} are both named `{}` in files and code",
-                agent.spec.name,
-                twin.spec.name,
-                twin.spec.source.path(),
-                agent.spec.slug,
-            );
-            diagnostics.push(
-                Diagnostic::error(Code::NameCollision, "", message)
-                    .at(&agent.spec.source, agent.spec.name_span)
-                    .help("rename one of them"),
-            );
-            continue;
+        let spec = &agent.spec;
+        match seen.entry(agent_names::key(&spec.slug)) {
+            Entry::Vacant(place) => {
+                place.insert(agent);
+            }
+            Entry::Occupied(place) => {
+                let twin = &place.get().spec;
+                let line = twin.source.location(twin.name_span.start).line;
+                let owner = format!("`{}` (line {line})", twin.source.path());
+                let message = if twin.name == spec.name {
+                    format!("the name `{}` is taken by {owner}", spec.name)
+                } else if twin.slug == spec.slug {
+                    format!(
+                        "`{}` would be `{}` in files and routes, as `{}` of {owner} is",
+                        spec.name, spec.slug, twin.name
+                    )
+                } else {
+                    format!(
+                        "`{}` and `{}` of {owner} have the same name in code but for capitals",
+                        spec.name, twin.name
+                    )
+                };
+                diagnostics.push(
+                    Diagnostic::error(Code::NameCollision, "", message)
+                        .at(&spec.source, spec.name_span)
+                        .help(rename_or_leave_out(spec.source.path(), config)),
+                );
+            }
         }
-        seen.insert(module, agent);
-        seen.insert(type_name, agent);
     }
+}
+
+/// How the agent at `path` gets out of the way of another one.
+fn rename_or_leave_out(path: &str, config: &Config) -> String {
+    let left_out = format!("!{path}");
+    let entries = config.agents.iter().chain([&left_out]);
+    let entries: Vec<String> = entries.map(|entry| format!("{entry:?}")).collect();
+    format!(
+        "rename one of them, or leave one out in agentgen.toml: `agents = [{}]`",
+        entries.join(", ")
+    )
 }
 
 /// Where an endpoint was declared.

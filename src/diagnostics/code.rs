@@ -110,6 +110,8 @@ vocabulary! {
         Taken = "AG095",
         /// A path or a link leads out of the project.
         OutsideProject = "AG096",
+        /// A repository has agents in folders that are not read.
+        AgentsElsewhere = "AG097",
         /// There is a handler of an agent that is gone.
         HandlerOrphaned = "AG098",
     }

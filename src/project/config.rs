@@ -7,7 +7,8 @@ use crate::diagnostics::code::Code;
 /// The settings of a project, as `agentgen.toml`, the command line or a build script give them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Folders or glob patterns of spec files, relative to the project.
+    /// Folders, files or glob patterns of spec files, relative to the project; with `!` in front, what is left out. None
+    /// reads `agents`, else `.claude/agents`.
     pub agents: Vec<String>,
     /// The folder of the generated files, relative to the project.
     pub out: String,
@@ -117,7 +118,7 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            agents: vec!["agents".to_owned()],
+            agents: Vec::new(),
             out: "generated".to_owned(),
             templates: "templates".to_owned(),
             stubs: None,

@@ -14,7 +14,7 @@ use crate::text::did_you_mean::nearest;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// The name of the file.
-const FILE_NAME: &str = "agentgen.toml";
+pub const FILE_NAME: &str = "agentgen.toml";
 
 /// The JSON Schema (2020-12) of the file, for editors.
 pub const SCHEMA: &str = include_str!("../../schemas/config.schema.json");

@@ -1,32 +1,42 @@
 //! From folders on disk to a [`Project`] in memory.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::{MAX_FILE_BYTES, Source, SourceError};
-use crate::diagnostics::{Diagnostic, Severity};
+use crate::project::agent_entries::{self, Boundary, spec_files};
 use crate::project::config::Config;
 use crate::project::folder_walk::Walk;
-use crate::project::glob;
 use crate::project::handler_stubs::{read_handlers, usual_handlers};
 use crate::project::project_boundary::path_inside;
 use crate::project::{Project, UserTemplate};
 
 /// Reads the spec files and templates that `config` names; its paths are relative to `root`.
 ///
-/// What can't be found or read is among the project's diagnostics; everything else is read all the same. So are paths and
-/// links that lead out of `root`, unless the settings allow that.
+/// Without `agents` in the settings, the folder is `agents`, else `.claude/agents`. What can't be found or read is among the
+/// project's diagnostics; everything else is read all the same. So are paths and links that lead out of `root`, unless the
+/// settings allow that.
 pub fn load(root: &Path, config: Config) -> Project {
+    load_within(root, config, Boundary::Project)
+}
+
+/// Like [`load`], where a person has just named the folders under `agents`: they may be anywhere, and links below them must
+/// stay inside their repository, or inside them where there is none.
+pub fn load_named(root: &Path, config: Config) -> Project {
+    load_within(root, config, Boundary::Repository)
+}
+
+fn load_within(root: &Path, config: Config, boundary: Boundary) -> Project {
     let written: Vec<String> = std::iter::once(config.out.clone())
         .chain(config.stubs.clone())
+        .filter(|_| !config.allow_outside)
         .collect();
-    let is_checked = !config.allow_outside;
-    let mut project = read_project(root, config);
-    for folder in written.iter().filter(|_| is_checked) {
+    let mut project = read_project(root, config, boundary);
+    for folder in written {
         if let Err(diagnostic) = path_inside(root, &root.join(folder)) {
             project.diagnostics.push(diagnostic);
         }
@@ -35,11 +45,18 @@ pub fn load(root: &Path, config: Config) -> Project {
 }
 
 /// Like [`load`], for a caller that answers for where it writes.
-pub(crate) fn read_project(root: &Path, config: Config) -> Project {
+pub(crate) fn read_project(root: &Path, mut config: Config, boundary: Boundary) -> Project {
     let root = normalize(root);
-    let boundary = (!config.allow_outside).then(|| root.clone());
     let mut diagnostics = Vec::new();
-    let files = spec_files(&root, &config, &mut diagnostics);
+    let mut found_folders = Vec::new();
+    let files = spec_files(
+        &root,
+        &config,
+        boundary,
+        &mut found_folders,
+        &mut diagnostics,
+    );
+    config.agents = agent_entries::resolved(&root, &config);
     let mut sources = Vec::new();
     for (name, path) in &files {
         match read(path, name) {
@@ -49,6 +66,7 @@ pub(crate) fn read_project(root: &Path, config: Config) -> Project {
     }
     let folder = normalize(&root.join(&config.templates));
     let mut other_template_files = Vec::new();
+    let boundary = (!config.allow_outside).then(|| root.clone());
     let mut walk = Walk::new(&root, &normalize(&root.join(&config.out)), boundary);
     if config.templates.is_empty() {
         // The settings say that there are none.
@@ -86,6 +104,7 @@ pub(crate) fn read_project(root: &Path, config: Config) -> Project {
     };
     Project {
         config,
+        found_folders,
         sources,
         handlers,
         templates,
@@ -169,7 +188,7 @@ pub fn reason(error: &io::Error) -> String {
 }
 
 /// The absolute path without `.` and `..`. Links are not resolved, so the name is the one the user gave.
-fn normalize(path: &Path) -> PathBuf {
+pub(crate) fn normalize(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut normal = PathBuf::new();
     for component in absolute.components() {
@@ -184,76 +203,5 @@ fn normalize(path: &Path) -> PathBuf {
     normal
 }
 
-fn spec_files(
-    root: &Path,
-    config: &Config,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, PathBuf> {
-    let boundary = (!config.allow_outside).then(|| root.to_path_buf());
-    let mut walk = Walk::new(root, &normalize(&root.join(&config.out)), boundary);
-    let mut empty = Vec::new();
-    for entry in &config.agents {
-        let (folder, pattern) = if glob::is_pattern(entry) {
-            glob::split(entry)
-        } else {
-            (entry.clone(), Vec::new())
-        };
-        let folder = normalize(&root.join(folder));
-        if folder == walk.skip {
-            let message = "the output folder is a folder of agents too";
-            let path = relative(root, &folder);
-            diagnostics.push(
-                Diagnostic::error(Code::BadConfig, path, message)
-                    .help("choose another output folder"),
-            );
-            continue;
-        }
-        if !walk.is_inside(&folder) {
-            continue;
-        }
-        let before = walk.found;
-        walk.visited.clear();
-        if folder.is_dir() {
-            let base = folder.clone();
-            walk.folder(&folder, &mut |path| {
-                let below = relative(&base, path);
-                let names: Vec<&str> = below.split('/').collect();
-                names.last().is_some_and(|name| is_spec(name))
-                    && (pattern.is_empty() || glob::matches(&pattern, &names))
-            });
-        } else if pattern.is_empty() && folder.exists() {
-            walk.file(&folder);
-        } else {
-            let path = relative(root, &root.join(entry));
-            diagnostics.push(
-                Diagnostic::error(Code::NotFound, path, "there is no such folder").help(
-                    "create it with one Markdown file per agent, or name another one in `agents`",
-                ),
-            );
-            continue;
-        }
-        if walk.found == before {
-            empty.push(relative(root, &root.join(entry)));
-        }
-    }
-    let severity = if walk.files.is_empty() {
-        Severity::Error
-    } else {
-        Severity::Warning
-    };
-    diagnostics.append(&mut walk.diagnostics);
-    diagnostics.extend(empty.into_iter().map(|path| {
-        Diagnostic::error(Code::NoAgents, path, "there are no agents here")
-            .with_severity(severity)
-            .help("an agent is a file that ends in `.md`, `.yaml` or `.yml`")
-    }));
-    walk.files
-}
-
 /// How the name of a file ends that is the contract of the agent of that name beside it.
 pub const SIDECAR_ENDINGS: [&str; 3] = [".service.yaml", ".service.yml", ".service.json"];
-
-fn is_spec(name: &str) -> bool {
-    let endings = [".md", ".yaml", ".yml"].iter().chain(&SIDECAR_ENDINGS);
-    endings.into_iter().any(|ending| name.ends_with(ending))
-}

@@ -9,6 +9,9 @@ use crate::diagnostics::code::Code;
 use crate::project::discover::{reason, relative};
 use crate::project::project_boundary::path_inside;
 
+/// So many files and folders are looked at.
+const MAX_LOOKS: usize = 100_000;
+
 /// Collects files below folders. Hidden files and folders and the folder `skip` are left out.
 pub struct Walk<'a> {
     /// The project: names are relative to it.
@@ -21,6 +24,8 @@ pub struct Walk<'a> {
     pub visited: BTreeSet<PathBuf>,
     /// What was found: its name and its path.
     pub files: BTreeMap<String, PathBuf>,
+    /// How many files and folders were looked at.
+    looks: usize,
     /// How many files were found, those that were found before included.
     pub found: usize,
     /// What could not be read.
@@ -36,6 +41,7 @@ impl<'a> Walk<'a> {
             skip: skip.to_path_buf(),
             visited: BTreeSet::new(),
             files: BTreeMap::new(),
+            looks: 0,
             found: 0,
             diagnostics: Vec::new(),
         }
@@ -68,6 +74,19 @@ impl<'a> Walk<'a> {
         entries.sort();
         for (is_link, name) in entries {
             let path = folder.join(&name);
+            self.looks += 1;
+            if self.looks == MAX_LOOKS {
+                let name = relative(self.root, folder);
+                let message =
+                    format!("there are more than {MAX_LOOKS} files and folders to look at");
+                self.diagnostics.push(
+                    Diagnostic::error(Code::TooLarge, name, message)
+                        .help("name the folders that hold agents"),
+                );
+            }
+            if self.looks >= MAX_LOOKS {
+                return;
+            }
             if name.as_encoded_bytes().starts_with(b".") || path == self.skip {
                 continue;
             }

@@ -142,10 +142,18 @@ pub fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// The name of the file at `path` without its folder and its ending.
+/// The name of the file at `path` without its folder and its ending, which may be `.agent.md` or `.chatmode.md`.
 pub fn stem(path: &str) -> &str {
     let file = path.rsplit('/').next().unwrap_or(path);
-    file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+    without_suffix(file.rsplit_once('.').map_or(file, |(stem, _)| stem))
+}
+
+/// `path`, which has no ending any more, without what GitHub Copilot adds to the names of agents.
+pub fn without_suffix(path: &str) -> &str {
+    let suffixes = [".agent", ".chatmode"].into_iter();
+    let mut stems = suffixes.filter_map(|suffix| path.strip_suffix(suffix));
+    let stem = stems.find(|stem| !stem.is_empty() && !stem.ends_with('/'));
+    stem.unwrap_or(path)
 }
 
 fn prompt_key(frontmatter: &Node, report: &mut Report) -> Option<Prompt> {
@@ -195,36 +203,27 @@ fn name(frontmatter: &Node, report: &mut Report) -> Option<(String, Span, Slug)>
             (stem.clone(), span)
         }
     };
-    match Slug::new(&name) {
-        Ok(slug) => Some((name, span, slug)),
+    let why = match Slug::new(&name) {
+        Ok(slug) => return Some((name, span, slug)),
+        Err(SlugError::Lossy) => "the name has letters that no file or route can have".to_owned(),
+        Err(SlugError::Empty) => "the name has no letter and no digit".to_owned(),
         Err(SlugError::TooLong) => {
-            let message = format!("the name has {} characters", name.chars().count());
-            report
-                .error(Code::NameUnusable, span, message)
-                .advise(format!(
-                    "keep it under {MAX_SLUG_BYTES}: files and routes are named after it"
-                ));
-            None
+            let length = name.chars().count();
+            format!(
+                "the name has {length} characters, and files and routes have {MAX_SLUG_BYTES} at most"
+            )
         }
-        Err(SlugError::Empty) => match Slug::new(&stem) {
-            Ok(slug) => {
-                report
-                    .warning(
-                        Code::NameUnusable,
-                        span,
-                        "no file or route can be named like that",
-                    )
-                    .advise(format!("they are named `{slug}`, as the agent's file is"));
-                Some((name, span, slug))
-            }
-            Err(_) => {
-                report
-                    .error(Code::NameUnusable, span, "no file or route can be named like that")
-                    .advise("use the letters a to z, digits and hyphens in `name` or in the file's name");
-                None
-            }
-        },
-    }
+    };
+    let Ok(slug) = Slug::new(&stem) else {
+        report.error(Code::NameUnusable, span, why).advise(format!(
+            "use the letters a to z, digits and hyphens in `name` or in the file's name, {MAX_SLUG_BYTES} at most"
+        ));
+        return None;
+    };
+    report.note(Code::NameUnusable, span, why).advise(format!(
+        "files and routes of this agent are named `{slug}`, as its file is"
+    ));
+    Some((name, span, slug))
 }
 
 fn description(frontmatter: &Node, report: &mut Report) -> String {

@@ -5,6 +5,8 @@ use std::fmt;
 use heck::{ToShoutySnakeCase, ToSnakeCase, ToUpperCamelCase};
 use unicode_ident::{is_xid_continue, is_xid_start};
 
+use crate::text::ascii_words::{fold, is_apostrophe};
+
 /// A Rust identifier that is no keyword of any edition and passes the naming lints of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ident(String);
@@ -106,11 +108,12 @@ impl serde::Serialize for Ident {
     }
 }
 
-/// `text` with a blank for every character that is not allowed in an identifier. An apostrophe joins what
-/// is on its sides, so that `don't` stays one word.
+/// `text` without accents, and with a blank for every character that is not allowed in an identifier. An apostrophe joins
+/// what is on its sides, so that `don't` stays one word.
 fn words(text: &str) -> String {
-    text.chars()
-        .filter(|character| !matches!(character, '\'' | '\u{2019}'))
+    fold(text)
+        .chars()
+        .filter(|character| !is_apostrophe(*character))
         .map(|character| match character {
             letter if letter.is_ascii_alphanumeric() => letter,
             _ => ' ',
@@ -269,7 +272,7 @@ mod tests {
             ("1st-agent", ["_1st_agent", "_1stAgent", "_1ST_AGENT"]),
             ("don't-panic", ["dont_panic", "DontPanic", "DONT_PANIC"]),
             ("../evil", ["evil", "Evil", "EVIL"]),
-            ("caf\u{e9} crème", ["caf_cr_me", "CafCrMe", "CAF_CR_ME"]),
+            ("caf\u{e9} crème", ["cafe_creme", "CafeCreme", "CAFE_CREME"]),
             ("__x__y__", ["x_y", "XY", "X_Y"]),
             ("\u{1f680}", ["", "", ""]),
             ("--", ["", "", ""]),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use heck::ToKebabCase;
 
+use crate::text::ascii_words::ascii_words;
+
 /// The longest slug, in bytes.
 pub const MAX_SLUG_BYTES: usize = 64;
 
@@ -14,7 +16,7 @@ pub const MAX_SLUG_BYTES: usize = 64;
 /// use agentgen_build::inspect::Slug;
 ///
 /// let slug = Slug::new("C++ Expert").map(|slug| slug.to_string());
-/// assert_eq!(slug.as_deref(), Ok("c-expert"));
+/// assert_eq!(slug.as_deref(), Ok("c-plus-plus-expert"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slug(String);
@@ -22,29 +24,26 @@ pub struct Slug(String);
 /// Why a name makes no slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlugError {
-    /// No letter from `a` to `z` and no digit is in it.
+    /// No letter and no digit is in it.
     Empty,
+    /// A letter or digit in it has no form in `a` to `z` and `0` to `9`.
+    Lossy,
     /// It is longer than [`MAX_SLUG_BYTES`].
     TooLong,
 }
 
 impl Slug {
-    /// The slug of `name`. A name that is a slug already stays as it is; other names are split
-    /// into words, and what is not an ASCII letter or digit separates them.
+    /// The slug of `name`. A name that is a slug already stays as it is; other names are split into words. Accents are folded
+    /// to their letter and some symbols are spelled out (`C#` is `c-sharp`); other symbols separate words.
     ///
     /// # Errors
     ///
-    /// When nothing is left of the name, or too much.
+    /// When letters would be lost, nothing is left of the name, or too much.
     pub fn new(name: &str) -> Result<Self, SlugError> {
         let slug = if is_slug(name) {
             name.to_owned()
         } else {
-            let ascii: String = name
-                .chars()
-                .filter(|c| *c != '\'' && *c != '\u{2019}')
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { ' ' })
-                .collect();
-            ascii.to_kebab_case()
+            ascii_words(name).ok_or(SlugError::Lossy)?.to_kebab_case()
         };
         if slug.is_empty() {
             return Err(SlugError::Empty);

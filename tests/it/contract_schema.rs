@@ -112,7 +112,7 @@ fn what_is_read_is_valid_and_what_is_not_is_not() {
         workflow("[parallel: [parallel: mute]]"),
         workflow("{ steps: [a: mute], concurrency: 0 }"),
         "workflows: { '---': [a: mute] }\n".to_owned(),
-        "workflows: { é: [a: mute] }\n".to_owned(),
+        "workflows: { 編集: [a: mute] }\n".to_owned(),
         "workflows: []\n".to_owned(),
         "[]\n".to_owned(),
     ];

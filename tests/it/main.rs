@@ -9,6 +9,8 @@
 )]
 
 mod adversarial;
+mod agent_discovery;
+mod agent_names;
 mod arazzo;
 mod architecture;
 mod build_script;

@@ -87,6 +87,8 @@ pub struct Scaffold {
     pub agents: Vec<Artifact>,
     /// What its folder has already.
     pub existing: ExistingFiles,
+    /// Where the agents are, relative to the project, if they are read there and not copied.
+    pub references: Vec<String>,
 }
 
 /// What the files of a project are filled with. It is recorded, so that an update fills them with the same.
@@ -100,6 +102,9 @@ pub struct ProjectFacts {
     pub samples: bool,
     /// The path of the first `invoke` endpoint, for examples.
     pub invoke: Option<String>,
+    /// Where the agents are, relative to the project, if they are not in `agents/`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
 }
 
 /// Every file of the project, sorted by path.
@@ -114,6 +119,7 @@ pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
         origin: scaffold.origin.clone(),
         samples,
         invoke: None,
+        references: scaffold.references.clone(),
     };
     let mut files = match samples {
         true => rendered(EXAMPLES.map(|path| (path, path)), &facts).map_err(single)?,
@@ -125,6 +131,9 @@ pub fn render(scaffold: &Scaffold) -> Result<Vec<Artifact>, Vec<Diagnostic>> {
         }
     }
     let agents = read(&files)?;
+    if !facts.references.is_empty() {
+        files.clear();
+    }
     facts.invoke = invoke(&agents);
     let stubs = stubs(&agents, &[], |_| None).map_err(single)?;
     for mut file in stubs.files {
@@ -285,6 +294,11 @@ struct Context<'a> {
     /// The name as Kubernetes and image registries take it.
     label: String,
     title: String,
+    /// Where the agents are.
+    agent_paths: Vec<&'a str>,
+    /// The same as TOML; none where they are in `agents/`.
+    references: Option<String>,
+    outside: bool,
     /// The path of the first `invoke` endpoint.
     invoke: Option<&'a str>,
     samples: bool,
@@ -325,6 +339,10 @@ fn context(facts: &ProjectFacts) -> Context<'_> {
         lib: name.replace('-', "_"),
         label: name.to_ascii_lowercase().replace('_', "-"),
         title: title(name),
+        agent_paths: agent_paths(facts),
+        references: (!facts.references.is_empty())
+            .then(|| Value::from(facts.references.clone()).to_string()),
+        outside: lead_outside(&facts.references),
         invoke: facts.invoke.as_deref(),
         samples: facts.samples,
         vendored: *origin == Origin::Vendored,
@@ -342,6 +360,20 @@ fn context(facts: &ProjectFacts) -> Context<'_> {
         build_dependency: dependency(BUILD_CRATE, origin, ""),
         versions: Json::Object(versions.into_iter().collect()),
     }
+}
+
+/// Where the agents are, relative to the project.
+fn agent_paths(facts: &ProjectFacts) -> Vec<&str> {
+    match facts.references.as_slice() {
+        [] => vec!["agents"],
+        references => references.iter().map(String::as_str).collect(),
+    }
+}
+
+/// Whether one of the paths, which are relative to a project, leads out of it.
+pub fn lead_outside(references: &[String]) -> bool {
+    let is_outside = |path: &String| Path::new(path).is_absolute() || path.starts_with("..");
+    references.iter().any(is_outside)
 }
 
 fn checkout(path: &Path) -> Checkout {

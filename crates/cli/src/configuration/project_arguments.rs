@@ -1,21 +1,24 @@
 //! The arguments that select what is read, and the project they select.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
-use agentgen_build::inspect::{SIDECAR_ENDINGS, read_settings, relative};
+use agentgen_build::inspect::{
+    CONFIG_NAME, SIDECAR_ENDINGS, list, load_named, printable, read_settings, relative,
+};
 use agentgen_build::load;
 use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Target};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::terminal::Status;
 use crate::terminal::diagnostic_report::{self, ReportFormat};
-use crate::terminal::report_root;
+use crate::terminal::{Status, eprint_line, report_root};
 
 /// The arguments that most commands share.
 #[derive(Debug, Args, Default)]
 pub struct Inputs {
-    /// Folder, file or glob pattern of agents; may be repeated [default: agents]
+    /// Folder, repository, file or glob pattern of agents, or `!` and what is left out; may be repeated [default: agents,
+    /// else .claude/agents]
     #[arg(long, value_name = "PATH")]
     pub agents: Vec<String>,
     /// Folder of templates that replace the built-in ones [default: templates]
@@ -59,6 +62,9 @@ fn default_targets() -> String {
     words.join(", ")
 }
 
+/// A project may be read several times; the folders of a repository are told once.
+static ANNOUNCED: Once = Once::new();
+
 /// The folder that the project's paths are relative to, and its settings.
 pub struct Settings {
     /// The folder of `agentgen.toml`, or the current one.
@@ -69,6 +75,8 @@ pub struct Settings {
     partial: bool,
     /// The targets of the project, whatever the arguments choose.
     pub configured: Vec<Target>,
+    /// Whether the folders of agents are arguments, and no `agentgen.toml` says where the project is.
+    are_named: bool,
 }
 
 impl Settings {
@@ -84,7 +92,7 @@ impl Settings {
     ) -> Result<Self, Status> {
         let format = format.into();
         let current = std::env::current_dir().map_err(|error| {
-            crate::terminal::eprint_line(&format!("error: there is no current folder: {error}"));
+            eprint_line(&format!("error: there is no current folder: {error}"));
             Status::Io
         })?;
         let found = read_settings(&current).map_err(|diagnostics| {
@@ -94,7 +102,13 @@ impl Settings {
             };
             diagnostic_report::refuse(diagnostics, format, status)
         })?;
+        let file = found.root.join(CONFIG_NAME);
+        if found.root != current {
+            let path = printable(&relative(&current, &file));
+            eprint_line(&format!("note: the settings are those of {path}"));
+        }
         let mut settings = Self {
+            are_named: !inputs.agents.is_empty() && !file.is_file(),
             root: found.root,
             configured: found.config.targets.clone(),
             config: found.config,
@@ -107,9 +121,14 @@ impl Settings {
 
     /// Finds and reads the project's files.
     pub fn load(&self) -> Project {
+        let load = if self.are_named { load_named } else { load };
         let mut project = load(&self.root, self.config.clone());
         if self.partial {
             project.handlers = None;
+        }
+        if !project.found_folders.is_empty() {
+            let folders = list(&project.found_folders);
+            ANNOUNCED.call_once(|| eprint_line(&format!("note: found agents in {folders}")));
         }
         project
     }
@@ -123,9 +142,11 @@ impl Settings {
         let agents = files.map(|file| relative(root, &root.join(file))).collect();
         let config = Config {
             agents,
+            out: Config::default().out,
+            stubs: None,
             ..self.config.clone()
         };
-        let mut project = load(root, config);
+        let mut project = load_named(root, config);
         project.handlers = None;
         project
     }
@@ -136,8 +157,12 @@ impl Settings {
         let from_root = |path: &Path| relative(&root, &current.join(path));
         let config = &mut self.config;
         if !inputs.agents.is_empty() {
-            let paths = inputs.agents.iter().map(Path::new);
-            config.agents = paths.map(from_root).collect();
+            let entries = inputs.agents.iter();
+            let entries = entries.map(|entry| match entry.strip_prefix('!') {
+                Some(left_out) => format!("!{}", from_root(Path::new(left_out))),
+                None => from_root(Path::new(entry)),
+            });
+            config.agents = entries.collect();
             self.partial = true;
         }
         if let Some(path) = &inputs.templates {

@@ -1,11 +1,11 @@
-//! Copies agent files from anywhere into a new project.
+//! Finds agents anywhere for a new project, which copies their files or refers to them.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::inspect::{SIDECAR_ENDINGS, has_errors, reason, relative};
-use agentgen_build::{Artifact, Code, Config, Diagnostic, generate, load};
+use agentgen_build::inspect::{SIDECAR_ENDINGS, has_errors, load_named, reason, relative};
+use agentgen_build::{Artifact, Code, Config, Diagnostic, Severity, generate};
 
 /// A path that no project has.
 const NOWHERE: &str = ".agentgen-nowhere";
@@ -16,12 +16,19 @@ pub struct Imported {
     /// The agents and their contracts, byte for byte, by their paths below `agents/`; none where a diagnostic is an
     /// error. They are sorted by path.
     pub files: Vec<Artifact>,
+    /// How many agents these are.
+    pub agents: usize,
+    /// How many files were read, those that are no agents included.
+    pub read: usize,
+    /// The folders that were found in a repository.
+    pub found_folders: Vec<String>,
     /// The diagnostics of a build of these agents.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// The agents in `from`: files, and folders with what is below them. Paths are relative to `root`. What a build would
-/// refuse is refused, and so are two files that would get the same path.
+/// The agents in `from`: files, and folders or repositories with what is below them. Paths are relative to `root`. What a
+/// build would refuse is refused, and so are two files that would get the same path. A link that leads out of its repository
+/// is left out.
 pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     let mut agents = Vec::new();
     for entry in from {
@@ -34,7 +41,7 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
             }
         }
     }
-    let mut project = load(
+    let mut project = load_named(
         root,
         Config {
             agents: agents.clone(),
@@ -45,13 +52,23 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     );
     // Those of the current folder are not of these agents.
     project.handlers = None;
+    for diagnostic in &mut project.diagnostics {
+        if diagnostic.code == Code::OutsideProject {
+            diagnostic.severity = Severity::Warning;
+            diagnostic.help =
+                Some("it is left out; name what it leads to with `--from`".to_owned());
+        }
+    }
     let generation = generate(&project);
-    let mut diagnostics = generation.diagnostics;
-    if has_errors(&diagnostics) {
-        return Imported {
-            files: Vec::new(),
-            diagnostics,
-        };
+    let mut imported = Imported {
+        agents: generation.agents.len(),
+        read: project.sources.len(),
+        found_folders: project.found_folders,
+        diagnostics: generation.diagnostics,
+        files: Vec::new(),
+    };
+    if has_errors(&imported.diagnostics) {
+        return imported;
     }
     let mut wanted = Vec::new();
     for agent in &generation.agents {
@@ -60,30 +77,40 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     }
     wanted.sort_unstable();
     wanted.dedup();
+    let folders: Vec<String> = imported
+        .found_folders
+        .iter()
+        .chain(&agents)
+        .cloned()
+        .collect();
     let mut placed: BTreeMap<String, &str> = BTreeMap::new();
-    let mut files = Vec::new();
     for source in wanted {
-        let path = below(root, &agents, source);
+        let mut path = below(root, &folders, source);
+        if placed.contains_key(&path.to_lowercase()) {
+            path = with_owner(&imported.found_folders, source).unwrap_or(path);
+        }
         if let Some(other) = placed.insert(path.to_lowercase(), source) {
             let message = format!("{other} and {source} would both be agents/{path}");
-            diagnostics.push(
+            imported.diagnostics.push(
                 Diagnostic::error(Code::NameCollision, source, message).help("rename one of them"),
             );
             continue;
         }
         match fs::read(root.join(source)) {
-            Ok(bytes) => files.push(Artifact { path, bytes }),
+            Ok(bytes) => imported.files.push(Artifact { path, bytes }),
             Err(error) => {
                 let message = format!("the file can't be read: {}", reason(&error));
-                diagnostics.push(Diagnostic::error(Code::Io, source, message));
+                imported
+                    .diagnostics
+                    .push(Diagnostic::error(Code::Io, source, message));
             }
         }
     }
-    if has_errors(&diagnostics) {
-        files.clear();
+    if has_errors(&imported.diagnostics) {
+        imported.files.clear();
     }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Imported { files, diagnostics }
+    imported.files.sort_by(|a, b| a.path.cmp(&b.path));
+    imported
 }
 
 /// The path of `source` below the one of `folders` it was found in; its name, where it was named itself.
@@ -95,4 +122,15 @@ fn below(root: &Path, folders: &[String], source: &str) -> String {
         .find(|below| below != "." && !below.starts_with("../"));
     let name = source.rsplit('/').next().unwrap_or(source);
     found.unwrap_or_else(|| name.to_owned())
+}
+
+/// The path of `source` below a folder of its own, named after the plugin or the tool that the folder of agents belongs to:
+/// `testing/reviewer.md` for `plugins/testing/agents/reviewer.md`.
+fn with_owner(found_folders: &[String], source: &str) -> Option<String> {
+    let in_folder = |folder: &&String| source.starts_with(&format!("{folder}/"));
+    let folder = found_folders.iter().find(in_folder)?;
+    let rest = &source[folder.len() + 1..];
+    let (owner, _) = folder.rsplit_once('/')?;
+    let owner = owner.rsplit('/').next()?.trim_start_matches('.');
+    (!owner.is_empty()).then(|| format!("{owner}/{rest}"))
 }

@@ -150,7 +150,7 @@ mod tests {
             ("agentgen", "agentgen-service"),
             ("agentgen-runtime", "agentgen-runtime-service"),
             ("tokio", "tokio-service"),
-            ("caf\u{e9}", "caf"),
+            ("caf\u{e9}", "cafe"),
             ("con", "con-agent"),
         ] {
             assert_eq!(package_name_for(folder).as_deref(), Ok(name), "{folder}");

@@ -133,7 +133,7 @@ fn beside(
         let below = path
             .strip_prefix(folder)
             .is_some_and(|rest| rest.starts_with('/'));
-        !is_pattern(entry) && (below || matches!(folder, "" | "."))
+        !is_pattern(entry) && !entry.starts_with('!') && (below || matches!(folder, "" | "."))
     });
     let lines = yaml_lines::lines(&branches(proposal), 0);
     found.then(|| Change {

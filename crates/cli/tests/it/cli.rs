@@ -165,7 +165,7 @@ fn no_agents() {
     assert_eq!(
         folder.run(&["build"]).expect(1).stderr,
         "\
-error[AG091]: there is no such folder
+error[AG091]: there is no such folder, and no `.claude/agents` either
 --> agents
  = help: create it with one Markdown file per agent, or name another one in `agents`
 

@@ -15,13 +15,13 @@ const BAKER: &str = r#"---
 name: baker
 description: Bakes what is asked for, with help.
 service:
-  agents: [miller, r-d-x-b-n-end]
+  agents: [miller, r-and-d-x-b-n-end-e]
   workflows:
     bread:
       - plan: baker
       - parallel:
           - flour: { agent: miller, retry: 3, timeout: 90s }
-          - water: { agent: r-d-x-b-n-end, on_failure: skip }
+          - water: { agent: r-and-d-x-b-n-end-e, on_failure: skip }
       - bake:
           agent: baker
           when: '"</text> --> ]" != plan.output'

@@ -25,6 +25,7 @@ mod new;
 mod new_in_folder;
 mod partial_builds;
 mod report_formats;
+mod repositories;
 mod route;
 mod suggest;
 mod suggest_corpus;

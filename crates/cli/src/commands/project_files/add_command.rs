@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::scaffold;
 use agentgen_build::inspect::{
-    STUB_MODULE, Slug, has_errors, path_inside, printable, reason, relative, write_file,
+    STUB_MODULE, Slug, default_folder, has_errors, path_inside, printable, reason, relative,
+    write_file,
 };
 use agentgen_build::{Code, Diagnostic, generate};
 use clap::Args;
@@ -107,7 +108,7 @@ fn folder(settings: &mut Settings) -> Result<String, Diagnostic> {
         let found: Option<PathBuf> = settings
             .root
             .ancestors()
-            .find(|folder| folder.join("agents").is_dir())
+            .find(|folder| folder.join(default_folder(folder)).is_dir())
             .map(Path::to_path_buf);
         settings.root = found.ok_or_else(|| {
             Diagnostic::error(
@@ -118,18 +119,19 @@ fn folder(settings: &mut Settings) -> Result<String, Diagnostic> {
             .help("run this in a project, or create the folder")
         })?;
     }
-    let folders = settings.config.agents.iter();
-    let mut plain =
-        folders.filter(|entry| !entry.contains(['*', '?']) && !is_file(settings, entry));
-    let folder = plain.next().ok_or_else(|| {
+    let is_folder =
+        |entry: &&String| !entry.contains(['*', '?']) && !settings.root.join(entry).is_file();
+    let named = settings.config.agents.iter();
+    let mut named = named.filter(|entry| !entry.starts_with('!')).peekable();
+    let folder = match named.peek() {
+        None => Some(default_folder(&settings.root)),
+        Some(_) => named.find(is_folder).map(String::as_str),
+    };
+    let folder = folder.ok_or_else(|| {
         Diagnostic::error(Code::BadConfig, "agentgen.toml", "`agents` names no folder")
             .help("name a folder there, for new agents to lie in")
     })?;
     Ok(relative(&settings.root, &settings.root.join(folder)))
-}
-
-fn is_file(settings: &Settings, entry: &str) -> bool {
-    settings.root.join(entry).is_file()
 }
 
 /// The folder of stubs: what the settings say, or the one that `new` makes, if it is there.

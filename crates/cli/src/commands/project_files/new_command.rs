@@ -6,8 +6,8 @@ use crate::scaffold::atomic_dir::{CreateDirError, check_is_free, create_dir_atom
 use crate::scaffold::import_agents::{Imported, import_agents};
 use crate::scaffold::package_name::{NameError, check_package_name, package_name_for};
 use crate::scaffold::vendor;
-use crate::scaffold::{self, Origin, Scaffold, shell_word};
-use agentgen_build::inspect::{has_errors, printable, reason};
+use crate::scaffold::{self, Origin, Scaffold, lead_outside, shell_word};
+use agentgen_build::inspect::{has_errors, list, printable, reason, relative};
 use agentgen_build::{Artifact, Code, Diagnostic, Severity};
 use clap::Args;
 
@@ -20,9 +20,12 @@ use crate::terminal::{Status, eprint_line, print};
 pub struct Arguments {
     /// Folder to create; it may exist if it holds nothing but .git, README, LICENSE and .gitignore
     path: PathBuf,
-    /// Agent file or folder of agents to copy into the project; may be repeated [default: two samples]
+    /// Agent file, folder of agents or repository to copy agents from; may be repeated [default: two samples]
     #[arg(long, value_name = "FILE|DIR")]
     from: Vec<String>,
+    /// Read the agents of `--from` where they are, at each build, instead of copying them
+    #[arg(long, requires = "from")]
+    reference: bool,
     /// Name of the Cargo package [default: the name of the folder]
     #[arg(long)]
     name: Option<String>,
@@ -44,10 +47,9 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         let diagnostic = Diagnostic::error(Code::NameUnusable, &shown, why.to_string());
         diagnostic_report::refuse(vec![diagnostic], format, Status::Usage)
     })?;
-    let Imported {
-        files: agents,
-        diagnostics,
-    } = import(&arguments.from)?;
+    let mut imported = import(&arguments.from)?;
+    let agents = std::mem::take(&mut imported.files);
+    let diagnostics = std::mem::take(&mut imported.diagnostics);
     if has_errors(&diagnostics) {
         let status = Status::of(&diagnostics);
         return Err(diagnostic_report::refuse(diagnostics, format, status));
@@ -62,6 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         origin,
         agents,
         existing,
+        references: references(arguments),
     };
     let files = scaffold::render(&scaffold).map_err(|mut errors| {
         errors.retain(|diagnostic| diagnostic.severity == Severity::Error);
@@ -69,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         diagnostic_report::refuse(errors, format, status)
     })?;
     create_dir_atomically(path, &files).map_err(|error| refuse_folder(&shown, &error, format))?;
-    finish(&scaffold, path, &files, &diagnostics, format)
+    finish(&scaffold, &imported, path, &files, &diagnostics, format)
 }
 
 fn import(from: &[String]) -> Result<Imported, Status> {
@@ -81,6 +84,28 @@ fn import(from: &[String]) -> Result<Imported, Status> {
         Status::Io
     })?;
     Ok(import_agents(&current, from))
+}
+
+/// The paths of the agents that are not copied, relative to the project.
+fn references(arguments: &Arguments) -> Vec<String> {
+    let project = real(&arguments.path);
+    let from = arguments.from.iter().filter(|_| arguments.reference);
+    from.map(|entry| match entry.strip_prefix('!') {
+        Some(left_out) => format!("!{}", relative(&project, &real(Path::new(left_out)))),
+        None => relative(&project, &real(Path::new(entry))),
+    })
+    .collect()
+}
+
+/// The absolute path of `path` without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut folders = absolute.ancestors();
+    let there = folders.find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+    match there {
+        Some((folder, real)) => real.join(absolute.strip_prefix(folder).unwrap_or(&absolute)),
+        None => absolute,
+    }
 }
 
 /// The name of the package: `--name`, or one made from the folder's name.
@@ -113,6 +138,7 @@ fn refuse_folder(shown: &str, error: &CreateDirError, format: Format) -> Status 
 
 fn finish(
     scaffold: &Scaffold,
+    imported: &Imported,
     path: &Path,
     files: &[Artifact],
     diagnostics: &[Diagnostic],
@@ -124,6 +150,27 @@ fn finish(
         return print(&document.text()).map(|()| Status::Fine);
     }
     diagnostic_report::draw(diagnostics);
+    if imported.read > 0 {
+        let verb = if scaffold.references.is_empty() {
+            "copied"
+        } else {
+            "referred to"
+        };
+        let mut line = format!(
+            "{verb} {} of {}",
+            plural(imported.agents, "agent"),
+            plural(imported.read, "file")
+        );
+        if !imported.found_folders.is_empty() {
+            line.push_str(&format!(", found in {}", list(&imported.found_folders)));
+        }
+        eprint_line(&line);
+    }
+    if lead_outside(&scaffold.references) {
+        eprint_line(
+            "note: a Docker build does not see agents outside the project; copy them for that",
+        );
+    }
     let shown = path.to_string_lossy();
     let count = plural(files.len(), "file");
     let name = &scaffold.name;

@@ -158,6 +158,10 @@ fn guessed_facts(settings: &Settings) -> Result<ProjectFacts, Diagnostic> {
         origin,
         samples: root.join("src/tools.rs").is_file() && root.join("agents/librarian.md").is_file(),
         invoke: invoke(&check(&project).agents),
+        references: match settings.config.agents.as_slice() {
+            [folder] if folder == "agents" => Vec::new(),
+            entries => entries.to_vec(),
+        },
     })
 }
 
