@@ -74,7 +74,7 @@ fn errors() {
                 "6:45 AG042 an error can't have the code `1`; start with a letter; use letters, digits, `-` and `_`, as in `out_of_stock`",
                 "6:82 AG042 a handler can't answer 401: the service answers it before a handler runs; take another status, such as 403, 404, 409 or 422",
                 "6:104 AG042 200 is not the status of an error; it takes a number from 400 to 599",
-                "6:126 AG042 this is text; it takes a number from 400 to 599",
+                "6:126 AG042 `status` is text; it takes a number from 400 to 599",
             ],
         ),
         (
