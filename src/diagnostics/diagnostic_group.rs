@@ -108,8 +108,12 @@ pub fn grouped(diagnostics: &[Diagnostic]) -> Vec<Grouped<'_>> {
     shown
 }
 
-/// What has to be equal for two diagnostics to be told together: the code where there is a sentence for it, else the words.
-fn kind(diagnostic: &Diagnostic) -> Option<(Severity, Code, Option<(&str, Option<&str>)>)> {
+/// What has to be equal for two diagnostics to be told together: the code where there is a sentence for it, else the message and
+/// the help too.
+type Kind<'a> = (Severity, Code, Option<(&'a str, Option<&'a str>)>);
+
+/// The kind of `diagnostic`; none for an error.
+fn kind(diagnostic: &Diagnostic) -> Option<Kind<'_>> {
     let (severity, code) = (diagnostic.severity, diagnostic.code);
     if severity == Severity::Error {
         return None;
