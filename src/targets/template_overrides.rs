@@ -24,13 +24,13 @@ const RUNTIME_CONTRACT: [&str; 6] = [
 ];
 
 /// An error for every template of the user's that would have no effect: it is named like no built-in one, and no template that has
-/// an effect names it or calls a component of it.
+/// an effect names it or calls a component of it. A copy of a built-in one is no error: it promises nothing.
 pub fn check(project: &Project) -> Vec<Diagnostic> {
     let used = used(&project.templates);
     let unused = project
         .templates
         .iter()
-        .filter(|template| !used.contains(template.name.as_str()));
+        .filter(|template| !used.contains(template.name.as_str()) && !is_copy(template));
     let mut diagnostics: Vec<Diagnostic> = unused.map(no_effect).collect();
     // A file that is no template at all may be anything, unless it is named like one.
     for name in &project.other_template_files {
@@ -42,6 +42,11 @@ pub fn check(project: &Project) -> Vec<Diagnostic> {
         }
     }
     diagnostics
+}
+
+/// Whether the template is a built-in one, as it is.
+fn is_copy(template: &UserTemplate) -> bool {
+    BUILTIN.contains(&(template.name.as_str(), template.source.text()))
 }
 
 /// The names of the templates that a project can replace.

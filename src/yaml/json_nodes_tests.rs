@@ -98,7 +98,7 @@ fn what_is_no_json_is_an_error_at_its_place() {
         let expected = format!("x.json:{expected}");
         assert!(problems[0].starts_with(&expected), "{text:?}: {problems:?}");
     }
-    let deep = format!("{{\"a\": {}{}}}", "[".repeat(40), "]".repeat(40));
+    let deep = format!("{{\"a\": {}{}}}", "[".repeat(80), "]".repeat(80));
     assert!(
         read_text(&deep).1[0].contains("AG008"),
         "{:?}",

@@ -281,7 +281,8 @@ fn names_what_is_there_and_links_to_what_is_missing() {
     );
     assert_eq!(missing("0"), folder.path().join("agentgen.toml"));
     assert_eq!(missing("1"), folder.path().join("templates"));
-    assert_eq!(missing("2"), folder.path().join("src/agents/mod.rs"));
+    assert_eq!(missing("2"), folder.path().join("service.toml"));
+    assert_eq!(missing("3"), folder.path().join("src/agents/mod.rs"));
     fs::create_dir_all(folder.path().join("src/agents")).unwrap();
     fs::write(folder.path().join("src/agents/mod.rs"), "").unwrap();
 

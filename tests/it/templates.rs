@@ -129,7 +129,7 @@ fn a_template_that_never_ends_is_one_diagnostic() {
         "{% for a in range(end=99999) %}{% for b in range(end=99999) %}{% endfor %}{% endfor %}";
     assert_eq!(
         only_diagnostic(&[("rust/agent.rs.tera", forever)]),
-        "templates/rust/agent.rs.tera:1:1: the template takes longer than 3 s"
+        "templates/rust/agent.rs.tera:1:1: error[AG070]: the template takes longer than 3 s (`agentgen templates export` writes the built-in templates to compare with)"
     );
     let long = format!(
         "{{% for a in range(end=99999) %}}{}{{% endfor %}}",
@@ -137,7 +137,7 @@ fn a_template_that_never_ends_is_one_diagnostic() {
     );
     assert_eq!(
         only_diagnostic(&[("prompts/bundle.json.tera", &long)]),
-        "templates/prompts/bundle.json.tera:1:1: the template writes more than 32 MiB"
+        "templates/prompts/bundle.json.tera:1:1: error[AG070]: the template writes more than 32 MiB (`agentgen templates export` writes the built-in templates to compare with)"
     );
 }
 

@@ -109,7 +109,7 @@ fn agents_pass_check_without_a_warning() {
         folder.write(&format!("desk/agents/{path}"), &text);
         let run = folder.run_in("desk", &["check"]);
         assert!(
-            run.status == 0 && !run.stderr.contains("warning"),
+            run.status == 0 && !run.stderr.contains("warning["),
             "{place}:\n{}",
             run.stderr
         );

@@ -1,26 +1,29 @@
 //! What the command does when files or stdout fail.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::command_folder::{FIRST, Folder};
 
+#[cfg(unix)]
 #[test]
 fn a_machine_that_fails_is_status_3() {
     let folder = Folder::two_agents();
     folder.run(&["build"]).expect(0);
-    let file = folder.a_generated_file();
-    // The temporary file beside the target can't be made, not even by a superuser.
-    let in_the_way = folder.path(&file).parent().unwrap().join(".agentgen-tmp");
-    fs::create_dir_all(in_the_way.join("full")).unwrap();
     folder.write("agents/first.md", &format!("{FIRST}More.\n"));
-    let run = folder.run(&["build"]).expect(3);
+    // No file may grow beyond 0 bytes: the disk is full, also for a superuser.
+    let mut full = Command::new("sh");
+    full.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$AGENTGEN\" build"])
+        .env("AGENTGEN", env!("CARGO_BIN_EXE_agentgen"))
+        .current_dir(folder.path(""));
+    let output = full.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(
-        run.stderr
-            .contains("error[AG014]: the file can't be written: ")
+        stderr.contains("error[AG014]: the file can't be written: "),
+        "{stderr}"
     );
-    assert!(run.stderr.contains("run the same command again"));
-    fs::remove_dir_all(in_the_way).unwrap();
+    assert!(stderr.contains("run the same command again"), "{stderr}");
     folder.run(&["build"]).expect(0);
     folder.run(&["build", "--check"]).expect(0);
 
