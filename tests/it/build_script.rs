@@ -288,12 +288,14 @@ fn names_what_is_there_and_links_to_what_is_missing() {
 
     fs::create_dir(folder.path().join("templates")).unwrap();
     fs::write(folder.path().join("agentgen.toml"), "").unwrap();
+    fs::write(folder.path().join("service.toml"), "").unwrap();
     assert_eq!(
         lines(folder.path(), builder()),
         [
             "cargo::rerun-if-changed=agentgen.toml",
             "cargo::rerun-if-changed=agents",
             "cargo::rerun-if-changed=templates",
+            "cargo::rerun-if-changed=service.toml",
             "cargo::rerun-if-changed=src/agents/mod.rs"
         ]
     );
