@@ -93,11 +93,14 @@ pub fn number(
     let mut values: Vec<f64> = number_for(name).into_iter().collect();
     match bound("multipleOf") {
         Some(step) => {
+            values.extend(number_for(name).map(f64::round));
             let first = least.map_or(0.0, |least| (least / step).floor());
             let last = most.map_or(0.0, |most| (most / step).floor());
             values.extend((1..40).map(|count| f64::from(count) * step));
             values.extend((0..40).map(|count| (first + f64::from(count)) * step));
             values.extend((0..40).map(|count| (last - f64::from(count)) * step));
+            // Other validators divide as binary fractions: 19.99 is no multiple of 0.01 to them.
+            values.retain(|value| (value / step).fract() == 0.0);
         }
         None => {
             values.extend([0.5, 1.0, 0.0]);

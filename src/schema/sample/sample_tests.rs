@@ -22,6 +22,10 @@ fn examples_are_what_the_author_meant() {
         ("type: integer\nmaximum: -5", json!(-5)),
         ("type: integer\nminimum: -7\nmaximum: -5", json!(-7)),
         ("type: number\nminimum: 3\nmaximum: 4", json!(3.5)),
+        (
+            "type: object\nproperties: { amount: { type: number, multipleOf: 0.01 } }",
+            json!({ "amount": 20.0 }),
+        ),
         ("type: string\ndefault: given", json!("given")),
         (
             "type: string\nexample: first\ndefault: second",
