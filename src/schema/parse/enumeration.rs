@@ -1,5 +1,7 @@
 //! Reads schemas that list values: `enum` and `const`.
 
+use std::collections::BTreeSet;
+
 use crate::diagnostics::code::Code;
 use crate::schema::parse::all_of::is_of_type;
 use crate::schema::parse::cursor::Cursor;
@@ -142,12 +144,10 @@ fn of_type<'n>(part: &mut Cursor<'n, '_>, listed: Vec<Listed<'n>>) -> Option<Vec
 /// The type of the values in `listed`.
 pub fn enumeration(part: &mut Cursor<'_, '_>, listed: &[Listed<'_>]) -> Option<Type> {
     let mut distinct: Vec<&Listed<'_>> = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut good = true;
     for one in listed {
-        if distinct
-            .iter()
-            .any(|other| other.value.value == one.value.value)
-        {
+        if !seen.insert(one.value.to_json().to_string()) {
             let message = format!("the value {} is listed twice", one.value.to_json());
             part.reader
                 .report

@@ -1,5 +1,7 @@
 //! Gives the parts of a schema their names in Rust.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::parse::cursor::Cursor;
@@ -39,6 +41,7 @@ pub fn rust_names(
     noun: &str,
 ) -> Option<Vec<Ident>> {
     let mut names: Vec<Option<Ident>> = Vec::new();
+    let mut taken: BTreeSet<Ident> = BTreeSet::new();
     let mut good = true;
     for named in all {
         let name = named
@@ -58,7 +61,7 @@ pub fn rust_names(
             good = false;
         }
         if let (Some(Some(ident)), Some(given)) = (&name, named.given)
-            && names.contains(&Some(ident.clone()))
+            && !taken.insert(ident.clone())
         {
             let message = format!("the name `{ident}` is given twice");
             part.reader
@@ -77,30 +80,34 @@ pub fn rust_names(
         Style::Variant => (Ident::variant, Ident::spelled_variant),
     };
     let wishes: Vec<Ident> = all.iter().map(|named| plain(&named.text)).collect();
-    let meets = |index: usize| {
-        let mut others = wishes
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index);
-        others.any(|(other, wish)| *wish == wishes[index] && all[other].given.is_none())
-    };
+    // How many wish for a name; those with a given one wish for none.
+    let mut wished: BTreeMap<&Ident, usize> = BTreeMap::new();
+    for (wish, _) in wishes
+        .iter()
+        .zip(all)
+        .filter(|(_, named)| named.given.is_none())
+    {
+        *wished.entry(wish).or_default() += 1;
+    }
     // Those that meet no other keep their names.
-    for index in 0..all.len() {
-        if names[index].is_none() && !meets(index) && !names.contains(&Some(wishes[index].clone()))
-        {
-            names[index] = Some(wishes[index].clone());
+    for (name, wish) in names.iter_mut().zip(&wishes) {
+        if name.is_none() && wished.get(wish) == Some(&1) && taken.insert(wish.clone()) {
+            *name = Some(wish.clone());
         }
     }
+    let mut numbers: BTreeMap<Ident, usize> = BTreeMap::new();
     for index in 0..all.len() {
         if names[index].is_some() {
             continue;
         }
         let first = spelled(&all[index].text);
         let between = if style == Style::Field { "_" } else { "" };
-        let numbered = (2..).map(|number| first.numbered(between, number));
-        let free = |name: &Ident| !names.contains(&Some(name.clone()));
-        let name = std::iter::once(first.clone()).chain(numbered).find(free);
-        let name = name.unwrap_or_else(|| first.clone());
+        let number = numbers.entry(first.clone()).or_insert(1);
+        let mut name = first.clone();
+        while !taken.insert(name.clone()) {
+            *number += 1;
+            name = first.numbered(between, *number);
+        }
         if name != first {
             let message = format!(
                 "the {noun} {:?} meets another one in the name `{first}`; in Rust it is called `{name}`",

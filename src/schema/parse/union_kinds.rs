@@ -28,14 +28,20 @@ const ALL: u8 = 127;
 
 /// The kinds of values that the schema in `node` may allow, as a set of the constants above.
 pub fn kinds(node: &Node, reader: &Reader<'_>) -> u8 {
-    kinds_within(node, reader, 0)
+    let mut parts = MAX_PARTS;
+    kinds_within(node, reader, &mut parts)
 }
 
-fn kinds_within(node: &Node, reader: &Reader<'_>, depth: usize) -> u8 {
+/// The most schemas that are looked at: definitions may refer to each other more often than can be followed.
+const MAX_PARTS: usize = 1_000;
+
+/// `parts` is how many schemas may still be looked at; beyond that, any kind is taken for possible.
+fn kinds_within(node: &Node, reader: &Reader<'_>, parts: &mut usize) -> u8 {
     let node = reader.target(node);
-    if depth > 32 {
+    let Some(rest) = parts.checked_sub(1) else {
         return ALL;
-    }
+    };
+    *parts = rest;
     let mut kinds = ALL;
     if let Some(kind) = node.get("type") {
         kinds &= names(kind).iter().fold(0, |all, name| all | kind_bit(name));
@@ -57,13 +63,13 @@ fn kinds_within(node: &Node, reader: &Reader<'_>, depth: usize) -> u8 {
         kinds &= of(values);
     }
     for keyword in ["oneOf", "anyOf"] {
-        if let Some(parts) = node.get(keyword).and_then(Node::items) {
-            let within = |part| kinds_within(part, reader, depth + 1);
-            kinds &= parts.iter().fold(0, |all, part| all | within(part));
+        if let Some(branches) = node.get(keyword).and_then(Node::items) {
+            let mut within = |branch| kinds_within(branch, reader, parts);
+            kinds &= branches.iter().fold(0, |all, branch| all | within(branch));
         }
     }
     for part in node.get("allOf").and_then(Node::items).unwrap_or_default() {
-        kinds &= kinds_within(part, reader, depth + 1);
+        kinds &= kinds_within(part, reader, parts);
     }
     kinds
 }
