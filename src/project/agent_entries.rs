@@ -78,7 +78,9 @@ pub fn spec_files(
                     let below = relative(base, path);
                     let names: Vec<&str> = below.split('/').collect();
                     names.last().is_some_and(|name| is_spec(name))
-                        && (pattern.is_empty() || glob::matches(&pattern, &names))
+                        && (pattern.is_empty()
+                            || glob::matches(&pattern, &names)
+                            || is_sidecar_of_a_match(&pattern, &names))
                         && !Excluded::any(&excluded, &relative(root, path))
                 });
             }
@@ -115,6 +117,25 @@ pub fn spec_files(
                 .help(help),
         );
     }
+    let hidden = walk.hidden.iter();
+    let hidden: Vec<String> = hidden
+        .filter(|folder| !agent_folders::is_passed_over(folder))
+        .flat_map(|folder| agent_folders::search(root, folder, &out))
+        .collect();
+    if !hidden.is_empty() && !walk.files.is_empty() && found_folders.is_empty() {
+        let message = format!(
+            "hidden folders are passed over: {}",
+            agent_folders::list(&hidden)
+        );
+        diagnostics.push(
+            Diagnostic::error(Code::AgentsElsewhere, &hidden[0], message)
+                .with_severity(Severity::Note)
+                .help(format!(
+                    "{}, to read them too",
+                    agent_folders::advice(&hidden)
+                )),
+        );
+    }
     let unused = excluded.iter().filter(|excluded| !excluded.is_used.get());
     diagnostics.extend(unused.map(|excluded| {
         Diagnostic::error(
@@ -126,6 +147,21 @@ pub fn spec_files(
         .help("name a file, a folder or a pattern relative to agentgen.toml, or remove the entry")
     }));
     walk.files
+}
+
+/// Whether the file is the contract beside an agent file that the pattern matches: nobody means an agent without its contract.
+fn is_sidecar_of_a_match(pattern: &[&str], names: &[&str]) -> bool {
+    let Some((name, folders)) = names.split_last() else {
+        return false;
+    };
+    let stem = SIDECAR_ENDINGS
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending));
+    stem.is_some_and(|stem| {
+        let agent = format!("{stem}.md");
+        let names: Vec<&str> = folders.iter().copied().chain([agent.as_str()]).collect();
+        glob::matches(pattern, &names)
+    })
 }
 
 /// What is read: the entries without those that leave something out.

@@ -135,13 +135,11 @@ fn search_without(root: &Path, folder: &Path, out: &Path, known: &[PathBuf]) -> 
             if looks > MAX_LOOKS {
                 return found.into_iter().collect();
             }
-            let name = path.file_name().unwrap_or_default();
-            let is_passed_over = PASSED_OVER.iter().any(|known| name == *known);
             // Links are not followed: what they lead to is found where it is.
             let Ok(kind) = fs::symlink_metadata(&path) else {
                 continue;
             };
-            if kind.is_dir() && depth < MAX_DEPTH && !is_passed_over && path != out {
+            if kind.is_dir() && depth < MAX_DEPTH && !is_passed_over(&path) && path != out {
                 rest.push((path, depth + 1));
             } else if kind.is_file() && is_agent(&path, !is_known) && is_other(&path) {
                 found.insert(relative(root, &folder));
@@ -149,6 +147,12 @@ fn search_without(root: &Path, folder: &Path, out: &Path, known: &[PathBuf]) -> 
         }
     }
     found.into_iter().collect()
+}
+
+/// Whether `folder` is one in which nobody keeps agents of their own, such as `.git` or `node_modules`.
+pub fn is_passed_over(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap_or_default();
+    PASSED_OVER.iter().any(|known| name == *known)
 }
 
 /// How to read the agents in `folders`.

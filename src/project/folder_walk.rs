@@ -24,6 +24,8 @@ pub struct Walk<'a> {
     pub visited: BTreeSet<PathBuf>,
     /// What was found: its name and its path.
     pub files: BTreeMap<String, PathBuf>,
+    /// Hidden folders, which were passed over.
+    pub hidden: Vec<PathBuf>,
     /// How many files and folders were looked at.
     looks: usize,
     /// How many files were found, those that were found before included.
@@ -41,6 +43,7 @@ impl<'a> Walk<'a> {
             skip: skip.to_path_buf(),
             visited: BTreeSet::new(),
             files: BTreeMap::new(),
+            hidden: Vec::new(),
             looks: 0,
             found: 0,
             diagnostics: Vec::new(),
@@ -87,10 +90,13 @@ impl<'a> Walk<'a> {
             if self.looks >= MAX_LOOKS {
                 return;
             }
+            let is_folder = path.is_dir();
             if name.as_encoded_bytes().starts_with(b".") || path == self.skip {
+                if is_folder && !is_link && path != self.skip {
+                    self.hidden.push(path);
+                }
                 continue;
             }
-            let is_folder = path.is_dir();
             if is_link && (is_folder || wanted(&path)) && !self.is_inside(&path) {
                 continue;
             }

@@ -194,6 +194,30 @@ fn hidden_folders_are_named_where_nothing_else_is_there() {
 }
 
 #[test]
+fn hidden_folders_with_agents_are_noted_beside_others() {
+    let folder = folder(&["agents/a.md", "agents/.drafts/b.md", "agents/.git/c.md"]);
+    let project = read(folder.path(), &["agents"]);
+    assert_eq!(paths(&project), ["agents/a.md"]);
+    assert_eq!(
+        lines(&project.diagnostics),
+        [
+            "agents/.drafts: note[AG097]: hidden folders are passed over: `agents/.drafts` (there are agents in `agents/.drafts`: pass `--agents agents/.drafts`, or write `agents = [\"agents/.drafts\"]` in agentgen.toml, to read them too)"
+        ]
+    );
+}
+
+#[test]
+fn a_pattern_takes_the_contracts_of_its_agents_along() {
+    let folder = folder(&[
+        "agents/a.md",
+        "agents/a.service.yaml",
+        "agents/b.service.json",
+    ]);
+    let project = read(folder.path(), &["agents/a*.md"]);
+    assert_eq!(paths(&project), ["agents/a.md", "agents/a.service.yaml"]);
+}
+
+#[test]
 fn of_two_folders_that_were_found_the_first_keeps_the_name() {
     let root = folder(&[
         "repo/plugins/a/agents/reviewer.md",
