@@ -273,7 +273,7 @@ fn structure_is_never_read_as_text() {
         ),
         (
             "name: x\nservice:\n  endpoints:\n    a:\n      description: 'it's'\n      path: /x",
-            "6:24: error[AG006]: the value goes on behind its closing quote (put all of it in quotes, and write `''` for a quote inside)",
+            "6:24: error[AG006]: the value continues after its closing quote (put all of it in quotes, and write `''` for a quote inside)",
         ),
         (
             "name: x\nservice:\n  workflows:\n    go:\n      steps:\n        a: {{ input.x }}",
@@ -301,7 +301,7 @@ fn structure_is_never_read_as_text() {
         ),
         (
             "name: x\nmodel: opus\nstray text\ncolor: red",
-            "4:1: error[AG006]: line 4 is neither `key: value` nor a part of the text above it (indent it if it goes on with that text; else start it with a key and a colon)",
+            "4:1: error[AG006]: line 4 is neither `key: value` nor a part of the text above it (indent it if it continues that text; else start it with a key and a colon)",
         ),
         (
             "name: x\ncolor: re: d\n  other: y",
@@ -317,7 +317,7 @@ fn structure_is_never_read_as_text() {
         ),
         (
             "hello there\nname: x",
-            "2:1: error[AG006]: line 2 is neither `key: value` nor a part of the text above it (indent it if it goes on with that text; else start it with a key and a colon)",
+            "2:1: error[AG006]: line 2 is neither `key: value` nor a part of the text above it (indent it if it continues that text; else start it with a key and a colon)",
         ),
     ]);
 }

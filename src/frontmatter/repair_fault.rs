@@ -28,7 +28,7 @@ pub fn of_text(source: &Source, written: &Written<'_>) -> Fault {
         let span = Span::new(place, next.start + next.text.trim_end().len());
         if !next.text.starts_with([' ', '\t']) {
             let message = format!(
-                "the text of `{}` goes on in line {} without indentation",
+                "the text of `{}` continues in line {} without indentation",
                 written.key,
                 line(next.start)
             );

@@ -385,7 +385,7 @@ fn what_was_read_is_said() {
     );
     assert_eq!(
         message("name: a\ndescription: Checks code\n\nafter each change, always."),
-        "the text of `description` goes on in line 5 without indentation; `description` was read as the text “Checks code\\nafter each change, always.”"
+        "the text of `description` continues in line 5 without indentation; `description` was read as the text “Checks code\\nafter each change, always.”"
     );
     assert_eq!(
         message("description: d\ntools: [Read, Grep"),

@@ -431,7 +431,7 @@ impl<'a> Reader<'a> {
         Err(Fault::of_value(
             span,
             format!("line {number} is neither `key: value` nor a part of the text above it"),
-            "indent it if it goes on with that text; else start it with a key and a colon",
+            "indent it if it continues that text; else start it with a key and a colon",
         ))
     }
 }

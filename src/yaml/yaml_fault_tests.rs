@@ -69,11 +69,11 @@ fn faults_in_a_service_block() {
         ),
         (
             "endpoints:\n  a:\n    description: \"a\" b\n",
-            "3:22: the value goes on behind its closing quote (put all of it in quotes, and write `\\\"` for a quote inside)",
+            "3:22: the value continues after its closing quote (put all of it in quotes, and write `\\\"` for a quote inside)",
         ),
         (
             "endpoints:\n  a:\n    description: 'it's\n    path: /x\n",
-            "3:22: the value goes on behind its closing quote (put all of it in quotes, and write `''` for a quote inside)",
+            "3:22: the value continues after its closing quote (put all of it in quotes, and write `''` for a quote inside)",
         ),
         (
             "endpoints:\n  a:\n    input: {q: string\n    path: /x\n",
@@ -81,7 +81,7 @@ fn faults_in_a_service_block() {
         ),
         (
             "endpoints:\n  a:\n    input: {q: string} x\n",
-            "3:24: the value goes on behind its closing bracket (put the whole value in quotes if it is text)",
+            "3:24: the value continues after its closing bracket (put the whole value in quotes if it is text)",
         ),
         (
             "endpoints:\n  a:\n    roles: [a, b\n",
@@ -109,7 +109,7 @@ fn faults_in_a_service_block() {
         ),
         (
             "a: 1\nb\n",
-            "2:1: line 2 is neither `key: value` nor a part of the text above it (indent it if it goes on with that text; else start it with a key and a colon)",
+            "2:1: line 2 is neither `key: value` nor a part of the text above it (indent it if it continues that text; else start it with a key and a colon)",
         ),
         (
             "a: 1\nb:2\n",

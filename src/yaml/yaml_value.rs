@@ -161,17 +161,17 @@ impl Open {
         Err(match self.first {
             '"' => Fault::of_value(
                 span,
-                "the value goes on behind its closing quote",
+                "the value continues after its closing quote",
                 "put all of it in quotes, and write `\\\"` for a quote inside",
             ),
             '\'' => Fault::of_value(
                 span,
-                "the value goes on behind its closing quote",
+                "the value continues after its closing quote",
                 "put all of it in quotes, and write `''` for a quote inside",
             ),
             _ => Fault::of_value(
                 span,
-                "the value goes on behind its closing bracket",
+                "the value continues after its closing bracket",
                 "put the whole value in quotes if it is text",
             ),
         })
