@@ -33,7 +33,7 @@ pub fn kinds(node: &Node, reader: &Reader<'_>) -> u8 {
 }
 
 /// The most schemas that are looked at: definitions may refer to each other more often than can be followed.
-const MAX_PARTS: usize = 1_000;
+const MAX_PARTS: usize = 200;
 
 /// `parts` is how many schemas may still be looked at; beyond that, any kind is taken for possible.
 fn kinds_within(node: &Node, reader: &Reader<'_>, parts: &mut usize) -> u8 {
