@@ -124,6 +124,20 @@ const ORDER: [&str; 51] = [
     "$defs",
 ];
 
+/// The keywords whose value is one schema.
+pub const ONE_SCHEMA: [&str; 10] = [
+    "items",
+    "additionalProperties",
+    "propertyNames",
+    "contains",
+    "not",
+    "if",
+    "then",
+    "else",
+    "unevaluatedProperties",
+    "unevaluatedItems",
+];
+
 /// Applies `change` to each schema in the value of `keyword`.
 pub fn each_schema(keyword: &str, value: &mut Value, mut change: impl FnMut(&mut Value)) {
     match (keyword, value) {
@@ -136,19 +150,7 @@ pub fn each_schema(keyword: &str, value: &mut Value, mut change: impl FnMut(&mut
         ("oneOf" | "anyOf" | "allOf" | "prefixItems", Value::Array(schemas)) => {
             schemas.iter_mut().for_each(change);
         }
-        (
-            "items"
-            | "additionalProperties"
-            | "propertyNames"
-            | "contains"
-            | "not"
-            | "if"
-            | "then"
-            | "else"
-            | "unevaluatedProperties"
-            | "unevaluatedItems",
-            schema,
-        ) => change(schema),
+        (keyword, schema) if ONE_SCHEMA.contains(&keyword) => change(schema),
         _ => {}
     }
 }

@@ -6,6 +6,7 @@
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
+use crate::schema::canonical::ONE_SCHEMA;
 use crate::schema::parse::definitions::Definitions;
 use crate::schema::parse::keywords::{is_annotation, wrong_kind};
 use crate::yaml::node::{Entry, Node, Value};
@@ -182,19 +183,7 @@ impl Normalizer<'_, '_> {
                     own.push(with("items", value));
                 }
                 ("additionalItems", _) => {}
-                (
-                    "items"
-                    | "additionalProperties"
-                    | "propertyNames"
-                    | "contains"
-                    | "not"
-                    | "if"
-                    | "then"
-                    | "else"
-                    | "unevaluatedProperties"
-                    | "unevaluatedItems",
-                    Value::Map(_),
-                ) => {
+                (keyword, Value::Map(_)) if ONE_SCHEMA.contains(&keyword) => {
                     let value = self.schema(&entry.value);
                     own.push(with(&entry.key, value));
                 }
