@@ -2,6 +2,8 @@
 //!
 //! Example: `tools: Read, Write` and `disallowedTools: Write` leave `Read`.
 
+use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::spec::tool_list::Tool;
 
@@ -49,6 +51,23 @@ pub fn place_and_names<'a>(
         }
     }
     Some((place?, names))
+}
+
+/// Notes that calls of `tools` can't be told apart by their arguments, and so have the `outcome` all together.
+pub fn note_whole<'a>(
+    tools: impl Iterator<Item = &'a (Tool, Span)>,
+    outcome: &str,
+    advice: &str,
+    report: &mut Report,
+) {
+    if let Some((span, names)) = place_and_names(tools) {
+        let tools = quoted(&names);
+        let message = format!("calls of {tools} can't be told apart by their arguments: {outcome}");
+        report
+            .note(Code::ToolReach, span, message)
+            .about(names)
+            .advise(advice);
+    }
 }
 
 /// The names for a message: `` `Read`, `Bash` ``.

@@ -3,7 +3,7 @@
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::spec::tool_access::{ToolAccess, place_and_names, quoted};
+use crate::spec::tool_access::{ToolAccess, note_whole, place_and_names, quoted};
 use crate::spec::tool_list::{self, Tool};
 use crate::spec::tool_rules;
 use crate::yaml::node::{Entry, Node, Value};
@@ -73,7 +73,7 @@ fn read_denied(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
     match tools {
         Some(tools) if is_every_tool(&tools) => access.denied.push(Tool::new("*")),
         Some(tools) => {
-            note_whole(&tools, report);
+            note_whole_denials(&tools, report);
             access
                 .denied
                 .extend(tools.into_iter().map(|(tool, _)| tool));
@@ -129,29 +129,15 @@ fn note_allowed(entry: &Entry, tools: &[(Tool, Span)], report: &mut Report) {
     let partial = tools
         .iter()
         .filter(|(tool, _)| tool.is_partial() && !tool.is_foreign() && !tool.starts_agents());
-    if let Some((span, names)) = place_and_names(partial) {
-        let tools = quoted(&names);
-        let message =
-            format!("calls of {tools} can't be told apart by their arguments: none is allowed");
-        report
-            .note(Code::ToolReach, span, message)
-            .about(names)
-            .advise("name the tool without brackets to allow every call of it");
-    }
+    let advice = "name the tool without brackets to allow every call of it";
+    note_whole(partial, "none is allowed", advice, report);
 }
 
 /// Says which tools are denied as a whole, because only some of their calls can't be.
-fn note_whole(tools: &[(Tool, Span)], report: &mut Report) {
+fn note_whole_denials(tools: &[(Tool, Span)], report: &mut Report) {
     let partial = tools
         .iter()
         .filter(|(tool, _)| tool.is_partial() && !tool.starts_agents());
-    if let Some((span, names)) = place_and_names(partial) {
-        let tools = quoted(&names);
-        let message =
-            format!("calls of {tools} can't be told apart by their arguments: all are denied");
-        report
-            .note(Code::ToolReach, span, message)
-            .about(names)
-            .advise("check the arguments in the tool itself, and take it out of the list");
-    }
+    let advice = "check the arguments in the tool itself, and take it out of the list";
+    note_whole(partial, "all are denied", advice, report);
 }

@@ -5,7 +5,7 @@
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::spec::tool_access::{ToolAccess, place_and_names, quoted};
+use crate::spec::tool_access::{ToolAccess, note_whole, place_and_names, quoted};
 use crate::spec::tool_list::Tool;
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::node::{Entry, Node, Value};
@@ -133,15 +133,8 @@ pub fn read_permissions(node: &Node, access: &mut ToolAccess, report: &mut Repor
             .about(names)
             .advise("write `allow` to let the model use it");
     }
-    if let Some((span, names)) = place_and_names(widened.iter()) {
-        let tools = quoted(&names);
-        let message =
-            format!("calls of {tools} can't be told apart by their arguments: all are denied");
-        report
-            .note(Code::ToolReach, span, message)
-            .about(names)
-            .advise("write `allow`, and check the arguments in the tool itself");
-    }
+    let advice = "write `allow`, and check the arguments in the tool itself";
+    note_whole(widened.iter(), "all are denied", advice, report);
     apply(&switches, access, report);
 }
 
