@@ -117,24 +117,9 @@ pub fn spec_files(
                 .help(help),
         );
     }
-    let hidden = walk.hidden.iter();
-    let hidden: Vec<String> = hidden
-        .filter(|folder| !agent_folders::is_passed_over(folder))
-        .flat_map(|folder| agent_folders::search(root, folder, &out))
-        .collect();
-    if !hidden.is_empty() && !walk.files.is_empty() && found_folders.is_empty() {
-        let message = format!(
-            "hidden folders are passed over: {}",
-            agent_folders::list(&hidden)
-        );
-        diagnostics.push(
-            Diagnostic::error(Code::AgentsElsewhere, &hidden[0], message)
-                .with_severity(Severity::Note)
-                .help(format!(
-                    "{}, to read them too",
-                    agent_folders::advice(&hidden)
-                )),
-        );
+    // Where nothing else is read, the errors above name them, and in a repository the warning about its other folders does.
+    if !walk.files.is_empty() && found_folders.is_empty() {
+        diagnostics.extend(hidden_agents(root, &walk.hidden, &out));
     }
     let unused = excluded.iter().filter(|excluded| !excluded.is_used.get());
     diagnostics.extend(unused.map(|excluded| {
@@ -147,6 +132,27 @@ pub fn spec_files(
         .help("name a file, a folder or a pattern relative to agentgen.toml, or remove the entry")
     }));
     walk.files
+}
+
+/// A note about agents in the `hidden` folders, which were passed over; none where there are none.
+fn hidden_agents(root: &Path, hidden: &[PathBuf], out: &Path) -> Option<Diagnostic> {
+    let folders = hidden
+        .iter()
+        .filter(|folder| !agent_folders::is_passed_over(folder));
+    let found: Vec<String> = folders
+        .flat_map(|folder| agent_folders::search(root, folder, out))
+        .collect();
+    let path = found.first()?;
+    let message = format!(
+        "hidden folders are passed over: {}",
+        agent_folders::list(&found)
+    );
+    let help = format!("{}, to read them too", agent_folders::advice(&found));
+    Some(
+        Diagnostic::error(Code::AgentsElsewhere, path, message)
+            .with_severity(Severity::Note)
+            .help(help),
+    )
 }
 
 /// Whether the file is the contract beside an agent file that the pattern matches: nobody means an agent without its contract.
