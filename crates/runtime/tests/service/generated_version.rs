@@ -19,7 +19,7 @@ const PROGRAM: &str = "\
 pub mod generated { include!(\"generated.rs\"); }
 use generated::librarian as contract;
 pub struct Handler;
-impl contract::Librarian for Handler { fn shelf(&self) -> contract::ShelfResponse { todo!() } }
+impl contract::Librarian for Handler { fn shelf(&self) -> contract::ShelfResponse { contract::ShelfResponse } }
 impl generated::Handlers for Handler { fn librarian(&self) -> impl contract::Librarian { Handler } }
 ";
 
