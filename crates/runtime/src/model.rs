@@ -22,7 +22,7 @@ use std::pin::Pin;
 use futures_util::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::documents::grounding::Grounding;
 use crate::error::AgentError;
@@ -75,12 +75,21 @@ pub(crate) const ANSWER_TOOL: &str = "final_answer";
 pub(crate) const MAX_TOOL_NAME: usize = 64;
 
 /// A piece of an answer.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chunk {
     /// More text.
     Text(String),
+    /// More of the model's thoughts. They are no part of the answer.
+    Reasoning(String),
+    /// The text so far was thoughts, and is no part of the answer: some models mark only the end of their thoughts.
+    TextWasReasoning,
     /// A tool call, to be made once the answer has ended.
     ToolCall(ToolCall),
+    /// What the call took so far: totals, which replace those of an earlier chunk.
+    Usage(Usage),
+    /// What the provider wants back with the results of this answer's tool calls, at most once.
+    Metadata(ProviderMetadata),
     /// The end.
     Done {
         /// Why the model stopped. After tool calls it is [`StopReason::EndTurn`].
@@ -89,6 +98,10 @@ pub enum Chunk {
         usage: Usage,
     },
 }
+
+/// Members of an answer that only its provider understands, such as signed thoughts. They go back verbatim, to the model
+/// that wrote them, and only within the turn.
+pub type ProviderMetadata = Map<String, Value>;
 
 /// A message of a conversation, as sessions store it. Tool calls are not stored: they end with their turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -125,12 +138,16 @@ impl Role {
 pub enum Step {
     /// It called tools.
     ToolCalls {
+        /// The model that called them, as `provider:model`.
+        model: String,
         /// The text before the calls; may be empty.
         text: String,
         /// The calls, at least one.
         calls: Vec<ToolCall>,
         /// One result for each call, in the same order.
         results: Vec<ToolResult>,
+        /// What that model wants back with the results.
+        metadata: ProviderMetadata,
     },
     /// Its answer did not fit the output schema.
     SchemaMismatch {
@@ -161,6 +178,8 @@ pub struct ToolCall {
     pub name: String,
     /// The input; a JSON string if the model wrote invalid JSON.
     pub arguments: Value,
+    /// Further members of the call. They go back to the model that wrote them.
+    pub metadata: ProviderMetadata,
 }
 
 /// The result of a tool call.

@@ -13,7 +13,7 @@ use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
-use crate::model::{Chunk, ModelRequest, ToolCall};
+use crate::model::{Chunk, ModelRequest, ProviderMetadata, ToolCall};
 use crate::spec::agent_spec::{AgentSpec, Policy};
 
 /// The longest pause between two attempts, unless the provider or the policy asks for more.
@@ -24,6 +24,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 pub(crate) struct ModelReply {
     pub(crate) text: String,
     pub(crate) tool_calls: Vec<ToolCall>,
+    /// What the model wants back with the results of its tool calls.
+    pub(crate) metadata: ProviderMetadata,
     pub(crate) usage: Usage,
     pub(crate) stop_reason: StopReason,
     /// The model that answered, as `provider:model`.
@@ -209,14 +211,20 @@ async fn call_once(
                 "the model's answer ends too early".to_owned(),
             ));
         };
-        if let Chunk::Done { stop_reason, usage } = chunk {
-            reply.stop_reason = stop_reason;
-            reply.usage = usage;
-            return Ok(reply);
-        }
-        *started = true;
-        if let Some(sink) = cx.sink {
-            sink.started(model).await;
+        match &chunk {
+            Chunk::Done { stop_reason, usage } => {
+                reply.stop_reason = *stop_reason;
+                reply.usage = *usage;
+                return Ok(reply);
+            }
+            Chunk::Text(_) | Chunk::TextWasReasoning | Chunk::ToolCall(_) => {
+                *started = true;
+                if let Some(sink) = cx.sink {
+                    sink.started(model).await;
+                }
+            }
+            // The caller receives nothing of these: the call can still be repeated.
+            Chunk::Reasoning(_) | Chunk::Usage(_) | Chunk::Metadata(_) => {}
         }
         match chunk {
             Chunk::Text(delta) => {
@@ -227,8 +235,11 @@ async fn call_once(
                 }
                 reply.text.push_str(&delta);
             }
+            Chunk::TextWasReasoning => reply.text.clear(),
             Chunk::ToolCall(call) => reply.tool_calls.push(call),
-            Chunk::Done { .. } => {}
+            Chunk::Usage(usage) => reply.usage = usage,
+            Chunk::Metadata(metadata) => reply.metadata = metadata,
+            Chunk::Reasoning(_) | Chunk::Done { .. } => {}
         }
     }
 }

@@ -84,9 +84,11 @@ pub(crate) async fn turn(
             .map(|call| run_tool(cx, request.agent, reply.fallback, call));
         let results = join_all(results).await;
         request.steps.push(Step::ToolCalls {
+            model: model.clone(),
             text: reply.text,
             calls: reply.tool_calls,
             results,
+            metadata: reply.metadata,
         });
     }
     let detail = format!("the model was called {max_calls} times, and asked for tools each time");
@@ -196,6 +198,7 @@ async fn run_tool(
         id,
         name,
         arguments,
+        ..
     } = call;
     if fallback.is_none()
         && let Some(target) = cx.tools.handoff_targets.target(agent, name)

@@ -11,7 +11,7 @@ use crate::client::sensitive;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
 use crate::model::chunk_stream::Decoder;
-use crate::model::{ANSWER_TOOL, Chunk, ModelRequest, Step, ToolCall};
+use crate::model::{ANSWER_TOOL, Chunk, ModelRequest, ProviderMetadata, Step, ToolCall};
 use crate::secret::Secret;
 
 pub(crate) const BASE_URL: &str = "https://api.anthropic.com";
@@ -101,6 +101,7 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
                 text,
                 calls,
                 results,
+                ..
             } => {
                 let mut content = Vec::new();
                 content.extend((!text.is_empty()).then(|| json!({ "type": "text", "text": text })));
@@ -253,6 +254,7 @@ impl AnthropicDecoder {
                     id,
                     name,
                     arguments,
+                    metadata: ProviderMetadata::new(),
                 }));
             }
             Block::Answer { .. } | Block::Other => {}

@@ -12,7 +12,7 @@ use crate::client::sensitive;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
 use crate::model::chunk_stream::Decoder;
-use crate::model::{Chunk, ModelRequest, Step, ToolCall};
+use crate::model::{Chunk, ModelRequest, ProviderMetadata, Step, ToolCall};
 use crate::secret::Secret;
 
 pub(crate) const BASE_URL: &str = "https://api.openai.com/v1";
@@ -106,6 +106,7 @@ fn messages(request: &ModelRequest) -> Vec<Value> {
                 text,
                 calls,
                 results,
+                ..
             } => {
                 let tool_calls = calls.iter().map(|call| {
                     let arguments = match &call.arguments {
@@ -262,6 +263,7 @@ impl OpenAiDecoder {
                 id,
                 name: call.name,
                 arguments,
+                metadata: ProviderMetadata::new(),
             }));
         }
         chunks.push_back(Chunk::Done {
