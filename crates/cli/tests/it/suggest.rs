@@ -129,6 +129,37 @@ fn agents_that_are_not_there_are_proposed_in_comments_until_they_are() {
 }
 
 #[test]
+fn agents_are_known_whatever_letters_their_names_have() {
+    const BODY: &str = "You lead.\n\n## Available agents\n\n\
+        - **\u{6280}\u{8853}\u{8005}**: builds it\n- **\u{6821}\u{95b1}\u{8005}**: proofreads it\n- news-writer: writes it\n\n\
+        ### Pattern 1: Release\n\n\
+        1. @\u{6280}\u{8853}\u{8005} build the page\n2. **\u{6821}\u{95b1}\u{8005}**: check the text\n3. news-writer: announce it\n";
+    let folder = Folder::with_staff("agents/x.md", &with_body(BODY));
+    for (file, name) in [
+        ("engineer", "\u{6280}\u{8853}\u{8005}"),
+        ("proofreader", "\u{6821}\u{95b1}\u{8005}"),
+    ] {
+        let text = agent(file).replacen(file, name, 1);
+        folder.write(&format!("agents/{file}.md"), &text);
+    }
+    let run = folder.run(&["suggest", "x"]).expect(0);
+    // The plus of the diff in front of each line.
+    let proposed = run.stdout.replace("\n+", "\n");
+    for line in [
+        "    - engineer\n",
+        "    - proofreader\n",
+        "    - news-writer\n",
+        "      - build:\n          agent: engineer\n",
+        "      - check:\n          agent: proofreader\n",
+    ] {
+        assert!(proposed.contains(line), "{line}: {}", run.stdout);
+    }
+    folder.apply(&run.stdout);
+    folder.run(&["check"]).expect(0);
+    assert_eq!(folder.findings("x")["missing"], serde_json::json!([]));
+}
+
+#[test]
 fn routes_become_endpoints_that_hold() {
     let folder = Folder::new(&[("agents/desk.md", DESK)]);
     let run = folder.run(&["suggest", "desk"]).expect(0);

@@ -12,7 +12,7 @@ impl<'a> Names<'a> {
     /// The names of the `agents` there are, and of those that a body lists in a `roster`.
     pub fn new(agents: &[&'a str], roster: &[&'a str]) -> Self {
         let all = agents.iter().chain(roster);
-        let known = all.filter_map(|name| Some((*name, Slug::new(name).ok()?.to_string())));
+        let known = all.filter_map(|name| Some((*name, name_key(name)?)));
         Self {
             known: known.collect(),
             has_roster: !roster.is_empty(),
@@ -24,15 +24,16 @@ impl<'a> Names<'a> {
     pub fn whole(&self, text: &str) -> Option<String> {
         let marked = text.trim().starts_with(['*', '`', '@', '_']);
         let name = bare(text);
-        let slug = Slug::new(name).ok()?;
+        let key = name_key(name)?;
         if name.split_whitespace().count() > 6 {
             return None;
         }
-        let mut known = self.known.iter();
-        if let Some((known, _)) = known.find(|(_, other)| other == slug.as_str()) {
+        let known = || self.known.iter();
+        let exact = known().find(|(known, _)| *known == name);
+        if let Some((known, _)) = exact.or_else(|| known().find(|(_, other)| *other == key)) {
             return Some((*known).to_owned());
         }
-        let mention = text.trim().starts_with('@') && slug.as_str() == name;
+        let mention = text.trim().starts_with('@') && is_slug(name);
         // Where a roster says who there is, "follow-up: ..." names nobody.
         let new = is_name(name) && (marked || !self.has_roster || is_role(name));
         (new || mention).then(|| name.to_owned())
@@ -238,9 +239,26 @@ pub fn cut<'t>(text: &'t str, marks: &[&str]) -> Option<(&'t str, &'t str)> {
     None
 }
 
-/// Whether `text` is written as agents are: `code-reviewer`.
+/// What all ways to write the name of one agent have in common; none without a letter or digit. A name that makes no slug, such
+/// as one in Japanese, is the same in whatever case: its agent is called after its file in paths, not in prose.
+pub fn name_key(name: &str) -> Option<String> {
+    match Slug::new(name) {
+        Ok(slug) => Some(slug.to_string()),
+        Err(_) => {
+            let text = name.trim().to_lowercase();
+            text.contains(char::is_alphanumeric).then_some(text)
+        }
+    }
+}
+
+/// Whether `text` is written as the agents of paths are: `reviewer`, `code-reviewer`.
+pub fn is_slug(text: &str) -> bool {
+    Slug::new(text).is_ok_and(|slug| slug.as_str() == text)
+}
+
+/// Whether `text` is written as agents are, and not as other words: `code-reviewer`.
 pub fn is_name(text: &str) -> bool {
     text.contains('-')
         && text.starts_with(|first: char| first.is_ascii_lowercase())
-        && Slug::new(text).is_ok_and(|slug| slug.as_str() == text)
+        && is_slug(text)
 }

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use crate::suggest::reading::agent_mentions::is_name;
+use crate::suggest::reading::agent_mentions::{is_name, is_slug, name_key};
 use crate::suggest::reading::markdown::{Block, Kind, section};
 use crate::suggest::reading::{MAX_FINDINGS, one_line};
-use agentgen_build::inspect::Slug;
 
 /// An agent of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,7 +51,7 @@ pub fn read(blocks: &[Block], agents: &[&str]) -> Vec<Specialist> {
                 named
             };
             let mut add = |name: String, purpose: &str| {
-                let same = |other: &Specialist| Slug::new(&other.name) == Slug::new(&name);
+                let same = |other: &Specialist| name_key(&other.name) == name_key(&name);
                 if found.len() < MAX_FINDINGS && !found.iter().any(same) {
                     found.push(Specialist {
                         name,
@@ -221,12 +220,14 @@ fn specialist(
 fn agent_name(name: &str, agents: &[&str]) -> Option<String> {
     let mention = name.trim().strip_prefix('@');
     let name = mention.unwrap_or(name).trim();
-    let slug = Slug::new(name).ok()?;
-    let same = |other: &&&str| **other == name || Slug::new(other).is_ok_and(|other| other == slug);
-    if let Some(agent) = agents.iter().find(same) {
+    let key = name_key(name)?;
+    let exact = agents.iter().find(|other| **other == name);
+    let mut same = agents.iter();
+    if let Some(agent) = exact.or_else(|| same.find(|other| name_key(other).as_ref() == Some(&key)))
+    {
         return Some((*agent).to_owned());
     }
-    (is_name(name) || (mention.is_some() && slug.as_str() == name)).then(|| name.to_owned())
+    (is_name(name) || (mention.is_some() && is_slug(name))).then(|| name.to_owned())
 }
 
 /// The first word of `text`, or a short text before its colon or dash, and the rest.
@@ -238,7 +239,7 @@ fn parted(text: &str) -> (&str, &str) {
 }
 
 fn is_short(name: &str) -> bool {
-    name.split_whitespace().count() <= 4 && Slug::new(name).is_ok()
+    name.split_whitespace().count() <= 4 && name_key(name).is_some()
 }
 
 /// Whether `section` describes one agent with attributes such as "**Tools**: Read".
@@ -303,6 +304,6 @@ fn is_named(section: &[Block]) -> bool {
                 || rest.starts_with(" - ")
                 || rest.starts_with(" \u{2013}")
                 || rest.starts_with(" \u{2014}");
-            marked && !is_attribute(name) && Slug::new(name).is_ok_and(|slug| slug.as_str() == name)
+            marked && !is_attribute(name) && is_slug(name)
         })
 }
