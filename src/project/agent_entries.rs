@@ -108,7 +108,7 @@ pub fn spec_files(
             [] => "an agent is a file that ends in `.md`, `.yaml` or `.yml`".to_owned(),
             found => format!(
                 "hidden folders are passed over; {}",
-                agent_folders::advice(found)
+                agent_folders::advice(root, &folder, found, &out)
             ),
         };
         diagnostics.push(
@@ -147,7 +147,10 @@ fn hidden_agents(root: &Path, hidden: &[PathBuf], out: &Path) -> Option<Diagnost
         "hidden folders are passed over: {}",
         agent_folders::list(&found)
     );
-    let help = format!("{}, to read them too", agent_folders::advice(&found));
+    let help = format!(
+        "{}, to read them too",
+        agent_folders::advice(root, root, &found, out)
+    );
     Some(
         Diagnostic::error(Code::AgentsElsewhere, path, message)
             .with_severity(Severity::Note)
@@ -210,7 +213,7 @@ fn missing(root: &Path, path: String, config: &Config, out: &Path) -> Diagnostic
         [] => {
             "create it with one Markdown file per agent, or name another one in `agents`".to_owned()
         }
-        found => agent_folders::advice(found),
+        found => agent_folders::advice(root, root, found, out),
     };
     Diagnostic::error(Code::NotFound, path, message).help(help)
 }

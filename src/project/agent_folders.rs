@@ -105,11 +105,10 @@ pub fn elsewhere(root: &Path, folder: &Path, read: &[PathBuf], out: &Path) -> Op
         list(&read)
     );
     let diagnostic = Diagnostic::error(Code::AgentsElsewhere, relative(root, folder), message);
-    Some(
-        diagnostic
-            .with_severity(Severity::Warning)
-            .help(format!("{}, to read them too", advice(&others))),
-    )
+    Some(diagnostic.with_severity(Severity::Warning).help(format!(
+        "{}, to read them too",
+        advice(root, folder, &others, out)
+    )))
 }
 
 /// The folders below `folder`, hidden ones included, that have files in them that look like agents; relative to `root`,
@@ -155,34 +154,99 @@ pub fn is_passed_over(folder: &Path) -> bool {
     PASSED_OVER.iter().any(|known| name == *known)
 }
 
-/// How to read the agents in `folders`.
-pub fn advice(folders: &[String]) -> String {
-    let arguments: Vec<String> = folders
-        .iter()
-        .take(SHOWN)
+/// How to read the agents in `folders`, which are below `top`. Of many, those that they have in common are named, if these read
+/// nothing else.
+pub fn advice(root: &Path, top: &Path, folders: &[String], out: &Path) -> String {
+    let named = in_common(root, top, folders, out);
+    let places = match named.len() < folders.len() {
+        true => format!("{} folders below {}", folders.len(), list(&named)),
+        false => list(folders),
+    };
+    let shown = || named.iter().take(SHOWN);
+    let arguments: Vec<String> = shown()
         .map(|folder| format!("--agents {}", quoted(folder)))
         .collect();
-    let entries: Vec<String> = folders
-        .iter()
-        .take(SHOWN)
-        .map(|folder| format!("{folder:?}"))
-        .collect();
-    let more = if folders.len() > SHOWN { ", ..." } else { "" };
+    let entries: Vec<String> = shown().map(|folder| format!("{folder:?}")).collect();
+    let more = if named.len() > SHOWN { ", ..." } else { "" };
     format!(
-        "there are agents in {}: pass `{}`, or write `agents = [{}{more}]` in agentgen.toml",
-        list(folders),
+        "there are agents in {places}: pass `{}`, or write `agents = [{}{more}]` in agentgen.toml",
         arguments.join(" "),
         entries.join(", ")
     )
 }
 
+/// `folders` with those above them in place of several, until few are left or there is nothing to take together; sorted.
+fn in_common(root: &Path, top: &Path, folders: &[String], out: &Path) -> Vec<String> {
+    let mut named = folders.to_vec();
+    while named.len() > SHOWN {
+        let above = named.iter().flat_map(|folder| {
+            let ends = folder.match_indices('/').map(|(end, _)| &folder[..end]);
+            ends.filter(|above| root.join(above).starts_with(top) && root.join(above) != *top)
+        });
+        let mut above: Vec<&str> = above.collect::<BTreeSet<_>>().into_iter().collect();
+        above.sort_by_key(|folder| std::cmp::Reverse(folder.matches('/').count()));
+        let inner = |above: &str| {
+            let inner = named.iter().filter(|folder| is_in(above, folder));
+            inner.cloned().collect::<Vec<String>>()
+        };
+        let taken = above
+            .into_iter()
+            .find(|above| inner(above).len() > 1 && reads_these_alone(root, above, folders, out));
+        let Some(taken) = taken.map(str::to_owned) else {
+            break;
+        };
+        named.retain(|folder| !is_in(&taken, folder));
+        named.push(taken);
+        named.sort();
+    }
+    named
+}
+
+/// Whether all agents that are read from `above` are in `folders`, and all in those of `folders` below it are read.
+fn reads_these_alone(root: &Path, above: &str, folders: &[String], out: &Path) -> bool {
+    let mut inner = folders
+        .iter()
+        .filter_map(|folder| folder.strip_prefix(above));
+    let base = root.join(above);
+    if inner.any(|rest| rest.contains("/.")) || !in_repository(&base, out).is_empty() {
+        return false;
+    }
+    let mut looks = 0;
+    let mut rest = vec![base];
+    while let Some(folder) = rest.pop() {
+        for path in sorted(&folder) {
+            looks += 1;
+            if looks > MAX_LOOKS {
+                return false;
+            }
+            if is_hidden(&path) || path == out {
+                continue;
+            }
+            if path.is_dir() {
+                rest.push(path);
+            } else if is_agent(&path, false) && !folders.contains(&relative(root, &folder)) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Whether the path `folder` is in the folder `above` or is that.
+fn is_in(above: &str, folder: &str) -> bool {
+    let rest = folder.strip_prefix(above);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name();
+    name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 /// The index of the one of `folders` that the file at `path` is in.
 pub fn folder_of(folders: &[String], path: &str) -> Option<usize> {
-    let is_in = |folder: &String| {
-        let rest = path.strip_prefix(folder.as_str());
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || folder == "."
-    };
-    folders.iter().position(is_in)
+    let mut folders = folders.iter();
+    folders.position(|folder| is_in(folder, path) || folder == ".")
 }
 
 /// So many folders are named.
@@ -222,10 +286,7 @@ fn has_agents(folder: &Path) -> bool {
             if looks > MAX_LOOKS {
                 return false;
             }
-            let is_hidden = path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            if is_hidden {
+            if is_hidden(&path) {
                 continue;
             }
             if path.is_dir() {

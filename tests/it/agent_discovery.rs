@@ -161,6 +161,42 @@ fn other_folders_of_a_repository_are_named() {
 }
 
 #[test]
+fn of_many_other_folders_the_one_above_is_named() {
+    let mut files = vec!["repo/.claude/agents/helper.md".to_owned()];
+    for name in ["a", "b", "c", "d", "e"] {
+        files.push(format!("repo/categories/{name}/{name}-agent.md"));
+        files.push(format!("repo/plugins/{name}/workers/{name}-worker.md"));
+    }
+    let names: Vec<&str> = files.iter().map(String::as_str).collect();
+    let root = folder(&names);
+    let project = read(root.path(), &["repo"]);
+    let [line] = lines(&project.diagnostics).try_into().unwrap();
+    assert!(
+        line.ends_with(
+            "(there are agents in 10 folders below `repo/categories`, `repo/plugins`: \
+             pass `--agents repo/categories --agents repo/plugins`, \
+             or write `agents = [\"repo/categories\", \"repo/plugins\"]` in agentgen.toml, to read them too)"
+        ),
+        "{line}"
+    );
+    // What is advised reads them all and nothing else.
+    let advised = ["repo", "repo/categories", "repo/plugins"];
+    assert_eq!(paths(&read(root.path(), &advised)).len(), 11);
+    // A folder that would bring along what is no agent is not advised.
+    let command = root.path().join("repo/plugins/a/commands/run.md");
+    fs::create_dir_all(command.parent().unwrap()).unwrap();
+    fs::write(command, "---\nallowed-tools: Bash\n---\nRun it.\n").unwrap();
+    let [line] = lines(&read(root.path(), &["repo"]).diagnostics)
+        .try_into()
+        .unwrap();
+    assert!(
+        line.contains("`repo/categories`, `repo/plugins/a/workers`, `repo/plugins/b/workers`"),
+        "{line}"
+    );
+    assert!(!line.contains("`repo/plugins`"), "{line}");
+}
+
+#[test]
 fn a_folder_of_agents_is_no_repository() {
     let root = folder(&[
         "agents/agents/a.md",
