@@ -16,7 +16,7 @@ use crate::spec::tool_access::ToolAccess;
 use crate::spec::tool_keys;
 use crate::text::printable::is_hidden;
 use crate::text::slug::{MAX_SLUG_BYTES, Slug, SlugError};
-use crate::yaml::node::Node;
+use crate::yaml::node::{Node, Value};
 
 /// One agent, as its file describes it.
 #[derive(Debug, Clone)]
@@ -104,6 +104,9 @@ pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
         }
     };
     known_keys::check(&frontmatter, report);
+    if matches!(prompt, Prompt::Body(_)) {
+        note_prompt_key(&frontmatter, report);
+    }
     check_hidden(report);
     let (name, name_span, slug) = name(&frontmatter, report)?;
     let description = description(&frontmatter, report);
@@ -180,6 +183,21 @@ fn prompt_key(frontmatter: &Node, report: &mut Report) -> Option<Prompt> {
                 );
             None
         }
+    }
+}
+
+/// Says what becomes of the key `prompt` in a Markdown file.
+fn note_prompt_key(frontmatter: &Node, report: &mut Report) {
+    let entry = frontmatter.entry("prompt");
+    if let Some(entry) = entry.filter(|entry| entry.value.value != Value::Null) {
+        report
+            .note(
+                Code::KeyWithoutEffect,
+                entry.key_span,
+                "`prompt` has no effect in a Markdown file: the prompt is the text below the frontmatter",
+            )
+            .about([&entry.key])
+            .advise("move its text there, or remove the key; it is kept in the bundle");
     }
 }
 

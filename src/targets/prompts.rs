@@ -22,7 +22,7 @@ pub const SCHEMA: &str = include_str!("../../schemas/bundle.schema.json");
 const FORMAT: u32 = 1;
 
 /// Keys of the frontmatter that have a place of their own in a bundle.
-const OWN_KEYS: &[&str] = &["name", "description", "model", "tools", "service", "prompt"];
+const OWN_KEYS: &[&str] = &["name", "description", "model", "tools", "service"];
 
 /// The two files of `agent`'s bundle: `prompt.md` and `bundle.json`.
 ///
@@ -71,6 +71,8 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
         .unwrap_or_default()
         .iter()
         .filter(|entry| !OWN_KEYS.contains(&entry.key.as_str()))
+        // In a Markdown file the body is the prompt.
+        .filter(|entry| entry.key != "prompt" || spec.body_line().is_some())
         .map(|entry| (entry.key.clone(), entry.value.to_json()))
         .collect();
     json!({

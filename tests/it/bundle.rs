@@ -221,3 +221,42 @@ A.
     });
     assert_eq!(limited["steps"][2], step);
 }
+
+#[test]
+fn a_prompt_key_beside_a_body_is_kept_and_noted_once() {
+    let generation = one(
+        "agents/poet.md",
+        "---\nname: poet\ndescription: Writes.\nprompt: Write prose.\ncolor: red\n---\nWrite poems.\n",
+    );
+    assert_eq!(
+        file(&generation, "prompts/poet/prompt.md"),
+        b"Write poems.\n"
+    );
+    let bundle = &bundles(&generation)[0];
+    assert_valid(bundle);
+    assert_eq!(bundle["metadata"]["prompt"], "Write prose.");
+    let lines: Vec<String> = generation
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let about: Vec<&String> = lines
+        .iter()
+        .filter(|line| line.contains("`prompt`"))
+        .collect();
+    assert_eq!(
+        about,
+        [
+            "agents/poet.md:4:1: note[AG036]: `prompt` has no effect in a Markdown file: the prompt is the text below the frontmatter \
+          (move its text there, or remove the key; it is kept in the bundle)"
+        ]
+    );
+    // In a YAML file it is the prompt.
+    let generation = one(
+        "agents/poet.yaml",
+        "name: poet\ndescription: Writes.\nprompt: Write prose.\n",
+    );
+    assert_eq!(file(&generation, "prompts/poet/prompt.md"), b"Write prose.");
+    assert_eq!(bundles(&generation)[0]["metadata"], json!({}));
+    assert_eq!(generation.diagnostics.len(), 0);
+}
