@@ -56,10 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     } = generate(&project);
     let reading = ReadSummary::new(&project.sources, &agents, &diagnostics);
     diagnostic_report::deduplicate(&mut diagnostics);
-    let refuse = |diagnostics: Vec<Diagnostic>| {
-        let status = Status::of(&diagnostics);
-        diagnostic_report::refuse(diagnostics, format, status)
-    };
+    let refuse = |diagnostics: Vec<Diagnostic>| reading.refuse(diagnostics, format);
     if has_errors(&diagnostics) {
         return Err(refuse(diagnostics));
     }
@@ -249,8 +246,7 @@ fn finish(
         eprint_line(&format!("wrote {path}"));
     }
     if status != Status::Fine {
-        let counts = Counts::of(diagnostics).words().unwrap_or_default();
-        eprint_line(&format!("{}: {counts}; nothing was written", red("error")));
+        reading.print_refused(diagnostics);
         return Ok(());
     }
     let files = plural(plan.count(|kind| kind == ChangeKind::Unchanged), "file");

@@ -7,6 +7,8 @@ use std::path::Path;
 use agentgen_build::inspect::{SIDECAR_ENDINGS, has_errors, load_named, reason, relative};
 use agentgen_build::{Artifact, Code, Config, Diagnostic, Severity, generate};
 
+use crate::terminal::read_summary::ReadSummary;
+
 /// A path that no project has.
 const NOWHERE: &str = ".agentgen-nowhere";
 
@@ -16,10 +18,8 @@ pub struct Imported {
     /// The agents and their contracts, byte for byte, by their paths below `agents/`; none where a diagnostic is an
     /// error. They are sorted by path.
     pub files: Vec<Artifact>,
-    /// How many agents these are.
-    pub agents: usize,
-    /// How many files were read, those that are no agents included.
-    pub read: usize,
+    /// What was read, files that are no agents included.
+    pub reading: ReadSummary,
     /// The folders that were found in a repository.
     pub found_folders: Vec<String>,
     /// The diagnostics of a build of these agents.
@@ -61,8 +61,11 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     }
     let generation = generate(&project);
     let mut imported = Imported {
-        agents: generation.agents.len(),
-        read: project.sources.len(),
+        reading: ReadSummary::new(
+            &project.sources,
+            &generation.agents,
+            &generation.diagnostics,
+        ),
         found_folders: project.found_folders,
         diagnostics: generation.diagnostics,
         files: Vec::new(),

@@ -122,12 +122,22 @@ pub fn refuse(
     status: Status,
 ) -> Status {
     deduplicate(&mut diagnostics);
-    let format = format.into();
     let document = Document::new(&diagnostics, "refused");
-    let printed = match format.document(&diagnostics, &document) {
+    let words = Counts::of(&diagnostics).words().unwrap_or_default();
+    refuse_as(&diagnostics, &document, &words, format.into(), status)
+}
+
+/// Reports `diagnostics`, as the `document` or with `words` in the last line; returns `status`.
+pub fn refuse_as(
+    diagnostics: &[Diagnostic],
+    document: &Document,
+    words: &str,
+    format: ReportFormat,
+    status: Status,
+) -> Status {
+    let printed = match format.document(diagnostics, document) {
         Some(text) => print(&text),
-        None => report(&diagnostics, format).map(|()| {
-            let words = Counts::of(&diagnostics).words().unwrap_or_default();
+        None => report(diagnostics, format).map(|()| {
             eprint_line(&format!("{}: {words}; nothing was written", red("error")));
         }),
     };

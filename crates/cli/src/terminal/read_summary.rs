@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use agentgen_build::inspect::printable;
 
-use crate::terminal::diagnostic_report::{enumeration, red, yellow};
-use crate::terminal::eprint_line;
+use crate::terminal::diagnostic_report::{
+    ReportFormat, deduplicate, enumeration, red, refuse_as, yellow,
+};
+use crate::terminal::json_output::Document;
 use crate::terminal::plural::{Counts, plural};
+use crate::terminal::{Status, eprint_line};
 
 /// What was read of a project.
 #[derive(Debug, Clone, Default)]
@@ -68,14 +71,37 @@ impl ReadSummary {
     /// Prints the last line of a command that reports: what was read, then how many diagnostics there are.
     pub fn print(&self, diagnostics: &[Diagnostic]) {
         let counts = Counts::of(diagnostics);
-        let found = counts.words();
-        let found = found.as_deref().unwrap_or("no errors, no warnings");
-        let line = format!("{}; {found}", self.words());
+        let line = self.line(&counts);
         eprint_line(&match counts {
             Counts { errors: 1.., .. } => format!("{}: {line}", red("error")),
             Counts { warnings: 1.., .. } => format!("{}: {line}", yellow("warning")),
             _ => line,
         });
+    }
+
+    /// Reports errors that end a command before anything is written, like `diagnostic_report::refuse`, and what was read.
+    pub fn refuse(
+        &self,
+        mut diagnostics: Vec<Diagnostic>,
+        format: impl Into<ReportFormat>,
+    ) -> Status {
+        deduplicate(&mut diagnostics);
+        let status = Status::of(&diagnostics);
+        let document = Document::new(&diagnostics, "refused").with_reading(self);
+        let line = self.line(&Counts::of(&diagnostics));
+        refuse_as(&diagnostics, &document, &line, format.into(), status)
+    }
+
+    /// Prints the last line of a command that wrote nothing because of errors.
+    pub fn print_refused(&self, diagnostics: &[Diagnostic]) {
+        let line = self.line(&Counts::of(diagnostics));
+        eprint_line(&format!("{}: {line}; nothing was written", red("error")));
+    }
+
+    fn line(&self, counts: &Counts) -> String {
+        let found = counts.words();
+        let found = found.as_deref().unwrap_or("no errors, no warnings");
+        format!("{}; {found}", self.words())
     }
 
     /// `36 agents read, 4 of them repaired; 3 files skipped (no frontmatter): README.md, ...`

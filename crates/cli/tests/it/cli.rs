@@ -93,7 +93,7 @@ error[AG003]: line 1 contains a NUL byte
  = help: the file is not text; remove the byte or the file
 
 run `agentgen explain AG003` for an example and its fix
-error: 2 errors; nothing was written
+error: 1 agent read; 2 errors; nothing was written
 "
     );
     assert_eq!(folder.files("generated"), before);
@@ -170,7 +170,7 @@ error[AG091]: there is no such folder, and no `.claude/agents` either
  = help: create it with one Markdown file per agent, or name another one in `agents`
 
 run `agentgen explain AG091` for an example and its fix
-error: 1 error; nothing was written
+error: 0 agents read; 1 error; nothing was written
 "
     );
     fs::create_dir(folder.path("agents")).unwrap();
@@ -318,7 +318,7 @@ error[AG093]: the generated file was edited by hand
  = help: make the change in the agent's file or in a template, then overwrite this file with `--force`
 
 run `agentgen explain AG093` for an example and its fix
-error: 1 error; nothing was written
+error: 2 agents read; 1 error; nothing was written
 "
         )
     );
@@ -367,7 +367,7 @@ error[AG044]: there is no such agent
  = help: did you mean `first`?
 
 run `agentgen explain AG044` for an example and its fix
-error: 1 error; nothing was written
+error: 1 agent read; 1 error; nothing was written
 "
     );
 }

@@ -289,3 +289,50 @@ fn every_metric_is_documented() {
     }
     assert!(metrics >= 20, "{metrics} metrics");
 }
+
+/// Every block that shows `agentgen check` or `agentgen list`, against what they print for the agents it is about.
+#[test]
+fn what_commands_print_is_what_the_pages_show() {
+    let readme = desk();
+    let sample = fs::read_to_string(readme.path("desk/agents/librarian.md")).unwrap();
+    let broken = sample.replace("limit?: integer,", "limit?: int,");
+    assert_ne!(sample, broken);
+    readme.write("desk/agents/librarian.md", &broken);
+    let found = Folder::new(&[
+        (
+            "desk/.claude/agents/code-reviewer.md",
+            "---\nname: code-reviewer\n\
+             description: Use this agent after a change: it reads the diff and lists what must be fixed.\n\
+             tools: Read, Grep, Bash\n---\nYou review code.\n",
+        ),
+        (
+            "desk/.claude/agents/release-notes.md",
+            "---\nname: release-notes\ndescription: Writes release notes.\n---\nYou write release notes.\n",
+        ),
+    ]);
+    let from = ["new", "review", "--from", ".claude/agents"];
+    found.run_in("desk", &from).expect(0);
+    let mut shown = 0;
+    for block in all_blocks("console") {
+        let (command, expected) = block.text.split_once('\n').unwrap();
+        let Some(arguments) = command.strip_prefix("$ agentgen ") else {
+            continue;
+        };
+        let folder = match block.place.split(':').next().unwrap() {
+            "README.md" | "docs/src/diagnostics.md" => &readme,
+            "docs/src/from-agents.md" => &found,
+            page => panic!("{page}: which agents is `{command}` about?"),
+        };
+        let place = match arguments {
+            "list" => "desk/review",
+            _ => "desk",
+        };
+        let run = folder.run_in(place, &[arguments]);
+        // Another command may follow in the same block.
+        let printed = format!("{}{}", run.stdout, run.stderr);
+        let end = expected.find("$ ").unwrap_or(expected.len());
+        assert_eq!(printed, expected[..end], "{}", block.place);
+        shown += 1;
+    }
+    assert_eq!(shown, 4);
+}

@@ -48,6 +48,33 @@ fn the_last_line_says_what_was_read_and_what_was_not() {
 }
 
 #[test]
+fn a_new_project_ends_with_the_same_line() {
+    let folder = mixed();
+    let last = |stderr: &str| stderr.lines().last().unwrap().to_owned();
+    let refused = folder.run(&["new", "desk", "--from", "agents"]).expect(1);
+    assert_eq!(
+        last(&refused.stderr),
+        "error: 2 agents read, 1 of them repaired; 2 files skipped (no frontmatter): agents/README.md, agents/notes/ideas.md; \
+         1 file skipped (with errors): agents/open.md; 1 error, 1 warning, 2 notes; nothing was written"
+    );
+    assert!(!folder.path("desk").exists());
+    std::fs::remove_file(folder.path("agents/open.md")).unwrap();
+    let line = "warning: 2 agents read, 1 of them repaired; 2 files skipped (no frontmatter): agents/README.md, \
+                agents/notes/ideas.md; 1 warning, 2 notes";
+    let arguments = ["new", "desk", "--from", "agents"];
+    let run = folder.run(&arguments).expect(0);
+    assert_eq!(last(&run.stderr), line);
+    assert_eq!(last(&folder.run(&["check"]).expect(0).stderr), line);
+    let arguments = ["new", "json", "--from", "agents", "--format", "json"];
+    let json = folder.run(&arguments).expect(0).json();
+    assert_eq!(json["summary"]["repaired"], 1);
+    assert_eq!(json["summary"]["skipped"][0]["path"], "agents/README.md");
+    // The samples are nobody's files.
+    let run = folder.run(&["new", "samples"]).expect(0);
+    assert!(!run.stderr.contains("read"), "{}", run.stderr);
+}
+
+#[test]
 fn github_commands_are_one_line_each_and_the_status_is_true() {
     let folder = mixed();
     let run = folder.run(&["check", "--format", "github"]).expect(1);

@@ -51,8 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let agents = std::mem::take(&mut imported.files);
     let diagnostics = std::mem::take(&mut imported.diagnostics);
     if has_errors(&diagnostics) {
-        let status = Status::of(&diagnostics);
-        return Err(diagnostic_report::refuse(diagnostics, format, status));
+        return Err(imported.reading.refuse(diagnostics, format));
     }
     let origin = match vendor::checkout() {
         _ if arguments.vendor => Origin::Vendored,
@@ -144,23 +143,24 @@ fn finish(
     diagnostics: &[Diagnostic],
     format: Format,
 ) -> Result<Status, Status> {
+    // Without `--from`, nobody has to be told about the samples.
+    let has_read = !scaffold.agents.is_empty();
     if format == Format::Json {
         let paths = files.iter().map(|file| file.path.as_str());
-        let document = Document::new(diagnostics, "written").with_created(paths);
+        let mut document = Document::new(diagnostics, "written").with_created(paths);
+        if has_read {
+            document = document.with_reading(&imported.reading);
+        }
         return print(&document.text()).map(|()| Status::Fine);
     }
     diagnostic_report::draw(diagnostics);
-    if imported.read > 0 {
+    if has_read {
         let verb = if scaffold.references.is_empty() {
             "copied"
         } else {
             "referred to"
         };
-        let mut line = format!(
-            "{verb} {} of {}",
-            plural(imported.agents, "agent"),
-            plural(imported.read, "file")
-        );
+        let mut line = format!("{verb} {}", plural(imported.reading.agents, "agent"));
         if !imported.found_folders.is_empty() {
             line.push_str(&format!(", found in {}", list(&imported.found_folders)));
         }
@@ -191,6 +191,9 @@ fn finish(
         )),
         Origin::Registry => eprint_line("note: `cargo test` creates its Cargo.lock"),
         Origin::Vendored => {}
+    }
+    if has_read {
+        imported.reading.print(diagnostics);
     }
     let commands = format!("cd {}\ncargo test\ncargo run\n", quoted(&shown));
     print(&commands).map(|()| Status::Fine)
