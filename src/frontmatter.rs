@@ -33,6 +33,7 @@ use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::frontmatter::repair::{Repair, Rewrite};
 use crate::frontmatter::split::Split;
+use crate::text::printable::printable;
 use crate::yaml::node::{Node, Value};
 use crate::yaml::{self, YamlError, yaml_fault, yaml_line};
 
@@ -228,9 +229,32 @@ fn mend(
 /// Warns of frontmatter that starts at `offset` and not at the start of the file: the agent is lost.
 fn warn_of_late_start(source: &Source, offset: usize, report: &mut Report) {
     let line = source.location(offset).line;
-    let text = &source.text()[offset..];
-    let start = text.chars().next().filter(|c| yaml_line::is_odd_space(*c));
-    let (message, help) = if text.starts_with([' ', '\t']) {
+    let text = source.line(line);
+    let indent = yaml_line::indent(text);
+    let opening = text[indent.len()..].trim_end();
+    let span = Span::new(offset, offset + indent.len() + opening.len());
+    if opening == "+++" {
+        report
+            .warning(
+                Code::NoFrontmatter,
+                span,
+                "the frontmatter is TOML, which is not read",
+            )
+            .advise("write it as `key: value` lines between two lines `---`; until then the file is left out");
+        return;
+    }
+    if split::is_odd_opening(opening) {
+        let message = format!(
+            "the frontmatter starts with the line `{}`; it must be `---` alone",
+            printable(opening)
+        );
+        report
+            .warning(Code::NoFrontmatter, span, message)
+            .advise("write `---` in its place; until then the file is left out");
+        return;
+    }
+    let start = indent.chars().find(|c| yaml_line::is_odd_space(*c));
+    let (message, help) = if !indent.is_empty() && start.is_none() {
         (
             format!(
                 "the frontmatter starts at line {line} and is indented; it must start in the first column"
@@ -254,7 +278,7 @@ fn warn_of_late_start(source: &Source, offset: usize, report: &mut Report) {
         )
     };
     report
-        .warning(Code::NoFrontmatter, Span::new(offset, offset + 3), message)
+        .warning(Code::NoFrontmatter, span, message)
         .advise(help);
 }
 

@@ -53,12 +53,20 @@ fn name_after_files(specs: &mut [Spec], diagnostics: &mut Vec<Diagnostic>) {
                 .map(|other| format!("`{}`", specs[*other].name))
                 .collect();
             let spec = &mut specs[*at];
-            let message = format!(
-                "`{}` and {} would both be `{}` in files and routes",
-                spec.name,
-                others.join(", "),
-                spec.slug
-            );
+            let message = match others.as_slice() {
+                [before @ .., last] if !before.is_empty() => format!(
+                    "`{}`, {} and {last} would all be `{}` in files and routes",
+                    spec.name,
+                    before.join(", "),
+                    spec.slug
+                ),
+                others => format!(
+                    "`{}` and {} would both be `{}` in files and routes",
+                    spec.name,
+                    others.concat(),
+                    spec.slug
+                ),
+            };
             let help = format!("files and routes of this agent are named `{slug}`, as its file is");
             diagnostics.push(
                 Diagnostic::error(Code::NameCollision, "", message)

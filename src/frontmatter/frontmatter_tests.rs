@@ -291,12 +291,18 @@ fn frontmatter_that_starts_too_late() {
         ("# Planner\n\nPlans.\n", "4:1"),
         ("// made by a tool\n", "2:1"),
         ("```yaml\n---\nname: no\n---\n```\n", "6:1"),
+        (&format!("<!--\n{}-->\n", "licence\n".repeat(60)), "63:1"),
     ] {
         refused(
             format!("{above}{agent}"),
             &[&format!("AG001 warning {place}")],
         );
     }
+    // Behind nothing but a comment, any key of an agent will do.
+    refused(
+        "<!-- made -->\n---\ntools: Read\n---\nBody\n",
+        &["AG001 warning 2:1"],
+    );
     let indented = agent.replace('\n', "\n    ");
     refused(format!("\n    {indented}"), &["AG001 warning 2:1"]);
     refused(format!("\u{200b}{agent}"), &["AG001 warning 1:1"]);
@@ -317,6 +323,28 @@ fn frontmatter_that_starts_too_late() {
 }
 
 #[test]
+fn a_first_line_that_is_not_three_hyphens() {
+    let told = |text: &str| {
+        let source = Source::from_bytes("a.md", text.as_bytes().to_vec()).unwrap();
+        let mut report = Report::new(&source);
+        frontmatter::read(&mut report, false);
+        report.into_diagnostics()[0].to_string()
+    };
+    for opening in ["--- # agent", "---yaml", "----", "\u{2014}", "--"] {
+        assert_eq!(
+            told(&format!("{opening}\nname: a\ndescription: d\n---\nBody\n")),
+            format!(
+                "a.md:1:1: warning[AG001]: the frontmatter starts with the line `{opening}`; it must be `---` alone (write `---` in its place; until then the file is left out)"
+            )
+        );
+    }
+    assert_eq!(
+        told("+++\nname = \"a\"\n+++\nBody\n"),
+        "a.md:1:1: warning[AG001]: the frontmatter is TOML, which is not read (write it as `key: value` lines between two lines `---`; until then the file is left out)"
+    );
+}
+
+#[test]
 fn what_only_looks_like_late_frontmatter() {
     for text in [
         "# Notes\n\n---\n\nSome text: more\n\n---\nEnd\n",
@@ -325,6 +353,8 @@ fn what_only_looks_like_late_frontmatter() {
         "<!--\n---\nname: a\n---\n-->\n",
         "One\n\n---\nname: a\n",
         "One\n---\nkey: value\n---\n",
+        "------\nNote: text\n------\n",
+        "One\n--- # agent\nname: a\n---\n",
     ] {
         refused(text, &["no frontmatter"]);
     }

@@ -219,12 +219,21 @@ fn note_ignored(entries: &[&Entry], report: &mut Report) {
         .iter()
         .map(|entry| format!("`{}`", entry.key))
         .collect();
-    let verb = if names.len() == 1 { "has" } else { "have" };
+    let (verb, advice) = match names.len() {
+        1 => (
+            "has",
+            "the agent's own harness reads it; it is kept in the bundle",
+        ),
+        _ => (
+            "have",
+            "the agent's own harness reads them; they are kept in the bundle",
+        ),
+    };
     let message = format!("{} {verb} no effect in a service", names.join(", "));
     report
         .note(Code::KeyWithoutEffect, first.key_span, message)
         .about(entries.iter().map(|entry| &entry.key))
-        .advise("the agent's own harness reads them; they are kept in the bundle");
+        .advise(advice);
 }
 
 fn check_unknown(entry: &Entry, report: &mut Report) {
@@ -237,10 +246,37 @@ fn check_unknown(entry: &Entry, report: &mut Report) {
         Some(known) => report
             .warning(Code::UnknownKey, entry.key_span, message)
             .advise(format!("did you mean `{known}`? The key is kept as it is")),
-        None => report
-            .note(Code::UnknownKey, entry.key_span, message)
-            .about([&entry.key])
-            .advise("it is kept in the bundle; no output is made from it"),
+        None => match restriction(&entry.key, &entry.value.value) {
+            Some((effect, known)) => report
+                .warning(
+                    Code::UnknownKey,
+                    entry.key_span,
+                    format!("{message}: it {effect}"),
+                )
+                .advise(format!("write `{known}`")),
+            None => report
+                .note(Code::UnknownKey, entry.key_span, message)
+                .about([&entry.key])
+                .advise("it is kept in the bundle; no output is made from it"),
+        },
+    }
+}
+
+/// What a key that is unknown and reads like a rule on tools fails to do, and the key that does it.
+fn restriction(key: &str, value: &Value) -> Option<(&'static str, &'static str)> {
+    const DENY: [&str; 9] = [
+        "deny", "denied", "disallow", "exclude", "block", "forbid", "disable", "ban", "prohibit",
+    ];
+    const ALLOW: [&str; 5] = ["allow", "enable", "include", "permit", "whitelist"];
+    let key = key.to_ascii_lowercase();
+    let is_list = matches!(value, Value::String(_) | Value::List(_) | Value::Map(_));
+    let about_tools = key.contains("tool") || key == "disallowed" || key == "denied";
+    let says =
+        |words: &[&str]| is_list && about_tools && words.iter().any(|word| key.contains(word));
+    if says(&DENY) {
+        Some(("denies nothing", "disallowedTools"))
+    } else {
+        says(&ALLOW).then_some(("restricts nothing", "tools"))
     }
 }
 

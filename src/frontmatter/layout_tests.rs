@@ -316,6 +316,38 @@ fn structure_is_never_read_as_text() {
             "3:1: error[AG015]: line 3 can't be a part of what is above it (don't mix `key: value` lines and `- ` items in one block)",
         ),
         (
+            "name: x\ntags:\n  -\u{a0}one\n  -\u{a0}two",
+            "4:4: error[AG015]: a no-break space (U+00A0) is behind `-`; YAML needs an ordinary space (delete it and type a space in its place)",
+        ),
+        (
+            "name: x\ntags:\n  - one\n  -\u{a0}two\n  three: 3",
+            "5:4: error[AG015]: a no-break space (U+00A0) is behind `-`; YAML needs an ordinary space (delete it and type a space in its place)",
+        ),
+        (
+            "name\u{ff1a}x\nmodel: opus",
+            "2:5: error[AG006]: `\u{ff1a}` (U+FF1A) is behind `name`; it is no colon to YAML (write `name: ...`)",
+        ),
+        (
+            "description: Does it.\nmodel\u{ff1a}opus",
+            "3:6: error[AG006]: `\u{ff1a}` (U+FF1A) is behind `model`; it is no colon to YAML (write `model: ...`)",
+        ),
+        (
+            "description: Does it.\ntools = [\"Read\"]",
+            "3:7: error[AG006]: `=` is behind `tools`; YAML needs a colon and a space (write `tools: ...`)",
+        ),
+        (
+            "name = \"x\"",
+            "2:6: error[AG006]: `=` is behind `name`; YAML needs a colon and a space (write `name: ...`)",
+        ),
+        (
+            "name: x\nservice:\n  endpoints:\n    a: {path: /x, summary: one\u{fffe}two}",
+            "5:31: error[AG006]: the character U+FFFE can't be in YAML (delete it)",
+        ),
+        (
+            "name: x\nservice:\n  endpoints:\n    a:\n      path: /x\n      summary: one\u{2028}two",
+            "7:19: error[AG006]: an unusual line break (U+2028) is in the text; YAML may end the line there (delete it, or type a space in its place)",
+        ),
+        (
             "hello there\nname: x",
             "2:1: error[AG006]: line 2 is neither `key: value` nor a part of the text above it (indent it if it continues that text; else start it with a key and a colon)",
         ),

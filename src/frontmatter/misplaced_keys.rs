@@ -120,7 +120,9 @@ fn odd_key(map: &Node, report: &Report) -> Option<Fault> {
             Value::Map(_) if entry.key == "service" || !is_of_agent(map) => {
                 odd_key(&entry.value, report)
             }
-            Value::String(text) => odd_colon(entry, text, report),
+            Value::String(text) => {
+                odd_colon(entry, text, report).or_else(|| odd_dash(entry, text, report))
+            }
             _ => None,
         };
         if below.is_some() {
@@ -141,4 +143,14 @@ fn odd_colon(entry: &Entry, text: &str, report: &Report) -> Option<Fault> {
     let prose = known_keys::is_prose(&entry.key);
     (own_line && !prose && is_name(name))
         .then(|| odd_key_fault(start + name.len() + 1, c, "behind", &format!("{name}:")))
+}
+
+/// The fault of a value on a line of its own that looks like a list, but for the space behind the dash.
+fn odd_dash(entry: &Entry, text: &str, report: &Report) -> Option<Fault> {
+    let c = text.strip_prefix('-')?.chars().next()?;
+    let start = entry.value.span.start;
+    let line = |at: usize| report.source().location(at).line;
+    let own_line = line(entry.key_span.start) < line(start);
+    let is_list = own_line && is_odd_space(c) && !known_keys::is_prose(&entry.key);
+    is_list.then(|| odd_key_fault(start + 1, c, "behind", "-"))
 }

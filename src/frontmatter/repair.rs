@@ -36,6 +36,8 @@ pub struct Rewrite {
     pub key: String,
     /// Its place in the source, from the key on.
     pub range: Range<usize>,
+    /// Its value.
+    pub value: Node,
 }
 
 /// The mapping in the bytes `range` of the report's source, where a parser stopped at `stop`.
@@ -68,6 +70,7 @@ pub fn read(range: Range<usize>, stop: Span, report: &mut Report) -> Result<Repa
             rewrites.push(Rewrite {
                 key: written.key.clone(),
                 range: written.filled_range(),
+                value: value.clone(),
             });
         }
         let entry = Entry {
@@ -175,7 +178,11 @@ fn looks_like_key(line: Line<'_>) -> Option<Swallowed<'_>> {
             let fault = yaml_fault::odd_key_fault(start + at, c, side, key);
             (key.trim_end_matches(':'), Some(fault))
         }
-        Item::Dash(_) | Item::Text => return None,
+        Item::Text => {
+            let (key, fault) = yaml_line::lookalike_colon(line, indent.len())?;
+            (key, Some(fault))
+        }
+        Item::Dash(_) => return None,
     };
     Some(Swallowed {
         key: key.trim_matches(['"', '\'']).to_owned(),
@@ -231,7 +238,10 @@ fn is_example(label: &str, next: Option<Line<'_>>) -> bool {
     let next = next.map_or("", |line| line.text.trim_start());
     let next_label = next.split(':').next().unwrap_or_default();
     let goes_on = next.starts_with('<') || (is_part(next_label) && next_label.len() < next.len());
-    matches!(label, "Example" | "Examples" | "example") || (is_part(label) && goes_on)
+    // `examples` is a key of its own.
+    let leads_in = label.eq_ignore_ascii_case("example")
+        || (label.eq_ignore_ascii_case("examples") && label != "examples");
+    leads_in || (is_part(label) && goes_on)
 }
 
 /// For each line, whether the lines behind it go on with a new entry, or not at all.

@@ -311,6 +311,93 @@ fn a_value_that_starts_with_a_quoted_phrase_keeps_all_its_quotes() {
 }
 
 #[test]
+fn an_item_that_starts_with_a_quoted_phrase_keeps_all_its_quotes() {
+    for yaml in [
+        "name: a\ntags:\n  - \"Fast\" and \"good\"\n  - 'one' of: two\n  - \"plain\"",
+        "name: a\ntags: [\"Fast\" and \"good\", 'one' of: two, \"plain\"]",
+    ] {
+        let read = read_bytes(format!("---\n{yaml}\n---\nBody\n").as_bytes()).unwrap();
+        assert_eq!(
+            read.frontmatter["tags"],
+            json!(["\"Fast\" and \"good\"", "'one' of: two", "plain"])
+        );
+    }
+}
+
+#[test]
+fn each_of_two_entries_with_one_key_keeps_its_own_text() {
+    let text = "---\nname: a\ndescription: one: two\ndescription: three: four\n---\nBody\n";
+    let source = Source::from_bytes("x.md", text.as_bytes().to_vec()).unwrap();
+    let mut report = Report::new(&source);
+    let frontmatter::Reading::Agent(document) = frontmatter::read(&mut report, false) else {
+        panic!("it is not read");
+    };
+    assert_eq!(
+        frontmatter::rewrite::fix(&source, &document).unwrap(),
+        "---\nname: a\ndescription: 'one: two'\ndescription: 'three: four'\n---\nBody\n"
+    );
+}
+
+#[test]
+fn unusual_line_breaks_are_written_as_escapes() {
+    let text = "---\nname: a\ndescription: one: a\u{2028}b\n---\nBody\n";
+    let source = Source::from_bytes("x.md", text.as_bytes().to_vec()).unwrap();
+    let mut report = Report::new(&source);
+    let frontmatter::Reading::Agent(document) = frontmatter::read(&mut report, false) else {
+        panic!("it is not read");
+    };
+    assert_eq!(
+        frontmatter::rewrite::fix(&source, &document).unwrap(),
+        "---\nname: a\n\"description\": \"one: a\\u2028b\"\n---\nBody\n"
+    );
+}
+
+#[test]
+fn characters_and_tabs_are_named_at_their_place() {
+    let told = |yaml: &str| {
+        let source =
+            Source::from_bytes("x.md", format!("---\n{yaml}\n---\nBody\n").into_bytes()).unwrap();
+        let mut report = Report::new(&source);
+        frontmatter::read(&mut report, false);
+        let found = report.into_diagnostics();
+        let line = found[0].to_string();
+        line.split("; `").next().unwrap().to_owned()
+    };
+    for (yaml, wanted) in [
+        (
+            "description: one\u{2028}two",
+            "x.md:2:17: warning[AG005]: an unusual line break (U+2028) is in the text; YAML may end the line there",
+        ),
+        (
+            "description: |\n  one\u{85}two",
+            "x.md:3:6: warning[AG005]: an unusual line break (U+0085) is in the text; YAML may end the line there",
+        ),
+        (
+            "description: one\u{ffff}two",
+            "x.md:2:17: warning[AG005]: the character U+FFFF can't be in YAML",
+        ),
+        (
+            "name: a\n\t\ndescription: d",
+            "x.md:3:1: warning[AG005]: line 3 holds a tab and nothing else",
+        ),
+        (
+            "name: a\n\t# why\ndescription: d",
+            "x.md:3:1: warning[AG005]: line 3 is indented with a tab; YAML needs spaces",
+        ),
+        (
+            "description: ? unsure",
+            "x.md:2:14: warning[AG005]: a value that starts with `?` needs quotes",
+        ),
+        (
+            "description: `code` first",
+            "x.md:2:14: warning[AG005]: a value that starts with a backtick needs quotes",
+        ),
+    ] {
+        assert_eq!(told(yaml), wanted);
+    }
+}
+
+#[test]
 fn quotes_around_the_whole_value_go() {
     for (value, text) in [
         ("\"Says \"yes\" to: all\"", "Says \"yes\" to: all"),

@@ -311,10 +311,9 @@ fn flow_list(written: &Written<'_>, items: &[String]) -> Option<Node> {
     if items.iter().any(is_structure) {
         return None;
     }
-    let items = items.iter().map(|item| {
-        let text = item.trim_matches(['"', '\'']).to_owned();
-        written.node(Value::String(text))
-    });
+    let items = items
+        .iter()
+        .map(|item| written.node(Value::String(unquoted(item))));
     Some(written.node(Value::List(items.collect())))
 }
 
@@ -359,7 +358,7 @@ fn list_of_lines(written: &Written<'_>, report: &Report) -> Option<Node> {
             Some(node) => node,
             None if yaml_line::is_key(&text) && !takes_texts(&written.key) => return None,
             None => Node {
-                value: Value::String(unquoted(&text).to_owned()),
+                value: Value::String(unquoted(&text)),
                 span,
             },
         });
@@ -373,16 +372,12 @@ fn takes_texts(key: &str) -> bool {
     tools || ["capabilities", "examples", "skills", "tags", "triggers"].contains(&key)
 }
 
-fn unquoted(text: &str) -> &str {
-    for quote in ['"', '\''] {
-        let inner = text
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote));
-        if let Some(inner) = inner {
-            return inner;
-        }
+/// An item of a list without the quotes around it.
+fn unquoted(text: &str) -> String {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => without_quotes(text.to_owned(), quote),
+        _ => text.to_owned(),
     }
-    text
 }
 
 /// A short value: without the comment behind it, and resolved as YAML resolves scalars.

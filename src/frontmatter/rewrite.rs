@@ -8,6 +8,7 @@ use crate::diagnostics::span::Span;
 use crate::frontmatter::repair::Rewrite;
 use crate::frontmatter::{self, Document, Reading};
 use crate::yaml::node::{Node, Value};
+use crate::yaml::yaml_line::UNUSUAL_LINE_BREAKS;
 
 /// The whole text of the file with its frontmatter as valid YAML. `document` is what was read of `source`.
 ///
@@ -31,8 +32,8 @@ pub fn fix(source: &Source, document: &Document) -> Option<String> {
     entries_again(text, document, line_end)
         .and_then(|yaml| whole(&yaml))
         .or_else(|| {
-            let yaml = serde_yaml::to_string(&document.frontmatter.to_json()).ok()?;
-            whole(&yaml.replace('\n', line_end))
+            let all = document.frontmatter.to_json();
+            whole(&written(all.as_object()?)?.replace('\n', line_end))
         })
 }
 
@@ -40,14 +41,37 @@ pub fn fix(source: &Source, document: &Document) -> Option<String> {
 fn entries_again(text: &str, document: &Document, line_end: &str) -> Option<String> {
     let Span { mut start, end } = document.frontmatter.span;
     let mut yaml = String::new();
-    for Rewrite { key, range, .. } in &document.rewrites {
-        let value = document.frontmatter.get(key)?.to_json();
-        let entry = serde_json::Map::from_iter([(key.clone(), value)]);
+    for Rewrite { key, range, value } in &document.rewrites {
+        let entry = serde_json::Map::from_iter([(key.clone(), value.to_json())]);
         yaml.push_str(text.get(start..range.start)?);
-        yaml.push_str(&serde_yaml::to_string(&entry).ok()?.replace('\n', line_end));
+        yaml.push_str(&written(&entry)?.replace('\n', line_end));
         start = range.end;
     }
     yaml.push_str(text.get(start..end)?);
+    Some(yaml)
+}
+
+/// These entries as YAML that every reader reads the same: readers differ in whether U+0085, U+2028 and U+2029 end a line.
+fn written(entries: &serde_json::Map<String, serde_json::Value>) -> Option<String> {
+    let mut yaml = String::new();
+    for (key, value) in entries {
+        let entry = serde_json::Map::from_iter([(key.clone(), value.clone())]);
+        let plain = serde_yaml::to_string(&entry).ok()?;
+        if plain.contains(UNUSUAL_LINE_BREAKS) {
+            // JSON is YAML; its escapes are too.
+            let key = serde_json::to_string(key).ok()?;
+            let line = format!("{key}: {}\n", serde_json::to_string(value).ok()?);
+            yaml.extend(
+                line.chars()
+                    .map(|c| match UNUSUAL_LINE_BREAKS.contains(&c) {
+                        true => format!("\\u{:04x}", u32::from(c)),
+                        false => c.to_string(),
+                    }),
+            );
+        } else {
+            yaml.push_str(&plain);
+        }
+    }
     Some(yaml)
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::diagnostics::span::Span;
+use crate::frontmatter::known_keys;
 use crate::text::lines::{Line, lines, unindented};
 use crate::yaml::yaml_line;
 
@@ -20,7 +21,7 @@ pub enum Split {
     },
     /// The file does not start with `---`.
     NoFrontmatter,
-    /// There is frontmatter at this byte, behind a comment or other text, or indented.
+    /// There is frontmatter whose first line starts at this byte: behind a comment or other text, indented, or not `---`.
     Late(usize),
     /// The frontmatter that starts at this byte has no end.
     Unclosed(usize),
@@ -47,19 +48,22 @@ pub fn split(text: &str) -> Split {
     Split::Unclosed(open.start)
 }
 
-/// How many lines may be above frontmatter that starts too late.
+/// How many lines, not counting comments, may be above frontmatter that starts too late.
 const LINES_ABOVE: usize = 40;
 
-/// The line `---` of frontmatter that is not at the start of `text`: behind comments or prose, or indented. What is in a
-/// code fence, in a comment or indented below prose is an example of frontmatter and does not count.
+/// The first line of frontmatter that is not at the start of `text`: behind comments or prose, or indented; or that starts with
+/// another line than `---`. What is in a code fence, in a comment or indented below prose is an example of frontmatter and
+/// does not count.
 fn late(text: &str) -> Option<usize> {
     let all: Vec<Line<'_>> = lines(text, 0..text.len()).collect();
     let (mut fenced, mut comment, mut prose) = (false, false, false);
-    for (index, line) in all.iter().enumerate().take(LINES_ABOVE) {
+    let mut above = 0;
+    for (index, line) in all.iter().enumerate() {
         let indent = yaml_line::indent(line.text);
         let filled = line.text[indent.len()..].trim_end();
         let is_text = fenced || comment || (prose && !indent.is_empty());
-        if filled == "---" && !is_text && is_frontmatter(&all[index + 1..], indent) {
+        let opens = filled == "---" || (!prose && is_odd_opening(filled));
+        if opens && !is_text && is_frontmatter(&all[index + 1..], indent, filled, prose) {
             return Some(line.start);
         }
         if !comment && (filled.starts_with("```") || filled.starts_with("~~~")) {
@@ -68,22 +72,45 @@ fn late(text: &str) -> Option<usize> {
             comment = !filled.contains("-->");
         } else {
             prose |= !filled.is_empty();
+            above += 1;
+        }
+        if above >= LINES_ABOVE {
+            break;
         }
     }
     None
 }
 
-/// Whether the lines behind a line `---` with this indentation are frontmatter: keys, a name or description among them, and
-/// an end.
-fn is_frontmatter(below: &[Line<'_>], indent: &str) -> bool {
+/// Whether a line is meant as the first one of frontmatter and is not `---`: `--- # agent`, `---yaml`, `—`, or `+++` of TOML.
+pub fn is_odd_opening(line: &str) -> bool {
+    let dashes = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    line != "---"
+        && (line.starts_with("---")
+            || line == "+++"
+            || (!line.is_empty() && line.chars().all(dashes)))
+}
+
+/// Whether the lines behind a line `opening` with this indentation are frontmatter: keys, and an end. Below prose, a name or
+/// description has to be among the keys; else any key that is known.
+fn is_frontmatter(below: &[Line<'_>], indent: &str, opening: &str, prose: bool) -> bool {
     let line = |line: &Line<'_>| unindented(line.text, indent).trim_end().to_owned();
     let filled = || below.iter().map(line).filter(|line| !line.is_empty());
-    let starts = filled().next().is_some_and(|line| yaml_line::is_key(&line));
-    let names = |line: &String| line.starts_with("name:") || line.starts_with("description:");
+    let sign = if opening == "+++" { '=' } else { ':' };
+    let starts = filled()
+        .next()
+        .is_some_and(|line| sign == '=' || yaml_line::is_key(&line));
+    let is_end = |line: &String| line == "---" || line == opening;
+    let names = |line: &String| {
+        let key = line.split_once(sign).map_or("", |(key, _)| key.trim_end());
+        match prose {
+            true => matches!(key, "name" | "description"),
+            false => known_keys::is_known(key),
+        }
+    };
     starts
-        && filled().any(|line| line == "---")
+        && filled().any(|line| is_end(&line))
         && filled()
-            .take_while(|line| line != "---")
+            .take_while(|line| !is_end(line))
             .any(|line| names(&line))
 }
 

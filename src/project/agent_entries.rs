@@ -34,6 +34,7 @@ pub fn spec_files(
     let excluded: Vec<Excluded> = Excluded::all(root, config);
     let mut walk = Walk::new(root, &out, None);
     let mut empty = Vec::new();
+    let mut other_endings = Vec::new();
     for entry in &entries(root, config) {
         let (folder, pattern) = if glob::is_pattern(entry) {
             glob::split(entry)
@@ -77,7 +78,11 @@ pub fn spec_files(
                 walk.folder(base, &mut |path| {
                     let below = relative(base, path);
                     let names: Vec<&str> = below.split('/').collect();
-                    names.last().is_some_and(|name| is_spec(name))
+                    let name = names.last().copied().unwrap_or_default();
+                    if has_other_ending(name) && agent_folders::begins_like_an_agent(path) {
+                        other_endings.push(relative(root, path));
+                    }
+                    is_spec(name)
                         && (pattern.is_empty()
                             || glob::matches(&pattern, &names)
                             || is_sidecar_of_a_match(&pattern, &names))
@@ -103,6 +108,18 @@ pub fn spec_files(
         Severity::Warning
     };
     diagnostics.append(&mut walk.diagnostics);
+    other_endings.sort();
+    other_endings.dedup();
+    other_endings.retain(|path| !Excluded::any(&excluded, path));
+    diagnostics.extend(other_endings.into_iter().map(|path| {
+        Diagnostic::error(
+            Code::NoFrontmatter,
+            path,
+            "the file is left out: its name does not end in `.md`",
+        )
+        .with_severity(Severity::Warning)
+        .help("rename it; names of agents end in `.md`, in small letters")
+    }));
     for (path, folder) in empty {
         let help = match agent_folders::search(root, &folder, &out).as_slice() {
             [] => "an agent is a file that ends in `.md`, `.yaml` or `.yml`".to_owned(),
@@ -201,10 +218,7 @@ fn repository_of(folder: &Path) -> PathBuf {
 /// The diagnostic for a folder that is not there.
 fn missing(root: &Path, path: String, config: &Config, out: &Path) -> Diagnostic {
     let is_default = config.agents.iter().all(|entry| entry.starts_with('!'));
-    let found = match is_default {
-        true => agent_folders::search(root, root, out),
-        false => Vec::new(),
-    };
+    let found = agent_folders::search(root, root, out);
     let message = match is_default {
         true => "there is no such folder, and no `.claude/agents` either",
         false => "there is no such folder",
@@ -216,6 +230,15 @@ fn missing(root: &Path, path: String, config: &Config, out: &Path) -> Diagnostic
         found => agent_folders::advice(root, root, found, out),
     };
     Diagnostic::error(Code::NotFound, path, message).help(help)
+}
+
+/// Whether a file of this name is Markdown by an ending that is not read.
+fn has_other_ending(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    !is_spec(name)
+        && [".md", ".markdown", ".mdx"]
+            .iter()
+            .any(|end| lower.ends_with(end))
 }
 
 fn is_spec(name: &str) -> bool {

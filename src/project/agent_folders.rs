@@ -301,6 +301,24 @@ fn has_agents(folder: &Path) -> bool {
     false
 }
 
+/// Whether the file at `path`, whatever its name, begins with frontmatter.
+pub fn begins_like_an_agent(path: &Path) -> bool {
+    head(path).is_some_and(|head| {
+        head.lines()
+            .next()
+            .is_some_and(|line| line.trim_end() == "---")
+    })
+}
+
+/// The start of the file at `path` without its byte order mark; `None` if it can't be read.
+fn head(path: &Path) -> Option<String> {
+    let mut head = Vec::new();
+    let file = path.is_file().then(|| File::open(path))?.ok()?;
+    file.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+    let head = String::from_utf8_lossy(&head);
+    Some(head.trim_start_matches('\u{feff}').to_owned())
+}
+
 /// Whether the file at `path` begins like an agent. Outside of folders of agents it has to be `certain`: its frontmatter has
 /// a name and a description.
 fn is_agent(path: &Path, certain: bool) -> bool {
@@ -308,16 +326,13 @@ fn is_agent(path: &Path, certain: bool) -> bool {
     let is_markdown = name.ends_with(".md");
     let is_yaml = !certain && (name.ends_with(".yaml") || name.ends_with(".yml"));
     let is_other = certain && ["SKILL.md", "README.md"].contains(&name.as_ref());
-    if !(is_markdown || is_yaml) || is_other || !path.is_file() {
+    if !(is_markdown || is_yaml) || is_other {
         return false;
     }
-    let mut head = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    if read.is_err() {
+    let Some(head) = head(path) else {
         return false;
-    }
-    let head = String::from_utf8_lossy(&head);
-    let mut lines = head.trim_start_matches('\u{feff}').lines();
+    };
+    let mut lines = head.lines();
     if is_yaml {
         return lines.any(|line| line.starts_with("prompt:"));
     }

@@ -12,7 +12,7 @@ use crate::project::project_boundary::path_inside;
 /// So many files and folders are looked at.
 const MAX_LOOKS: usize = 100_000;
 
-/// Collects files below folders. Hidden files and folders and the folder `skip` are left out.
+/// Collects files below folders. Hidden files and folders, `node_modules` and the folder `skip` are left out.
 pub struct Walk<'a> {
     /// The project: names are relative to it.
     root: &'a Path,
@@ -91,8 +91,9 @@ impl<'a> Walk<'a> {
                 return;
             }
             let is_folder = path.is_dir();
-            if name.as_encoded_bytes().starts_with(b".") || path == self.skip {
-                if is_folder && !is_link && path != self.skip {
+            let is_foreign = is_folder && name == "node_modules";
+            if name.as_encoded_bytes().starts_with(b".") || path == self.skip || is_foreign {
+                if is_folder && !is_link && !is_foreign && path != self.skip {
                     self.hidden.push(path);
                 }
                 continue;

@@ -17,6 +17,7 @@ use crate::spec::tool_keys;
 use crate::text::printable::is_hidden;
 use crate::text::slug::{MAX_SLUG_BYTES, Slug, SlugError};
 use crate::yaml::node::{Node, Value};
+use crate::yaml::yaml_line::UNUSUAL_LINE_BREAKS;
 
 /// One agent, as its file describes it.
 #[derive(Debug, Clone)]
@@ -279,6 +280,9 @@ fn check_hidden(report: &mut Report) {
         report
             .warning(Code::HiddenCharacters, span, message)
             .about([format!("U+{:04X}", u32::from(c))])
-            .advise("readers don't see what it does to the text; it is kept as it is");
+            .advise(match UNUSUAL_LINE_BREAKS.contains(&c) {
+                true => "delete it: some readers take it for the end of a line, and YAML may read it as a space",
+                false => "readers don't see what it does to the text; it is kept as it is",
+            });
     }
 }

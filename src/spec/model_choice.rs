@@ -20,7 +20,7 @@ pub struct ModelChoice {
     pub fallbacks: Vec<Name>,
 }
 
-/// Reads the models in `frontmatter`. Of a list, the first is the model and the others are its fallbacks.
+/// Reads the models in `frontmatter`. Of a list, also of one in a text with commas, the first is the model and the others are its fallbacks.
 pub fn read(frontmatter: &Node, report: &mut Report) -> ModelChoice {
     let mut entries = MODEL_KEYS.iter().filter_map(|key| frontmatter.entry(key));
     let mut names = entries
@@ -63,11 +63,13 @@ fn models(entry: &Entry, report: &mut Report) -> Option<Vec<Name>> {
     let mut names = Vec::new();
     for node in nodes {
         match node.scalar_text() {
-            Some(text) if text.trim().is_empty() => {}
-            Some(text) => names.push(Name {
-                text: text.trim().to_owned(),
-                span: node.span,
-            }),
+            Some(text) => {
+                let parts = text.split(',').map(str::trim);
+                names.extend(parts.filter(|part| !part.is_empty()).map(|part| Name {
+                    text: part.to_owned(),
+                    span: node.span,
+                }));
+            }
             None => {
                 let message = if node.span == entry.value.span {
                     format!("`{}` is {}", entry.key, node.kind())

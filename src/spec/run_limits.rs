@@ -3,6 +3,7 @@
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
+use crate::text::printable::printable;
 use crate::yaml::node::{Node, Value};
 
 const TURN_KEYS: [&str; 5] = ["maxTurns", "max_turns", "max-turns", "maxSteps", "steps"];
@@ -33,7 +34,7 @@ pub struct RunLimits {
 pub fn read(frontmatter: &Node, report: &mut Report) -> RunLimits {
     RunLimits {
         turns: first(frontmatter, &TURN_KEYS, report, |number| {
-            let turns = number.as_u64().filter(|turns| *turns > 0)?;
+            let turns = whole(number).filter(|turns| *turns > 0)?;
             Some(u32::try_from(turns).unwrap_or(u32::MAX))
         }),
         timeout_ms: first(frontmatter, &MINUTE_KEYS, report, |number| {
@@ -43,6 +44,18 @@ pub fn read(frontmatter: &Node, report: &mut Report) -> RunLimits {
             (ms >= 1.0).then_some(ms as u64)
         }),
     }
+}
+
+/// The whole number that `number` is: `5.0` is 5.
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    let fraction = number.as_f64().filter(|value| value.fract() == 0.0);
+    // Casts saturate.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    number.as_u64().or_else(|| {
+        fraction
+            .filter(|value| *value > 0.0)
+            .map(|value| value as u64)
+    })
 }
 
 /// The value of the first of `keys` that sets a limit.
@@ -64,10 +77,19 @@ fn first<T>(
         };
         let value = number.as_ref().and_then(&read);
         if value.is_none() {
-            let message = format!("`{key}` is no limit");
-            report.warning(Code::WrongType, node.span, message).advise(
-                "it takes a whole number from 1; without one, the limit of the service holds",
-            );
+            let found = match node.scalar_text() {
+                Some(text) if !text.trim().is_empty() => format!("`{}`", printable(text.trim())),
+                _ => node.kind().to_owned(),
+            };
+            let kind = match MINUTE_KEYS.contains(key) {
+                true => "a number of minutes",
+                false => "a whole number from 1",
+            };
+            report
+                .warning(Code::WrongType, node.span, format!("`{key}` is {found}"))
+                .advise(format!(
+                    "it takes {kind}; without one, the limit of the service holds"
+                ));
         }
         Some(Limit {
             key,

@@ -68,6 +68,13 @@ fn lists_of_tools() {
         ("tools:\n  - name: books\n  - name: maps", "books maps"),
         ("tools: \"['Read', 'Grep']\"", "Read Grep"),
         ("tools: |\n  Read\n  Grep", "Read Grep"),
+        ("tools: Read; Write", "Read Write"),
+        ("tools: Read | Write | books", "Read Write books"),
+        ("tools: Read / Write", "Read Write"),
+        ("tools: Read and Write", "Read Write"),
+        ("tools: Read\n  - Write", "Read Write"),
+        ("tools: Bash(grep a|b; c), Read", "Bash Read"),
+        ("tools: Search and Replace", "Search and Replace"),
         ("allowed-tools: Read Grep Glob", "Read Grep Glob"),
         ("allowedTools: [Read]", "Read"),
         ("allowed_tools: [Read]", "Read"),
@@ -102,7 +109,14 @@ fn all_tools_and_none() {
     ] {
         assert_eq!(names(yaml), "*", "{yaml}");
     }
-    for yaml in ["tools: []", "tools: ''", "tools: false", "tools: ' , '"] {
+    for yaml in [
+        "tools: []",
+        "tools: ''",
+        "tools: false",
+        "tools: ' , '",
+        "tools: none",
+        "tools: No tools",
+    ] {
         assert_eq!(names(yaml), "none", "{yaml}");
     }
     let (_, messages) = read("tools: []");
@@ -128,6 +142,11 @@ fn denied_tools() {
             "disallowedTools:\n  - Edit\n  - Write Read",
             "* - Edit Write Read",
         ),
+        ("disallowedTools: Edit; Write", "* - Edit Write"),
+        ("disallowedTools: Edit|Write", "* - Edit Write"),
+        ("disallowedTools: Edit and Write", "* - Edit Write"),
+        ("disallowedTools: Edit\n  - Write", "* - Edit Write"),
+        ("disallowedTools: none", "*"),
         ("disallowed-tools: Edit", "* - Edit"),
         ("disallowed_tools: Edit", "* - Edit"),
         (
@@ -169,7 +188,7 @@ fn what_is_not_a_list_of_tools_is_an_error() {
         ),
         (
             "tools: {read: yes}",
-            "x.md:4:8: error[AG025]: `tools` is a mapping of something else",
+            "x.md:4:15: error[AG025]: `read` of `tools` is text (it takes `true` or `false`",
         ),
         (
             "disallowedTools: 3",
@@ -180,6 +199,22 @@ fn what_is_not_a_list_of_tools_is_an_error() {
             "x.md:4:18: error[AG025]: `disallowedTools` is true or false",
         ),
         (
+            "tools: {read: true, bash: ask}",
+            "x.md:4:27: error[AG025]: `bash` of `tools` is text (it takes `true` or `false`",
+        ),
+        (
+            "tools: all except Write",
+            "x.md:4:8: error[AG025]: `tools` is no list of names (write the names of the tools",
+        ),
+        (
+            "disallowedTools: everything but Read",
+            "x.md:4:18: error[AG025]: `disallowedTools` is no list of names (write the names",
+        ),
+        (
+            "disallowedTools: Bash(rm, Write",
+            "x.md:4:18: error[AG025]: `disallowedTools` is no list of names (close the bracket",
+        ),
+        (
             "disallowedTools: [Read, 3]",
             "x.md:4:25: error[AG025]: `disallowedTools` has an item that is a number",
         ),
@@ -187,6 +222,43 @@ fn what_is_not_a_list_of_tools_is_an_error() {
         let (_, messages) = read(yaml);
         assert_eq!(messages.len(), 1, "{messages:?}");
         assert!(messages[0].starts_with(wanted), "{messages:?}");
+    }
+}
+
+#[test]
+fn names_that_allow_or_deny_nothing_are_warned_of() {
+    for (yaml, wanted) in [
+        (
+            "disallowedTools: Write, Edit.",
+            "x.md:4:18: warning[AG027]: `Edit.` denies nothing in `disallowedTools`: no tool can have this name (did you mean `Edit`?)",
+        ),
+        (
+            "disallowedTools: '!Write'",
+            "x.md:4:18: warning[AG027]: `!Write` denies nothing in `disallowedTools`: no tool can have this name (did you mean `Write`?)",
+        ),
+        (
+            "tools: '!Write'",
+            "x.md:4:8: warning[AG027]: `!Write` allows nothing in `tools` (deny a tool under `disallowedTools`)",
+        ),
+        (
+            "tools: [books, -Write]",
+            "x.md:4:16: warning[AG027]: `-Write` allows nothing in `tools` (deny a tool under `disallowedTools`)",
+        ),
+        (
+            "tools: inherit, books",
+            "x.md:4:8: warning[AG027]: `inherit` allows nothing in `tools` (remove it, or the other names: alone it allows every tool)",
+        ),
+    ] {
+        let (_, messages) = read(yaml);
+        assert_eq!(messages[0], wanted);
+    }
+    for yaml in [
+        "disallowedTools: 'mcp_*, search/usages, @git/status, books(4)'",
+        "tools: [inherit]",
+    ] {
+        let (_, messages) = read(yaml);
+        let warned = messages.iter().any(|message| message.contains("warning"));
+        assert!(!warned, "{messages:?}");
     }
 }
 

@@ -5,13 +5,17 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::spec::tool_access::{ToolAccess, note_whole, place_and_names, quoted};
 use crate::spec::tool_list::{self, Tool};
-use crate::spec::tool_rules;
+use crate::spec::{tool_names, tool_rules};
+use crate::text::did_you_mean::did_you_mean;
+use crate::text::printable::printable;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// The keys that list the tools of an agent; the first that is there counts.
 const ALLOW_KEYS: [&str; 4] = ["tools", "allowed-tools", "allowedTools", "allowed_tools"];
 /// The keys that deny tools; all of them count.
 const DENY_KEYS: [&str; 3] = ["disallowedTools", "disallowed-tools", "disallowed_tools"];
+/// Words that mean no tool where they stand alone.
+const NO_TOOL: [&str; 3] = ["none", "no tools", "nothing"];
 /// Words that mean every tool where they stand alone.
 const EVERY_TOOL: [&str; 5] = ["*", "all", "all tools", "any", "inherit"];
 
@@ -46,9 +50,12 @@ fn read_allowed(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
         Value::Bool(true) => {}
         Value::Bool(false) => access.allowed = Some(Vec::new()),
         Value::Map(entries) => tool_rules::read_switches(entry, entries, access, report),
+        _ if tool_list::is_sentence(node) => not_a_list(entry, report),
         _ => match tool_list::parse(node) {
             Some(tools) if is_every_tool(&tools) => {}
             Some(tools) => {
+                let tools = if is_no_tool(node) { Vec::new() } else { tools };
+                warn_of_words_that_allow_nothing(entry, &tools, report);
                 note_allowed(entry, &tools, report);
                 access.allowed = Some(tools.into_iter().map(|(tool, _)| tool).collect());
             }
@@ -68,17 +75,84 @@ fn read_denied(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
             on.map(|switch| (Tool::new(switch.name), switch.span))
                 .collect()
         }),
+        _ if tool_list::is_sentence(&entry.value) || tool_list::has_open_bracket(&entry.value) => {
+            return not_a_list(entry, report);
+        }
+        _ if is_no_tool(&entry.value) => Some(Vec::new()),
         _ => tool_list::parse_denied(&entry.value),
     };
     match tools {
         Some(tools) if is_every_tool(&tools) => access.denied.push(Tool::new("*")),
         Some(tools) => {
+            warn_of_names_that_deny_nothing(entry, &tools, report);
             note_whole_denials(&tools, report);
             access
                 .denied
                 .extend(tools.into_iter().map(|(tool, _)| tool));
         }
         None => not_tools(entry, report),
+    }
+}
+
+fn is_no_tool(node: &Node) -> bool {
+    let text = node
+        .as_str()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    NO_TOOL.contains(&text.as_str())
+}
+
+/// Refuses a text that can't be cut into names with certainty: part of a restriction would be lost.
+fn not_a_list(entry: &Entry, report: &mut Report) {
+    let message = format!("`{}` is no list of names", entry.key);
+    let advice = if tool_list::is_sentence(&entry.value) {
+        "write the names of the tools, as in `Read, Grep`: those that are allowed under `tools`, those that are denied under `disallowedTools`"
+    } else {
+        "close the bracket: nothing says whether what is behind it are names"
+    };
+    report
+        .error(Code::WrongType, entry.value.span, message)
+        .advise(advice);
+}
+
+/// Warns of what no tool can be called.
+fn warn_of_names_that_deny_nothing(entry: &Entry, tools: &[(Tool, Span)], report: &mut Report) {
+    for (tool, span) in tools {
+        if tool_names::is_possible(&tool.name)
+            || tool.name.contains('/')
+            || tool.mcp_server.is_some()
+        {
+            continue;
+        }
+        let message = format!(
+            "`{}` denies nothing in `{}`: no tool can have this name",
+            printable(&tool.entry),
+            entry.key
+        );
+        let candidates = tool_names::known();
+        let otherwise = "write the name alone, as in `Edit` or `Bash(git push:*)`";
+        report
+            .warning(Code::UnknownValue, *span, message)
+            .advise(did_you_mean(&tool.name, candidates, otherwise));
+    }
+}
+
+/// Warns of entries such as `!Write` and `-Write`, and of `inherit` beside names: they allow nothing.
+fn warn_of_words_that_allow_nothing(entry: &Entry, tools: &[(Tool, Span)], report: &mut Report) {
+    for (tool, span) in tools {
+        let word = tool.entry.as_str();
+        let advice = if word.starts_with(['!', '-']) {
+            "deny a tool under `disallowedTools`"
+        } else if tools.len() > 1 && EVERY_TOOL.contains(&word.to_ascii_lowercase().as_str()) {
+            "remove it, or the other names: alone it allows every tool"
+        } else {
+            continue;
+        };
+        let message = format!("`{}` allows nothing in `{}`", printable(word), entry.key);
+        report
+            .warning(Code::UnknownValue, *span, message)
+            .advise(advice);
     }
 }
 

@@ -30,7 +30,7 @@ impl Tool {
         let (name, arguments) = match entry.split_once('(') {
             Some((name, rest)) => {
                 let inner = rest.strip_suffix(')').unwrap_or(rest);
-                let arguments = split_at_commas(inner)
+                let arguments = split_outside(inner, &[','])
                     .into_iter()
                     .map(str::to_owned)
                     .collect();
@@ -93,10 +93,34 @@ pub fn parse_denied(node: &Node) -> Option<Vec<(Tool, Span)>> {
     read(node, |entry, _| split_at_blanks(entry))
 }
 
+/// Whether a bracket in the text of `node` is never closed: what is behind it may be names or arguments.
+pub fn has_open_bracket(node: &Node) -> bool {
+    let is_open = |text: &str| text.chars().fold(0, depth_behind) > 0;
+    let items = node.items().unwrap_or(std::slice::from_ref(node));
+    items.iter().filter_map(Node::as_str).any(is_open)
+}
+
+/// Whether `node` is a sentence such as `all except Write`, and no list of names.
+pub fn is_sentence(node: &Node) -> bool {
+    const WORDS: [&str; 7] = [
+        "but",
+        "except",
+        "excluding",
+        "everything",
+        "not",
+        "only",
+        "without",
+    ];
+    let words = node.as_str().unwrap_or_default().split_whitespace();
+    let outside = words.take_while(|word| !word.contains('('));
+    let outside: Vec<String> = outside.map(str::to_lowercase).collect();
+    outside.len() > 1 && outside.iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
 /// The tools in `node`. `split` cuts what stands between commas; it is told whether that is the whole text.
 fn read(node: &Node, split: fn(&str, bool) -> Vec<&str>) -> Option<Vec<(Tool, Span)>> {
     let of_text = |text: &str, span: Span, is_list: bool| {
-        let entries = split_at_commas(unwrapped(text));
+        let entries = split_outside(unwrapped(text), &[',', '\n', ';', '|']);
         let is_whole = !is_list && entries.len() == 1;
         let names = entries.into_iter().flat_map(|entry| split(entry, is_whole));
         names
@@ -164,15 +188,21 @@ fn split_at_blanks(entry: &str) -> Vec<&str> {
         depth = depth_behind(depth, c);
     }
     parts.push(entry[start..].trim_end());
+    if parts.len() > 1 {
+        parts.retain(|part| !JOINERS.contains(part));
+    }
     parts
 }
 
-/// The parts of `text` between commas and line breaks outside of brackets.
-fn split_at_commas(text: &str) -> Vec<&str> {
+/// What people write between two names.
+const JOINERS: [&str; 6] = ["&", "+", "-", "/", "and", "or"];
+
+/// The parts of `text` between `separators` outside of brackets.
+fn split_outside<'a>(text: &'a str, separators: &[char]) -> Vec<&'a str> {
     let mut depth = 0;
     text.split(|c| {
         depth = depth_behind(depth, c);
-        depth == 0 && matches!(c, ',' | '\n')
+        depth == 0 && separators.contains(&c)
     })
     .map(|entry| entry.trim().trim_matches(['"', '\'', '`']).trim())
     .map(|entry| entry.strip_prefix("- ").unwrap_or(entry).trim())

@@ -132,6 +132,11 @@ pub fn is_known(name: &str) -> bool {
     is_built_in(name) || OF_OTHER_HARNESSES.binary_search(&name).is_ok()
 }
 
+/// The tools that harnesses bring along.
+pub fn known() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.into_iter().chain(OF_OTHER_HARNESSES)
+}
+
 /// Whether a tool can have this name, in which `*` stands for any characters.
 pub fn is_possible(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*');

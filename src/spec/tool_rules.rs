@@ -8,6 +8,7 @@ use crate::diagnostics::span::Span;
 use crate::spec::tool_access::{ToolAccess, note_whole, place_and_names, quoted};
 use crate::spec::tool_list::Tool;
 use crate::text::did_you_mean::did_you_mean;
+use crate::text::printable::printable;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// A tool, in whose name `*` stands for any characters, switched on or off.
@@ -34,13 +35,18 @@ pub fn read_switches(
     report: &mut Report,
 ) {
     let Some(switches) = switches(entries) else {
-        let message = format!(
-            "`{}` is a mapping of something else than `true` and `false`",
-            entry.key
-        );
-        report
-            .error(Code::WrongType, entry.value.span, message)
-            .advise("it takes `Read, Grep`, a list of such names, or `write: false`");
+        let other = |inner: &&Entry| !matches!(inner.value.value, Value::Bool(_));
+        if let Some(other) = entries.iter().find(other) {
+            let message = format!(
+                "`{}` of `{}` is {}",
+                printable(&other.key),
+                entry.key,
+                other.value.kind()
+            );
+            report
+                .error(Code::WrongType, other.value.span, message)
+                .advise("it takes `true` or `false`; `ask` and `deny` belong under `permission`");
+        }
         return;
     };
     if !switches.is_empty()

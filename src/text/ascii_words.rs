@@ -91,6 +91,8 @@ pub fn fold(text: &str) -> String {
     while let Some(c) = rest.next() {
         if c.is_ascii() {
             folded.push(c);
+        } else if c == '♯' {
+            folded.push('#');
         } else if let Some(ascii) = full_width(c) {
             folded.push(ascii);
         } else if let Some((letters, is_capital)) = fold_letter(c) {
@@ -190,6 +192,7 @@ mod tests {
         let cases = [
             ("C++ Expert", Some("C plus plus Expert")),
             ("C#/F# Pro", Some("C sharp F sharp Pro")),
+            ("C♯ Pro", Some("C sharp Pro")),
             ("R&D", Some("R and D")),
             ("Agent #1", Some("Agent number 1")),
             ("# Title ##", Some("Title")),

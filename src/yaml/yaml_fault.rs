@@ -103,7 +103,7 @@ pub fn indentation_fault(source: &Source, line: Line<'_>, indent: &str) -> Optio
 
 /// The fault of the character `c`, which looks like a space or like nothing, beside the key `key`.
 pub fn odd_key_fault(at: usize, c: char, side: &str, key: &str) -> Fault {
-    let (effect, help) = if key.ends_with(':') {
+    let (effect, help) = if key.ends_with([':', '-']) {
         (
             "YAML needs an ordinary space",
             "delete it and type a space in its place",
@@ -207,12 +207,19 @@ impl<'a> Reader<'a> {
 
     fn line(&mut self, line: Line<'a>) -> Result<(), Fault> {
         yaml_line::control_character(line)?;
+        if self.doubt.is_none() {
+            self.doubt = yaml_line::unusual_break(line);
+        }
         let indent = yaml_line::indent(line.text);
         let filled = &line.text[indent.len()..];
         if filled.is_empty() {
-            if let Some(c) = indent.chars().find(|c| is_odd_space(*c)) {
+            if let Some(c) = indent.chars().find(|c| *c == '\t' || is_odd_space(*c)) {
                 let number = self.source.location(line.start).line;
-                let message = format!("line {number} holds {} and nothing else", named(c));
+                let what = match c {
+                    '\t' => "a tab".to_owned(),
+                    _ => named(c),
+                };
+                let message = format!("line {number} holds {what} and nothing else");
                 let span = Span::new(line.start, line.start + line.text.len());
                 self.doubt
                     .get_or_insert(Fault::of_layout(span, message, "empty the line"));
@@ -251,6 +258,9 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         if filled.starts_with('#') {
+            if let Some(fault) = indentation_fault(self.source, line, indent) {
+                self.doubt.get_or_insert(fault);
+            }
             return Ok(());
         }
         let content = yaml_line::is_key(filled) || filled.starts_with('-');
@@ -425,7 +435,9 @@ impl<'a> Reader<'a> {
         }
         let filled = line.text[at..].trim_end();
         let span = Span::new(line.start + at, line.start + at + filled.len());
-        if let Some(fault) = missing_space(line, at) {
+        let lookalike = || yaml_line::lookalike_colon(line, at).map(|(_, fault)| fault);
+        let cause = missing_space(line, at).or_else(lookalike);
+        if let Some(fault) = cause.or_else(|| yaml_line::unusual_break(line)) {
             return Err(fault);
         }
         Err(Fault::of_value(

@@ -31,6 +31,9 @@ pub enum Item<'a> {
     Text,
 }
 
+/// Characters that some readers of YAML take for the end of a line, and others don't.
+pub const UNUSUAL_LINE_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
 /// Whether `c` looks like a space, or like nothing, and is no space to YAML.
 pub fn is_odd_space(c: char) -> bool {
     (c.is_whitespace() && !matches!(c, ' ' | '\t' | '\n' | '\r'))
@@ -71,6 +74,16 @@ pub fn item(rest: &str) -> Item<'_> {
         && (behind.is_empty() || behind.starts_with([' ', '\t']))
     {
         return Item::Dash(rest.len() - behind.trim_start_matches([' ', '\t']).len());
+    }
+    if let Some(c) = rest.strip_prefix('-').and_then(|rest| rest.chars().next())
+        && is_odd_space(c)
+    {
+        return Item::OddKey {
+            at: 1,
+            c,
+            key: "-",
+            side: "behind",
+        };
     }
     let Some(length) = key_length(rest) else {
         return Item::Text;
@@ -152,15 +165,60 @@ fn key_length(rest: &str) -> Option<usize> {
 /// Refuses a line with a character that no YAML text may hold.
 pub fn control_character(line: Line<'_>) -> Result<(), Fault> {
     let control = |c: char| c.is_control() && !matches!(c, '\t' | '\u{85}');
-    match line.text.char_indices().find(|(_, c)| control(*c)) {
-        Some((at, c)) => Err(Fault::of_value(
-            Span::new(line.start + at, line.start + at + c.len_utf8()),
-            format!(
-                "the control character U+{:04X} can't be in YAML",
-                u32::from(c)
-            ),
-            "delete it",
-        )),
+    let refused = |c: char| control(c) || matches!(c, '\u{fffe}' | '\u{ffff}');
+    match line.text.char_indices().find(|(_, c)| refused(*c)) {
+        Some((at, c)) => {
+            let kind = if control(c) { "control " } else { "" };
+            Err(Fault::of_value(
+                Span::new(line.start + at, line.start + at + c.len_utf8()),
+                format!(
+                    "the {kind}character U+{:04X} can't be in YAML",
+                    u32::from(c)
+                ),
+                "delete it",
+            ))
+        }
         None => Ok(()),
     }
 }
+
+/// The fault of an unusual line break in `line`.
+pub fn unusual_break(line: Line<'_>) -> Option<Fault> {
+    let (at, c) = line
+        .text
+        .char_indices()
+        .find(|(_, c)| UNUSUAL_LINE_BREAKS.contains(c))?;
+    Some(Fault::of_value(
+        Span::new(line.start + at, line.start + at + c.len_utf8()),
+        format!("{} is in the text; YAML may end the line there", named(c)),
+        "delete it, or type a space in its place",
+    ))
+}
+
+/// The key of a line like `name = x` or `name：x`, and what is wrong with it.
+pub fn lookalike_colon<'a>(line: Line<'a>, at: usize) -> Option<(&'a str, Fault)> {
+    let rest = &line.text[at..];
+    let (sign, c) = rest
+        .char_indices()
+        .find(|(_, c)| matches!(c, ':' | '=') || LOOKALIKE_COLONS.contains(c))?;
+    let key = rest[..sign].trim_end_matches([' ', '\t']);
+    if c == ':' || !is_name(key) {
+        return None;
+    }
+    let place = line.start + at + sign;
+    let message = match c {
+        '=' => format!("`=` is behind `{key}`; YAML needs a colon and a space"),
+        _ => format!(
+            "`{c}` (U+{:04X}) is behind `{key}`; it is no colon to YAML",
+            u32::from(c)
+        ),
+    };
+    let span = Span::new(place, place + c.len_utf8());
+    Some((
+        key,
+        Fault::of_value(span, message, format!("write `{key}: ...`")),
+    ))
+}
+
+/// Characters that look like a colon.
+const LOOKALIKE_COLONS: [char; 5] = ['\u{ff1a}', '\u{fe55}', '\u{2236}', '\u{a789}', '\u{fe13}'];

@@ -42,7 +42,10 @@ pub fn start(line: Line<'_>, at: usize) -> Result<Start, Fault> {
     let needs_quotes = |what: &str| {
         Err(Fault::of_value(
             whole,
-            format!("a value that starts with `{what}` needs quotes"),
+            match what {
+                "`" => "a value that starts with a backtick needs quotes".to_owned(),
+                _ => format!("a value that starts with `{what}` needs quotes"),
+            },
             "put the whole value in quotes",
         ))
     };
@@ -51,6 +54,7 @@ pub fn start(line: Line<'_>, at: usize) -> Result<Start, Fault> {
         '|' | '>' => needs_quotes(&first.to_string()),
         '{' if value.starts_with("{{") => needs_quotes("{{"),
         '@' | '`' | '%' | '*' | '&' | '!' | ',' | ']' | '}' => needs_quotes(&first.to_string()),
+        '?' if value[1..].starts_with([' ', '\t']) => needs_quotes("?"),
         '-' if value.starts_with("- ") => Err(Fault::of_layout(
             whole,
             "a list can't start on the line of its key",

@@ -243,6 +243,40 @@ fn hidden_folders_with_agents_are_noted_beside_others() {
 }
 
 #[test]
+fn other_endings_of_markdown_are_named() {
+    let folder = folder(&[
+        "agents/a.md",
+        "agents/B.MD",
+        "agents/c.markdown",
+        "agents/node_modules/x/d.md",
+    ]);
+    let project = read(folder.path(), &["agents"]);
+    assert_eq!(paths(&project), ["agents/a.md"]);
+    let told = |path: &str| {
+        format!(
+            "{path}: warning[AG001]: the file is left out: its name does not end in `.md` (rename it; names of agents end in `.md`, in small letters)"
+        )
+    };
+    assert_eq!(
+        lines(&project.diagnostics),
+        [told("agents/B.MD"), told("agents/c.markdown")]
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_names_those_that_are() {
+    let folder = folder(&["agents/a.md"]);
+    let project = read(folder.path(), &["agent"]);
+    let lines = lines(&project.diagnostics);
+    assert!(
+        lines[0].starts_with(
+            "agent: error[AG091]: there is no such folder (there are agents in `agents`: pass"
+        ),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn a_pattern_takes_the_contracts_of_its_agents_along() {
     let folder = folder(&[
         "agents/a.md",

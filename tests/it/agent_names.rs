@@ -127,7 +127,7 @@ fn names_that_differ_only_as_written_leave_the_files_names() {
     assert_eq!(slugs(&generation), expected);
     assert_eq!(
         lines(&generation)[0],
-        "agents/first.md:2:7: note[AG022]: `Code Reviewer` and `code-reviewer`, `Code, Reviewer!` would both be \
+        "agents/first.md:2:7: note[AG022]: `Code Reviewer`, `code-reviewer` and `Code, Reviewer!` would all be \
          `code-reviewer` in files and routes (files and routes of this agent are named `first`, as its file is)"
     );
     assert_eq!(generation.diagnostics.len(), 2);

@@ -132,14 +132,22 @@ fn turns_and_minutes_become_limits_of_the_policy() {
             "agents/desk.md:4:11: note[AG045]: `maxTurns` and `service.budget.turns` differ (the service block goes first; remove one of them)"
         ]
     );
-    for value in ["0", "-3", "2.5", "many", "[3]"] {
+    assert_eq!(policy("maxTurns: 5.0")["budget_turns"], 5);
+    for (value, found) in [
+        ("0", "`0`"),
+        ("-3", "`-3`"),
+        ("2.5", "`2.5`"),
+        ("5 turns", "`5 turns`"),
+        ("''", "text"),
+        ("[3]", "a list"),
+    ] {
         let generation = desk(&format!("maxTurns: {value}"));
         assert_eq!(bundle(&generation)["policy"]["budget_turns"], Json::Null);
         assert_eq!(
             messages(&generation),
-            [
-                "agents/desk.md:4:11: warning[AG025]: `maxTurns` is no limit (it takes a whole number from 1; without one, the limit of the service holds)"
-            ],
+            [format!(
+                "agents/desk.md:4:11: warning[AG025]: `maxTurns` is {found} (it takes a whole number from 1; without one, the limit of the service holds)"
+            )],
             "{value}"
         );
     }
@@ -212,6 +220,20 @@ fn a_list_of_models_is_a_model_and_its_fallbacks() {
             messages(&desk(yaml))
         );
     }
+}
+
+#[test]
+fn models_between_commas_are_a_list() {
+    let generation = desk("model: sonnet, opus, sonet");
+    let agent = &bundle(&generation);
+    assert_eq!(agent["model"], "sonnet");
+    assert_eq!(agent["policy"]["fallbacks"][0], "opus");
+    assert_eq!(
+        messages(&generation),
+        [
+            "agents/desk.md:4:8: warning[AG027]: `sonet` is not the name of a model (did you mean `sonnet`?)"
+        ]
+    );
 }
 
 #[test]
@@ -395,6 +417,33 @@ fn values_of_known_keys_are_checked() {
             }
         }
     }
+}
+
+#[test]
+fn a_rule_on_tools_under_an_unknown_key_is_a_warning() {
+    for (key, told) in [
+        ("denyTools", "it denies nothing (write `disallowedTools`)"),
+        ("deny-tools", "it denies nothing (write `disallowedTools`)"),
+        (
+            "excludeTools",
+            "it denies nothing (write `disallowedTools`)",
+        ),
+        (
+            "blocked_tools",
+            "it denies nothing (write `disallowedTools`)",
+        ),
+        ("disallowed", "it denies nothing (write `disallowedTools`)"),
+        ("tool-allowlist", "it restricts nothing (write `tools`)"),
+        ("enabled_tools", "it restricts nothing (write `tools`)"),
+    ] {
+        assert_eq!(
+            messages(&desk(&format!("{key}: Bash"))),
+            [format!(
+                "agents/desk.md:4:1: warning[AG026]: there is no key `{key}`: {told}"
+            )]
+        );
+    }
+    assert!(messages(&desk("denyTools: 3"))[0].contains("note[AG026]"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use agentgen_build::{Agent, Diagnostic, Severity, Source};
+use agentgen_build::{Agent, Code, Diagnostic, Severity, Source};
 
 use std::sync::Arc;
 
@@ -52,9 +52,14 @@ impl ReadSummary {
             .collect();
         let skipped = sources.iter().map(|source| source.path());
         let skipped = skipped.filter(|path| !used.contains(path));
+        let is_page = |path: &str| {
+            let mut about = diagnostics.iter().filter(|one| one.path == path);
+            about.any(|one| one.code == Code::NoFrontmatter)
+        };
         let reason = |path: &str| match broken.contains(path) {
             true => "with errors",
-            false => "no frontmatter",
+            false if is_page(path) => "no frontmatter",
+            false => "left out",
         };
         Self {
             agents: agents.len(),
@@ -110,7 +115,7 @@ impl ReadSummary {
         if self.repaired > 0 {
             words.push_str(&format!(", {} of them repaired", self.repaired));
         }
-        for reason in ["no frontmatter", "with errors"] {
+        for reason in ["no frontmatter", "left out", "with errors"] {
             let files = self.skipped.iter().filter(|file| file.reason == reason);
             let files: Vec<String> = files.map(|file| printable(&file.path)).collect();
             if !files.is_empty() {
