@@ -22,7 +22,11 @@ mod schema_property_tests;
 #[cfg(test)]
 mod schema_tests;
 
-use agentgen_schema::{CompileErrorKind, Schema as CompiledSchema, Violation, push_key};
+use std::cell::OnceCell;
+
+use agentgen_schema::{
+    CompileErrorKind, CompileOptions, Schema as CompiledSchema, Violation, push_key,
+};
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
@@ -150,7 +154,24 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
     let mut json = read.json.clone();
     state_64_bits(&mut json);
     match CompiledSchema::compile(&json) {
-        Ok(compiled) => check_samples(schema, &compiled, report).then_some(read),
+        Ok(compiled) => {
+            let mut samples = Samples {
+                json: &json,
+                compiled: &compiled,
+                lenient: OnceCell::new(),
+                report,
+                good: true,
+                left_out: Vec::new(),
+            };
+            samples.check(schema, "");
+            let (good, left_out) = (samples.good, samples.left_out);
+            for pointer in left_out {
+                if let Some(serde_json::Value::Object(part)) = read.json.pointer_mut(&pointer) {
+                    part.retain(|keyword, _| keyword != "default");
+                }
+            }
+            good.then_some(read)
+        }
         Err(error) => {
             let span = schema.nearest(&error.pointer).span;
             let advice = match &error.kind {
@@ -179,58 +200,103 @@ fn is_object(ty: &Type, schema: &Schema) -> bool {
     }
 }
 
-/// Whether every example and default in `node` is valid under `schema`, its schema; what is wrong with the others is
-/// reported.
-fn check_samples(node: &Node, schema: &CompiledSchema, report: &mut Report) -> bool {
-    let mut good = true;
-    for Entry { key, value, .. } in node.entries().unwrap_or_default() {
-        match key.as_str() {
-            "default" | "example" => {
-                good &= check_sample(&format!("`{key}`"), value, schema, report)
-            }
-            "examples" => {
-                for (index, value) in value.items().unwrap_or_default().iter().enumerate() {
-                    good &= check_sample(&format!("`{key}`[{index}]"), value, schema, report);
+/// Checks the examples and defaults of a schema.
+struct Samples<'s, 'r> {
+    json: &'s serde_json::Value,
+    compiled: &'s CompiledSchema,
+    /// The same without formats.
+    lenient: OnceCell<Option<CompiledSchema>>,
+    report: &'r mut Report,
+    /// Whether no example and no default is wrong.
+    good: bool,
+    /// The pointers to the schemas whose default says nothing that can be used.
+    left_out: Vec<String>,
+}
+
+impl Samples<'_, '_> {
+    /// Reports which examples and defaults in `node`, the schema at `pointer`, are not valid under their own schema.
+    fn check(&mut self, node: &Node, pointer: &str) {
+        for Entry { key, value, .. } in node.entries().unwrap_or_default() {
+            let below = |names: &[&str]| {
+                let mut pointer = pointer.to_owned();
+                for name in names {
+                    push_key(&mut pointer, name);
                 }
-            }
-            "properties" | "patternProperties" | "$defs" => {
-                for part in value.entries().unwrap_or_default() {
-                    good &= check_part(&part.value, schema, &[key, &part.key], report);
+                pointer
+            };
+            match key.as_str() {
+                "default" => self.check_default(value, pointer),
+                "example" => self.check_sample("`example`", value, pointer),
+                "examples" => {
+                    for (index, value) in value.items().unwrap_or_default().iter().enumerate() {
+                        self.check_sample(&format!("`examples`[{index}]"), value, pointer);
+                    }
                 }
-            }
-            "oneOf" | "anyOf" | "allOf" | "prefixItems" => {
-                for (index, part) in value.items().unwrap_or_default().iter().enumerate() {
-                    good &= check_part(part, schema, &[key, &index.to_string()], report);
+                "properties" | "patternProperties" | "$defs" => {
+                    for part in value.entries().unwrap_or_default() {
+                        self.check(&part.value, &below(&[key, &part.key]));
+                    }
                 }
+                "oneOf" | "anyOf" | "allOf" | "prefixItems" => {
+                    for (index, part) in value.items().unwrap_or_default().iter().enumerate() {
+                        self.check(part, &below(&[key, &index.to_string()]));
+                    }
+                }
+                "items" | "additionalProperties" => self.check(value, &below(&[key])),
+                _ => {}
             }
-            "items" | "additionalProperties" => good &= check_part(value, schema, &[key], report),
-            _ => {}
         }
     }
-    good
-}
 
-/// As [`check_samples`], for the part of `schema` to which `path` leads.
-fn check_part(node: &Node, schema: &CompiledSchema, path: &[&str], report: &mut Report) -> bool {
-    let mut pointer = String::new();
-    for key in path {
-        push_key(&mut pointer, key);
+    /// Checks the default of the schema at `pointer`. Two that pydantic prints say nothing about the values of the schema,
+    /// and are left out: null for "none", and a text that is not quite of the format, such as a time without its offset.
+    fn check_default(&mut self, value: &Node, pointer: &str) {
+        let Some(part) = self.compiled.at(pointer) else {
+            return;
+        };
+        let sample = value.to_json();
+        if part.is_valid(&sample) {
+            return;
+        }
+        let (message, advice) = if sample.is_null() {
+            let message = "`default` is null, which the schema doesn't allow; it is left out";
+            (message, "leave it out, or allow null too")
+        } else if self.is_valid_but_for_formats(&sample, pointer) {
+            let message = "`default` is not of the format that the schema names; it is left out";
+            (message, "change the value or the format")
+        } else {
+            self.check_sample("`default`", value, pointer);
+            return;
+        };
+        self.report
+            .note(Code::UnsupportedSchema, value.span, message)
+            .advise(advice);
+        self.left_out.push(pointer.to_owned());
     }
-    let part = schema.at(&pointer);
-    part.is_none_or(|part| check_samples(node, &part, report))
-}
 
-/// Reports what is wrong with `sample`, which is called `name`: "`examples`[0]: /name must be a string".
-fn check_sample(name: &str, sample: &Node, schema: &CompiledSchema, report: &mut Report) -> bool {
-    let violations = schema.violations(&sample.to_json());
-    for Violation { pointer, detail } in &violations {
-        let space = if pointer.is_empty() { "" } else { " " };
-        let message = format!("{name}: {pointer}{space}{detail}");
-        report
-            .error(Code::BadSchema, sample.nearest(pointer).span, message)
-            .advise("change the value or the schema");
+    fn is_valid_but_for_formats(&self, sample: &serde_json::Value, pointer: &str) -> bool {
+        let options = CompileOptions::default().check_formats(false);
+        let lenient = self.lenient.get_or_init(|| options.compile(self.json).ok());
+        lenient.as_ref().is_some_and(|schema| {
+            let part = schema.at(pointer);
+            part.is_some_and(|part| part.is_valid(sample))
+        })
     }
-    violations.is_empty()
+
+    /// Reports what is wrong with `sample`, which is called `name`: "`examples`[0]: /name must be a string".
+    fn check_sample(&mut self, name: &str, sample: &Node, pointer: &str) {
+        let Some(part) = self.compiled.at(pointer) else {
+            return;
+        };
+        for Violation { pointer, detail } in part.violations(&sample.to_json()) {
+            let space = if pointer.is_empty() { "" } else { " " };
+            let message = format!("{name}: {pointer}{space}{detail}");
+            self.report
+                .error(Code::BadSchema, sample.nearest(&pointer).span, message)
+                .advise("change the value or the schema");
+            self.good = false;
+        }
+    }
 }
 
 /// States the 64 bits that an integer has in generated code: no example may be beyond them.

@@ -120,7 +120,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
             (
                 "$schema: http://json-schema.org/draft-03/schema#\ntype: string",
                 &[
-                    "1:10: error[AG051]: the schema is in another dialect (leave `$schema` out, or name JSON Schema 2020-12, 2019-09, draft-07, draft-06 or draft-04)",
+                    "1:10: error[AG051]: the schema is in another dialect (leave `$schema` out, or name JSON Schema 2020-12, 2019-09, draft-07, draft-06, draft-04 or OpenAPI 3)",
                 ],
             ),
             (
@@ -196,6 +196,44 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 "$dynamicRef: '#a'\ntype: string",
                 &[
                     "1:1: error[AG051]: no type is made of `$dynamicRef` (use `$ref: \"#/$defs/NAME\"`)",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_other_programs_print_is_read() {
+    assert_diagnostics(
+        Role::Output,
+        &[
+            // pydantic: `x: int = None`, and a time without an offset.
+            (
+                "type: object\nproperties:\n  a: { type: integer, default: null }\n  b: { type: string, format: date-time, default: '2020-01-01T00:00:00' }\n  c: { type: integer, default: x }",
+                &[
+                    "3:32: note[AG051]: `default` is null, which the schema doesn't allow; it is left out (leave it out, or allow null too)",
+                    "4:50: note[AG051]: `default` is not of the format that the schema names; it is left out (change the value or the format)",
+                    "5:32: error[AG050]: `default`: must be an integer (change the value or the schema)",
+                ],
+            ),
+            // schemars for OpenAPI 3.0.
+            (
+                "$schema: https://spec.openapis.org/oas/3.0/schema/2024-10-18#/definitions/Schema\ntype: string",
+                &[],
+            ),
+            // TypeBox: a recursive type, and a module.
+            (
+                "type: object\nproperties:\n  t: { $id: Node, type: object, properties: { n: { $ref: Node } } }",
+                &[],
+            ),
+            (
+                "$defs:\n  A: { $id: A, type: object, properties: { b: { $ref: B } } }\n  B: { $id: B, type: string }\n$ref: A",
+                &[],
+            ),
+            (
+                "$defs:\n  A: { $id: A, type: object, properties: { b: { $ref: '#/$defs/B' } } }\n  B: { type: string }\n$ref: A",
+                &[
+                    "2:55: error[AG051]: \"#/$defs/B\" is inside of a schema with an `$id`, which it starts at (leave that `$id` out, and write `#/$defs/NAME`)",
                 ],
             ),
         ],

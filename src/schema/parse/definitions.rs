@@ -18,6 +18,8 @@ pub struct Definitions<'n> {
     all: Vec<Definition<'n>>,
     by_name: BTreeMap<String, usize>,
     by_pointer: BTreeMap<String, usize>,
+    /// Where the schemas are that have an `$anchor` (`#name`) or an `$id` (`name`); made when it is first needed.
+    named: Option<BTreeMap<String, String>>,
 }
 
 struct Definition<'n> {
@@ -46,6 +48,7 @@ impl<'n> Definitions<'n> {
             all: Vec::new(),
             by_name: BTreeMap::new(),
             by_pointer: BTreeMap::new(),
+            named: None,
         };
         let schemas = root.get("components").and_then(|part| part.get("schemas"));
         let containers = [
@@ -138,7 +141,8 @@ impl<'n> Definitions<'n> {
         let local = document.is_empty() || document == self.id;
         let pointer = match decoded(fragment) {
             pointer if local && (pointer.is_empty() || pointer.starts_with('/')) => Some(pointer),
-            anchor if local => self.anchor(&anchor),
+            anchor if local => self.named(&format!("#{anchor}")),
+            _ if is_plain_id(text) => self.named(text),
             _ => None,
         };
         if let Some(pointer) = &pointer {
@@ -192,43 +196,10 @@ impl<'n> Definitions<'n> {
         None
     }
 
-    /// The pointer to the schema whose `$anchor` is `name`.
-    fn anchor(&self, name: &str) -> Option<String> {
-        let is_named = |node: &Node| {
-            let text = |key: &str| node.get(key).and_then(Node::as_str);
-            text("$anchor") == Some(name)
-                || text("$id")
-                    .or(text("id"))
-                    .and_then(|id| id.strip_prefix('#'))
-                    == Some(name)
-        };
-        let mut open = vec![(String::new(), self.root)];
-        while let Some((pointer, node)) = open.pop() {
-            if is_named(node) {
-                return Some(pointer);
-            }
-            let below = |key: &str| {
-                let mut pointer = pointer.clone();
-                agentgen_schema::push_key(&mut pointer, key);
-                pointer
-            };
-            match &node.value {
-                Value::Map(entries) => {
-                    // What stands in a value is no schema.
-                    let values = ["const", "enum", "default", "example", "examples"];
-                    let schemas = entries
-                        .iter()
-                        .filter(|entry| !values.contains(&entry.key.as_str()));
-                    open.extend(schemas.map(|entry| (below(&entry.key), &entry.value)));
-                }
-                Value::List(items) => {
-                    let items = items.iter().enumerate();
-                    open.extend(items.map(|(index, item)| (below(&index.to_string()), item)));
-                }
-                _ => {}
-            }
-        }
-        None
+    /// The pointer to the schema that has the `$anchor` or the `$id` `name`.
+    fn named(&mut self, name: &str) -> Option<String> {
+        let named = self.named.get_or_insert_with(|| named_schemas(self.root));
+        named.get(name).cloned()
     }
 
     /// The kinds of values that `node`, in either form, plainly allows; none where it does not say.
@@ -292,6 +263,47 @@ pub fn kind_of(value: &Node) -> &'static str {
         Value::List(_) => "array",
         Value::Map(_) => "object",
     }
+}
+
+/// Whether `id` is one name, so that a reference to it leads to the schema with this `$id` whatever the base is.
+pub fn is_plain_id(id: &str) -> bool {
+    !id.is_empty() && !id.contains(['/', ':', '#', '?', '.'])
+}
+
+/// The pointers to the schemas in `root` that have an `$anchor` (as `#name`) or a plain `$id`.
+fn named_schemas(root: &Node) -> BTreeMap<String, String> {
+    let mut named = BTreeMap::new();
+    let mut open = vec![(String::new(), root)];
+    while let Some((pointer, node)) = open.pop() {
+        let text = |key: &str| node.get(key).and_then(Node::as_str);
+        let anchor = text("$anchor").map(|name| format!("#{name}"));
+        let id = text("$id").or(text("id"));
+        let id = id.filter(|id| id.starts_with('#') || is_plain_id(id));
+        for name in anchor.into_iter().chain(id.map(str::to_owned)) {
+            named.entry(name).or_insert_with(|| pointer.clone());
+        }
+        let below = |key: &str| {
+            let mut pointer = pointer.clone();
+            agentgen_schema::push_key(&mut pointer, key);
+            pointer
+        };
+        match &node.value {
+            Value::Map(entries) => {
+                // What stands in a value is no schema.
+                let values = ["const", "enum", "default", "example", "examples"];
+                let schemas = entries
+                    .iter()
+                    .filter(|entry| !values.contains(&entry.key.as_str()));
+                open.extend(schemas.map(|entry| (below(&entry.key), &entry.value)));
+            }
+            Value::List(items) => {
+                let items = items.iter().enumerate();
+                open.extend(items.map(|(index, item)| (below(&index.to_string()), item)));
+            }
+            _ => {}
+        }
+    }
+    named
 }
 
 fn node_at<'n>(root: &'n Node, pointer: &str) -> Option<&'n Node> {

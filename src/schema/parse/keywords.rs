@@ -107,7 +107,7 @@ const UNSUPPORTED: [(&str, &str); 7] = [
     ),
     (
         "$id",
-        "leave it out; definitions are referred to as `#/$defs/NAME`",
+        "leave it out, or make it one name without `/`, `.` and `:`; definitions are referred to as `#/$defs/NAME`",
     ),
     ("$vocabulary", "leave it out; it belongs into a meta-schema"),
     ("extends", "use `allOf: [{ $ref: … }]`"),

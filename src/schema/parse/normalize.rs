@@ -7,7 +7,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::canonical::ONE_SCHEMA;
-use crate::schema::parse::definitions::Definitions;
+use crate::schema::parse::definitions::{Definitions, is_plain_id};
 use crate::schema::parse::keywords::{is_annotation, wrong_kind};
 use crate::yaml::node::{Entry, Node, Value};
 
@@ -25,6 +25,7 @@ pub fn normalize(node: &Node, report: &mut Report) -> Option<(Node, bool)> {
         legacy,
         good: true,
         budget: MAX_MERGED,
+        own_base: false,
     };
     let top = normalizer.object(entries, node.span, true);
     let defs = normalizer.all_definitions();
@@ -52,6 +53,8 @@ pub struct Normalizer<'n, 'r> {
     pub good: bool,
     /// How many keywords may still be merged.
     pub budget: usize,
+    /// Whether the schema that is read is inside of one with an `$id`, where `#` means that one.
+    own_base: bool,
 }
 
 /// Whether a `$ref` hides what is beside it in the dialect that `node` names; none for an unknown one.
@@ -65,15 +68,17 @@ fn dialect(node: &Node, report: &mut Report) -> Option<bool> {
     match name {
         "json-schema.org/draft/2020-12/schema"
         | "json-schema.org/draft/2019-09/schema"
-        | "spec.openapis.org/oas/3.1/dialect/base"
         | "json-schema.org/schema" => Some(false),
         "json-schema.org/draft-07/schema"
         | "json-schema.org/draft-06/schema"
         | "json-schema.org/draft-04/schema" => Some(true),
+        // schemars names the schema of a schema object.
+        name if name.starts_with("spec.openapis.org/oas/3.0/") => Some(true),
+        name if name.starts_with("spec.openapis.org/oas/3.") => Some(false),
         _ => {
             report
                 .error(Code::UnsupportedSchema, named.span, "the schema is in another dialect")
-                .advise("leave `$schema` out, or name JSON Schema 2020-12, 2019-09, draft-07, draft-06 or draft-04");
+                .advise("leave `$schema` out, or name JSON Schema 2020-12, 2019-09, draft-07, draft-06, draft-04 or OpenAPI 3");
             None
         }
     }
@@ -108,7 +113,9 @@ impl Normalizer<'_, '_> {
             return Some(done.clone());
         }
         let raw = self.definitions.begin(name)?;
+        let own_base = std::mem::take(&mut self.own_base);
         let node = self.schema(raw);
+        self.own_base = own_base;
         self.definitions.finish(name, node.clone());
         Some(node)
     }
@@ -119,6 +126,10 @@ impl Normalizer<'_, '_> {
         let tuple = entries
             .iter()
             .any(|entry| entry.key == "items" && entry.value.items().is_some());
+        let is_base =
+            |entry: &Entry| entry.key == "$id" && entry.value.as_str().is_some_and(is_plain_id);
+        let outer_base = self.own_base;
+        self.own_base |= !top && entries.iter().any(is_base);
         let mut nullable = None;
         for entry in entries {
             let with = |key: &str, value: Node| Entry {
@@ -131,7 +142,7 @@ impl Normalizer<'_, '_> {
                 ("components", Value::Map(_)) if top => {}
                 ("$schema" | "$anchor" | "xml" | "externalDocs" | "contentSchema", _) => {}
                 ("$id" | "id", Value::String(_)) if top => {}
-                ("$id", Value::String(id)) if id.starts_with('#') => {}
+                ("$id", Value::String(id)) if id.starts_with('#') || is_plain_id(id) => {}
                 ("discriminator", _) if !has("oneOf") && !has("anyOf") => {}
                 // The constants of the objects say the same.
                 ("discriminator", Value::Map(parts)) => {
@@ -145,6 +156,15 @@ impl Normalizer<'_, '_> {
                 ("nullable", _) => {
                     wrong_kind("nullable", &entry.value, "true or false", self.report);
                     self.good = false;
+                }
+                ("$ref", Value::String(text)) if self.own_base && text.starts_with('#') => {
+                    let message =
+                        format!("{text:?} is inside of a schema with an `$id`, which it starts at");
+                    self.report
+                        .error(Code::UnsupportedSchema, entry.value.span, message)
+                        .advise("leave that `$id` out, and write `#/$defs/NAME`");
+                    self.good = false;
+                    own.push(entry.clone());
                 }
                 ("$ref", Value::String(text)) => {
                     match self
@@ -208,6 +228,7 @@ impl Normalizer<'_, '_> {
                 _ => own.push(entry.clone()),
             }
         }
+        self.own_base = outer_base;
         for (flag, bound) in [
             ("exclusiveMinimum", "minimum"),
             ("exclusiveMaximum", "maximum"),
