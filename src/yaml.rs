@@ -132,16 +132,21 @@ fn hopeless(text: &str) -> Option<usize> {
     None
 }
 
-/// Where the parser stopped, in the source's own bytes.
+/// The character at which the parser stopped, in the source's own bytes; the last one written if it stopped at the end.
 fn syntax(source: &Source, start: usize, error: &serde_yaml::Error) -> YamlError {
-    let offset = match error.location() {
-        Some(place) => {
-            let first = source.location(start);
-            source.offset(first.line + place.line() - 1, place.column())
-        }
-        None => start,
+    let text = source.text();
+    let offset = error.location().map_or(start, |place| {
+        let first = source.location(start);
+        source.offset(first.line + place.line() - 1, place.column())
+    });
+    let rest = &text[offset..];
+    let written = if rest.trim().is_empty() {
+        text[..offset].trim_end().char_indices().next_back()
+    } else {
+        rest.chars().next().map(|c| (offset, c))
     };
-    YamlError::Syntax(Span::new(offset, offset + 1))
+    let (place, length) = written.map_or((offset, 0), |(place, c)| (place, c.len_utf8()));
+    YamlError::Syntax(Span::new(place, place + length))
 }
 
 /// A value without places; mappings keep their order and their duplicates.

@@ -52,6 +52,10 @@ fn faults_in_a_service_block() {
             "4:4: `method` is indented by one space too few: 3 instead of 4 (indent it like `path` in line 3)",
         ),
         (
+            "endpoints:\n  a:\n    output:\n    - {$ref: '#/a'#/b}\n",
+            "4:22: what is in these brackets is not a list or a mapping (put each text in them that holds `: `, `,` or a quote in quotes)",
+        ),
+        (
             "endpoints:\n  a:\n    description: Note: this\n",
             "3:22: `: ` inside a value needs quotes (put the whole value in quotes)",
         ),
