@@ -33,6 +33,7 @@ use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::frontmatter::repair::{Repair, Rewrite};
 use crate::frontmatter::split::Split;
+use crate::text::lines::lines;
 use crate::text::printable::printable;
 use crate::yaml::node::{Node, Value};
 use crate::yaml::{self, YamlError, yaml_fault, yaml_line};
@@ -76,6 +77,16 @@ pub fn read(report: &mut Report, strict: bool) -> Reading {
             return Reading::Unreadable;
         }
         Split::Unclosed(offset) => {
+            if let Some((number, span)) = indented_end(&source, offset) {
+                report
+                    .error(
+                        Code::UnclosedFrontmatter,
+                        span,
+                        format!("the frontmatter has no end: `---` in line {number} is indented"),
+                    )
+                    .advise("remove what is in front of it");
+                return Reading::Unreadable;
+            }
             report
                 .error(
                     Code::UnclosedFrontmatter,
@@ -224,6 +235,17 @@ fn mend(
         .warning(Code::Repaired, fault.span, message)
         .advise("`agentgen check --fix` writes it as valid YAML with the same values");
     Some((node, rewrites))
+}
+
+/// The first line behind `offset` that would end the frontmatter if it were not indented, and its place.
+fn indented_end(source: &Source, offset: usize) -> Option<(usize, Span)> {
+    let text = source.text();
+    let line = lines(text, offset..text.len()).find(|line| {
+        let indent = yaml_line::indent(line.text);
+        !indent.is_empty() && line.text[indent.len()..].trim_end() == "---"
+    })?;
+    let span = Span::new(line.start, line.start + line.text.trim_end().len());
+    Some((source.location(line.start).line, span))
 }
 
 /// Warns of frontmatter that starts at `offset` and not at the start of the file: the agent is lost.

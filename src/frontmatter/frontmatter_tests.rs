@@ -269,6 +269,8 @@ fn not_text() {
 fn frontmatter_that_is_none() {
     refused("---\nname: a\n", &["AG002 error 1:1"]);
     refused("\n\n---\nname: a\n", &["AG002 error 3:1"]);
+    refused("---\nname: a\n ---\nBody\n", &["AG002 error 3:1"]);
+    refused("---\nname: a\n\t---\nBody\n", &["AG002 error 3:1"]);
     refused("---\n- a\n- b\n---\n", &["AG006 error 2:1"]);
     refused("---\njust words\n---\n", &["AG006 error 2:1"]);
     refused(

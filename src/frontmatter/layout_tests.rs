@@ -348,6 +348,10 @@ fn structure_is_never_read_as_text() {
             "7:19: error[AG006]: an unusual line break (U+2028) is in the text; YAML may end the line there (delete it, or type a space in its place)",
         ),
         (
+            "name: x\nServices:\n  endpoints:\n    a: {path: /x}",
+            "3:1: error[AG015]: there is no key `Services`, and so nothing reads this service block (write `service:`)",
+        ),
+        (
             "hello there\nname: x",
             "2:1: error[AG006]: line 2 is neither `key: value` nor a part of the text above it (indent it if it continues that text; else start it with a key and a colon)",
         ),

@@ -3,6 +3,7 @@
 use crate::diagnostics::Report;
 use crate::diagnostics::span::Span;
 use crate::frontmatter::known_keys;
+use crate::text::did_you_mean::nearest;
 use crate::yaml::node::{Entry, Node, Value};
 use crate::yaml::yaml_fault::{Fault, odd_key_fault};
 use crate::yaml::yaml_line::{is_name, is_odd_space};
@@ -32,7 +33,8 @@ pub fn is_service_key(key: &str) -> bool {
 /// Reports the first misplaced key of the mapping `map`, which is what a whole file says of an agent, or a service block
 /// beside one. Whether there is one.
 pub fn refuse(map: &Node, report: &mut Report) -> bool {
-    let Some(fault) = odd_key(map, report).or_else(|| outside_of_service(map, report)) else {
+    let misplaced = || misspelt_service(map).or_else(|| outside_of_service(map, report));
+    let Some(fault) = odd_key(map, report).or_else(misplaced) else {
         return false;
     };
     report
@@ -53,6 +55,24 @@ pub fn service_fault(span: Span, key: &str, column: usize, has_service: bool) ->
         (false, _) => "write a line `service:` above it, in the first column",
     };
     Fault::of_layout(span, format!("`{key}` belongs under `service:`"), help)
+}
+
+/// A service block under a key such as `Service` or `services`, which nothing would read.
+fn misspelt_service(map: &Node) -> Option<Fault> {
+    let entry = map.entries()?.iter().find(|entry| {
+        let inner = entry.value.entries().unwrap_or_default();
+        !known_keys::is_known(&entry.key)
+            && nearest(&entry.key, ["service"]).is_some()
+            && inner.iter().any(holds_blocks)
+    })?;
+    Some(Fault::of_layout(
+        entry.key_span,
+        format!(
+            "there is no key `{}`, and so nothing reads this service block",
+            entry.key
+        ),
+        "write `service:`",
+    ))
 }
 
 /// A key of the service block beside `service:`, or below a key that takes a short value.

@@ -27,7 +27,10 @@ pub fn it_takes<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 /// at most two, have to be changed, added, left out or swapped with a neighbour.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
-    let limit = (folded.len() / 3).clamp(1, 2);
+    // A word of one letter is near to nothing.
+    let limit = (folded.len() / 3)
+        .clamp(1, 2)
+        .min(folded.len().saturating_sub(1));
     candidates
         .into_iter()
         .filter(|candidate| *candidate != word)

@@ -247,10 +247,18 @@ pub fn allowed_entries<'a>(node: &'a Node, keys: &[&str], report: &mut Report) -
             continue;
         }
         let message = format!("there is no setting `{}`", entry.key);
-        let otherwise = format!("the settings are {}", keys.join(", "));
+        let joined = entry.key.split_once(':');
+        let help = match joined.filter(|(key, _)| keys.contains(key)) {
+            // `{method:get}` is one key.
+            Some((key, value)) => format!("write `{key}: {value}`, with a space behind the colon"),
+            None => {
+                let otherwise = format!("the settings are {}", keys.join(", "));
+                did_you_mean(&entry.key, keys.iter().copied(), otherwise)
+            }
+        };
         report
             .error(Code::UnknownKey, entry.key_span, message)
-            .advise(did_you_mean(&entry.key, keys.iter().copied(), otherwise));
+            .advise(help);
     }
     allowed
 }

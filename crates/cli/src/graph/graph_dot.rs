@@ -58,6 +58,7 @@ fn quoted(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             '&' => quoted.push_str("&amp;"),
+            '\u{fffe}' | '\u{ffff}' => quoted.push(' '),
             c if c.is_control() => quoted.push(' '),
             c => quoted.push(c),
         }

@@ -66,6 +66,7 @@ fn escape(text: &str) -> String {
             ' ' | ',' | ':' => escaped.push(c),
             '-' | '_' | '.' if inside => escaped.push(c),
             c if c.is_alphanumeric() => escaped.push(c),
+            '\u{fffe}' | '\u{ffff}' => escaped.push(' '),
             c if c.is_control() => escaped.push(' '),
             // Writing to a String can't fail.
             c => {

@@ -181,3 +181,18 @@ fn nothing_is_drawn_of_specs_that_are_wrong() {
     assert_eq!(run.stdout, "");
     assert!(run.stderr.contains("waits for itself"), "{}", run.stderr);
 }
+
+#[test]
+fn what_no_document_may_hold_is_in_no_picture() {
+    let folder = Folder::new(&[(
+        "agents/a.md",
+        "---\nname: \"a \\uFFFE\\uFFFF\\e\\x7F\\x9B b\"\ndescription: Has an awkward name.\n---\nYou are awkward.\n",
+    )]);
+    for format in ["svg", "dot", "mermaid"] {
+        let picture = picture(&folder, &["--format", format]);
+        let is_odd = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+        let odd = picture.chars().find(|c| *c != '\n' && is_odd(*c));
+        assert_eq!(odd, None, "{picture}");
+        assert!(!picture.contains("#6553"), "{picture}");
+    }
+}

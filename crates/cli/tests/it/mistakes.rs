@@ -236,3 +236,19 @@ error: 2 agents read; 1 error
     assert!(stderr.contains("7:5\n"), "{stderr}");
     assert!(stderr.contains("--------- the other is here"), "{stderr}");
 }
+
+#[test]
+fn a_missing_space_and_a_missing_letter_are_named() {
+    for (service, wanted) in [
+        (
+            "  endpoints:\n    a: {method:get, path: /a}\n",
+            "6:9-19 AG026 there is no setting `method:get` (write `method: get`, with a space behind the colon)",
+        ),
+        (
+            "  agents: [b]\n",
+            "5:12-13 AG044 there is no agent `b` in this project (add its file, or take the name out)",
+        ),
+    ] {
+        assert_eq!(errors(&[("agents/a.md", &agent(service))]), [wanted]);
+    }
+}
