@@ -42,6 +42,9 @@ fn entries_again(text: &str, document: &Document, line_end: &str) -> Option<Stri
     let Span { mut start, end } = document.frontmatter.span;
     let mut yaml = String::new();
     for Rewrite { key, range, value } in &document.rewrites {
+        // Of two entries with one key, the frontmatter holds the value of the last; each keeps its own text.
+        let read = document.frontmatter.get(key)?;
+        let value = if read.span == value.span { read } else { value };
         let entry = serde_json::Map::from_iter([(key.clone(), value.to_json())]);
         yaml.push_str(text.get(start..range.start)?);
         yaml.push_str(&written(&entry)?.replace('\n', line_end));

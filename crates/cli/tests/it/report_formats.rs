@@ -71,7 +71,7 @@ fn a_new_project_ends_with_the_same_line() {
     assert_eq!(json["summary"]["skipped"][0]["path"], "agents/README.md");
     // The samples are nobody's files.
     let run = folder.run(&["new", "samples"]).expect(0);
-    assert!(!run.stderr.contains("read"), "{}", run.stderr);
+    assert!(!run.stderr.contains("agents read"), "{}", run.stderr);
 }
 
 #[test]
