@@ -1,10 +1,13 @@
 //! Outbound HTTP to providers: one JSON request, and the answer as JSON or as the data of server-sent events.
 //!
-//! Invariant: it knows no model. Errors and logs never contain a key; the provider's own message is logged at debug level
-//! only, cut to a limit, since it may quote the prompt.
+//! Invariant: it knows no model. Errors and logs never contain a key. The provider's own message goes to the log alone, cut
+//! to a limit: it may quote the prompt.
 
 pub(crate) mod error_response;
 pub(crate) mod http_endpoint;
+mod key_redaction;
+pub(crate) mod lenient_json;
+pub(crate) mod server_words;
 pub(crate) mod sse_decoder;
 
 use std::time::Duration;

@@ -3,17 +3,22 @@
 //!
 //! Invariant: no type of a vendor's protocol leaves its file.
 
+mod answer_tool;
 pub(crate) mod anthropic;
+mod anthropic_decoder;
 pub(crate) mod catalog;
 mod chunk_stream;
+pub(crate) mod dialects;
 pub(crate) mod echo;
 pub(crate) mod openai;
 pub(crate) mod provider_settings;
+mod request_adaptation;
 pub(crate) mod user_message;
 
 pub use self::catalog::Models;
+pub use self::dialects::{Dialect, StructuredOutput, SystemRole};
 pub use self::echo::Echo;
-pub use self::provider_settings::{ProviderKind, ProviderSettings};
+pub use self::provider_settings::{ProviderKind, ProviderSettings, RequestSettings};
 pub use crate::error::provider_error::{ProviderError, ProviderErrorKind};
 
 use std::borrow::Cow;

@@ -3,6 +3,7 @@
 //! Invariant: nothing below `server/` imports this folder; an unknown setting is an error; a secret never prints.
 
 pub(crate) mod document_settings;
+pub(crate) mod provider_load;
 pub(crate) mod settings_error;
 pub(crate) mod settings_file;
 pub(crate) mod settings_load;

@@ -7,13 +7,22 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::client::error_response::{
-    ProviderMessage, ResponseError, kind_of_status, parse_error_body, retry_after,
+    Failure, ProviderMessage, ResponseError, error_text, retry_after,
 };
+use crate::client::key_redaction::redact_keys;
 use crate::error::provider_error::{ProviderError, ProviderErrorKind};
 
 /// For a JSON answer; a stream has no limit as a whole.
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 const MAX_LOGGED_CHARS: usize = 300;
+
+/// A response with a status that is no success.
+#[derive(Debug)]
+pub(crate) struct ErrorResponse {
+    pub(crate) status: StatusCode,
+    headers: HeaderMap,
+    pub(crate) error: ResponseError,
+}
 
 /// One operation of a provider's API.
 pub(crate) struct HttpEndpoint {
@@ -44,7 +53,24 @@ impl HttpEndpoint {
         self.provider_error(&ResponseError::malformed(reason), None)
     }
 
+    /// Sends `body` until the head of the response has come.
+    ///
+    /// # Errors
+    /// Why there is no response, already logged.
     pub(crate) async fn send(&self, body: &Value) -> Result<Response, ProviderError> {
+        self.try_send(body)
+            .await?
+            .map_err(|refusal| self.refused(&refusal))
+    }
+
+    /// As [`HttpEndpoint::send`], with an error response as a value: the caller may know what to do about it.
+    ///
+    /// # Errors
+    /// Why there is no response at all, already logged.
+    pub(crate) async fn try_send(
+        &self,
+        body: &Value,
+    ) -> Result<Result<Response, ErrorResponse>, ProviderError> {
         let request = self
             .client
             .post(self.url.clone())
@@ -54,22 +80,23 @@ impl HttpEndpoint {
         let response = self.with_idle_timeout(request.send()).await?;
         let status = response.status();
         if status.is_success() {
-            return Ok(response);
+            return Ok(Ok(response));
         }
         let headers = response.headers().clone();
         // The status decides what failed; the body only adds the provider's message, and may be missing or no JSON.
-        let message = match self.read_body(response).await {
-            Ok(body) => serde_json::from_slice(&body).map_or_else(
-                |_| ProviderMessage::default(),
-                |body: Value| parse_error_body(&body),
-            ),
-            Err(_) => ProviderMessage::default(),
-        };
-        let error = ResponseError {
-            kind: kind_of_status(status, &message.code),
-            message,
-        };
-        Err(self.provider_error(&error, Some((status, &headers))))
+        let body = self.read_body(response).await.unwrap_or_default();
+        let message = error_text(&String::from_utf8_lossy(&body));
+        Ok(Err(ErrorResponse {
+            status,
+            headers,
+            error: ResponseError::of_status(status, message),
+        }))
+    }
+
+    /// Logs an error response, and returns it without the provider's message.
+    pub(crate) fn refused(&self, response: &ErrorResponse) -> ProviderError {
+        let context = Some((response.status, &response.headers));
+        self.provider_error(&response.error, context)
     }
 
     pub(crate) async fn next_bytes(
@@ -91,7 +118,7 @@ impl HttpEndpoint {
         Ok(body)
     }
 
-    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Value, ProviderError> {
+    fn parse(&self, bytes: &[u8]) -> Result<Value, ProviderError> {
         serde_json::from_slice(bytes).map_err(|_| self.malformed("no JSON"))
     }
 
@@ -113,11 +140,7 @@ impl HttpEndpoint {
             }
             Err(elapsed) => (ProviderErrorKind::TimedOut, elapsed.to_string()),
         };
-        let error = ResponseError {
-            kind,
-            ..ResponseError::malformed(reason)
-        };
-        Err(self.provider_error(&error, None))
+        Err(self.provider_error(&ResponseError::failed(kind, reason), None))
     }
 
     /// Logs a failure, and returns it without the provider's message.
@@ -127,42 +150,52 @@ impl HttpEndpoint {
         response: Option<(StatusCode, &HeaderMap)>,
     ) -> ProviderError {
         let provider = &*self.provider;
-        let ProviderMessage { code, message } = &error.message;
+        let ProviderMessage { code, message, .. } = &error.message;
         let request_id = response.and_then(|(_, headers)| {
             let names = ["request-id", "x-request-id"];
             let id = names.iter().find_map(|name| headers.get(*name));
             id.and_then(|id| id.to_str().ok())
         });
+        // A refusal that gets here came where no answer is read, as of embeddings.
+        let kind = match error.failure {
+            Failure::Call(kind) => kind,
+            Failure::Refusal => ProviderErrorKind::Rejected,
+        };
+        let message = self.loggable(message);
         tracing::warn!(
             provider,
-            kind = error.kind.as_str(),
+            kind = kind.as_str(),
             status = response.map(|(status, _)| status.as_u16()),
             code,
+            message,
             provider_request_id = request_id,
             "the provider failed"
         );
-        if error.kind == ProviderErrorKind::Denied {
+        if kind == ProviderErrorKind::Denied {
             tracing::warn!(
                 "the provider does not accept the key: check providers.{provider}.api_key"
             );
-        } else if !message.is_empty() {
-            let message = self.redact_keys(message);
-            let message = message.chars().take(MAX_LOGGED_CHARS).collect::<String>();
-            tracing::debug!(provider, message, "the provider's error message");
         }
         ProviderError {
             provider: provider.to_owned(),
-            kind: error.kind,
+            kind,
             retry_after: response.and_then(|(_, headers)| retry_after(headers, SystemTime::now())),
         }
     }
 
-    fn redact_keys(&self, text: &str) -> String {
+    /// The provider's own words for the log: one line of limited length, without keys.
+    pub(crate) fn loggable(&self, message: &str) -> String {
         let secrets = self.headers.values().filter(|value| value.is_sensitive());
         let secrets = secrets.filter_map(|value| value.to_str().ok());
-        secrets.fold(text.to_owned(), |text, secret| {
-            text.replace(secret.trim_start_matches("Bearer "), "[redacted]")
-        })
+        let text = redact_keys(
+            message,
+            secrets.map(|text| text.trim_start_matches("Bearer ")),
+        );
+        let mut shown = text.chars().take(MAX_LOGGED_CHARS).collect::<String>();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        shown
     }
 }
 

@@ -35,10 +35,17 @@ pub(crate) struct ModelReply {
 }
 
 impl ModelReply {
-    fn is_empty(&self) -> bool {
-        self.stop_reason == StopReason::EndTurn
-            && self.tool_calls.is_empty()
-            && self.text.trim().is_empty()
+    /// Why the reply is none, if it holds nothing.
+    fn emptiness(&self) -> Option<AgentError> {
+        let is_empty = self.tool_calls.is_empty() && self.text.trim().is_empty();
+        match self.stop_reason {
+            StopReason::Refusal => None,
+            _ if !is_empty => None,
+            StopReason::MaxTokens => Some(AgentError::TruncatedAnswer(
+                "the model used up its tokens before it began to answer".to_owned(),
+            )),
+            _ => Some(AgentError::EmptyAnswer),
+        }
     }
 }
 
@@ -47,8 +54,6 @@ struct CallFailure {
     error: AgentError,
     /// Whether the caller has received a part of the answer.
     streamed: bool,
-    /// The reply, if `error` is [`AgentError::EmptyAnswer`].
-    empty_reply: Option<Box<ModelReply>>,
 }
 
 impl From<AgentError> for CallFailure {
@@ -56,7 +61,6 @@ impl From<AgentError> for CallFailure {
         Self {
             error,
             streamed: false,
-            empty_reply: None,
         }
     }
 }
@@ -104,8 +108,7 @@ pub(crate) async fn call(
             Err(next) => failure = next,
         }
     }
-    // An empty answer is better than none.
-    failure.empty_reply.map(|reply| *reply).ok_or(failure.error)
+    Err(failure.error)
 }
 
 /// Calls one model, and again while the policy allows it and nothing was streamed.
@@ -124,18 +127,17 @@ async fn call_with_retries(
         let outcome = call_once(cx, &model, request, separator, &mut started).await;
         record_outcome(cx, agent, &model, &outcome).await;
         drop(probe);
-        let (error, empty_reply) = match outcome {
-            // After its tools were called, a model may have nothing to add.
-            Ok(reply) if reply.is_empty() && request.steps.is_empty() => {
-                (AgentError::EmptyAnswer, Some(Box::new(reply)))
-            }
-            Ok(reply) => return Ok(reply),
-            Err(error) => (error, None),
+        let error = match outcome {
+            Ok(reply) => match reply.emptiness() {
+                // After a text and its tool calls, a model may have nothing to add.
+                Some(error) if separator.is_empty() => error,
+                _ => return Ok(reply),
+            },
+            Err(error) => error,
         };
         let failure = CallFailure {
             error,
             streamed: started && cx.is_streaming(),
-            empty_reply,
         };
         if failure.streamed || !is_retryable(&failure.error) {
             return Err(failure);

@@ -5,21 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream;
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Url};
+use reqwest::Client;
 
 use crate::client::{self, HttpEndpoint};
 use crate::error::AgentError;
 use crate::error::start_error::{SettingError, StartError};
-use crate::model::anthropic::{self, AnthropicDecoder};
+use crate::model::anthropic;
+use crate::model::anthropic_decoder::AnthropicDecoder;
 use crate::model::chunk_stream::stream_chunks;
+use crate::model::dialects::RequestShape;
 use crate::model::echo::Echo;
-use crate::model::openai::{self, OpenAiDecoder};
-use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
+use crate::model::openai::openai_decoder::OpenAiDecoder;
+use crate::model::openai::openai_request;
+use crate::model::provider_settings::{ProviderKind, ProviderSettings};
+use crate::model::request_adaptation::ModelMemory;
 use crate::model::{ChunkStream, ModelRequest, Provider};
 use crate::spec::agent_spec::AgentSpec;
 
@@ -51,14 +53,13 @@ enum Target<'a> {
 
 /// A provider with its address.
 struct ProviderServer {
-    kind: ProviderKind,
+    settings: ProviderSettings,
     /// Whether the address is the vendor's own.
     is_vendor: bool,
-    has_key: bool,
-    client: Client,
-    url: Url,
-    headers: HeaderMap,
-    idle_timeout: Duration,
+    endpoint: Arc<HttpEndpoint>,
+    shape: RequestShape,
+    /// What was learned about its models, by their names.
+    memories: Mutex<BTreeMap<String, Arc<ModelMemory>>>,
 }
 
 impl Models {
@@ -174,17 +175,19 @@ impl Models {
             return Ok(());
         };
         let server = self.servers.get(*provider);
-        if server.is_some_and(|server| server.is_vendor && !server.has_key) {
-            let detail = match vendor_variable(provider) {
-                Some(variable) => {
-                    format!("is not set, nor is {variable}: `{model}` needs a key")
-                }
-                None => format!("is not set: `{model}` needs a key"),
-            };
-            let key = format!("providers.{provider}.api_key");
-            return Err(SettingError::new(key, detail));
+        let missing = server.filter(|server| {
+            let settings = &server.settings;
+            server.is_vendor
+                && settings.api_key.is_none()
+                && settings.dialect.0.key_variable.is_some()
+        });
+        match missing {
+            Some(server) => {
+                let who = format!("`{model}` needs");
+                Err(server.settings.missing_key(provider, &who))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -215,60 +218,55 @@ impl Provider for Models {
 
 impl ProviderServer {
     fn new(name: &str, settings: &ProviderSettings, client: &Client) -> Result<Self, SettingError> {
-        let invalid =
-            |key: &str, detail: &str| SettingError::new(format!("providers.{name}.{key}"), detail);
-        let (default_base, url, headers): (_, fn(&str) -> _, fn(_) -> _) = match settings.kind {
-            ProviderKind::Anthropic => (anthropic::BASE_URL, anthropic::url, anthropic::headers),
-            ProviderKind::OpenAi => (openai::BASE_URL, openai::url, openai::headers),
-        };
-        if settings.base_url.is_none() && vendor_variable(name).is_none() {
-            return Err(invalid("base_url", "is not set: where is this provider?"));
-        }
-        let base = settings.base_url.as_deref().unwrap_or(default_base);
-        let vendor_url: Option<Url> = url(default_base);
-        let url: Option<Url> = url(base);
-        let is_vendor = url == vendor_url;
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| {
-            invalid(
-                "base_url",
-                "is no address such as https://models.example/v1",
-            )
-        })?;
-        let headers: Option<HeaderMap> = headers(settings.api_key.as_ref());
-        Ok(Self {
-            kind: settings.kind,
-            is_vendor,
-            has_key: settings.api_key.is_some(),
+        let (url, is_vendor) = match settings.dialect.kind() {
+            ProviderKind::Anthropic => settings.address(name, anthropic::url),
+            ProviderKind::OpenAi => settings.address(name, openai_request::url),
+        }?;
+        let endpoint = HttpEndpoint {
+            provider: name.to_owned(),
             client: client.clone(),
             url,
-            headers: headers.ok_or_else(|| {
-                invalid("api_key", "has characters that an HTTP header can't have")
-            })?,
+            headers: settings.header_map(name)?,
             idle_timeout: settings.timeout,
+        };
+        Ok(Self {
+            is_vendor,
+            endpoint: Arc::new(endpoint),
+            shape: RequestShape::new(settings.dialect.0, &settings.requests),
+            settings: settings.clone(),
+            memories: Mutex::default(),
         })
     }
 
     fn answer(&self, provider: &str, model: &str, request: &ModelRequest) -> ChunkStream {
-        let endpoint = Arc::new(HttpEndpoint {
-            provider: provider.to_owned(),
-            client: self.client.clone(),
-            url: self.url.clone(),
-            headers: self.headers.clone(),
-            idle_timeout: self.idle_timeout,
-        });
-        match self.kind {
+        let endpoint = Arc::clone(&self.endpoint);
+        let memory = self.memory(model);
+        let full_model = format!("{provider}:{model}");
+        match self.settings.dialect.kind() {
             ProviderKind::Anthropic => stream_chunks(
                 endpoint,
-                anthropic::body(model, request),
+                anthropic::body(model, &full_model, request, &self.shape),
                 AnthropicDecoder::new(request),
+                memory,
             ),
             ProviderKind::OpenAi => stream_chunks(
                 endpoint,
-                openai::body(model, request, self.is_vendor),
-                OpenAiDecoder::new(request),
+                openai_request::body(model, &full_model, request, &self.shape),
+                OpenAiDecoder::new(request, Arc::clone(&memory)),
+                memory,
             ),
         }
+    }
+
+    fn memory(&self, model: &str) -> Arc<ModelMemory> {
+        let mut memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(memory) = memories.get(model) {
+            return Arc::clone(memory);
+        }
+        let requires_limit = self.settings.dialect.kind() == ProviderKind::Anthropic;
+        let memory = Arc::new(ModelMemory::new(requires_limit));
+        memories.insert(model.to_owned(), Arc::clone(&memory));
+        memory
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use reqwest::Url;
-
 use crate::client::{self, HttpEndpoint};
 use crate::embedding::Embedder;
 use crate::embedding::embedding_settings::{
@@ -12,8 +10,8 @@ use crate::embedding::embedding_settings::{
 use crate::embedding::hashing_embedder::{DEFAULT_DIMENSIONS, HashingEmbedder};
 use crate::embedding::openai_embedder::OpenAiEmbedder;
 use crate::error::start_error::StartError;
-use crate::model::openai;
-use crate::model::provider_settings::{ProviderKind, ProviderSettings, vendor_variable};
+use crate::model::openai::openai_request;
+use crate::model::provider_settings::{ProviderKind, ProviderSettings};
 use crate::settings::Settings;
 
 /// The most dimensions of a vector.
@@ -54,37 +52,20 @@ pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartEr
 }
 
 fn endpoint(name: &str, provider: &ProviderSettings) -> Result<HttpEndpoint, StartError> {
-    if provider.kind != ProviderKind::OpenAi {
+    if provider.dialect.kind() != ProviderKind::OpenAi {
         let detail = format!(
             "the provider `{name}` has no embeddings: only providers with OpenAI's API have"
         );
         return Err(StartError::setting(MODEL, detail));
     }
-    let wrong =
-        |key: &str, detail: &str| StartError::setting(format!("providers.{name}.{key}"), detail);
-    if provider.base_url.is_none() && vendor_variable(name).is_none() {
-        return Err(wrong("base_url", "is not set: where is this provider?"));
+    let (url, is_vendor) = provider
+        .address(name, openai_request::embeddings_url)
+        .map_err(StartError::from)?;
+    let needs_key = is_vendor && provider.dialect.0.key_variable.is_some();
+    if needs_key && provider.api_key.is_none() {
+        return Err(provider.missing_key(name, "embeddings need").into());
     }
-    let own = openai::embeddings_url(openai::BASE_URL);
-    let base = provider.base_url.as_deref().unwrap_or(openai::BASE_URL);
-    let url = openai::embeddings_url(base)
-        .filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or_else(|| {
-        wrong(
-            "base_url",
-            "is no address such as https://models.example/v1",
-        )
-    })?;
-    if provider.api_key.is_none() && Some(&url) == own.as_ref() {
-        let detail = match vendor_variable(name) {
-            Some(variable) => format!("is not set, nor is {variable}: embeddings need a key"),
-            None => "is not set: embeddings need a key".to_owned(),
-        };
-        return Err(wrong("api_key", &detail));
-    }
-    let headers = openai::headers(provider.api_key.as_ref());
-    let headers =
-        headers.ok_or_else(|| wrong("api_key", "has characters that an HTTP header can't have"))?;
+    let headers = provider.header_map(name).map_err(StartError::from)?;
     let client = client::client().map_err(|error| {
         StartError::setting(
             "providers",

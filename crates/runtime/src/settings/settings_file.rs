@@ -116,10 +116,19 @@ pub(crate) struct StoreFile {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ProviderFile {
     pub(crate) kind: Option<String>,
+    pub(crate) dialect: Option<String>,
     pub(crate) base_url: Option<String>,
     pub(crate) api_key: Option<Secret>,
     #[serde(deserialize_with = "span")]
     pub(crate) timeout: Option<Duration>,
+    pub(crate) structured: Option<String>,
+    pub(crate) stream_options: Option<bool>,
+    pub(crate) max_tokens_parameter: Option<String>,
+    pub(crate) max_output_tokens: Option<u32>,
+    pub(crate) system_role: Option<String>,
+    pub(crate) headers: BTreeMap<String, Secret>,
+    pub(crate) headers_env: BTreeMap<String, String>,
+    pub(crate) extra_body: toml::Table,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -11,11 +11,10 @@ use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
 use crate::error::start_error::{SettingError, StartError};
 use crate::http::layers::cors::Origins;
 use crate::http::layers::rate_limits::Rates;
-use crate::model::provider_settings::{
-    DEFAULT_TIMEOUT, ProviderKind, ProviderSettings, add_vendor_keys,
-};
+use crate::model::provider_settings::add_vendor_keys;
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
+use crate::settings::provider_load::providers;
 use crate::settings::settings_read::{self, EMPTY, Loaded, NOT_UNICODE};
 use crate::settings::{AUTH_SETTINGS, Settings};
 use crate::store::store_url::{self, StoreUrl};
@@ -152,7 +151,7 @@ fn resolve(
         .map_err(|error| loaded.wrong("cors.origins", error.to_string()))?;
     let auth = auth(loaded)?;
     let tokens = tokens(loaded, auth.as_ref())?;
-    let mut providers = providers(loaded)?;
+    let mut providers = providers(loaded, &get)?;
     add_vendor_keys(&file.models, &mut providers, &get)?;
     let wrong = |error: SettingError| loaded.wrong(&error.key, error.detail);
     Ok(Settings {
@@ -318,28 +317,6 @@ fn tokens(loaded: &Loaded, auth: Option<&Auth>) -> Result<Option<Tokens>, StartE
     };
     issuer::check(&tokens, auth).map_err(|error| loaded.wrong(&error.key, error.detail))?;
     Ok(Some(tokens))
-}
-
-fn providers(loaded: &Loaded) -> Result<BTreeMap<String, ProviderSettings>, StartError> {
-    let mut providers = BTreeMap::new();
-    for (name, file) in &loaded.file.providers {
-        let kind = match file.kind.as_deref().unwrap_or(name) {
-            "anthropic" => ProviderKind::Anthropic,
-            "openai" => ProviderKind::OpenAi,
-            _ => {
-                let key = format!("providers.{name}.kind");
-                return Err(loaded.wrong(&key, "must be `anthropic` or `openai`"));
-            }
-        };
-        let settings = ProviderSettings {
-            kind,
-            base_url: file.base_url.clone(),
-            api_key: file.api_key.clone(),
-            timeout: file.timeout.unwrap_or(DEFAULT_TIMEOUT),
-        };
-        providers.insert(name.clone(), settings);
-    }
-    Ok(providers)
 }
 
 fn log(loaded: &Loaded, defaults: Log) -> Result<Log, StartError> {

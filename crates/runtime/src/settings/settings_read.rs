@@ -83,6 +83,11 @@ fn value_of(setting_type: SettingType, text: String) -> Value {
             let entries = text.split(',').map(|entry| Value::from(entry.trim()));
             entries.collect::<Vec<_>>().into()
         }
+        SettingType::Table => {
+            let table = format!("table = {text}").parse::<Table>().ok();
+            let table = table.and_then(|mut table| table.remove("table"));
+            table.unwrap_or(Value::String(text))
+        }
         _ => Value::String(text),
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use crate::settings::settings_table::SettingType::{
-    Boolean, Duration, List, Number, Rate, Secret, Text, Url, WholeNumber,
+    Boolean, Duration, List, Number, Rate, Secret, Table, Text, Url, WholeNumber,
 };
 
 /// What stands in a key for a name that the operator chooses, as in `models.<name>`.
@@ -34,6 +34,8 @@ pub(crate) enum SettingType {
     Rate,
     /// A text that is never printed.
     Secret,
+    /// Keys and values; in a variable, an inline table of TOML.
+    Table,
     Text,
     Url,
     WholeNumber,
@@ -60,10 +62,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
 
     setting("models.<name>", Text, None, "What the name of a model stands for: `provider:model`, `echo`, or the name of another model. `default` is for agents that name none."),
 
-    setting("providers.<name>.kind", Text, None, "The API of the provider: `anthropic` or `openai`. Without it: the provider's name."),
-    setting("providers.<name>.base_url", Url, None, "Where the provider is. Providers named `anthropic` and `openai` have their vendor's address by default."),
-    setting("providers.<name>.api_key", Secret, None, "The key of the provider. `ANTHROPIC_API_KEY` and `OPENAI_API_KEY` set it too."),
+    setting("providers.<name>.kind", Text, None, "The API of the provider: `anthropic` or `openai`. Without it: that of its dialect."),
+    setting("providers.<name>.dialect", Text, None, "The kind of server, such as `ollama` or `azure`; see [Model servers](model-servers.md). Without it: the provider's name, if a dialect has it."),
+    setting("providers.<name>.base_url", Url, None, "Where the provider is. Most dialects have an address of their own."),
+    setting("providers.<name>.api_key", Secret, None, "The key of the provider. The vendor's variable, such as `ANTHROPIC_API_KEY`, sets it too."),
     setting("providers.<name>.timeout", Duration, Some("\"2m\""), "The longest silence of the provider in a response."),
+    setting("providers.<name>.structured", Text, None, "How JSON that fits a schema is asked for: `json_schema`, `json_object`, `tool` or `prompt`. Without it: as the dialect does."),
+    setting("providers.<name>.stream_options", Boolean, None, "Whether requests contain `stream_options`, which asks for usage. Without it: as the dialect does."),
+    setting("providers.<name>.max_tokens_parameter", Text, None, "The name of the limit of output tokens: `max_tokens` or `max_completion_tokens`. Without it: as the dialect does."),
+    setting("providers.<name>.max_output_tokens", WholeNumber, None, "The most output tokens of one answer. Without it: 8192 for `anthropic`; other requests have a limit only while a token budget leaves 4096 or fewer."),
+    setting("providers.<name>.system_role", Text, Some("\"system\""), "The role of the system message: `system`, `developer` or `user`."),
+    setting("providers.<name>.headers", Table, None, "Further headers of each request."),
+    setting("providers.<name>.headers_env", Table, None, "Further headers whose values are in these environment variables."),
+    setting("providers.<name>.extra_body", Table, None, "Further members of each request, such as `temperature`."),
 
     setting("limits.body_bytes", WholeNumber, Some("1048576"), "The largest body of a request, in bytes."),
     setting("limits.concurrency", WholeNumber, Some("256"), "The most requests at a time. Further requests get 503."),
@@ -164,6 +175,7 @@ const fn type_name(setting_type: SettingType) -> &'static str {
         SettingType::Number => "number",
         SettingType::Rate => "rate",
         SettingType::Secret => "secret text",
+        SettingType::Table => "table",
         SettingType::Text => "text",
         SettingType::Url => "URL",
         SettingType::WholeNumber => "whole number",

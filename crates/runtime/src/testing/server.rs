@@ -20,6 +20,7 @@ use super::script::{Content, Script};
 use super::wire::{self, Part, Wire};
 use crate::embedding::hashing_embedder::HashingEmbedder;
 use crate::embedding::{Embedder, Purpose};
+use crate::model::dialects::Dialect;
 use crate::model::provider_settings::{ProviderKind, ProviderSettings};
 use crate::server::registry::Registry;
 use crate::settings::Settings;
@@ -102,11 +103,14 @@ impl MockServer {
     /// The default settings, with this server as the provider `mock` for all model names.
     #[must_use]
     pub fn settings(&self, kind: ProviderKind) -> Settings {
+        let dialect = match kind {
+            ProviderKind::Anthropic => Dialect::ANTHROPIC,
+            ProviderKind::OpenAi => Dialect::OPENAI_COMPATIBLE,
+        };
         let provider = ProviderSettings {
-            kind,
             base_url: Some(self.base_url()),
-            api_key: None,
             timeout: Duration::from_secs(10),
+            ..ProviderSettings::new(dialect)
         };
         let model = |name: &str| (name.to_owned(), "mock:model".to_owned());
         Settings {

@@ -383,9 +383,9 @@ async fn deviating_openai_compatible_servers_are_supported() {
         (&answer["output"], &answer["usage"]["input_tokens"]),
         (&json!("all at once"), &json!(3))
     );
-    for error in [
-        r#"{"error":{"message":"no such model","code":404}}"#,
-        r#"{"error":"nothing here"}"#,
+    for (error, status) in [
+        (r#"{"error":{"message":"no such model","code":404}}"#, 502),
+        (r#"{"error":"nothing here"}"#, 503),
     ] {
         for (kind, body) in [
             ("application/json", error.to_owned()),
@@ -393,7 +393,7 @@ async fn deviating_openai_compatible_servers_are_supported() {
         ] {
             let server = mock_server([Script::replay(200, kind, body)]).await;
             let answer = invoke(&desk_app(&server, ProviderKind::OpenAi), "hi").await;
-            answer.problem(502);
+            answer.problem(status);
         }
     }
 }

@@ -145,7 +145,7 @@ fn every_key_of_the_file_is_applied() {
     assert_eq!(documents.api_key.unwrap().expose(), "sk-hush");
     assert_eq!(settings.models["default"], "echo");
     let local = &settings.providers["local"];
-    assert_eq!(local.kind, ProviderKind::OpenAi);
+    assert_eq!(local.dialect.kind(), ProviderKind::OpenAi);
     assert_eq!(local.base_url.as_deref(), Some("http://127.0.0.1:11434/v1"));
     assert_eq!(local.timeout, Duration::from_secs(10));
     assert_eq!(settings.log.format, LogFormat::Text);

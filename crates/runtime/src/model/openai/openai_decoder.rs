@@ -1,0 +1,293 @@
+//! Decodes the chunks of one answer in OpenAI's protocol, and whole answers of servers that don't stream.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::client::error_response::{ResponseError, error_text, is_error, parse_error_body};
+use crate::client::lenient_json::{self, TextJoiner};
+use crate::client::server_words::{Outcome, outcome};
+use crate::client::sse_decoder::{DONE, SseEvent};
+use crate::error::provider_error::ProviderErrorKind;
+use crate::event::agent_event::{StopReason, Usage};
+use crate::model::answer_tool::AnswerTexts;
+use crate::model::chunk_stream::Decoder;
+use crate::model::openai::openai_reasoning::Reasoning;
+use crate::model::openai::reported_usage::reported_usage;
+use crate::model::openai::thinking_tags::{Piece, ThinkingTags};
+use crate::model::openai::tool_call_pieces::ToolCallPieces;
+use crate::model::request_adaptation::ModelMemory;
+use crate::model::{ANSWER_TOOL, Chunk, ModelRequest};
+
+/// Decodes the chunks of one answer.
+#[derive(Debug)]
+pub(crate) struct OpenAiDecoder {
+    /// The number of earlier steps: makes ids unique that the server does not set.
+    round: usize,
+    memory: Arc<ModelMemory>,
+    calls: ToolCallPieces,
+    reasoning: Reasoning,
+    text: TextJoiner,
+    thinking: ThinkingTags,
+    /// Whether the model declined in a member of its own.
+    refused: bool,
+    /// Why the answer ended, and the server's word for it.
+    finish: Option<(Outcome, String)>,
+    usage: Usage,
+    is_complete: bool,
+}
+
+impl OpenAiDecoder {
+    /// A decoder for the answer to `request`.
+    pub(crate) fn new(request: &ModelRequest, memory: Arc<ModelMemory>) -> Self {
+        Self {
+            round: request.steps.len(),
+            thinking: ThinkingTags::new(memory.closes_thoughts_only()),
+            memory,
+            calls: ToolCallPieces::default(),
+            reasoning: Reasoning::default(),
+            text: TextJoiner::default(),
+            refused: false,
+            finish: None,
+            usage: Usage::default(),
+            is_complete: false,
+        }
+    }
+
+    /// Adds a chunk, or a whole answer.
+    fn add(
+        &mut self,
+        answer: &Value,
+        is_whole: bool,
+        chunks: &mut VecDeque<Chunk>,
+    ) -> Result<(), ResponseError> {
+        self.add_usage(answer, chunks);
+        if is_error(answer) {
+            return Err(ResponseError::in_answer(parse_error_body(answer)));
+        }
+        let choice = &answer["choices"][0];
+        if has_error(choice) {
+            return Err(ResponseError::in_answer(parse_error_body(choice)));
+        }
+        // Servers that don't stream answer with a message, and some stream messages.
+        let keys = if is_whole {
+            ["message", "delta"]
+        } else {
+            ["delta", "message"]
+        };
+        let message = keys.map(|key| &choice[key]).into_iter();
+        let empty = Value::Null;
+        let message = message
+            .filter(|message| {
+                message
+                    .as_object()
+                    .is_some_and(|members| !members.is_empty())
+            })
+            .next()
+            .unwrap_or(&empty);
+        let thought = self.reasoning.add(message);
+        push_thought(thought, chunks);
+        match &message["content"] {
+            Value::Null => self.add_content(&choice["text"], chunks),
+            content => self.add_content(content, chunks),
+        }
+        if let Some(text) = message["refusal"].as_str().filter(|text| !text.is_empty()) {
+            self.refused = true;
+            self.add_text(text, chunks);
+        }
+        self.calls.add(&message["tool_calls"], is_whole);
+        self.calls.add_function(&message["function_call"]);
+        self.add_finish(&choice["finish_reason"]);
+        Ok(())
+    }
+
+    /// Adds a text, a part, or a list of texts and parts.
+    fn add_content(&mut self, content: &Value, chunks: &mut VecDeque<Chunk>) {
+        match content {
+            Value::String(text) => self.add_text(text, chunks),
+            Value::Array(parts) => {
+                for part in parts {
+                    self.add_content(part, chunks);
+                }
+            }
+            Value::Object(part) => {
+                let kind = content["type"].as_str().unwrap_or("text");
+                let is_thought = ["thinking", "reasoning"]
+                    .iter()
+                    .any(|name| kind.contains(name));
+                if is_thought {
+                    let texts = ["thinking", "reasoning", "text", "summary"];
+                    let texts = texts.iter().filter_map(|key| part.get(*key));
+                    push_thought(texts.map(plain_text).collect(), chunks);
+                    return;
+                }
+                if kind == "refusal" {
+                    self.refused = true;
+                }
+                for key in ["text", "refusal"] {
+                    if let Some(text) = part.get(key) {
+                        self.add_text(&plain_text(text), chunks);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_text(&mut self, text: &str, chunks: &mut VecDeque<Chunk>) {
+        let text = self.text.add(text);
+        let pieces = self.thinking.add(&text);
+        push_pieces(pieces, chunks);
+    }
+
+    /// Some servers send `""` in place of `null`. What ended an answer badly is not undone by a later reason.
+    fn add_finish(&mut self, reason: &Value) {
+        let reason = reason.as_str().unwrap_or_default().trim();
+        if reason.is_empty() || ["null", "none"].contains(&&*reason.to_ascii_lowercase()) {
+            return;
+        }
+        let is_open = matches!(
+            self.finish,
+            None | Some((Outcome::Finished | Outcome::ToolCalls, _))
+        );
+        if is_open {
+            let unknown = Outcome::Failed(ProviderErrorKind::Broken);
+            self.finish = Some((outcome(reason).unwrap_or(unknown), reason.to_owned()));
+        }
+    }
+
+    fn add_usage(&mut self, answer: &Value, chunks: &mut VecDeque<Chunk>) {
+        let before = self.usage;
+        let Usage {
+            input_tokens,
+            output_tokens,
+        } = reported_usage(answer);
+        self.usage.input_tokens = self.usage.input_tokens.max(input_tokens);
+        self.usage.output_tokens = self.usage.output_tokens.max(output_tokens);
+        if self.usage != before {
+            chunks.push_back(Chunk::Usage(self.usage));
+        }
+    }
+
+    fn complete(&mut self, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
+        self.is_complete = true;
+        let rest = self.text.end();
+        let mut pieces = self.thinking.add(&rest);
+        pieces.extend(self.thinking.end());
+        push_pieces(pieces, chunks);
+        if self.thinking.found_lone_close() {
+            self.memory.set_closes_thoughts_only();
+        }
+        let has_calls = !self.calls.is_empty();
+        let stop_reason = match &self.finish {
+            Some((Outcome::Failed(kind), reason)) => {
+                let reason = reason.chars().take(64).collect::<String>();
+                let reason = format!("the answer ended with `{reason}`");
+                return Err(ResponseError::failed(*kind, reason));
+            }
+            Some((Outcome::ToolCalls, _)) if !has_calls && !self.refused => {
+                return Err(ResponseError::malformed(
+                    "a tool call is announced and missing",
+                ));
+            }
+            _ if self.refused => StopReason::Refusal,
+            Some((Outcome::Refused, _)) => StopReason::Refusal,
+            Some((Outcome::Truncated | Outcome::Paused, _)) => StopReason::MaxTokens,
+            Some((Outcome::Finished | Outcome::ToolCalls, _)) | None => StopReason::EndTurn,
+        };
+        if has_calls && stop_reason == StopReason::EndTurn {
+            let calls = self
+                .calls
+                .finish(self.round)
+                .map_err(ResponseError::malformed)?;
+            let mut answers = AnswerTexts::default();
+            for call in calls {
+                if call.name == ANSWER_TOOL {
+                    chunks.extend(answers.add(&call.arguments).map(Chunk::Text));
+                } else {
+                    chunks.push_back(Chunk::ToolCall(call));
+                }
+            }
+            let metadata = std::mem::take(&mut self.reasoning).into_metadata();
+            if !metadata.is_empty() {
+                chunks.push_back(Chunk::Metadata(metadata));
+            }
+        }
+        chunks.push_back(Chunk::Done {
+            stop_reason,
+            usage: self.usage,
+        });
+        Ok(())
+    }
+}
+
+impl Decoder for OpenAiDecoder {
+    fn event(
+        &mut self,
+        event: &SseEvent,
+        chunks: &mut VecDeque<Chunk>,
+    ) -> Result<(), ResponseError> {
+        let data = event.data.trim();
+        if self.is_complete || data.is_empty() {
+            return Ok(());
+        }
+        if event.name == "error" {
+            return Err(ResponseError::in_answer(error_text(data)));
+        }
+        if data == DONE {
+            return self.complete(chunks);
+        }
+        let chunk = lenient_json::parse(data).ok_or_else(|| ResponseError::malformed("no JSON"))?;
+        self.add(&chunk, false, chunks)
+    }
+
+    fn body(&mut self, answer: &Value, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
+        self.add(answer, true, chunks)?;
+        if !answer["choices"][0].is_object() {
+            return Err(ResponseError::malformed("an answer without a message"));
+        }
+        self.complete(chunks)
+    }
+
+    /// Some servers never send `[DONE]`: after a `finish_reason`, the end of the stream is the end of the answer.
+    fn end(&mut self, chunks: &mut VecDeque<Chunk>) -> Result<bool, ResponseError> {
+        if !self.is_complete && self.finish.is_some() {
+            self.complete(chunks)?;
+        }
+        Ok(self.is_complete)
+    }
+}
+
+/// Whether a choice contains an error in place of an answer.
+fn has_error(choice: &Value) -> bool {
+    match &choice["error"] {
+        Value::String(text) => !text.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => false,
+    }
+}
+
+/// The text of a value that is a text, or a list of parts with texts.
+fn plain_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().map(plain_text).collect(),
+        Value::Object(part) => part.get("text").map(plain_text).unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+fn push_thought(thought: String, chunks: &mut VecDeque<Chunk>) {
+    if !thought.is_empty() {
+        chunks.push_back(Chunk::Reasoning(thought));
+    }
+}
+
+fn push_pieces(pieces: Vec<Piece>, chunks: &mut VecDeque<Chunk>) {
+    chunks.extend(pieces.into_iter().map(|piece| match piece {
+        Piece::Text(text) => Chunk::Text(text),
+        Piece::Thought(thought) => Chunk::Reasoning(thought),
+        Piece::TextWasThought => Chunk::TextWasReasoning,
+    }));
+}

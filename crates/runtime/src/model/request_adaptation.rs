@@ -1,0 +1,503 @@
+//! Requests that fit the server: what it refuses of a request is left out or replaced, and remembered.
+//!
+//! Example: a server answers 422 and names `stream_options`. The request is sent again without it, and so is each later one
+//! to this model. The log says so once, with the setting that says it from the start.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::client::HttpEndpoint;
+use crate::client::http_endpoint::ErrorResponse;
+use crate::model::openai::openai_reasoning::ECHOED;
+
+/// How often one request is changed.
+pub(crate) const MAX_CHANGES: usize = 4;
+/// The statuses with which servers refuse a member. llama.cpp answers 500 where a chat template has no system role.
+const STATUSES: [u16; 4] = [400, 422, 500, 501];
+/// Without these, a request is another one.
+const ESSENTIAL: [&str; 5] = ["model", "messages", "stream", "tools", "system"];
+/// The names of the limit of output tokens.
+const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+/// Words of servers that can't constrain an answer as they are asked to.
+const FORMAT_WORDS: [&str; 8] = [
+    "response_format",
+    "response format",
+    "response mime type",
+    "json_schema",
+    "json mode",
+    "structured output",
+    "grammar",
+    "guided",
+];
+/// Words of servers whose models have no system message.
+const SYSTEM_WORDS: [&str; 5] = [
+    "system role",
+    "system message",
+    "developer instruction",
+    "'developer'",
+    "'system'",
+];
+
+/// What is known about one model of a provider.
+#[derive(Debug, Default)]
+pub(crate) struct ModelMemory {
+    changes: Mutex<Vec<Learned>>,
+    /// Whether the protocol requires a limit of output tokens.
+    requires_limit: bool,
+    /// See [`ModelMemory::closes_thoughts_only`].
+    closes_thoughts_only: AtomicBool,
+}
+
+/// A change that a server asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Learned {
+    /// Whether the request had tools: servers that can do either can't always do both.
+    with_tools: bool,
+    change: Change,
+}
+
+/// A change of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Change {
+    /// Leaves a member out.
+    Omit(String),
+    /// Gives the limit of tokens its other name.
+    Rename {
+        from: &'static str,
+        to: &'static str,
+    },
+    /// Lowers a limit of tokens.
+    Limit { member: &'static str, most: u64 },
+    /// Asks for JSON without a schema, which the prompt contains anyway.
+    JsonObject,
+    /// Leaves a member out of all messages and tool calls.
+    OmitInMessages(&'static str),
+    /// Sends the system message under another role.
+    SystemRole(&'static str),
+}
+
+impl ModelMemory {
+    /// `requires_limit`: the protocol requires a limit of output tokens.
+    pub(crate) fn new(requires_limit: bool) -> Self {
+        Self {
+            requires_limit,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the model marks the end of its thoughts, and not the beginning.
+    pub(crate) fn closes_thoughts_only(&self) -> bool {
+        self.closes_thoughts_only.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the model marks only the end of its thoughts.
+    pub(crate) fn set_closes_thoughts_only(&self) {
+        self.closes_thoughts_only.store(true, Ordering::Relaxed);
+    }
+
+    /// Changes a request as the server wanted earlier ones.
+    pub(crate) fn apply(&self, body: &mut Value) {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        for learned in changes.iter() {
+            if learned.with_tools == has_tools(body) {
+                learned.change.apply(body);
+            }
+        }
+    }
+
+    /// Changes a request that the server refused, if its answer says what to change, and remembers it. Logs the change.
+    pub(crate) fn adapt(
+        &self,
+        endpoint: &HttpEndpoint,
+        body: &mut Value,
+        refusal: &ErrorResponse,
+    ) -> bool {
+        if !STATUSES.contains(&refusal.status.as_u16()) {
+            return false;
+        }
+        let message = &refusal.error.message;
+        let words = format!("{} {} {}", message.member, message.code, message.message);
+        let with_tools = has_tools(body);
+        let Some(change) = change_for(body, &words.to_lowercase(), self.requires_limit) else {
+            return false;
+        };
+        if !change.apply(body) {
+            return false;
+        }
+        tracing::warn!(
+            provider = endpoint.provider,
+            model = body["model"].as_str(),
+            message = endpoint.loggable(&message.message),
+            "the model's server refuses a part of the request: {}",
+            change.description(&endpoint.provider)
+        );
+        let learned = Learned { with_tools, change };
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !changes.contains(&learned) {
+            changes.push(learned);
+        }
+        true
+    }
+}
+
+impl Change {
+    /// Returns whether the request is another one now.
+    fn apply(&self, body: &mut Value) -> bool {
+        let before = body.clone();
+        let Value::Object(members) = body else {
+            return false;
+        };
+        match self {
+            Self::Omit(member) => {
+                members.shift_remove(member);
+            }
+            Self::Rename { from, to } => {
+                if let Some(value) = members.shift_remove(*from) {
+                    members.insert((*to).to_owned(), value);
+                }
+            }
+            Self::Limit { member, most } => {
+                if members.get(*member).and_then(Value::as_u64) > Some(*most) {
+                    members.insert((*member).to_owned(), (*most).into());
+                }
+            }
+            Self::JsonObject => {
+                if members
+                    .get("response_format")
+                    .is_some_and(|format| format["type"] == "json_schema")
+                {
+                    members.insert(
+                        "response_format".to_owned(),
+                        json!({ "type": "json_object" }),
+                    );
+                }
+            }
+            Self::OmitInMessages(member) => {
+                for message in messages(body) {
+                    omit(message, member);
+                    if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
+                        calls.iter_mut().for_each(|call| omit(call, member));
+                    }
+                }
+            }
+            Self::SystemRole(role) => {
+                if let Some(Value::Array(messages)) = members.get_mut("messages") {
+                    set_system_role(messages, role);
+                }
+            }
+        }
+        *body != before
+    }
+
+    fn description(&self, provider: &str) -> String {
+        let (what, setting) = match self {
+            Self::Omit(member) => {
+                let setting = match &**member {
+                    "response_format" => "structured = \"prompt\"",
+                    "stream_options" => "stream_options = false",
+                    _ => "",
+                };
+                (
+                    format!("`{member}` is left out from now on"),
+                    setting.to_owned(),
+                )
+            }
+            Self::Rename { from, to } => (
+                format!("`{from}` is sent as `{to}` from now on"),
+                format!("max_tokens_parameter = \"{to}\""),
+            ),
+            Self::Limit { member, most } => (
+                format!("`{member}` is {most} at most from now on"),
+                format!("max_output_tokens = {most}"),
+            ),
+            Self::JsonObject => (
+                "JSON is asked for without a schema from now on".to_owned(),
+                "structured = \"json_object\"".to_owned(),
+            ),
+            Self::OmitInMessages(member) => (
+                format!("`{member}` is not sent back from now on"),
+                String::new(),
+            ),
+            Self::SystemRole(role) => (
+                format!("the system message is sent as `{role}` from now on"),
+                format!("system_role = \"{role}\""),
+            ),
+        };
+        if setting.is_empty() {
+            return what;
+        }
+        format!("{what}; `{setting}` in [providers.{provider}] says so from the start")
+    }
+}
+
+/// The change that a server asks for with these words, in lower case.
+fn change_for(body: &Value, words: &str, requires_limit: bool) -> Option<Change> {
+    let members = body.as_object()?;
+    let names_format = FORMAT_WORDS.iter().any(|word| words.contains(word));
+    if let Some(change) = limit_change(body, words, requires_limit) {
+        return Some(change);
+    }
+    if let Some(format) = members.get("response_format").filter(|_| names_format) {
+        return Some(if format["type"] == "json_schema" {
+            Change::JsonObject
+        } else {
+            Change::Omit("response_format".to_owned())
+        });
+    }
+    if members.contains_key("stream_options") && has_word(words, "include_usage") {
+        return Some(Change::Omit("stream_options".to_owned()));
+    }
+    let optional = members.keys().filter(|key| !ESSENTIAL.contains(&&***key));
+    let optional = optional.filter(|key| !LIMITS.contains(&&***key));
+    if let Some(member) = optional.into_iter().find(|key| has_word(words, key)) {
+        return Some(Change::Omit(member.clone()));
+    }
+    let messages = members.get("messages")?.as_array()?;
+    let is_sent = |member: &str| {
+        let in_calls = |message: &Value| {
+            let calls = message["tool_calls"].as_array().into_iter().flatten();
+            calls.into_iter().any(|call| call.get(member).is_some())
+        };
+        let has = |message: &Value| message.get(member).is_some() || in_calls(message);
+        messages.iter().any(has)
+    };
+    // A server that misses a member names it too.
+    if !words.contains("must be passed back") && !words.contains("missing") {
+        let echoed = ECHOED.into_iter().filter(|member| is_sent(member));
+        if let Some(member) = echoed.into_iter().find(|member| has_word(words, member)) {
+            return Some(Change::OmitInMessages(member));
+        }
+    }
+    let names_system = SYSTEM_WORDS.iter().any(|word| words.contains(word));
+    match messages.first()?["role"].as_str()? {
+        "developer" if names_system => Some(Change::SystemRole("system")),
+        "system" if names_system => Some(Change::SystemRole("user")),
+        _ => None,
+    }
+}
+
+/// A limit of tokens that has another name at this server, or is above what its model can do.
+fn limit_change(body: &Value, words: &str, is_required: bool) -> Option<Change> {
+    let member = LIMITS
+        .into_iter()
+        .find(|member| body.get(*member).is_some())?;
+    let other = LIMITS.into_iter().find(|other| *other != member)?;
+    let sent = body[member].as_u64()?;
+    if !LIMITS.iter().any(|name| has_word(words, name)) {
+        return None;
+    }
+    let is_too_large = [
+        "too large",
+        "maximum",
+        "at most",
+        "less than",
+        "exceed",
+        "<=",
+        ">",
+        "range",
+    ]
+    .iter()
+    .any(|word| words.contains(word));
+    if has_word(words, other) && !is_too_large {
+        return Some(Change::Rename {
+            from: member,
+            to: other,
+        });
+    }
+    let numbers = words.split(|c: char| !c.is_ascii_digit());
+    let numbers = numbers.filter_map(|number| number.parse::<u64>().ok());
+    let most = numbers.filter(|number| (16..sent).contains(number)).max();
+    // Where the limit depends on the prompt, the next request has another one.
+    let is_of_prompt = words.contains("context");
+    match most {
+        Some(most) if is_too_large && !is_of_prompt => Some(Change::Limit { member, most }),
+        _ if is_required => None,
+        _ => Some(Change::Omit(member.to_owned())),
+    }
+}
+
+/// Whether `words` contains `word`, and not as a part of another name.
+fn has_word(words: &str, word: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    words.match_indices(word).any(|(index, _)| {
+        let before = words[..index].chars().next_back();
+        let after = words[index + word.len()..].chars().next();
+        !before.is_some_and(is_name) && !after.is_some_and(is_name)
+    })
+}
+
+fn has_tools(body: &Value) -> bool {
+    body["tools"]
+        .as_array()
+        .is_some_and(|tools| !tools.is_empty())
+}
+
+fn messages(body: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
+    messages.into_iter().flatten()
+}
+
+fn omit(value: &mut Value, member: &str) {
+    if let Value::Object(members) = value {
+        members.shift_remove(member);
+    }
+}
+
+/// Gives the system message `role`. As `user`, it becomes the beginning of the first message of the user: many models want
+/// user and assistant to alternate.
+pub(crate) fn set_system_role(messages: &mut Vec<Value>, role: &str) {
+    let Some(first) = messages.first_mut() else {
+        return;
+    };
+    if !matches!(first["role"].as_str(), Some("system" | "developer")) {
+        return;
+    }
+    first["role"] = role.into();
+    if role != "user" || messages.len() < 2 || messages[1]["role"] != "user" {
+        return;
+    }
+    let system = messages.remove(0);
+    let texts =
+        [&system["content"], &messages[0]["content"]].map(|text| text.as_str().unwrap_or_default());
+    messages[0]["content"] = texts.join("\n\n").into();
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::{change_for, set_system_role};
+
+    /// The request after the change that `words` ask for; `null` if they ask for none.
+    fn changed(body: &Value, words: &str) -> Value {
+        let mut body = body.clone();
+        let requires_limit = body.get("system").is_some();
+        match change_for(&body, &words.to_lowercase(), requires_limit) {
+            Some(change) if change.apply(&mut body) => body,
+            _ => Value::Null,
+        }
+    }
+
+    #[test]
+    fn refused_members_are_left_out_or_replaced() {
+        let format = json!({"type": "json_schema", "json_schema": {}});
+        let json = json!({"type": "json_object"});
+        let system = json!([{"role": "system", "content": "S"}, {"role": "user", "content": "U"}]);
+        for (body, words, wanted) in [
+            (
+                json!({"response_format": format}),
+                "This response_format type is unavailable now",
+                json!({"response_format": json}),
+            ),
+            (
+                json!({"response_format": json}),
+                "'response_format.type' must be 'json_schema' or 'text'",
+                json!({}),
+            ),
+            (
+                json!({"response_format": format}),
+                "Cannot use custom grammar constraints with tools.",
+                json!({"response_format": json}),
+            ),
+            (
+                json!({"stream_options": {}}),
+                "body stream_options Extra inputs are not permitted",
+                json!({}),
+            ),
+            (
+                json!({"tool_choice": {}}),
+                "Thinking may not be enabled when tool_choice forces tool use.",
+                json!({}),
+            ),
+            (
+                json!({"top_k": 4}),
+                "Unsupported parameter: 'top_k'",
+                json!({}),
+            ),
+            (json!({"top_k": 4}), "top_kk is unknown", Value::Null),
+            (
+                json!({"model": "m"}),
+                "the model m does not exist",
+                Value::Null,
+            ),
+            (
+                json!({"messages": [], "tools": []}),
+                "messages and tools are wrong",
+                Value::Null,
+            ),
+            (
+                json!({"max_tokens": 9, "stream_options": {}}),
+                "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+                json!({"stream_options": {}, "max_completion_tokens": 9}),
+            ),
+            (
+                json!({"max_completion_tokens": 9, "stream_options": {}}),
+                "max_completion_tokens is not permitted",
+                json!({"stream_options": {}}),
+            ),
+            (
+                json!({"max_tokens": 20000, "stream_options": {}}),
+                "max_tokens is too large: 20000. This model supports at most 16384 completion tokens, whereas you provided 20000.",
+                json!({"max_tokens": 16384, "stream_options": {}}),
+            ),
+            (
+                json!({"max_tokens": 20000, "stream_options": {}}),
+                "'max_tokens' or 'max_completion_tokens' is too large: 20000. This model's maximum context length is 8192 tokens (20000 > 8192 - 40)",
+                json!({"stream_options": {}}),
+            ),
+            (
+                json!({"max_tokens": 8192, "system": "S"}),
+                "max_tokens: 8192 > 4096, which is the maximum allowed number of output tokens",
+                json!({"max_tokens": 4096, "system": "S"}),
+            ),
+            (
+                json!({"max_tokens": 8192, "system": "S"}),
+                "max_tokens: field is invalid",
+                Value::Null,
+            ),
+            (
+                json!({"messages": system}),
+                "Developer instruction is not enabled",
+                json!({"messages": [{"role": "user", "content": "S\n\nU"}]}),
+            ),
+            (
+                json!({"messages": system}),
+                "System role not supported",
+                json!({"messages": [{"role": "user", "content": "S\n\nU"}]}),
+            ),
+            (
+                json!({"messages": system}),
+                "the user is unknown",
+                Value::Null,
+            ),
+            (
+                json!({"messages": [{"role": "assistant", "reasoning_content": "x", "tool_calls": [{"id": "1", "extra_content": {}}]}]}),
+                "property 'reasoning_content' is unsupported",
+                json!({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "extra_content": {}}]}]}),
+            ),
+            (
+                json!({"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "extra_content": {}}]}]}),
+                "messages.0.tool_calls.0.extra_content: extra inputs are not permitted",
+                json!({"messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]}),
+            ),
+            (
+                json!({"messages": [{"role": "assistant", "reasoning_content": "x"}]}),
+                "The `reasoning_content` in the thinking mode must be passed back to the API.",
+                Value::Null,
+            ),
+        ] {
+            assert_eq!(changed(&body, words), wanted, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_system_message_alone_becomes_a_message_of_the_user() {
+        let mut messages = vec![json!({"role": "system", "content": "S"})];
+        set_system_role(&mut messages, "user");
+        assert_eq!(messages, [json!({"role": "user", "content": "S"})]);
+        set_system_role(&mut messages, "developer");
+        assert_eq!(messages, [json!({"role": "user", "content": "S"})]);
+    }
+}
