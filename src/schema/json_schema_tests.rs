@@ -239,3 +239,17 @@ fn what_other_programs_print_is_read() {
         ],
     );
 }
+
+#[test]
+fn a_long_chain_of_merged_definitions_is_read() {
+    let links: String = (0..600)
+        .map(|number| {
+            let next = number + 1;
+            format!("  D{number}: {{ allOf: [{{ $ref: '#/$defs/D{next}' }}, {{ type: object, properties: {{ p{number}: {{ type: integer }} }} }}] }}\n")
+        })
+        .collect();
+    let text = format!(
+        "$defs:\n{links}  D600: {{ type: object, properties: {{ last: {{ type: string }} }} }}\n$ref: '#/$defs/D0'"
+    );
+    assert_diagnostics(Role::Output, &[(&text, &[])]);
+}

@@ -26,6 +26,7 @@ pub fn normalize(node: &Node, report: &mut Report) -> Option<(Node, bool)> {
         good: true,
         budget: MAX_MERGED,
         own_base: false,
+        depth: 0,
     };
     let top = normalizer.object(entries, node.span, true);
     let defs = normalizer.all_definitions();
@@ -41,6 +42,9 @@ pub fn normalize(node: &Node, report: &mut Report) -> Option<(Node, bool)> {
 /// The most keywords that merging copies; what is beyond stays unmerged, and is checked at run time alone.
 const MAX_MERGED: usize = 100_000;
 
+/// The most definitions that are merged into each other; the next one stays a reference, which is followed at run time.
+const MAX_DEPTH: usize = 64;
+
 /// Reads one schema after the other.
 pub struct Normalizer<'n, 'r> {
     /// Where everything that is wrong goes.
@@ -55,6 +59,8 @@ pub struct Normalizer<'n, 'r> {
     pub budget: usize,
     /// Whether the schema that is read is inside of one with an `$id`, where `#` means that one.
     own_base: bool,
+    /// How many definitions are being made, each for the one before.
+    depth: usize,
 }
 
 /// Whether a `$ref` hides what is beside it in the dialect that `node` names; none for an unknown one.
@@ -107,14 +113,19 @@ impl Normalizer<'_, '_> {
         Some(entry("$defs", map(entries, span), span))
     }
 
-    /// The definition `name` in the form that is read; none while that form is being made.
+    /// The definition `name` in the form that is read; none while that form is being made, and too deep below others.
     pub fn definition(&mut self, name: &str) -> Option<Node> {
         if let Some(done) = self.definitions.done(name) {
             return Some(done.clone());
         }
+        if self.depth == MAX_DEPTH {
+            return None;
+        }
         let raw = self.definitions.begin(name)?;
         let own_base = std::mem::take(&mut self.own_base);
+        self.depth += 1;
         let node = self.schema(raw);
+        self.depth -= 1;
         self.own_base = own_base;
         self.definitions.finish(name, node.clone());
         Some(node)

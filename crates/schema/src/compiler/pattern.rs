@@ -245,4 +245,21 @@ mod tests {
         let empty = Pattern::new("^(?:(?:){1000000000}){1000000000}$").expect("a pattern");
         assert!(empty.is_match(""));
     }
+
+    #[test]
+    fn repetitions_share_their_set() {
+        use crate::compiler::pattern::pattern_program::State;
+        let compiled = Pattern::new(r"^\p{L}{1,200}$").expect("a pattern");
+        let sets = compiled
+            .program
+            .states
+            .iter()
+            .filter_map(|state| match state {
+                State::Take(set) => Some(Arc::as_ptr(set)),
+                _ => None,
+            });
+        let sets: Vec<_> = sets.collect();
+        assert_eq!(sets.len(), 200);
+        assert!(sets.iter().all(|set| *set == sets[0]));
+    }
 }

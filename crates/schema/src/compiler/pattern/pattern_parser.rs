@@ -3,14 +3,16 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use std::sync::Arc;
+
 use crate::compiler::pattern::PatternFault;
 use crate::compiler::pattern::character_set::CharacterSet;
 
 /// A part of a regular expression.
 #[derive(Debug, Clone)]
 pub(crate) enum Tree {
-    /// One character of a set.
-    Set(CharacterSet),
+    /// One character of a set, which its repetitions share.
+    Set(Arc<CharacterSet>),
     /// The start of the text.
     Start,
     /// The end of the text.
@@ -99,13 +101,13 @@ impl Parser<'_> {
             let part = match character {
                 '^' => Tree::Start,
                 '$' => Tree::End,
-                '.' => Tree::Set(CharacterSet::dot()),
-                '[' => Tree::Set(self.class()?),
+                '.' => Tree::Set(CharacterSet::dot().into()),
+                '[' => Tree::Set(self.class()?.into()),
                 '(' => self.group()?,
                 '\\' => self.escape()?,
                 '*' | '+' | '?' => return Err(broken(format!("`{character}` repeats nothing"))),
                 '{' => return Err(broken(BRACE)),
-                literal => Tree::Set(CharacterSet::one(literal)),
+                literal => Tree::Set(CharacterSet::one(literal).into()),
             };
             parts.push(self.repeated(part)?);
         }
@@ -237,7 +239,7 @@ impl Parser<'_> {
                 self.rest.next();
                 Ok(Tree::Boundary { negated })
             }
-            _ => self.atom().map(|atom| Tree::Set(atom.set())),
+            _ => self.atom().map(|atom| Tree::Set(atom.set().into())),
         }
     }
 

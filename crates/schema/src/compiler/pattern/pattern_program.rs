@@ -1,5 +1,7 @@
 //! Turns the tree of a regular expression into a program: a table of states.
 
+use std::sync::Arc;
+
 use crate::compiler::pattern::PatternFault;
 use crate::compiler::pattern::character_set::CharacterSet;
 use crate::compiler::pattern::pattern_parser::Tree;
@@ -28,7 +30,7 @@ pub(crate) struct Look {
 #[derive(Debug)]
 pub(crate) enum State {
     /// Takes one character, and goes on to the next state.
-    Take(CharacterSet),
+    Take(Arc<CharacterSet>),
     /// Goes on to both.
     Split(usize, usize),
     /// Goes on to the next state at the start of the text.
