@@ -1,6 +1,6 @@
 //! The operations of an agent as they are served: the declared endpoints, and `invoke`.
 
-use agentgen_schema::{Handler, Method};
+use agentgen_schema::{Handler, Method, stream_path};
 use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use serde_json::{Value as Json, json};
 
@@ -62,7 +62,29 @@ pub fn all(agent: &Agent) -> Vec<Operation<'_>> {
     operations
 }
 
+/// Where the events of an operation are served: under an id and at a path of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRoute {
+    /// The id of the operation that answers with events: `streamLibrarian` for `invokeLibrarian`, `streamChatLibrarian` for
+    /// `chatLibrarian`.
+    pub id: String,
+    /// The path; the method is that of the operation.
+    pub path: String,
+}
+
 impl Operation<'_> {
+    /// Where the events of this operation of `agent` are served; none if it has no events.
+    pub fn stream_route(&self, agent: &Agent) -> Option<StreamRoute> {
+        let id = match self.endpoint {
+            None => id("stream", agent),
+            Some(_) => format!("stream{}", self.id.to_upper_camel_case()),
+        };
+        self.stream.then(|| StreamRoute {
+            id,
+            path: stream_path(&self.path),
+        })
+    }
+
     /// The JSON Schema of what the operation takes.
     pub fn input_schema(&self) -> Json {
         match self.endpoint {

@@ -1,6 +1,7 @@
 //! OpenAPI documents: a fragment for each agent, and all of them merged.
 
 pub mod arazzo;
+pub mod arazzo_conditions;
 pub mod arazzo_ids;
 pub mod arazzo_request;
 pub mod components;
@@ -27,7 +28,7 @@ use crate::parallel::in_parallel;
 use crate::project::config::{Config, Openapi, OpenapiFormat};
 use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::document::{canonical, merge, prune};
-use crate::targets::openapi::operations::{named_examples, operation_context};
+use crate::targets::openapi::operations::{named_examples, operation_contexts};
 use crate::targets::openapi::runtime_contract::{
     add_paths, components, document_paths, run_paths, service_paths,
 };
@@ -242,10 +243,11 @@ fn context(agent: &Agent, openapi: &Openapi) -> Json {
                 );
             }
         }
-        let context = operation_context(agent, &operation, &mut components);
-        match paths.iter_mut().find(|(path, _)| *path == operation.path) {
-            Some((_, operations)) => operations.push(context),
-            None => paths.push((operation.path.clone(), vec![context])),
+        for (path, context) in operation_contexts(agent, &operation, &mut components) {
+            match paths.iter_mut().find(|(known, _)| *known == path) {
+                Some((_, operations)) => operations.push(context),
+                None => paths.push((path, vec![context])),
+            }
         }
     }
     let mut context = base_context(openapi);

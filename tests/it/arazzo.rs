@@ -383,3 +383,119 @@ fn steps_send_headers_and_wait_for_the_status_of_their_endpoint() {
     assert!(off["outputs"].is_null(), "{off}");
     assert_eq!(workflow["outputs"], json!({}));
 }
+
+const AUDITOR: &str = r##"---
+name: auditor
+description: Audits.
+service:
+  endpoints:
+    grade:
+      path: /grade
+      input: { text: string }
+      output: { risk(enum): [low, high], score: integer, passed: boolean, found(array): string }
+  workflows:
+    audit:
+      input: { input: string, deep: boolean }
+      steps:
+      - grade: { agent: auditor, endpoint: grade, with: { text: "{{ input.input }}" } }
+      - repair: { agent: auditor, when: "grade.output.risk == 'high' and grade.output.score < 3.5" }
+      - report: { agent: auditor, when: "not (repair.output contains 'it''s (done)') or input.deep" }
+      - list: { agent: auditor, when: "grade.output.found contains 'leak'", on_failure: skip }
+      - praise: { agent: auditor, when: "grade.output.passed" }
+      - close: { agent: auditor, when: "praise.status == 'succeeded'" }
+      - tell: { agent: auditor, when: "grade.output.score != 1 && true", on_failure: { fallback: auditor } }
+    first:
+    - start: { agent: auditor, when: "input.input == 'go'" }
+    - end: auditor
+---
+You audit.
+"##;
+
+/// A step says which one follows: the first whose condition holds, or the next one without a condition.
+#[test]
+fn conditions_are_criteria_of_the_step_before() {
+    let generation = generate(&project(&[("agents/auditor.md", AUDITOR)]));
+    let document = judge(&generation);
+    let steps = document["workflows"][0]["steps"].as_array().unwrap();
+    let step = |id: &str| steps.iter().find(|step| step["stepId"] == id).unwrap();
+    let actions = |step: &Value, key: &str| -> Vec<(String, Value)> {
+        let actions = step[key].as_array().into_iter().flatten();
+        let target = |action: &Value| action["stepId"].as_str().unwrap_or("").to_owned();
+        actions
+            .map(|action| (target(action), action["criteria"].clone()))
+            .collect()
+    };
+    let to = |id: &str, criteria: Value| (id.to_owned(), criteria);
+    let found = json!([{
+        "context": "$steps.grade.outputs.output#/found", "condition": "$[?(@ == 'leak')]", "type": "jsonpath",
+    }]);
+    let passed = json!([{ "condition": "$steps.grade.outputs.output#/passed == true" }]);
+    let deep = json!([{ "condition": "$inputs.deep == true" }]);
+    // The response of the step itself is at hand; the outputs of the others have been set.
+    assert_eq!(
+        actions(step("grade"), "onSuccess"),
+        [
+            to(
+                "repair",
+                json!([
+                    { "context": "$response.body#/risk", "condition": "^high$", "type": "regex" },
+                    { "condition": "$response.body#/score < 3.5" },
+                ])
+            ),
+            to(
+                "report",
+                json!([{
+                    "context": "$steps.repair.outputs.output",
+                    "condition": "^(?![\\s\\S]*it's \\(done\\))",
+                    "type": "regex",
+                }])
+            ),
+            to("report", deep.clone()),
+            to(
+                "list",
+                json!([{
+                    "context": "$response.body#/found", "condition": "$[?(@ == 'leak')]", "type": "jsonpath",
+                }])
+            ),
+            to(
+                "praise",
+                json!([{ "condition": "$response.body#/passed == true" }])
+            ),
+            to("close", Value::Null),
+        ]
+    );
+    assert_eq!(
+        actions(step("report"), "onSuccess"),
+        [
+            to("list", found),
+            to("praise", passed.clone()),
+            to("close", Value::Null)
+        ]
+    );
+    // A step that failed and is skipped chooses as well.
+    assert_eq!(
+        actions(step("list"), "onFailure"),
+        [to("praise", passed), to("close", Value::Null)]
+    );
+    let score = json!([{ "condition": "$steps.grade.outputs.output#/score != 1" }]);
+    assert_eq!(
+        actions(step("close"), "onSuccess"),
+        [to("tell", score), to("", Value::Null)]
+    );
+    // How a step ended has no expression in Arazzo.
+    assert_eq!(step("close")["x-when"], "praise.status == 'succeeded'");
+    let description = step("close")["description"].as_str().unwrap();
+    assert!(description.contains("Only where `praise.status == 'succeeded'`"));
+    for said in ["repair", "report", "list", "praise", "tell"] {
+        assert!(step(said).get("x-when").is_none(), "{said}");
+    }
+    // A step that may be left out can't be waited for.
+    assert_eq!(step("report")["dependsOn"], json!(["grade"]));
+    assert_eq!(step("tell")["dependsOn"], json!(["close"]));
+    let outputs = document["workflows"][0]["outputs"].as_object().unwrap();
+    let outputs: Vec<&String> = outputs.keys().collect();
+    assert_eq!(outputs, ["tell", "tell-fallback"]);
+    // No step comes before the first one.
+    let first = &document["workflows"][1]["steps"][0];
+    assert_eq!(first["x-when"], "input.input == 'go'");
+}

@@ -135,7 +135,7 @@ function show(entry) {
 function fill(body, entry) {
   const { operation, parameters } = entry;
   const request = operation.requestBody && resolve(operation.requestBody);
-  const media = request?.content?.["application/json"];
+  const [mediaType, media] = Object.entries(request?.content ?? {})[0] ?? [];
   body.append(...prose(operation.description, operation.summary));
   if (operation.deprecated) body.append(el("p", { class: "note" }, "Deprecated: use another operation where there is one."));
   if (!needsToken(operation)) body.append(el("p", { class: "note" }, "Needs no token."));
@@ -153,7 +153,7 @@ function fill(body, entry) {
     reads.append(section("Request", prose(request.description), members(media.schema) ?? el("p", { class: "type" }, typeOf(media.schema))));
   }
   reads.append(section("Answers", el("ul", { class: "answers" }, Object.entries(operation.responses).map(answer))));
-  body.append(reads, tryIt(entry, media));
+  body.append(reads, tryIt(entry, mediaType, media));
 }
 
 function needsToken(operation) {
@@ -177,7 +177,7 @@ function answer([status, node]) {
 
 /* Trying */
 
-function tryIt({ operation, path, method, parameters }, media) {
+function tryIt({ operation, path, method, parameters }, mediaType, media) {
   const id = (name) => `${operation.operationId}-${name}`;
   const fields = parameters.map((parameter) => {
     const example = exampleOf(parameter);
@@ -187,10 +187,9 @@ function tryIt({ operation, path, method, parameters }, media) {
     return { parameter, input, row: el("div", { class: "field" }, el("label", { for: id(parameter.name) }, parameter.name), input) };
   });
   const text = media && el("textarea", { id: id("body"), rows: "7", spellcheck: "false" });
-  if (text) text.value = json(exampleOf(media) ?? {});
+  if (text) text.value = bodyText(mediaType, exampleOf(media) ?? {});
   const types = Object.entries(operation.responses).filter(([status]) => status[0] === "2")
     .flatMap(([, response]) => Object.keys(resolve(response).content ?? {}));
-  const accept = types.length > 1 && el("select", { id: id("accept") }, types.map((type) => el("option", {}, type)));
   const send = el("button", { class: "send", type: "submit" }, "Send");
   const stop = el("button", { class: "stop", type: "button", disabled: true }, "Stop");
   const out = el("div", { class: "out", "aria-live": "polite" });
@@ -203,7 +202,7 @@ function tryIt({ operation, path, method, parameters }, media) {
     stop.disabled = false;
     const url = new URL(`.${path.replace(/\{([^}]+)\}/g, (_, name) =>
       encodeURIComponent(fields.find((field) => field.parameter.name === name)?.input.value ?? ""))}`, document.baseURI);
-    const headers = new Headers({ accept: accept ? accept.value : types[0] ?? "*/*" });
+    const headers = new Headers({ accept: types[0] ?? "*/*" });
     for (const { parameter, input } of fields) {
       if (input.value === "" || parameter.in === "path") continue;
       if (parameter.in === "header") headers.set(parameter.name, input.value);
@@ -211,7 +210,7 @@ function tryIt({ operation, path, method, parameters }, media) {
     }
     const token = byId("token").value.trim();
     if (token) headers.set("authorization", `Bearer ${token}`);
-    if (text) headers.set("content-type", "application/json");
+    if (text) headers.set("content-type", mediaType);
     try {
       await call(url, { method: method.toUpperCase(), headers, body: text ? text.value : undefined, signal: running.signal }, out);
     } catch (error) {
@@ -223,10 +222,14 @@ function tryIt({ operation, path, method, parameters }, media) {
     el("h4", {}, "Try it"),
     fields.map((field) => field.row),
     text && el("div", { class: "field" }, el("label", { for: id("body") }, "Request body"), text),
-    accept && el("div", { class: "field" }, el("label", { for: id("accept") }, "Answer as"), accept),
     el("div", { class: "buttons" }, send, stop),
     out);
   return form;
+}
+
+/** An example as the text of a body. */
+function bodyText(mediaType, example) {
+  return mediaType === "application/x-www-form-urlencoded" ? String(new URLSearchParams(example)) : json(example);
 }
 
 async function call(url, request, out) {

@@ -217,3 +217,13 @@ mod tests {
         }));
     }
 }
+
+/// The path at which the events of the endpoint at `path` are served.
+///
+/// ```
+/// assert_eq!(agentgen_schema::stream_path("/items/{id}"), "/items/{id}/stream");
+/// ```
+#[must_use]
+pub fn stream_path(path: &str) -> String {
+    format!("{path}/stream")
+}

@@ -54,7 +54,9 @@ pub use compiled_schema::{CompileOptions, Schema};
 pub use compiler::compile_error::{CompileError, CompileErrorKind};
 pub use compiler::pattern::{Pattern, PatternError};
 pub use compiler::vocabulary;
-pub use contract_vocabulary::{Comparison, Handler, Method, ParameterKind, ParameterLocation};
+pub use contract_vocabulary::{
+    Comparison, Handler, Method, ParameterKind, ParameterLocation, stream_path,
+};
 pub use evaluator::equality::equal;
 pub use formats::date_time::{Date, DateTime};
 pub use formats::uuid::Uuid;

@@ -1,8 +1,9 @@
 //! The workflows of a project as an [Arazzo 1.1](https://spec.openapis.org/arazzo/v1.1.0.html) document: each step
 //! as a call of an operation in the OpenAPI document.
 //!
-//! Arazzo has no conditions for steps; a step's `when` is written to `x-when`, as it is written, and a `join` of less than
-//! all in `x-join`. Nor can it say that two calls may overlap: `dependsOn` tells which ones may.
+//! Arazzo has no conditions for steps. The step before chooses by the criteria of its `onSuccess` which step follows, and so
+//! leaves out those whose `when` is false. A `when` that criteria can't say, such as that of the first step, is in `x-when`, and
+//! a `join` of less than all in `x-join`. Nor can Arazzo say that two calls may overlap: `dependsOn` tells which ones may.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -15,6 +16,7 @@ use crate::diagnostics::code::Code;
 use crate::output::artifact::Artifact;
 use crate::project::config::Config;
 use crate::targets::openapi;
+use crate::targets::openapi::arazzo_conditions::{Alternatives, Scope, criteria};
 use crate::targets::openapi::arazzo_ids::Ids;
 use crate::targets::openapi::arazzo_request::{self, Request};
 use crate::targets::template_engine::Templates;
@@ -73,26 +75,35 @@ fn workflow_context(
     agents: &[Agent],
 ) -> Result<Json, Diagnostic> {
     let ids = Ids::new(&workflow.steps);
+    let mut calls = Vec::new();
+    for step in &workflow.steps {
+        calls.push(operation(&step.agent, step.endpoint_name(), agent, agents)?);
+    }
+    let flow = Flow::new(workflow, &calls, &ids);
     let mut steps = Vec::new();
-    for (index, step) in workflow.steps.iter().enumerate() {
-        let next = workflow.steps.get(index + 1).map(|next| ids.get(&next.id));
-        let call = operation(&step.agent, step.endpoint_name(), agent, agents)?;
+    for (index, (step, call)) in workflow.steps.iter().zip(&calls).enumerate() {
         let id = ids.get(&step.id);
+        let mut description = match id == step.id {
+            true => format!("Asks {}.", step.agent.text),
+            false => format!("{}: asks {}.", step.id, step.agent.text),
+        };
+        let unsaid = step.when.as_ref().filter(|_| !flow.is_said(index));
+        if let Some(condition) = unsaid {
+            let which = format!(" Only where `{condition}`, which Arazzo can't say.");
+            description.push_str(&which);
+        }
         let mut context = json!({
             "id": id,
-            "description": match id == step.id {
-                true => format!("Asks {}.", step.agent.text),
-                false => format!("{}: asks {}.", step.id, step.agent.text),
-            },
-            "depends_on": step.needs.iter().map(|need| ids.get(&need.text)).collect::<Vec<_>>(),
-            "when": step.when,
+            "description": description,
+            "depends_on": flow.depends_on(index),
+            "when": unsaid,
             "join": join(step.join),
             "timeout_ms": step.timeout_ms,
-            "on_success": [],
-            "on_failure": on_failure(step, next, &ids),
+            "on_success": flow.after(index, call, false),
+            "on_failure": on_failure(step, flow.after(index, call, true), &ids),
         });
         let request = arazzo_request::of_step(step, workflow, call.endpoint, &ids);
-        asks(&mut context, request, &call);
+        asks(&mut context, request, call);
         let OnFailure::Fallback(other) = &step.on_failure else {
             steps.push(context);
             continue;
@@ -102,10 +113,13 @@ fn workflow_context(
         let mut fallback = context.clone();
         fallback["id"] = json!(ids.fallback(&step.id));
         fallback["description"] = json!(format!("Asks {} where {} fails.", other.text, step.id));
+        fallback["on_success"] = json!(flow.after(index, &call, false));
         fallback["on_failure"] = json!([{ "name": "stop", "type": "end" }]);
         asks(&mut fallback, request, &call);
         // The fallback comes right after its step; a success skips it.
-        context["on_success"] = json!([go_on(next)]);
+        if context["on_success"] == json!([]) {
+            context["on_success"] = json!([flow.go_on(index + 1, "go-on")]);
+        }
         steps.extend([context, fallback]);
     }
     let outputs = outputs(&workflow.steps, &steps, &ids);
@@ -115,6 +129,110 @@ fn workflow_context(
         "steps": steps,
         "outputs": outputs,
     }))
+}
+
+/// The order of a workflow's steps: one after another, where each says which one follows.
+struct Flow<'a> {
+    workflow: &'a Workflow,
+    ids: &'a Ids<'a>,
+    /// The schemas of the steps' outputs, by id.
+    outputs: Vec<(String, Json)>,
+}
+
+impl<'a> Flow<'a> {
+    fn new(workflow: &'a Workflow, calls: &[Operation<'_>], ids: &'a Ids<'a>) -> Self {
+        let outputs = workflow.steps.iter().zip(calls).map(|(step, call)| {
+            let schema = call.output_schema();
+            let output = match call.name {
+                INVOKE_NAME => schema["properties"]["output"].clone(),
+                _ => schema,
+            };
+            (step.id.clone(), output)
+        });
+        Self {
+            workflow,
+            ids,
+            outputs: outputs.collect(),
+        }
+    }
+
+    /// The criteria under which the step `index` runs, where the response of the step `current` is at hand; none for a step
+    /// without a condition, or whose condition Arazzo can't say.
+    fn criteria(&self, index: usize, current: Option<(&str, &str)>) -> Option<Alternatives> {
+        // Nothing comes before the first step that could leave it out.
+        let step = self.workflow.steps.get(index).filter(|_| index > 0)?;
+        let scope = Scope {
+            ids: self.ids,
+            input: &self.workflow.input.json,
+            outputs: &self.outputs,
+            current,
+        };
+        criteria(step.condition.as_ref()?, &scope)
+    }
+
+    /// Whether the condition of the step `index` is that of an action before it.
+    fn is_said(&self, index: usize) -> bool {
+        self.criteria(index, None).is_some()
+    }
+
+    /// The ids of the steps that the step `index` needs. One that may be left out stands for those that it needs itself.
+    fn depends_on(&self, index: usize) -> Vec<&str> {
+        let mut found = Vec::new();
+        for need in &self.workflow.steps[index].needs {
+            let steps = &self.workflow.steps;
+            let needed = steps.iter().position(|step| step.id == need.text);
+            let ids = match needed {
+                Some(other) if other < index && self.is_said(other) => self.depends_on(other),
+                _ => vec![self.ids.get(&need.text)],
+            };
+            for id in ids {
+                if !found.contains(&id) {
+                    found.push(id);
+                }
+            }
+        }
+        found
+    }
+
+    /// The actions that choose what follows the step `index`, which called `call`: the first whose criteria hold counts. None
+    /// where what follows is the next step in any case.
+    fn after(&self, index: usize, call: &Operation<'_>, failed: bool) -> Vec<Json> {
+        let id = self.workflow.steps[index].id.as_str();
+        let output = match call.name {
+            INVOKE_NAME => "$response.body#/output",
+            _ => "$response.body",
+        };
+        let current = (!failed).then_some((id, output));
+        let mut actions = Vec::new();
+        let mut next = index + 1;
+        while let Some(alternatives) = self.criteria(next, current) {
+            let id = self.ids.get(&self.workflow.steps[next].id);
+            for (number, criteria) in (1..).zip(alternatives) {
+                let mut action =
+                    json!({ "name": format!("{id}-{number}"), "type": "goto", "stepId": id });
+                if !criteria.is_empty() {
+                    action["criteria"] = json!(criteria);
+                }
+                actions.push(action);
+            }
+            next += 1;
+        }
+        if next > index + 1 || failed {
+            let name = if failed { "skip" } else { "go-on" };
+            actions.push(self.go_on(next, name));
+        }
+        actions
+    }
+
+    /// The action that continues with the step `next`, or ends the workflow after the last one.
+    fn go_on(&self, next: usize, name: &str) -> Json {
+        match self.workflow.steps.get(next) {
+            Some(next) => {
+                json!({ "name": name, "type": "goto", "stepId": self.ids.get(&next.id) })
+            }
+            None => json!({ "name": name, "type": "end" }),
+        }
+    }
 }
 
 /// A schema for the place `place` of a document: its own `$ref`s are rewritten to start at the document's root.
@@ -184,7 +302,8 @@ fn operation<'a>(
     })
 }
 
-fn on_failure(step: &Step, next: Option<&str>, ids: &Ids<'_>) -> Vec<Json> {
+/// The actions after a failure; `skip` are those that go on without the step.
+fn on_failure(step: &Step, skip: Vec<Json>, ids: &Ids<'_>) -> Vec<Json> {
     let mut actions = Vec::new();
     let attempts = step.attempts();
     if attempts > 1 {
@@ -196,30 +315,20 @@ fn on_failure(step: &Step, next: Option<&str>, ids: &Ids<'_>) -> Vec<Json> {
             "retryLimit": attempts - 1,
         }));
     }
-    actions.push(match &step.on_failure {
-        OnFailure::Stop | OnFailure::Retry => json!({ "name": "stop", "type": "end" }),
-        OnFailure::Escalate => json!({ "name": "escalate", "type": "end" }),
-        OnFailure::Skip | OnFailure::Join => {
-            let mut skip = go_on(next);
-            skip["name"] = json!("skip");
-            skip
+    match &step.on_failure {
+        OnFailure::Stop | OnFailure::Retry => {
+            actions.push(json!({ "name": "stop", "type": "end" }));
         }
-        OnFailure::Fallback(_) => {
-            json!({ "name": "fallback", "type": "goto", "stepId": ids.fallback(&step.id) })
-        }
-    });
+        OnFailure::Escalate => actions.push(json!({ "name": "escalate", "type": "end" })),
+        OnFailure::Skip | OnFailure::Join => actions.extend(skip),
+        OnFailure::Fallback(_) => actions
+            .push(json!({ "name": "fallback", "type": "goto", "stepId": ids.fallback(&step.id) })),
+    }
     actions
 }
 
-/// The action that continues with the step `next`, or ends the workflow after the last one.
-fn go_on(next: Option<&str>) -> Json {
-    match next {
-        Some(next) => json!({ "name": "go-on", "type": "goto", "stepId": next }),
-        None => json!({ "name": "go-on", "type": "end" }),
-    }
-}
-
-/// The workflow's outputs: those of the steps that no other step needs, as far as `contexts` has one for them.
+/// The workflow's outputs: those of the steps that no other step needs, as far as `contexts` has one for them. Where a step
+/// has a fallback, the output of the one that answered is there.
 fn outputs(steps: &[Step], contexts: &[Json], ids: &Ids<'_>) -> Map<String, Json> {
     let has_output = |step: &Step| {
         let id = ids.get(&step.id);
@@ -231,6 +340,14 @@ fn outputs(steps: &[Step], contexts: &[Json], ids: &Ids<'_>) -> Map<String, Json
         .iter()
         .filter(|step| !steps.iter().any(|other| other.waits_for(&step.id)))
         .filter(|step| has_output(step))
-        .map(|step| (ids.get(&step.id).to_owned(), json!(ids.output(&step.id))))
+        .flat_map(|step| {
+            let own = (ids.get(&step.id).to_owned(), json!(ids.output(&step.id)));
+            let fallback = matches!(step.on_failure, OnFailure::Fallback(_)).then(|| {
+                let id = ids.fallback(&step.id);
+                let output = json!(format!("$steps.{id}.outputs.output"));
+                (id, output)
+            });
+            [Some(own), fallback].into_iter().flatten()
+        })
         .collect()
 }

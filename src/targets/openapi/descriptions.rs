@@ -25,8 +25,33 @@ pub fn summary(agent: &Agent, operation: &Operation<'_>) -> String {
     }
 }
 
-/// Markdown: what the operation does, who answers, the roles it needs, and its events.
+/// Markdown: what the operation does, who answers, the roles it needs, and where its events are.
 pub fn description(agent: &Agent, operation: &Operation<'_>) -> String {
+    let mut paragraphs = paragraphs(operation);
+    paragraphs.extend(operation.stream_route(agent).map(|route| {
+        format!(
+            "Under `Accept: text/event-stream` the answer is the events of `{}`: see `{} {}`.",
+            route.id,
+            operation.method.as_str(),
+            route.path
+        )
+    }));
+    paragraphs.join("\n\n")
+}
+
+/// As [`description`], for the operation that answers with the events.
+pub fn stream_description(operation: &Operation<'_>) -> String {
+    let mut paragraphs = paragraphs(operation);
+    paragraphs.push(events(operation));
+    paragraphs.push(format!(
+        "`{} {}` answers with the same events under `Accept: text/event-stream`.",
+        operation.method.as_str(),
+        operation.path
+    ));
+    paragraphs.join("\n\n")
+}
+
+fn paragraphs(operation: &Operation<'_>) -> Vec<String> {
     let mut paragraphs = vec![operation.description.clone()];
     if let Some(endpoint) = operation.endpoint {
         paragraphs.extend(answer(endpoint));
@@ -35,10 +60,7 @@ pub fn description(agent: &Agent, operation: &Operation<'_>) -> String {
             paragraphs.push(format!("Needs one of the roles {roles}."));
         }
     }
-    if operation.stream {
-        paragraphs.extend(stream(agent, operation));
-    }
-    paragraphs.join("\n\n")
+    paragraphs
 }
 
 /// Where the answer comes from, unless it comes from the model alone.
@@ -62,12 +84,11 @@ fn answer(endpoint: &Endpoint) -> Option<String> {
     }
 }
 
-/// The answer as server-sent events.
-fn stream(agent: &Agent, operation: &Operation<'_>) -> [String; 2] {
+/// Which server-sent events the answer consists of.
+fn events(operation: &Operation<'_>) -> String {
     let endpoint = operation.endpoint;
-    let handler = endpoint.map_or(Handler::Model, |own| own.handler);
-    let events = if matches!(handler, Handler::Search | Handler::Embed) {
-        "Under `Accept: text/event-stream` the answer is two server-sent events: `run.started`, and \
+    if matches!(handler(operation), Handler::Search | Handler::Embed) {
+        "The answer is two server-sent events: `run.started`, and \
          `run.completed` with the whole answer, or `run.failed` with a problem document."
             .to_owned()
     } else {
@@ -80,13 +101,17 @@ fn stream(agent: &Agent, operation: &Operation<'_>) -> [String; 2] {
             .map(|event| format!("`{event}`"))
             .collect();
         format!(
-            "Under `Accept: text/event-stream` the run is answered as server-sent events: `run.started`, {retrieved}any \
-             number of {}, and at the end `run.completed` with the whole answer, or `run.failed` with a problem \
+            "The run is answered as server-sent events: `run.started`, {retrieved}any number of {}, and at the end `run.completed` with the whole answer, or `run.failed` with a problem \
              document. Skip events of other types: later versions add some.",
             between.join(", ")
         )
-    };
-    [events, event_sample(agent, operation, handler)]
+    }
+}
+
+fn handler(operation: &Operation<'_>) -> Handler {
+    operation
+        .endpoint
+        .map_or(Handler::Model, |endpoint| endpoint.handler)
 }
 
 /// The events that have their place in a stream; all others may come any number of times.
@@ -98,7 +123,8 @@ const ONCE: [&str; 4] = [
 ];
 
 /// A stream as it comes over the wire: its last event has what the JSON answer has.
-fn event_sample(agent: &Agent, operation: &Operation<'_>, handler: Handler) -> String {
+pub fn event_sample(agent: &Agent, operation: &Operation<'_>) -> String {
+    let handler = handler(operation);
     let usage = match handler {
         Handler::Model => json!({ "input_tokens": 12, "output_tokens": 2 }),
         Handler::Code | Handler::Search | Handler::Embed => {
@@ -142,12 +168,10 @@ fn event_sample(agent: &Agent, operation: &Operation<'_>, handler: Handler) -> S
         .zip(&events)
         .map(|(id, event)| {
             let name = event["type"].as_str().unwrap_or_default();
-            format!("id: {id}\nevent: {name}\ndata: {event}")
+            format!("id: {id}\nevent: {name}\ndata: {event}\n\n")
         })
         .collect();
-    // A text with three backticks in it would end the block; JSON can write them otherwise.
-    let events = events.join("\n\n").replace('`', "\\u0060");
-    format!("```text\n{events}\n```")
+    events.concat()
 }
 
 /// The run of the sample.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use agentgen_schema::{Handler, Method};
+use agentgen_schema::{Handler, Method, Schema, Violation};
 use heck::ToUpperCamelCase;
 use serde_json::{Map, Value as Json, json};
 
@@ -15,6 +15,8 @@ use crate::targets::openapi::operations::component_base;
 use crate::targets::openapi::runtime_contract;
 
 const PROBLEM: &str = "application/problem+json";
+/// The component of the response to a request that breaks its schema.
+const INVALID: &str = "UnprocessableContent";
 
 /// The problem responses of the operation by status, each with the `name` of a component or a whole response `inline`; the
 /// schemas of declared errors are added to `components`.
@@ -46,7 +48,10 @@ pub fn error_responses(
             .collect();
         let status = status.to_string();
         responses.push(match shared {
-            Some(name) if declared.is_empty() => json!({ "status": status, "name": name }),
+            Some(name) if declared.is_empty() => {
+                let input = operation.input_schema();
+                shared_response(name, &status, &input)
+            }
             _ => {
                 let response = response(&base, operation, &declared, shared, components);
                 json!({ "status": status, "inline": response })
@@ -54,6 +59,43 @@ pub fn error_responses(
         });
     }
     responses
+}
+
+/// The problem response of the service in the component `name`: a reference, or a response whose example fits an operation
+/// that takes `input`.
+pub fn shared_response(name: &str, status: &str, input: &Json) -> Json {
+    let response = of_input(name, input);
+    if response == runtime_contract::components()["responses"][name] {
+        json!({ "status": status, "name": name })
+    } else {
+        json!({ "status": status, "inline": response })
+    }
+}
+
+/// The response in the component `name`; if it says what is wrong with a request, its example is about `input`.
+fn of_input(name: &str, input: &Json) -> Json {
+    let mut response = runtime_contract::components()["responses"][name].clone();
+    let example = &mut response["content"][PROBLEM]["example"];
+    if name == INVALID
+        && let Some(violation) = violation(input)
+    {
+        example["errors"] = json!([violation]);
+    }
+    response
+}
+
+/// What the service says of a request that breaks the schema `input`: one without a required property, or else with a
+/// property of another type or name.
+fn violation(input: &Json) -> Option<Violation> {
+    let schema = Schema::compile(input).ok()?;
+    let names = input["properties"].as_object().into_iter().flatten();
+    let wrong = [json!({}), Json::Null, json!("")];
+    let wrong = names.flat_map(|(name, _)| wrong.iter().map(move |value| json!({ name: value })));
+    let mut requests = [json!({})]
+        .into_iter()
+        .chain(wrong)
+        .chain([json!({ "unknown": "" })]);
+    requests.find_map(|request| schema.violations(&request).into_iter().next())
 }
 
 /// A response of one of the `declared` errors, or of the service's own in the component `shared`.
@@ -78,8 +120,9 @@ fn response(
     }
     let mut headers = json!({ "X-Request-Id": { "$ref": "#/components/headers/RequestId" } });
     if let Some(name) = shared {
-        let response = &runtime_contract::components()["responses"][name];
-        descriptions.extend(response["description"].as_str());
+        let response = of_input(name, &operation.input_schema());
+        let shared = &runtime_contract::components()["responses"][name];
+        descriptions.extend(shared["description"].as_str());
         headers = response["headers"].clone();
         let content = &response["content"][PROBLEM];
         schemas.push(content["schema"].clone());
@@ -167,7 +210,7 @@ fn service_errors(operation: &Operation<'_>) -> BTreeMap<u16, &'static str> {
     }
     // A request whose query holds what the operation does not know is refused too.
     errors.insert(400, "BadRequest");
-    errors.insert(422, "UnprocessableContent");
+    errors.insert(422, INVALID);
     if operation
         .endpoint
         .is_some_and(|endpoint| !endpoint.roles.is_empty())

@@ -13,37 +13,68 @@ use crate::spec::example_blocks::shorten;
 use crate::targets::openapi::components::{
     Definitions, extract_component, inline_refs, omit_properties, register_definitions,
 };
-use crate::targets::openapi::descriptions::{description, summary};
+use crate::targets::openapi::descriptions::{
+    description, event_sample, stream_description, summary,
+};
 use crate::targets::openapi::error_responses::error_responses;
 
-/// The template variables of one operation; the schemas that it refers to are added to `components`.
-pub fn operation_context(
+/// The template variables of one operation, and of the operation that answers with its events, each with its path; the
+/// schemas that they refer to are added to `components`.
+pub fn operation_contexts(
     agent: &Agent,
     operation: &Operation<'_>,
     components: &mut Vec<(String, Json)>,
-) -> Json {
+) -> Vec<(String, Json)> {
     let mut content = match operation.endpoint {
         None => invoke_content(agent),
         Some(endpoint) => endpoint_content(agent, operation, endpoint, components),
     };
+    let errors = error_responses(agent, operation, components);
+    let summary = summary(agent, operation);
+    let stream = operation.stream_route(agent).map(|route| {
+        let mut context = common_context(agent, operation, &content);
+        context["operation_id"] = json!(route.id);
+        context["summary"] = json!(format!("{summary}, as events"));
+        context["description"] = json!(stream_description(operation));
+        context["status"] = json!("200");
+        context["response"] = json!({
+            "description": "The events of the run.",
+            "media_type": "text/event-stream",
+            "schema": { "$ref": "#/components/schemas/AgentEventStream" },
+            "has_body": true,
+            "has_example": true,
+            "example": event_sample(agent, operation),
+        });
+        // Keys say nothing to streams, so only a conversation can be busy.
+        let can_conflict = |error: &&Json| error["name"] != "Conflict" || operation.has_session();
+        context["errors"] = errors.iter().filter(can_conflict).cloned().collect();
+        (route.path, context)
+    });
     if operation.method == Method::Post {
         content
             .parameters
             .push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
+    let mut context = common_context(agent, operation, &content);
+    context["operation_id"] = json!(operation.id);
+    context["summary"] = json!(summary);
+    context["description"] = json!(description(agent, operation));
+    context["status"] = json!(operation.status().to_string());
+    context["response"] = content.response;
+    context["errors"] = json!(errors);
+    let mut contexts = vec![(operation.path.clone(), context)];
+    contexts.extend(stream);
+    contexts
+}
+
+/// What an operation and its stream have in common.
+fn common_context(agent: &Agent, operation: &Operation<'_>, content: &Content) -> Json {
     json!({
         "method": operation.method.as_str().to_ascii_lowercase(),
-        "operation_id": operation.id,
-        "summary": summary(agent, operation),
-        "description": description(agent, operation),
         "deprecated": operation.endpoint.is_some_and(|endpoint| endpoint.deprecated),
         "tags": tags(agent, operation),
         "parameters": content.parameters,
         "request": content.request,
-        "status": operation.status().to_string(),
-        "response": content.response,
-        "stream": operation.stream,
-        "errors": error_responses(agent, operation, components),
     })
 }
 
@@ -56,6 +87,8 @@ pub fn tags<'a>(agent: &'a Agent, operation: &Operation<'a>) -> Vec<&'a str> {
         _ => vec![agent.spec.slug.as_str()],
     }
 }
+
+const JSON: &str = "application/json";
 
 /// Request, response and parameters of an operation.
 struct Content {
@@ -86,6 +119,7 @@ fn invoke_content(agent: &Agent) -> Content {
         }),
         response: json!({
             "description": format!("What {name} answered."),
+            "media_type": JSON,
             "schema": { "$ref": "#/components/schemas/InvokeResponse" },
             "has_body": true,
             "has_example": false,
@@ -160,6 +194,7 @@ fn endpoint_content(
     let sample = example(output);
     let response = json!({
         "description": format!("What {name} answers."),
+        "media_type": JSON,
         "schema": schema,
         "has_body": true,
         "has_example": sample.is_some(),

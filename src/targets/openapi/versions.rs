@@ -256,12 +256,13 @@ fn nullable_alternative(mut map: Map<String, Json>) -> Json {
     Json::Object(map)
 }
 
-/// Version 3.2 describes each item of a stream.
+/// Version 3.2 describes each item of a stream, where older versions can describe no more than its text.
 fn to_3_2(document: &Json) -> Json {
     let mut document = document.clone();
     document["openapi"] = json!("3.2.0");
     for event in stream_items(&mut document) {
         if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+            schemas.shift_remove(&format!("{event}{STREAM}"));
             let item = stream_item(&event, &schemas[event.as_str()]);
             schemas.insert(item_name(&event), item);
             schemas.sort_keys();
@@ -284,7 +285,7 @@ fn stream_items(document: &mut Json) -> BTreeSet<String> {
             let Some(stream) = stream else { continue };
             let event = stream["schema"]["$ref"]
                 .as_str()
-                .and_then(|target| target.strip_prefix(SCHEMAS));
+                .and_then(|target| target.strip_prefix(SCHEMAS)?.strip_suffix(STREAM));
             if let Some(event) = event.map(str::to_owned) {
                 let item = format!("{SCHEMAS}{}", item_name(&event));
                 *stream = json!({ "itemSchema": { "$ref": item } });
@@ -296,6 +297,8 @@ fn stream_items(document: &mut Json) -> BTreeSet<String> {
 }
 
 const SCHEMAS: &str = "#/components/schemas/";
+/// How the name of the component of a stream ends: the rest is the component of its events.
+const STREAM: &str = "Stream";
 
 /// The component of a stream whose documents are `event`: `AgentStreamItem` for `AgentEvent`.
 fn item_name(event: &str) -> String {

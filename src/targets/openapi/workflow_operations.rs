@@ -10,6 +10,7 @@ use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::schema::sample::example;
 use crate::targets::openapi::components::{extract_component, register_definitions};
+use crate::targets::openapi::error_responses::shared_response;
 
 /// The template variables of the workflows of all `agents`; the schemas that they refer to are added to `components`.
 pub fn workflows_context(agents: &[Agent], components: &mut Vec<(String, Json)>) -> Vec<Json> {
@@ -100,7 +101,7 @@ fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
     }
     errors
         .into_iter()
-        .map(|(status, name)| json!({ "status": status.to_string(), "name": name }))
+        .map(|(status, name)| shared_response(name, &status.to_string(), &workflow.input.json))
         .collect()
 }
 

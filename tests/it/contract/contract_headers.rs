@@ -160,6 +160,21 @@ workflows:
                 "6:24 AG043 `startWork` is the operation id of the workflow `work` of `keys` too; give one of them another `operation_id`",
             ],
         ),
+        (
+            r#"endpoints:
+  stream: {}"#,
+            &[
+                "6:5 AG043 `streamKeys` is the operation id of the events of `invoke` of `keys` too; give one of them another `operation_id`",
+            ],
+        ),
+        (
+            r#"endpoints:
+  ask: { stream: true }
+  other: { operation_id: streamAskKeys }"#,
+            &[
+                "7:28 AG043 `streamAskKeys` is the operation id of the events of `ask` of `keys` too; give one of them another `operation_id`",
+            ],
+        ),
     ]);
     let agent = |name: &str| {
         format!(

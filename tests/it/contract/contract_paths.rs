@@ -192,6 +192,44 @@ fn paths_of_the_service() {
 }
 
 #[test]
+fn routes_of_events_collide() {
+    assert_diagnostics(&[
+        (
+            r#"endpoints:
+  a: { path: /x, stream: true }
+  b: { path: /x/stream }"#,
+            &[
+                "7:16 AG043 POST /x/stream is the route of the events of `a` of `keys` (agents/keys.md:6) too; give one of them another path, or remove `stream`: its events have the path of the endpoint and `/stream`",
+            ],
+        ),
+        (
+            r#"endpoints:
+  a: { path: /x/stream, method: get }
+  b: { path: /x, stream: true }"#,
+            &[],
+        ),
+        (
+            r#"endpoints:
+  a: { path: "/x/{a}/stream", input: { a: string } }
+  b: { path: "/x/{b}", stream: true, method: put, input: { b: string } }"#,
+            &[
+                "7:16 AG043 /x/{b}/stream and the /x/{a}/stream of `a` of `keys` (agents/keys.md:6) differ only in the names of parameters; give one of them another path, or remove `stream`: its events have the path of the endpoint and `/stream`",
+            ],
+        ),
+        (
+            r#"endpoints:
+  a: { path: "/x/{a}", method: get, input: { a: string } }
+  b: { path: /x, stream: true }
+  c: { path: "/y/{c}", method: get, input: { c: integer } }
+  d: { path: /y, stream: true }"#,
+            &[
+                "note keys.md:6:16 AG043 the path /x/stream leads to the events of `b` of `keys` (agents/keys.md:7), so `stream` as a `a` of /x/{a} does not arrive; if `stream` is such a value, give one of them another path",
+            ],
+        ),
+    ]);
+}
+
+#[test]
 fn routes_collide() {
     assert_diagnostics(&[
         (

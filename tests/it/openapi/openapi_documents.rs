@@ -43,7 +43,7 @@ fn the_merged_document_has_every_operation_once() {
         let merged = &merged[0].1;
         let of_fragments: Vec<_> = fragments.iter().flat_map(|(_, f)| operations(f)).collect();
         let of_merged = operations(merged);
-        assert_eq!(of_fragments.len(), 4);
+        assert_eq!(of_fragments.len(), 6);
         for operation in &of_fragments {
             assert!(of_merged.contains(operation), "{operation:?}");
         }
@@ -55,9 +55,11 @@ fn the_merged_document_has_every_operation_once() {
         let paths: Vec<&String> = merged["paths"].as_object().unwrap().keys().collect();
         let ends = [
             "/v1/agents/clerk/invoke",
+            "/v1/agents/clerk/invoke/stream",
             "/register/{number}",
             "/register",
             "/v1/agents/porter/invoke",
+            "/v1/agents/porter/invoke/stream",
         ];
         assert!(
             paths
@@ -97,8 +99,14 @@ fn every_parameter_and_request_shows_an_example() {
             );
         }
         if let Some(body) = operation.get("requestBody") {
-            let media = &body["content"]["application/json"];
-            assert!(media.get("examples").is_some(), "{path}");
+            let media = body["content"].as_object().unwrap().values();
+            assert_eq!(media.len(), 1, "{path}: generators read one type of a body");
+            assert!(
+                media
+                    .into_iter()
+                    .all(|media| media.get("examples").is_some()),
+                "{path}"
+            );
         }
     }
 }

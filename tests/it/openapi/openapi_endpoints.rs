@@ -103,13 +103,70 @@ fn answers_stand_under_their_status() {
             drop["204"].is_object() && drop["204"]["content"].is_null(),
             "{drop}"
         );
-        let ask = &paths["/v1/agents/shop/ask"]["post"]["responses"];
-        let types = |status: &str| {
-            let content = ask[status]["content"].as_object().unwrap();
-            content.keys().cloned().collect::<Vec<_>>()
+        let types = |path: &str, status: &str| {
+            let response = &paths[path]["post"]["responses"][status];
+            let content = response["content"].as_object().into_iter().flatten();
+            content.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(types("202"), ["application/json"]);
-        assert_eq!(types("200"), ["text/event-stream"]);
+        let ask = "/v1/agents/shop/ask";
+        assert_eq!(types(ask, "202"), ["application/json"]);
+        assert!(types(ask, "200").is_empty());
+        let events = "/v1/agents/shop/ask/stream";
+        assert_eq!(types(events, "200"), ["text/event-stream"]);
+        assert!(types(events, "202").is_empty());
+    }
+}
+
+#[test]
+fn events_are_an_operation_of_their_own() {
+    for (version, number) in VERSIONS {
+        let document = document(version);
+        let operation = |path: &str| &document["paths"][path]["post"];
+        let names = [
+            ("/v1/agents/sales/invoke", "invokeSales", "streamSales"),
+            ("/v1/agents/shop/ask", "askShop", "streamAskShop"),
+        ];
+        for (path, id, events) in names {
+            let stream_path = format!("{path}/stream");
+            let (json, stream) = (operation(path), operation(&stream_path));
+            assert_eq!(json["operationId"], id);
+            assert_eq!(stream["operationId"], events);
+            for same in ["tags", "requestBody"] {
+                assert_eq!(json[same], stream[same], "{same}");
+            }
+            let description = json["description"].as_str().unwrap();
+            assert!(
+                description.ends_with(&format!("see `POST {stream_path}`.")),
+                "{description}"
+            );
+            let of_stream = &stream["responses"]["200"]["content"]["text/event-stream"];
+            match number {
+                "3.2.0" => assert_eq!(
+                    of_stream["itemSchema"]["$ref"],
+                    "#/components/schemas/AgentStreamItem"
+                ),
+                _ => {
+                    assert_eq!(
+                        of_stream["schema"]["$ref"],
+                        "#/components/schemas/AgentEventStream"
+                    );
+                    let example = of_stream["example"].as_str().unwrap();
+                    assert!(example.starts_with("id: 1\nevent: run.started\ndata: {"));
+                    assert!(example.ends_with("}\n\n"));
+                }
+            }
+        }
+        // The answer to a key is a whole one, so streams take none. The sale has no events.
+        let keys = |path: &str| {
+            operation(path)["parameters"]
+                .to_string()
+                .contains("IdempotencyKey")
+        };
+        assert!(keys("/v1/agents/shop/ask") && !keys("/v1/agents/shop/ask/stream"));
+        assert!(operation("/lamps/{lamp-id}/sales/stream").is_null());
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        assert_eq!(schemas.contains_key("AgentEventStream"), number != "3.2.0");
+        assert!(schemas.contains_key("AgentEvent") && schemas.contains_key("OutputDeltaEvent"));
     }
 }
 
@@ -171,11 +228,14 @@ fn samples_are_values_and_not_descriptions() {
 fn the_sample_of_a_stream_ends_with_the_answer() {
     let document = document(OpenapiVersion::V3_1);
     let last_event = |path: &str| {
-        let description = document["paths"][path]["post"]["description"]
+        let operation = &document["paths"][format!("{path}/stream")]["post"];
+        let answer = &operation["responses"]["200"]["content"]["text/event-stream"];
+        let (_, line) = answer["example"]
             .as_str()
+            .unwrap()
+            .rsplit_once("data: ")
             .unwrap();
-        let (_, line) = description.rsplit_once("data: ").unwrap();
-        serde_json::from_str::<Value>(line.trim_end_matches(['\n', '`'])).unwrap()
+        serde_json::from_str::<Value>(line.trim_end()).unwrap()
     };
     let ask = last_event("/v1/agents/shop/ask");
     assert_eq!(ask["type"], "run.completed");

@@ -111,10 +111,12 @@ Ask.
                 required
             );
         }
-        assert!(!description("/find", "post").contains("output.delta"));
+        assert!(!description("/find/stream", "post").contains("output.delta"));
         assert!(description("/ask", "post").contains("up to 5 passages"));
-        assert!(description("/ask", "post").contains("`run.started`, `passages.retrieved`, "));
-        assert!(!description("/v1/agents/porter/invoke", "post").contains("passages"));
+        assert!(
+            description("/ask/stream", "post").contains("`run.started`, `passages.retrieved`, ")
+        );
+        assert!(!description("/v1/agents/porter/invoke/stream", "post").contains("passages"));
         let event = &document["components"]["schemas"]["PassagesRetrievedEvent"];
         assert_eq!(event["required"], json!(["type", "run_id", "passages"]));
     }

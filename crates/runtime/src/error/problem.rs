@@ -61,11 +61,9 @@ impl Problem {
     /// A problem of a status, and what went wrong.
     #[must_use]
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        let code = reqwest::StatusCode::from_u16(status).ok();
-        let title = code.and_then(|code| code.canonical_reason());
         Self {
             kind: "about:blank".to_owned(),
-            title: title.unwrap_or("Error").to_owned(),
+            title: title(status).to_owned(),
             status,
             detail: detail.into(),
             instance: String::new(),
@@ -75,6 +73,19 @@ impl Problem {
             code: None,
             members: Map::new(),
             retry_after: None,
+        }
+    }
+}
+
+/// The name of a status as RFC 9110 has it; `http` has older names of some.
+fn title(status: u16) -> &'static str {
+    match status {
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        status => {
+            let code = reqwest::StatusCode::from_u16(status).ok();
+            code.and_then(|code| code.canonical_reason())
+                .unwrap_or("Error")
         }
     }
 }

@@ -13,32 +13,50 @@ pub(crate) enum Representation {
     EventStream,
 }
 
-/// The representation to answer with: JSON, unless the endpoint can `stream` and the caller prefers events.
+/// The representations that a path offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// JSON only.
+    Json,
+    /// JSON, or events to a caller who prefers them.
+    JsonOrEvents,
+    /// Events only.
+    Events,
+}
+
+/// The representation of those in `offer` that the caller prefers; JSON where both are welcome.
 ///
 /// # Errors
 /// 406 if the caller accepts none that is offered.
-pub(crate) fn negotiate(headers: &HeaderMap, stream: bool) -> Result<Representation, ApiError> {
-    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    if values.peek().is_none() {
-        return Ok(Representation::Json);
-    }
-    let ranges = values
+pub(crate) fn negotiate(headers: &HeaderMap, offer: Offer) -> Result<Representation, ApiError> {
+    let accepted = headers.get_all(header::ACCEPT).iter();
+    let ranges = accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(range)
         .collect::<Vec<_>>();
-    let json = quality(&ranges, "application", "json");
-    let events = if stream {
-        quality(&ranges, "text", "event-stream")
-    } else {
-        0
+    // Without the header, every type is accepted.
+    let accepts_all = !headers.contains_key(header::ACCEPT);
+    let quality = |kind, subtype| match accepts_all {
+        true => 1,
+        false => quality(&ranges, kind, subtype),
+    };
+    let json = match offer {
+        Offer::Json | Offer::JsonOrEvents => quality("application", "json"),
+        Offer::Events => 0,
+    };
+    let events = match offer {
+        Offer::Json => 0,
+        Offer::JsonOrEvents | Offer::Events => quality("text", "event-stream"),
     };
     match (json, events) {
         (0, 0) => {
-            let offered = if stream {
-                "this can be answered as application/json and text/event-stream only"
-            } else {
-                "this can be answered as application/json only"
+            let offered = match offer {
+                Offer::Json => "this can be answered as application/json only",
+                Offer::JsonOrEvents => {
+                    "this can be answered as application/json and text/event-stream only"
+                }
+                Offer::Events => "this can be answered as text/event-stream only",
             };
             Err(ApiError::rejected(StatusCode::NOT_ACCEPTABLE, offered))
         }
@@ -52,7 +70,7 @@ pub(crate) fn negotiate(headers: &HeaderMap, stream: bool) -> Result<Representat
 /// # Errors
 /// 406 if not.
 pub(crate) fn accept_json(headers: &HeaderMap) -> Result<(), ApiError> {
-    negotiate(headers, false).map(|_| ())
+    negotiate(headers, Offer::Json).map(|_| ())
 }
 
 /// A media range: type, subtype, and quality in thousandths.

@@ -25,7 +25,6 @@ use crate::http::api_error::ApiError;
 use crate::http::api_error::InternalCause;
 use crate::http::layers::cors::Origins;
 use crate::http::layers::load_shed::LoadShed;
-use crate::http::responses::KeepBody;
 use crate::run::run_context::RequestInfo;
 use crate::schema::new_uuid_v7;
 use crate::telemetry::log;
@@ -116,8 +115,7 @@ pub(crate) async fn with_request_context(
         tracing::error!(request_id = info.id, route, cause, "request failed");
     }
     let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    if is_error && response.extensions().get::<KeepBody>().is_none() {
+    if status.is_client_error() || status.is_server_error() {
         response = with_problem_document(response, &info);
     }
     write_headers(response.headers_mut(), &info.id);

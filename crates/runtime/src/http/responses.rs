@@ -12,10 +12,6 @@ use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::http::api_error::ApiError;
 
-/// Marks a response whose body stays although its status is an error's; an extension of responses.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KeepBody;
-
 /// A response with `value` as JSON.
 pub(crate) fn json_response(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {

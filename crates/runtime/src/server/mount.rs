@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use agentgen_schema::stream_path;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
@@ -11,8 +12,9 @@ use axum::routing::any;
 use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
 use crate::http::api;
-use crate::http::api::agent_api::{Methods, MountedEndpoint, handle};
+use crate::http::api::agent_api::{Methods, MountedEndpoint, Route, handle};
 use crate::http::api::api_state::ApiState;
+use crate::http::content_negotiation::Offer;
 use crate::http::layers::rate_limiter::Limiter;
 use crate::run::bound_service::Service;
 use crate::spec::agent_spec::Rate;
@@ -33,7 +35,7 @@ pub(crate) fn mount(
             .map_err(|error| endpoint_error(path, error))?;
     }
     let mut slugs = BTreeSet::new();
-    let mut paths = BTreeMap::<&'static str, Methods>::new();
+    let mut paths = BTreeMap::<String, Methods>::new();
     for service in services {
         let agent = service.agent;
         if !slugs.insert(agent.slug) {
@@ -47,32 +49,32 @@ pub(crate) fn mount(
         for handler in service.endpoints {
             let spec = handler.spec;
             check_spec(spec)?;
-            if !paths.contains_key(spec.path) {
-                probe
-                    .insert(spec.path, ())
-                    .map_err(|error| endpoint_error(spec.operation_id, error))?;
-            }
             let own = spec
                 .rate
                 .map(|rate| limiter(spec.operation_id, rate))
                 .transpose()?;
             let limiter = own.or_else(|| common.clone());
             let metrics = EndpointMetrics::new(&state.resources.metrics, agent.slug, spec.name);
-            let endpoint = MountedEndpoint {
+            let endpoint = Arc::new(MountedEndpoint {
                 agent,
                 input_schema: state.resources.schemas.input(spec)?,
                 handler,
                 limiter,
                 metrics: Arc::new(metrics),
-            };
-            if paths
-                .entry(spec.path)
-                .or_default()
-                .insert(spec.method, endpoint)
-                .is_some()
-            {
-                let detail = format!("{} {} is taken", spec.method.as_str(), spec.path);
-                return Err(endpoint_error(spec.operation_id, detail));
+            });
+            for (path, offer) in offers(spec) {
+                if !paths.contains_key(&path) {
+                    probe
+                        .insert(&path, ())
+                        .map_err(|error| endpoint_error(spec.operation_id, error))?;
+                }
+                let endpoint = Arc::clone(&endpoint);
+                let route = Route { endpoint, offer };
+                let methods = paths.entry(path.clone()).or_default();
+                if methods.insert(spec.method, route).is_some() {
+                    let detail = format!("{} {path} is taken", spec.method.as_str());
+                    return Err(endpoint_error(spec.operation_id, detail));
+                }
             }
         }
     }
@@ -82,9 +84,20 @@ pub(crate) fn mount(
                             request: Request| {
             handle(Arc::clone(&state), Arc::clone(&methods), path, request)
         };
-        router = router.route(path, any(handler));
+        router = router.route(&path, any(handler));
     }
     Ok(router)
+}
+
+/// The paths of an endpoint, and what each offers.
+fn offers(spec: &EndpointSpec) -> Vec<(String, Offer)> {
+    let path = spec.path.to_owned();
+    if spec.stream {
+        let events = stream_path(spec.path);
+        vec![(path, Offer::JsonOrEvents), (events, Offer::Events)]
+    } else {
+        vec![(path, Offer::Json)]
+    }
 }
 
 fn limiter(name: &'static str, rate: Rate) -> Result<Arc<Limiter>, StartError> {

@@ -170,6 +170,7 @@ fn invalid_registries_are_rejected_at_startup() {
     assert_eq!(refusal(twice), "agent `desk` is registered twice");
     assert!(refusal(Registry::new("{")).starts_with("the OpenAPI document is not valid JSON"));
     assert!(refusal(with_path("/chat")).contains("POST /chat is taken"));
+    assert!(refusal(with_path("/chat/stream")).contains("POST /chat/stream is taken"));
     for bad in [
         "chat",
         "/{",

@@ -35,7 +35,13 @@ impl TestResponse {
         let problem = self.json();
         assert_eq!(problem["type"], "about:blank");
         assert_eq!(problem["status"], status);
-        assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
+        // The names of RFC 9110.
+        let title = match status {
+            413 => "Content Too Large",
+            422 => "Unprocessable Content",
+            _ => self.status.canonical_reason().unwrap(),
+        };
+        assert_eq!(problem["title"], title);
         assert_eq!(problem["requestId"], self.header("x-request-id"));
         assert!(problem["instance"].as_str().unwrap().starts_with('/'));
         assert!(!problem["detail"].as_str().unwrap().is_empty());

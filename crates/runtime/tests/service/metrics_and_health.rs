@@ -282,23 +282,26 @@ fn checks(store: &str, provider: &str) -> serde_json::Value {
         "ok" => json!({"name": name, "status": "ok"}),
         status => json!({"name": name, "status": status, "detail": detail}),
     };
-    let is_ready = store == "ok" && provider == "ok";
-    json!({
-        "status": if is_ready { "ready" } else { "unready" },
-        "checks": [
-            check("store", store, "the store does not answer"),
-            check("provider", provider, "the provider failed several times in a row"),
-            check("authentication", "ok", ""),
-            check("shutdown", "ok", ""),
-        ],
-    })
+    json!([
+        check("store", store, "the store does not answer"),
+        check(
+            "provider",
+            provider,
+            "the provider failed several times in a row"
+        ),
+        check("authentication", "ok", ""),
+        check("shutdown", "ok", ""),
+    ])
 }
 
 #[tokio::test]
 async fn the_service_is_ready_when_its_dependencies_are() {
     let ready = get(&app(), "/readyz").await;
     assert_eq!(ready.status, 200);
-    assert_eq!(ready.json(), checks("ok", "ok"));
+    assert_eq!(
+        ready.json(),
+        json!({ "status": "ready", "checks": checks("ok", "ok") })
+    );
     for path in ["/livez", "/healthz"] {
         assert_eq!(get(&app(), path).await.json(), json!({"status": "ok"}));
     }
@@ -313,9 +316,9 @@ async fn a_failing_store_makes_the_service_live_but_not_ready() {
         let start = tokio::time::Instant::now();
         let unready = get(&app, "/readyz").await;
         assert!(start.elapsed().as_millis() <= 2_010);
-        assert_eq!(unready.status, 503);
-        assert_eq!(unready.header("content-type"), "application/json");
-        assert_eq!(unready.json(), checks("failed", "ok"));
+        let problem = unready.problem(503);
+        assert_eq!(problem["detail"], "the service is not ready");
+        assert_eq!(problem["checks"], checks("failed", "ok"));
         assert_eq!(get(&app, "/livez").await.status, 200);
     }
     let stored = registry().sessions(MemorySessions::default());
@@ -332,8 +335,7 @@ async fn repeated_provider_failures_make_the_service_not_ready() {
     }
     post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
     let unready = get(&app, "/readyz").await;
-    assert_eq!(unready.status, 503);
-    assert_eq!(unready.json(), checks("ok", "failed"));
+    assert_eq!(unready.problem(503)["checks"], checks("ok", "failed"));
 }
 
 #[tokio::test]

@@ -248,6 +248,42 @@ async fn the_accept_header_selects_json_or_a_stream() {
 }
 
 #[tokio::test]
+async fn the_events_of_an_endpoint_have_a_path_of_their_own() {
+    let app = app();
+    let asked = |headers: &[(&str, &str)]| {
+        let headers = [&[("content-type", "application/json")], headers].concat();
+        request("POST", "/chat/stream", &headers, r#"{"message":"hi"}"#)
+    };
+    for accept in [
+        &[][..],
+        &[("accept", "*/*")],
+        &[("accept", "text/event-stream")],
+    ] {
+        let answer = send(&app, asked(accept)).await;
+        assert_eq!(answer.status, 200, "{accept:?}");
+        assert_eq!(answer.header("content-type"), "text/event-stream");
+        assert!(answer.text.contains("event: run.completed"));
+    }
+    let json = send(&app, asked(&[("accept", "application/json")])).await;
+    assert_eq!(
+        json.problem(406)["detail"],
+        "this can be answered as text/event-stream only"
+    );
+    let invalid = post(&app, "/chat/stream", r#"{"message":5}"#).await;
+    assert_eq!(invalid.pointers(), ["/message"]);
+    let get = send(&app, request("GET", "/chat/stream", &[], "")).await;
+    get.problem(405);
+    assert_eq!(get.header("allow"), "POST, OPTIONS");
+    // An endpoint without events has none there either.
+    let search = send(
+        &app,
+        request("GET", "/shelves/1/search/stream?query=a", &[], ""),
+    )
+    .await;
+    search.problem(404);
+}
+
+#[tokio::test]
 async fn the_length_of_an_input_is_limited() {
     let body_of_length = |length: usize| format!(r#"{{"input":"{}"}}"#, "é".repeat(length));
     let fits = post(&app(), "/v1/agents/desk/invoke", &body_of_length(100_000)).await;

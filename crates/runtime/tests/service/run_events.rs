@@ -86,7 +86,9 @@ async fn assert_resumable(service: &WorkflowApp, location: &str, live: &[(u64, V
             "{after}"
         );
     }
-    assert_eq!(from(live.len()).await.status, 204);
+    let nothing = from(live.len()).await;
+    assert_eq!(nothing.status, 204);
+    assert_eq!(nothing.header("content-type"), "text/event-stream");
 }
 
 /// A service whose `desk` falls back to the model `haiku`.

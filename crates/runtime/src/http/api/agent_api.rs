@@ -19,7 +19,7 @@ use crate::event::usage_meter::Meter;
 use crate::http::admission::admit;
 use crate::http::api::api_state::ApiState;
 use crate::http::api_error::ApiError;
-use crate::http::content_negotiation::{Representation, negotiate};
+use crate::http::content_negotiation::{Offer, Representation, negotiate};
 use crate::http::layers::rate_limiter::Limiter;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::raw_request::read_path;
@@ -49,8 +49,17 @@ pub(crate) struct MountedEndpoint {
     pub(crate) metrics: Arc<EndpointMetrics>,
 }
 
+/// An endpoint at one of its paths, and what that path offers.
+#[derive(Clone)]
+pub(crate) struct Route {
+    /// The endpoint; its events have a path of their own.
+    pub(crate) endpoint: Arc<MountedEndpoint>,
+    /// The representations at this path.
+    pub(crate) offer: Offer,
+}
+
 /// The endpoints of one path.
-pub(crate) type Methods = BTreeMap<Method, MountedEndpoint>;
+pub(crate) type Methods = BTreeMap<Method, Route>;
 
 /// Handles a request for the path of `methods`.
 pub(crate) async fn handle(
@@ -59,20 +68,17 @@ pub(crate) async fn handle(
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Response {
-    let Some(endpoint) = find_endpoint(&methods, request.method()) else {
+    let Some(route) = find_route(&methods, request.method()) else {
         return other_method(request.method(), &allow(&methods));
     };
-    let response = handle_endpoint(&state, endpoint, path, request).await;
+    let response = handle_route(&state, route, path, request).await;
     let mut response = response.into_response();
-    let metrics = Arc::clone(&endpoint.metrics);
+    let metrics = Arc::clone(&route.endpoint.metrics);
     response.extensions_mut().insert(metrics);
     response
 }
 
-fn find_endpoint<'a>(
-    methods: &'a Methods,
-    method: &axum::http::Method,
-) -> Option<&'a MountedEndpoint> {
+fn find_route<'a>(methods: &'a Methods, method: &axum::http::Method) -> Option<&'a Route> {
     let name = if method == axum::http::Method::HEAD {
         "GET"
     } else {
@@ -80,7 +86,7 @@ fn find_endpoint<'a>(
     };
     let mut offered = methods.iter();
     let found = offered.find(|(offered, _)| offered.as_str() == name);
-    found.map(|(_, endpoint)| endpoint)
+    found.map(|(_, route)| route)
 }
 
 /// The value of `Allow` for a path.
@@ -96,13 +102,14 @@ fn allow(methods: &Methods) -> String {
     names.join(", ")
 }
 
-async fn handle_endpoint(
+async fn handle_route(
     state: &ApiState,
-    endpoint: &MountedEndpoint,
+    route: &Route,
     path: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let path = read_path(path)?;
+    let endpoint = &route.endpoint;
     let roles = endpoint.handler.spec.roles;
     let caller = admit(state.auth.as_ref(), request.headers(), roles).await?;
     let (parts, body) = request.into_parts();
@@ -110,7 +117,7 @@ async fn handle_endpoint(
     let slug = endpoint.agent.slug;
     let status = state.limits.check_endpoint(&caller, &parts, limiter, slug);
     let response = with_rate_headers(status, &state.resources.metrics, async {
-        let response = invoke_handler(state, endpoint, caller, &parts, &path, body).await;
+        let response = invoke_handler(state, route, caller, &parts, &path, body).await;
         response.into_response()
     });
     Ok(response.await)
@@ -119,7 +126,7 @@ async fn handle_endpoint(
 /// Runs the handler of an endpoint, and answers with its output or with its events.
 async fn invoke_handler(
     state: &ApiState,
-    endpoint: &MountedEndpoint,
+    Route { endpoint, offer }: &Route,
     caller: Caller,
     parts: &Parts,
     path: &[(String, String)],
@@ -127,7 +134,7 @@ async fn invoke_handler(
 ) -> Result<Response, ApiError> {
     let resources = &state.resources;
     let spec = endpoint.handler.spec;
-    let representation = negotiate(&parts.headers, spec.stream)?;
+    let representation = negotiate(&parts.headers, *offer)?;
     let input = {
         let schema = &endpoint.input_schema;
         request_reader::read(spec, schema, parts, path, body, state.body_limit).await?

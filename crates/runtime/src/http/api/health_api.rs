@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::auth::Auth;
 use crate::documents::document_store::DocumentStore;
 use crate::engine::circuit_breaker::Outage;
+use crate::error::problem::Problem;
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::http::responses::{KeepBody, json_response};
+use crate::http::responses::json_response;
 use crate::run::shutdown::Shutdown;
 use crate::session::session_store::SessionStore;
 use crate::workflow::queue::Queue;
@@ -40,12 +41,12 @@ pub(crate) struct Readiness {
 /// When a store was checked last, and whether it answered.
 type CachedResult = Mutex<Option<(Instant, bool)>>;
 
-/// Whether the service is ready, and what was checked.
+/// The service is ready, and this was checked.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Readiness", example = serde_json::json!({ "status": "ready", "checks": [] }))]
+#[schemars(rename = "Readiness", example = json!({ "status": "ready", "checks": [] }))]
 pub(super) struct ReadinessReport {
-    /// Whether every check that has to succeed did.
-    #[schemars(extend("enum" = ["ready", "unready"]))]
+    /// Every check that has to succeed did.
+    #[schemars(extend("enum" = ["ready"]))]
     pub(super) status: &'static str,
     /// What was checked.
     pub(super) checks: Vec<ReadinessCheck>,
@@ -53,7 +54,7 @@ pub(super) struct ReadinessReport {
 
 /// One thing that was checked.
 #[derive(Serialize, JsonSchema)]
-#[schemars(example = serde_json::json!({ "name": "store", "status": "ok" }))]
+#[schemars(example = json!({ "name": "store", "status": "ok" }))]
 pub(super) struct ReadinessCheck {
     /// What was checked.
     pub(super) name: &'static str,
@@ -92,7 +93,7 @@ impl Readiness {
         self
     }
 
-    /// 200 if every check but the queue succeeds, 503 if not. The body lists the checks.
+    /// 200 if every check but the queue succeeds, 503 with a problem document if not. Both list the checks.
     pub(crate) async fn respond(&self) -> Response {
         let mut checks = vec![
             check(
@@ -128,13 +129,13 @@ impl Readiness {
         if let Some(queue) = &self.queue {
             checks.push(queue_check(queue.is_reachable()));
         }
-        let status = if is_ready { "ready" } else { "unready" };
-        let mut response = json_response(&ReadinessReport { status, checks });
-        if !is_ready {
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response.extensions_mut().insert(KeepBody);
+        if is_ready {
+            let status = "ready";
+            return json_response(&ReadinessReport { status, checks });
         }
-        response
+        let mut problem = Problem::new(503, "the service is not ready");
+        problem.members.insert("checks".to_owned(), json!(checks));
+        problem.into_response()
     }
 }
 

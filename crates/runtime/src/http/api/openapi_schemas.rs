@@ -448,3 +448,31 @@ fn openapi_events_are_in_the_book() {
         }
     }
 }
+
+#[test]
+fn openapi_examples_have_the_titles_that_are_sent() {
+    let files = [
+        include_str!("../../../openapi/shared_components.yaml"),
+        include_str!("../../../openapi/service_paths.yaml"),
+        include_str!("../../../openapi/document_paths.yaml"),
+    ];
+    let text = files.concat().replace("\n          ", ", ");
+    let mut statuses = BTreeSet::new();
+    for example in text.split("title: ").skip(1) {
+        let Some((title, rest)) = example.split_once(", status: ") else {
+            continue;
+        };
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let Ok(status) = digits.parse::<u16>() else {
+            continue;
+        };
+        assert_eq!(title, Problem::new(status, "").title, "{status}");
+        statuses.insert(status);
+    }
+    assert!(
+        [401, 413, 422, 503]
+            .iter()
+            .all(|status| statuses.contains(status)),
+        "{statuses:?}"
+    );
+}

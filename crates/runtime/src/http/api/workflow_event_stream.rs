@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
@@ -16,6 +16,8 @@ use crate::workflow::workflow_service::WorkflowService;
 
 /// How many events are read from the journal at a time.
 const BATCH: u32 = 100;
+/// The media type of every answer, also of one without events: that is what the contract says of them.
+const EVENT_STREAM: &str = "text/event-stream";
 /// The most digits of an event's number.
 const MAX_DIGITS: usize = 18;
 
@@ -62,7 +64,8 @@ pub(crate) async fn respond(
     let journal = &runs.journal;
     let events = journal.events(reader.run, after, BATCH).await?;
     if events.is_empty() && report.status.is_over() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        let media_type = [(header::CONTENT_TYPE, EVENT_STREAM)];
+        return Ok((StatusCode::NO_CONTENT, media_type).into_response());
     }
     // After an event that does not exist, no event would ever follow.
     if events.is_empty() && after > 0 {

@@ -1,0 +1,242 @@
+//! The conditions of steps as criteria of Arazzo actions.
+//!
+//! A condition becomes alternatives, each a list of criteria that hold together: its disjunctive normal form, since an
+//! action has no `or`. Texts are compared with regular expressions, because simple conditions ignore case.
+
+use agentgen_schema::Comparison;
+use serde_json::{Value as Json, json};
+
+use crate::expression::{Expression, Kind};
+use crate::targets::openapi::arazzo_ids::Ids;
+use crate::yaml::yaml_settings::Name;
+
+/// Lists of criteria, of which one list has to hold.
+pub type Alternatives = Vec<Vec<Json>>;
+
+/// The most alternatives of one condition; more are no longer readable.
+const MAX_ALTERNATIVES: usize = 8;
+
+/// What a condition can refer to.
+pub struct Scope<'a> {
+    /// The ids of the steps.
+    pub ids: &'a Ids<'a>,
+    /// The schema of the run's input.
+    pub input: &'a Json,
+    /// The steps that may have an output, by id, with the schema of it.
+    pub outputs: &'a [(String, Json)],
+    /// The step whose response is at hand, and the runtime expression for its output: its outputs are not set yet.
+    pub current: Option<(&'a str, &'a str)>,
+}
+
+/// The criteria of `condition`; none if Arazzo can't say it.
+pub fn criteria(condition: &Expression, scope: &Scope<'_>) -> Option<Alternatives> {
+    scope.alternatives(condition, true)
+}
+
+impl Scope<'_> {
+    /// When `expression` is true, or false, as `expected` says.
+    fn alternatives(&self, expression: &Expression, expected: bool) -> Option<Alternatives> {
+        let alternatives = match (&expression.kind, expected) {
+            (Kind::Not(inner), _) => self.alternatives(inner, !expected)?,
+            (Kind::All(parts), true) | (Kind::Any(parts), false) => {
+                let parts = parts.iter().map(|part| self.alternatives(part, expected));
+                let parts: Vec<Alternatives> = parts.collect::<Option<_>>()?;
+                parts.into_iter().fold(vec![Vec::new()], |left, right| {
+                    let pairs = left.iter().flat_map(|own| {
+                        right
+                            .iter()
+                            .map(move |other| [&own[..], &other[..]].concat())
+                    });
+                    pairs.take(MAX_ALTERNATIVES + 1).collect()
+                })
+            }
+            (Kind::Any(parts), true) | (Kind::All(parts), false) => {
+                let parts = parts.iter().map(|part| self.alternatives(part, expected));
+                parts.collect::<Option<Vec<_>>>()?.concat()
+            }
+            (Kind::Null, _) => constant(!expected),
+            (Kind::Boolean(value), _) => constant(*value == expected),
+            (Kind::Number(_), _) => constant(expected),
+            (Kind::Text(text), _) => constant(text.is_empty() != expected),
+            (Kind::Path(path), _) => self.is_truthy(path, expected)?,
+            (Kind::Compare(comparison, sides), _) => {
+                let [left, right] = &**sides;
+                self.compared(*comparison, left, right, expected)?
+            }
+        };
+        (alternatives.len() <= MAX_ALTERNATIVES).then_some(alternatives)
+    }
+
+    /// When the value at `path` is neither false nor null nor empty.
+    fn is_truthy(&self, path: &[Name], expected: bool) -> Option<Alternatives> {
+        let place = self.place(path)?;
+        match (self.kind(path)?, expected) {
+            ("boolean", true) => Some(one(simple(format!("{place} == true")))),
+            ("boolean", false) => Some(one(simple(format!("{place} != true")))),
+            ("string", true) => Some(one(regex(&place, "[\\s\\S]"))),
+            ("string", false) => Some(vec![
+                vec![simple(format!("{place} == ''"))],
+                vec![simple(format!("{place} == null"))],
+            ]),
+            ("integer" | "number", true) => Some(one(simple(format!("{place} != null")))),
+            ("integer" | "number", false) => Some(one(simple(format!("{place} == null")))),
+            _ => None,
+        }
+    }
+
+    fn compared(
+        &self,
+        comparison: Comparison,
+        left: &Expression,
+        right: &Expression,
+        expected: bool,
+    ) -> Option<Alternatives> {
+        if let (Comparison::In, Kind::Text(text), Kind::Path(path)) =
+            (comparison, &left.kind, &right.kind)
+        {
+            let place = self.place(path)?;
+            let text_pattern = escaped(text);
+            return match (self.kind(path)?, expected) {
+                ("string", true) => Some(one(regex(&place, &text_pattern))),
+                ("string", false) => {
+                    Some(one(regex(&place, &format!("^(?![\\s\\S]*{text_pattern})"))))
+                }
+                ("array", true) => {
+                    let condition = format!("$[?(@ == {})]", quoted(text));
+                    Some(one(json!({
+                        "context": place, "condition": condition, "type": "jsonpath",
+                    })))
+                }
+                _ => None,
+            };
+        }
+        let operator = match (comparison, expected) {
+            (Comparison::In, _) => return None,
+            (Comparison::Equal, true) | (Comparison::NotEqual, false) => "==",
+            (Comparison::Equal, false) | (Comparison::NotEqual, true) => "!=",
+            (Comparison::Less, true) | (Comparison::AtLeast, false) => "<",
+            (Comparison::AtMost, true) | (Comparison::More, false) => "<=",
+            (Comparison::More, true) | (Comparison::AtMost, false) => ">",
+            (Comparison::AtLeast, true) | (Comparison::Less, false) => ">=",
+        };
+        let sides = [left, right];
+        if operator == "=="
+            && let [Kind::Path(path), Kind::Text(text)] | [Kind::Text(text), Kind::Path(path)] =
+                sides.map(|side| &side.kind)
+            && !text.is_empty()
+        {
+            return Some(one(regex(
+                &self.place(path)?,
+                &format!("^{}$", escaped(text)),
+            )));
+        }
+        // Two literals are no condition of a run.
+        if !sides.iter().any(|side| matches!(side.kind, Kind::Path(_))) {
+            return None;
+        }
+        let [left, right] = [self.operand(left)?, self.operand(right)?];
+        Some(one(simple(format!("{left} {operator} {right}"))))
+    }
+
+    /// A literal or a place, in a simple condition.
+    fn operand(&self, expression: &Expression) -> Option<String> {
+        match &expression.kind {
+            Kind::Null => Some("null".to_owned()),
+            Kind::Boolean(value) => Some(value.to_string()),
+            Kind::Number(value) => Some(value.to_string()),
+            Kind::Text(text) => Some(quoted(text)),
+            Kind::Path(path) => self.place(path),
+            Kind::Not(_) | Kind::All(_) | Kind::Any(_) | Kind::Compare(..) => None,
+        }
+    }
+
+    /// `input.goal` or `steps.plan.output.risk` as a runtime expression. How a step ended has none.
+    fn place(&self, path: &[Name]) -> Option<String> {
+        let names: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+        let (base, members) = match names.as_slice() {
+            ["input", name, members @ ..] => (format!("$inputs.{name}"), members),
+            ["steps", id, "output", members @ ..] => match self.current {
+                Some((current, output)) if current == *id => (output.to_owned(), members),
+                _ => (self.ids.output(id), members),
+            },
+            _ => return None,
+        };
+        let is_plain = |name: &&str| {
+            let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+            name.chars().all(is_part)
+        };
+        if !names.iter().all(is_plain) {
+            return None;
+        }
+        let pointer = members.join("/");
+        Some(match (members, base.contains('#')) {
+            ([], _) => base,
+            (_, true) => format!("{base}/{pointer}"),
+            (_, false) => format!("{base}#/{pointer}"),
+        })
+    }
+
+    /// The type of the value at `path`, if its schema says one.
+    fn kind(&self, path: &[Name]) -> Option<&str> {
+        let names: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+        let (root, members) = match names.as_slice() {
+            ["input", members @ ..] => (self.input, members),
+            ["steps", id, "output", members @ ..] => {
+                let (_, schema) = self.outputs.iter().find(|(step, _)| step == id)?;
+                (schema, members)
+            }
+            _ => return None,
+        };
+        let mut schema = resolved(root, root)?;
+        for member in members {
+            schema = resolved(root, &schema["properties"][member])?;
+        }
+        schema["type"].as_str()
+    }
+}
+
+/// `schema`, or the definition of `root` that it refers to.
+fn resolved<'a>(root: &'a Json, mut schema: &'a Json) -> Option<&'a Json> {
+    // More references than that lead in a circle.
+    for _ in 0..16 {
+        let Some(target) = schema["$ref"].as_str() else {
+            return Some(schema);
+        };
+        schema = root.pointer(target.strip_prefix('#')?)?;
+    }
+    None
+}
+
+/// What holds always or never.
+fn constant(holds: bool) -> Alternatives {
+    if holds { vec![Vec::new()] } else { Vec::new() }
+}
+
+fn one(criterion: Json) -> Alternatives {
+    vec![vec![criterion]]
+}
+
+fn simple(condition: String) -> Json {
+    json!({ "condition": condition })
+}
+
+fn regex(context: &str, pattern: &str) -> Json {
+    json!({ "context": context, "condition": pattern, "type": "regex" })
+}
+
+/// A text in a simple condition or a JSONPath.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A regular expression that matches `text` alone.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::new();
+    for character in text.chars() {
+        if "\\^$.|?*+()[]{}/".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
