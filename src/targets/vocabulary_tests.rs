@@ -54,4 +54,24 @@ fn the_schema_of_service_blocks_lists_the_same_words() {
         "/$defs/endpoint/properties/handler",
         Handler::ALL.map(Handler::as_str),
     );
+    let methods = Method::ALL.map(|method| method.as_str().to_ascii_lowercase());
+    assert_enum(
+        contract::SCHEMA,
+        "/$defs/endpoint/properties/method/anyOf/0",
+        methods.each_ref().map(String::as_str),
+    );
+    // What an editor offers: a whole value for each word that a service block has.
+    let step = "/$defs/step/additionalProperties/oneOf/1/properties";
+    let offered = |key: &str, taken: &dyn Fn(&str) -> bool| {
+        let schema: Json = serde_json::from_str(contract::SCHEMA).expect("the schema is JSON");
+        let values = schema.pointer(&format!("{step}/{key}/anyOf/0/enum"));
+        let values = values.and_then(Json::as_array).expect("it has an enum");
+        values.iter().filter_map(Json::as_str).all(taken)
+    };
+    assert!(offered("join", &|value| {
+        JoinKind::parse(value.split(' ').next().unwrap_or_default()).is_some()
+    }));
+    assert!(offered("on_failure", &|value| {
+        OnFailureKind::parse(value).is_some_and(|kind| kind != OnFailureKind::Join)
+    }));
 }

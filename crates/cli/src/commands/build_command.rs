@@ -112,6 +112,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         diagnostics: &diagnostics,
         reading: &reading,
         stubs: &stubs,
+        servers: &settings.config.openapi.servers,
     };
     finish(&plan, &told, format, status).map(|()| status)
 }
@@ -217,6 +218,8 @@ struct Told<'a> {
     diagnostics: &'a [Diagnostic],
     reading: &'a ReadSummary,
     stubs: &'a [String],
+    /// The servers that the OpenAPI documents name.
+    servers: &'a [String],
 }
 
 fn finish(
@@ -229,6 +232,7 @@ fn finish(
         diagnostics,
         reading,
         stubs,
+        servers,
     } = told;
     let word = match status {
         Status::Fine if plan.is_noop() && stubs.is_empty() => "unchanged",
@@ -254,8 +258,26 @@ fn finish(
         None => eprint_line(&format!("{} is up to date ({files})", plan.name)),
         Some(words) => eprint_line(&format!("{}: {words}", plan.name)),
     }
+    if let Some(note) = server_note(plan, servers) {
+        eprint_line(&note);
+    }
     reading.print(diagnostics);
     Ok(())
+}
+
+/// Tools that read the document as a file don't know where the service is. Said once, when the file is new.
+fn server_note(plan: &Plan<'_>, servers: &[String]) -> Option<String> {
+    let is_known = servers.iter().any(|server| server.contains("://"));
+    let is_document = |path: &str| matches!(path, "openapi.yaml" | "openapi.json");
+    let mut created = plan
+        .changes
+        .iter()
+        .filter(|change| change.kind == ChangeKind::Create && is_document(&change.path));
+    let document = created.next().filter(|_| !is_known)?;
+    Some(format!(
+        "note: {} names no server but `/`; where tools read the file, set `servers = [\"https://api.example.com\"]` under [openapi] in agentgen.toml",
+        document.path
+    ))
 }
 
 /// `3 created, 1 deleted`; nothing where nothing changes.

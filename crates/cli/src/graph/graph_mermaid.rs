@@ -4,6 +4,9 @@ use std::fmt::Write;
 
 use crate::graph::{Graph, Kind, ON_FAILURE};
 
+/// How many parts stand side by side. Mermaid would draw all of them in one row.
+const COLUMNS: usize = 3;
+
 /// Writes `graph` as a flowchart.
 pub fn write(graph: &Graph) -> String {
     let mut text = String::from("flowchart TB\n");
@@ -40,6 +43,10 @@ pub fn write(graph: &Graph) -> String {
             );
         }
         line(&mut text, 1, "end");
+    }
+    // Links that are not drawn put each part below another one.
+    for below in COLUMNS..graph.parts.len() {
+        line(&mut text, 1, &format!("p{} ~~~ p{below}", below - COLUMNS));
     }
     text
 }
