@@ -76,16 +76,12 @@ impl OpenAiDecoder {
         } else {
             ["delta", "message"]
         };
-        let message = keys.map(|key| &choice[key]).into_iter();
-        let empty = Value::Null;
-        let message = message
-            .filter(|message| {
-                message
-                    .as_object()
-                    .is_some_and(|members| !members.is_empty())
-            })
-            .next()
-            .unwrap_or(&empty);
+        let is_filled = |message: &&Value| {
+            let members = message.as_object();
+            members.is_some_and(|members| !members.is_empty())
+        };
+        let mut messages = keys.iter().map(|key| &choice[*key]);
+        let message = messages.find(is_filled).unwrap_or(&Value::Null);
         let thought = self.reasoning.add(message);
         push_thought(thought, chunks);
         match &message["content"] {
