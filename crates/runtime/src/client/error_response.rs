@@ -74,10 +74,12 @@ impl ResponseError {
     }
 
     /// The error of a response with a status that is no success. The status decides, except for words that say more: OpenAI
-    /// answers 429 when the account has no credit, which does not pass with time, and Azure 400 when its filter declines.
+    /// answers 429 when the account has no credit, which does not pass with time, Azure 400 when its filter declines, Groq
+    /// 400 when the model wrote a broken tool call, and AWS 400 when it is asked too often.
     pub(crate) fn of_status(status: StatusCode, message: ProviderMessage) -> Self {
         let failure = match message.outcome() {
             Some(Outcome::Refused) if status.is_client_error() => Failure::Refusal,
+            Some(Outcome::Failed(kind)) if status == StatusCode::BAD_REQUEST => Failure::Call(kind),
             Some(Outcome::Failed(ProviderErrorKind::Denied)) if status.is_client_error() => {
                 Failure::Call(ProviderErrorKind::Denied)
             }
@@ -394,7 +396,13 @@ mod tests {
         assert_eq!(read(400, filter.clone()), Failure::Refusal);
         assert_eq!(read(500, filter), call(ProviderErrorKind::Overloaded));
         let busy = json!({"error": {"type": "overloaded_error"}});
-        assert_eq!(read(400, busy), call(ProviderErrorKind::Rejected));
+        assert_eq!(read(400, busy), call(ProviderErrorKind::Overloaded));
+        let broken = json!({"error": {"code": "tool_use_failed", "type": "invalid_request_error"}});
+        assert_eq!(read(400, broken), call(ProviderErrorKind::Broken));
+        let rejected = json!({"error": {"message": "no", "type": "invalid_request_error"}});
+        assert_eq!(read(400, rejected), call(ProviderErrorKind::Rejected));
+        let unknown = json!({"error": {"message": "no", "code": "error_of_next_year"}});
+        assert_eq!(read(400, unknown), call(ProviderErrorKind::Rejected));
     }
 
     #[test]

@@ -46,17 +46,17 @@ const WORDS: &[(Outcome, &[&str])] = &[
         "error", "abort", "aborted", "cancelled", "canceled", "other", "finish_reason_unspecified",
         "malformed_function_call", "malformed_tool_call", "malformed_tool_use", "malformed_model_output",
         "malformed_response", "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature",
-        "tool_use_failed", "load", "unload",
+        "tool_use_failed", "json_validate_failed", "load", "unload",
     ]),
     (Failed(Overloaded), &[
         "insufficient_system_resource", "network_error", "overloaded", "overloaded_error", "engine_overloaded",
         "engine_overloaded_error", "server_error", "server_overloaded", "internal", "internal_error",
         "internal_server_error", "api_error", "service_unavailable", "service_unavailable_error", "unavailable",
-        "upstream_error", "model_overloaded", "bad_gateway", "provider_error", "throttling_exception",
+        "upstream_error", "model_overloaded", "bad_gateway", "provider_error",
     ]),
     (Failed(RateLimited), &[
         "rate_limit", "rate_limit_error", "rate_limit_exceeded", "rate_limit_reached_error", "rate_limited",
-        "too_many_requests", "resource_exhausted", "requests_limit_exceeded", "tokens_limit_exceeded",
+        "too_many_requests", "throttling", "throttling_exception", "resource_exhausted", "requests_limit_exceeded", "tokens_limit_exceeded",
     ]),
     (Failed(TimedOut), &[
         "timeout", "timeout_error", "time_limit", "deadline_exceeded", "request_timeout", "gateway_timeout",

@@ -58,7 +58,7 @@ struct ProviderServer {
     is_vendor: bool,
     endpoint: Arc<HttpEndpoint>,
     shape: RequestShape,
-    /// What was learned about its models, by their names.
+    /// What was learned about its models, by their full names.
     memories: Mutex<BTreeMap<String, Arc<ModelMemory>>>,
 }
 
@@ -240,8 +240,8 @@ impl ProviderServer {
 
     fn answer(&self, provider: &str, model: &str, request: &ModelRequest) -> ChunkStream {
         let endpoint = Arc::clone(&self.endpoint);
-        let memory = self.memory(model);
         let full_model = format!("{provider}:{model}");
+        let memory = self.memory(&full_model);
         match self.settings.dialect.kind() {
             ProviderKind::Anthropic => stream_chunks(
                 endpoint,
@@ -264,7 +264,7 @@ impl ProviderServer {
             return Arc::clone(memory);
         }
         let requires_limit = self.settings.dialect.kind() == ProviderKind::Anthropic;
-        let memory = Arc::new(ModelMemory::new(requires_limit));
+        let memory = Arc::new(ModelMemory::new(model.to_owned(), requires_limit));
         memories.insert(model.to_owned(), Arc::clone(&memory));
         memory
     }

@@ -20,7 +20,7 @@ use crate::model::request_adaptation::{MAX_CHANGES, ModelMemory};
 use crate::model::{Chunk, ChunkStream};
 
 /// How often a server that pauses is asked to go on.
-const MAX_CONTINUATIONS: usize = 8;
+const MAX_CONTINUATIONS: usize = 4;
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -75,6 +75,7 @@ pub(crate) fn stream_chunks(
         state: State::Unsent,
         decoder,
         chunks: VecDeque::new(),
+        usage: Usage::default(),
     };
     Box::pin(stream::try_unfold(reader, |mut reader| async move {
         let chunk = reader.next().await.map_err(AgentError::from)?;
@@ -93,6 +94,8 @@ struct ChunkReader<D> {
     decoder: D,
     /// Decoded, and not yet returned.
     chunks: VecDeque<Chunk>,
+    /// What the call took so far.
+    usage: Usage,
 }
 
 enum State {
@@ -115,8 +118,10 @@ impl<D: Decoder> ChunkReader<D> {
     async fn next(&mut self) -> Result<Option<Chunk>, ProviderError> {
         loop {
             if let Some(chunk) = self.chunks.pop_front() {
-                if matches!(chunk, Chunk::Done { .. }) {
-                    self.state = State::Finished;
+                match &chunk {
+                    Chunk::Usage(usage) => self.usage = *usage,
+                    Chunk::Done { .. } => self.state = State::Finished,
+                    _ => {}
                 }
                 return Ok(Some(chunk));
             }
@@ -207,6 +212,9 @@ impl<D: Decoder> ChunkReader<D> {
         while let Some(event) = events.next() {
             let decoded = self.decoder.event(&event, &mut self.chunks);
             self.check(decoded)?;
+            if self.is_done() {
+                break;
+            }
         }
         Ok(())
     }
@@ -238,25 +246,30 @@ impl<D: Decoder> ChunkReader<D> {
             };
             let decoded = self.decoder.event(&event, &mut self.chunks);
             self.check(decoded)?;
+            if self.is_done() {
+                return Ok(());
+            }
         }
         self.end()
     }
 
     fn end(&mut self) -> Result<(), ProviderError> {
-        let is_complete = self.decoder.end(&mut self.chunks);
-        let is_declined = self
-            .chunks
-            .iter()
-            .any(|chunk| matches!(chunk, Chunk::Done { .. }));
-        match is_complete {
+        if self.is_done() {
+            return Ok(());
+        }
+        match self.decoder.end(&mut self.chunks) {
             Ok(true) => {
                 self.go_on(State::Finished);
                 Ok(())
             }
-            Ok(false) if is_declined => Ok(()),
             Ok(false) => Err(self.endpoint.malformed("the stream ends too early")),
             Err(error) => self.check(Err(error)),
         }
+    }
+
+    /// Whether the end of the answer is decoded.
+    fn is_done(&self) -> bool {
+        matches!(self.chunks.back(), Some(Chunk::Done { .. }))
     }
 
     /// The next state is `state`, unless the server paused: then it is asked to go on.
@@ -289,9 +302,13 @@ impl<D: Decoder> ChunkReader<D> {
     }
 
     fn decline(&mut self) {
+        let decoded = self.chunks.iter().rev().find_map(|chunk| match chunk {
+            Chunk::Usage(usage) => Some(*usage),
+            _ => None,
+        });
         self.chunks.push_back(Chunk::Done {
             stop_reason: StopReason::Refusal,
-            usage: Usage::default(),
+            usage: decoded.unwrap_or(self.usage),
         });
     }
 }

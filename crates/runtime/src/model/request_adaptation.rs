@@ -43,6 +43,8 @@ const SYSTEM_WORDS: [&str; 5] = [
 /// What is known about one model of a provider.
 #[derive(Debug, Default)]
 pub(crate) struct ModelMemory {
+    /// `provider:model`.
+    model: String,
     changes: Mutex<Vec<Learned>>,
     /// Whether the protocol requires a limit of output tokens.
     requires_limit: bool,
@@ -79,9 +81,10 @@ enum Change {
 }
 
 impl ModelMemory {
-    /// `requires_limit`: the protocol requires a limit of output tokens.
-    pub(crate) fn new(requires_limit: bool) -> Self {
+    /// Of `model`, as `provider:model`. `requires_limit`: the protocol requires a limit of output tokens.
+    pub(crate) fn new(model: String, requires_limit: bool) -> Self {
         Self {
+            model,
             requires_limit,
             ..Self::default()
         }
@@ -92,9 +95,15 @@ impl ModelMemory {
         self.closes_thoughts_only.load(Ordering::Relaxed)
     }
 
-    /// Notes that the model marks only the end of its thoughts.
+    /// Notes that `model` marks only the end of its thoughts, and logs it once.
     pub(crate) fn set_closes_thoughts_only(&self) {
-        self.closes_thoughts_only.store(true, Ordering::Relaxed);
+        if !self.closes_thoughts_only.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                model = self.model,
+                "the model marks only the end of its thoughts with `</think>`: from now on its text waits for the mark. \
+                 A server that knows the model's format takes thoughts out itself (vLLM: --reasoning-parser)"
+            );
+        }
     }
 
     /// Changes a request as the server wanted earlier ones.
@@ -127,8 +136,7 @@ impl ModelMemory {
             return false;
         }
         tracing::warn!(
-            provider = endpoint.provider,
-            model = body["model"].as_str(),
+            model = self.model,
             message = endpoint.loggable(&message.message),
             "the model's server refuses a part of the request: {}",
             change.description(&endpoint.provider)

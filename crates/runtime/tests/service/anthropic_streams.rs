@@ -371,5 +371,5 @@ async fn a_server_that_pauses_is_asked_to_go_on() {
         .await
         .json();
     assert_eq!(answer["stop_reason"], "max_tokens");
-    assert_eq!(server.requests().len(), 2 + 9);
+    assert_eq!(server.requests().len(), 2 + 5);
 }

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::spec::Policy;
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{Secret, Settings, serve_on};
@@ -152,6 +153,38 @@ async fn the_providers_words_are_logged_cut_and_on_one_line() {
         assert!(text.contains("first second word word"), "{text}");
         assert!(text.contains('…') && !text.contains(" last"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn what_is_learned_about_a_model_is_logged_once_with_its_setting() {
+    let log = CapturedLog::default();
+    let _guard = log.capture(tracing::Level::WARN);
+    let refusal =
+        r#"{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}"#;
+    let server = mock_server([Script::replay(422, "application/json", refusal)]).await;
+    let thought = |text: &str| {
+        let text = serde_json::Value::from(text);
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":{text}}},\"finish_reason\":\"stop\"}}]}}\n\n"
+        )
+    };
+    let answer = thought("I think.\n</think>\nHello.");
+    server.always(Script::replay(200, "text/event-stream", answer));
+    let settings = server.settings(ProviderKind::OpenAi);
+    let app = agent_app(desk_with(Policy::DEFAULT), settings);
+    for _ in 0..3 {
+        assert_eq!(invoke(&app, "hi").await.json()["output"], "Hello.");
+    }
+    let text = log.text();
+    let setting = "`stream_options = false` in [providers.mock] says so from the start";
+    assert_eq!(text.matches(setting).count(), 1, "{text}");
+    assert!(text.contains("Extra inputs are not permitted"), "{text}");
+    assert_eq!(
+        text.matches("marks only the end of its thoughts").count(),
+        1,
+        "{text}"
+    );
+    assert!(!text.contains("Hello."), "{text}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::http_client::post;
 use crate::mock_model::{invoke, mock_server};
 use crate::wire_cases::{
-    DONE, GOOD, TWICE, app, calls, dialect_app, end, events, finish, hello, message, text,
+    DONE, GOOD, TWICE, app, calls, data, dialect_app, end, events, finish, hello, message, text,
     text_block,
 };
 
@@ -249,6 +249,17 @@ async fn a_filter_that_declines_the_prompt_is_a_refusal() {
         (&answer["output"], &answer["stop_reason"]),
         (&json!(""), &json!("refusal"))
     );
+    // One that declines the answer has taken what it reported.
+    let used = json!({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}});
+    let declined = events(&[data(&used), data(&azure), end()]);
+    let server = mock_server([declined]).await;
+    let desk = app(&server, ProviderKind::OpenAi, TWICE, |_| {});
+    let answer = invoke(&desk, "hi").await.json();
+    assert_eq!(answer["stop_reason"], "refusal");
+    assert_eq!(
+        answer["usage"],
+        json!({"input_tokens": 7, "output_tokens": 2})
+    );
     let server = mock_server([refusal(400, &azure)]).await;
     let typed = post(
         &app(&server, ProviderKind::OpenAi, TWICE, |_| {}),
@@ -257,6 +268,26 @@ async fn a_filter_that_declines_the_prompt_is_a_refusal() {
     )
     .await;
     assert_eq!(typed.problem(502)["detail"], "the model declined to answer");
+}
+
+#[tokio::test]
+async fn a_refusal_that_may_pass_is_tried_again() {
+    for (code, kind) in [
+        ("tool_use_failed", "invalid_request_error"),
+        ("json_validate_failed", "invalid_request_error"),
+        ("ThrottlingException", "bad_request"),
+        ("overloaded", "error"),
+    ] {
+        let error = json!({"error": {"message": "m", "code": code, "type": kind}});
+        let server = mock_server([refusal(400, &error), hello()]).await;
+        let desk = app(&server, ProviderKind::OpenAi, TWICE, |_| {});
+        assert_eq!(
+            invoke(&desk, "hi").await.json()["output"],
+            "Hello.",
+            "{code}"
+        );
+        assert_eq!(server.requests().len(), 2, "{code}");
+    }
 }
 
 #[tokio::test]
