@@ -31,30 +31,36 @@ pub fn register_definitions(
     definitions
 }
 
-/// Adds `schema` to `components` as `name`, each alternative of a `oneOf` with a discriminator under its own name, and
-/// returns the reference to it.
+/// Adds `schema` to `components` as `name`, each of its objects, enums and alternatives of a `oneOf` with a discriminator under
+/// its own name, and returns the reference to it.
 pub fn extract_component(
     name: &str,
     schema: &Json,
     definitions: &Definitions,
     components: &mut Vec<(String, Json)>,
 ) -> Json {
-    let rewritten = inline_refs(name, schema, definitions, components);
+    let schema = without_definitions(schema);
+    let rewritten = rewrite(&schema, name, definitions, components);
     reference(&insert_unique(name, rewritten, components))
 }
 
-/// As [`extract_component`], for a schema that stays where it is used; the names of its parts begin with `name`.
+/// As [`extract_component`], for a schema that stays where it is used, unless it is an object or an enum; the names of its
+/// parts begin with `name`.
 pub fn inline_refs(
     name: &str,
     schema: &Json,
     definitions: &Definitions,
     components: &mut Vec<(String, Json)>,
 ) -> Json {
-    let mut rewritten = rewrite(schema, name, definitions, components);
-    if let Some(map) = rewritten.as_object_mut() {
+    named(&without_definitions(schema), name, definitions, components)
+}
+
+fn without_definitions(schema: &Json) -> Json {
+    let mut schema = schema.clone();
+    if let Some(map) = schema.as_object_mut() {
         map.shift_remove("$defs");
     }
-    rewritten
+    schema
 }
 
 /// Adds a component under a unique name, and returns that name.
@@ -114,6 +120,34 @@ fn reference(name: &str) -> Json {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
+/// As [`rewrite`], for a part of a schema: what a client has a type of its own for becomes the component `here`. The
+/// generated Rust type has that name too, without that of the agent.
+fn named(
+    schema: &Json,
+    here: &str,
+    definitions: &Definitions,
+    components: &mut Vec<(String, Json)>,
+) -> Json {
+    let rewritten = rewrite(schema, here, definitions, components);
+    let has = |keyword: &str, least: usize| match rewritten.get(keyword) {
+        Some(Json::Array(values)) => values.len() >= least,
+        Some(Json::Object(values)) => values.len() >= least,
+        _ => false,
+    };
+    // An enum of one value is a constant, such as the one that tells alternatives apart.
+    let has_type = has("properties", 1) || has("enum", 2) || has("discriminator", 1);
+    if has_type && rewritten.get("$ref").is_none() {
+        reference(&insert_unique(here, rewritten, components))
+    } else {
+        rewritten
+    }
+}
+
+/// Whether the alternatives are a schema or null.
+fn is_nullable(alternatives: &[Json]) -> bool {
+    alternatives.len() == 2 && alternatives.iter().any(|schema| schema["type"] == "null")
+}
+
 /// `schema` with its references rewritten to components; the names of extracted parts begin with `here`.
 fn rewrite(
     schema: &Json,
@@ -139,7 +173,7 @@ fn rewrite(
                 .iter()
                 .map(|(name, property)| {
                     let inner = format!("{here}{}", name.to_upper_camel_case());
-                    let property = rewrite(property, &inner, definitions, components);
+                    let property = named(property, &inner, definitions, components);
                     (name.clone(), property)
                 })
                 .collect::<Map<_, _>>()
@@ -148,19 +182,34 @@ fn rewrite(
                 .iter()
                 .enumerate()
                 .map(|(index, alternative)| {
-                    let name = tag.map(|tag| alternative_name(here, alternative, tag, index));
-                    let inner = name.as_deref().unwrap_or(here);
-                    let rewritten = rewrite(alternative, inner, definitions, components);
-                    match name {
-                        Some(name) if rewritten.get("$ref").is_none() => {
-                            reference(&insert_unique(&name, rewritten, components))
-                        }
-                        _ => rewritten,
+                    let Some(tag) = tag else {
+                        let inner = match is_nullable(alternatives) {
+                            true => here.to_owned(),
+                            false => format!("{here}Alternative{}", index + 1),
+                        };
+                        return named(alternative, &inner, definitions, components);
+                    };
+                    let name = alternative_name(here, alternative, tag, index);
+                    let rewritten = rewrite(alternative, &name, definitions, components);
+                    match rewritten.get("$ref") {
+                        Some(_) => rewritten,
+                        None => reference(&insert_unique(&name, rewritten, components)),
                     }
                 })
                 .collect(),
             ("items" | "contains" | "unevaluatedItems", _) => {
-                rewrite(value, &format!("{here}Item"), definitions, components)
+                named(value, &format!("{here}Item"), definitions, components)
+            }
+            ("prefixItems", Json::Array(items)) => items
+                .iter()
+                .zip(1..)
+                .map(|(item, number)| {
+                    let inner = format!("{here}Item{number}");
+                    named(item, &inner, definitions, components)
+                })
+                .collect(),
+            ("additionalProperties", _) => {
+                named(value, &format!("{here}Value"), definitions, components)
             }
             (keyword, value) => {
                 let mut value = value.clone();

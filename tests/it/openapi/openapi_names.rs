@@ -1,6 +1,9 @@
 //! Names of operations and components that collide.
 
-use agentgen_build::{OpenapiFormat, OpenapiVersion};
+use std::collections::BTreeSet;
+
+use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Source, generate};
+use serde_json::Value;
 
 use super::{build, built};
 
@@ -87,4 +90,115 @@ fn names_that_collide_across_agents_are_errors() {
         messages[0].contains("the service itself both have the operation `listAgents`"),
         "{messages:?}"
     );
+}
+
+const PLANNER: &str = r##"---
+name: travel-planner
+description: Plans journeys.
+service:
+  endpoints:
+    plan:
+      path: /plans/{pace}
+      input:
+        pace(enum): [slow, fast]
+        season?(enum): [summer, winter]
+        stops(array):
+          city: string
+          stay(enum): [hotel, tent]
+        party?(object):
+          adults: integer
+      output:
+        type: object
+        required: [legs, best]
+        properties:
+          legs:
+            type: array
+            items:
+              type: object
+              required: [by]
+              properties:
+                by: { type: string, enum: [train, boat] }
+                next: { anyOf: [{ $ref: "#/$defs/Place" }, { type: "null" }] }
+          prices:
+            type: object
+            additionalProperties: { type: object, properties: { amount: { type: number } } }
+          mood: { type: [string, "null"], enum: [good, bad, null] }
+          best:
+            oneOf:
+            - { type: object, required: [kind], properties: { kind: { const: sun }, hours: { type: integer } } }
+            - { type: object, required: [kind], properties: { kind: { const: snow } } }
+            discriminator: { propertyName: kind }
+        $defs:
+          Place: { type: object, properties: { size: { enum: [small, large] } } }
+---
+Plan.
+"##;
+
+/// Each object, enum and choice has a name, which is that of the Rust type behind the name of the agent.
+#[test]
+fn parts_of_schemas_have_the_names_of_their_rust_types() {
+    let source = Source::from_bytes("agents/travel-planner.md", PLANNER.as_bytes().to_vec());
+    let generation = generate(&Project {
+        config: Config::default(),
+        sources: vec![source.unwrap()],
+        ..Project::default()
+    });
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:?}",
+        generation.diagnostics
+    );
+    let file = |path: &str| {
+        let found = generation.artifacts.iter().find(|file| file.path == path);
+        String::from_utf8(found.unwrap().bytes.clone()).unwrap()
+    };
+    let rust = file("rust/travel_planner.rs");
+    let rust_types: BTreeSet<&str> = ["pub struct ", "pub enum "]
+        .iter()
+        .flat_map(|keyword| rust.split(keyword).skip(1))
+        .map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap())
+        .collect();
+    let document: Value = serde_json::from_str(&file("rust/openapi.json")).unwrap();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let names: BTreeSet<&str> = schemas
+        .keys()
+        .filter_map(|name| name.strip_prefix("TravelPlanner"))
+        .collect();
+    let expected = [
+        "PlanRequest",
+        "PlanRequestPace",
+        "PlanRequestParty",
+        "PlanRequestSeason",
+        "PlanRequestStopsItem",
+        "PlanRequestStopsItemStay",
+        "PlanResponse",
+        "PlanResponseBest",
+        "PlanResponseBestSnow",
+        "PlanResponseBestSun",
+        "PlanResponseLegsItem",
+        "PlanResponseLegsItemBy",
+        "PlanResponseMood",
+        "PlanResponsePlace",
+        "PlanResponsePlaceSize",
+        "PlanResponsePricesValue",
+    ];
+    assert_eq!(names, BTreeSet::from(expected));
+    let missing: Vec<_> = names.difference(&rust_types).collect();
+    assert!(
+        missing.is_empty(),
+        "{missing:?} are not among {rust_types:?}"
+    );
+    // Nothing is left inline.
+    for (name, schema) in schemas
+        .iter()
+        .filter(|(name, _)| name.starts_with("TravelPlanner"))
+    {
+        let mut inline = Vec::new();
+        for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+            if schema.get("properties").is_some() || schema.get("enum").is_some() {
+                inline.push(property);
+            }
+        }
+        assert!(inline.is_empty(), "{name}: {inline:?}");
+    }
 }
