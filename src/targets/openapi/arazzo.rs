@@ -87,6 +87,20 @@ fn workflow_context(
             true => format!("Asks {}.", step.agent.text),
             false => format!("{}: asks {}.", step.id, step.agent.text),
         };
+        let absent: Vec<String> = step
+            .needs
+            .iter()
+            .map(|need| need.text.as_str())
+            .filter(|need| step.with.is_none() && flow.may_be_absent(need))
+            .map(|need| format!("`{need}`"))
+            .collect();
+        if !absent.is_empty() {
+            let which = format!(
+                " Without the output of {}, which may be left out.",
+                absent.join(", ")
+            );
+            description.push_str(&which);
+        }
         let unsaid = step.when.as_ref().filter(|_| !flow.is_said(index));
         if let Some(condition) = unsaid {
             let which = format!(" Only where `{condition}`, which Arazzo can't say.");
@@ -102,14 +116,16 @@ fn workflow_context(
             "on_success": flow.after(index, call, false),
             "on_failure": on_failure(step, flow.after(index, call, true), &ids),
         });
-        let request = arazzo_request::of_step(step, workflow, call.endpoint, &ids);
+        let may_be_absent = |id: &str| flow.may_be_absent(id);
+        let request = arazzo_request::of_step(step, workflow, call.endpoint, &ids, &may_be_absent);
         asks(&mut context, request, call);
         let OnFailure::Fallback(other) = &step.on_failure else {
             steps.push(context);
             continue;
         };
         let call = operation(other, INVOKE_NAME, agent, agents)?;
-        let request = arazzo_request::of_fallback(step, workflow, call.endpoint, &ids);
+        let request =
+            arazzo_request::of_fallback(step, workflow, call.endpoint, &ids, &may_be_absent);
         let mut fallback = context.clone();
         fallback["id"] = json!(ids.fallback(&step.id));
         fallback["description"] = json!(format!("Asks {} where {} fails.", other.text, step.id));
@@ -156,9 +172,14 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// The criteria under which the step `index` runs, where the response of the step `current` is at hand; none for a step
-    /// without a condition, or whose condition Arazzo can't say.
-    fn criteria(&self, index: usize, current: Option<(&str, &str)>) -> Option<Alternatives> {
+    /// The criteria under which the step `index` runs, where the response of the step `current` is at hand and the steps
+    /// `absent` were left out; none for a step without a condition, or whose condition Arazzo can't say.
+    fn criteria(
+        &self,
+        index: usize,
+        current: Option<(&str, &str)>,
+        absent: &[&str],
+    ) -> Option<Alternatives> {
         // Nothing comes before the first step that could leave it out.
         let step = self.workflow.steps.get(index).filter(|_| index > 0)?;
         let scope = Scope {
@@ -166,13 +187,20 @@ impl<'a> Flow<'a> {
             input: &self.workflow.input.json,
             outputs: &self.outputs,
             current,
+            absent,
         };
         criteria(step.condition.as_ref()?, &scope)
     }
 
     /// Whether the condition of the step `index` is that of an action before it.
     fn is_said(&self, index: usize) -> bool {
-        self.criteria(index, None).is_some()
+        self.criteria(index, None, &[]).is_some()
+    }
+
+    /// Whether the step `id` is left out where its condition does not hold. Engines fail at a reference to what it says.
+    fn may_be_absent(&self, id: &str) -> bool {
+        let index = self.workflow.steps.iter().position(|step| step.id == id);
+        index.is_some_and(|index| self.is_said(index))
     }
 
     /// The ids of the steps that the step `index` needs. One that may be left out stands for those that it needs itself.
@@ -205,16 +233,20 @@ impl<'a> Flow<'a> {
         let current = (!failed).then_some((id, output));
         let mut actions = Vec::new();
         let mut next = index + 1;
-        while let Some(alternatives) = self.criteria(next, current) {
-            let id = self.ids.get(&self.workflow.steps[next].id);
+        let mut absent: Vec<&str> = Vec::new();
+        while let Some(alternatives) = self.criteria(next, current, &absent) {
+            let step = &self.workflow.steps[next];
+            let id = self.ids.get(&step.id);
+            if alternatives.iter().any(Vec::is_empty) {
+                break;
+            }
             for (number, criteria) in (1..).zip(alternatives) {
                 let mut action =
                     json!({ "name": format!("{id}-{number}"), "type": "goto", "stepId": id });
-                if !criteria.is_empty() {
-                    action["criteria"] = json!(criteria);
-                }
+                action["criteria"] = json!(criteria);
                 actions.push(action);
             }
+            absent.push(&step.id);
             next += 1;
         }
         if next > index + 1 || failed {

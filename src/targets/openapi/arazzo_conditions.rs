@@ -1,7 +1,8 @@
 //! The conditions of steps as criteria of Arazzo actions.
 //!
 //! A condition becomes alternatives, each a list of criteria that hold together: its disjunctive normal form, since an
-//! action has no `or`. Texts are compared with regular expressions, because simple conditions ignore case.
+//! action has no `or`. Texts are compared with regular expressions, because simple conditions ignore case. Whether a list
+//! contains something is not said: engines disagree about what a JSONPath is applied to.
 
 use agentgen_schema::Comparison;
 use serde_json::{Value as Json, json};
@@ -26,6 +27,8 @@ pub struct Scope<'a> {
     pub outputs: &'a [(String, Json)],
     /// The step whose response is at hand, and the runtime expression for its output: its outputs are not set yet.
     pub current: Option<(&'a str, &'a str)>,
+    /// The ids of steps that were left out: their outputs are null.
+    pub absent: &'a [&'a str],
 }
 
 /// The criteria of `condition`; none if Arazzo can't say it.
@@ -58,13 +61,36 @@ impl Scope<'_> {
             (Kind::Boolean(value), _) => constant(*value == expected),
             (Kind::Number(_), _) => constant(expected),
             (Kind::Text(text), _) => constant(text.is_empty() != expected),
+            (Kind::Path(path), _) if self.is_absent(path) => constant(!expected),
             (Kind::Path(path), _) => self.is_truthy(path, expected)?,
             (Kind::Compare(comparison, sides), _) => {
+                let known = |side: &Expression| match &side.kind {
+                    Kind::Path(path) if self.is_absent(path) => Expression {
+                        kind: Kind::Null,
+                        span: side.span,
+                    },
+                    _ => side.clone(),
+                };
                 let [left, right] = &**sides;
-                self.compared(*comparison, left, right, expected)?
+                self.compared(*comparison, &known(left), &known(right), expected)?
             }
         };
+        // Where one alternative holds always, the others say nothing.
+        if alternatives.iter().any(Vec::is_empty) {
+            return Some(constant(true));
+        }
         (alternatives.len() <= MAX_ALTERNATIVES).then_some(alternatives)
+    }
+
+    /// Whether `path` leads to the output of a step that was left out.
+    fn is_absent(&self, path: &[Name]) -> bool {
+        match path {
+            [steps, id, output, ..] => {
+                let is_output = steps.text == "steps" && output.text == "output";
+                is_output && self.absent.contains(&id.text.as_str())
+            }
+            _ => false,
+        }
     }
 
     /// When the value at `path` is neither false nor null nor empty.
@@ -101,14 +127,14 @@ impl Scope<'_> {
                 ("string", false) => {
                     Some(one(regex(&place, &format!("^(?![\\s\\S]*{text_pattern})"))))
                 }
-                ("array", true) => {
-                    let condition = format!("$[?(@ == {})]", quoted(text));
-                    Some(one(json!({
-                        "context": place, "condition": condition, "type": "jsonpath",
-                    })))
-                }
                 _ => None,
             };
+        }
+        if let (Comparison::In, Kind::Null) = (comparison, &right.kind) {
+            return Some(constant(!expected));
+        }
+        if let Some(holds) = with_null(comparison, left, right) {
+            return Some(constant(holds == expected));
         }
         let operator = match (comparison, expected) {
             (Comparison::In, _) => return None,
@@ -195,6 +221,27 @@ impl Scope<'_> {
     }
 }
 
+/// Whether a comparison of null with a literal holds; none for other sides.
+fn with_null(comparison: Comparison, left: &Expression, right: &Expression) -> Option<bool> {
+    let is_literal = |side: &Expression| {
+        matches!(
+            side.kind,
+            Kind::Null | Kind::Boolean(_) | Kind::Number(_) | Kind::Text(_)
+        )
+    };
+    let nulls = [left, right].map(|side| side.kind == Kind::Null);
+    if !nulls.contains(&true) || ![left, right].into_iter().all(is_literal) {
+        return None;
+    }
+    let equal = nulls == [true, true];
+    match comparison {
+        Comparison::Equal | Comparison::AtMost | Comparison::AtLeast => Some(equal),
+        Comparison::NotEqual => Some(!equal),
+        Comparison::Less | Comparison::More => Some(false),
+        Comparison::In => None,
+    }
+}
+
 /// `schema`, or the definition of `root` that it refers to.
 fn resolved<'a>(root: &'a Json, mut schema: &'a Json) -> Option<&'a Json> {
     // More references than that lead in a circle.
@@ -224,7 +271,7 @@ fn regex(context: &str, pattern: &str) -> Json {
     json!({ "context": context, "condition": pattern, "type": "regex" })
 }
 
-/// A text in a simple condition or a JSONPath.
+/// A text in a simple condition.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

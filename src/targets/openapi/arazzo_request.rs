@@ -6,7 +6,6 @@ use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 use crate::contract::workflow_contract::{Step, Workflow};
 use crate::schema::{Schema, Type};
 use crate::targets::openapi::arazzo_ids::Ids;
-use crate::yaml::yaml_settings::Name;
 
 /// The request of an operation.
 #[derive(Debug)]
@@ -23,6 +22,7 @@ pub fn of_step(
     workflow: &Workflow,
     endpoint: Option<&Endpoint>,
     ids: &Ids<'_>,
+    may_be_absent: &dyn Fn(&str) -> bool,
 ) -> Request {
     let given = match (&step.with, &step.endpoint) {
         (Some(with), _) => filled(with, ids, value_text),
@@ -30,7 +30,7 @@ pub fn of_step(
             .map(|name| (name.to_owned(), json!(format!("$inputs.{name}"))))
             .collect::<Map<_, _>>()
             .into(),
-        (None, _) => json!({ "input": usual(step, workflow, ids) }),
+        (None, _) => json!({ "input": usual(step, workflow, ids, may_be_absent) }),
     };
     split(given, endpoint)
 }
@@ -41,9 +41,10 @@ pub fn of_fallback(
     workflow: &Workflow,
     endpoint: Option<&Endpoint>,
     ids: &Ids<'_>,
+    may_be_absent: &dyn Fn(&str) -> bool,
 ) -> Request {
     let text = match &step.with {
-        None => usual(step, workflow, ids),
+        None => usual(step, workflow, ids, may_be_absent),
         Some(Json::Object(with)) => match with.get("input") {
             Some(Json::String(text)) => value_text(text, ids),
             _ => lines(with.iter().map(|(name, value)| {
@@ -88,8 +89,14 @@ fn split(given: Json, endpoint: Option<&Endpoint>) -> Request {
     }
 }
 
-/// The input of an `invoke` without a `with`: the run's input and the outputs of the needed steps.
-fn usual(step: &Step, workflow: &Workflow, ids: &Ids<'_>) -> String {
+/// The input of an `invoke` without a `with`: the run's input and the outputs of the needed steps, except for those that may
+/// not have run.
+fn usual(
+    step: &Step,
+    workflow: &Workflow,
+    ids: &Ids<'_>,
+    may_be_absent: &dyn Fn(&str) -> bool,
+) -> String {
     let names: Vec<&str> = names(&workflow.input).collect();
     let mut text = match names.as_slice() {
         [name] => format!("{{$inputs.{name}}}"),
@@ -99,8 +106,8 @@ fn usual(step: &Step, workflow: &Workflow, ids: &Ids<'_>) -> String {
                 .map(|name| (*name, format!("{{$inputs.{name}}}"))),
         ),
     };
-    for need in &step.needs {
-        let Name { text: need, .. } = need;
+    let needs = step.needs.iter().map(|need| need.text.as_str());
+    for need in needs.filter(|need| !may_be_absent(need)) {
         text.push_str(&format!("\n\n## {need}\n\n{{{}}}", ids.output(need)));
     }
     text
