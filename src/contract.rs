@@ -60,7 +60,7 @@ pub struct Service {
 pub struct Policy {
     /// Models or agents to try when the model fails, in order.
     pub fallbacks: Vec<Name>,
-    /// The attempts with one model before the next is tried.
+    /// The attempts with one model in all, before the next is tried.
     pub retry_attempts: Option<u32>,
     /// How long to wait before the first retry, in milliseconds.
     pub retry_backoff_ms: Option<u64>,
@@ -119,16 +119,9 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             "workflows" => service.workflows = workflow_contract::read_all(value, report),
             "documents" => service.documents = document_collection::read(value, slug, report),
             "retry" => {
-                for Entry { key, value, .. } in
-                    yaml_settings::allowed_entries(value, &["attempts", "backoff"], report)
-                {
-                    match key.as_str() {
-                        "attempts" => {
-                            policy.retry_attempts = yaml_settings::small_count(value, report)
-                        }
-                        _ => policy.retry_backoff_ms = yaml_settings::duration_ms(value, report),
-                    }
-                }
+                let retry = yaml_settings::retry(value, report);
+                policy.retry_attempts = retry.attempts;
+                policy.retry_backoff_ms = retry.backoff_ms;
             }
             "breaker" => {
                 for Entry { key, value, .. } in

@@ -278,7 +278,12 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
                 }
             }
             "timeout" => step.timeout_ms = yaml_settings::duration_ms(value, report),
-            "retry" => (step.attempts, step.backoff_ms) = retry(value, report),
+            "retry" => {
+                let retry = yaml_settings::retry(value, report);
+                let attempts = value.entries().map(|_| RETRY_ATTEMPTS);
+                step.attempts = retry.attempts.or(attempts);
+                step.backoff_ms = retry.backoff_ms;
+            }
             _ => step.on_failure = on_failure(value, report).unwrap_or(OnFailure::Stop),
         }
     }
@@ -300,24 +305,6 @@ fn name(node: &Node, report: &mut Report) -> Option<Name> {
         text: text.to_owned(),
         span: node.span,
     })
-}
-
-/// How often a step is tried, and the first pause.
-fn retry(node: &Node, report: &mut Report) -> (Option<u32>, Option<u64>) {
-    if node.entries().is_none() {
-        return (yaml_settings::small_count(node, report), None);
-    }
-    let mut attempts = None;
-    let mut backoff_ms = None;
-    for Entry { key, value, .. } in
-        yaml_settings::allowed_entries(node, &["attempts", "backoff"], report)
-    {
-        match key.as_str() {
-            "attempts" => attempts = yaml_settings::small_count(value, report),
-            _ => backoff_ms = yaml_settings::duration_ms(value, report),
-        }
-    }
-    (attempts.or(Some(RETRY_ATTEMPTS)), backoff_ms)
 }
 
 /// Reads `all`, `any`, `quorum N` or `{quorum: N}`.

@@ -175,6 +175,41 @@ pub fn small_count(node: &Node, report: &mut Report) -> Option<u32> {
     small
 }
 
+/// How often something is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retry {
+    /// The attempts in all, the first one included.
+    pub attempts: Option<u32>,
+    /// The pause before the second attempt, in milliseconds.
+    pub backoff_ms: Option<u64>,
+}
+
+/// Attempts in all as a number, or `attempts` and `backoff`. `retry: 0` is one attempt, as in "no retries".
+pub fn retry(node: &Node, report: &mut Report) -> Retry {
+    let mut retry = Retry::default();
+    match &node.value {
+        Value::Map(_) => {}
+        Value::Number(number) if number.as_u64() == Some(0) => retry.attempts = Some(1),
+        Value::Number(_) => retry.attempts = small_count(node, report),
+        _ => {
+            let message = found(node, report);
+            report
+                .error(Code::BadSetting, node.span, message)
+                .advise("it takes the number of attempts, or a mapping with attempts, backoff");
+        }
+    }
+    if node.entries().is_none() {
+        return retry;
+    }
+    for Entry { key, value, .. } in allowed_entries(node, &["attempts", "backoff"], report) {
+        match key.as_str() {
+            "attempts" => retry.attempts = small_count(value, report),
+            _ => retry.backoff_ms = duration_ms(value, report),
+        }
+    }
+    retry
+}
+
 /// The truth value in `node`.
 pub fn truth(node: &Node, report: &mut Report) -> Option<bool> {
     if let Value::Bool(truth) = node.value {

@@ -2,7 +2,9 @@
 //!
 //! Invariant: the engine knows no HTTP. Once a part of the answer has been sent to the caller, nothing is retried.
 
+pub(crate) mod call_usage;
 pub(crate) mod circuit_breaker;
+pub(crate) mod fallbacks;
 pub(crate) mod handoff;
 pub(crate) mod model_call;
 pub(crate) mod structured_output;

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::error::start_error::StartError;
 use crate::http::layers::HostPolicy;
-use crate::server::listener::listen as accept;
+use crate::server::listener::{ConnectionLimits, listen as accept};
 use crate::server::registry::{BuiltService, Registry};
 use crate::settings::{ADDRESS, AUTH_SETTINGS, Settings};
 use crate::store::Store;
@@ -107,7 +107,11 @@ async fn serve_router(
     spawn_supervisor(&runs);
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
     let draining = signal.clone();
-    let (idle, max_connections) = (settings.idle, settings.connections);
+    let limits = ConnectionLimits {
+        idle: settings.idle,
+        write: settings.write,
+        max_connections: settings.connections,
+    };
     let metrics = Arc::clone(&resources.metrics);
     let shutdown = async move {
         shutdown.await;
@@ -120,15 +124,7 @@ async fn serve_router(
         runs.idle().await;
         runs.flush_queue().await;
     };
-    let served = accept(
-        listener,
-        router,
-        idle,
-        max_connections,
-        metrics,
-        shutdown,
-        last,
-    );
+    let served = accept(listener, router, limits, metrics, shutdown, last);
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(settings.drain).await;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub trusted_proxies: usize,
     /// How long a connection may stay open without a complete request header.
     pub idle: Duration,
+    /// How long a client may take nothing of a response before its connection is closed.
+    pub write: Duration,
     /// The time limit of a run whose endpoint and agent set none.
     pub timeout: Duration,
     /// How long running requests may take after the service was asked to stop.
@@ -98,6 +100,7 @@ impl Default for Settings {
             connections: 10_000,
             trusted_proxies: 0,
             idle: Duration::from_secs(75),
+            write: Duration::from_secs(30),
             timeout: Duration::from_secs(300),
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),

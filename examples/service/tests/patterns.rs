@@ -37,6 +37,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const ANSWER_USAGE: Usage = Usage {
     input_tokens: 12,
     output_tokens: 3,
+    estimated: false,
 };
 
 /// Runs `spec` to its end.

@@ -112,8 +112,14 @@ fn settings() {
             ],
         ),
         (
-            "retry: 3",
-            &["5:10 AG045 `retry` is the number 3; it takes a mapping with attempts, backoff"],
+            "retry: -1",
+            &["5:10 AG045 `retry` is the number -1; it takes a whole number above zero"],
+        ),
+        (
+            "retry: none",
+            &[
+                "5:10 AG045 `retry` is text; it takes the number of attempts, or a mapping with attempts, backoff",
+            ],
         ),
         (
             "breaker: { failures: -1, cooldown: later }",

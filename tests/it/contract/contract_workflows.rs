@@ -110,7 +110,7 @@ fn workflows() {
                 "8:37 AG045 `explode` is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
                 "9:37 AG045 this is not a value of `on_failure`; it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`",
                 "10:34 AG045 `timeout` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
-                "10:44 AG045 `retry` is text; it takes a whole number above zero",
+                "10:44 AG045 `retry` is text; it takes the number of attempts, or a mapping with attempts, backoff",
                 "10:56 AG045 `with` is a number; it takes a mapping of inputs to values",
                 "10:65 AG045 `when` is the number 5; it takes text",
             ],

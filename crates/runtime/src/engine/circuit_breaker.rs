@@ -85,6 +85,20 @@ impl CircuitBreakers {
         }
     }
 
+    /// Records that `model` begins to answer. Returns whether this closed an open breaker; if the answer then breaks off, it
+    /// opens again.
+    pub(crate) fn answering(&self, model: &str, policy: &Policy) -> bool {
+        let mut breakers = self.lock();
+        match breakers.get_mut(model) {
+            Some(state @ (State::Open { .. } | State::HalfOpen { .. })) => {
+                let failures = policy.breaker_failures.saturating_sub(1);
+                *state = State::Closed { failures };
+                true
+            }
+            None | Some(State::Closed { .. }) => false,
+        }
+    }
+
     /// Records a successful call of `model`. Returns whether this closed an open breaker.
     pub(crate) fn succeeded(&self, model: &str) -> bool {
         let before = self.lock().remove(model);

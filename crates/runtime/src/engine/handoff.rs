@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::engine::fallbacks::Answerer;
 use crate::model::{MAX_TOOL_NAME, ToolDefinition};
 use crate::spec::agent_spec::AgentSpec;
 
@@ -22,6 +23,8 @@ pub(crate) struct HandoffTargets {
     agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
     /// Slugs, the first agent of the chain first.
     visited: Vec<&'static str>,
+    /// How often the task was handed on.
+    handoffs: usize,
 }
 
 impl HandoffTargets {
@@ -31,6 +34,7 @@ impl HandoffTargets {
         Self {
             agents: Arc::new(agents.collect()),
             visited: Vec::new(),
+            handoffs: 0,
         }
     }
 
@@ -39,16 +43,19 @@ impl HandoffTargets {
         self.agents.get(slug).copied()
     }
 
-    /// The targets that remain after `agent` has handed the task on.
-    pub(crate) fn after(&self, agent: &AgentSpec) -> Self {
+    /// The targets that remain after `answerer` has handed the task on.
+    pub(crate) fn after(&self, answerer: Answerer) -> Self {
         let mut targets = self.clone();
-        targets.visited.push(agent.slug);
+        let agents = answerer.agents().map(|agent| agent.slug);
+        targets.visited.extend(agents);
+        targets.handoffs += 1;
         targets
     }
 
-    /// The handoff tools of `agent`: one for each agent that it lists, that it is not denied and that has not had the task.
-    pub(crate) fn definitions(&self, agent: &AgentSpec) -> Vec<ToolDefinition> {
-        let tools = self.tools(agent).map(|(name, target)| ToolDefinition {
+    /// The handoff tools of `answerer`: one for each agent that it lists, that it is not denied and that has not had the
+    /// task.
+    pub(crate) fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
+        let tools = self.tools(answerer).map(|(name, target)| ToolDefinition {
             name,
             description: format!(
                 "Hands a task over to the agent {}, and gives back its answer. {}",
@@ -69,29 +76,29 @@ impl HandoffTargets {
         tools.collect()
     }
 
-    /// The agent that the tool `name` of `agent` hands over to; `None` if it has no such handoff tool.
-    pub(crate) fn target(&self, agent: &AgentSpec, name: &str) -> Option<&'static AgentSpec> {
-        let mut tools = self.tools(agent);
+    /// The agent that the tool `name` of `answerer` hands over to; `None` if it has no such handoff tool.
+    pub(crate) fn target(&self, answerer: Answerer, name: &str) -> Option<&'static AgentSpec> {
+        let mut tools = self.tools(answerer);
         tools
             .find(|(tool, _)| tool == name)
             .map(|(_, target)| target)
     }
 
-    fn tools<'a>(
-        &'a self,
-        agent: &'a AgentSpec,
-    ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'a> {
-        let own = agent.slug;
-        let listed = if self.visited.len() < MAX_HANDOFFS && agent.may_hand_off() {
-            agent.agents
+    fn tools(
+        &self,
+        answerer: Answerer,
+    ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'_> {
+        let listed = if self.handoffs < MAX_HANDOFFS && answerer.may_hand_off() {
+            answerer.agent.agents
         } else {
             &[]
         };
         listed.iter().enumerate().filter_map(move |(index, slug)| {
             let target = self.agent(slug)?;
             let name = tool_name(target.slug, index);
-            let is_new = target.slug != own && !self.visited.contains(&target.slug);
-            (is_new && !agent.denies(&name)).then_some((name, target))
+            let has_had_it = self.visited.contains(&target.slug)
+                || answerer.agents().any(|agent| agent.slug == target.slug);
+            (!has_had_it && !answerer.denies(&name)).then_some((name, target))
         })
     }
 }

@@ -8,11 +8,13 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use crate::engine::call_usage::CallUsage;
 use crate::engine::circuit_breaker::{Admission, Probe};
+use crate::engine::fallbacks::Fallbacks;
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::error::provider_error::ProviderErrorKind;
-use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
+use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason};
 use crate::model::{Chunk, ModelRequest, ProviderMetadata, ToolCall};
 use crate::spec::agent_spec::{AgentSpec, Policy};
 
@@ -26,12 +28,9 @@ pub(crate) struct ModelReply {
     pub(crate) tool_calls: Vec<ToolCall>,
     /// What the model wants back with the results of its tool calls.
     pub(crate) metadata: ProviderMetadata,
-    pub(crate) usage: Usage,
     pub(crate) stop_reason: StopReason,
     /// The model that answered, as `provider:model`.
     pub(crate) model: String,
-    /// The agent that answered in place of the one that was asked.
-    pub(crate) fallback: Option<&'static AgentSpec>,
 }
 
 impl ModelReply {
@@ -65,50 +64,35 @@ impl From<AgentError> for CallFailure {
     }
 }
 
-/// Calls the model of `request`, then each fallback of the agent's policy in turn, until one answers. `separator` is
-/// streamed before the first text.
+/// Calls the model of `request`, then each fallback that is left in turn, until one answers. `request` then has the model
+/// and the agent that answered. `separator` is streamed before the first text.
 pub(crate) async fn call(
     cx: &TurnContext<'_>,
-    request: &ModelRequest,
+    request: &mut ModelRequest,
+    fallbacks: &mut Fallbacks,
     separator: &str,
 ) -> Result<ModelReply, AgentError> {
-    let mut failure = match call_with_retries(cx, request, separator).await {
-        Ok(reply) => return Ok(reply),
-        Err(failure) => failure,
-    };
-    let agent = request.agent;
-    let mut tried = vec![cx.provider.model(request.model)];
-    for fallback in agent.policy.fallbacks {
+    loop {
+        let failure = match call_with_retries(cx, request, separator).await {
+            Ok(reply) => return Ok(reply),
+            Err(failure) => failure,
+        };
         if failure.streamed || !is_provider_failure(&failure.error) || Instant::now() >= cx.deadline
         {
-            break;
+            return Err(failure.error);
         }
-        let mut request = request.clone();
-        match cx.tools.handoff_targets.agent(fallback) {
-            Some(other) => {
-                request.tools = cx.tools.definitions(&[request.agent, other]);
-                request.agent = other;
-                request.model = other.model;
-            }
-            None => request.model = Some(fallback),
-        }
-        let model = cx.provider.model(request.model);
-        if request.agent.slug == agent.slug && tried.contains(&model) {
-            continue;
-        }
-        tried.push(model.clone());
+        let Some((fallback, model)) = fallbacks.next(cx, request) else {
+            return Err(failure.error);
+        };
         let detail = format!("falling back to `{fallback}`: {}", failure.error);
-        cx.record_policy(agent, PolicyKind::Fallback, Some(&model), detail)
-            .await;
-        match call_with_retries(cx, &request, separator).await {
-            Ok(reply) => {
-                let fallback = (request.agent.slug != agent.slug).then_some(request.agent);
-                return Ok(ModelReply { fallback, ..reply });
-            }
-            Err(next) => failure = next,
-        }
+        cx.record_policy(
+            fallbacks.asked(),
+            PolicyKind::Fallback,
+            Some(&model),
+            detail,
+        )
+        .await;
     }
-    Err(failure.error)
 }
 
 /// Calls one model, and again while the policy allows it and nothing was streamed.
@@ -195,6 +179,7 @@ async fn call_once(
     started: &mut bool,
 ) -> Result<ModelReply, AgentError> {
     let mut chunks = cx.provider.answer(request);
+    let mut usage = CallUsage::begin(cx, request, model);
     let mut reply = ModelReply {
         model: model.to_owned(),
         ..ModelReply::default()
@@ -208,17 +193,15 @@ async fn call_once(
                 .await
                 .map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))?
         };
-        let Some(chunk) = next.transpose()? else {
-            return Err(AgentError::TruncatedAnswer(
-                "the model's answer ends too early".to_owned(),
-            ));
-        };
+        let next = next.unwrap_or_else(|| {
+            let detail = "the model's answer ends too early".to_owned();
+            Err(AgentError::TruncatedAnswer(detail))
+        });
+        let chunk = next.inspect_err(|error| usage.failed(error))?;
+        if usage.received(&chunk) {
+            record_first_chunk(cx, request.agent, model).await;
+        }
         match &chunk {
-            Chunk::Done { stop_reason, usage } => {
-                reply.stop_reason = *stop_reason;
-                reply.usage = *usage;
-                return Ok(reply);
-            }
             Chunk::Text(_) | Chunk::TextWasReasoning | Chunk::ToolCall(_) => {
                 *started = true;
                 if let Some(sink) = cx.sink {
@@ -226,7 +209,7 @@ async fn call_once(
                 }
             }
             // The caller receives nothing of these: the call can still be repeated.
-            Chunk::Reasoning(_) | Chunk::Usage(_) | Chunk::Metadata(_) => {}
+            Chunk::Reasoning(_) | Chunk::Usage(_) | Chunk::Metadata(_) | Chunk::Done { .. } => {}
         }
         match chunk {
             Chunk::Text(delta) => {
@@ -239,14 +222,30 @@ async fn call_once(
             }
             Chunk::TextWasReasoning => reply.text.clear(),
             Chunk::ToolCall(call) => reply.tool_calls.push(call),
-            Chunk::Usage(usage) => reply.usage = usage,
             Chunk::Metadata(metadata) => reply.metadata = metadata,
-            Chunk::Reasoning(_) | Chunk::Done { .. } => {}
+            Chunk::Reasoning(_) | Chunk::Usage(_) => {}
+            Chunk::Done { stop_reason, .. } => {
+                reply.stop_reason = stop_reason;
+                return Ok(reply);
+            }
         }
     }
 }
 
-/// Updates usage, metrics, the outage check and the circuit breaker after a call.
+/// Closes the circuit breaker of a model that begins to answer: other calls need not wait for the end of the answer.
+async fn record_first_chunk(cx: &TurnContext<'_>, agent: &AgentSpec, model: &str) {
+    if cx.breakers.answering(model, &agent.policy) {
+        record_closed(cx, agent, model).await;
+    }
+}
+
+async fn record_closed(cx: &TurnContext<'_>, agent: &AgentSpec, model: &str) {
+    let detail = "closed: the model answers again".to_owned();
+    cx.record_policy(agent, PolicyKind::Breaker, Some(model), detail)
+        .await;
+}
+
+/// Updates metrics, the outage check and the circuit breaker after a call. [`CallUsage`] has counted its usage.
 async fn record_outcome(
     cx: &TurnContext<'_>,
     agent: &AgentSpec,
@@ -257,36 +256,29 @@ async fn record_outcome(
     if !matches!(outcome, Err(AgentError::TimedOut(_))) {
         cx.outage.observe(outcome);
     }
-    let detail = match outcome {
-        Ok(reply) => {
-            cx.metrics.model_answered(agent.slug, model, reply.usage);
-            cx.meter.add(reply.usage);
-            if !cx.breakers.succeeded(model) {
-                return;
-            }
-            "closed: the model answers again".to_owned()
+    let Err(error) = outcome else {
+        if cx.breakers.succeeded(model) {
+            record_closed(cx, agent, model).await;
         }
-        Err(error) => {
-            cx.metrics.model_failed(agent.slug, model, error.kind());
-            let counts = is_provider_failure(error)
-                && error.provider_error_kind() != Some(ProviderErrorKind::Rejected);
-            if !counts || !cx.breakers.failed(model, &agent.policy) {
-                return;
-            }
-            format!("open: no calls for {} ms", agent.policy.breaker_cooldown_ms)
-        }
+        return;
     };
-    cx.record_policy(agent, PolicyKind::Breaker, Some(model), detail)
-        .await;
+    cx.metrics.model_failed(agent.slug, model, error.kind());
+    let counts = is_provider_failure(error)
+        && error.provider_error_kind() != Some(ProviderErrorKind::Rejected);
+    if counts && cx.breakers.failed(model, &agent.policy) {
+        let detail = format!("open: no calls for {} ms", agent.policy.breaker_cooldown_ms);
+        cx.record_policy(agent, PolicyKind::Breaker, Some(model), detail)
+            .await;
+    }
 }
 
-/// The pauses before the retries that a policy allows.
+/// The pauses between the attempts that a policy allows.
 fn pauses(policy: &Policy) -> ExponentialBackoff {
     let first = Duration::from_millis(policy.retry_backoff_ms);
     ExponentialBuilder::default()
         .with_min_delay(first)
         .with_max_delay(MAX_PAUSE.max(first))
-        .with_max_times(policy.retry_attempts as usize)
+        .with_max_times(policy.retry_attempts.saturating_sub(1) as usize)
         .with_jitter()
         .build()
 }

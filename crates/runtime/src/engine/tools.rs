@@ -1,6 +1,6 @@
 //! Tools: functions that a model may call, each with a name, a description and a JSON Schema of its input.
 //!
-//! Invariant: a tool runs only if the agent may use it ([`AgentSpec::may_use`]); any other call is answered with an error.
+//! Invariant: a tool runs only if the agent may use it ([`Answerer::may_use`]); any other call is answered with an error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,12 +13,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::model::{ANSWER_TOOL, MAX_TOOL_NAME, ToolDefinition};
 use crate::schema::{Schema, Uuid, remove_zero_fractions};
-use crate::spec::agent_spec::AgentSpec;
 
 /// A function that a model can call.
 pub trait Tool: Send + Sync + 'static {
@@ -219,25 +219,25 @@ impl Tools {
         }
     }
 
-    /// The definitions of the tools that each of `agents` may use.
-    pub(crate) fn definitions(&self, agents: &[&AgentSpec]) -> Vec<ToolDefinition> {
+    /// The definitions of the registered tools that `answerer` may use.
+    pub(crate) fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
         let definitions = self.by_name.values().map(|tool| &tool.definition);
         definitions
-            .filter(|definition| may_all_use(agents, &definition.name))
+            .filter(|definition| answerer.may_use(&definition.name))
             .cloned()
             .collect()
     }
 
-    /// Calls the tool `name`, if it exists, each of `agents` may use it and `input` is valid under its schema.
+    /// Calls the tool `name`, if it exists, `answerer` may use it and `input` is valid under its schema.
     pub(crate) async fn call(
         &self,
         name: &str,
-        agents: &[&AgentSpec],
+        answerer: Answerer,
         cx: ToolContext,
         mut input: Value,
     ) -> Result<Value, ToolError> {
         let registered = self.by_name.get(name);
-        let registered = registered.filter(|_| may_all_use(agents, name));
+        let registered = registered.filter(|_| answerer.may_use(name));
         let Some(registered) = registered else {
             return Err(ToolError::new("denied: this agent has no such tool"));
         };
@@ -249,8 +249,4 @@ impl Tools {
         }
         registered.tool.call(cx, input).await
     }
-}
-
-fn may_all_use(agents: &[&AgentSpec], name: &str) -> bool {
-    agents.iter().all(|agent| agent.may_use(name))
 }

@@ -6,11 +6,12 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::engine::fallbacks::{Answerer, Fallbacks};
 use crate::engine::handoff;
 use crate::engine::model_call::call;
 use crate::engine::structured_output::{OutputMismatch, parse_structured_output};
@@ -19,6 +20,7 @@ use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
 use crate::event::event_sink::Sink;
+use crate::event::usage_meter::BudgetLeft;
 use crate::model::{Message, ModelRequest, Role, Step, ToolCall, ToolResult};
 use crate::schema::{Schema, Validate};
 use crate::spec::agent_spec::AgentSpec;
@@ -26,6 +28,9 @@ use crate::spec::endpoint_spec::EndpointSpec;
 
 /// Model calls in one turn where the policy sets no `budget_turns`.
 const DEFAULT_MODEL_CALLS: u32 = 16;
+/// How many of the tool calls of one answer run at a time. The others wait, so that one answer can't start any number of
+/// handoffs before the budget is looked at again.
+const CONCURRENT_TOOL_CALLS: usize = 8;
 /// Separates two texts of one answer with a tool call between them.
 const TEXT_SEPARATOR: &str = "\n\n";
 
@@ -46,29 +51,36 @@ pub(crate) async fn turn(
     cx: &TurnContext<'_>,
     request: &mut ModelRequest,
 ) -> Result<Turn, AgentError> {
-    let policy = &request.agent.policy;
-    let max_calls = max_model_calls(request.agent);
-    request.tools = cx.tools.definitions(&[request.agent]);
-    let handoffs = cx.tools.handoff_targets.definitions(request.agent);
-    request.tools.extend(handoffs);
+    let mut fallbacks = Fallbacks::new(request.agent);
+    answer(cx, request, &mut fallbacks).await
+}
+
+/// Calls the model and its tools until there is an answer. The budget is that of the agent that was asked, whoever answers.
+async fn answer(
+    cx: &TurnContext<'_>,
+    request: &mut ModelRequest,
+    fallbacks: &mut Fallbacks,
+) -> Result<Turn, AgentError> {
+    let asked = fallbacks.asked();
+    let max_calls = max_model_calls(asked);
+    request.tools = fallbacks.tools(cx, request);
     let mut text = String::new();
     let mut model = String::new();
     while request.steps.len() < max_calls {
-        if let Some(budget) = policy.budget_tokens {
-            let left = budget.saturating_sub(cx.meter.usage().total());
-            if left == 0 {
+        if let Some(BudgetLeft { tokens, budget }) = cx.meter.left() {
+            if tokens == 0 {
                 let detail = format!("the run used up its {budget} tokens before it had an answer");
                 let turn = turn_so_far(cx, text, StopReason::MaxTokens, model);
-                return end_over_budget(cx, request, turn, detail).await;
+                return end_over_budget(cx, request, asked, turn, detail).await;
             }
-            request.max_tokens = Some(left);
+            request.max_tokens = Some(tokens);
         }
         // With an output schema, only the last text is the answer.
         if request.endpoint.is_some() {
             text.clear();
         }
         let separator = if text.is_empty() { "" } else { TEXT_SEPARATOR };
-        let reply = call(cx, request, separator).await?;
+        let reply = call(cx, request, fallbacks, separator).await?;
         model = reply.model;
         if !reply.text.is_empty() {
             text.push_str(separator);
@@ -78,11 +90,11 @@ pub(crate) async fn turn(
         if reply.tool_calls.is_empty() || reply.stop_reason == StopReason::MaxTokens {
             return Ok(turn_so_far(cx, text, reply.stop_reason, model));
         }
-        let results = reply
-            .tool_calls
-            .iter()
-            .map(|call| run_tool(cx, request.agent, reply.fallback, call));
-        let results = join_all(results).await;
+        let answerer = fallbacks.answerer(request);
+        let calls = reply.tool_calls.iter();
+        let calls: Vec<_> = calls.map(|call| run_tool(cx, answerer, call)).collect();
+        let results = stream::iter(calls).buffered(CONCURRENT_TOOL_CALLS);
+        let results = results.collect().await;
         request.steps.push(Step::ToolCalls {
             model: model.clone(),
             text: reply.text,
@@ -93,7 +105,7 @@ pub(crate) async fn turn(
     }
     let detail = format!("the model was called {max_calls} times, and asked for tools each time");
     let turn = turn_so_far(cx, text, StopReason::MaxTurns, model);
-    end_over_budget(cx, request, turn, detail).await
+    end_over_budget(cx, request, asked, turn, detail).await
 }
 
 /// Runs a turn whose answer must be valid under `output_schema`, that of `endpoint`. The model gets one chance to correct its answer;
@@ -106,13 +118,15 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
 ) -> Result<(T, Turn), AgentError> {
     request.endpoint = Some(endpoint);
     request.output_schema = Some(output_schema.clone());
-    let first = turn(cx, &mut request).await?;
+    let mut fallbacks = Fallbacks::new(request.agent);
+    let max_calls = max_model_calls(fallbacks.asked());
+    let first = answer(cx, &mut request, &mut fallbacks).await?;
     let mismatch = match parse_structured_output(output_schema, &request, &first.text) {
         Ok(value) => return Ok((value, first)),
         Err(mismatch) => mismatch,
     };
     match first.stop_reason {
-        StopReason::EndTurn if request.steps.len() + 1 < max_model_calls(request.agent) => {}
+        StopReason::EndTurn if request.steps.len() + 1 < max_calls => {}
         StopReason::EndTurn => return Err(schema_mismatch(endpoint, &mismatch)),
         StopReason::MaxTokens => {
             let detail = "the model's answer was cut off at its most tokens".to_owned();
@@ -140,7 +154,7 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         sink: sink.as_ref(),
         ..cx.clone()
     };
-    let second = turn(&cx, &mut request).await?;
+    let second = answer(&cx, &mut request, &mut fallbacks).await?;
     match parse_structured_output(output_schema, &request, &second.text) {
         Ok(value) => Ok((value, second)),
         Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
@@ -165,11 +179,12 @@ fn turn_so_far(cx: &TurnContext<'_>, text: String, stop_reason: StopReason, mode
 async fn end_over_budget(
     cx: &TurnContext<'_>,
     request: &ModelRequest,
+    asked: &AgentSpec,
     turn: Turn,
     detail: String,
 ) -> Result<Turn, AgentError> {
     let policy = PolicyKind::Budget;
-    cx.record_policy(request.agent, policy, Some(&turn.model), detail.clone())
+    cx.record_policy(asked, policy, Some(&turn.model), detail.clone())
         .await;
     match request.endpoint {
         None if !turn.text.is_empty() => Ok(turn),
@@ -186,24 +201,16 @@ fn schema_mismatch(endpoint: &EndpointSpec, mismatch: &OutputMismatch) -> AgentE
     AgentError::SchemaMismatch(detail.to_owned())
 }
 
-/// Calls one tool, with the events before and after it. An agent that answers in place of `agent` may do only what both may,
-/// and hands nothing off.
-async fn run_tool(
-    cx: &TurnContext<'_>,
-    agent: &AgentSpec,
-    fallback: Option<&AgentSpec>,
-    call: &ToolCall,
-) -> ToolResult {
+/// Calls one tool of `answerer`, with the events before and after it.
+async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> ToolResult {
     let ToolCall {
         id,
         name,
         arguments,
         ..
     } = call;
-    if fallback.is_none()
-        && let Some(target) = cx.tools.handoff_targets.target(agent, name)
-    {
-        return hand_off(cx, agent, target, call).await;
+    if let Some(target) = cx.tools.handoff_targets.target(answerer, name) {
+        return hand_off(cx, answerer, target, call).await;
     }
     if let Some(sink) = cx.sink {
         sink.send(AgentEvent::ToolStarted {
@@ -213,14 +220,13 @@ async fn run_tool(
         })
         .await;
     }
+    let tool_context = ToolContext {
+        agent: answerer.agent.slug,
+        ..cx.tool_context.clone()
+    };
     let output = cx
         .tools
-        .call(
-            name,
-            &[agent, fallback.unwrap_or(agent)],
-            cx.tool_context.clone(),
-            arguments.clone(),
-        )
+        .call(name, answerer, tool_context, arguments.clone())
         .await;
     let (text, is_error) = match output {
         Ok(Value::String(text)) => (text, false),
@@ -241,12 +247,12 @@ async fn run_tool(
 /// Hands a task to `target`, with the events before and after it. Boxed, since a handoff may contain another one.
 fn hand_off<'a>(
     cx: &'a TurnContext<'_>,
-    agent: &'a AgentSpec,
+    answerer: Answerer,
     target: &'static AgentSpec,
     call: &'a ToolCall,
 ) -> Pin<Box<dyn Future<Output = ToolResult> + Send + 'a>> {
     Box::pin(async move {
-        let (from, to) = (agent.slug, target.slug);
+        let (from, to) = (answerer.agent.slug, target.slug);
         if let Some(sink) = cx.sink {
             sink.send(AgentEvent::HandoffStarted {
                 call_id: call.id.clone(),
@@ -255,7 +261,7 @@ fn hand_off<'a>(
             })
             .await;
         }
-        let (text, is_error) = match run_handoff(cx, agent, target, &call.arguments).await {
+        let (text, is_error) = match run_handoff(cx, answerer, target, &call.arguments).await {
             Ok(turn) => (turn.text, false),
             Err(error) => (error.to_string(), true),
         };
@@ -273,16 +279,17 @@ fn hand_off<'a>(
     })
 }
 
-/// Runs a turn of `target` in a conversation of its own. Its usage counts into the turn of `agent`, also if it fails.
+/// Runs a turn of `target` in a conversation of its own. Its usage counts into the turn of `answerer`, also if it fails, and
+/// what is left of that turn's budget limits it too.
 async fn run_handoff(
     cx: &TurnContext<'_>,
-    agent: &AgentSpec,
+    answerer: Answerer,
     target: &'static AgentSpec,
     arguments: &Value,
 ) -> Result<Turn, AgentError> {
     let task = handoff::task(arguments)
         .ok_or_else(|| AgentError::invalid("/task", "must be a text that is not empty"))?;
-    let targets = cx.tools.handoff_targets.after(agent);
+    let targets = cx.tools.handoff_targets.after(answerer);
     let tools = cx.tools.clone().with_handoff_targets(targets);
     let timeout = target.policy.timeout_ms.map(Duration::from_millis);
     let own_deadline = timeout.map(|timeout| Instant::now() + timeout);
@@ -295,7 +302,7 @@ async fn run_handoff(
             ..cx.tool_context.clone()
         },
         deadline,
-        meter: cx.meter.part(),
+        meter: cx.meter.handoff(target.policy.budget_tokens),
         sink: sink.as_ref(),
         ..cx.clone()
     };

@@ -168,7 +168,7 @@ pub enum AgentEvent {
         /// What the run used, as far as that is reported.
         usage: Usage,
         /// Why it failed.
-        problem: Problem,
+        problem: Box<Problem>,
     },
 }
 
@@ -297,6 +297,10 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Tokens of the answer.
     pub output_tokens: u64,
+    /// Whether a part of it is estimated from the length of the texts: of a call that was cut off, and of a model that
+    /// reports nothing. Left out if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
 }
 
 impl Usage {
@@ -311,6 +315,7 @@ impl Usage {
         Self {
             input_tokens: self.input_tokens.saturating_sub(other.input_tokens),
             output_tokens: self.output_tokens.saturating_sub(other.output_tokens),
+            estimated: self.estimated && !other.estimated,
         }
     }
 
@@ -320,6 +325,7 @@ impl Usage {
         Self {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            estimated: self.estimated || other.estimated,
         }
     }
 }

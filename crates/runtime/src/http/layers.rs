@@ -34,8 +34,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The headers of every response, and their values.
-const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
-    (header::CACHE_CONTROL, "no-store"),
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -44,6 +43,8 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
         "same-origin",
     ),
 ];
+/// For responses other than streams of events, which add `no-transform`.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-store");
 /// For responses that set no policy of their own, as the page at `/docs` does.
 const CONTENT_SECURITY_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
@@ -140,13 +141,16 @@ fn with_problem_document(response: Response, info: &RequestInfo) -> Response {
 }
 
 fn write_headers(headers: &mut HeaderMap, request_id: &str) {
-    headers.reserve(SECURITY_HEADERS.len() + 2);
+    headers.reserve(SECURITY_HEADERS.len() + 3);
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
     for (name, value) in SECURITY_HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(CACHE_CONTROL);
     headers
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(CONTENT_SECURITY_POLICY);

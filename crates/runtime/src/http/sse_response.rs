@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
@@ -12,33 +13,44 @@ use serde::{Deserialize, Serialize};
 use crate::event::agent_event::AgentEvent;
 use crate::run::supervision::Running;
 
-/// How long a stream may be silent before a comment keeps it open.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a stream may be silent before a comment keeps it open. Load balancers close silent connections, some after 10 s.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long the response waits for the run's first event: until then, a failure has a status of its own.
+const FIRST_EVENT: Duration = Duration::from_secs(3);
+const KEEP_ALIVE: &str = "keep-alive";
 
-/// The events of `run`, numbered from 1. A run that fails before its first event becomes an error response.
+/// The events of `run`, numbered from 1. A run that fails before its first event, and within [`FIRST_EVENT`], becomes an
+/// error response. After that time the response begins with a comment, and a failure is an event like others.
 pub(crate) async fn respond(mut run: Running) -> Response {
-    let first = match run.next().await {
-        Some(AgentEvent::Failed { problem, .. }) => return problem.into_response(),
-        first => first,
+    let (comment, first) = match tokio::time::timeout(FIRST_EVENT, run.next()).await {
+        Ok(Some(AgentEvent::Failed { problem, .. })) => return problem.into_response(),
+        Ok(first) => (None, first),
+        Err(_) => {
+            run.response_began();
+            (Some(sse::Event::default().comment(KEEP_ALIVE)), None)
+        }
     };
     let rest = stream::unfold(run, |mut run| async move {
         let event = run.next().await?;
         Some((event, run))
     });
     let events = stream::iter(first).chain(rest).zip(stream::iter(1_u64..));
-    stream_response(events.map(|(event, id)| sse_event(&event, id)))
+    let events = events.map(|(event, id)| sse_event(&event, id));
+    stream_response(stream::iter(comment.map(Ok)).chain(events))
 }
 
 /// A response of `events`, kept open by comments while there is none.
 pub(crate) fn stream_response(
     events: impl Stream<Item = Result<sse::Event, serde_json::Error>> + Send + 'static,
 ) -> Response {
-    let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("keep-alive");
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT).text(KEEP_ALIVE);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
+    let headers = response.headers_mut();
     // Without it, nginx buffers the stream.
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    // Proxies that compress or rewrite a response collect it first.
+    let cache_control = HeaderValue::from_static("no-cache, no-store, no-transform");
+    headers.insert(CACHE_CONTROL, cache_control);
     response
 }
 

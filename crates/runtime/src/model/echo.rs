@@ -49,6 +49,7 @@ impl Provider for Echo {
         let usage = Usage {
             input_tokens: estimated_tokens(request.agent.prompt.len() + read),
             output_tokens: estimated_tokens(text.len()),
+            ..Usage::default()
         };
         let done = Chunk::Done {
             stop_reason: StopReason::EndTurn,

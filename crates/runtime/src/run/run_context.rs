@@ -266,7 +266,7 @@ impl RunContext {
             outage: &run.resources.outage,
             breakers: &run.resources.breakers,
             metrics: &run.resources.metrics,
-            meter: run.meter.part(),
+            meter: run.meter.part(agent.policy.budget_tokens),
             sink: called.then_some(&run.sink),
         }
     }

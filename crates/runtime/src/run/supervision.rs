@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -25,6 +27,8 @@ pub(crate) const EVENTS_AHEAD: usize = 64;
 /// A run in a task of its own. Dropping it aborts the run.
 pub(crate) struct Running {
     events: mpsc::Receiver<AgentEvent>,
+    /// Whether the head of the response was sent before the run's first event.
+    response_began: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -36,6 +40,8 @@ pub(crate) fn start(
     shutdown: Shutdown,
     events: mpsc::Receiver<AgentEvent>,
 ) -> Running {
+    let response_began = Arc::new(AtomicBool::new(false));
+    let began = Arc::clone(&response_began);
     let task = tokio::spawn(async move {
         let ended = run(&cx, handler, timeout, &shutdown).await;
         let run = &*cx.0;
@@ -54,19 +60,30 @@ pub(crate) fn start(
                     Err(error) => AgentEvent::Failed {
                         run_id: run.id,
                         usage: reply.usage,
-                        problem: log_failure(&cx, &AgentError::internal(error)),
+                        problem: Box::new(log_failure(&cx, &AgentError::internal(error))),
                     },
                 }
             }
-            Err(problem) => AgentEvent::Failed {
-                run_id: run.id,
-                usage: run.meter.usage(),
-                problem: *problem,
-            },
+            Err(problem) => {
+                // What a caller reads as a stream has a beginning, and tells which policies were applied.
+                if began.load(Ordering::Relaxed) {
+                    let model = run.meter.model();
+                    run.sink.started(model.as_deref().unwrap_or(NO_MODEL)).await;
+                }
+                AgentEvent::Failed {
+                    run_id: run.id,
+                    usage: run.meter.usage(),
+                    problem,
+                }
+            }
         };
         run.sink.send(last).await;
     });
-    Running { events, task }
+    Running {
+        events,
+        response_began,
+        task,
+    }
 }
 
 /// Runs `handler` until it returns, the deadline is reached or the service terminates. Returns the reply as JSON, or the
@@ -138,6 +155,11 @@ impl Running {
     pub(crate) async fn next(&mut self) -> Option<AgentEvent> {
         self.events.recv().await
     }
+
+    /// From now on the run can't become an error response: if it fails, its events begin all the same.
+    pub(crate) fn response_began(&self) {
+        self.response_began.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Running {
@@ -176,14 +198,20 @@ impl Drop for RunRecord<'_> {
         let Usage {
             input_tokens,
             output_tokens,
+            estimated,
         } = self.usage.unwrap_or_else(|| run.meter.usage());
+        let model = match self.outcome {
+            COMPLETED => self.model.take(),
+            _ => run.meter.model(),
+        };
         let ms = crate::telemetry::log::millis(self.started.elapsed());
         tracing::info!(
             outcome = self.outcome,
-            model = self.model.as_deref().unwrap_or(NO_MODEL),
+            model = model.as_deref().unwrap_or(NO_MODEL),
             ms,
             input_tokens,
             output_tokens,
+            estimated = estimated.then_some(true),
             "run ended"
         );
     }

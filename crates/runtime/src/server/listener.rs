@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use crate::telemetry::metrics::Metrics;
@@ -28,6 +29,17 @@ use crate::telemetry::metrics::Metrics;
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// The shortest time between two warnings about waiting connections.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a connection may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    /// The longest time without a complete request header.
+    pub(crate) idle: Duration,
+    /// The longest time in which the client takes nothing of what is sent.
+    pub(crate) write: Duration,
+    /// The most open connections.
+    pub(crate) max_connections: usize,
+}
 
 /// The permit of a connection. It is never `None`: the semaphore is not closed.
 type Permit = Option<OwnedSemaphorePermit>;
@@ -65,23 +77,26 @@ impl ConnectionLimit {
 /// Serves `router` at `listener` until `stop` is ready. Then it ends when all requests under way have their response and
 /// `last` is ready. Connections that arrive meanwhile are still accepted, so that the router can answer 503.
 ///
-/// A connection without a complete request header within `idle` is closed. With `max_connections` open, the next one
+/// A connection without a complete request header within `limits.idle` is closed, and so is one whose client takes nothing
+/// of its response for `limits.write`. With `max_connections` open, the next one
 /// waits in the operating system's queue until one ends, which `metrics` count.
 pub(crate) async fn listen(
     listener: TcpListener,
     router: Router,
-    idle: Duration,
-    max_connections: usize,
+    limits: ConnectionLimits,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
     last: impl Future<Output = ()>,
 ) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(idle);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.idle);
     let connections = GracefulShutdown::new();
     let mut limit = ConnectionLimit {
-        free: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
-        max_connections,
+        free: Arc::new(Semaphore::new(
+            limits.max_connections.min(Semaphore::MAX_PERMITS),
+        )),
+        max_connections: limits.max_connections,
         metrics,
         warned_at: None,
     };
@@ -91,7 +106,7 @@ pub(crate) async fn listen(
             () = &mut stop => break,
             accepted = accept(&listener, &mut limit) => accepted,
         };
-        let connection = http.serve_connection(TokioIo::new(stream), service(&router, peer));
+        let connection = http.serve_connection(io(stream, limits.write), service(&router, peer));
         tokio::spawn(finish(connections.watch(connection), permit));
     }
     http.keep_alive(false);
@@ -107,9 +122,17 @@ pub(crate) async fn listen(
             Some(_) = late.join_next() => continue,
             accepted = accept(&listener, &mut limit) => accepted,
         };
-        let connection = http.serve_connection(TokioIo::new(stream), service(&router, peer));
+        let connection = http.serve_connection(io(stream, limits.write), service(&router, peer));
         late.spawn(finish(connection, permit));
     }
+}
+
+/// A connection that fails once its client has taken nothing for `write`. Without this, a client that never reads would
+/// hold its connection and its place among the concurrent requests for ever.
+fn io(stream: TcpStream, write: Duration) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write));
+    TokioIo::new(Box::pin(stream))
 }
 
 async fn finish(connection: impl Future<Output = hyper::Result<()>>, permit: Permit) {

@@ -42,6 +42,8 @@ pub(crate) struct LimitsFile {
     #[serde(deserialize_with = "span")]
     pub(crate) idle: Option<Duration>,
     #[serde(deserialize_with = "span")]
+    pub(crate) write: Option<Duration>,
+    #[serde(deserialize_with = "span")]
     pub(crate) timeout: Option<Duration>,
     #[serde(deserialize_with = "span")]
     pub(crate) drain: Option<Duration>,

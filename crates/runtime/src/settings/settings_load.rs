@@ -168,6 +168,7 @@ fn resolve(
             .trusted_proxies
             .unwrap_or(defaults.trusted_proxies),
         idle: file.limits.idle.unwrap_or(defaults.idle),
+        write: file.limits.write.unwrap_or(defaults.write),
         timeout: file.limits.timeout.unwrap_or(defaults.timeout),
         drain: file.limits.drain.unwrap_or(defaults.drain),
         cors_origins: file.cors.origins.clone(),

@@ -81,6 +81,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("limits.connections", WholeNumber, Some("10000"), "The most open connections. Further connections wait."),
     setting("limits.trusted_proxies", WholeNumber, Some("0"), "How many proxies before the service add to `X-Forwarded-For`. With 0, the header is ignored."),
     setting("limits.idle", Duration, Some("\"75s\""), "How long a connection may stay open without a complete request header."),
+    setting("limits.write", Duration, Some("\"30s\""), "How long a client may take nothing of a response before its connection is closed."),
     setting("limits.timeout", Duration, Some("\"5m\""), "The time limit of a run whose endpoint and agent set none."),
     setting("limits.drain", Duration, Some("\"10s\""), "How long running requests may take after SIGTERM."),
 

@@ -87,7 +87,8 @@ pub struct DocumentsSpec {
 pub struct Policy {
     /// The models or agents that answer when the first choice fails, in order.
     pub fallbacks: &'static [&'static str],
-    /// How often a failed call of the provider is retried, if the failure is transient and no part of the answer was sent.
+    /// How often a model is called in all, if the failures are transient and no part of the answer was sent. 1 turns retries
+    /// off, and so does 0.
     pub retry_attempts: u32,
     /// The first pause between two attempts, in milliseconds.
     pub retry_backoff_ms: u64,
@@ -111,10 +112,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// No limits of its own: the settings of the runtime apply.
+    /// Two retries, as the SDKs of providers make, and no limits of its own: the settings of the runtime apply.
     pub const DEFAULT: Self = Self {
         fallbacks: &[],
-        retry_attempts: 0,
+        retry_attempts: 3,
         retry_backoff_ms: 500,
         breaker_failures: 0,
         breaker_cooldown_ms: 30_000,

@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     pub(crate) runs: IntCounterVec,
     pub(crate) in_flight: IntGaugeVec,
     tokens: IntCounterVec,
+    estimated_tokens: IntCounterVec,
     provider_errors: IntCounterVec,
     rate_limited: IntCounterVec,
     rejected: IntCounterVec,
@@ -77,6 +78,11 @@ impl Metrics {
         let tokens = counter(
             "agentgen_tokens_total",
             "Tokens that models read (input) and wrote (output).",
+            &["agent", "model", "kind"],
+        );
+        let estimated_tokens = counter(
+            "agentgen_estimated_tokens_total",
+            "Those of agentgen_tokens_total that are estimated: of calls that were cut off, and of models that report none.",
             &["agent", "model", "kind"],
         );
         let provider_errors = counter(
@@ -181,6 +187,7 @@ impl Metrics {
             runs,
             in_flight,
             tokens,
+            estimated_tokens,
             provider_errors,
             rate_limited,
             rejected,
@@ -212,14 +219,17 @@ impl Metrics {
     }
 
     /// Counts the tokens of a model call.
-    pub(crate) fn model_answered(&self, agent: &str, model: &str, usage: Usage) {
+    pub(crate) fn model_used(&self, agent: &str, model: &str, usage: Usage) {
         for (kind, tokens) in [
             ("input", usage.input_tokens),
             ("output", usage.output_tokens),
         ] {
-            self.tokens
-                .with_label_values(&[agent, model, kind])
-                .inc_by(tokens);
+            let labels = [agent, model, kind];
+            self.tokens.with_label_values(&labels).inc_by(tokens);
+            if usage.estimated {
+                let estimated = self.estimated_tokens.with_label_values(&labels);
+                estimated.inc_by(tokens);
+            }
         }
     }
 

@@ -142,6 +142,7 @@ impl Script {
             answer.usage = Some(Usage {
                 input_tokens,
                 output_tokens,
+                ..Usage::default()
             });
         })
     }

@@ -80,6 +80,7 @@ fn anthropic(answer: &Answer, request: &Value) -> Vec<Part> {
     let Usage {
         input_tokens,
         output_tokens,
+        ..
     } = answer.usage.unwrap_or_default();
     let message = json!({
         "id": "msg_mock", "type": "message", "role": "assistant", "model": request["model"],

@@ -62,7 +62,7 @@ pub(crate) async fn execute(
     let mut end = ExecutionEnd::Released;
     loop {
         let is_draining = shutdown.is_draining();
-        let tasks = executor.advance(is_draining);
+        let tasks = executor.advance(is_draining).await;
         if !executor.write().await {
             executor.tasks.shutdown().await;
             end = ExecutionEnd::LeaseLost;
@@ -168,8 +168,9 @@ impl Executor {
         }
     }
 
-    /// Schedules as far as possible without waiting. Returns the tasks to spawn once the change is written.
-    fn advance(&mut self, is_draining: bool) -> Vec<(usize, StepTask)> {
+    /// Schedules as far as possible without waiting for a step to end. Returns the tasks to spawn once the change is
+    /// written.
+    async fn advance(&mut self, is_draining: bool) -> Vec<(usize, StepTask)> {
         let run = Arc::clone(&self.run);
         let input = &run.input;
         let decision = match self.forced_end.take() {
@@ -204,7 +205,7 @@ impl Executor {
                 tasks
             }
             Decision::Finish(status, error) => {
-                self.finish_run(status, error);
+                self.finish_run(status, error).await;
                 Vec::new()
             }
         }
@@ -266,9 +267,9 @@ impl Executor {
             .push(WorkflowEvent::StepFinished { report });
     }
 
-    fn finish_run(&mut self, status: RunStatus, error: Option<String>) {
-        // No step may have an effect after the run has finished.
-        self.tasks.abort_all();
+    async fn finish_run(&mut self, status: RunStatus, error: Option<String>) {
+        // No step may have an effect after the run has finished. Model calls that are cut off count their usage now.
+        self.tasks.shutdown().await;
         for index in 0..self.steps.len() {
             match self.steps[index].status {
                 StepStatus::Running => {
@@ -297,9 +298,6 @@ impl Executor {
 
     /// Writes the change. Returns whether this process may go on: it still has the lease, and does not terminate.
     async fn write(&mut self) -> bool {
-        if self.change.ended.is_some() {
-            self.tasks.shutdown().await;
-        }
         if self.change.events.is_empty() {
             return true;
         }

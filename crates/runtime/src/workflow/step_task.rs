@@ -226,7 +226,7 @@ async fn call_once(
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
     let id = new_uuid_v7();
     let (events_tx, mut events) = mpsc::channel(EVENTS_AHEAD);
-    let metered = meter.part();
+    let metered = meter.part(None);
     let cx = RunContext(Arc::new(Run {
         id,
         request: Arc::new(RequestInfo {

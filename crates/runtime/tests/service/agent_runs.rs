@@ -12,7 +12,7 @@ use crate::agents::desk;
 use crate::desk_service::{app, app_on};
 use crate::event_assertions::{assert_lines_of_types, event_types, find_event, find_events};
 use crate::http_client::{TestResponse, eventually, get, request, send};
-use crate::mock_model::{output_text, parse_events};
+use crate::mock_model::{NO_RETRIES, output_text, parse_events};
 use crate::stub_providers::{FailingProvider, FixedAnswer, HangingProvider};
 
 /// A server-sent event: id, name, data.
@@ -50,7 +50,10 @@ async fn a_stream_starts_sends_deltas_and_completes() {
     let answer = stream(&app(), "/chat", r#"{"message":"some words to be told"}"#).await;
     assert_eq!(answer.header("content-type"), "text/event-stream");
     assert_eq!(answer.header("x-accel-buffering"), "no");
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(
+        answer.header("cache-control"),
+        "no-cache, no-store, no-transform"
+    );
     let events = events(&answer.text);
     for (index, (id, name, data)) in events.iter().enumerate() {
         assert_eq!(id, &(index + 1).to_string());
@@ -164,7 +167,7 @@ async fn a_stream_timeout_ends_with_a_504_event() {
     for (settings, timeout_ms) in [(short, None), (Settings::default(), Some(50))] {
         let policy = Policy {
             timeout_ms,
-            ..Policy::DEFAULT
+            ..NO_RETRIES
         };
         let agent = Box::leak(Box::new(AgentSpec {
             policy,

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::get;
-use crate::mock_model::{KINDS, agent, invoke, mock_server, registry_of, stream_events};
+use crate::mock_model::{
+    KINDS, NO_RETRIES, agent, invoke, mock_server, registry_of, stream_events,
+};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
 
@@ -30,7 +32,7 @@ fn other_agent(slug: &'static str, agents: &'static [&'static str]) -> &'static 
         agent.summary = "Cooks meals.";
         agent.prompt = "You cook.";
         agent.agents = agents;
-        agent.policy = Policy::DEFAULT;
+        agent.policy = NO_RETRIES;
     })
 }
 
@@ -72,7 +74,7 @@ async fn a_handoff_runs_another_agent_and_returns_its_answer() {
         ])
         .await;
         // `desk` names an unknown agent, and `cook` one that already has the task.
-        let first = desk(&["captain", "cook"], Policy::DEFAULT);
+        let first = desk(&["captain", "cook"], NO_RETRIES);
         let app = handoff_app(&server, kind, first, &[other_agent("cook", &["desk"])]);
         let events = stream_events(&app, INVOKE, r#"{"input":"I am hungry"}"#).await;
         assert_lines_of_types(
@@ -128,7 +130,7 @@ async fn handoffs_are_limited_in_depth_and_do_not_cycle() {
     let app = handoff_app(
         &server,
         ProviderKind::OpenAi,
-        desk(ALL, Policy::DEFAULT),
+        desk(ALL, NO_RETRIES),
         &others,
     );
     let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
@@ -159,7 +161,7 @@ async fn a_failed_handoff_is_reported_to_the_calling_model() {
         Script::text("No soup today."),
     ])
     .await;
-    let first = desk(&["cook"], Policy::DEFAULT);
+    let first = desk(&["cook"], NO_RETRIES);
     let others = [other_agent("cook", &[]), other_agent("baker", &[])];
     let app = handoff_app(&server, ProviderKind::OpenAi, first, &others);
     let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
@@ -193,7 +195,7 @@ async fn usage_of_handoffs_counts_against_the_budget() {
     .await;
     let policy = Policy {
         budget_tokens: Some(25),
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let app = handoff_app(
         &server,
@@ -210,6 +212,33 @@ async fn usage_of_handoffs_counts_against_the_budget() {
 }
 
 #[tokio::test]
+async fn an_answer_with_many_handoffs_ends_with_its_budget() {
+    let mut asks = Script::text("").usage(5, 5);
+    for _ in 0..30 {
+        asks = asks.then_tool_call("hand_over_to_cook", &json!({"task": "Make a soup."}));
+    }
+    let server = mock_server([asks]).await;
+    server.always(Script::text("Onion soup.").usage(5, 5));
+    let policy = Policy {
+        budget_tokens: Some(40),
+        ..NO_RETRIES
+    };
+    let cook = other_agent("cook", &[]);
+    let app = handoff_app(
+        &server,
+        ProviderKind::OpenAi,
+        desk(&["cook"], policy),
+        &[cook],
+    );
+    let problem = invoke(&app, "hi").await.problem(502);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("40 tokens"), "{problem}");
+    // At most 8 run at a time; the others find that the budget is used up.
+    let requests = server.requests().len();
+    assert!((4..=1 + 8 + 3).contains(&requests), "{requests}");
+}
+
+#[tokio::test]
 async fn long_handoff_tool_names_are_truncated_and_reserved() {
     const LONG: [&str; 2] = [
         "the-cook-of-the-ship-that-sails-around-the-world-in-eighty-days",
@@ -220,7 +249,7 @@ async fn long_handoff_tool_names_are_truncated_and_reserved() {
     let app = handoff_app(
         &server,
         ProviderKind::OpenAi,
-        desk(&LONG, Policy::DEFAULT),
+        desk(&LONG, NO_RETRIES),
         &others,
     );
     assert_eq!(invoke(&app, "hi").await.status, 200);
@@ -229,7 +258,7 @@ async fn long_handoff_tool_names_are_truncated_and_reserved() {
     assert_ne!(names[0], names[1]);
 
     let taken = |_: ToolContext, _: Value| async { Ok(Value::Null) };
-    let registry = registry_of(desk(&[], Policy::DEFAULT));
+    let registry = registry_of(desk(&[], NO_RETRIES));
     let registry = registry.tool(tool("hand_over_to_cook", "Cooks.", taken));
     let refused = registry.into_router(server.settings(ProviderKind::OpenAi));
     assert!(

@@ -10,6 +10,12 @@ use serde_json::Value;
 use crate::agents::desk;
 use crate::http_client::{TestResponse, request, send};
 
+/// The defaults, with one attempt only.
+pub const NO_RETRIES: Policy = Policy {
+    retry_attempts: 1,
+    ..Policy::DEFAULT
+};
+
 /// Both provider formats.
 pub const KINDS: [ProviderKind; 2] = [ProviderKind::Anthropic, ProviderKind::OpenAi];
 
@@ -62,7 +68,7 @@ pub async fn mock_server(scripts: impl IntoIterator<Item = Script>) -> MockServe
 
 /// The router of `desk` on a mock server.
 pub fn desk_app(server: &MockServer, kind: ProviderKind) -> Router {
-    agent_app(desk_with(Policy::DEFAULT), server.settings(kind))
+    agent_app(desk_with(NO_RETRIES), server.settings(kind))
 }
 
 /// The router of an agent with settings.

@@ -1,6 +1,6 @@
 //! The policies of agents: retries, fallbacks, circuit breakers, budgets and deadlines.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::ProviderKind;
@@ -10,9 +10,10 @@ use agentgen_runtime::{Service, Settings};
 use serde_json::{Value, json};
 
 use crate::event_assertions::{assert_lines_of_types, event_types, find_event, find_events};
-use crate::http_client::get;
+use crate::http_client::{get, post};
 use crate::mock_model::{
-    KINDS, agent, agent_app, desk_with, invoke, mock_server, registry_of, stream_events,
+    KINDS, NO_RETRIES, agent, agent_app, desk_app, desk_with, invoke, mock_server, registry_of,
+    stream_events,
 };
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -44,10 +45,61 @@ fn with_haiku(server: &MockServer, kind: ProviderKind) -> Settings {
 }
 
 #[tokio::test]
+async fn a_model_is_called_three_times_by_default_and_as_often_as_attempts_says() {
+    let attempts = |retry_attempts| Policy {
+        retry_attempts,
+        ..Policy::DEFAULT
+    };
+    let cases = [
+        (Policy::DEFAULT, 3),
+        (attempts(0), 1),
+        (attempts(1), 1),
+        (attempts(2), 2),
+        (attempts(5), 5),
+    ];
+    for (policy, calls) in cases {
+        let policy = Policy {
+            retry_backoff_ms: 1,
+            ..policy
+        };
+        for failure in [Script::error(503, "busy"), Script::text(" ")] {
+            let server = mock_server([]).await;
+            server.always(failure);
+            let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
+            let answer = invoke(&app, "hi").await;
+            assert!(
+                [502, 503].contains(&answer.status.as_u16()),
+                "{}",
+                answer.text
+            );
+            assert_eq!(server.requests().len(), calls);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_answer_is_a_failure_also_when_retries_run_out() {
+    for path in [INVOKE, "/chat"] {
+        for empty in ["", " \n"] {
+            let server = mock_server([]).await;
+            server.always(Script::text(empty).usage(7, 0));
+            let app = desk_app(&server, ProviderKind::OpenAi);
+            let body = if path == INVOKE {
+                HI
+            } else {
+                r#"{"message":"hi"}"#
+            };
+            let problem = post(&app, path, body).await.problem(502);
+            assert_eq!(problem["detail"], "the model's answer is empty");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_retry_event_follows_run_started_and_is_counted() {
     for kind in KINDS {
         let policy = Policy {
-            retry_attempts: 1,
+            retry_attempts: 2,
             retry_backoff_ms: 1,
             ..Policy::DEFAULT
         };
@@ -75,7 +127,7 @@ async fn a_retry_event_follows_run_started_and_is_counted() {
 #[tokio::test]
 async fn a_retry_of_the_schema_repair_call_is_an_event() {
     let policy = Policy {
-        retry_attempts: 1,
+        retry_attempts: 2,
         retry_backoff_ms: 1,
         ..Policy::DEFAULT
     };
@@ -100,7 +152,7 @@ async fn a_retry_of_the_schema_repair_call_is_an_event() {
 #[tokio::test]
 async fn a_run_that_fails_before_its_first_event_is_a_plain_error_response() {
     let policy = Policy {
-        retry_attempts: 1,
+        retry_attempts: 2,
         retry_backoff_ms: 1,
         ..Policy::DEFAULT
     };
@@ -120,7 +172,7 @@ async fn a_run_that_fails_before_its_first_event_is_a_plain_error_response() {
 async fn a_failed_model_falls_back_to_another_model() {
     let policy = Policy {
         fallbacks: &["haiku"],
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     for kind in KINDS {
         for failure in [
@@ -144,7 +196,7 @@ async fn a_failed_model_falls_back_to_another_model() {
 async fn a_model_timeout_falls_back_to_another_model() {
     let policy = Policy {
         fallbacks: &["haiku"],
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     for kind in KINDS {
         let server = mock_server([Script::silence(), Script::text("small talk")]).await;
@@ -161,7 +213,7 @@ async fn a_model_timeout_falls_back_to_another_model() {
 async fn a_fallback_agent_uses_its_own_prompt() {
     let policy = Policy {
         fallbacks: &["clerk"],
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let clerk = agent(|agent| {
         agent.slug = "clerk";
@@ -180,7 +232,7 @@ async fn a_fallback_agent_uses_its_own_prompt() {
 async fn an_unresolved_fallback_is_a_startup_error() {
     let policy = Policy {
         fallbacks: &["spare"],
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let server = mock_server([]).await;
     let error = registry_of(desk_with(policy))
@@ -193,7 +245,7 @@ async fn an_unresolved_fallback_is_a_startup_error() {
 #[tokio::test]
 async fn an_interrupted_answer_is_retried_unless_it_was_streamed() {
     let policy = Policy {
-        retry_attempts: 1,
+        retry_attempts: 2,
         retry_backoff_ms: 1,
         ..Policy::DEFAULT
     };
@@ -218,7 +270,7 @@ async fn a_circuit_breaker_opens_half_opens_and_closes() {
     let policy = Policy {
         breaker_failures: 2,
         breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     for kind in KINDS {
         let server = mock_server([]).await;
@@ -244,15 +296,71 @@ async fn a_circuit_breaker_opens_half_opens_and_closes() {
     }
 }
 
+/// An answer that begins after `pause`.
+fn silent_first(pause: Duration) -> Script {
+    Script::text("").pause(pause).then_text("back")
+}
+
+#[tokio::test]
+async fn a_breaker_closes_when_its_trial_call_begins_to_answer() {
+    let policy = Policy {
+        breaker_failures: 2,
+        breaker_cooldown_ms: 20,
+        ..NO_RETRIES
+    };
+    for kind in KINDS {
+        let busy = || Script::error(503, "busy");
+        let slow = Script::text("back").pause(Duration::from_millis(900));
+        let server = mock_server([busy(), busy(), slow.then_text(".")]).await;
+        server.always(Script::text("now"));
+        let app = agent_app(desk_with(policy), server.settings(kind));
+        for _ in 0..2 {
+            invoke(&app, "hi").await.problem(503);
+        }
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        let start = Instant::now();
+        let other = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let answer = invoke(&app, "hi").await.json();
+            assert_eq!(answer["output"], "now");
+            start.elapsed()
+        };
+        let (trial, answered) = tokio::join!(invoke(&app, "hi"), other);
+        assert_eq!(trial.json()["output"], "back.");
+        assert!(answered < Duration::from_millis(900), "{answered:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_opens_again_if_its_trial_answer_breaks_off() {
+    let policy = Policy {
+        breaker_failures: 3,
+        breaker_cooldown_ms: 300,
+        ..NO_RETRIES
+    };
+    let busy = || Script::error(503, "busy");
+    let broken = Script::text("back").end_early();
+    let server = mock_server([busy(), busy(), busy(), broken, Script::text("now")]).await;
+    let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
+    for _ in 0..3 {
+        invoke(&app, "hi").await.problem(503);
+    }
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    invoke(&app, "hi").await.problem(502);
+    let problem = invoke(&app, "hi").await.problem(503);
+    assert_eq!(problem["detail"], "the model failed too often just now");
+    assert_eq!(server.requests().len(), 4);
+}
+
 #[tokio::test]
 async fn a_half_open_breaker_allows_one_trial_call() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: COOLDOWN.as_millis() as u64,
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let server = mock_server([Script::error(503, "busy")]).await;
-    server.always(Script::text("back").pause(Duration::from_millis(100)));
+    server.always(silent_first(Duration::from_millis(100)));
     let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(503);
     tokio::time::sleep(COOLDOWN).await;
@@ -268,10 +376,10 @@ async fn a_slow_trial_call_blocks_other_calls() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: 20,
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let server = mock_server([Script::error(503, "busy")]).await;
-    server.always(Script::text("back").pause(Duration::from_millis(800)));
+    server.always(silent_first(Duration::from_millis(800)));
     let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
     invoke(&app, "hi").await.problem(503);
     tokio::time::sleep(Duration::from_millis(40)).await;
@@ -294,7 +402,7 @@ async fn a_run_timeout_counts_as_a_failure_of_the_model() {
         timeout_ms: Some(100),
         breaker_failures: 2,
         breaker_cooldown_ms: 60_000,
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     for kind in KINDS {
         let server = mock_server([]).await;
@@ -315,7 +423,7 @@ async fn rejected_requests_do_not_open_the_breaker() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: 60_000,
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let server = mock_server([Script::error(400, "no"), Script::text("fine")]).await;
     let app = agent_app(desk_with(policy), server.settings(ProviderKind::OpenAi));
@@ -327,11 +435,11 @@ async fn rejected_requests_do_not_open_the_breaker() {
 async fn an_exhausted_budget_ends_a_run_with_its_partial_output() {
     let turns = Policy {
         budget_turns: Some(2),
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let tokens = Policy {
         budget_tokens: Some(100),
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     for (policy, reason) in [(turns, "max_turns"), (tokens, "max_tokens")] {
         let server = mock_server([]).await;
@@ -350,7 +458,7 @@ async fn an_exhausted_budget_ends_a_run_with_its_partial_output() {
 async fn an_exceeded_deadline_is_counted() {
     let policy = Policy {
         timeout_ms: Some(100),
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let server = mock_server([Script::silence()]).await;
     let app = agent_app(desk_with(policy), server.settings(ProviderKind::Anthropic));

@@ -16,12 +16,13 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::desk_service::registry;
 use crate::http_client::post;
 use crate::mock_model::{
-    KINDS, agent, agent_app, desk_with, invoke, mock_server, registry_of, unreachable_provider,
+    KINDS, NO_RETRIES, agent, agent_app, desk_with, invoke, mock_server, registry_of,
+    unreachable_provider,
 };
 
 /// A log captured in memory.
 #[derive(Clone, Default)]
-struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
 impl Write for CapturedLog {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -44,7 +45,7 @@ impl<'a> MakeWriter<'a> for CapturedLog {
 
 impl CapturedLog {
     /// Captures the log of this thread, at `level` and above, until the guard is dropped.
-    fn capture(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+    pub fn capture(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
         // With a single subscriber, tracing caches the interest of the first thread that reaches a callsite for all
         // threads. Two more subscribers with all levels enabled make it ask each thread's subscriber.
         static OTHERS: OnceLock<[Dispatch; 2]> = OnceLock::new();
@@ -61,7 +62,7 @@ impl CapturedLog {
         tracing::subscriber::set_default(subscriber)
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -79,7 +80,7 @@ async fn failures_are_logged_without_the_key_at_any_level() {
             let provider = settings.providers.get_mut("mock").unwrap();
             provider.api_key = Some(Secret::new("sk-hidden"));
             let policy = Policy {
-                retry_attempts: 1,
+                retry_attempts: 2,
                 retry_backoff_ms: 1,
                 ..Policy::DEFAULT
             };
@@ -106,7 +107,7 @@ async fn an_unreachable_provider_is_logged_with_the_reason() {
         let log = CapturedLog::default();
         let _guard = log.capture(tracing::Level::INFO);
         let gone = unreachable_provider(kind).await;
-        invoke(&agent_app(desk_with(Policy::DEFAULT), gone), "hi")
+        invoke(&agent_app(desk_with(NO_RETRIES), gone), "hi")
             .await
             .problem(503);
         let text = log.text();
@@ -128,7 +129,7 @@ async fn message_text_is_not_logged_by_default() {
             Script::text(r#"{"mood":"badgers"}"#),
         ])
         .await;
-        let app = agent_app(desk_with(Policy::DEFAULT), server.settings(kind));
+        let app = agent_app(desk_with(NO_RETRIES), server.settings(kind));
         invoke(&app, "tell me about badgers").await.problem(502);
         post(&app, "/chat", r#"{"message":"badgers"}"#)
             .await

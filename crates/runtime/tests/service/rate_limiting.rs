@@ -345,3 +345,34 @@ async fn a_request_over_the_concurrency_limit_is_rejected_with_retry_after() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_limit_that_refuses_uses_up_none_of_the_others() {
+    const THREE: Option<Rate> = Some(Rate {
+        requests: 3,
+        seconds: 600,
+    });
+    let rates = Rates {
+        subject: THREE,
+        agent: FEW,
+        ..Rates::default()
+    };
+    let app = service(rates, guard);
+    for _ in 0..2 {
+        assert_eq!(send(&app, chat("ada", "10.0.0.1:1")).await.status, 200);
+    }
+    // The agent is busy. Asking again and again costs `ben` nothing of his own rate.
+    for _ in 0..5 {
+        refused(&send(&app, chat("ben", "10.0.0.2:1")).await, "agent");
+    }
+    let bearer = bearer("ben");
+    let list = async || {
+        let headers = [("authorization", bearer.as_str())];
+        let listed = request("GET", "/v1/agents/desk/sessions", &headers, "");
+        send(&app, with_peer_address(listed, "10.0.0.2:1")).await
+    };
+    for _ in 0..3 {
+        assert_eq!(list().await.status, 200);
+    }
+    list().await.problem(429);
+}

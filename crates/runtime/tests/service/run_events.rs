@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::event_assertions::{assert_lines_of_types, find_event, find_events, lines_of_types};
 use crate::http_client::{get, request, send};
-use crate::mock_model::{agent, desk_with, mock_server, registry_of};
+use crate::mock_model::{NO_RETRIES, agent, desk_with, mock_server, registry_of};
 use crate::store_fixture::on_each_store;
 use crate::workflow_fixture::{STEP, WorkflowApp, diamond, parse_run_events, step, workflow};
 
@@ -130,7 +130,7 @@ async fn policy_decisions_within_a_step_are_events_of_the_run_on_every_store() {
         let answers = ["small talk", "more of it"].map(Script::text);
         let server = mock_server([busy(), busy()].into_iter().chain(answers)).await;
         let policy = Policy {
-            retry_attempts: 1,
+            retry_attempts: 2,
             retry_backoff_ms: 1,
             breaker_failures: 2,
             breaker_cooldown_ms: 60_000,
@@ -185,7 +185,7 @@ async fn circuit_breaker_transitions_within_a_step_are_events_of_the_run() {
     let policy = Policy {
         breaker_failures: 1,
         breaker_cooldown_ms: 1,
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let last = StepSpec {
         id: "b",
@@ -232,7 +232,7 @@ async fn budget_and_handoff_decisions_within_a_step_are_events_of_the_run() {
         agent.agents = &["cook"];
         agent.policy = Policy {
             budget_turns: Some(1),
-            ..Policy::DEFAULT
+            ..NO_RETRIES
         };
     });
     let asks = json!({"task": "Make a soup."});

@@ -32,7 +32,7 @@ fn retrying_workflow() -> (Registry, WorkflowSpec) {
         },
     ]);
     let policy = Policy {
-        retry_attempts: 1,
+        retry_attempts: 2,
         retry_backoff_ms: 1,
         ..Policy::DEFAULT
     };

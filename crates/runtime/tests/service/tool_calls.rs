@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use agentgen_runtime::event::StopReason;
 use agentgen_runtime::model::ProviderKind;
@@ -15,7 +16,8 @@ use tokio::sync::Barrier;
 use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::{eventually, post};
 use crate::mock_model::{
-    KINDS, agent, desk_with, invoke, mock_server, output_text, registry_of, stream_events,
+    KINDS, NO_RETRIES, agent, desk_with, invoke, mock_server, output_text, registry_of,
+    stream_events,
 };
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -261,15 +263,15 @@ async fn the_number_of_tool_rounds_is_limited() {
         (
             Policy {
                 budget_turns: Some(3),
-                ..Policy::DEFAULT
+                ..NO_RETRIES
             },
             3,
         ),
-        (Policy::DEFAULT, 16),
+        (NO_RETRIES, 16),
         (
             Policy {
                 budget_tokens: Some(100),
-                ..Policy::DEFAULT
+                ..NO_RETRIES
             },
             2,
         ),
@@ -323,7 +325,7 @@ async fn tools_are_cancelled_with_their_run_and_panics_are_contained() {
     .await;
     let policy = Policy {
         timeout_ms: Some(400),
-        ..Policy::DEFAULT
+        ..NO_RETRIES
     };
     let registry = with_tools(registry_of(desk_with(policy))).tool(stuck);
     let app = registry
@@ -342,6 +344,35 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+#[tokio::test]
+async fn at_most_eight_tool_calls_of_one_answer_run_at_a_time() {
+    let running = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
+    let (count, highest) = (Arc::clone(&running), Arc::clone(&most));
+    let nap = tool("nap", "Takes a while.", move |_: ToolContext, _: Empty| {
+        let (count, highest) = (Arc::clone(&count), Arc::clone(&highest));
+        async move {
+            highest.fetch_max(count.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let _guard = Guard(count);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok("awake")
+        }
+    });
+    let mut asks = Script::text("");
+    for _ in 0..30 {
+        asks = asks.then_tool_call("nap", &json!({}));
+    }
+    let server = mock_server([asks, Script::text("So.")]).await;
+    let app = registry_of(desk_with(NO_RETRIES))
+        .tool(nap)
+        .into_router(server.settings(ProviderKind::OpenAi))
+        .unwrap();
+    assert_eq!(invoke(&app, "hi").await.json()["output"], "So.");
+    assert_eq!(most.load(Ordering::SeqCst), 8);
+    let answered = server.requests()[1].body["messages"].to_string();
+    assert_eq!(answered.matches("awake").count(), 30);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::tools::{ToolContext, ToolError, tool};
 use serde_json::{Value, json};
 
-use crate::mock_model::{KINDS, agent, invoke, mock_server, registry_of};
+use crate::mock_model::{KINDS, NO_RETRIES, agent, invoke, mock_server, registry_of};
 
 #[derive(serde::Deserialize, agentgen_runtime::schemars::JsonSchema)]
 struct Empty {}
@@ -117,7 +117,7 @@ async fn a_denied_tool_is_neither_offered_nor_run() {
 }
 
 #[tokio::test]
-async fn a_fallback_agent_uses_only_what_both_agents_may_use() {
+async fn a_fallback_agent_uses_its_own_tools_except_those_denied_to_the_agent_that_was_asked() {
     for name in TOOLS {
         let server = mock_server([
             Script::error(503, "busy"),
@@ -126,10 +126,11 @@ async fn a_fallback_agent_uses_only_what_both_agents_may_use() {
         ])
         .await;
         let desk = agent(|agent| {
+            agent.tools = Some(&["mcp__shop__buy"]);
             agent.denied_tools = &["erase"];
             agent.policy = Policy {
                 fallbacks: &["clerk"],
-                ..Policy::DEFAULT
+                ..NO_RETRIES
             };
         });
         let clerk = agent(|agent| {
@@ -147,23 +148,49 @@ async fn a_fallback_agent_uses_only_what_both_agents_may_use() {
 }
 
 #[tokio::test]
-async fn a_fallback_agent_hands_nothing_off() {
-    let handoff = Script::tool_call("hand_over_to_cook", &json!({"task": "Make a soup."}));
-    let server = mock_server([Script::error(503, "busy"), handoff, Script::text("So.")]).await;
-    let desk = agent(|agent| {
-        agent.agents = &["cook"];
-        agent.policy = Policy {
-            fallbacks: &["clerk"],
-            ..Policy::DEFAULT
-        };
-    });
-    let others = ["clerk", "cook"].map(|slug| agent(|agent| agent.slug = slug));
-    let app = app(&server, ProviderKind::OpenAi, desk, &others);
-    assert_eq!(invoke(&app, "hi").await.json()["output"], "So.");
-    let requests = server.requests();
-    assert_eq!(requests.len(), 3);
-    assert!(!offered(&requests[1].body).contains(&"hand_over_to_cook".to_owned()));
-    assert!(was_denied(&requests[2].body));
+async fn a_fallback_agent_hands_off_to_its_own_agents_unless_that_is_denied() {
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&[], &["hand_over_to_cook"]),
+        (&["Task"], &[]),
+        (&["hand_over_to_cook"], &[]),
+        (&["hand_over_to_baker"], &["hand_over_to_cook"]),
+    ];
+    for (denied_tools, wanted) in cases {
+        for callee in ["cook", "baker"] {
+            let name = format!("hand_over_to_{callee}");
+            let handoff = Script::tool_call(&name, &json!({"task": "Make a soup."}));
+            let server = mock_server([Script::error(503, "busy"), handoff]).await;
+            server.always(Script::text("done"));
+            let desk = agent(|agent| {
+                agent.agents = &["baker"];
+                agent.denied_tools = denied_tools;
+                agent.policy = Policy {
+                    fallbacks: &["clerk"],
+                    ..NO_RETRIES
+                };
+            });
+            let clerk = agent(|agent| {
+                agent.slug = "clerk";
+                agent.agents = &["cook"];
+            });
+            let others = ["cook", "baker"].map(|slug| agent(|agent| agent.slug = slug));
+            let app = app(
+                &server,
+                ProviderKind::OpenAi,
+                desk,
+                &[clerk, others[0], others[1]],
+            );
+            assert_eq!(invoke(&app, "hi").await.status, 200);
+            let requests = server.requests();
+            let handoffs: Vec<String> = offered(&requests[1].body)
+                .into_iter()
+                .filter(|name| name.starts_with("hand_over_to_"))
+                .collect();
+            assert_eq!(handoffs, wanted, "{denied_tools:?}");
+            let last = &requests[requests.len() - 1].body;
+            assert_eq!(was_denied(last), !wanted.contains(&&*name), "{name}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ async fn run_command(
         usage: Usage {
             input_tokens: 2,
             output_tokens: 1,
+            ..Usage::default()
         },
     })
 }

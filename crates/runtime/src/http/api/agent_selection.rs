@@ -64,7 +64,11 @@ pub(crate) static SELECTOR: AgentSpec = AgentSpec {
     denied_tools: &[],
     agents: &[],
     documents: None,
-    policy: Policy::DEFAULT,
+    policy: Policy {
+        // The ranking answers at once if the model does not.
+        retry_attempts: 1,
+        ..Policy::DEFAULT
+    },
 };
 
 /// The endpoint of [`SELECTOR`]: the schemas of the request and of the model's output. It is not mounted.

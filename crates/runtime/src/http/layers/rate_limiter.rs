@@ -1,5 +1,6 @@
 //! Limits how many requests one caller may make, with the headers of draft-ietf-httpapi-ratelimit-headers.
 
+use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DefaultKeyedStateStore;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::state::keyed::{HashMapStateStore, ShrinkableKeyedStateStore};
 use governor::{Quota, RateLimiter};
 
 use crate::spec::agent_spec::Rate;
@@ -19,13 +22,60 @@ const SWEEP: u32 = 1024;
 pub(crate) struct Limiter {
     name: &'static str,
     rate: Rate,
-    limiter: RateLimiter<
-        String,
-        DefaultKeyedStateStore<String>,
-        DefaultClock,
-        StateInformationMiddleware,
-    >,
+    limiter: RateLimiter<Request, States, DefaultClock, StateInformationMiddleware>,
     checks: AtomicU32,
+}
+
+/// A request of a caller.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Request {
+    caller: String,
+    /// Whether it counts. If not, it is only asked whether it is within the rate.
+    counts: bool,
+}
+
+/// What each caller has used.
+#[derive(Default)]
+struct States(HashMapStateStore<String>);
+
+impl StateStore for States {
+    type Key = Request;
+
+    fn measure_and_replace<T, F, E>(&self, request: &Request, measure: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let Request { caller, counts } = request;
+        if *counts {
+            return self.0.measure_and_replace(caller, measure);
+        }
+        // After an error, the state stays as it is.
+        let asked = self.0.measure_and_replace(caller, |state| {
+            Err::<(Infallible, Nanos), _>(measure(state).map(|(status, _)| status))
+        });
+        match asked {
+            Ok(never) => match never {},
+            Err(answer) => answer,
+        }
+    }
+}
+
+impl ShrinkableKeyedStateStore<Request> for States {
+    fn retain_recent(&self, drop_below: Nanos) {
+        self.0.retain_recent(drop_below);
+    }
+
+    fn shrink_to_fit(&self) {
+        self.0.shrink_to_fit();
+    }
+
+    fn len(&self) -> usize {
+        ShrinkableKeyedStateStore::len(&self.0)
+    }
+
+    fn is_empty(&self) -> bool {
+        ShrinkableKeyedStateStore::is_empty(&self.0)
+    }
 }
 
 /// How much of a rate a caller has left after a request.
@@ -46,7 +96,7 @@ impl Limiter {
         let requests = NonZeroU32::new(rate.requests)?;
         let period = Duration::from_secs(rate.seconds.into()) / rate.requests;
         let quota = Quota::with_period(period)?.allow_burst(requests);
-        let limiter = RateLimiter::keyed(quota).with_middleware();
+        let limiter = RateLimiter::new(quota, States::default(), DefaultClock::default());
         Some(Self {
             name,
             rate,
@@ -55,13 +105,21 @@ impl Limiter {
         })
     }
 
-    /// Counts a request of `caller`.
+    /// Counts a request of `caller`, if it is within the rate.
     pub(crate) fn check(&self, caller: &str) -> RateStatus {
+        self.status(caller, true)
+    }
+
+    fn status(&self, caller: &str, counts: bool) -> RateStatus {
         if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
-        match self.limiter.check_key(&caller.to_owned()) {
+        let request = Request {
+            caller: caller.to_owned(),
+            counts,
+        };
+        match self.limiter.check_key(&request) {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
                 RateStatus {
@@ -93,20 +151,22 @@ impl Limiter {
     }
 }
 
-/// Counts a request against `limits` in their order, each under its own key, up to the first that refuses; the limits
-/// after that one stay as they are. Gives the status with the least left.
+/// Counts a request against `limits`, each under its own key, if it is within all of them: a limit that refuses uses up
+/// none of the others. Gives the status with the least left.
 pub(crate) fn check<'a>(
-    limits: impl IntoIterator<Item = (&'a Limiter, &'a str)>,
+    limits: impl Iterator<Item = (&'a Limiter, &'a str)> + Clone,
 ) -> Option<RateStatus> {
-    let mut strictest = None;
-    for (limiter, caller) in limits {
-        let status = limiter.check(caller);
-        if status.retry_after.is_some() {
-            return Some(status);
-        }
-        strictest = Some(strictest.map_or(status, |other: RateStatus| other.stricter(status)));
-    }
-    strictest
+    let asked = limits
+        .clone()
+        .map(|(limiter, caller)| limiter.status(caller, false));
+    let refused = asked
+        .into_iter()
+        .find(|status| status.retry_after.is_some());
+    // Another request may be counted between the two; then the limits before that one have counted this one too.
+    refused.or_else(|| {
+        let counted = limits.map(|(limiter, caller)| limiter.check(caller));
+        counted.reduce(RateStatus::stricter)
+    })
 }
 
 impl RateStatus {

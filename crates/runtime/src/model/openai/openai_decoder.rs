@@ -158,6 +158,7 @@ impl OpenAiDecoder {
         let Usage {
             input_tokens,
             output_tokens,
+            ..
         } = reported_usage(answer);
         self.usage.input_tokens = self.usage.input_tokens.max(input_tokens);
         self.usage.output_tokens = self.usage.output_tokens.max(output_tokens);

@@ -43,6 +43,7 @@ pub(crate) fn reported_usage(document: &Value) -> Usage {
     Usage {
         input_tokens: read(&INPUT_KEYS),
         output_tokens: read(&OUTPUT_KEYS),
+        ..Usage::default()
     }
 }
 

@@ -14,6 +14,7 @@ pub static SPEC: ::agentgen_runtime::spec::AgentSpec = ::agentgen_runtime::spec:
     agents: &["architect"],
     documents: ::core::option::Option::None,
     policy: ::agentgen_runtime::spec::Policy {
+        retry_attempts: 1,
         fallbacks: &["haiku"],
         timeout_ms: ::core::option::Option::Some(30000),
         history_tokens: ::core::option::Option::Some(60),

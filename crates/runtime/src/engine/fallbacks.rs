@@ -1,0 +1,110 @@
+//! Who answers a turn: the agent that was asked, or what an entry of its policy's `fallbacks` put in its place.
+//!
+//! Invariant: a turn stays with who answered. A model that failed is not asked again in the same turn.
+
+use crate::engine::turn_context::TurnContext;
+use crate::model::{ModelRequest, ToolDefinition};
+use crate::spec::agent_spec::AgentSpec;
+
+/// The agent whose prompt, tools and handoffs a call has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answerer {
+    pub(crate) agent: &'static AgentSpec,
+    /// The agent in whose place it answers. What that one is denied stays denied.
+    pub(crate) replaced: Option<&'static AgentSpec>,
+}
+
+impl Answerer {
+    /// Whether its model may call the tool `name`.
+    pub(crate) fn may_use(self, name: &str) -> bool {
+        self.agent.may_use(name) && self.replaced.is_none_or(|replaced| !replaced.denies(name))
+    }
+
+    /// Whether the tool `name` is denied.
+    pub(crate) fn denies(self, name: &str) -> bool {
+        self.agents().any(|agent| agent.denies(name))
+    }
+
+    /// Whether its model may hand tasks to the agents it lists.
+    pub(crate) fn may_hand_off(self) -> bool {
+        self.agents().all(AgentSpec::may_hand_off)
+    }
+
+    /// The agents that have had the task.
+    pub(crate) fn agents(self) -> impl Iterator<Item = &'static AgentSpec> {
+        self.replaced.into_iter().chain([self.agent])
+    }
+}
+
+/// The fallbacks of one turn.
+pub(crate) struct Fallbacks {
+    /// The agent that was asked.
+    asked: &'static AgentSpec,
+    /// Those that were not tried yet.
+    left: &'static [&'static str],
+    /// The models that were tried for `asked`.
+    tried: Vec<String>,
+}
+
+impl Fallbacks {
+    /// Those of a turn of `asked`.
+    pub(crate) fn new(asked: &'static AgentSpec) -> Self {
+        Self {
+            asked,
+            left: asked.policy.fallbacks,
+            tried: Vec::new(),
+        }
+    }
+
+    /// The agent that was asked; its budget is that of the turn.
+    pub(crate) fn asked(&self) -> &'static AgentSpec {
+        self.asked
+    }
+
+    /// Who answers `request`.
+    pub(crate) fn answerer(&self, request: &ModelRequest) -> Answerer {
+        let agent = request.agent;
+        Answerer {
+            agent,
+            replaced: (agent.slug != self.asked.slug).then_some(self.asked),
+        }
+    }
+
+    /// The tools of who answers `request`, handoff tools included.
+    pub(crate) fn tools(
+        &self,
+        cx: &TurnContext<'_>,
+        request: &ModelRequest,
+    ) -> Vec<ToolDefinition> {
+        let answerer = self.answerer(request);
+        let mut tools = cx.tools.definitions(answerer);
+        tools.extend(cx.tools.handoff_targets.definitions(answerer));
+        tools
+    }
+
+    /// Points `request` at the next model or agent. Returns the entry of the list and the model; `None` after the last.
+    pub(crate) fn next(
+        &mut self,
+        cx: &TurnContext<'_>,
+        request: &mut ModelRequest,
+    ) -> Option<(&'static str, String)> {
+        if request.agent.slug == self.asked.slug {
+            self.tried.push(cx.provider.model(request.model));
+        }
+        while let Some((fallback, left)) = self.left.split_first() {
+            self.left = left;
+            let other = cx.tools.handoff_targets.agent(fallback);
+            let agent = other.unwrap_or(self.asked);
+            let model = other.map_or(Some(*fallback), |other| other.model);
+            let full_name = cx.provider.model(model);
+            if agent.slug == self.asked.slug && self.tried.contains(&full_name) {
+                continue;
+            }
+            request.agent = agent;
+            request.model = model;
+            request.tools = self.tools(cx, request);
+            return Some((fallback, full_name));
+        }
+        None
+    }
+}
