@@ -5,6 +5,7 @@
 //! checked beside it, and what has none is an error with its place. It imports `text`, `diagnostics` and `yaml`.
 
 pub mod canonical;
+pub mod closing;
 pub mod compare;
 pub mod parse;
 pub mod picoschema;
@@ -13,6 +14,8 @@ pub mod sample;
 pub mod schema_type;
 pub mod typed_schema;
 
+#[cfg(test)]
+mod closing_tests;
 #[cfg(test)]
 mod json_schema_tests;
 #[cfg(test)]
@@ -32,6 +35,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::canonical::canonical;
+use crate::schema::closing::Closing;
 use crate::schema::parse::normalize::normalize;
 use crate::yaml::node::{Entry, Node, Value};
 
@@ -123,7 +127,9 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
         normalize(node, report)?
     };
     let schema = &schema;
-    let (ty, defs) = parse::read(schema, report, shorthand, role == Role::Input)?;
+    let json = schema.to_json();
+    let closing = (role == Role::Input).then(|| Closing::of(&json));
+    let (ty, defs) = parse::read(schema, report, shorthand, closing.as_ref())?;
     if !good {
         return None;
     }
@@ -150,7 +156,7 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
             return None;
         }
     }
-    read.json = canonical(&schema.to_json(), role == Role::Input);
+    read.json = canonical(&json, closing.as_ref());
     let mut json = read.json.clone();
     state_64_bits(&mut json);
     match CompiledSchema::compile(&json) {

@@ -1,72 +1,154 @@
 //! One way to write each schema.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
+use serde_json::{Map, Value, json};
+
+use crate::schema::closing::{Closing, Extent, is_open, part_extent};
 use crate::schema::parse::object::IN_PLACE;
 
 /// The canonical form of `schema`, a JSON Schema in normal form: keywords in a fixed order, `type` where properties or
-/// listed values imply it, `examples` instead of `example`. With `closed`, objects that name properties and say nothing
+/// listed values imply it, `examples` instead of `example`. With `closing`, objects that name properties and say nothing
 /// about others refuse those.
-pub fn canonical(schema: &Value, closed: bool) -> Value {
-    form(schema, closed, closed)
+pub fn canonical(schema: &Value, closing: Option<&Closing>) -> Value {
+    let extent = match closing {
+        Some(_) => Extent::Whole,
+        None => Extent::Nothing,
+    };
+    let mut writer = Writer {
+        closing,
+        copies: BTreeSet::new(),
+    };
+    let mut written = writer.form(schema, extent);
+    let defs = schema.get("$defs").and_then(Value::as_object);
+    let Some((defs, Value::Object(written_defs))) = defs.zip(written.get_mut("$defs")) else {
+        return written;
+    };
+    let mut done = BTreeSet::new();
+    while let Some((name, extent)) = writer.copies.pop_first() {
+        if let (Some(closing), Some(def)) = (closing, defs.get(&name))
+            && done.insert((name.clone(), extent))
+        {
+            written_defs.insert(closing.name(&name, extent), writer.form(def, extent));
+        }
+    }
+    written
 }
 
-/// As [`canonical`]; `own` is whether this object itself is closed, `closed` whether those in it are. A schema that is
-/// combined with others is closed together with them.
-fn form(schema: &Value, own: bool, closed: bool) -> Value {
-    let Value::Object(source) = schema else {
-        return schema.clone();
-    };
-    let mut keywords = source.clone();
-    if let Some(example) = keywords.shift_remove("example") {
-        let examples = keywords
-            .entry("examples")
-            .or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(examples) = examples
-            && !examples.contains(&example)
+struct Writer<'c> {
+    closing: Option<&'c Closing>,
+    /// The definitions that are referred to in another form than their own.
+    copies: BTreeSet<(String, Extent)>,
+}
+
+impl Writer<'_> {
+    /// As [`canonical`], for a schema that is closed as far as `extent`.
+    fn form(&mut self, schema: &Value, extent: Extent) -> Value {
+        let Value::Object(source) = schema else {
+            return schema.clone();
+        };
+        let mut keywords = source.clone();
+        if let Some(example) = keywords.shift_remove("example") {
+            let examples = keywords
+                .entry("examples")
+                .or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(examples) = examples
+                && !examples.contains(&example)
+            {
+                examples.push(example);
+            }
+        }
+        if !keywords.contains_key("type")
+            && let Some(kind) = implied_type(&keywords)
         {
-            examples.push(example);
+            keywords.insert("type".to_owned(), kind);
+        }
+        let in_place = IN_PLACE.into_iter().filter(|key| source.contains_key(*key));
+        let in_place: Vec<&str> = in_place.collect();
+        let named = source.contains_key("properties");
+        // Alternatives that stand alone are closed one by one, others together.
+        let union = !named && matches!(in_place[..], ["oneOf"] | ["anyOf"]);
+        if extent == Extent::Whole && !union && self.is_open(source) {
+            let keyword = match in_place[..] {
+                [] => "additionalProperties",
+                _ => "unevaluatedProperties",
+            };
+            keywords.insert(keyword.to_owned(), Value::Bool(false));
+        }
+        let mut closed_branches = None;
+        for (keyword, value) in &mut keywords {
+            let extent = match keyword.as_str() {
+                "$ref" => {
+                    self.refer(value, extent);
+                    continue;
+                }
+                "oneOf" | "anyOf" if union => extent,
+                "$defs" => extent,
+                keyword => part_extent(keyword, extent),
+            };
+            if keyword == "oneOf"
+                && let (Some(closing), Value::Array(branches)) = (self.closing, &*value)
+                && closing.overlap(branches, extent)
+            {
+                let branches = branches.iter().map(|branch| self.form(branch, extent));
+                let branches: Value = branches.collect();
+                closed_branches = Some(branches);
+                each_schema(keyword, value, |schema| {
+                    *schema = self.form(schema, Extent::Nothing);
+                });
+                continue;
+            }
+            each_schema(keyword, value, |schema| *schema = self.form(schema, extent));
+        }
+        if let Some(branches) = closed_branches {
+            let all_of = keywords
+                .entry("allOf")
+                .or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(parts) = all_of {
+                parts.push(json!({ "anyOf": branches }));
+            }
+        }
+        let mut ordered = Map::new();
+        for keyword in ORDER {
+            if let Some(value) = keywords.shift_remove(keyword) {
+                ordered.insert(keyword.to_owned(), value);
+            }
+        }
+        ordered.extend(keywords);
+        Value::Object(ordered)
+    }
+
+    /// Whether the schema names properties, by itself or in schemas that it combines, and does not say whether there are
+    /// others.
+    fn is_open(&self, keywords: &Map<String, Value>) -> bool {
+        if keywords.contains_key("properties") {
+            return is_open(keywords);
+        }
+        let has = |keyword: &str| keywords.contains_key(keyword);
+        let combining = ["allOf", "oneOf", "anyOf"];
+        let parts = combining
+            .iter()
+            .filter_map(|key| keywords.get(*key)?.as_array());
+        !has("additionalProperties")
+            && !has("unevaluatedProperties")
+            && self
+                .closing
+                .is_some_and(|closing| parts.flatten().any(|part| closing.is_closable(part)))
+    }
+
+    /// Lets a reference lead to the form of its definition that is closed as far as `extent`.
+    fn refer(&mut self, target: &mut Value, extent: Extent) {
+        let name = target
+            .as_str()
+            .and_then(|text| text.strip_prefix("#/$defs/"));
+        if let (Some(closing), Some(name)) = (self.closing, name) {
+            let copy = closing.name(name, extent);
+            if copy != name {
+                self.copies.insert((name.to_owned(), extent));
+                *target = format!("#/$defs/{copy}").into();
+            }
         }
     }
-    if !keywords.contains_key("type")
-        && let Some(kind) = implied_type(&keywords)
-    {
-        keywords.insert("type".to_owned(), kind);
-    }
-    let combined = keywords.contains_key("properties")
-        && IN_PLACE
-            .iter()
-            .any(|keyword| keywords.contains_key(*keyword));
-    if own && keywords.contains_key("properties") && !keywords.contains_key("additionalProperties")
-    {
-        let keyword = if combined {
-            "unevaluatedProperties"
-        } else {
-            "additionalProperties"
-        };
-        keywords.entry(keyword).or_insert(Value::Bool(false));
-    }
-    // The alternatives of a union are closed one by one.
-    let union = !combined
-        && ["oneOf", "anyOf"]
-            .iter()
-            .any(|keyword| keywords.contains_key(*keyword));
-    for (keyword, value) in keywords.iter_mut() {
-        let in_place = IN_PLACE.contains(&keyword.as_str()) || keyword == "not";
-        let own = match keyword.as_str() {
-            "oneOf" | "anyOf" if union => own,
-            _ => closed && !in_place,
-        };
-        each_schema(keyword, value, |schema| *schema = form(schema, own, closed));
-    }
-    let mut ordered = Map::new();
-    for keyword in ORDER {
-        if let Some(value) = keywords.shift_remove(keyword) {
-            ordered.insert(keyword.to_owned(), value);
-        }
-    }
-    ordered.extend(keywords);
-    Value::Object(ordered)
 }
 
 /// The keywords in the order they are written; others follow in the order of the source.

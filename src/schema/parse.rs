@@ -21,6 +21,7 @@ mod schema_acceptance_tests;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::schema::canonical::canonical;
+use crate::schema::closing::Closing;
 use crate::schema::parse::cursor::{Cursor, Reader};
 use crate::schema::parse::enumeration::choice;
 use crate::schema::parse::keywords::{Topic, is_annotation, topic, wrong_kind};
@@ -32,13 +33,13 @@ use crate::text::ident::Ident;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// Reads the JSON Schema in `node`, which is in [normal form](normalize::normalize): its type, and its definitions by
-/// name. With `shorthand`, a schema that says nothing was written as `any` and needs no note. With `closed`, an object
+/// name. With `shorthand`, a schema that says nothing was written as `any` and needs no note. With `closing`, an object
 /// that names properties refuses others unless it says otherwise. None where something is wrong.
 pub fn read(
     node: &Node,
     report: &mut Report,
     shorthand: bool,
-    closed: bool,
+    closing: Option<&Closing>,
 ) -> Option<(Type, Vec<(String, Type)>)> {
     let defs = node
         .get("$defs")
@@ -48,7 +49,7 @@ pub fn read(
         defs,
         report,
         shorthand,
-        closed,
+        closing,
         descend,
     };
     let top = node.entries().map(|entries| {
@@ -109,7 +110,7 @@ fn descend(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
         return Some(ty);
     }
     // What is combined with other schemas is closed as a whole.
-    let json = canonical(&node.to_json(), part.reader.closed);
+    let json = canonical(&node.to_json(), part.reader.closing);
     Some(Type::Refined(Box::new(Refined { ty, json })))
 }
 

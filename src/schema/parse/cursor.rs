@@ -3,6 +3,7 @@
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
+use crate::schema::closing::Closing;
 use crate::schema::parse::keywords::{Topic, check};
 use crate::schema::schema_type::Type;
 use crate::yaml::node::{Entry, Node};
@@ -51,8 +52,8 @@ pub struct Reader<'a> {
     pub defs: &'a [Entry],
     /// Where everything that is wrong goes.
     pub report: &'a mut Report,
-    /// Whether an object that names properties refuses others when it doesn't speak of them.
-    pub closed: bool,
+    /// How objects are closed; none where they let through what they do not name.
+    pub closing: Option<&'a Closing>,
     /// Whether the schema was written in shorthand, where `any` needs no note.
     pub shorthand: bool,
     /// The way down to the schema in a part. It is handed down, so that the kinds of schemas need not know the file

@@ -29,7 +29,7 @@ pub fn object(part: &mut Cursor<'_, '_>) -> Option<Type> {
     let closed = match extra {
         Extra::Refused => true,
         Extra::Typed(_) => false,
-        Extra::Silent => part.reader.closed && !is_map && !combined,
+        Extra::Silent => part.reader.closing.is_some() && !is_map && !combined,
     };
     let fields = match part.node.get("properties") {
         Some(node) => fields(part, node, closed, &mut good),

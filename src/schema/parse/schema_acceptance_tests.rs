@@ -46,15 +46,11 @@ impl Tally {
     }
 }
 
-/// Reads `schema` as the answer of an endpoint; else the first thing that is wrong with it.
-fn read_json(schema: &Value) -> Result<Schema, String> {
+/// Reads `schema` as what `role` says; else the first thing that is wrong with it.
+fn read_json(schema: &Value, role: Role) -> Result<Schema, String> {
     let source = Arc::new(Source::new("agents/test.md", String::new()));
     let mut report = Report::new(&source);
-    let read = read(
-        &Node::from_json(schema, Span::default()),
-        &mut report,
-        Role::Output,
-    );
+    let read = read(&Node::from_json(schema, Span::default()), &mut report, role);
     read.ok_or_else(|| {
         let mut diagnostics = report.into_diagnostics();
         diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
@@ -146,7 +142,7 @@ fn schemas_of_the_test_suite_are_read_right_or_refused() {
 
 fn suite_case(case: &Value, formats: bool) -> Tally {
     let mut tally = Tally::default();
-    let schema = match read_json(&case["schema"]) {
+    let schema = match read_json(&case["schema"], Role::Output) {
         Ok(schema) => schema,
         Err(reason) => {
             tally.refused.insert(without_names(&reason), 1);
@@ -158,6 +154,7 @@ fn suite_case(case: &Value, formats: bool) -> Tally {
     let compiled = options.compile(&schema.json).unwrap();
     let narrowed = is_narrowed(&case["schema"])
         .then(|| reference(&with_object_types(&case["schema"])).unwrap());
+    let input = input_of(&case["schema"], formats);
     for test in case["tests"].as_array().unwrap() {
         let (value, mut valid) = (&test["data"], test["valid"] == true);
         if is_beyond_64_bits(value) || needs_idna(&case["schema"], test) {
@@ -179,8 +176,56 @@ fn suite_case(case: &Value, formats: bool) -> Tally {
                 schema.json
             ));
         }
+        if let Some(input) = &input {
+            input.compare(value, valid, formats, &mut tally);
+        }
     }
     tally
+}
+
+/// A schema as that of the property `v` of an input, whose objects are closed.
+struct Input {
+    schema: Schema,
+    compiled: agentgen_schema::Schema,
+}
+
+/// None where the schema is refused, or a part of it refers to its root.
+fn input_of(schema: &Value, formats: bool) -> Option<Input> {
+    let text = schema.to_string();
+    let is_placed = ["$ref", "$dynamicRef", "$id"]
+        .iter()
+        .any(|keyword| text.contains(&format!("\"{keyword}\"")));
+    let components = schema.get("components");
+    if is_placed && components.is_none() {
+        return None;
+    }
+    let mut part = schema.clone();
+    let mut whole = json!({ "type": "object", "required": ["v"], "properties": {} });
+    if let (Some(components), Value::Object(part)) = (components, &mut part) {
+        part.shift_remove("components");
+        whole["components"] = components.clone();
+    }
+    whole["properties"]["v"] = part;
+    let schema = read_json(&whole, Role::Input).ok()?;
+    let options = CompileOptions::default().check_formats(formats);
+    let compiled = options.compile(&schema.json).unwrap();
+    Some(Input { schema, compiled })
+}
+
+impl Input {
+    /// A closed input takes less than its schema, and nothing else.
+    fn compare(&self, value: &Value, valid: bool, formats: bool, tally: &mut Tally) {
+        let whole = json!({ "v": value });
+        tally.values += 1;
+        if self.compiled.is_valid(&whole)
+            && !(valid && holds(&self.schema.ty, &whole, &self.schema, formats))
+        {
+            let json = &self.schema.json;
+            tally.wrong.push(format!(
+                "input: {value} is valid: {valid}, and taken\n  {json}"
+            ));
+        }
+    }
 }
 
 /// Another implementation of JSON Schema.
@@ -320,7 +365,7 @@ fn references<'v>(schema: &'v Value, found: &mut Vec<&'v str>) {
 
 fn component(name: &str, root: &Value) -> Tally {
     let mut tally = Tally::default();
-    let schema = match read_json(root) {
+    let schema = match read_json(root, Role::Output) {
         Ok(schema) => schema,
         Err(reason) => {
             tally.refused.insert(without_names(&reason), 1);
@@ -335,6 +380,7 @@ fn component(name: &str, root: &Value) -> Tally {
     let Some(theirs) = reference(&with_object_types(&as_2020_12(root))) else {
         return tally;
     };
+    let input = input_of(root, false);
     for value in values(&schema) {
         tally.values += 1;
         let (taken, valid) = (ours.is_valid(&value), theirs.is_valid(&value));
@@ -345,6 +391,9 @@ fn component(name: &str, root: &Value) -> Tally {
             tally.wrong.push(format!(
                 "{name}: {text} is valid: {valid} (taken: {taken}, held by the type: {held})"
             ));
+        }
+        if let Some(input) = &input {
+            input.compare(&value, valid, false, &mut tally);
         }
     }
     tally

@@ -1,6 +1,7 @@
 //! Reads schemas that offer several: `oneOf` and `anyOf`.
 
 use crate::diagnostics::code::Code;
+use crate::schema::closing::Extent;
 use crate::schema::parse::cursor::Cursor;
 use crate::schema::parse::enumeration::{Listed, documented, enumeration};
 use crate::schema::parse::keywords::{Topic, wrong_kind};
@@ -82,6 +83,10 @@ fn several_schemas(part: &mut Cursor<'_, '_>, keyword: &str, schemas: &[&Node]) 
         Tagged::Type(ty) => return Some(ty),
         Tagged::Not(reason) => reason,
     };
+    if let Some(closing) = part.reader.closing.filter(|_| once) {
+        let alternatives: Vec<_> = schemas.iter().map(|node| node.to_json()).collect();
+        part.rest |= closing.overlap(&alternatives, Extent::Whole);
+    }
     if let Some(ty) = untagged(part, schemas) {
         return ty;
     }

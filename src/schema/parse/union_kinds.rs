@@ -129,7 +129,7 @@ pub fn facts<'n>(node: &'n Node, reader: &Reader<'_>) -> Option<Facts<'n>> {
     let closed = match node.get("additionalProperties").map(|node| &node.value) {
         Some(Value::Bool(open)) => !open,
         Some(_) => false,
-        None => reader.closed && !own.is_empty(),
+        None => reader.closing.is_some() && !own.is_empty(),
     };
     Some(Facts {
         properties: own
