@@ -73,6 +73,7 @@ service:
       steps:
       - draft: { agent: editor, with: { input: "Write about {{ input.topic }}" } }
       - check: { agent: editor, needs: [draft], join: any, when: "input.topic == 'x'", timeout: 30s }
+      - tell: { agent: editor, when: "check.status == 'succeeded'" }
 ---
 You edit.
 "#;
