@@ -75,7 +75,12 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
             Some(_) => "with a key",
             None => "without a key",
         };
-        format!("{name} ({key})")
+        let dialect = provider.dialect.name();
+        if dialect == name {
+            format!("{name} ({key})")
+        } else {
+            format!("{name} ({dialect}, {key})")
+        }
     });
     line("providers", listed(providers));
     Ok(text)

@@ -353,11 +353,14 @@ fn settings_can_be_checked_without_serving() {
         ("AGENTGEN_PROVIDERS_ANTHROPIC_API_KEY", secret),
         ("AGENTGEN_MODELS_SONNET", "anthropic:claude-sonnet-4-5"),
         ("AGENTGEN_MODELS_HAIKU", "anthropic:claude-haiku-4-5"),
+        ("AGENTGEN_MODELS_OPUS", "ollama:qwen3:8b"),
+        ("AGENTGEN_PROVIDERS_OPENAI_BASE_URL", "http://proxy/v1"),
         ("AGENTGEN_STORE_URL", "postgres://me:hunter2@127.0.0.1:1/db"),
     ]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stdout.contains("0.0.0.0:80") && stdout.contains("HS256"));
-    assert!(stdout.contains("anthropic (with a key)"), "{stdout}");
+    let providers = "anthropic (with a key), ollama (without a key), openai (openai-compatible, without a key)\n";
+    assert!(stdout.contains(providers), "{stdout}");
     assert!(stdout.contains("store          postgres\n"), "{stdout}");
     assert!(!stdout.contains("hunter2") && !stderr.contains("hunter2"));
 
