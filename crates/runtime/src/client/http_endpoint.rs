@@ -1,5 +1,8 @@
 //! One operation of a provider's API: sends requests, and turns what fails into a [`ProviderError`].
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{self, HeaderMap};
@@ -71,13 +74,8 @@ impl HttpEndpoint {
         &self,
         body: &Value,
     ) -> Result<Result<Response, ErrorResponse>, ProviderError> {
-        let request = self
-            .client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body.to_string());
-        let response = self.with_idle_timeout(request.send()).await?;
+        let body = body.to_string();
+        let response = self.with_idle_timeout(self.request(&body)).await?;
         let status = response.status();
         if status.is_success() {
             return Ok(Ok(response));
@@ -91,6 +89,21 @@ impl HttpEndpoint {
             headers,
             error: ResponseError::of_status(status, message),
         }))
+    }
+
+    /// Sends a request, and once more if its connection ended before the response began: servers close idle connections
+    /// while a request is on its way, and llama.cpp closes one after each stream without saying so.
+    async fn request(&self, body: &str) -> Result<Response, reqwest::Error> {
+        let send = || {
+            let request = self.client.post(self.url.clone());
+            let request = request.headers(self.headers.clone());
+            let request = request.header(header::CONTENT_TYPE, "application/json");
+            request.body(body.to_owned()).send()
+        };
+        match send().await {
+            Err(error) if is_closed_connection(&error) => send().await,
+            sent => sent,
+        }
     }
 
     /// Logs an error response, and returns it without the provider's message.
@@ -199,11 +212,27 @@ impl HttpEndpoint {
     }
 }
 
+/// Whether an established connection ended before the head of the response.
+fn is_closed_connection(error: &reqwest::Error) -> bool {
+    let is_end = |cause: &(dyn Error + 'static)| {
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let is_reset = matches!(io, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe));
+        let http = cause.downcast_ref::<hyper::Error>();
+        is_reset || http.is_some_and(hyper::Error::is_incomplete_message)
+    };
+    !error.is_connect() && causes(error).any(is_end)
+}
+
 /// The innermost source of an error: the outer ones repeat the address.
 fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+    causes(error)
+        .last()
+        .map_or_else(String::new, |cause| cause.to_string())
+}
+
+/// An error and its sources, the innermost last.
+fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error as &(dyn Error + 'static)), |&cause| {
+        cause.source()
+    })
 }

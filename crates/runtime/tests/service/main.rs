@@ -32,6 +32,7 @@ mod nats_server;
 mod openapi_routes;
 mod policies;
 mod process_kills;
+mod provider_connections;
 mod provider_dialects;
 mod provider_exchanges;
 mod provider_log;
