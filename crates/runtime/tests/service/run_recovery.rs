@@ -109,6 +109,8 @@ async fn events_restart_after_a_kill(test_store: TestStore) {
         )
     };
     let before = until("policy.applied a retry").await;
+    // The second call takes the silence; otherwise the next process would.
+    assert!(eventually(|| server.requests().len() == 2).await);
     child.kill().unwrap();
     child.wait().unwrap();
 
