@@ -138,7 +138,7 @@ fn workflow_context(
         }
         steps.extend([context, fallback]);
     }
-    let outputs = outputs(&workflow.steps, &steps, &ids);
+    let outputs = flow.workflow_outputs(&steps);
     Ok(json!({
         "id": workflow.slug.as_str(),
         "summary": format!("The workflow {} of {}.", workflow.name, agent.spec.name),
@@ -201,6 +201,33 @@ impl<'a> Flow<'a> {
     fn may_be_absent(&self, id: &str) -> bool {
         let index = self.workflow.steps.iter().position(|step| step.id == id);
         index.is_some_and(|index| self.is_said(index))
+    }
+
+    /// The workflow's outputs: those of the steps that no later one needs, as far as `contexts` has one for them. Engines stop at
+    /// an output of a step that did not run, so neither a step with a condition nor a fallback is among them.
+    fn workflow_outputs(&self, contexts: &[Json]) -> Map<String, Json> {
+        let runs = |index: &usize| !self.is_said(*index);
+        let steps: Vec<usize> = (0..self.workflow.steps.len()).filter(runs).collect();
+        let needed: Vec<&str> = steps
+            .iter()
+            .flat_map(|index| self.depends_on(*index))
+            .collect();
+        let has_output = |step: &Step| {
+            let id = self.ids.get(&step.id);
+            contexts
+                .iter()
+                .any(|context| context["id"] == id && !context["output"].is_null())
+        };
+        steps
+            .iter()
+            .map(|index| &self.workflow.steps[*index])
+            .filter(|step| !needed.contains(&self.ids.get(&step.id)))
+            .filter(|step| has_output(step))
+            .map(|step| {
+                let id = self.ids.get(&step.id).to_owned();
+                (id, json!(self.ids.output(&step.id)))
+            })
+            .collect()
     }
 
     /// The ids of the steps that the step `index` needs. One that may be left out stands for those that it needs itself.
@@ -357,29 +384,4 @@ fn on_failure(step: &Step, skip: Vec<Json>, ids: &Ids<'_>) -> Vec<Json> {
             .push(json!({ "name": "fallback", "type": "goto", "stepId": ids.fallback(&step.id) })),
     }
     actions
-}
-
-/// The workflow's outputs: those of the steps that no other step needs, as far as `contexts` has one for them. Where a step
-/// has a fallback, the output of the one that answered is there.
-fn outputs(steps: &[Step], contexts: &[Json], ids: &Ids<'_>) -> Map<String, Json> {
-    let has_output = |step: &Step| {
-        let id = ids.get(&step.id);
-        contexts
-            .iter()
-            .any(|context| context["id"] == id && !context["output"].is_null())
-    };
-    steps
-        .iter()
-        .filter(|step| !steps.iter().any(|other| other.waits_for(&step.id)))
-        .filter(|step| has_output(step))
-        .flat_map(|step| {
-            let own = (ids.get(&step.id).to_owned(), json!(ids.output(&step.id)));
-            let fallback = matches!(step.on_failure, OnFailure::Fallback(_)).then(|| {
-                let id = ids.fallback(&step.id);
-                let output = json!(format!("$steps.{id}.outputs.output"));
-                (id, output)
-            });
-            [Some(own), fallback].into_iter().flatten()
-        })
-        .collect()
 }
