@@ -190,6 +190,15 @@ fn describes_the_eight_workflows_of_the_orchestrator() {
     ] {
         assert!(ids.contains(&id), "{id}: {ids:?}");
     }
+    // A condition on the step that has just answered reads its output.
+    let validation = workflows
+        .iter()
+        .find(|workflow| workflow["workflowId"] == "stateless-validation");
+    let audit = &validation.unwrap()["steps"][0];
+    assert_eq!(
+        audit["onSuccess"][0]["criteria"],
+        json!([{ "context": "$steps.audit.outputs.output", "condition": "violation", "type": "regex" }])
+    );
 }
 
 const SHELVES: &str = r##"---

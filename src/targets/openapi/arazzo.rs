@@ -113,8 +113,8 @@ fn workflow_context(
             "when": unsaid,
             "join": join(step.join),
             "timeout_ms": step.timeout_ms,
-            "on_success": flow.after(index, call, false),
-            "on_failure": on_failure(step, flow.after(index, call, true), &ids),
+            "on_success": flow.after(index, Some(&answer(call, id))),
+            "on_failure": on_failure(step, flow.after(index, None), &ids),
         });
         let may_be_absent = |id: &str| flow.may_be_absent(id);
         let request = arazzo_request::of_step(step, workflow, call.endpoint, &ids, &may_be_absent);
@@ -127,9 +127,10 @@ fn workflow_context(
         let request =
             arazzo_request::of_fallback(step, workflow, call.endpoint, &ids, &may_be_absent);
         let mut fallback = context.clone();
-        fallback["id"] = json!(ids.fallback(&step.id));
+        let id = ids.fallback(&step.id);
+        fallback["on_success"] = json!(flow.after(index, Some(&answer(&call, &id))));
+        fallback["id"] = json!(id);
         fallback["description"] = json!(format!("Asks {} where {} fails.", other.text, step.id));
-        fallback["on_success"] = json!(flow.after(index, &call, false));
         fallback["on_failure"] = json!([{ "name": "stop", "type": "end" }]);
         asks(&mut fallback, request, &call);
         // The fallback comes right after its step; a success skips it.
@@ -249,15 +250,11 @@ impl<'a> Flow<'a> {
         found
     }
 
-    /// The actions that choose what follows the step `index`, which called `call`: the first whose criteria hold counts. None
-    /// where what follows is the next step in any case.
-    fn after(&self, index: usize, call: &Operation<'_>, failed: bool) -> Vec<Json> {
+    /// The actions that choose what follows the step `index`: the first whose criteria hold counts. None where what follows is
+    /// the next step in any case. `answer` is the runtime expression for its output, none where it failed.
+    fn after(&self, index: usize, answer: Option<&str>) -> Vec<Json> {
         let id = self.workflow.steps[index].id.as_str();
-        let output = match call.name {
-            INVOKE_NAME => "$response.body#/output",
-            _ => "$response.body",
-        };
-        let current = (!failed).then_some((id, output));
+        let current = answer.map(|answer| (id, answer));
         let mut actions = Vec::new();
         let mut next = index + 1;
         let mut absent: Vec<&str> = Vec::new();
@@ -276,8 +273,8 @@ impl<'a> Flow<'a> {
             absent.push(&step.id);
             next += 1;
         }
-        if next > index + 1 || failed {
-            let name = if failed { "skip" } else { "go-on" };
+        if next > index + 1 || answer.is_none() {
+            let name = if answer.is_some() { "go-on" } else { "skip" };
             actions.push(self.go_on(next, name));
         }
         actions
@@ -291,6 +288,15 @@ impl<'a> Flow<'a> {
             }
             None => json!({ "name": name, "type": "end" }),
         }
+    }
+}
+
+/// The runtime expression for the output of the step `id` in the actions after it. Redocly and arazzo-runner have set its
+/// outputs by then; only Redocly has the response too, or reads members of outputs.
+fn answer(call: &Operation<'_>, id: &str) -> String {
+    match call.name {
+        INVOKE_NAME => format!("$steps.{id}.outputs.output"),
+        _ => "$response.body".to_owned(),
     }
 }
 

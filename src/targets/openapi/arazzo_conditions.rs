@@ -25,7 +25,7 @@ pub struct Scope<'a> {
     pub input: &'a Json,
     /// The steps that may have an output, by id, with the schema of it.
     pub outputs: &'a [(String, Json)],
-    /// The step whose response is at hand, and the runtime expression for its output: its outputs are not set yet.
+    /// The step that has just answered, and the runtime expression for its output.
     pub current: Option<(&'a str, &'a str)>,
     /// The ids of steps that were left out: their outputs are null.
     pub absent: &'a [&'a str],
