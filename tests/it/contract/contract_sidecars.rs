@@ -89,7 +89,7 @@ rat: 5/second
             r#"a.service.yaml:7:20 AG050 there is no type "strin"; the types are array, boolean, integer, null, number, object, string"#,
             "note a.service.yaml:8:13 AG052 the object names no properties; any are allowed; say what it is with `type`",
             "a.service.yaml:8:36 AG050 `allOf` is a list; it must be a list of schemas, at least one",
-            "a.service.yaml:9:10 AG044 there is no agent `b` in this project; did you mean `a`?",
+            "a.service.yaml:9:10 AG044 there is no agent `b` in this project; add its file, or take the name out",
             "a.service.yaml:10:1 AG026 there is no setting `rat`; did you mean `rate`?"
         ]
     );
