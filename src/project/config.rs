@@ -42,6 +42,8 @@ vocabulary! {
         Rust = "rust",
         /// OpenAPI documents.
         Openapi = "openapi",
+        /// A Rust client.
+        Client = "client",
     }
 }
 
@@ -55,6 +57,7 @@ impl Target {
         match path.split('/').next() {
             Some("prompts") => Self::Prompts,
             Some("rust") => Self::Rust,
+            Some("client") => Self::Client,
             _ => Self::Openapi,
         }
     }

@@ -8,6 +8,7 @@ use crate::diagnostics::{Report, has_errors};
 use crate::schema::sample::example;
 use crate::schema::{Role, Schema, read};
 use crate::targets::rust::rust_item::{Names, Shape};
+use crate::targets::rust::rust_paths::SERVICE;
 use crate::targets::rust::rust_types::types;
 use crate::yaml::node::{Entry, Node, Value as Yaml};
 use proptest::prelude::*;
@@ -292,7 +293,7 @@ proptest! {
         let Some(schema) = read_json(&value, Role::Input) else {
             return Ok(());
         };
-        let types = types(&schema, "Root", "About.", &mut Names::default());
+        let types = types(&schema, "Root", "About.", &mut Names::default(), &SERVICE);
         let names: Vec<&str> = types.iter().map(|ty| ty.name.as_str()).collect();
         prop_assert_eq!(names[0], "Root");
         let mut mentioned = Vec::new();

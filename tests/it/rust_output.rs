@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use agentgen_build::{
     Artifact, Config, Diagnostic, Project, Severity, Source, Target, UserTemplate, generate,
 };
+
+use crate::generated_crate::{cargo, write};
 
 /// An agent with nothing but its default endpoint, for each of these names.
 const AWKWARD_NAMES: [&str; 45] = [
@@ -281,7 +282,8 @@ fn endpoint(name: &str, settings: &str, input: &str, output: &str) -> String {
     )
 }
 
-fn sources() -> Vec<Arc<Source>> {
+/// The awkward agents.
+pub(crate) fn sources() -> Vec<Arc<Source>> {
     let mut sources: Vec<Arc<Source>> = AWKWARD_NAMES
         .iter()
         .map(|name| match *name {
@@ -410,42 +412,6 @@ fn rust(
     }
 }
 
-/// Writes `files` below `folder`, leaves what is the same as it is, and removes what is no more.
-fn write(folder: &Path, files: &BTreeMap<String, String>) {
-    for (path, text) in files {
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        if fs::read_to_string(&path).ok().as_deref() != Some(text) {
-            fs::write(&path, text).unwrap();
-        }
-    }
-    for entry in fs::read_dir(folder.join("generated/rust")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = format!(
-            "generated/rust/{}",
-            path.file_name().unwrap().to_str().unwrap()
-        );
-        if !files.contains_key(&name) {
-            fs::remove_file(path).unwrap();
-        }
-    }
-}
-
-fn cargo(folder: &Path, arguments: &[&str]) {
-    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../generated-crate");
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(folder)
-        .env("CARGO_TARGET_DIR", target)
-        .env("CARGO_NET_OFFLINE", "true")
-        .env("RUSTDOCFLAGS", "-Dwarnings")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "cargo {arguments:?}\n{text}");
-}
-
 #[test]
 fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
     let artifacts = rust(sources(), &[]).unwrap_or_else(|errors| {
@@ -493,8 +459,7 @@ fn the_generated_crate_is_clean_and_does_what_the_schemas_say() {
         let text = String::from_utf8(artifact.bytes).unwrap();
         files.insert(format!("flows/{}", artifact.path), text);
     }
-    fs::create_dir_all(folder.join("generated/rust")).unwrap();
-    write(&folder, &files);
+    write(&folder, &files, &["generated/rust"]);
     cargo(
         &folder,
         &["clippy", "--all-targets", "--", "-D", "warnings"],

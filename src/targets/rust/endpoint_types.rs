@@ -3,6 +3,7 @@
 use crate::contract::endpoint::{Endpoint, NO_CONTENT};
 use crate::schema::Schema;
 use crate::targets::rust::rust_item::{Names, RustType};
+use crate::targets::rust::rust_paths::RustPaths;
 use crate::targets::rust::rust_types::types;
 use crate::text::ident::Ident;
 use crate::text::rust_literal::code_span;
@@ -36,18 +37,20 @@ pub fn prompted(type_name: &Ident) -> &'static str {
 }
 
 /// The types of the declared `endpoints` of the agent whose trait is `type_name`, in their order, and all that these
-/// are made of. The same endpoints always get the same names.
+/// are made of, with `paths`. The same endpoints always get the same names.
 pub fn endpoint_types(
     type_name: &Ident,
     endpoints: &[Endpoint],
+    paths: &'static RustPaths,
 ) -> (Vec<EndpointTypes>, Vec<RustType>) {
     let mut names = Names::default();
     names.reserve(type_name.as_str());
     names.reserve(prompted(type_name));
     let mut all = Vec::new();
     let mut root = |name: &str, schema: &Schema, about: &str, names: &mut Names| {
-        let types = Ident::camel(name)
-            .map_or_else(Vec::new, |name| types(schema, name.as_str(), about, names));
+        let types = Ident::camel(name).map_or_else(Vec::new, |name| {
+            types(schema, name.as_str(), about, names, paths)
+        });
         let root = types.first().map(|ty| ty.name.clone());
         all.extend(types);
         root.unwrap_or_else(|| "()".to_owned())

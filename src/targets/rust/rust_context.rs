@@ -1,6 +1,6 @@
 //! What the templates of Rust code read.
 
-use agentgen_schema::{Handler, Method};
+use agentgen_schema::{Handler, Method, stream_path};
 use serde::Serialize;
 
 use crate::agent::invoke::INVOKE_SCHEMAS;
@@ -16,6 +16,7 @@ use crate::spec::tool_list::Tool;
 use crate::targets::rust::endpoint_shape::{HitShape, SessionUse, hit_shape, session_use};
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types, prompted};
 use crate::targets::rust::rust_item::RustType;
+use crate::targets::rust::rust_paths::{RustPaths, SERVICE};
 use crate::targets::rust::workflow_function::{RustWorkflow, workflows};
 use crate::text::ident::Ident;
 use crate::text::measures::sha256_hex;
@@ -129,6 +130,8 @@ pub(crate) struct ModuleContext<'a> {
     workflows: Vec<RustWorkflow>,
     /// The types of requests and answers.
     types: Vec<RustType>,
+    /// Where they find what is not of their module.
+    paths: &'static RustPaths,
 }
 
 /// An endpoint in the context of a template.
@@ -148,6 +151,8 @@ pub(crate) struct EndpointContext<'a> {
     path: String,
     /// Whether it offers server-sent events too.
     stream: bool,
+    /// The path of the operation that answers with events alone.
+    stream_path: Option<String>,
     /// Whether it must be written by hand.
     pub(crate) code: bool,
     /// A variant of the runtime's `Handler`.
@@ -218,7 +223,7 @@ pub(crate) struct ErrorContext<'a> {
 /// What the template of the module of `agent` reads; it names others of `agents`.
 pub(crate) fn module_context<'a>(agent: &'a Agent, agents: &'a [Agent]) -> ModuleContext<'a> {
     let (spec, service) = (&agent.spec, &agent.service);
-    let (endpoints, types) = endpoint_contexts(agent);
+    let (endpoints, types) = endpoint_contexts(agent, &SERVICE);
     let policy = limits(agent, agents);
     let summary = doc(&spec.summary);
     ModuleContext {
@@ -261,8 +266,9 @@ pub(crate) fn module_context<'a>(agent: &'a Agent, agents: &'a [Agent]) -> Modul
             .filter_map(|(name, value)| value.map(|value| Limit { name, value }))
             .collect(),
         endpoints,
-        workflows: workflows(agent, agents),
+        workflows: workflows(agent, agents, &SERVICE),
         types,
+        paths: &SERVICE,
     }
 }
 
@@ -283,22 +289,25 @@ fn denied_names<'a>(tools: impl Iterator<Item = &'a Tool>) -> Vec<String> {
         .collect()
 }
 
-/// The endpoints of `agent`, `invoke` first, and the types of what they take and answer.
-pub(crate) fn endpoint_contexts(agent: &Agent) -> (Vec<EndpointContext<'_>>, Vec<RustType>) {
-    let (declared, types) = endpoint_types(&agent.type_name, &agent.service.endpoints);
+/// The endpoints of `agent`, `invoke` first, and the types of what they take and answer, for a module with `paths`.
+pub(crate) fn endpoint_contexts<'a>(
+    agent: &'a Agent,
+    paths: &'static RustPaths,
+) -> (Vec<EndpointContext<'a>>, Vec<RustType>) {
+    let (declared, types) = endpoint_types(&agent.type_name, &agent.service.endpoints, paths);
     let mut declared = declared.into_iter();
     let contexts = operation::all(agent).into_iter().filter_map(|operation| {
         let types = operation.endpoint.and_then(|_| declared.next());
-        endpoint_context(operation, types.unwrap_or_else(invoke_types))
+        endpoint_context(operation, types.unwrap_or_else(|| invoke_types(paths)))
     });
     (contexts.collect(), types)
 }
 
-/// The types of the built-in `invoke`, which are the runtime's.
-fn invoke_types() -> EndpointTypes {
+/// The types of the built-in `invoke`, which are not the agent's own.
+fn invoke_types(paths: &RustPaths) -> EndpointTypes {
     EndpointTypes {
-        request: "::agentgen_runtime::InvokeRequest".to_owned(),
-        response: "::agentgen_runtime::InvokeResponse".to_owned(),
+        request: format!("{}::InvokeRequest", paths.invoke),
+        response: format!("{}::InvokeResponse", paths.invoke),
         errors: None,
     }
 }
@@ -327,6 +336,7 @@ fn endpoint_context(operation: Operation<'_>, types: EndpointTypes) -> Option<En
         constant,
         http_method: operation.method,
         stream: operation.stream,
+        stream_path: operation.stream.then(|| stream_path(&operation.path)),
         code: handler == Handler::Code,
         handler,
         answer: match handler {

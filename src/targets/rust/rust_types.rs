@@ -10,6 +10,7 @@ use crate::schema::schema_type::{
     Alternative, EnumValue, Field, Literal, Object, OneOf, Type, VariantContent,
 };
 use crate::targets::rust::rust_item::{Names, RustField, RustType, RustVariant, Shape};
+use crate::targets::rust::rust_paths::RustPaths;
 use crate::targets::rust::validation::{
     Place, at, checks, entry_checks, is_named, optional_checks, twice_optional_checks,
 };
@@ -18,8 +19,14 @@ use crate::text::rust_literal::{code_span, doc, literal};
 
 /// The named types of `schema`, the one called `name` (or `name` with a number, if that is taken)
 /// first: it is what the whole schema describes. `about` is its doc where the schema has no
-/// description of its own.
-pub fn types(schema: &Schema, name: &str, about: &str, names: &mut Names) -> Vec<RustType> {
+/// description of its own; `paths` are those of the module they are for.
+pub fn types(
+    schema: &Schema,
+    name: &str,
+    about: &str,
+    names: &mut Names,
+    paths: &'static RustPaths,
+) -> Vec<RustType> {
     let name = names.take(name);
     let mut plain = BTreeSet::new();
     for ty in schema.defs.iter().map(|(_, ty)| ty).chain([&schema.ty]) {
@@ -30,6 +37,7 @@ pub fn types(schema: &Schema, name: &str, about: &str, names: &mut Names) -> Vec
         cycles: Cycles::of(&schema.defs),
         prefix: name.clone(),
         names,
+        paths,
         plain,
         within: None,
         types: Vec::new(),
@@ -68,6 +76,7 @@ struct Builder<'a> {
     schema: &'a Schema,
     prefix: String,
     names: &'a mut Names,
+    paths: &'static RustPaths,
     /// Definitions that are used other than as an object of a [`OneOf`].
     plain: BTreeSet<String>,
     /// The definition that is being written.
@@ -201,7 +210,7 @@ impl Builder<'_> {
             name: field.ident.to_string(),
             doc: about,
             ty: path,
-            serde: attributes(field),
+            serde: attributes(field, self.paths),
         }
     }
 
@@ -367,8 +376,8 @@ impl Builder<'_> {
     /// The path of the Rust type of `ty`. What needs a name of its own is called `name` and has the
     /// doc `about`; its parts are parts of `subject`.
     fn path(&mut self, ty: &Type, name: &str, about: &str, subject: &str) -> String {
-        if let Some(path) = scalar(ty) {
-            return path.to_owned();
+        if let Some(path) = scalar(ty, self.paths) {
+            return path;
         }
         match ty {
             Type::Array(array) => {
@@ -403,7 +412,7 @@ impl Builder<'_> {
                 self.define(name.clone(), ty, about.to_owned());
                 name
             }
-            _ => JSON.to_owned(),
+            _ => self.paths.json(),
         }
     }
 
@@ -456,27 +465,25 @@ fn mentioned(ty: &Type, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The type of any JSON.
-pub const JSON: &str = "::agentgen_runtime::schema::JsonValue";
-
 /// The path of the Rust type of `ty`, if that takes neither a name of its own nor parts.
-pub fn scalar(ty: &Type) -> Option<&'static str> {
-    Some(match ty {
-        Type::Any => JSON,
+pub fn scalar(ty: &Type, paths: &RustPaths) -> Option<String> {
+    let path = match ty {
+        Type::Any => return Some(paths.json()),
         Type::Null => "()",
         Type::Boolean => "bool",
         Type::Integer(integer) => integer.width.rust(),
         Type::Number(_) => "f64",
         Type::String(_) => "::std::string::String",
-        Type::DateTime => "::agentgen_runtime::schema::DateTime",
-        Type::Date => "::agentgen_runtime::schema::Date",
-        Type::Uuid => "::agentgen_runtime::schema::Uuid",
+        Type::DateTime => return Some(paths.of_schema("DateTime")),
+        Type::Date => return Some(paths.of_schema("Date")),
+        Type::Uuid => return Some(paths.of_schema("Uuid")),
         _ => return None,
-    })
+    };
+    Some(path.to_owned())
 }
 
 /// The content of the `#[serde(…)]` of `field`; empty where nothing does.
-fn attributes(field: &Field) -> String {
+fn attributes(field: &Field, paths: &RustPaths) -> String {
     let mut serde = Vec::new();
     if field.ident.as_str() != field.name {
         serde.push(format!("rename = {}", literal(&field.name)));
@@ -497,7 +504,7 @@ fn attributes(field: &Field) -> String {
         _ => None,
     };
     if let Some(helper) = helper {
-        let with = format!("deserialize_with = \"::agentgen_runtime::codegen::{helper}\"");
+        let with = format!("deserialize_with = \"{}::{helper}\"", paths.codegen);
         serde.push(with);
     }
     serde.join(", ")

@@ -7,13 +7,25 @@ use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 use crate::contract::workflow_contract::{OnFailure, Step};
 use crate::schema::schema_type::Type;
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types};
-use crate::targets::rust::rust_types::{JSON, option_of, scalar};
+use crate::targets::rust::rust_paths::RustPaths;
+use crate::targets::rust::rust_types::{option_of, scalar};
 
 /// The types of the endpoints of agents, by slug, computed once per agent.
-#[derive(Debug, Default)]
-pub struct EndpointTypeCache<'a>(BTreeMap<&'a str, Vec<EndpointTypes>>);
+#[derive(Debug)]
+pub struct EndpointTypeCache<'a> {
+    types: BTreeMap<&'a str, Vec<EndpointTypes>>,
+    paths: &'static RustPaths,
+}
 
 impl<'a> EndpointTypeCache<'a> {
+    /// Nothing is computed yet; `paths` are those of the module that names the types.
+    pub fn new(paths: &'static RustPaths) -> Self {
+        Self {
+            types: BTreeMap::new(),
+            paths,
+        }
+    }
+
     /// The type of the output of `step`, as the module `workflows` of `owner` calls it. None where an agent is not there,
     /// which is an error before anything is generated.
     pub fn output(&mut self, step: &Step, owner: &Agent, agents: &'a [Agent]) -> Option<String> {
@@ -24,7 +36,8 @@ impl<'a> EndpointTypeCache<'a> {
         };
         let other = self.answer(find_agent(agents, &other.text)?, INVOKE_NAME, owner);
         Some(format!(
-            "::agentgen_runtime::workflow::StepAnswer<{own}, {other}>"
+            "{}::StepAnswer<{own}, {other}>",
+            self.paths.workflow
         ))
     }
 
@@ -34,14 +47,15 @@ impl<'a> EndpointTypeCache<'a> {
             return "::std::string::String".to_owned();
         };
         if name == INVOKE_NAME {
-            return output_of_invoke(endpoint);
+            return output_of_invoke(endpoint, self.paths);
         }
         let endpoints = &agent.service.endpoints;
-        let cached = self.0.entry(agent.spec.slug.as_str());
-        let types = cached.or_insert_with(|| endpoint_types(&agent.type_name, endpoints).0);
+        let cached = self.types.entry(agent.spec.slug.as_str());
+        let types =
+            cached.or_insert_with(|| endpoint_types(&agent.type_name, endpoints, self.paths).0);
         let index = endpoints.iter().position(|other| other.name == name);
         let Some(types) = index.and_then(|index| types.get(index)) else {
-            return JSON.to_owned();
+            return self.paths.json();
         };
         match types.response.as_str() {
             "()" => "()".to_owned(),
@@ -58,21 +72,21 @@ fn declared<'a>(agent: &'a Agent, name: &str) -> Option<&'a Endpoint> {
 }
 
 /// The type of the property `output` of an answer, which takes no type of the agent's module to say; any JSON otherwise.
-fn output_of_invoke(endpoint: &Endpoint) -> String {
+fn output_of_invoke(endpoint: &Endpoint, paths: &RustPaths) -> String {
     let schema = &endpoint.output;
     let Type::Object(object) = schema.resolve(&schema.ty) else {
-        return JSON.to_owned();
+        return paths.json();
     };
     let Some(field) = object.fields.iter().find(|field| field.name == "output") else {
-        return JSON.to_owned();
+        return paths.json();
     };
     let (ty, nullable) = match schema.resolve(&field.ty) {
         Type::Nullable(ty) => (schema.resolve(ty), true),
         ty => (ty, false),
     };
-    match scalar(ty) {
-        Some(path) if nullable || !field.required => option_of(path),
-        Some(path) => path.to_owned(),
-        None => JSON.to_owned(),
+    match scalar(ty, paths) {
+        Some(path) if nullable || !field.required => option_of(&path),
+        Some(path) => path,
+        None => paths.json(),
     }
 }

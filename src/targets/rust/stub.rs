@@ -12,6 +12,7 @@ use crate::output::artifact::Artifact;
 use crate::project::UserTemplate;
 use crate::project::handler_stubs::MODULE_FILE;
 use crate::targets::rust::rust_context::{EndpointContext, endpoint_contexts};
+use crate::targets::rust::rust_paths::SERVICE;
 use crate::targets::rust::stub_module::{signature, with_agent};
 use crate::targets::template_engine::Templates;
 use crate::text::ident::Ident;
@@ -111,7 +112,7 @@ struct Written {
 }
 
 fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
-    let (endpoints, _) = endpoint_contexts(agent);
+    let (endpoints, _) = endpoint_contexts(agent, &SERVICE);
     let (code, others): (Vec<_>, Vec<_>) = endpoints.iter().partition(|endpoint| endpoint.code);
     let context = Context {
         name_doc: code_span(&agent.spec.name),

@@ -8,6 +8,7 @@ use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow, is_joi
 use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
 use crate::targets::rust::rust_item::{Names, RustType};
+use crate::targets::rust::rust_paths::RustPaths;
 use crate::targets::rust::rust_types::types;
 use crate::targets::rust::step_output::EndpointTypeCache;
 use crate::text::ident::Ident;
@@ -81,14 +82,15 @@ pub struct RustStep {
     pub on_failure: String,
 }
 
-/// The workflows of `agent` over `agents`, whose names they use.
-pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
+/// The workflows of `agent` over `agents`, whose names they use; `paths` are those of the module `workflows`.
+pub fn workflows(agent: &Agent, agents: &[Agent], paths: &'static RustPaths) -> Vec<RustWorkflow> {
     let all = &agent.service.workflows;
     let constants = all
         .iter()
         .filter_map(|workflow| Ident::constant(workflow.slug.as_str()));
     let mut scope = Scope {
-        endpoint_types: EndpointTypeCache::default(),
+        endpoint_types: EndpointTypeCache::new(paths),
+        paths,
         types: Names::default(),
         values: Names::default(),
     };
@@ -101,6 +103,7 @@ pub fn workflows(agent: &Agent, agents: &[Agent]) -> Vec<RustWorkflow> {
 /// What the workflows of one agent share: the types of endpoints, and the names that are taken in their module.
 struct Scope<'a> {
     endpoint_types: EndpointTypeCache<'a>,
+    paths: &'static RustPaths,
     types: Names,
     values: Names,
 }
@@ -116,7 +119,13 @@ fn rust<'a>(
     let camel = |suffix: &str| Ident::camel(&format!("{name} {suffix}"));
     let about = format!("What the workflow {doc} is given.");
     let input = camel("input")?;
-    let types = types(&workflow.input, input.as_str(), &about, &mut scope.types);
+    let types = types(
+        &workflow.input,
+        input.as_str(),
+        &about,
+        &mut scope.types,
+        scope.paths,
+    );
     let steps_type = scope.types.take(camel("steps")?.as_str());
     let report = scope.types.take(camel("report")?.as_str());
     let mut fields = Names::default();

@@ -55,3 +55,37 @@ fn a_target_leaves_the_others_alone_and_says_so() {
             .any(|name| name.contains("second"))
     );
 }
+
+#[test]
+fn a_client_is_written_where_it_is_asked_for() {
+    let folder = Folder::two_agents();
+    folder.run(&["build"]).expect(0);
+    let before = folder.names("generated");
+    assert!(!before.iter().any(|name| name.starts_with("client/")));
+    folder.run(&["build", "--target", "client"]).expect(0);
+    let mut client = folder.names("generated");
+    client.retain(|name| !before.contains(name));
+    for name in [
+        "client/mod.rs",
+        "client/agents/mod.rs",
+        "client/agents/second.rs",
+    ] {
+        assert!(client.iter().any(|other| other == name), "{client:?}");
+    }
+    let is_client = |name: &String| name.starts_with("client/");
+    assert!(client.iter().all(is_client), "{client:?}");
+    let arguments = [
+        "build", "--target", "client", "--only", "second", "--format", "json",
+    ];
+    let report = folder.run(&arguments).expect(0).json();
+    let left = report["left_alone"].to_string();
+    assert!(!left.contains("client/agents/second.rs"), "{left}");
+    assert!(left.contains("client/agents/first.rs"), "{left}");
+    // What the project does not list is not kept.
+    folder.run(&["build"]).expect(0);
+    assert_eq!(folder.names("generated"), before);
+    let all = "targets = [\"prompts\", \"rust\", \"openapi\", \"client\"]\n";
+    folder.write("agentgen.toml", all);
+    folder.run(&["build"]).expect(0);
+    assert!(folder.names("generated").iter().any(is_client));
+}

@@ -98,7 +98,7 @@ fn the_page_of_the_book_lists_every_template_block_and_variable() {
         ("agents/first.md", FIRST),
         (
             "agentgen.toml",
-            "stubs = \"src/agents\"\n[openapi]\nlicense = \"MIT\"\n",
+            "stubs = \"src/agents\"\ntargets = [\"prompts\", \"rust\", \"openapi\", \"client\"]\n[openapi]\nlicense = \"MIT\"\n",
         ),
     ]);
     folder.run(&["templates", "export", "builtin"]).expect(0);
@@ -182,6 +182,8 @@ fn contexts(folder: &Folder, templates: &[(String, String)]) -> BTreeMap<String,
             "prompts/bundle.json.tera",
             "generated/prompts/{agent}/bundle.json",
         ),
+        ("client/agent.rs.tera", "generated/client/agents/{agent}.rs"),
+        ("client/agents.rs.tera", "generated/client/agents/mod.rs"),
         ("rust/agent.rs.tera", "generated/rust/{agent}.rs"),
         ("rust/mod.rs.tera", "generated/rust/mod.rs"),
         ("rust/stub.rs.tera", "src/agents/{agent}.rs"),

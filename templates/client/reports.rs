@@ -1,0 +1,389 @@
+//! What is told of the runs of workflows: reports and events.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::events::{PolicyKind, Usage};
+use super::problem::Violation;
+use super::values::{DateTime, JsonValue, Uuid};
+
+/// A run of a workflow, as it is answered when it is started or called off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowRun {
+    /// Identifies the run.
+    pub run_id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// How the run stands.
+    pub status: RunStatus,
+}
+
+/// How far a run of a workflow has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Identifies the run.
+    pub run_id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// How the run stands.
+    pub status: RunStatus,
+    /// Why it did not complete, or what it continued without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it was started, in UTC to the millisecond.
+    pub created_at: DateTime,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime>,
+    /// What all its steps used.
+    pub usage: Usage,
+    /// Its steps, in the order in which the workflow lists them.
+    pub steps: Vec<StepReport>,
+}
+
+/// How a run stands. It has ended when it is neither queued nor running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It waits to begin.
+    Queued,
+    /// It is in progress.
+    Running,
+    /// It ended, and no step failed.
+    Completed,
+    /// It ended, and a step failed that it could continue without.
+    CompletedWithFailures,
+    /// A step failed that it could not continue without, or its time was up.
+    Failed,
+    /// A step failed that a person has to look at.
+    Escalated,
+    /// Its owner cancelled it.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// Whether nothing more will happen.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// The step's id.
+    pub step: String,
+    /// The name of its agent.
+    pub agent: String,
+    /// The endpoint of the agent.
+    pub endpoint: String,
+    /// How the step stands.
+    pub status: StepStatus,
+    /// Why it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<SkipReason>,
+    /// The result: the text of `invoke`, the answer of any other endpoint; null where there is none.
+    #[serde(default)]
+    pub output: JsonValue,
+    /// Why the last attempt failed. With a fallback, it stands beside the fallback's output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<StepError>,
+    /// The name of the agent that was asked instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// The model that answered last; left out where code did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// How often its agent was called since it last began.
+    pub attempts: u32,
+    /// When it last began, in UTC to the millisecond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<DateTime>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime>,
+    /// What it used since it last began, as far as that is reported.
+    pub usage: Usage,
+}
+
+/// How a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// It waits for other steps, or for a free slot.
+    Pending,
+    /// It is in progress.
+    Running,
+    /// It has an output.
+    Succeeded,
+    /// It has none, for the reason in `error`.
+    Failed,
+    /// It never began.
+    Skipped,
+    /// It was stopped when the run ended.
+    Cancelled,
+}
+
+/// Why a step never began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its condition is false.
+    Condition,
+    /// Too few of the steps it needs can still succeed.
+    Needs,
+    /// The run ended before.
+    RunEnded,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepError {
+    /// The HTTP status that the endpoint would have answered with.
+    pub status: u16,
+    /// What went wrong.
+    pub detail: String,
+    /// Everything that is wrong with the step's request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Violation>,
+}
+
+/// What happens in a run of a workflow.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum WorkflowEvent {
+    /// The run has begun.
+    #[serde(rename = "run.started")]
+    Started {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// The workflow's name.
+        workflow: String,
+    },
+    /// The run continues after the process that it was in has ended.
+    #[serde(rename = "run.resumed")]
+    Resumed {
+        /// Identifies the run.
+        run_id: Uuid,
+    },
+    /// A step has begun.
+    #[serde(rename = "step.started")]
+    StepStarted {
+        /// The step.
+        step: String,
+        /// The name of its agent.
+        agent: String,
+        /// The endpoint of the agent.
+        endpoint: String,
+    },
+    /// An attempt failed; there will be another one.
+    #[serde(rename = "step.retried")]
+    StepRetried {
+        /// The step.
+        step: String,
+        /// The number of the attempt that failed, from 1.
+        attempt: u32,
+        /// The pause before the next attempt, in milliseconds.
+        pause_ms: u64,
+        /// Why it failed.
+        error: StepError,
+    },
+    /// The last attempt failed; another agent is asked.
+    #[serde(rename = "step.fallback")]
+    StepFallback {
+        /// The step.
+        step: String,
+        /// The name of the other agent.
+        agent: String,
+        /// Why the last attempt failed.
+        error: StepError,
+    },
+    /// A policy decided how a step, or the run, continues.
+    #[serde(rename = "policy.applied")]
+    PolicyApplied {
+        /// The step; left out where the decision is about the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        /// Which policy.
+        policy: PolicyKind,
+        /// The model that the decision is about; left out where it is about none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        /// What was decided, and why.
+        detail: String,
+    },
+    /// An agent that works on a step hands a task over to another one.
+    #[serde(rename = "handoff.started")]
+    HandoffStarted {
+        /// The step.
+        step: String,
+        /// Identifies the call among those of the step that are in progress.
+        call_id: String,
+        /// The name of the agent that hands the task over.
+        from: String,
+        /// The name of the agent that takes it.
+        to: String,
+    },
+    /// A task came back from the agent that took it.
+    #[serde(rename = "handoff.completed")]
+    HandoffCompleted {
+        /// The step.
+        step: String,
+        /// Identifies the call, as `handoff.started` did.
+        call_id: String,
+        /// The name of the agent that handed the task over.
+        from: String,
+        /// The name of the agent that took it.
+        to: String,
+        /// Whether it failed.
+        is_error: bool,
+    },
+    /// A step has ended.
+    #[serde(rename = "step.finished")]
+    StepFinished {
+        /// Everything that is reported about the step.
+        report: StepReport,
+    },
+    /// The run has ended; the last event.
+    #[serde(rename = "run.finished")]
+    Finished {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// How it ended.
+        status: RunStatus,
+        /// Why it did not complete.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// An event of a later version of the service.
+    #[serde(other, rename = "unknown")]
+    Unknown,
+}
+
+/// The report of a run; `S` has a field for each step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TypedReport<S> {
+    /// Identifies the run.
+    pub run_id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// How the run stands.
+    pub status: RunStatus,
+    /// Why it did not complete, or what it continued without.
+    pub error: Option<String>,
+    /// When it was started, in UTC to the millisecond.
+    pub created_at: DateTime,
+    /// When it ended.
+    pub ended_at: Option<DateTime>,
+    /// What all its steps used.
+    pub usage: Usage,
+    /// Its steps.
+    pub steps: S,
+}
+
+/// The report of one step, whose output is a `T`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepOutcome<T> {
+    /// The step's id.
+    pub step: String,
+    /// The name of its agent.
+    pub agent: String,
+    /// The endpoint of the agent.
+    pub endpoint: String,
+    /// How the step stands.
+    pub status: StepStatus,
+    /// Why it was skipped.
+    pub skipped: Option<SkipReason>,
+    /// The output, if and only if the step succeeded.
+    pub output: Option<T>,
+    /// Why the last attempt failed. A step whose fallback succeeded has both an error and an output.
+    pub error: Option<StepError>,
+    /// The name of the agent that was asked instead.
+    pub fallback: Option<String>,
+    /// The model that answered last; none where code did.
+    pub model: Option<String>,
+    /// How often its agent was called since it last began.
+    pub attempts: u32,
+    /// When it last began, in UTC to the millisecond.
+    pub began_at: Option<DateTime>,
+    /// When it ended.
+    pub ended_at: Option<DateTime>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// The output of a step with a fallback agent.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepAnswer<T, F> {
+    /// The step's agent answered.
+    Own(T),
+    /// The fallback agent answered.
+    Fallback(F),
+}
+
+/// What the output of a step can be read as.
+pub trait StepOutput: Sized {
+    /// Reads `output`; `by_fallback` says whether the fallback agent gave it.
+    fn read(output: JsonValue, by_fallback: bool) -> serde_json::Result<Self>;
+}
+
+impl<T: DeserializeOwned> StepOutput for T {
+    fn read(output: JsonValue, _: bool) -> serde_json::Result<Self> {
+        serde_json::from_value(output)
+    }
+}
+
+impl<T: DeserializeOwned, F: DeserializeOwned> StepOutput for StepAnswer<T, F> {
+    fn read(output: JsonValue, by_fallback: bool) -> serde_json::Result<Self> {
+        if by_fallback {
+            serde_json::from_value(output).map(Self::Fallback)
+        } else {
+            serde_json::from_value(output).map(Self::Own)
+        }
+    }
+}
+
+/// The steps of a workflow as fields. Generated code implements it.
+pub trait TypedSteps: Sized {
+    /// Takes each step out of `reports`; an error says which one is not as expected.
+    fn read(reports: &mut StepReports) -> Result<Self, String>;
+}
+
+/// The reports of a run's steps, taken out one by one.
+#[derive(Debug)]
+pub struct StepReports(pub(crate) Vec<StepReport>);
+
+impl StepReports {
+    /// Takes the step `step`, whose output is a `T`.
+    pub(crate) fn take<T: StepOutput>(&mut self, step: &str) -> Result<StepOutcome<T>, String> {
+        let index = self.0.iter().position(|report| report.step == step);
+        let index = index.ok_or_else(|| format!("the step `{step}` is not in the report"))?;
+        let report = self.0.swap_remove(index);
+        // The output may be null, so that only the status says whether there is one.
+        let output = match report.status {
+            StepStatus::Succeeded => {
+                let read = T::read(report.output, report.fallback.is_some());
+                Some(read.map_err(|error| {
+                    format!("the output of the step `{step}` is not of its type: {error}")
+                })?)
+            }
+            _ => None,
+        };
+        Ok(StepOutcome {
+            step: report.step,
+            agent: report.agent,
+            endpoint: report.endpoint,
+            status: report.status,
+            skipped: report.skipped,
+            output,
+            error: report.error,
+            fallback: report.fallback,
+            model: report.model,
+            attempts: report.attempts,
+            began_at: report.began_at,
+            ended_at: report.ended_at,
+            usage: report.usage,
+        })
+    }
+}
