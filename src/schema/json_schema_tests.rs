@@ -1,7 +1,7 @@
 //! Mistakes in JSON Schema.
 
 use crate::schema::Role;
-use crate::schema::schema_tests::assert_diagnostics;
+use crate::schema::schema_tests::{assert_diagnostics, read_text};
 
 #[test]
 fn mistakes_in_json_schema_are_found_all_at_once() {
@@ -252,4 +252,24 @@ fn a_long_chain_of_merged_definitions_is_read() {
         "$defs:\n{links}  D600: {{ type: object, properties: {{ last: {{ type: string }} }} }}\n$ref: '#/$defs/D0'"
     );
     assert_diagnostics(Role::Output, &[(&text, &[])]);
+}
+
+#[test]
+fn large_schemas_are_read_in_linear_time_or_refused() {
+    let objects = |count: usize| {
+        let all = (0..count).map(|i| {
+            format!("{{ type: object, required: [k], properties: {{ k: {{ const: {i} }} }} }}")
+        });
+        format!(
+            "type: object\nproperties: {{ v: {{ oneOf: [{}] }} }}",
+            all.collect::<Vec<_>>().join(", ")
+        )
+    };
+    // 6 million pairs.
+    let (schema, _) = read_text(&objects(3500), Role::Output);
+    assert!(schema.is_some());
+    let (schema, said) = read_text(&objects(4001), Role::Output);
+    assert!(schema.is_none());
+    let expected = "1:1: error[AG051]: the schema has 4003 objects and choices that become Rust types, and 4000 are the most (leave out what the endpoint does not use, or write `type: object` for a part that needs no type)";
+    assert!(said.iter().any(|one| one == expected), "{:?}", said.last());
 }

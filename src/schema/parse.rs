@@ -46,7 +46,11 @@ pub fn read(
         .and_then(Node::entries)
         .unwrap_or_default();
     let mut reader = Reader {
-        defs,
+        defs: defs
+            .iter()
+            .map(|def| (def.key.as_str(), &def.value))
+            .collect(),
+        named: 0,
         report,
         shorthand,
         closing,
@@ -66,8 +70,22 @@ pub fn read(
             None => good = false,
         }
     }
+    if reader.named > MAX_NAMED {
+        let message = format!(
+            "the schema has {} objects and choices that become Rust types, and {MAX_NAMED} are the most",
+            reader.named
+        );
+        reader
+            .report
+            .error(Code::UnsupportedSchema, node.span, message)
+            .advise("leave out what the endpoint does not use, or write `type: object` for a part that needs no type");
+        return None;
+    }
     ty.filter(|_| good).map(|ty| (ty, types))
 }
+
+/// The most types of one schema: each takes about 80 kB of memory until it is Rust code.
+const MAX_NAMED: usize = 4_000;
 
 fn descend(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
     let entries = match &node.value {
@@ -106,6 +124,13 @@ fn descend(reader: &mut Reader<'_>, node: &Node) -> Option<Type> {
         rest: false,
     };
     let ty = read_type(&mut part)?;
+    let is_named = match &ty {
+        Type::Object(_) | Type::OneOf(_) | Type::Untagged(_) => true,
+        Type::Enum(values) => values.len() > 1,
+        Type::Literals(values) => values.len() > 1,
+        _ => false,
+    };
+    part.reader.named += usize::from(is_named);
     if !part.rest {
         return Some(ty);
     }

@@ -123,7 +123,11 @@ impl Normalizer<'_, '_> {
     }
 
     fn merged(&mut self, left: &[Entry], right: &[Entry]) -> Result<Vec<Entry>, Clash> {
-        let cost = left.len() + right.len();
+        let size = |entries: &[Entry]| {
+            let parts = entries.iter().filter_map(|entry| entry.value.entries());
+            entries.len() + parts.map(<[Entry]>::len).sum::<usize>()
+        };
+        let cost = size(left) + size(right);
         self.budget = self.budget.checked_sub(cost).ok_or(Clash::Apart)?;
         let has = |entries: &[Entry], keys: &[&str]| {
             entries

@@ -1,5 +1,7 @@
 //! One schema that is being read, and the way to its parts.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
@@ -49,11 +51,13 @@ impl Cursor<'_, '_> {
 /// What is needed to read any part of a schema.
 pub struct Reader<'a> {
     /// The definitions.
-    pub defs: &'a [Entry],
+    pub defs: BTreeMap<&'a str, &'a Node>,
     /// Where everything that is wrong goes.
     pub report: &'a mut Report,
     /// How objects are closed; none where they let through what they do not name.
     pub closing: Option<&'a Closing>,
+    /// How many types were read that have a name in Rust.
+    pub named: usize,
     /// Whether the schema was written in shorthand, where `any` needs no note.
     pub shorthand: bool,
     /// The way down to the schema in a part. It is handed down, so that the kinds of schemas need not know the file
@@ -72,10 +76,7 @@ impl Reader<'_> {
 
     /// The definition called `name`.
     pub fn def(&self, name: &str) -> Option<&Node> {
-        self.defs
-            .iter()
-            .find(|entry| entry.key == name)
-            .map(|entry| &entry.value)
+        self.defs.get(name).copied()
     }
 
     /// The name of the definition that `node` refers to, if it does nothing else.

@@ -7,8 +7,8 @@ use crate::schema::parse::enumeration::{Listed, documented, enumeration};
 use crate::schema::parse::keywords::{Topic, wrong_kind};
 use crate::schema::parse::rust_name::{Named, Style, rust_names};
 use crate::schema::parse::union_kinds::{
-    ARRAY, BOOLEAN, Facts, INTEGER, NULL, NUMBER, OBJECT, STRING, constant, facts, kinds,
-    may_be_any, name_of,
+    ARRAY, BOOLEAN, Facts, INTEGER, NULL, NUMBER, OBJECT, STRING, are_apart, constant, facts,
+    kinds, may_be_any, name_of,
 };
 use crate::schema::schema_type::{
     Alternative, Array, Bounds, Integer, Map, OneOf, Text, Type, Variant, VariantContent,
@@ -239,23 +239,8 @@ fn tagged(part: &mut Cursor<'_, '_>, schemas: &[&Node]) -> Option<Tagged> {
 /// An enum whose variants the value itself tells apart; none where some value may be of two of them.
 fn untagged(part: &mut Cursor<'_, '_>, schemas: &[&Node]) -> Option<Option<Type>> {
     let reader = &*part.reader;
-    for (index, one) in schemas.iter().enumerate() {
-        for other in &schemas[index + 1..] {
-            let both = kinds(one, reader) & kinds(other, reader);
-            if both == 0 {
-                continue;
-            }
-            if both != OBJECT {
-                return None;
-            }
-            let (one, other) = (
-                facts(reader.target(one), reader)?,
-                facts(reader.target(other), reader)?,
-            );
-            if !one.is_apart(&other, reader) {
-                return None;
-            }
-        }
+    if !are_apart(schemas, reader) {
+        return None;
     }
     // serde reads a struct from a list too, and an enum of texts from an object: what comes first wins.
     // What may become any JSON value comes last.

@@ -142,9 +142,52 @@ pub fn facts<'n>(node: &'n Node, reader: &Reader<'_>) -> Option<Facts<'n>> {
     })
 }
 
+/// Whether a Rust type of one of `schemas` never takes a value of another.
+pub fn are_apart(schemas: &[&Node], reader: &Reader<'_>) -> bool {
+    let mut objects = Vec::new();
+    let mut seen = 0;
+    for node in schemas {
+        let kinds = kinds(node, reader);
+        if kinds == OBJECT {
+            objects.extend(facts(reader.target(node), reader));
+        } else if seen & kinds != 0 {
+            return false;
+        } else {
+            seen |= kinds;
+        }
+    }
+    let [first, others @ ..] = objects.as_slice() else {
+        return true;
+    };
+    if seen & OBJECT != 0 {
+        return false;
+    }
+    // One property tells all of them apart: the usual case, in linear time.
+    let is_tag = |name: &str| {
+        let mut seen = BTreeSet::new();
+        objects.iter().all(|object| {
+            let property = object.properties.iter().find(|(other, _)| *other == name);
+            let property = property.filter(|_| object.plain && object.required.contains(&name));
+            let values = property.and_then(|(_, property)| listed(property, reader));
+            values.is_some_and(|values| values.into_iter().all(|value| seen.insert(value)))
+        })
+    };
+    if others.is_empty() || first.properties.iter().any(|(name, _)| is_tag(name)) {
+        return true;
+    }
+    let pairs = |(index, one): (usize, &Facts<'_>)| {
+        let rest = &objects[index + 1..];
+        rest.iter().all(|other| one.is_apart(other, reader))
+    };
+    objects.len() <= MAX_COMPARED && objects.iter().enumerate().all(pairs)
+}
+
+/// The most objects of which each is compared with each.
+const MAX_COMPARED: usize = 300;
+
 impl Facts<'_> {
     /// Whether a struct of the one schema never takes an object of the other.
-    pub fn is_apart(&self, other: &Facts<'_>, reader: &Reader<'_>) -> bool {
+    fn is_apart(&self, other: &Facts<'_>, reader: &Reader<'_>) -> bool {
         if !self.plain || !other.plain {
             return false;
         }
