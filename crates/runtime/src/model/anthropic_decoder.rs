@@ -80,8 +80,13 @@ impl AnthropicDecoder {
         if self.is_answer(block) && self.answer.is_none() {
             self.answer = Some((index, String::new()));
         }
+        // Blocks go back in the next request, where `null` is no value of most members.
+        let mut block = block.clone();
+        if let Value::Object(members) = &mut block {
+            members.retain(|_, value| !value.is_null());
+        }
         let started = Block {
-            block: block.clone(),
+            block,
             ..Block::default()
         };
         self.open.insert(index, started);

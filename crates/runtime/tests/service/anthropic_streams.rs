@@ -317,7 +317,11 @@ async fn thoughts_go_back_with_their_signatures_and_in_order() {
     let blocks = [
         thinking(0, "hm"),
         block(1, redacted.clone(), &[]),
-        text_block(2, "I look."),
+        block(
+            2,
+            json!({"type": "text", "text": "", "citations": null}),
+            &[json!({"type": "text_delta", "text": "I look."})],
+        ),
         thinking(3, "and"),
         tool_block(4, "books", r#"{"number":1}"#),
     ];
