@@ -12,7 +12,7 @@ use crate::project::Project;
 use crate::project::config::{Config, Target};
 use crate::targets::openapi::arazzo;
 use crate::targets::template_engine::Templates;
-use crate::targets::{client, openapi, prompts, rust, template_overrides};
+use crate::targets::{openapi, prompts, rust, rust_client, template_overrides};
 
 /// What came of a project.
 #[derive(Debug, Clone, Default)]
@@ -125,7 +125,7 @@ fn render(project: &Project, agents: &[Agent]) -> Result<Vec<Artifact>, Vec<Diag
                 artifacts.extend(arazzo::render(agents, config, &templates).map_err(one)?);
             }
             Target::Client => {
-                artifacts.extend(client::shared(agents, &templates).map_err(one)?);
+                artifacts.extend(rust_client::shared(agents, &templates).map_err(one)?);
             }
         }
     }
@@ -152,7 +152,7 @@ fn agent_artifacts(
                 artifacts.push(rust::module(agent, agents, templates)?);
             }
             Target::Openapi => {}
-            Target::Client => artifacts.push(client::module(agent, agents, templates)?),
+            Target::Client => artifacts.push(rust_client::module(agent, agents, templates)?),
         }
     }
     Ok(artifacts)

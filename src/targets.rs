@@ -3,11 +3,11 @@
 //! Invariant: targets are pure: the same agents and templates give the same bytes. Whatever a template renders is parsed by its own
 //! language before it becomes an artifact.
 
-pub mod client;
 pub mod openapi;
 pub mod prompts;
 pub mod render_limits;
 pub mod rust;
+pub mod rust_client;
 pub mod template_engine;
 pub mod template_overrides;
 

@@ -16,7 +16,7 @@ use crate::targets::template_engine::Templates;
 use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, doc};
 
-const AGENT_TEMPLATE: &str = "client/agent.rs.tera";
+const AGENT_TEMPLATE: &str = "client/agent_client.rs.tera";
 const AGENTS_TEMPLATE: &str = "client/agents.rs.tera";
 
 /// What is the same in every client: no template can change it.
