@@ -206,6 +206,29 @@ fn what_does_not_compile_says_why() {
     }
 }
 
+/// `conformance/clients/run` compiles and runs the programs that the page shows parts of.
+#[test]
+fn the_page_about_clients_shows_programs_that_are_run() {
+    let folder = root().join("conformance/clients");
+    let mut programs = vec![folder.join("progenitor/src/main.rs")];
+    let callers = fs::read_dir(folder.join("callers")).unwrap();
+    programs.extend(callers.map(|entry| entry.unwrap().path()));
+    let programs: Vec<String> = programs
+        .iter()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let blocks = ["ts", "python", "rust,ignore"].map(all_blocks);
+    let blocks = blocks.iter().flatten();
+    let shown: Vec<_> = blocks
+        .filter(|block| block.place.starts_with("docs/src/clients.md:"))
+        .collect();
+    assert_eq!(shown.len(), 4);
+    for block in shown {
+        let is_run = programs.iter().any(|program| program.contains(&block.text));
+        assert!(is_run, "{}: no program has this text", block.place);
+    }
+}
+
 #[test]
 fn links_between_pages_have_a_target() {
     let pages = pages();
