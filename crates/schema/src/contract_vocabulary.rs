@@ -196,6 +196,16 @@ vocabulary! {
     }
 }
 
+/// The path at which the events of the endpoint at `path` are served.
+///
+/// ```
+/// assert_eq!(agentgen_schema::stream_path("/items/{id}"), "/items/{id}/stream");
+/// ```
+#[must_use]
+pub fn stream_path(path: &str) -> String {
+    format!("{path}/stream")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,14 +226,4 @@ mod tests {
                 && kind.is_list() == kind.list().is_none()
         }));
     }
-}
-
-/// The path at which the events of the endpoint at `path` are served.
-///
-/// ```
-/// assert_eq!(agentgen_schema::stream_path("/items/{id}"), "/items/{id}/stream");
-/// ```
-#[must_use]
-pub fn stream_path(path: &str) -> String {
-    format!("{path}/stream")
 }
