@@ -31,8 +31,11 @@ const SUPPORT: [(&str, &str); 10] = [
         "event_stream",
         include_str!("../../templates/client/event_stream.rs"),
     ),
-    ("events", include_str!("../../templates/client/events.rs")),
-    ("mod", include_str!("../../templates/client/mod.rs")),
+    (
+        "events",
+        include_str!("../../templates/client/run_events.rs"),
+    ),
+    ("mod", include_str!("../../templates/client/client.rs")),
     ("problem", include_str!("../../templates/client/problem.rs")),
     ("reports", include_str!("../../templates/client/reports.rs")),
     ("runs", include_str!("../../templates/client/runs.rs")),

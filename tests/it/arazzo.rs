@@ -458,7 +458,7 @@ fn conditions_are_criteria_of_the_step_before() {
             to(
                 "report",
                 json!([{
-                    "context": "$response.body#/output",
+                    "context": "$steps.repair.outputs.output",
                     "condition": "^(?![\\s\\S]*it's \\(done\\))",
                     "type": "regex",
                 }])

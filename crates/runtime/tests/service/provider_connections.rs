@@ -65,10 +65,15 @@ async fn serve(stream: TcpStream, answers: usize, counts: Arc<Counts>) {
     }
 }
 
+/// A service whose policy asks no model a second time.
 async fn app(url: String) -> agentgen_runtime::axum::Router {
     let mut settings = unreachable_provider(ProviderKind::OpenAi).await;
     settings.providers.get_mut("mock").unwrap().base_url = Some(url);
-    agent_app(desk_with(Policy::DEFAULT), settings)
+    let policy = Policy {
+        retry_attempts: 1,
+        ..Policy::DEFAULT
+    };
+    agent_app(desk_with(policy), settings)
 }
 
 #[tokio::test]
