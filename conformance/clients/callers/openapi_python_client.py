@@ -7,6 +7,7 @@ from client.api.deployment_engineer import runbook_deployment_engineer
 from client.api.orchestrator import plan_orchestrator
 from client.api.service import route_request
 from client.models import (
+    DeploymentEngineerRunbookRequestEnvironment,
     DeploymentEngineerRunbookResponse,
     InvokeRequest,
     OrchestratorPlanRequest,
@@ -14,7 +15,6 @@ from client.models import (
     OutputDeltaEvent,
     Problem,
     RouteRequest,
-    RunbookDeploymentEngineerEnvironment,
 )
 
 with Client(base_url=sys.argv[1]) as client:
@@ -23,7 +23,7 @@ with Client(base_url=sys.argv[1]) as client:
     print("plan", plan.complexity.value, len(plan.subtasks))
 
     runbook = runbook_deployment_engineer.sync(
-        "notifications", client=client, environment=RunbookDeploymentEngineerEnvironment.STAGING
+        "notifications", client=client, environment=DeploymentEngineerRunbookRequestEnvironment.STAGING
     )
     assert isinstance(runbook, DeploymentEngineerRunbookResponse)
     print("runbook", runbook.steps[0].title)

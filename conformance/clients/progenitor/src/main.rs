@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runbook = client
         .runbook_deployment_engineer()
         .service("notifications")
-        .environment(types::RunbookDeploymentEngineerEnvironment::Staging);
+        .environment(types::DeploymentEngineerRunbookRequestEnvironment::Staging);
     let runbook = runbook.send().await?.into_inner();
     println!("runbook {}", runbook.steps[0].title);
 
