@@ -245,6 +245,10 @@ async fn invalid_token_requests_return_their_oauth_error_code() {
             "invalid_request",
         );
     }
+    // Parameters that are not known are ignored, also where they come twice.
+    let unknown = "grant_type=client_credentials&x=1&x=2&=&=";
+    let answer = ask(&app, "/auth/token", &[credentials], unknown).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
     let other = "grant_type=password&refresh_token=x";
     let answer = ask(&app, "/auth/refresh", &[], other).await;
     refused(&answer, 400, "unsupported_grant_type");

@@ -247,9 +247,19 @@ fn basic(value: &str) -> Option<(String, String)> {
     scheme.eq_ignore_ascii_case("basic").then_some(pair)
 }
 
+/// What the endpoints read. RFC 6749, section 3.2: other parameters are ignored, and none of these may come twice.
+const PARAMETERS: [&str; 5] = [
+    "grant_type",
+    "scope",
+    "client_id",
+    "client_secret",
+    "refresh_token",
+];
+
 fn read_form(bytes: &[u8]) -> Option<Fields> {
     let mut fields = Fields::new();
-    for (name, value) in form_urlencoded::parse(bytes) {
+    let known = form_urlencoded::parse(bytes).filter(|(name, _)| PARAMETERS.contains(&&**name));
+    for (name, value) in known {
         if fields
             .insert(name.into_owned(), value.into_owned())
             .is_some()
