@@ -3,6 +3,7 @@
 //!
 //! Invariant: no type of a vendor's protocol leaves its file.
 
+mod answer_end;
 mod answer_tool;
 pub(crate) mod anthropic;
 mod anthropic_decoder;

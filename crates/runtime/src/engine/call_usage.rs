@@ -7,7 +7,7 @@ use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::Usage;
-use crate::model::{Chunk, ModelRequest, Step, estimated_tokens};
+use crate::model::{Chunk, ModelRequest, Step, ToolCall, estimated_tokens};
 
 /// The usage of a call under way. What the model does not report is estimated from the length of the texts.
 pub(crate) struct CallUsage<'a> {
@@ -57,9 +57,7 @@ impl<'a> CallUsage<'a> {
         self.phase = Phase::Answering;
         match chunk {
             Chunk::Text(text) | Chunk::Reasoning(text) => self.written += text.len(),
-            Chunk::ToolCall(call) => {
-                self.written += call.name.len() + call.arguments.to_string().len();
-            }
+            Chunk::ToolCall(call) => self.written += call_bytes(call),
             Chunk::Usage(usage) => self.reported = *usage,
             Chunk::Done { usage, .. } => {
                 self.phase = Phase::Complete;
@@ -118,9 +116,7 @@ fn sent_bytes(request: &ModelRequest) -> usize {
             results,
             ..
         } => {
-            let calls = calls
-                .iter()
-                .map(|call| call.name.len() + call.arguments.to_string().len());
+            let calls = calls.iter().map(call_bytes);
             let results = results.iter().map(|result| result.text.len());
             text.len() + calls.chain(results).sum::<usize>()
         }
@@ -131,4 +127,8 @@ fn sent_bytes(request: &ModelRequest) -> usize {
         .iter()
         .map(|tool| tool.name.len() + tool.description.len() + tool.input_schema.to_string().len());
     request.system().len() + messages.chain(steps).chain(tools).sum::<usize>()
+}
+
+fn call_bytes(call: &ToolCall) -> usize {
+    call.name.len() + call.arguments.to_string().len()
 }

@@ -2,6 +2,17 @@
 
 use serde_json::Value;
 
+use crate::model::{ANSWER_TOOL, ToolDefinition};
+
+/// The tool whose input must fit `schema`.
+pub(crate) fn answer_tool(schema: Value) -> ToolDefinition {
+    ToolDefinition {
+        name: ANSWER_TOOL.to_owned(),
+        description: "Takes the answer; call it once, when you have it.".to_owned(),
+        input_schema: schema,
+    }
+}
+
 /// The text of the answer from the inputs of several calls. One call is the answer; a second one with the same input adds
 /// nothing, and another input makes the answer ambiguous, which the reader of the text notices.
 #[derive(Debug, Default)]

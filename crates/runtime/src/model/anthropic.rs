@@ -3,8 +3,9 @@
 use reqwest::Url;
 use serde_json::{Value, json};
 
+use crate::model::answer_tool::answer_tool;
 use crate::model::dialects::{RequestShape, StructuredOutput};
-use crate::model::{ANSWER_TOOL, ModelRequest, ProviderMetadata, Step, ToolCall};
+use crate::model::{ANSWER_TOOL, ModelRequest, ProviderMetadata, Step, ToolCall, ToolDefinition};
 
 /// The API requires a limit.
 const MAX_TOKENS: u64 = 8192;
@@ -40,18 +41,7 @@ pub(crate) fn body(
     if !system.is_empty() {
         body["system"] = system.into();
     }
-    let tool = |name: &str, description: &str, schema: &Value| json!({ "name": name, "description": description, "input_schema": schema });
-    let mut tools = request
-        .tools
-        .iter()
-        .map(|definition| {
-            tool(
-                &definition.name,
-                &definition.description,
-                &definition.input_schema,
-            )
-        })
-        .collect::<Vec<_>>();
+    let mut tools = request.tools.iter().map(tool).collect::<Vec<_>>();
     if shape.structured == StructuredOutput::Tool
         && let Some(schema) = request.object_schema()
     {
@@ -60,17 +50,21 @@ pub(crate) fn body(
         } else {
             json!({ "type": "any", "disable_parallel_tool_use": true })
         };
-        tools.push(tool(
-            ANSWER_TOOL,
-            "Takes the answer; call it once, when you have it.",
-            &schema,
-        ));
+        tools.push(tool(&answer_tool(schema)));
     }
     if !tools.is_empty() {
         body["tools"] = tools.into();
     }
     shape.add_extra_members(&mut body);
     body
+}
+
+fn tool(tool: &ToolDefinition) -> Value {
+    json!({
+        "name": tool.name,
+        "description": tool.description,
+        "input_schema": tool.input_schema,
+    })
 }
 
 fn messages(full_model: &str, request: &ModelRequest) -> Vec<Value> {

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::client::error_response::{ResponseError, error_text, is_error, parse_error_body};
 use crate::client::lenient_json::{self, TextJoiner};
-use crate::client::server_words::{Outcome, outcome};
+use crate::client::server_words::Outcome;
 use crate::client::sse_decoder::SseEvent;
-use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
+use crate::model::answer_end::{AnswerEnd, stop_reason};
 use crate::model::answer_tool::AnswerTexts;
 use crate::model::chunk_stream::Decoder;
 use crate::model::openai::reported_usage::count;
@@ -31,7 +31,7 @@ pub(crate) struct AnthropicDecoder {
     /// Text outside of answers that have a schema. It counts if no answer comes.
     stray_text: String,
     has_tool_call: bool,
-    finish: Option<(Outcome, String)>,
+    end: Option<AnswerEnd>,
     /// The blocks of this answer before its last pause, and what they took.
     earlier_content: Vec<Value>,
     earlier_usage: Usage,
@@ -65,7 +65,7 @@ impl AnthropicDecoder {
             more_answers: Vec::new(),
             stray_text: String::new(),
             has_tool_call: false,
-            finish: None,
+            end: None,
             earlier_content: Vec::new(),
             earlier_usage: Usage::default(),
             usage: Usage::default(),
@@ -216,11 +216,10 @@ impl AnthropicDecoder {
         }
     }
 
-    fn set_finish(&mut self, reason: &Value) {
+    fn set_end(&mut self, reason: &Value) {
         let reason = reason.as_str().unwrap_or_default().trim();
         if !reason.is_empty() {
-            let unknown = Outcome::Failed(ProviderErrorKind::Broken);
-            self.finish = Some((outcome(reason).unwrap_or(unknown), reason.to_owned()));
+            self.end = Some(AnswerEnd::new(reason));
         }
     }
 
@@ -230,28 +229,15 @@ impl AnthropicDecoder {
         }
         self.is_complete = true;
         let has_call = self.has_tool_call || self.answer.is_some();
-        let stop_reason = match &self.finish {
-            Some((Outcome::Failed(kind), reason)) => {
-                let reason = reason.chars().take(64).collect::<String>();
-                let reason = format!("the answer ended with `{reason}`");
-                return Err(ResponseError::failed(*kind, reason));
-            }
-            Some((Outcome::ToolCalls, _)) if !has_call => {
-                return Err(ResponseError::malformed(
-                    "a tool call is announced and missing",
-                ));
-            }
-            Some((Outcome::Paused, _)) if !self.has_tool_call && !self.content.is_empty() => {
-                let content = std::mem::take(&mut self.content);
-                let content = content.into_values().collect::<Vec<_>>();
-                self.earlier_content.extend(content.iter().cloned());
-                self.paused = Some(json!({ "role": "assistant", "content": content }));
-                return Ok(());
-            }
-            Some((Outcome::Refused, _)) => StopReason::Refusal,
-            Some((Outcome::Truncated | Outcome::Paused, _)) => StopReason::MaxTokens,
-            Some((Outcome::Finished | Outcome::ToolCalls, _)) | None => StopReason::EndTurn,
-        };
+        let is_paused = matches!(&self.end, Some(end) if end.outcome == Outcome::Paused);
+        if is_paused && !self.has_tool_call && !self.content.is_empty() {
+            let content = std::mem::take(&mut self.content);
+            let content = content.into_values().collect::<Vec<_>>();
+            self.earlier_content.extend(content.iter().cloned());
+            self.paused = Some(json!({ "role": "assistant", "content": content }));
+            return Ok(());
+        }
+        let stop_reason = stop_reason(self.end.as_ref(), has_call)?;
         if let Some((_, first)) = &self.answer {
             let mut answers = AnswerTexts::default();
             answers.set_first(first);
@@ -284,11 +270,10 @@ impl Decoder for AnthropicDecoder {
         if self.is_complete || data.is_empty() {
             return Ok(());
         }
-        let parsed = lenient_json::parse(data);
         if event.name == "error" {
             return Err(ResponseError::in_answer(error_text(data)));
         }
-        let event = parsed.ok_or_else(|| ResponseError::malformed("no JSON"))?;
+        let event = lenient_json::parse(data).ok_or_else(|| ResponseError::malformed("no JSON"))?;
         let index = event["index"].as_u64();
         match event["type"].as_str() {
             Some("message_start") => self.add_usage(&event["message"]["usage"], chunks),
@@ -300,7 +285,7 @@ impl Decoder for AnthropicDecoder {
             Some("content_block_delta") => self.add_delta(index, &event["delta"], chunks),
             Some("content_block_stop") => self.end_block(index, chunks),
             Some("message_delta") => {
-                self.set_finish(&event["delta"]["stop_reason"]);
+                self.set_end(&event["delta"]["stop_reason"]);
                 self.add_usage(&event["usage"], chunks);
             }
             Some("message_stop") => self.complete(chunks)?,
@@ -330,7 +315,7 @@ impl Decoder for AnthropicDecoder {
             self.start_block(index as u64, block, chunks);
             self.end_block(Some(index as u64), chunks);
         }
-        self.set_finish(&answer["stop_reason"]);
+        self.set_end(&answer["stop_reason"]);
         self.add_usage(&answer["usage"], chunks);
         self.complete(chunks)
     }
@@ -342,7 +327,7 @@ impl Decoder for AnthropicDecoder {
     fn take_continuation(&mut self) -> Option<Value> {
         let message = self.paused.take()?;
         self.is_complete = false;
-        self.finish = None;
+        self.end = None;
         self.earlier_usage = self.earlier_usage.plus(self.usage);
         self.usage = Usage::default();
         Some(message)

@@ -210,13 +210,18 @@ impl<D: Decoder> ChunkReader<D> {
             return Err(self.endpoint.malformed("an event without end"));
         }
         while let Some(event) = events.next() {
-            let decoded = self.decoder.event(&event, &mut self.chunks);
-            self.check(decoded)?;
-            if self.is_done() {
+            if self.decode_event(&event)? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Returns whether the answer is complete.
+    fn decode_event(&mut self, event: &SseEvent) -> Result<bool, ProviderError> {
+        let decoded = self.decoder.event(event, &mut self.chunks);
+        self.check(decoded)?;
+        Ok(self.is_done())
     }
 
     async fn read_document(
@@ -244,9 +249,7 @@ impl<D: Decoder> ChunkReader<D> {
                 name: String::new(),
                 data: line.to_owned(),
             };
-            let decoded = self.decoder.event(&event, &mut self.chunks);
-            self.check(decoded)?;
-            if self.is_done() {
+            if self.decode_event(&event)? {
                 return Ok(());
             }
         }

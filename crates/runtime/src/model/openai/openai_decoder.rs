@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::client::error_response::{ResponseError, error_text, is_error, parse_error_body};
 use crate::client::lenient_json::{self, TextJoiner};
-use crate::client::server_words::{Outcome, outcome};
+use crate::client::server_words::Outcome;
 use crate::client::sse_decoder::{DONE, SseEvent};
-use crate::error::provider_error::ProviderErrorKind;
 use crate::event::agent_event::{StopReason, Usage};
+use crate::model::answer_end::{AnswerEnd, stop_reason};
 use crate::model::answer_tool::AnswerTexts;
 use crate::model::chunk_stream::Decoder;
 use crate::model::openai::openai_reasoning::Reasoning;
@@ -32,8 +32,7 @@ pub(crate) struct OpenAiDecoder {
     thinking: ThinkingTags,
     /// Whether the model declined in a member of its own.
     refused: bool,
-    /// Why the answer ended, and the server's word for it.
-    finish: Option<(Outcome, String)>,
+    end: Option<AnswerEnd>,
     usage: Usage,
     is_complete: bool,
 }
@@ -49,7 +48,7 @@ impl OpenAiDecoder {
             reasoning: Reasoning::default(),
             text: TextJoiner::default(),
             refused: false,
-            finish: None,
+            end: None,
             usage: Usage::default(),
             is_complete: false,
         }
@@ -143,13 +142,9 @@ impl OpenAiDecoder {
         if reason.is_empty() || ["null", "none"].contains(&&*reason.to_ascii_lowercase()) {
             return;
         }
-        let is_open = matches!(
-            self.finish,
-            None | Some((Outcome::Finished | Outcome::ToolCalls, _))
-        );
-        if is_open {
-            let unknown = Outcome::Failed(ProviderErrorKind::Broken);
-            self.finish = Some((outcome(reason).unwrap_or(unknown), reason.to_owned()));
+        let outcome = self.end.as_ref().map(|end| end.outcome);
+        if matches!(outcome, None | Some(Outcome::Finished | Outcome::ToolCalls)) {
+            self.end = Some(AnswerEnd::new(reason));
         }
     }
 
@@ -177,22 +172,11 @@ impl OpenAiDecoder {
             self.memory.set_closes_thoughts_only();
         }
         let has_calls = !self.calls.is_empty();
-        let stop_reason = match &self.finish {
-            Some((Outcome::Failed(kind), reason)) => {
-                let reason = reason.chars().take(64).collect::<String>();
-                let reason = format!("the answer ended with `{reason}`");
-                return Err(ResponseError::failed(*kind, reason));
-            }
-            Some((Outcome::ToolCalls, _)) if !has_calls && !self.refused => {
-                return Err(ResponseError::malformed(
-                    "a tool call is announced and missing",
-                ));
-            }
-            _ if self.refused => StopReason::Refusal,
-            Some((Outcome::Refused, _)) => StopReason::Refusal,
-            Some((Outcome::Truncated | Outcome::Paused, _)) => StopReason::MaxTokens,
-            Some((Outcome::Finished | Outcome::ToolCalls, _)) | None => StopReason::EndTurn,
-        };
+        // A refusal needs no reason, and comes in place of calls.
+        let mut stop_reason = stop_reason(self.end.as_ref(), has_calls || self.refused)?;
+        if self.refused {
+            stop_reason = StopReason::Refusal;
+        }
         if has_calls && stop_reason == StopReason::EndTurn {
             let calls = self
                 .calls
@@ -249,7 +233,7 @@ impl Decoder for OpenAiDecoder {
 
     /// Some servers never send `[DONE]`: after a `finish_reason`, the end of the stream is the end of the answer.
     fn end(&mut self, chunks: &mut VecDeque<Chunk>) -> Result<bool, ResponseError> {
-        if !self.is_complete && self.finish.is_some() {
+        if !self.is_complete && self.end.is_some() {
             self.complete(chunks)?;
         }
         Ok(self.is_complete)

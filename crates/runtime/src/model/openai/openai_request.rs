@@ -3,6 +3,7 @@
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
+use crate::model::answer_tool::answer_tool;
 use crate::model::dialects::{RequestShape, StructuredOutput, SystemRole, response_format};
 use crate::model::request_adaptation::set_system_role;
 use crate::model::{ANSWER_TOOL, ModelRequest, Step, ToolCall, ToolDefinition};
@@ -58,11 +59,7 @@ pub(crate) fn body(
             } else {
                 "required".into()
             };
-            tools.push(tool(&ToolDefinition {
-                name: ANSWER_TOOL.to_owned(),
-                description: "Takes the answer; call it once, when you have it.".to_owned(),
-                input_schema: schema,
-            }));
+            tools.push(tool(&answer_tool(schema)));
         } else if let Some(format) =
             response_format(structured, &schema_name(endpoint.operation_id), &schema)
         {
