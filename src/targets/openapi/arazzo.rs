@@ -101,7 +101,7 @@ fn workflow_context(
             );
             description.push_str(&which);
         }
-        let unsaid = step.when.as_ref().filter(|_| !flow.is_said(index));
+        let unsaid = step.when.as_ref().filter(|_| !flow.said[index]);
         if let Some(condition) = unsaid {
             let which = format!(" Only where `{condition}`, which Arazzo can't say.");
             description.push_str(&which);
@@ -109,7 +109,7 @@ fn workflow_context(
         let mut context = json!({
             "id": id,
             "description": description,
-            "depends_on": flow.depends_on(index),
+            "depends_on": flow.dependencies[index],
             "when": unsaid,
             "join": join(step.join),
             "timeout_ms": step.timeout_ms,
@@ -154,6 +154,10 @@ struct Flow<'a> {
     ids: &'a Ids<'a>,
     /// The schemas of the steps' outputs, by id.
     outputs: Vec<(String, Json)>,
+    /// Of each step, whether its condition is that of an action before it.
+    said: Vec<bool>,
+    /// Of each step, the ids of those that it needs. One that may be left out stands for those that it needs itself.
+    dependencies: Vec<Vec<&'a str>>,
 }
 
 impl<'a> Flow<'a> {
@@ -166,11 +170,44 @@ impl<'a> Flow<'a> {
             };
             (step.id.clone(), output)
         });
-        Self {
+        let mut flow = Self {
             workflow,
             ids,
             outputs: outputs.collect(),
+            said: Vec::new(),
+            dependencies: Vec::new(),
+        };
+        let steps = 0..workflow.steps.len();
+        let said = steps.map(|index| flow.criteria(index, None, &[]).is_some());
+        flow.said = said.collect();
+        for step in &workflow.steps {
+            let found = flow.dependencies_of(step);
+            flow.dependencies.push(found);
         }
+        flow
+    }
+
+    /// The dependencies of `step`, from those of the steps before it.
+    fn dependencies_of(&self, step: &'a Step) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        for need in &step.needs {
+            let ids = match self.position(&need.text) {
+                Some(other) if self.said[other] && other < self.dependencies.len() => {
+                    self.dependencies[other].clone()
+                }
+                _ => vec![self.ids.get(&need.text)],
+            };
+            for id in ids {
+                if !found.contains(&id) {
+                    found.push(id);
+                }
+            }
+        }
+        found
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.workflow.steps.iter().position(|step| step.id == id)
     }
 
     /// The criteria under which the step `index` runs, where the response of the step `current` is at hand and the steps
@@ -193,25 +230,19 @@ impl<'a> Flow<'a> {
         criteria(step.condition.as_ref()?, &scope)
     }
 
-    /// Whether the condition of the step `index` is that of an action before it.
-    fn is_said(&self, index: usize) -> bool {
-        self.criteria(index, None, &[]).is_some()
-    }
-
     /// Whether the step `id` is left out where its condition does not hold. Engines fail at a reference to what it says.
     fn may_be_absent(&self, id: &str) -> bool {
-        let index = self.workflow.steps.iter().position(|step| step.id == id);
-        index.is_some_and(|index| self.is_said(index))
+        self.position(id).is_some_and(|index| self.said[index])
     }
 
     /// The workflow's outputs: those of the steps that no later one needs, as far as `contexts` has one for them. Engines stop at
     /// an output of a step that did not run, so neither a step with a condition nor a fallback is among them.
     fn workflow_outputs(&self, contexts: &[Json]) -> Map<String, Json> {
-        let runs = |index: &usize| !self.is_said(*index);
+        let runs = |index: &usize| !self.said[*index];
         let steps: Vec<usize> = (0..self.workflow.steps.len()).filter(runs).collect();
         let needed: Vec<&str> = steps
             .iter()
-            .flat_map(|index| self.depends_on(*index))
+            .flat_map(|index| self.dependencies[*index].iter().copied())
             .collect();
         let has_output = |step: &Step| {
             let id = self.ids.get(&step.id);
@@ -229,25 +260,6 @@ impl<'a> Flow<'a> {
                 (id, json!(self.ids.output(&step.id)))
             })
             .collect()
-    }
-
-    /// The ids of the steps that the step `index` needs. One that may be left out stands for those that it needs itself.
-    fn depends_on(&self, index: usize) -> Vec<&str> {
-        let mut found = Vec::new();
-        for need in &self.workflow.steps[index].needs {
-            let steps = &self.workflow.steps;
-            let needed = steps.iter().position(|step| step.id == need.text);
-            let ids = match needed {
-                Some(other) if other < index && self.is_said(other) => self.depends_on(other),
-                _ => vec![self.ids.get(&need.text)],
-            };
-            for id in ids {
-                if !found.contains(&id) {
-                    found.push(id);
-                }
-            }
-        }
-        found
     }
 
     /// The actions that choose what follows the step `index`: the first whose criteria hold counts. None where what follows is
