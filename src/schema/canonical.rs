@@ -10,7 +10,7 @@ use crate::schema::parse::object::IN_PLACE;
 /// The canonical form of `schema`, a JSON Schema in normal form: keywords in a fixed order, `type` where properties or
 /// listed values imply it, `examples` instead of `example`. With `closing`, objects that name properties and say nothing
 /// about others refuse those.
-pub fn canonical(schema: &Value, closing: Option<&Closing>) -> Value {
+pub fn canonical(schema: &Value, closing: Option<&Closing<'_>>) -> Value {
     let extent = match closing {
         Some(_) => Extent::Whole,
         None => Extent::Nothing,
@@ -36,7 +36,7 @@ pub fn canonical(schema: &Value, closing: Option<&Closing>) -> Value {
 }
 
 struct Writer<'c> {
-    closing: Option<&'c Closing>,
+    closing: Option<&'c Closing<'c>>,
     /// The definitions that are referred to in another form than their own.
     copies: BTreeSet<(String, Extent)>,
 }

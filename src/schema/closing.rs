@@ -24,15 +24,15 @@ pub enum Extent {
 
 /// How the objects of one schema are closed.
 #[derive(Debug)]
-pub struct Closing {
-    defs: BTreeMap<String, Definition>,
+pub struct Closing<'s> {
+    defs: BTreeMap<&'s str, Definition<'s>>,
     /// How many schemas may still be compared.
     steps: Cell<usize>,
 }
 
 #[derive(Debug)]
-struct Definition {
-    schema: Value,
+struct Definition<'s> {
+    schema: &'s Value,
     closable: Closable,
 }
 
@@ -61,11 +61,11 @@ const MAX_STEPS_OF_ONE: usize = 20_000;
 /// How deep they are compared.
 const MAX_DEPTH: usize = 12;
 
-impl Closing {
+impl<'s> Closing<'s> {
     /// For `schema`, which is in normal form.
-    pub fn of(schema: &Value) -> Self {
+    pub fn of(schema: &'s Value) -> Self {
         let defs = schema.get("$defs").and_then(Value::as_object);
-        let mut users: BTreeMap<String, Vec<(String, bool)>> = BTreeMap::new();
+        let mut users: BTreeMap<String, Vec<(&str, bool)>> = BTreeMap::new();
         let mut closing = Self {
             defs: BTreeMap::new(),
             steps: Cell::new(MAX_STEPS),
@@ -77,19 +77,18 @@ impl Closing {
             scan(schema, true, &mut closable, &mut references);
             for (targets, own) in [(references.own, true), (references.parts, false)] {
                 for target in targets {
-                    users.entry(target).or_default().push((name.clone(), own));
+                    users.entry(target).or_default().push((name, own));
                 }
             }
             if closable != Closable::default() {
-                changed.push(name.clone());
+                changed.push(name.as_str());
             }
-            let schema = schema.clone();
             let definition = Definition { schema, closable };
-            closing.defs.insert(name.clone(), definition);
+            closing.defs.insert(name, definition);
         }
         while let Some(name) = changed.pop() {
-            let of = closing.definition(&name);
-            for (user, own) in users.get(&name).into_iter().flatten() {
+            let of = closing.definition(name);
+            for (user, own) in users.get(name).into_iter().flatten() {
                 let Some(definition) = closing.defs.get_mut(user) else {
                     continue;
                 };
@@ -97,7 +96,7 @@ impl Closing {
                 wider.add(of, *own);
                 if wider != definition.closable {
                     definition.closable = wider;
-                    changed.push(user.clone());
+                    changed.push(user);
                 }
             }
         }
@@ -113,7 +112,7 @@ impl Closing {
             _ => return name.to_owned(),
         };
         let mut copy = format!("{name}{suffix}");
-        while self.defs.contains_key(&copy) {
+        while self.defs.contains_key(copy.as_str()) {
             copy.push('_');
         }
         copy
@@ -228,11 +227,11 @@ impl Closing {
     }
 
     /// The schema, or the one that its references lead to.
-    fn target<'s>(&'s self, mut schema: &'s Value) -> &'s Value {
+    fn target<'a>(&'a self, mut schema: &'a Value) -> &'a Value {
         for _ in 0..=self.defs.len() {
             let definition = reference(schema).and_then(|name| self.defs.get(name));
             match definition {
-                Some(definition) => schema = &definition.schema,
+                Some(definition) => schema = definition.schema,
                 None => break,
             }
         }

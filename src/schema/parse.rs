@@ -39,7 +39,7 @@ pub fn read(
     node: &Node,
     report: &mut Report,
     shorthand: bool,
-    closing: Option<&Closing>,
+    closing: Option<&Closing<'_>>,
 ) -> Option<(Type, Vec<(String, Type)>)> {
     let defs = node
         .get("$defs")

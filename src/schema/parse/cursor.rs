@@ -55,7 +55,7 @@ pub struct Reader<'a> {
     /// Where everything that is wrong goes.
     pub report: &'a mut Report,
     /// How objects are closed; none where they let through what they do not name.
-    pub closing: Option<&'a Closing>,
+    pub closing: Option<&'a Closing<'a>>,
     /// How many types were read that have a name in Rust.
     pub named: usize,
     /// Whether the schema was written in shorthand, where `any` needs no note.
