@@ -8,11 +8,11 @@ use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::tools::{ToolContext, ToolError, tool};
 use agentgen_runtime::{Service, Settings};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::event_assertions::{event_types, find_event, find_events};
 use crate::mock_model::{
-    KINDS, NO_RETRIES, agent, invoke, mock_server, registry_of, stream_events,
+    KINDS, NO_RETRIES, agent, invoke, mock_server, offered_tools, registry_of, stream_events,
 };
 
 #[derive(serde::Deserialize, agentgen_runtime::schemars::JsonSchema)]
@@ -75,17 +75,6 @@ fn cook() -> &'static AgentSpec {
     })
 }
 
-/// The names of the tools that a request offers.
-fn offered(body: &Value) -> Vec<String> {
-    let tools = body["tools"].as_array().into_iter().flatten();
-    let name = |tool: &Value| {
-        let name = tool["name"].as_str();
-        name.or(tool["function"]["name"].as_str())
-            .map(str::to_owned)
-    };
-    tools.filter_map(name).collect()
-}
-
 fn models(server: &MockServer) -> Vec<String> {
     let requests = server.requests();
     let models = requests
@@ -130,7 +119,7 @@ async fn a_turn_stays_with_the_agent_that_answered_and_uses_its_tools() {
         assert_eq!(invoke(&app, "hi").await.json()["output"], "So.");
         let requests = server.requests();
         assert_eq!(requests.len(), 5);
-        assert_eq!(offered(&requests[0].body), ["maps"]);
+        assert_eq!(offered_tools(&requests[0].body), ["maps"]);
         // `desk` has had the task, so that it is not handed back.
         let tools = ["books", "hand_over_to_cook"];
         let system = |index: usize| {
@@ -140,7 +129,7 @@ async fn a_turn_stays_with_the_agent_that_answered_and_uses_its_tools() {
             text.unwrap().to_owned()
         };
         for index in [1, 2, 4] {
-            assert_eq!(offered(&requests[index].body), tools);
+            assert_eq!(offered_tools(&requests[index].body), tools);
             assert_eq!(system(index), "You are the clerk.");
         }
         assert_eq!(system(3), "You cook.");
@@ -173,7 +162,7 @@ async fn the_next_fallback_answers_if_the_first_one_fails_later() {
         models(&server),
         ["model", "model", "model", "small", "small"]
     );
-    assert_eq!(offered(&requests[3].body), ["maps"]);
+    assert_eq!(offered_tools(&requests[3].body), ["maps"]);
     assert_eq!(*callers.lock().unwrap(), ["clerk", "desk"]);
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::get;
 use crate::mock_model::{
-    KINDS, NO_RETRIES, agent, invoke, mock_server, registry_of, stream_events,
+    KINDS, NO_RETRIES, agent, invoke, mock_server, offered_tools, registry_of, stream_events,
 };
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -50,18 +50,6 @@ fn handoff_app(
 
 fn handoff_call(slug: &str, task: &str) -> Script {
     Script::tool_call(format!("hand_over_to_{slug}"), &json!({ "task": task }))
-}
-
-/// The names of the tools in a request.
-fn offered_tools(body: &Value) -> Vec<String> {
-    let tools = body["tools"].as_array().into_iter().flatten();
-    let name = |tool: &Value| {
-        let name = tool["name"].as_str();
-        name.or(tool["function"]["name"].as_str())
-            .unwrap()
-            .to_owned()
-    };
-    tools.map(name).collect()
 }
 
 #[tokio::test]

@@ -104,6 +104,18 @@ pub fn parse_events(text: &str) -> Vec<(String, Value)> {
     datas.map(event).collect()
 }
 
+/// The names of the tools in a request.
+pub fn offered_tools(body: &Value) -> Vec<String> {
+    let tools = body["tools"].as_array().into_iter().flatten();
+    let name = |tool: &Value| {
+        let name = tool["name"].as_str();
+        name.or(tool["function"]["name"].as_str())
+            .unwrap()
+            .to_owned()
+    };
+    tools.map(name).collect()
+}
+
 /// The concatenated text of all `output.delta` events.
 pub fn output_text(events: &[(String, Value)]) -> String {
     let deltas = events.iter().filter(|(name, _)| name == "output.delta");

@@ -50,15 +50,10 @@ async fn status(stream: &mut TcpStream) -> String {
     String::from_utf8(head.to_vec()).unwrap()
 }
 
-#[tokio::test]
-async fn a_client_that_never_reads_loses_its_slot() {
+/// Starts a service with a long answer; returns its address.
+async fn serve(settings: Settings) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let settings = Settings {
-        concurrency: 1,
-        write: Duration::from_millis(700),
-        ..Settings::default()
-    };
     let registry = registry().provider(LongAnswer);
     tokio::spawn(serve_on(
         listener,
@@ -66,6 +61,17 @@ async fn a_client_that_never_reads_loses_its_slot() {
         settings,
         std::future::pending(),
     ));
+    address
+}
+
+#[tokio::test]
+async fn a_client_that_never_reads_loses_its_slot() {
+    let settings = Settings {
+        concurrency: 1,
+        write: Duration::from_millis(700),
+        ..Settings::default()
+    };
+    let address = serve(settings).await;
     let mut unread = invoke(address).await;
     assert_eq!(status(&mut unread).await, "HTTP/1.1 200");
     // From here on it reads nothing, and it has the only slot.
@@ -80,19 +86,11 @@ async fn a_client_that_never_reads_loses_its_slot() {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_keeps_its_stream() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let settings = Settings {
         write: Duration::from_millis(600),
         ..Settings::default()
     };
-    let registry = registry().provider(LongAnswer);
-    tokio::spawn(serve_on(
-        listener,
-        registry,
-        settings,
-        std::future::pending(),
-    ));
+    let address = serve(settings).await;
     let mut slow = invoke(address).await;
     // Longer than the deadline in all, never that long in one piece.
     for _ in 0..8 {

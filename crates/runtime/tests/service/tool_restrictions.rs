@@ -8,7 +8,9 @@ use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::tools::{ToolContext, ToolError, tool};
 use serde_json::{Value, json};
 
-use crate::mock_model::{KINDS, NO_RETRIES, agent, invoke, mock_server, registry_of};
+use crate::mock_model::{
+    KINDS, NO_RETRIES, agent, invoke, mock_server, offered_tools, registry_of,
+};
 
 #[derive(serde::Deserialize, agentgen_runtime::schemars::JsonSchema)]
 struct Empty {}
@@ -31,17 +33,6 @@ fn app(
         registry = registry.tool(tool(name, "Does something.", call));
     }
     registry.into_router(server.settings(kind)).unwrap()
-}
-
-/// The names of the tools that a request offers.
-fn offered(body: &Value) -> Vec<String> {
-    let tools = body["tools"].as_array().into_iter().flatten();
-    let name = |tool: &Value| {
-        let name = tool["name"].as_str();
-        name.or(tool["function"]["name"].as_str())
-            .map(str::to_owned)
-    };
-    tools.filter_map(name).collect()
 }
 
 /// Whether the first tool call was denied, from the request that answers it.
@@ -102,7 +93,7 @@ async fn a_denied_tool_is_neither_offered_nor_run() {
                 assert_eq!(invoke(&app, "hi").await.json()["output"], "So.");
                 let requests = server.requests();
                 assert_eq!(
-                    offered(&requests[0].body),
+                    offered_tools(&requests[0].body),
                     wanted,
                     "{tools:?} {denied_tools:?}"
                 );
@@ -141,7 +132,10 @@ async fn a_fallback_agent_uses_its_own_tools_except_those_denied_to_the_agent_th
         let app = app(&server, ProviderKind::OpenAi, desk, &[clerk]);
         assert_eq!(invoke(&app, "hi").await.json()["output"], "So.");
         let requests = server.requests();
-        assert_eq!(offered(&requests[1].body), ["books", "mcp__shop__list"]);
+        assert_eq!(
+            offered_tools(&requests[1].body),
+            ["books", "mcp__shop__list"]
+        );
         let may = ["books", "mcp__shop__list"].contains(&name);
         assert_eq!(was_denied(&requests[2].body), !may, "{name}");
     }
@@ -182,7 +176,7 @@ async fn a_fallback_agent_hands_off_to_its_own_agents_unless_that_is_denied() {
             );
             assert_eq!(invoke(&app, "hi").await.status, 200);
             let requests = server.requests();
-            let handoffs: Vec<String> = offered(&requests[1].body)
+            let handoffs: Vec<String> = offered_tools(&requests[1].body)
                 .into_iter()
                 .filter(|name| name.starts_with("hand_over_to_"))
                 .collect();
@@ -211,7 +205,7 @@ async fn an_agent_that_receives_a_task_keeps_its_own_restrictions() {
         let app = app(&server, ProviderKind::Anthropic, desk, &[cook]);
         assert_eq!(invoke(&app, "hi").await.json()["output"], "So.");
         let requests = server.requests();
-        assert_eq!(offered(&requests[1].body), ["books"]);
+        assert_eq!(offered_tools(&requests[1].body), ["books"]);
         assert_eq!(was_denied(&requests[2].body), name != "books");
     }
 }
@@ -236,7 +230,7 @@ async fn handoffs_can_be_denied() {
         let app = app(&server, ProviderKind::OpenAi, desk, &others);
         assert_eq!(invoke(&app, "hi").await.status, 200);
         let requests = server.requests();
-        let handoffs: Vec<String> = offered(&requests[0].body)
+        let handoffs: Vec<String> = offered_tools(&requests[0].body)
             .into_iter()
             .filter(|name| name.starts_with("hand_over_to_"))
             .collect();
