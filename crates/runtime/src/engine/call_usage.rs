@@ -24,7 +24,7 @@ pub(crate) struct CallUsage<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// The request is with the model; nothing came back.
-    Asked,
+    Sent,
     /// A part of the answer came back.
     Answering,
     /// The answer is complete.
@@ -40,20 +40,20 @@ impl<'a> CallUsage<'a> {
         request: &'a ModelRequest,
         model: &'a str,
     ) -> Self {
-        cx.meter.asked(model);
+        cx.meter.called(model);
         Self {
             cx,
             request,
             model,
             reported: Usage::default(),
             written: 0,
-            phase: Phase::Asked,
+            phase: Phase::Sent,
         }
     }
 
     /// Counts a chunk. Returns whether it is the first one.
     pub(crate) fn received(&mut self, chunk: &Chunk) -> bool {
-        let is_first = self.phase == Phase::Asked;
+        let is_first = self.phase == Phase::Sent;
         self.phase = Phase::Answering;
         match chunk {
             Chunk::Text(text) | Chunk::Reasoning(text) => self.written += text.len(),
@@ -74,7 +74,7 @@ impl<'a> CallUsage<'a> {
     pub(crate) fn failed(&mut self, error: &AgentError) {
         let was_slow = matches!(error, AgentError::TimedOut(_))
             || error.provider_error_kind() == Some(ProviderErrorKind::TimedOut);
-        if self.phase == Phase::Asked && !was_slow {
+        if self.phase == Phase::Sent && !was_slow {
             self.phase = Phase::Refused;
         }
     }
@@ -84,7 +84,7 @@ impl<'a> CallUsage<'a> {
         match self.phase {
             Phase::Refused => Usage::default(),
             Phase::Complete if is_reported => self.reported,
-            Phase::Asked | Phase::Answering | Phase::Complete => Usage {
+            Phase::Sent | Phase::Answering | Phase::Complete => Usage {
                 input_tokens: if is_reported {
                     self.reported.input_tokens
                 } else {

@@ -39,26 +39,26 @@ impl Answerer {
 /// The fallbacks of one turn.
 pub(crate) struct Fallbacks {
     /// The agent that was asked.
-    asked: &'static AgentSpec,
+    primary: &'static AgentSpec,
     /// Those that were not tried yet.
     left: &'static [&'static str],
-    /// The models that were tried for `asked`.
+    /// The models that were tried for `primary`.
     tried: Vec<String>,
 }
 
 impl Fallbacks {
-    /// Those of a turn of `asked`.
-    pub(crate) fn new(asked: &'static AgentSpec) -> Self {
+    /// Those of a turn of `primary`.
+    pub(crate) fn new(primary: &'static AgentSpec) -> Self {
         Self {
-            asked,
-            left: asked.policy.fallbacks,
+            primary,
+            left: primary.policy.fallbacks,
             tried: Vec::new(),
         }
     }
 
     /// The agent that was asked; its budget is that of the turn.
-    pub(crate) fn asked(&self) -> &'static AgentSpec {
-        self.asked
+    pub(crate) fn primary(&self) -> &'static AgentSpec {
+        self.primary
     }
 
     /// Who answers `request`.
@@ -66,7 +66,7 @@ impl Fallbacks {
         let agent = request.agent;
         Answerer {
             agent,
-            replaced: (agent.slug != self.asked.slug).then_some(self.asked),
+            replaced: (agent.slug != self.primary.slug).then_some(self.primary),
         }
     }
 
@@ -88,16 +88,16 @@ impl Fallbacks {
         cx: &TurnContext<'_>,
         request: &mut ModelRequest,
     ) -> Option<(&'static str, String)> {
-        if request.agent.slug == self.asked.slug {
+        if request.agent.slug == self.primary.slug {
             self.tried.push(cx.provider.model(request.model));
         }
         while let Some((fallback, left)) = self.left.split_first() {
             self.left = left;
             let other = cx.tools.handoff_targets.agent(fallback);
-            let agent = other.unwrap_or(self.asked);
+            let agent = other.unwrap_or(self.primary);
             let model = other.map_or(Some(*fallback), |other| other.model);
             let full_name = cx.provider.model(model);
-            if agent.slug == self.asked.slug && self.tried.contains(&full_name) {
+            if agent.slug == self.primary.slug && self.tried.contains(&full_name) {
                 continue;
             }
             request.agent = agent;

@@ -86,7 +86,7 @@ pub(crate) async fn call(
         };
         let detail = format!("falling back to `{fallback}`: {}", failure.error);
         cx.record_policy(
-            fallbacks.asked(),
+            fallbacks.primary(),
             PolicyKind::Fallback,
             Some(&model),
             detail,

@@ -61,8 +61,8 @@ async fn answer(
     request: &mut ModelRequest,
     fallbacks: &mut Fallbacks,
 ) -> Result<Turn, AgentError> {
-    let asked = fallbacks.asked();
-    let max_calls = max_model_calls(asked);
+    let primary = fallbacks.primary();
+    let max_calls = max_model_calls(primary);
     request.tools = fallbacks.tools(cx, request);
     let mut text = String::new();
     let mut model = String::new();
@@ -71,7 +71,7 @@ async fn answer(
             if tokens == 0 {
                 let detail = format!("the run used up its {budget} tokens before it had an answer");
                 let turn = turn_so_far(cx, text, StopReason::MaxTokens, model);
-                return end_over_budget(cx, request, asked, turn, detail).await;
+                return end_over_budget(cx, request, primary, turn, detail).await;
             }
             request.max_tokens = Some(tokens);
         }
@@ -105,7 +105,7 @@ async fn answer(
     }
     let detail = format!("the model was called {max_calls} times, and asked for tools each time");
     let turn = turn_so_far(cx, text, StopReason::MaxTurns, model);
-    end_over_budget(cx, request, asked, turn, detail).await
+    end_over_budget(cx, request, primary, turn, detail).await
 }
 
 /// Runs a turn whose answer must be valid under `output_schema`, that of `endpoint`. The model gets one chance to correct its answer;
@@ -119,7 +119,7 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
     request.endpoint = Some(endpoint);
     request.output_schema = Some(output_schema.clone());
     let mut fallbacks = Fallbacks::new(request.agent);
-    let max_calls = max_model_calls(fallbacks.asked());
+    let max_calls = max_model_calls(fallbacks.primary());
     let first = answer(cx, &mut request, &mut fallbacks).await?;
     let mismatch = match parse_structured_output(output_schema, &request, &first.text) {
         Ok(value) => return Ok((value, first)),
@@ -179,12 +179,12 @@ fn turn_so_far(cx: &TurnContext<'_>, text: String, stop_reason: StopReason, mode
 async fn end_over_budget(
     cx: &TurnContext<'_>,
     request: &ModelRequest,
-    asked: &AgentSpec,
+    primary: &AgentSpec,
     turn: Turn,
     detail: String,
 ) -> Result<Turn, AgentError> {
     let policy = PolicyKind::Budget;
-    cx.record_policy(asked, policy, Some(&turn.model), detail.clone())
+    cx.record_policy(primary, policy, Some(&turn.model), detail.clone())
         .await;
     match request.endpoint {
         None if !turn.text.is_empty() => Ok(turn),

@@ -22,7 +22,7 @@ struct Measured {
 #[derive(Debug, Default)]
 struct Counted {
     used: Usage,
-    /// The model that was asked last.
+    /// The model that was called last.
     model: Option<String>,
 }
 
@@ -62,8 +62,8 @@ impl Meter {
         }
     }
 
-    /// Records that `model` is asked.
-    pub(crate) fn asked(&self, model: &str) {
+    /// Records that `model` is called.
+    pub(crate) fn called(&self, model: &str) {
         for meter in self.up() {
             meter.counted().model = Some(model.to_owned());
             if meter.0.is_handoff {
@@ -77,7 +77,7 @@ impl Meter {
         self.counted().used
     }
 
-    /// The model that was asked last, as `provider:model`; `None` if none was.
+    /// The model that was called last, as `provider:model`; `None` if none was.
     pub(crate) fn model(&self) -> Option<String> {
         self.counted().model.clone()
     }
@@ -148,8 +148,8 @@ mod tests {
         let run = Meter::default();
         let turn = run.part(None);
         assert_eq!(run.model(), None);
-        turn.asked("a:large");
-        turn.handoff(None).asked("b:small");
+        turn.called("a:large");
+        turn.handoff(None).called("b:small");
         assert_eq!(run.model().as_deref(), Some("a:large"));
         assert_eq!(turn.model().as_deref(), Some("a:large"));
     }

@@ -50,10 +50,10 @@ impl StateStore for States {
             return self.0.measure_and_replace(caller, measure);
         }
         // After an error, the state stays as it is.
-        let asked = self.0.measure_and_replace(caller, |state| {
+        let probed = self.0.measure_and_replace(caller, |state| {
             Err::<(Infallible, Nanos), _>(measure(state).map(|(status, _)| status))
         });
-        match asked {
+        match probed {
             Ok(never) => match never {},
             Err(answer) => answer,
         }
@@ -156,12 +156,10 @@ impl Limiter {
 pub(crate) fn check<'a>(
     limits: impl Iterator<Item = (&'a Limiter, &'a str)> + Clone,
 ) -> Option<RateStatus> {
-    let asked = limits
+    let mut statuses = limits
         .clone()
         .map(|(limiter, caller)| limiter.status(caller, false));
-    let refused = asked
-        .into_iter()
-        .find(|status| status.retry_after.is_some());
+    let refused = statuses.find(|status| status.retry_after.is_some());
     // Another request may be counted between the two; then the limits before that one have counted this one too.
     refused.or_else(|| {
         let counted = limits.map(|(limiter, caller)| limiter.check(caller));
