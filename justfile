@@ -35,9 +35,9 @@ build:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Check licences, advisories, banned crates and sources (needs cargo-deny)
+# Check licences, advisories, banned crates and sources
 deny:
-    cargo deny --workspace check
+    conformance/deny
 
 # Check the output and the generated services with other people's tools (takes long)
 conformance:

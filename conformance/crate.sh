@@ -24,6 +24,12 @@ agentgen-runtime = { path = "$root/crates/runtime" }
 [build-dependencies]
 agentgen-build = { path = "$root" }
 
+[dev-dependencies]
+agentgen-build = { path = "$root" }
+agentgen-runtime = { path = "$root/crates/runtime", features = ["testing"] }
+serde_json = "1"
+tokio = { version = "1", features = ["macros", "rt", "time"] }
+
 [workspace]
 END
     cat >"$crate/build.rs" <<'END'
@@ -38,6 +44,29 @@ mod agents {
 
 fn main() -> std::process::ExitCode {
     agentgen_runtime::serve(agents::registry(&agents::Prompted))
+}
+END
+    # The same agents, loaded as `agentgen serve` does, have to answer the same.
+    mkdir -p "$crate/tests"
+    cp "$root/conformance/same_answers.rs" "$crate/src/same_answers.rs"
+    cat >"$crate/tests/loaded.rs" <<END
+//! The agents compiled and loaded.
+
+#[path = "../src/same_answers.rs"]
+mod same_answers;
+
+#[tokio::test]
+async fn loaded_agents_answer_as_compiled_ones_do() {
+    let config = agentgen_build::Config {
+        agents: vec!["agents".to_owned()],
+        ..agentgen_build::Config::default()
+    };
+    let project = agentgen_build::load(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), config);
+    let documents = same_answers::documents(&project);
+    let compiled = || ${name}_api::agents::registry(&${name}_api::agents::Prompted);
+    let compared = same_answers::compare(compiled, || same_answers::loaded(&documents)).await;
+    println!("{compared} answers are the same");
+    assert!(compared > 0);
 }
 END
     # The same code as a library, because only libraries have documentation tests.

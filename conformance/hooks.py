@@ -103,8 +103,8 @@ def proven(case, base):
         return
     if case.operation.path == "/auth/token" and all(isinstance(body.get(key), str) and body[key] for key in CLIENT):
         body.update(CLIENT)
-    if case.operation.path == "/auth/refresh" and isinstance(body.get("refresh_token"), str) and body["refresh_token"]:
-        body["refresh_token"] = refresh_token(base)
+    if case.operation.path == "/auth/refresh" and all(isinstance(body.get(key), str) and body[key] for key in ["refresh_token", *CLIENT]):
+        body.update(CLIENT, refresh_token=refresh_token(base))
 
 
 @schemathesis.hook

@@ -1,11 +1,16 @@
 //! Agents with their contracts, resolved against each other, and the operations that a service offers for them.
 //!
-//! Invariant: an [`Agent`] exists only if its own file is free of errors. It imports `spec`, `contract` and `project`.
+//! Invariant: an [`Agent`] exists only if its own file is free of errors. It imports `spec`, `contract` and `project`; the JSON Schema
+//! of a whole agent file also needs the keys of `frontmatter`.
 
+pub mod agent_index;
 pub mod agent_names;
 pub mod agent_reader;
+pub mod agent_schema;
 pub mod invoke;
 pub mod operation;
+
+use std::sync::Arc;
 
 use crate::contract::Service;
 use crate::spec::agent_file::Spec;
@@ -31,6 +36,19 @@ impl Agent {
         let named = self.service.model.as_ref();
         let named = named.or(self.spec.models.first.as_ref());
         named.map(|name| name.text.as_str())
+    }
+
+    /// Gives back the texts of which only the agent's own files are made: its prompt and its frontmatter. A contract stays.
+    pub(crate) fn forget_texts(&mut self) {
+        let is_in_file = Arc::ptr_eq(&self.service.source, &self.spec.source);
+        let (endpoints, workflows) = (&self.service.endpoints, &self.service.workflows);
+        if is_in_file && !(endpoints.is_empty() && workflows.is_empty()) {
+            return;
+        }
+        self.spec.forget_texts();
+        if is_in_file {
+            self.service.source = Arc::clone(&self.spec.source);
+        }
     }
 
     /// Those of `agents` that the agent may hand tasks to, in the order in which it lists them.

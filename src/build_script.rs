@@ -14,18 +14,17 @@ use std::time::{Duration, SystemTime};
 
 use crate::diagnostics::code::Code;
 use crate::diagnostics::diagnostic_group::{Group, Grouped, grouped};
-use crate::diagnostics::{Diagnostic, Severity, has_errors};
-use crate::generate::generate;
-use crate::output::apply::apply;
+use crate::diagnostics::{Diagnostic, Severity};
+use crate::incremental::Build;
 use crate::output::output_lock::OutputLock;
-use crate::output::plan::{Options, Scope, plan};
+use crate::output::plan::{Options, Scope};
 use crate::project::agent_entries::{self, Boundary};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
 use crate::project::config_file::{ProjectSettings, read_nearest};
-use crate::project::discover::{read_project, relative};
+use crate::project::discover::{find_files, relative};
 use crate::project::glob;
 use crate::project::handler_stubs::{MODULE_FILE, USUAL_FOLDER};
-use crate::project::service_models::SERVICE_FILE;
+use crate::project::service_file::SERVICE_FILE;
 use crate::text::printable::printable;
 
 /// Compiles the agents in a folder of the package, from its build script.
@@ -221,7 +220,8 @@ impl Builder {
         for set in self.settings {
             set(&mut config);
         }
-        config.out = relative(root, out);
+        // A path relative to the root would lead elsewhere where that is a link.
+        config.out = out.to_string_lossy().into_owned();
         config
     }
 }
@@ -307,25 +307,25 @@ fn link(_to: &Path, _at: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Builds the folder `below` of `out_dir`, which is what `config.out` names. What is remembered of it is beside it.
 fn write(root: &Path, out_dir: &Path, below: &str, config: Config) -> Vec<Diagnostic> {
     let _lock = match OutputLock::acquire(out_dir, below, || {}) {
         Ok(lock) => lock,
         Err(problem) => return vec![problem],
     };
-    let project = read_project(root, config, Boundary::Project);
-    let generation = generate(&project);
-    let mut diagnostics = generation.diagnostics;
-    if has_errors(&diagnostics) {
-        return diagnostics;
-    }
+    let files = find_files(root, config, Boundary::Project);
     // OUT_DIR is cargo's and nobody edits it, so whatever is in the way goes.
     let options = Options {
         force: true,
         scope: Scope::All,
     };
-    let written =
-        plan(out_dir, below, &generation.artifacts, &options).and_then(|plan| apply(&plan));
-    if let Err(problems) = written {
+    let memory = out_dir.join(format!("{below}.state"));
+    let mut built = match Build::new(root, files, &options, Some(&memory)).up_to_date() {
+        Ok(built) => built,
+        Err(build) => build.run(&|_, _| {}),
+    };
+    let mut diagnostics = std::mem::take(&mut built.diagnostics);
+    if let Err(problems) = built.apply() {
         diagnostics.extend(problems);
     }
     diagnostics

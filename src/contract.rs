@@ -13,6 +13,7 @@ pub mod parameter;
 pub mod request_header;
 pub mod retrieve;
 pub mod search_contract;
+pub mod service_size;
 pub mod workflow_contract;
 pub mod workflow_order;
 pub mod workflow_step;
@@ -23,6 +24,7 @@ use crate::contract::document_collection::Documents;
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 use crate::contract::workflow_contract::Workflow;
 use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::frontmatter::misplaced_keys::SERVICE_KEYS;
 use crate::text::slug::Slug;
@@ -43,6 +45,11 @@ pub struct Service {
     pub endpoints: Vec<Endpoint>,
     /// Whether `POST /v1/agents/<slug>/invoke` is served; an endpoint named `invoke` takes its place.
     pub invoke: bool,
+    /// The roles of which a caller needs one for the agent itself: for `invoke`, and for its answer in place of another agent or as
+    /// a handoff; empty for everyone. Unless the file states them, they are those that all endpoints share.
+    pub roles: Vec<String>,
+    /// Whether the file states the roles of `invoke`, if only that it has none.
+    pub states_roles: bool,
     /// The model or alias; it goes before the frontmatter's.
     pub model: Option<Name>,
     /// How runs are bounded and what they fall back to.
@@ -89,6 +96,8 @@ impl Service {
             source: Arc::clone(source),
             endpoints: Vec::new(),
             invoke: true,
+            roles: Vec::new(),
+            states_roles: false,
             model: None,
             policy: Policy::default(),
             agents: Vec::new(),
@@ -101,11 +110,14 @@ impl Service {
 /// Reads the service block in `node` of the agent `slug`; the report is on the file that contains it.
 pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
     let mut service = Service::none(report.source());
+    if !service_size::check(node, report) {
+        return service;
+    }
     for Entry { key, value, .. } in yaml_settings::allowed_entries(node, SERVICE_KEYS, report) {
         let policy = &mut service.policy;
         match key.as_str() {
             "endpoints" => service.endpoints = endpoint::read_all(value, slug, report),
-            "invoke" => service.invoke = yaml_settings::truth(value, report).unwrap_or(true),
+            "invoke" => read_invoke(value, &mut service, report),
             "model" => {
                 service.model = yaml_settings::text(value, report).map(|text| Name {
                     text: text.to_owned(),
@@ -159,13 +171,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             }
         }
     }
-    if service
-        .endpoints
-        .iter()
-        .any(|endpoint| endpoint.method_name.as_str() == INVOKE_NAME)
-    {
-        service.invoke = false;
-    }
+    settle_invoke(&mut service);
     if service.documents.is_none() && document_collection::are_needed(&service.endpoints) {
         service.documents = Some(Documents::of(slug));
     }
@@ -173,4 +179,39 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
         document_collection::check_names(&service.endpoints, slug, report);
     }
     service
+}
+
+/// Reads whether `invoke` is served, or the mapping of its roles.
+fn read_invoke(node: &Node, service: &mut Service, report: &mut Report) {
+    let Some(entries) = node.entries() else {
+        service.invoke = yaml_settings::truth(node, report).unwrap_or(true);
+        return;
+    };
+    if entries.is_empty() {
+        let message = "`invoke` is an empty mapping";
+        report
+            .error(Code::BadSetting, node.span, message)
+            .advise("it takes `true`, `false` or `{ roles: [clerk] }`");
+    }
+    for Entry { value, .. } in yaml_settings::allowed_entries(node, &["roles"], report) {
+        let roles = yaml_settings::names(value, report).into_iter();
+        service.roles = roles.map(|role| role.text).collect();
+        service.states_roles = true;
+    }
+}
+
+/// An endpoint named `invoke` takes the place of the built-in one, with its roles. Roles that nothing states are those that
+/// all endpoints share.
+fn settle_invoke(service: &mut Service) {
+    let mut endpoints = service.endpoints.iter();
+    if let Some(own) = endpoints.find(|endpoint| endpoint.method_name.as_str() == INVOKE_NAME) {
+        service.invoke = false;
+        service.roles.clone_from(&own.roles);
+        service.states_roles = true;
+    } else if !service.states_roles
+        && let Some((first, others)) = service.endpoints.split_first()
+    {
+        let is_shared = |role: &&String| others.iter().all(|other| other.roles.contains(role));
+        service.roles = first.roles.iter().filter(is_shared).cloned().collect();
+    }
 }

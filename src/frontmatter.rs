@@ -36,7 +36,7 @@ use crate::frontmatter::split::Split;
 use crate::text::lines::lines;
 use crate::text::printable::printable;
 use crate::yaml::node::{Node, Value};
-use crate::yaml::{self, YamlError, yaml_fault, yaml_line};
+use crate::yaml::{self, Once, YamlError, yaml_fault, yaml_line};
 
 /// The largest frontmatter that is read, in bytes.
 pub const MAX_FRONTMATTER_BYTES: usize = 64 * 1024;
@@ -116,7 +116,8 @@ pub fn read(report: &mut Report, strict: bool) -> Reading {
             .advise("other tools expect `---`");
     }
     note_line_ends(&source, report);
-    let node = match yaml::parse(yaml.clone(), report) {
+    let node = match yaml::parse(yaml.clone(), known_keys::ONCE, report) {
+        Ok(_) if report.has_errors() => return Reading::Unreadable,
         Ok(node) if matches!(node.value, Value::Map(_)) => Ok((node, Vec::new())),
         Ok(node) if node.value == Value::Null => Ok((empty(&yaml), Vec::new())),
         Ok(node) if matches!(node.value, Value::List(_)) => {
@@ -152,10 +153,19 @@ pub fn read(report: &mut Report, strict: bool) -> Reading {
     })
 }
 
-/// Reads a whole file of YAML: an agent with a key `prompt`, or a service block beside an agent.
+/// Reads the file of YAML in the report's source: an agent with a key `prompt`.
+pub fn read_yaml_agent(report: &mut Report) -> Option<Node> {
+    read_whole(known_keys::ONCE, report)
+}
+
+/// Reads the file of YAML in the report's source: a service block beside an agent.
 pub fn read_yaml(report: &mut Report) -> Option<Node> {
+    read_whole(Once::Everything, report)
+}
+
+fn read_whole(once: Once, report: &mut Report) -> Option<Node> {
     let length = report.source().text().len();
-    let node = match yaml::parse(0..length, report) {
+    let node = match yaml::parse(0..length, once, report) {
         Ok(node) => node,
         Err(YamlError::Refused) => return None,
         Err(YamlError::Syntax(stop)) => {

@@ -43,10 +43,12 @@ mod diagnostics;
 mod expression;
 mod frontmatter;
 mod generate;
+mod incremental;
 mod output;
 mod parallel;
 mod project;
 mod schema;
+mod served_project;
 mod spec;
 mod targets;
 mod text;
@@ -60,17 +62,21 @@ pub use diagnostics::source::Source;
 pub use diagnostics::span::{Location, Span};
 pub use diagnostics::{Diagnostic, Related, Severity};
 pub use generate::{Generation, check, generate};
+pub use incremental::build_state::state_folder;
+pub use incremental::{Build, Built, ReadCounts};
 pub use output::apply::apply;
 pub use output::artifact::Artifact;
 pub use output::output_lock::OutputLock;
 pub use output::plan::{Change, ChangeKind, Obstacle, Options, Plan, Scope, plan};
 pub use project::config::{Config, Openapi, OpenapiFormat, OpenapiVersion, Target};
-pub use project::discover::load;
+pub use project::discover::{ProjectFiles, find, load};
 pub use project::{Project, UserTemplate};
+pub use served_project::{ServedDocuments, ServedMemory, ServedProject, serve};
 pub use targets::rust::stub::{Stubs, stubs};
 
 /// What the tool reads of agents. It may change in any minor version.
 pub mod inspect {
+    pub use crate::agent::agent_schema::agent_schema;
     pub use crate::agent::operation::{Operation, all as operations};
     pub use crate::agent::{find_agent, find_slug};
     pub use crate::check::handler_check::orphans as orphaned_handlers;
@@ -99,7 +105,8 @@ pub mod inspect {
         read_nearest as read_settings,
     };
     pub use crate::project::discover::{
-        SIDECAR_ENDINGS, byte_order_mark, load_named, read as read_source, reason, relative,
+        SIDECAR_ENDINGS, byte_order_mark, find_named, load_named, read as read_source, reason,
+        relative,
     };
     pub use crate::project::glob::is_pattern;
     pub use crate::project::handler_stubs::{

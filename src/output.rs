@@ -11,8 +11,10 @@ pub mod atomic_file;
 pub mod manifest;
 pub mod output_lock;
 pub mod plan;
+pub mod planner;
 pub mod previous_output;
 pub mod replace_file;
+pub mod staging;
 
 #[cfg(test)]
 mod replace_file_tests;

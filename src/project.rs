@@ -7,11 +7,12 @@ pub mod agent_folders;
 pub mod config;
 pub mod config_file;
 pub mod discover;
+pub mod file_stamp;
 pub mod folder_walk;
 pub mod glob;
 pub mod handler_stubs;
 pub mod project_boundary;
-pub mod service_models;
+pub mod service_file;
 pub mod toml_tree;
 
 #[cfg(test)]

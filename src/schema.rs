@@ -28,8 +28,10 @@ mod schema_tests;
 use std::cell::OnceCell;
 
 use agentgen_schema::{
-    CompileErrorKind, CompileOptions, Schema as CompiledSchema, Violation, push_key,
+    CompileErrorKind, CompileOptions, MAX_SESSION_ID_LENGTH, SESSION_ID_PATTERN,
+    Schema as CompiledSchema, Violation, push_key,
 };
+use serde_json::json;
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
@@ -60,6 +62,9 @@ pub struct Schema {
 pub enum Role {
     /// What a caller sends. Objects refuse properties they don't name, unless they say otherwise.
     Input,
+    /// What a caller sends to a model, as [`Role::Input`]. Text called `session_id` is the id of a conversation: where the schema
+    /// does not say how long it is and which characters it has, the rules of the service are added.
+    ModelInput,
     /// What the endpoint answers. Properties that are not named are let through.
     Output,
 }
@@ -74,7 +79,7 @@ impl Schema {
             extra: None,
         };
         Self {
-            json: serde_json::json!({
+            json: json!({
                 "type": "object",
                 "properties": {},
                 "additionalProperties": false,
@@ -121,14 +126,17 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
         return None;
     }
     let shorthand = !picoschema::is_json_schema(node);
-    let (schema, good) = if shorthand {
+    let (mut schema, good) = if shorthand {
         (picoschema::to_json_schema(node, report)?, true)
     } else {
         normalize(node, report)?
     };
+    if role == Role::ModelInput {
+        bound_session_id(&mut schema);
+    }
     let schema = &schema;
     let json = schema.to_json();
-    let closing = (role == Role::Input).then(|| Closing::of(&json));
+    let closing = (role != Role::Output).then(|| Closing::of(&json));
     let (ty, defs) = parse::read(schema, report, shorthand, closing.as_ref())?;
     if !good {
         return None;
@@ -146,7 +154,7 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
     if !recursion::check(&read.ty, &read.defs, place, report) {
         return None;
     }
-    if role == Role::Input {
+    if role != Role::Output {
         let ty = read.resolve(&read.ty);
         if !is_object(ty, &read) {
             let message = format!("the input is {}, and a request is an object", ty.kind());
@@ -193,6 +201,41 @@ pub fn read(node: &Node, report: &mut Report, role: Role) -> Option<Schema> {
                 .error(Code::UnsupportedSchema, span, error.kind.to_string())
                 .advise(advice);
             None
+        }
+    }
+}
+
+/// Adds what the service accepts as the id of a conversation to `session_id`, where that is text of any length or of any characters.
+fn bound_session_id(schema: &mut Node) {
+    let properties = schema.get_mut("properties");
+    let Some(id) = properties.and_then(|properties| properties.get_mut("session_id")) else {
+        return;
+    };
+    let is_text = id.get("type").is_some_and(|kind| {
+        let kinds = kind.items().unwrap_or(std::slice::from_ref(kind));
+        kinds.iter().any(|kind| kind.as_str() == Some("string"))
+    });
+    let is_listed = ["const", "enum", "format"]
+        .iter()
+        .any(|keyword| id.get(keyword).is_some());
+    let span = id.span;
+    let Value::Map(keywords) = &mut id.value else {
+        return;
+    };
+    if !is_text || is_listed {
+        return;
+    }
+    for (keyword, value) in [
+        ("minLength", json!(1)),
+        ("maxLength", json!(MAX_SESSION_ID_LENGTH)),
+        ("pattern", json!(SESSION_ID_PATTERN)),
+    ] {
+        if !keywords.iter().any(|entry| entry.key == keyword) {
+            keywords.push(Entry {
+                key: keyword.to_owned(),
+                key_span: span,
+                value: Node::from_json(&value, span),
+            });
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod prompts;
 pub mod render_limits;
 pub mod rust;
 pub mod rust_client;
+pub(crate) mod served;
 pub mod template_engine;
 pub mod template_overrides;
 

@@ -1,6 +1,6 @@
 //! YAML text to [`node::Node`]s with their places, and typed readers of scalars such as durations and rates.
 //!
-//! Invariant: the limits of size, depth and aliases are here and nowhere else; nothing else names the YAML crates, except
+//! Invariant: the limits of depth and aliases are here and nowhere else; nothing else names the YAML crates, except
 //! the writer of OpenAPI documents. It imports `text` and `diagnostics`.
 
 pub mod json_nodes;
@@ -32,6 +32,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::text::lines::lines;
+use crate::text::printable::printable;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// How deep lists and mappings may be nested.
@@ -51,13 +52,13 @@ pub enum YamlError {
 
 /// The value that the YAML text in the bytes `range` of the report's source contains.
 ///
-/// The values are those of YAML's core schema. Of duplicate keys the last one counts; the
-/// report warns of it.
+/// The values are those of YAML's core schema. Of duplicate keys the last one counts, and the report warns of it; those of `once` are
+/// errors where their values differ.
 ///
 /// # Errors
 ///
 /// When the text is not YAML, or YAML that is not read.
-pub fn parse(range: Range<usize>, report: &mut Report) -> Result<Node, YamlError> {
+pub fn parse(range: Range<usize>, once: Once, report: &mut Report) -> Result<Node, YamlError> {
     let source = std::sync::Arc::clone(report.source());
     let mut lines = lines(source.text(), range.clone());
     if lines.all(|line| line.text.trim().is_empty() || line.text.starts_with('#')) {
@@ -96,7 +97,7 @@ pub fn parse(range: Range<usize>, report: &mut Report) -> Result<Node, YamlError
         Cow::Owned(_) => restored(raw),
         Cow::Borrowed(_) => raw,
     };
-    Ok(node(raw, places.as_ref(), whole, report))
+    Ok(node(raw, places.as_ref(), whole, once, report))
 }
 
 /// `raw` with the characters that were [hidden](surrogate_pairs::hidden) from the parser.
@@ -147,6 +148,36 @@ fn syntax(source: &Source, start: usize, error: &serde_yaml::Error) -> YamlError
     };
     let (place, length) = written.map_or((offset, 0), |(place, c)| (place, c.len_utf8()));
     YamlError::Syntax(Span::new(place, place + length))
+}
+
+/// Which keys of a mapping must not be there twice with different values: parsers disagree on which of them counts.
+#[derive(Debug, Clone, Copy)]
+pub enum Once {
+    /// No key: the last value counts.
+    Nothing,
+    /// The keys of the outermost mapping of which this is true, and all keys in their values.
+    Keys(fn(&str) -> bool),
+    /// All keys, however deep.
+    Everything,
+}
+
+impl Once {
+    /// Whether `key` must not be there twice with different values.
+    pub fn applies(self, key: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Keys(is_one) => is_one(key),
+            Self::Everything => true,
+        }
+    }
+
+    /// The same for the keys in the value of `key`.
+    fn inside(self, key: &str) -> Self {
+        match self.applies(key) {
+            true => Self::Everything,
+            false => Self::Nothing,
+        }
+    }
 }
 
 /// A value without places; mappings keep their order and their duplicates.
@@ -351,7 +382,7 @@ fn refuse(event: &Event<'_>, span: Span) -> Result<(), Stop> {
 }
 
 /// `raw` with its places; where they are unknown, those of what is around it.
-fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> Node {
+fn node(raw: Raw, place: Option<&Place>, around: Span, once: Once, report: &mut Report) -> Node {
     let span = place.map_or(around, |place| place.span);
     let value = match raw {
         Raw::Scalar(value) => value,
@@ -365,7 +396,13 @@ fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> N
                     .into_iter()
                     .enumerate()
                     .map(|(index, item)| {
-                        node(item, places.map(|places| &places[index]), span, report)
+                        node(
+                            item,
+                            places.map(|places| &places[index]),
+                            span,
+                            once,
+                            report,
+                        )
                     })
                     .collect(),
             )
@@ -380,20 +417,21 @@ fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> N
             for (index, (key, value)) in entries.into_iter().enumerate() {
                 let place = places.map(|places| &places[index]);
                 let key_span = place.map_or(span, |(key, _)| *key);
-                let value = node(value, place.map(|(_, value)| value), span, report);
-                if let Some(index) = positions.get(&key) {
-                    warn_of_duplicate(&key, key_span, report);
-                    let earlier: &mut Entry = &mut map[*index];
-                    earlier.key_span = key_span;
-                    earlier.value = value;
-                    continue;
-                }
-                positions.insert(key.clone(), map.len());
-                map.push(Entry {
+                let inner = once.inside(&key);
+                let value = node(value, place.map(|(_, value)| value), span, inner, report);
+                let entry = Entry {
                     key,
                     key_span,
                     value,
-                });
+                };
+                if let Some(index) = positions.get(&entry.key) {
+                    let earlier: &mut Entry = &mut map[*index];
+                    report_duplicate(earlier, &entry, once, report);
+                    *earlier = entry;
+                    continue;
+                }
+                positions.insert(entry.key.clone(), map.len());
+                map.push(entry);
             }
             Value::Map(map)
         }
@@ -401,13 +439,18 @@ fn node(raw: Raw, place: Option<&Place>, around: Span, report: &mut Report) -> N
     Node { value, span }
 }
 
-/// Warns of a duplicate key at its second place.
-pub fn warn_of_duplicate(key: &str, span: Span, report: &mut Report) {
-    report
-        .warning(
-            Code::DuplicateKey,
-            span,
-            format!("the key `{key}` is defined twice"),
-        )
-        .advise("the last one counts; remove the other");
+/// Reports `entry`, whose key the `earlier` one has too.
+pub fn report_duplicate(earlier: &Entry, entry: &Entry, once: Once, report: &mut Report) {
+    let message = format!("the key `{}` is defined twice", printable(&entry.key));
+    let source = std::sync::Arc::clone(report.source());
+    let (diagnostic, help) = if once.applies(&entry.key) && !earlier.value.is_same(&entry.value) {
+        let diagnostic = report.error(Code::DuplicateKey, entry.key_span, message);
+        let help = "put what both say under one of them: nothing tells which of them counts";
+        (diagnostic, help)
+    } else {
+        let diagnostic = report.warning(Code::DuplicateKey, entry.key_span, message);
+        (diagnostic, "the last one counts; remove the other")
+    };
+    diagnostic.relate(&source, earlier.key_span, "it is here too");
+    diagnostic.advise(help);
 }

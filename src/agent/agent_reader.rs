@@ -10,6 +10,7 @@ use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::frontmatter::read_yaml;
+use crate::parallel::in_parallel;
 use crate::project::discover::SIDECAR_ENDINGS;
 use crate::spec::agent_file::{self, Spec};
 use crate::spec::run_limits::Limit;
@@ -19,11 +20,13 @@ use crate::yaml::json_nodes;
 /// Reads every agent in `sources`: spec files, and contracts in files beside them. `folders` are those that were found and
 /// not named, sorted by precedence.
 ///
-/// The agents are sorted by slug. Every problem is added to `diagnostics`; an agent whose spec can't be read is left out.
+/// The agents are sorted by slug. What there is to say about one agent, whatever the others are, is added to `own`, and the rest to
+/// `diagnostics`; an agent whose spec can't be read is left out.
 pub fn read_all(
     sources: &[Arc<Source>],
     folders: &[String],
     strict: bool,
+    own: &mut Vec<Diagnostic>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<Agent> {
     let mut sidecars: BTreeMap<&str, &Arc<Source>> = BTreeMap::new();
@@ -41,20 +44,26 @@ pub fn read_all(
             sidecars.insert(base, source);
         }
     }
-    let mut specs = Vec::new();
     let mut contracts: BTreeMap<&str, &Arc<Source>> = BTreeMap::new();
-    let files = sources
+    let files: Vec<&Arc<Source>> = sources
         .iter()
-        .filter(|source| sidecar_of(source.path()).is_none());
-    for source in files {
+        .filter(|source| sidecar_of(source.path()).is_none())
+        .collect();
+    for source in &files {
         let path = source.path();
         let base = base(path);
         let sidecar = sidecars.remove(base);
         let sidecar = sidecar.or_else(|| sidecars.remove(agent_file::without_suffix(base)));
         contracts.extend(sidecar.map(|sidecar| (path, sidecar)));
+    }
+    let mut specs = Vec::new();
+    for (spec, found) in in_parallel(&files, |source| {
         let mut report = Report::new(source);
-        specs.extend(agent_file::read(&mut report, strict));
-        diagnostics.extend(report.into_diagnostics());
+        let spec = agent_file::read(&mut report, strict);
+        (spec, report.into_diagnostics())
+    }) {
+        specs.extend(spec);
+        own.extend(found);
     }
     for (base, source) in sidecars {
         diagnostics.push(
@@ -65,9 +74,22 @@ pub fn read_all(
     }
     agent_names::settle(&mut specs, folders, diagnostics);
     let mut agents = Vec::new();
-    for spec in specs {
+    let services = in_parallel(&specs, |spec| {
         let sidecar = contracts.get(spec.source.path()).copied();
-        agents.extend(with_contract(spec, sidecar, diagnostics));
+        let mut found = Vec::new();
+        (service_of(spec, sidecar, &mut found), found)
+    });
+    for (spec, (service, found)) in specs.into_iter().zip(services) {
+        own.extend(found);
+        let slug = spec.slug.as_str();
+        if let (Some(module), Some(type_name)) = (Ident::snake(slug), Ident::camel(slug)) {
+            agents.push(Agent {
+                module,
+                type_name,
+                service,
+                spec,
+            });
+        }
     }
     agents.sort_by(|a, b| {
         (&a.spec.slug, a.spec.source.path()).cmp(&(&b.spec.slug, b.spec.source.path()))
@@ -75,11 +97,12 @@ pub fn read_all(
     agents
 }
 
-fn with_contract(
-    spec: Spec,
+/// The contract of the agent with `spec`.
+fn service_of(
+    spec: &Spec,
     sidecar: Option<&Arc<Source>>,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Agent> {
+) -> Service {
     let mut report = Report::new(&spec.source);
     let block = spec.frontmatter.entry("service");
     let mut service = match (block, sidecar) {
@@ -115,16 +138,9 @@ fn with_contract(
         }
         (None, None) => Service::none(&spec.source),
     };
-    apply_frontmatter(&spec, &mut service, &mut report);
+    apply_frontmatter(spec, &mut service, &mut report);
     diagnostics.extend(report.into_diagnostics());
-    let module = Ident::snake(spec.slug.as_str());
-    let type_name = Ident::camel(spec.slug.as_str());
-    Some(Agent {
-        module: module?,
-        type_name: type_name?,
-        service,
-        spec,
-    })
+    service
 }
 
 /// Completes the policy with the limits and models of the frontmatter. The service block goes before it; where both set another

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use agentgen_schema::{MAX_SESSION_ID_LENGTH, SESSION_ID_PATTERN};
 use serde_json::{Value as Json, json};
 
 use crate::contract::endpoint::INVOKE_NAME;
@@ -49,9 +50,11 @@ pub(crate) fn input_schema() -> Json {
             },
             "session_id": {
                 "type": "string",
-                "description": "The conversation to go on with, as an earlier answer named it.",
+                "description": "The conversation to go on with, as an earlier answer named it, or any id of the caller's choice, \
+                                which begins a conversation when it is first used.",
                 "minLength": 1,
-                "maxLength": 128,
+                "maxLength": MAX_SESSION_ID_LENGTH,
+                "pattern": SESSION_ID_PATTERN,
             },
         },
     })
@@ -72,7 +75,7 @@ pub(crate) fn output_schema() -> Json {
                 "type": "string",
                 "description": "The conversation that the answer belongs to.",
                 "minLength": 1,
-                "maxLength": 128,
+                "maxLength": MAX_SESSION_ID_LENGTH,
             },
             "stop_reason": {
                 "type": "string",

@@ -4,7 +4,8 @@ use agentgen_schema::{Handler, Method, stream_path};
 use heck::{ToLowerCamelCase, ToUpperCamelCase};
 use serde_json::{Value as Json, json};
 
-use crate::agent::{Agent, invoke};
+use crate::agent::Agent;
+use crate::agent::invoke::{self, INVOKE_SCHEMAS};
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 
 /// One operation of an agent.
@@ -22,6 +23,8 @@ pub struct Operation<'a> {
     pub description: String,
     /// Whether it is offered as server-sent events too.
     pub stream: bool,
+    /// The roles of which a caller needs one; empty for everyone.
+    pub roles: &'a [String],
     /// The declared endpoint; none for the built-in `invoke`.
     pub endpoint: Option<&'a Endpoint>,
 }
@@ -38,6 +41,7 @@ pub fn all(agent: &Agent) -> Vec<Operation<'_>> {
             path: format!("/v1/agents/{}/invoke", agent.spec.slug),
             description: format!("Asks {name} in plain words and answers with all it says."),
             stream: true,
+            roles: &agent.service.roles,
             endpoint: None,
         });
     }
@@ -57,6 +61,7 @@ pub fn all(agent: &Agent) -> Vec<Operation<'_>> {
             },
         },
         stream: endpoint.stream,
+        roles: &endpoint.roles,
         endpoint: Some(endpoint),
     }));
     operations
@@ -114,12 +119,15 @@ impl Operation<'_> {
 
     /// Whether the operation continues a conversation that the request names.
     pub fn has_session(&self) -> bool {
-        self.asks_model()
-            && self.input_schema()["properties"]
-                .get("session_id")
-                .is_some_and(|schema| {
-                    schema["type"] == "string" || schema["type"] == json!(["string", "null"])
-                })
+        let input = match self.endpoint {
+            Some(endpoint) => &endpoint.input.json,
+            None => &INVOKE_SCHEMAS.input.json,
+        };
+        let id = input["properties"].get("session_id");
+        let is_text = |schema: &Json| {
+            schema["type"] == "string" || schema["type"] == json!(["string", "null"])
+        };
+        self.asks_model() && id.is_some_and(is_text)
     }
 }
 

@@ -319,7 +319,7 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
                         "`{}` is neither an agent of this project nor a model",
                         name.text
                     ),
-                    "models are sonnet, opus, haiku, fable, inherit, `provider:model`, full ids, and the aliases under [models]",
+                    "models are sonnet, opus, haiku, fable, best, opusplan, inherit, `provider:model`, full ids, and the aliases under [models]",
                 )
             } else {
                 (

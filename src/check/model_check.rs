@@ -7,7 +7,7 @@ use crate::project::config::Config;
 use crate::text::did_you_mean::{did_you_mean, it_takes};
 
 /// Claude Code's names of models.
-const ALIASES: [&str; 4] = ["sonnet", "opus", "haiku", "fable"];
+const ALIASES: [&str; 6] = ["sonnet", "opus", "haiku", "fable", "best", "opusplan"];
 /// Words of a service: the model it is set to, and the one that repeats what it is told.
 const OWN_WORDS: [&str; 3] = ["default", "echo", "inherit"];
 
@@ -95,10 +95,11 @@ pub fn aliases(config: &Config) -> impl Iterator<Item = &str> {
         .chain(config.service_models.iter().map(String::as_str))
 }
 
-/// Whether `name` has the form of an id: `provider:model`, or a name with a version in it and without blanks.
+/// Whether `name` has the form of an id: `provider:model`, or a name with a version in it and without blanks or
+/// brackets.
 fn is_id(name: &str) -> bool {
     let is_versioned = name.bytes().any(|byte| byte.is_ascii_digit());
     let is_of_vendor = name.starts_with("claude-") || name.starts_with("gpt-");
-    !name.contains(char::is_whitespace)
+    !name.contains(|c: char| c.is_whitespace() || matches!(c, '[' | ']'))
         && (name.contains([':', '/']) || is_versioned || is_of_vendor)
 }

@@ -243,7 +243,7 @@ fn mistakes_in_the_shape_are_reported() {
         ),
         (
             "w: [a: { agent: keys, on_failure: fallback keys }]",
-            "1:35 where the step `a` fails, the same agent is called again; name another agent, or write `on_failure: retry`",
+            "1:44 where the step `a` fails, the same agent is called again; name another agent, or write `on_failure: retry`",
         ),
         (
             "w: [a: { agent: keys, endpoint: plam }]",
@@ -255,7 +255,7 @@ fn mistakes_in_the_shape_are_reported() {
         ),
         (
             "w: [a: { agent: keys, on_failure: fallback mute }]",
-            "1:35 the agent `mute` has no endpoint `invoke`; it has nod",
+            "1:44 the agent `mute` has no endpoint `invoke`; it has nod",
         ),
         (
             "w: [a: { agent: keys, endpoint: plan }]",

@@ -234,7 +234,11 @@ fn read(entry: &Entry, slug: &Slug, report: &mut Report) -> Option<Endpoint> {
         None if status.value == NO_CONTENT => &nothing,
         None => &prose.1,
     };
-    let input = schema::read(&input, report, Role::Input);
+    let role = match handler {
+        Handler::Model => Role::ModelInput,
+        Handler::Code | Handler::Search | Handler::Embed => Role::Input,
+    };
+    let input = schema::read(&input, report, role);
     let output = schema::read(output, report, Role::Output);
     let path =
         path.unwrap_or_else(|| format!("/v1/agents/{slug}/{}", endpoint_path::segment(name)));

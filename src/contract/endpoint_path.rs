@@ -10,7 +10,10 @@ use crate::yaml::yaml_settings;
 
 /// Paths that the runtime serves itself; what lies below those that end in `/` too.
 const RESERVED: &[&str] = &[
+    "/arazzo.json",
     "/auth/",
+    "/console",
+    "/console/",
     "/docs",
     "/docs/",
     "/healthz",
@@ -28,6 +31,9 @@ const RESERVED: &[&str] = &[
     "/v1/workflows",
     "/v1/workflows/",
 ];
+
+/// The longest path of an endpoint, in bytes: servers and clients limit a whole URL to a few thousand.
+const MAX_PATH: usize = 500;
 
 /// The path in `node`: segments of letters, digits, `-`, `.`, `_` and `~`, or `{parameters}`.
 pub fn read(node: &Node, report: &mut Report) -> Option<String> {
@@ -78,10 +84,16 @@ pub fn path_error(path: &str) -> Option<(String, String)> {
             format!("write `/{path}`"),
         ));
     };
-    if rest.is_empty() || rest.ends_with('/') || rest.contains("//") {
+    if rest.split('/').any(str::is_empty) {
         return Some((
             format!("the path `{path}` has an empty segment"),
             "write the segments with one `/` in front of each".to_owned(),
+        ));
+    }
+    if path.len() > MAX_PATH {
+        return Some((
+            format!("the path has {} bytes", path.len()),
+            format!("{MAX_PATH} are the most"),
         ));
     }
     if let Some(wrong) = rest.split('/').find_map(segment_error) {

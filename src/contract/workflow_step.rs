@@ -358,6 +358,19 @@ fn check_join(step: &Step, span: Span, report: &mut Report) {
     }
 }
 
+/// The place of `word` at the end of the plain text at `span`; `span` where the text is quoted or folded.
+fn last_word(span: Span, word: &str, report: &Report) -> Span {
+    let raw = report.source().text().get(span.start..span.end);
+    let before = raw.and_then(|raw| raw.trim_end().strip_suffix(word));
+    match before {
+        Some(before) if before.starts_with(char::is_alphabetic) => Span {
+            start: span.start + before.len(),
+            end: span.start + before.len() + word.len(),
+        },
+        _ => span,
+    }
+}
+
 fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
     const OTHERWISE: &str = "it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`";
     if let Some(entries) = node.entries() {
@@ -387,7 +400,7 @@ fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
         (Some(OnFailureKind::Escalate), None) => Some(OnFailure::Escalate),
         (Some(OnFailureKind::Fallback), Some(agent)) => Some(OnFailure::Fallback(Name {
             text: agent.to_owned(),
-            span: node.span,
+            span: last_word(node.span, agent, report),
         })),
         _ => {
             let message = format!("`{text}` is not a value of `on_failure`");

@@ -62,6 +62,8 @@ vocabulary! {
         KeyWithoutEffect = "AG036",
         /// A rule on tools has another effect in a service than it seems to have.
         ToolReach = "AG037",
+        /// The service's settings have no such MCP server.
+        McpServerMissing = "AG038",
 
         // The service block and its schemas: 040 to 069.
         /// The service block is in two places.
@@ -78,6 +80,8 @@ vocabulary! {
         BadSetting = "AG045",
         /// The workflow can't be run.
         BadWorkflow = "AG046",
+        /// The agent's endpoints need roles, the agent itself none.
+        OpenAgent = "AG047",
         /// The schema is not valid.
         BadSchema = "AG050",
         /// The schema says something that is not read, or has no effect.
@@ -94,6 +98,8 @@ vocabulary! {
         BadOutput = "AG071",
         /// Two agents give one component different contents.
         ComponentCollision = "AG072",
+        /// Arazzo can't say a condition.
+        UnsaidCondition = "AG073",
 
         // The project: 090 to 099.
         /// The configuration can't be used.

@@ -169,6 +169,10 @@ fn sentence(code: Code, severity: Severity) -> Option<(&'static str, &'static st
             "agent lists tools that a service can't run",
             "agents list tools that a service can't run",
         ),
+        (Code::McpServerMissing, _) => (
+            "agent lists tools of MCP servers that service.toml does not configure",
+            "agents list tools of MCP servers that service.toml does not configure",
+        ),
         (Code::KeyWithoutEffect, _) => (
             "agent has keys that have no effect in a service",
             "agents have keys that have no effect in a service",

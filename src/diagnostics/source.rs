@@ -9,13 +9,20 @@ use crate::diagnostics::span::{Location, Span};
 /// The largest input file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// The text of one input file. A byte order mark is left out; everything else is unchanged.
+/// The text of one input file, or some lines of it. A byte order mark is left out; everything else is unchanged.
 #[derive(Debug)]
 pub struct Source {
     path: String,
     text: String,
+    /// Where `text` begins in the file: the bytes and the lines before it.
+    before: (usize, usize),
     line_starts: Vec<usize>,
+    /// How many characters start before each block of [`BLOCK`] bytes: places in long lines are found quickly.
+    characters: Vec<usize>,
 }
+
+/// In bytes.
+const BLOCK: usize = 1024;
 
 impl Source {
     /// The text in `bytes`, known as `path` (relative to the project, with `/` between its parts).
@@ -56,11 +63,36 @@ impl Source {
                 line_starts.push(index + 1);
             }
         }
+        let mut characters = vec![0];
+        for block in bytes.chunks(BLOCK) {
+            let before = characters.last().copied().unwrap_or_default();
+            characters.push(before + character_starts(block));
+        }
         Self {
             path: path.to_owned(),
             text,
+            before: (0, 0),
             line_starts,
+            characters,
         }
+    }
+
+    /// Whole lines of the file at `path`, behind so many bytes and lines of it. Places in these lines are those in the file.
+    pub(crate) fn excerpt(path: &str, text: String, (bytes, lines): (usize, usize)) -> Self {
+        Self {
+            before: (bytes, lines),
+            ..Self::new(path, text)
+        }
+    }
+
+    /// The lines of `span`, and how many bytes and lines are before them.
+    pub(crate) fn lines_of(&self, span: Span) -> (&str, (usize, usize)) {
+        let number = |offset| self.location(offset).line - 1 - self.before.1;
+        let (first, last) = (number(span.start), number(span.end));
+        let start = self.line_starts[first];
+        let end = self.line_starts.get(last + 1).copied();
+        let text = &self.text[start..end.unwrap_or(self.text.len())];
+        (text, (self.before.0 + start, self.before.1 + first))
     }
 
     /// The path the source is known by.
@@ -75,22 +107,29 @@ impl Source {
 
     /// The line and column of the byte at `offset`; the end of the text for what lies behind it.
     pub fn location(&self, offset: usize) -> Location {
-        let mut offset = offset.min(self.text.len());
+        let mut offset = offset.saturating_sub(self.before.0).min(self.text.len());
         while !self.text.is_char_boundary(offset) {
             offset -= 1;
         }
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_starts[line - 1];
         Location {
-            line,
-            column: 1 + self.text[start..offset].chars().count(),
+            line: line + self.before.1,
+            column: 1 + self.characters_before(offset) - self.characters_before(start),
         }
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        let rest = &self.text.as_bytes()[block * BLOCK..offset];
+        self.characters[block] + character_starts(rest)
     }
 
     /// The byte at a line and column (both from 1, columns in characters), or the nearest one before it.
     pub fn offset(&self, line: usize, column: usize) -> usize {
-        let line = line.clamp(1, self.line_starts.len());
-        let start = self.line_starts[line - 1];
+        let (bytes, lines) = self.before;
+        let line = line.clamp(lines + 1, lines + self.line_starts.len());
+        let start = bytes + self.line_starts[line - 1 - lines];
         self.line(line)
             .char_indices()
             .nth(column.saturating_sub(1))
@@ -99,7 +138,9 @@ impl Source {
 
     /// The place of `text` in what is written at `span`; all of `span` where it is not written like that.
     pub fn find_in(&self, span: Span, text: &str) -> Span {
-        let written = self.text.get(span.start..span.end).unwrap_or_default();
+        let before = self.before.0;
+        let range = span.start.saturating_sub(before)..span.end.saturating_sub(before);
+        let written = self.text.get(range).unwrap_or_default();
         match written.find(text) {
             Some(offset) => Span::new(span.start + offset, span.start + offset + text.len()),
             None => span,
@@ -109,18 +150,24 @@ impl Source {
     /// The line with the given number (from 1), without its line end; empty if there is none.
     pub fn line(&self, number: usize) -> &str {
         let Some(start) = number
-            .checked_sub(1)
+            .checked_sub(1 + self.before.1)
             .and_then(|index| self.line_starts.get(index))
         else {
             return "";
         };
         let end = self
             .line_starts
-            .get(number)
+            .get(number - self.before.1)
             .copied()
             .unwrap_or(self.text.len());
         self.text[*start..end].trim_end_matches(['\n', '\r'])
     }
+}
+
+/// How many characters start in `bytes`, which are UTF-8.
+fn character_starts(bytes: &[u8]) -> usize {
+    let continues = |byte: u8| byte & 0b1100_0000 == 0b1000_0000;
+    bytes.iter().filter(|byte| !continues(**byte)).count()
 }
 
 /// Why a file is not text.
@@ -177,3 +224,33 @@ impl fmt::Display for SourceError {
 }
 
 impl std::error::Error for SourceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+    use crate::diagnostics::span::Span;
+
+    #[test]
+    fn an_excerpt_has_the_places_of_its_file() {
+        let text = "---\nname: é x\r\nmodel: a\rtools: [Bash]\n\n---\nWork.";
+        let source = Source::new("a.md", text.to_owned());
+        for start in 0..=text.len() {
+            for end in start..=text.len() {
+                let span = Span::new(start, end);
+                let (lines, before) = source.lines_of(span);
+                let excerpt = Source::excerpt("a.md", lines.to_owned(), before);
+                for offset in [start, end] {
+                    let place = source.location(offset);
+                    assert_eq!(excerpt.location(offset), place, "{span:?}");
+                    assert_eq!(excerpt.line(place.line), source.line(place.line));
+                    let offset = source.offset(place.line, place.column);
+                    assert_eq!(excerpt.offset(place.line, place.column), offset);
+                }
+                assert_eq!(excerpt.lines_of(span), (lines, before));
+            }
+        }
+        let excerpt = Source::excerpt("a.md", "model: a\r".to_owned(), (16, 2));
+        assert_eq!((excerpt.line(2), excerpt.line(4)), ("", ""));
+        assert_eq!(excerpt.find_in(Span::new(16, 24), "a"), Span::new(23, 24));
+    }
+}

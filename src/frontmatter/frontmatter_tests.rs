@@ -210,13 +210,45 @@ fn duplicate_keys() {
         &["AG009 warning 4:1"],
     );
     expect_of(
-        "name: a\ndescription: x: y\nname: b\nservice:\n  sessions: true\n  sessions: false",
-        json!({"name": "b", "description": "x: y", "service": {"sessions": false}}),
+        "name: a\ndescription: x: y\nname: b\nmetadata:\n  sessions: true\n  sessions: false",
+        json!({"name": "b", "description": "x: y", "metadata": {"sessions": false}}),
         &[
             "AG009 warning 4:1",
             "AG009 warning 7:3",
             "AG005 warning 3:15",
         ],
+    );
+}
+
+#[test]
+fn restrictions_that_are_there_twice() {
+    for twice in [
+        "tools: Read\ntools: Read, Bash",
+        "tools: [Read]\ntools:",
+        "disallowedTools: Bash\ndisallowedTools: Write",
+        "disallowed-tools: Bash\ndisallowed-tools: []",
+        "permission: {bash: deny}\npermission: {edit: deny}",
+        "maxTurns: 3\nmaxTurns: 30",
+        "service: {roles: [a]}\nservice: {sessions: true}",
+    ] {
+        refused(
+            format!("---\nname: a\n{twice}\n---\n"),
+            &["AG009 error 4:1"],
+        );
+        // The same where the frontmatter is no valid YAML.
+        refused(
+            format!("---\nname: a\n{twice}\ndescription: x: y\n---\n"),
+            &["AG009 error 4:1"],
+        );
+    }
+    refused(
+        "---\nname: a\nservice:\n  endpoints:\n    x: {roles: [a]}\n    x: {}\n---\n",
+        &["AG009 error 6:5"],
+    );
+    expect_of(
+        "name: a\ntools: Read\ntools: Read\nmetadata: {a: 1, a: 2}",
+        json!({"name": "a", "tools": "Read", "metadata": {"a": 2}}),
+        &["AG009 warning 4:1", "AG009 warning 5:18"],
     );
 }
 

@@ -1,8 +1,11 @@
 //! The frontmatter keys that agent harnesses know, and the kinds of their values.
 
+use serde_json::{Map, Value as Json, json};
+
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::text::did_you_mean::{did_you_mean, nearest};
+use crate::yaml::Once;
 use crate::yaml::node::{Entry, Node, Value};
 
 /// The kinds of value that a key may have.
@@ -171,6 +174,24 @@ const READ_ELSEWHERE: &[&str] = &[
     "timeout_mins",
 ];
 
+/// Keys that restrict an agent, beside those of tools.
+const RESTRICTIONS: [&str; 8] = [
+    "max-turns",
+    "maxSteps",
+    "maxTurns",
+    "max_turns",
+    "permission",
+    "service",
+    "steps",
+    "timeout_mins",
+];
+
+/// Keys that must not be there twice: of two values, the one that does not count might be the restriction.
+pub const ONCE: Once = Once::Keys(|key| {
+    let mut known = KEYS.iter().filter(|(known, ..)| *known == key);
+    RESTRICTIONS.contains(&key) || known.any(|(_, kind, _)| *kind == Kind::Tools)
+});
+
 /// Keys whose values are prose: nothing in them is cut off or resolved.
 const PROSE_KEYS: &[&str] = &[
     "argument-hint",
@@ -182,6 +203,49 @@ const PROSE_KEYS: &[&str] = &[
     "whenToUse",
     "when_to_use",
 ];
+
+/// The JSON Schema of each key's value. A key without a value says nothing.
+pub fn properties() -> Map<String, Json> {
+    let all = KEYS.iter();
+    all.map(|(key, kind, effect)| {
+        let mut schema = kind.schema();
+        if *effect == Ignored {
+            schema["description"] = json!("For other harnesses: a service does not read it.");
+        }
+        ((*key).to_owned(), schema)
+    })
+    .collect()
+}
+
+impl Kind {
+    fn schema(self) -> Json {
+        let text = json!({ "type": ["string", "number", "boolean"] });
+        match self {
+            Self::Text => json!({ "type": ["string", "number", "boolean", "null"] }),
+            Self::Texts | Self::Models => json!({
+                "type": ["string", "number", "boolean", "array", "null"],
+                "items": text,
+            }),
+            Self::Tools => json!({
+                "type": ["string", "boolean", "array", "object", "null"],
+                "items": text,
+            }),
+            Self::Truth => json!({ "enum": [true, false, "true", "false", null] }),
+            Self::Number => json!({ "type": ["number", "string", "null"] }),
+            Self::Mapping => json!({ "type": ["object", "null"] }),
+            Self::Words(key, words) => json!({
+                "type": ["object", "null"],
+                "properties": { key: { "enum": words } },
+            }),
+            Self::Structure => json!({ "type": ["array", "object", "null"] }),
+            Self::Word(words) => json!({ "enum": words }),
+            Self::WordOrNumber(words) => {
+                json!({ "anyOf": [{ "enum": words }, { "type": "number" }] })
+            }
+            Self::Any => json!({}),
+        }
+    }
+}
 
 /// Whether a harness knows the key.
 pub fn is_known(key: &str) -> bool {
@@ -300,8 +364,10 @@ fn is_plausible(kind: Kind, value: &Value) -> bool {
 
 /// Whether `text` is an alias of Claude Code or has a version in it, as ids of models have.
 fn is_like_a_model(text: &str) -> bool {
-    ["fable", "haiku", "inherit", "opus", "sonnet"].contains(&text)
-        || text.bytes().any(|byte| byte.is_ascii_digit())
+    let aliases = [
+        "best", "fable", "haiku", "inherit", "opus", "opusplan", "sonnet",
+    ];
+    aliases.contains(&text) || text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a key of this kind takes `value`.

@@ -124,6 +124,7 @@ fn holds_blocks(entry: &Entry) -> bool {
 
 /// The first key with a character around it that looks like a space: of the mapping itself, and at any depth of a service block.
 fn odd_key(map: &Node, report: &Report) -> Option<Fault> {
+    let of_agent = is_of_agent(map);
     for entry in map.entries()? {
         let name = entry.key.trim_matches(is_odd_space);
         if !name.is_empty() && name.len() < entry.key.len() {
@@ -137,9 +138,7 @@ fn odd_key(map: &Node, report: &Report) -> Option<Fault> {
             return Some(odd_key_fault(at, c, side, name));
         }
         let below = match &entry.value.value {
-            Value::Map(_) if entry.key == "service" || !is_of_agent(map) => {
-                odd_key(&entry.value, report)
-            }
+            Value::Map(_) if entry.key == "service" || !of_agent => odd_key(&entry.value, report),
             Value::String(text) => {
                 odd_colon(entry, text, report).or_else(|| odd_dash(entry, text, report))
             }

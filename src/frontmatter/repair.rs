@@ -80,7 +80,7 @@ pub fn read(range: Range<usize>, stop: Span, report: &mut Report) -> Result<Repa
         };
         match positions.get(&entry.key) {
             Some(index) => {
-                yaml::warn_of_duplicate(&entry.key, entry.key_span, report);
+                yaml::report_duplicate(&map[*index], &entry, known_keys::ONCE, report);
                 map[*index] = entry;
             }
             None => {

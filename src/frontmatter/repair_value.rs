@@ -7,7 +7,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report, Severity};
-use crate::frontmatter::known_keys::is_prose;
+use crate::frontmatter::known_keys::{self, is_prose};
 use crate::frontmatter::misplaced_keys;
 use crate::frontmatter::repair_fault;
 use crate::frontmatter::repair_fold::{fold, joined, without_comment};
@@ -15,7 +15,7 @@ use crate::frontmatter::written_entry::Written;
 use crate::text::lines::{Line, common_indent, unindented};
 use crate::yaml::node::{Node, Value};
 use crate::yaml::yaml_fault::Fault;
-use crate::yaml::{self, yaml_line, yaml_value};
+use crate::yaml::{self, Once, yaml_line, yaml_value};
 
 /// Whether strict YAML reads an entry the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,7 +173,7 @@ fn strict(written: &Written<'_>, report: &mut Report) -> Option<Node> {
 
 fn parse_aside(range: Range<usize>, report: &Report) -> (Option<Node>, Vec<Diagnostic>) {
     let mut aside = Report::new(report.source());
-    let node = yaml::parse(range, &mut aside).ok();
+    let node = yaml::parse(range, known_keys::ONCE, &mut aside).ok();
     (node, aside.into_diagnostics())
 }
 
@@ -181,7 +181,7 @@ fn parse_aside(range: Range<usize>, report: &Report) -> (Option<Node>, Vec<Diagn
 fn parse_text(text: String) -> Option<Value> {
     let length = text.len();
     let mut aside = Report::new(&Arc::new(Source::new("", text)));
-    let node = yaml::parse(0..length, &mut aside).ok()?;
+    let node = yaml::parse(0..length, Once::Nothing, &mut aside).ok()?;
     Some(node.value)
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::diagnostics::Report;
+use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::frontmatter::repair::Rewrite;
 use crate::frontmatter::{self, Document, Reading};
-use crate::yaml::node::{Node, Value};
+use crate::yaml::node::Node;
 use crate::yaml::yaml_line::UNUSUAL_LINE_BREAKS;
 
 /// The whole text of the file with its frontmatter as valid YAML. `document` is what was read of `source`.
@@ -17,8 +18,9 @@ use crate::yaml::yaml_line::UNUSUAL_LINE_BREAKS;
 /// around the file, lines that end as the first one does. Where that is not enough, all entries are written again, and
 /// comments between them go.
 ///
-/// `None` where the frontmatter is valid already, or where the new text would not be read the same.
-pub fn fix(source: &Source, document: &Document) -> Option<String> {
+/// `None` where the frontmatter is valid already, where the new text would not be read the same, or where it would lose one of the
+/// values of a key that is there twice.
+pub fn fix(source: &Arc<Source>, document: &Document) -> Option<String> {
     if !document.repaired {
         return None;
     }
@@ -32,9 +34,20 @@ pub fn fix(source: &Source, document: &Document) -> Option<String> {
     entries_again(text, document, line_end)
         .and_then(|yaml| whole(&yaml))
         .or_else(|| {
+            if has_duplicates(source) {
+                return None;
+            }
             let all = document.frontmatter.to_json();
             whole(&written(all.as_object()?)?.replace('\n', line_end))
         })
+}
+
+/// Whether a key is twice in a mapping of the frontmatter.
+fn has_duplicates(source: &Arc<Source>) -> bool {
+    let mut report = Report::new(source);
+    frontmatter::read(&mut report, false);
+    let mut diagnostics = report.into_diagnostics().into_iter();
+    diagnostics.any(|diagnostic| diagnostic.code == Code::DuplicateKey)
 }
 
 /// The frontmatter with the entries that are not valid YAML written again.
@@ -92,25 +105,8 @@ fn reads_the_same(path: &str, fixed: &str, frontmatter: &Node, body: &str) -> bo
         Reading::Agent(again) => {
             !again.repaired
                 && fixed[again.body.clone()] == *body
-                && same(&again.frontmatter, frontmatter)
+                && again.frontmatter.is_same(frontmatter)
         }
         Reading::NoFrontmatter | Reading::Unreadable => false,
-    }
-}
-
-/// Whether two values are the same, keys in the same order; their places do not count.
-fn same(left: &Node, right: &Node) -> bool {
-    match (&left.value, &right.value) {
-        (Value::List(left), Value::List(right)) => {
-            left.len() == right.len() && left.iter().zip(right).all(|(l, r)| same(l, r))
-        }
-        (Value::Map(left), Value::Map(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(l, r)| l.key == r.key && same(&l.value, &r.value))
-        }
-        (left, right) => left == right,
     }
 }

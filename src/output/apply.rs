@@ -1,19 +1,19 @@
 //! Carries out a plan. Nothing else in this crate writes files.
 //!
 //! Every file is replaced in one step, so a reader sees the old content or the new one. Before the first file
-//! is touched, the new manifest is put beside the old one as `manifest.json.pending`; it goes away after the
+//! is touched, what is new in the manifest is put beside the old one as `manifest.json.pending`; it goes away after the
 //! manifest itself is written. A run that is cut off at any point so leaves a record of all contents that may
 //! be on disk, and the next run tells them from edits by hand and finishes the job.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::output::atomic_file::{leftovers, write_file, write_generated};
-use crate::output::manifest::{self, Manifest};
+use crate::output::manifest;
 use crate::output::plan::{Change, ChangeKind, Plan};
 use crate::project::discover::reason;
 
@@ -77,15 +77,18 @@ fn carry_out(plan: &Plan<'_>) -> Result<(), Failure> {
         .filter(|change| change.kind == ChangeKind::Delete)
         .partition(|change| returning.contains(&change.path.to_lowercase()));
     delete(plan, &renamed)?;
+    plan.staging
+        .promote()
+        .map_err(|(path, error)| failure(&path, "written")(error))?;
     for change in plan.files() {
         if let (ChangeKind::Create | ChangeKind::Update, Some(bytes)) = (change.kind, change.bytes)
         {
-            write_generated(&plan.out.join(&change.path), bytes)
+            write_generated(&plan.out.join(&change.path), |file| file.write_all(bytes))
                 .map_err(failure(&change.path, "written"))?;
         }
     }
     delete(plan, &orphans)?;
-    write_manifest(plan, &plan.manifest)?;
+    write_manifest(plan, &plan.manifest_text)?;
     fs::remove_file(plan.out.join(manifest::PENDING_NAME))
         .map_err(failure(manifest::PENDING_NAME, "deleted"))
 }
@@ -94,11 +97,11 @@ fn carry_out(plan: &Plan<'_>) -> Result<(), Failure> {
 fn begin(plan: &Plan<'_>) -> Result<(), Failure> {
     if plan.interrupted {
         // The record of that run is about to be overwritten. What it wrote becomes part of the manifest first.
-        write_manifest(plan, &plan.previous_manifest)?;
+        write_manifest(plan, &plan.previous_manifest.to_json())?;
         clean(plan);
     }
     let path = plan.out.join(manifest::PENDING_NAME);
-    write_file(&path, plan.manifest.to_json().as_bytes())
+    write_file(&path, plan.pending.to_json().as_bytes())
         .map_err(failure(manifest::PENDING_NAME, "written"))
 }
 
@@ -106,8 +109,11 @@ fn begin(plan: &Plan<'_>) -> Result<(), Failure> {
 fn clean(plan: &Plan<'_>) {
     for folder in &plan.known_folders {
         let folder = plan.out.join(folder);
-        for file in leftovers(&folder) {
-            let _ = fs::remove_file(file);
+        for left in leftovers(&folder) {
+            // That of this run waits for its place.
+            if left != plan.staging.folder() {
+                let _ = fs::remove_file(&left).or_else(|_| fs::remove_dir_all(&left));
+            }
         }
         remove_empty(&folder, &plan.out);
     }
@@ -124,10 +130,9 @@ fn remove_empty(folder: &Path, top: &Path) {
     }
 }
 
-fn write_manifest(plan: &Plan<'_>, manifest: &Manifest) -> Result<(), Failure> {
-    let bytes = manifest.to_json();
+fn write_manifest(plan: &Plan<'_>, text: &str) -> Result<(), Failure> {
     let path = plan.out.join(manifest::FILE_NAME);
-    write_file(&path, bytes.as_bytes()).map_err(failure(manifest::FILE_NAME, "written"))
+    write_file(&path, text.as_bytes()).map_err(failure(manifest::FILE_NAME, "written"))
 }
 
 /// Deletes files, and the folders that have become empty by that.

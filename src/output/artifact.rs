@@ -15,16 +15,18 @@ pub struct Artifact {
     pub bytes: Vec<u8>,
 }
 
-/// What is wrong with artifacts that can't all be written to the folder `name`: paths that leave it, and paths that meet,
+/// Gives the content of a file, piece by piece, to what it is called with.
+pub(crate) type Content<'a> = dyn Fn(&mut dyn FnMut(&[u8])) + 'a;
+
+/// What is wrong with artifacts at `paths` that can't all be written to the folder `name`: paths that leave it, and paths that meet,
 /// whatever the case.
-pub(crate) fn unwritable(name: &str, artifacts: &[Artifact]) -> Vec<Diagnostic> {
+pub(crate) fn unwritable(name: &str, paths: &[String]) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for reserved in [manifest::FILE_NAME, manifest::PENDING_NAME] {
         seen.insert(reserved.to_owned(), reserved);
     }
-    for artifact in artifacts {
-        let path = &artifact.path;
+    for path in paths {
         if !is_safe(path) {
             let message = format!("the path `{path}` leaves the output folder");
             problems.push(Diagnostic::error(Code::NameUnusable, name, message));
@@ -36,11 +38,11 @@ pub(crate) fn unwritable(name: &str, artifacts: &[Artifact]) -> Vec<Diagnostic> 
             );
         }
     }
-    for artifact in artifacts {
-        let path = artifact.path.to_lowercase();
+    for written in paths {
+        let path = written.to_lowercase();
         for (end, _) in path.match_indices('/') {
             if let Some(other) = seen.get(&path[..end]) {
-                let path = format!("{name}/{}", artifact.path);
+                let path = format!("{name}/{written}");
                 let message = format!("`{name}/{other}` would be a file and a folder");
                 problems.push(Diagnostic::error(Code::NameCollision, path, message));
             }

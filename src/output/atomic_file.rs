@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How the name of a file starts that is written before it takes its place.
-const TEMPORARY_PREFIX: &str = ".agentgen-tmp";
+/// How the name of a file or folder starts that is written before it takes its place.
+pub(crate) const TEMPORARY_PREFIX: &str = ".agentgen-tmp";
 
 /// Writes one file in one step, and the folders it is in. The content is on the disk before it takes its place: not even a power
 /// failure leaves half of it.
@@ -16,22 +16,21 @@ const TEMPORARY_PREFIX: &str = ".agentgen-tmp";
 ///
 /// What the system says; the file is then as it was.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes, File::sync_data)
+    write_generated(path, |file| {
+        file.write_all(bytes)?;
+        file.sync_data()
+    })
 }
 
-/// Like [`write_file`], for what can be made again: the system decides when the content reaches the disk.
-pub(crate) fn write_generated(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write(path, bytes, |_| Ok(()))
-}
-
-fn write(path: &Path, bytes: &[u8], sync: impl Fn(&File) -> io::Result<()>) -> io::Result<()> {
+/// Like [`write_file`], for what can be made again: the system decides when what `content` writes reaches the disk.
+pub(crate) fn write_generated(
+    path: &Path,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
     fs::create_dir_all(folder)?;
     let (temporary, mut file) = create_temporary(folder)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| sync(&file))
-        .and_then(|()| fs::rename(&temporary, path));
+    let written = content(&mut file).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The first failure is the one to report.
         let _ = fs::remove_file(&temporary);
@@ -56,7 +55,7 @@ fn create_temporary(folder: &Path) -> io::Result<(PathBuf, File)> {
     }
 }
 
-/// The files in `folder` that a run which was cut off has left there. Only for a folder in which nobody else writes.
+/// The files and folders in `folder` that a run which was cut off has left there. Only for a folder in which nobody else writes.
 pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The name of the manifest in the output folder.
 pub const FILE_NAME: &str = "manifest.json";
@@ -18,6 +19,13 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
 }
 
+/// The document. The order of its members is that of the file.
+#[derive(Serialize, Deserialize)]
+struct Document<Files> {
+    version: u64,
+    files: Files,
+}
+
 impl Manifest {
     /// Reads what [`Manifest::to_json`] wrote.
     ///
@@ -25,6 +33,14 @@ impl Manifest {
     ///
     /// What is wrong with the text, as a fragment of a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
+        // Most texts are right, and only of the others it matters why not.
+        if let Ok(document) = serde_json::from_str::<Document<BTreeMap<String, String>>>(text)
+            && document.version == VERSION
+            && document.files.keys().all(|path| is_safe(path))
+        {
+            let files = document.files;
+            return Ok(Self { files });
+        }
         let value: Value =
             serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
         let (Some(version), Some(entries)) =
@@ -52,8 +68,9 @@ impl Manifest {
 
     /// The manifest as a JSON document: the format's version and the files, sorted.
     pub fn to_json(&self) -> String {
-        let document = json!({ "version": VERSION, "files": self.files });
-        format!("{document:#}\n")
+        let (version, files) = (VERSION, &self.files);
+        let text = serde_json::to_string_pretty(&Document { version, files });
+        text.unwrap_or_default() + "\n"
     }
 }
 

@@ -1,18 +1,16 @@
 //! Artifacts compared with what is on disk. Reads the output folder and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::output::artifact::{Artifact, unwritable};
+use crate::output::artifact::Artifact;
 use crate::output::manifest::{self, Manifest};
-use crate::output::previous_output::{Ownership, PreviousOutput};
+use crate::output::planner::{Planner, Seen};
+use crate::output::staging::Staging;
 use crate::project::config::Target;
-use crate::project::discover::{reason, relative};
-use crate::text::measures::sha256_hex;
+use crate::project::discover::relative;
 
 /// What has to happen in the output folder.
 #[derive(Debug)]
@@ -31,10 +29,18 @@ pub struct Plan<'a> {
     pub(crate) previous_manifest: Manifest,
     /// The manifest once everything is written.
     pub(crate) manifest: Manifest,
+    /// Its text.
+    pub(crate) manifest_text: String,
+    /// What the manifest on the disk does not have of it.
+    pub(crate) pending: Manifest,
     /// Whether an earlier run was cut off while it wrote.
     pub(crate) interrupted: bool,
     /// The folders, relative to the output folder, in which that run may have left something.
     pub(crate) known_folders: BTreeSet<PathBuf>,
+    /// What is written already and waits for its place.
+    pub(crate) staging: Staging,
+    /// The files with the right content, as they were looked at or written.
+    pub(crate) seen: BTreeMap<String, Seen>,
 }
 
 /// What has to happen with one file.
@@ -44,7 +50,8 @@ pub struct Change<'a> {
     pub path: String,
     /// What has to happen.
     pub kind: ChangeKind,
-    /// The generated content; none for the manifest and where the file is deleted or kept.
+    /// The content to write; none for the manifest, where nothing is written, and where the file is on the disk already and waits for
+    /// its place.
     pub bytes: Option<&'a [u8]>,
 }
 
@@ -104,7 +111,7 @@ pub enum Scope {
 
 impl Scope {
     /// Whether an artifact at `path` may be written over what is there.
-    fn writes(&self, path: &str) -> bool {
+    pub(crate) fn writes(&self, path: &str) -> bool {
         match self {
             Self::All | Self::Targets { .. } => true,
             Self::Files(paths) => paths.contains(path),
@@ -112,7 +119,7 @@ impl Scope {
     }
 
     /// Whether the file at `path` goes if it is not generated any more.
-    fn deletes(&self, path: &str) -> bool {
+    pub(crate) fn deletes(&self, path: &str) -> bool {
         let is_of = |targets: &[Target]| targets.iter().any(|target| target.generates(path));
         match self {
             Self::All => true,
@@ -132,6 +139,35 @@ impl ChangeKind {
             Self::Delete => "delete",
             Self::Keep => "keep",
             Self::Conflict(_) => "conflict",
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// The plan for the folder `out`, relative to `root`, in which the files at `paths` and the manifest are as they should be.
+    pub(crate) fn unchanged(root: &Path, out: &str, mut paths: Vec<String>) -> Self {
+        paths.sort();
+        paths.push(manifest::FILE_NAME.to_owned());
+        let changes = paths.into_iter().map(|path| Change {
+            path,
+            kind: ChangeKind::Unchanged,
+            bytes: None,
+        });
+        let folder = root.join(out);
+        Self {
+            changes: changes.collect(),
+            name: relative(root, &folder),
+            staging: Staging::new(&folder),
+            out: folder,
+            left_alone: Vec::new(),
+            outdated: Vec::new(),
+            previous_manifest: Manifest::default(),
+            manifest: Manifest::default(),
+            manifest_text: String::new(),
+            pending: Manifest::default(),
+            interrupted: false,
+            known_folders: BTreeSet::new(),
+            seen: BTreeMap::new(),
         }
     }
 }
@@ -204,192 +240,9 @@ pub fn plan<'a>(
     artifacts: &'a [Artifact],
     options: &Options,
 ) -> Result<Plan<'a>, Vec<Diagnostic>> {
-    let name = relative(root, &root.join(out));
-    let out = root.join(out);
-    let problems = unwritable(&name, artifacts);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let ours = PreviousOutput::read(&out, &name, options.force).map_err(|problem| vec![problem])?;
-    let mut plan = Plan {
-        changes: Vec::new(),
-        out,
-        name,
-        previous_manifest: Manifest::default(),
-        left_alone: Vec::new(),
-        outdated: Vec::new(),
-        manifest: Manifest::default(),
-        interrupted: ours.interrupted,
-        known_folders: ours.folders(),
-    };
-    let mut problems = Vec::new();
-    let wanted: BTreeMap<String, &Artifact> = artifacts
-        .iter()
-        .map(|artifact| (artifact.path.to_lowercase(), artifact))
-        .collect();
+    let planner = Planner::new(root, out, options).map_err(|problem| vec![problem])?;
     for artifact in artifacts {
-        let hash = sha256_hex(&artifact.bytes);
-        let path = artifact.path.clone();
-        match plan.compare(artifact, &hash, &ours, options) {
-            Ok(kind) if !options.scope.writes(&path) => {
-                if kind != ChangeKind::Unchanged {
-                    plan.outdated.push(path.clone());
-                }
-                plan.leave(path);
-                continue;
-            }
-            Ok(kind) => plan.changes.push(Change {
-                path,
-                kind,
-                bytes: Some(&artifact.bytes),
-            }),
-            Err(problem) => problems.push(problem),
-        }
-        plan.manifest.files.insert(artifact.path.clone(), hash);
+        planner.add(artifact);
     }
-    for path in ours.hashes.keys() {
-        let twin = wanted.get(&path.to_lowercase());
-        if twin.is_some_and(|artifact| artifact.path == *path) {
-            continue;
-        }
-        let found = match plan.hash_on_disk(path, &ours) {
-            Ok(found) => found,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        };
-        let kind = match found {
-            Ownership::Nothing => continue,
-            _ if !options.scope.deletes(path) && twin.is_none() => {
-                plan.leave(path.clone());
-                continue;
-            }
-            Ownership::Ours(_) => ChangeKind::Delete,
-            Ownership::Other => ChangeKind::Keep,
-        };
-        plan.changes.push(Change {
-            path: path.clone(),
-            kind,
-            bytes: None,
-        });
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    plan.changes
-        .sort_by(|left, right| left.path.cmp(&right.path));
-    let kind = match &ours.manifest_text {
-        None => ChangeKind::Create,
-        Some(text) if *text == plan.manifest.to_json() => ChangeKind::Unchanged,
-        Some(_) => ChangeKind::Update,
-    };
-    plan.changes.push(Change {
-        path: manifest::FILE_NAME.to_owned(),
-        kind,
-        bytes: None,
-    });
-    Ok(plan)
-}
-
-impl Plan<'_> {
-    /// Leaves the file at `path` as it is, and in the manifest.
-    fn leave(&mut self, path: String) {
-        if let Some(hash) = self.previous_manifest.files.get(&path) {
-            self.manifest.files.insert(path.clone(), hash.clone());
-        }
-        self.left_alone.push(path);
-    }
-
-    /// What has to happen with an artifact; remembers its hash.
-    fn compare(
-        &mut self,
-        artifact: &Artifact,
-        hash: &str,
-        ours: &PreviousOutput,
-        options: &Options,
-    ) -> Result<ChangeKind, Diagnostic> {
-        let path = &artifact.path;
-        // A file that only changes the case of its name is deleted and made anew: on some systems both
-        // names mean the same file.
-        let renamed = ours.renamed(path);
-        let bytes = match self.bytes_on_disk(path)? {
-            OnDisk::Nothing => return Ok(ChangeKind::Create),
-            OnDisk::Blocked => return Ok(ChangeKind::Conflict(Obstacle::Blocked)),
-            OnDisk::Link if options.force => return Ok(ChangeKind::Update),
-            OnDisk::Link => return Ok(ChangeKind::Conflict(Obstacle::Foreign)),
-            OnDisk::File(bytes) => bytes,
-        };
-        let same = bytes == artifact.bytes;
-        let found = ours.classify(path, &bytes, same.then_some(hash));
-        self.remember(path, &found, ours);
-        Ok(match found {
-            _ if same && !renamed => ChangeKind::Unchanged,
-            Ownership::Ours(_) => ChangeKind::Update,
-            _ if options.force || same => ChangeKind::Update,
-            _ if ours.recorded(path).is_some() => ChangeKind::Conflict(Obstacle::Edited),
-            _ => ChangeKind::Conflict(Obstacle::Foreign),
-        })
-    }
-
-    /// Whose a file is that the manifest lists; remembers its hash.
-    fn hash_on_disk(&mut self, path: &str, ours: &PreviousOutput) -> Result<Ownership, Diagnostic> {
-        let found = match self.bytes_on_disk(path)? {
-            OnDisk::Nothing => Ownership::Nothing,
-            OnDisk::Blocked | OnDisk::Link => Ownership::Other,
-            OnDisk::File(bytes) => ours.classify(path, &bytes, None),
-        };
-        self.remember(path, &found, ours);
-        Ok(found)
-    }
-
-    fn remember(&mut self, path: &str, found: &Ownership, ours: &PreviousOutput) {
-        let hash = match found {
-            Ownership::Ours(hash) => Some(hash.clone()),
-            _ => ours.recorded(path),
-        };
-        if let Some(hash) = hash {
-            self.previous_manifest.files.insert(path.to_owned(), hash);
-        }
-    }
-
-    /// What is at `path`. A link is never followed, neither there nor on the way there.
-    fn bytes_on_disk(&self, path: &str) -> Result<OnDisk, Diagnostic> {
-        let failed = |error: io::Error| {
-            let path = format!("{}/{path}", self.name);
-            let message = format!("the file can't be read: {}", reason(&error));
-            Diagnostic::error(Code::Io, path, message)
-        };
-        let mut at = self.out.clone();
-        let mut names = path.split('/').peekable();
-        while let Some(name) = names.next() {
-            at.push(name);
-            let kind = match fs::symlink_metadata(&at) {
-                Ok(metadata) => metadata.file_type(),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(OnDisk::Nothing);
-                }
-                Err(error) => return Err(failed(error)),
-            };
-            let last = names.peek().is_none();
-            if last && kind.is_file() {
-                return fs::read(&at).map(OnDisk::File).map_err(failed);
-            }
-            if last && kind.is_symlink() {
-                return Ok(OnDisk::Link);
-            }
-            if last || !kind.is_dir() {
-                return Ok(OnDisk::Blocked);
-            }
-        }
-        Ok(OnDisk::Blocked)
-    }
-}
-
-/// What is at a path.
-enum OnDisk {
-    Nothing,
-    File(Vec<u8>),
-    Link,
-    Blocked,
+    planner.finish()
 }

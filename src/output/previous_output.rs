@@ -17,10 +17,10 @@ pub(crate) struct PreviousOutput {
     /// The manifest's own text, where there is one.
     pub(crate) manifest_text: Option<String>,
     manifest: Manifest,
-    /// The contents that are ours, by path. A run that was cut off leaves two for a path.
-    pub(crate) hashes: BTreeMap<String, BTreeSet<String>>,
-    /// The paths in lower case.
-    lower: BTreeMap<String, BTreeSet<String>>,
+    /// What a run that was cut off may have written besides.
+    pending: Manifest,
+    /// The paths that have capitals, by their form in lower case.
+    capitals: BTreeMap<String, BTreeSet<String>>,
     pub(crate) interrupted: bool,
 }
 
@@ -55,53 +55,61 @@ impl PreviousOutput {
         let pending = pending
             .and_then(|text| Manifest::parse(&text).ok())
             .unwrap_or_default();
-        let mut hashes: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for (path, hash) in manifest.files.iter().chain(&pending.files) {
-            hashes.entry(path.clone()).or_default().insert(hash.clone());
-        }
-        let mut lower: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for path in hashes.keys() {
-            lower
-                .entry(path.to_lowercase())
-                .or_default()
-                .insert(path.clone());
+        let mut capitals: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in manifest.files.keys().chain(pending.files.keys()) {
+            let lower = path.to_lowercase();
+            if lower != *path {
+                capitals.entry(lower).or_default().insert(path.clone());
+            }
         }
         Ok(Self {
             manifest_text,
             manifest,
-            hashes,
-            lower,
+            pending,
+            capitals,
             interrupted,
         })
     }
 
-    /// Whether we wrote `bytes` at `path`; their hash is computed once. A checkout that only changed the line ends is not an edit,
+    /// Whether we wrote `bytes`, which have the given hash, at `path`. A checkout that only changed the line ends is not an edit,
     /// and neither is a file of ours that is empty: a power failure leaves that, and there is nothing in it to lose.
-    pub(crate) fn classify(&self, path: &str, bytes: &[u8], hash: Option<&str>) -> Ownership {
-        let hash = hash.map_or_else(|| sha256_hex(bytes), str::to_owned);
-        let hashes = || {
-            self.lower
-                .get(&path.to_lowercase())
-                .into_iter()
-                .flatten()
-                .filter_map(|path| self.hashes.get(path))
-        };
+    pub(crate) fn classify(&self, path: &str, bytes: &[u8], hash: String) -> Ownership {
+        let lower = path.to_lowercase();
+        let hashes = || self.names(&lower).flat_map(|path| self.hashes(path));
         let is_empty = bytes.is_empty() && hashes().next().is_some();
-        if is_empty || hashes().any(|hashes| hashes.contains(&hash)) {
+        if is_empty || hashes().any(|known| *known == hash) {
             return Ownership::Ours(hash);
         }
         if bytes.contains(&b'\r') && hashes().next().is_some() {
             let unix = sha256_hex(&without_carriage_returns(bytes));
-            if hashes().any(|hashes| hashes.contains(&unix)) {
+            if hashes().any(|known| *known == unix) {
                 return Ownership::Ours(hash);
             }
         }
         Ownership::Other
     }
 
+    /// The paths of all files that may be ours, some of them twice.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &String> {
+        self.manifest.files.keys().chain(self.pending.files.keys())
+    }
+
+    /// The contents that are ours at `path`. A run that was cut off leaves two.
+    fn hashes(&self, path: &str) -> impl Iterator<Item = &String> {
+        let manifests = [&self.manifest, &self.pending].into_iter();
+        manifests.filter_map(move |manifest| manifest.files.get(path))
+    }
+
+    /// The paths that are `lower` in lower case.
+    fn names<'a>(&'a self, lower: &'a str) -> impl Iterator<Item = &'a str> {
+        let same = self.hashes(lower).next().is_some().then_some(lower);
+        let others = self.capitals.get(lower).into_iter().flatten();
+        same.into_iter().chain(others.map(String::as_str))
+    }
+
     /// The folders of all paths, relative to the output folder, that one included.
     pub(crate) fn folders(&self) -> BTreeSet<PathBuf> {
-        let paths = self.hashes.keys().map(Path::new);
+        let paths = self.paths().map(Path::new);
         let parents = paths.flat_map(|path| path.ancestors().skip(1));
         std::iter::once(Path::new(""))
             .chain(parents)
@@ -110,15 +118,13 @@ impl PreviousOutput {
     }
 
     /// The hash that the manifest has for `path`.
-    pub(crate) fn recorded(&self, path: &str) -> Option<String> {
-        self.manifest.files.get(path).cloned()
+    pub(crate) fn recorded(&self, path: &str) -> Option<&String> {
+        self.manifest.files.get(path)
     }
 
     /// Whether the file was listed under a name that differs in case.
     pub(crate) fn renamed(&self, path: &str) -> bool {
-        self.lower
-            .get(&path.to_lowercase())
-            .is_some_and(|names| names.iter().any(|name| name != path))
+        self.names(&path.to_lowercase()).any(|name| name != path)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The spec files that the entries under `agents` name: folders, files, patterns, and `!` with what is left out.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::diagnostics::code::Code;
@@ -33,6 +33,7 @@ pub fn spec_files(
     let out = normalize(&root.join(&config.out));
     let excluded: Vec<Excluded> = Excluded::all(root, config);
     let mut walk = Walk::new(root, &out, None);
+    let mut searched = vec![root.to_path_buf()];
     let mut empty = Vec::new();
     let mut other_endings = Vec::new();
     for entry in &entries(root, config) {
@@ -61,6 +62,9 @@ pub fn spec_files(
         }
         let before = walk.found;
         walk.visited.clear();
+        if pattern.is_empty() && !searched.contains(&folder) {
+            searched.push(folder.clone());
+        }
         if folder.is_dir() {
             let mut folders = vec![folder.clone()];
             if pattern.is_empty() {
@@ -134,6 +138,7 @@ pub fn spec_files(
                 .help(help),
         );
     }
+    diagnostics.extend(codex_agents(root, &searched, &excluded));
     // Where nothing else is read, the errors above name them, and in a repository the warning about its other folders does.
     if !walk.files.is_empty() && found_folders.is_empty() {
         diagnostics.extend(hidden_agents(root, &walk.hidden, &out));
@@ -149,6 +154,27 @@ pub fn spec_files(
         .help("name a file, a folder or a pattern relative to agentgen.toml, or remove the entry")
     }));
     walk.files
+}
+
+/// A note about agents of Codex, which are TOML, in `folders` and the repositories that these are; none where there are none.
+fn codex_agents(root: &Path, folders: &[PathBuf], excluded: &[Excluded]) -> Option<Diagnostic> {
+    let found = folders
+        .iter()
+        .flat_map(|folder| agent_folders::of_codex(folder));
+    let found: BTreeSet<String> = found
+        .map(|path| relative(root, &path))
+        .filter(|path| !Excluded::any(excluded, path))
+        .collect();
+    let path = found.first()?;
+    let message = match found.len() {
+        1 => "an agent of Codex is not read".to_owned(),
+        count => format!("{count} agents of Codex are not read"),
+    };
+    Some(
+        Diagnostic::error(Code::AgentsElsewhere, path, message)
+            .with_severity(Severity::Note)
+            .help("to serve one, put its `name` and `description` into the frontmatter of a `.md` file, and its `developer_instructions` below"),
+    )
 }
 
 /// A note about agents in the `hidden` folders, which were passed over; none where there are none.

@@ -148,6 +148,17 @@ fn search_without(root: &Path, folder: &Path, out: &Path, known: &[PathBuf]) -> 
     found.into_iter().collect()
 }
 
+/// The agents of Codex in `folder`, where it is the root of a repository or their own folder.
+pub fn of_codex(folder: &Path) -> Vec<PathBuf> {
+    let folder = match folder.ends_with(".codex/agents") {
+        true => folder.to_path_buf(),
+        false => folder.join(".codex/agents"),
+    };
+    let mut files = sorted(&folder);
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "toml") && path.is_file());
+    files
+}
+
 /// Whether `folder` is one in which nobody keeps agents of their own, such as `.git` or `node_modules`.
 pub fn is_passed_over(folder: &Path) -> bool {
     let name = folder.file_name().unwrap_or_default();
@@ -177,59 +188,116 @@ pub fn advice(root: &Path, top: &Path, folders: &[String], out: &Path) -> String
 
 /// `folders` with those above them in place of several, until few are left or there is nothing to take together; sorted.
 fn in_common(root: &Path, top: &Path, folders: &[String], out: &Path) -> Vec<String> {
-    let mut named = folders.to_vec();
-    while named.len() > SHOWN {
-        let above = named.iter().flat_map(|folder| {
-            let ends = folder.match_indices('/').map(|(end, _)| &folder[..end]);
-            ends.filter(|above| root.join(above).starts_with(top) && root.join(above) != *top)
-        });
-        let mut above: Vec<&str> = above.collect::<BTreeSet<_>>().into_iter().collect();
-        above.sort_by_key(|folder| std::cmp::Reverse(folder.matches('/').count()));
-        let inner = |above: &str| {
-            let inner = named.iter().filter(|folder| is_in(above, folder));
-            inner.cloned().collect::<Vec<String>>()
-        };
-        let taken = above
-            .into_iter()
-            .find(|above| inner(above).len() > 1 && reads_these_alone(root, above, folders, out));
-        let Some(taken) = taken.map(str::to_owned) else {
+    let mut named: BTreeSet<String> = folders.iter().cloned().collect();
+    if named.len() <= SHOWN {
+        return folders.to_vec();
+    }
+    let Some(tree) = AgentTree::below(root, top, folders, out) else {
+        return folders.to_vec();
+    };
+    let above = folders.iter().flat_map(|folder| {
+        let ends = folder.match_indices('/').map(|(end, _)| &folder[..end]);
+        ends.filter(|above| root.join(above).starts_with(top) && root.join(above) != *top)
+    });
+    let mut above: Vec<&str> = above.collect::<BTreeSet<_>>().into_iter().collect();
+    above.sort_by_key(|folder| std::cmp::Reverse(folder.matches('/').count()));
+    // What can't be taken together here can't be later: what is taken in between only makes fewer of it.
+    for above in above {
+        if named.len() <= SHOWN {
             break;
-        };
-        named.retain(|folder| !is_in(&taken, folder));
-        named.push(taken);
-        named.sort();
-    }
-    named
-}
-
-/// Whether all agents that are read from `above` are in `folders`, and all in those of `folders` below it are read.
-fn reads_these_alone(root: &Path, above: &str, folders: &[String], out: &Path) -> bool {
-    let mut inner = folders
-        .iter()
-        .filter_map(|folder| folder.strip_prefix(above));
-    let base = root.join(above);
-    if inner.any(|rest| rest.contains("/.")) || !in_repository(&base, out).is_empty() {
-        return false;
-    }
-    let mut looks = 0;
-    let mut rest = vec![base];
-    while let Some(folder) = rest.pop() {
-        for path in sorted(&folder) {
-            looks += 1;
-            if looks > MAX_LOOKS {
-                return false;
+        }
+        let inner: Vec<String> = within(&named, above).cloned().collect();
+        if inner.len() > 1 && tree.reads_found_alone(above) {
+            for folder in &inner {
+                named.remove(folder);
             }
-            if is_hidden(&path) || path == out {
-                continue;
-            }
-            if path.is_dir() {
-                rest.push(path);
-            } else if is_agent(&path, false) && !folders.contains(&relative(root, &folder)) {
-                return false;
-            }
+            named.insert(above.to_owned());
         }
     }
-    true
+    named.into_iter().collect()
+}
+
+/// The ones of `folders` that are `above` or in it.
+fn within<'a>(
+    folders: &'a BTreeSet<String>,
+    above: &str,
+) -> impl Iterator<Item = &'a String> + use<'a> {
+    let start = format!("{above}/");
+    let inner = folders.range(start.clone()..);
+    let inner = inner.take_while(move |folder| folder.starts_with(&start));
+    folders.get(above).into_iter().chain(inner)
+}
+
+/// The folders below a folder that have agents in them, hidden ones included; their paths are relative to the project.
+struct AgentTree {
+    /// Those that a search has found.
+    found: BTreeSet<String>,
+    /// Those with a file that would be read as an agent. Links to folders count as such: nobody looks into them.
+    read: BTreeSet<String>,
+}
+
+impl AgentTree {
+    /// Walks over what is in `top`; `None` where that is too much. `found` are the folders that a search has found.
+    fn below(root: &Path, top: &Path, found: &[String], out: &Path) -> Option<Self> {
+        let mut read = BTreeSet::new();
+        let mut looks = 0;
+        let mut rest = vec![top.to_path_buf()];
+        while let Some(folder) = rest.pop() {
+            for path in sorted(&folder) {
+                looks += 1;
+                if looks > MAX_LOOKS {
+                    return None;
+                }
+                if path == out {
+                    continue;
+                }
+                if !path.is_dir() {
+                    if is_agent(&path, false) {
+                        read.insert(relative(root, &folder));
+                    }
+                } else if path.is_symlink() {
+                    read.insert(relative(root, &path));
+                } else if !is_git(&path) {
+                    rest.push(path);
+                }
+            }
+        }
+        let found = found.iter().cloned().collect();
+        Some(Self { found, read })
+    }
+
+    /// Whether all agents that are read from `above` are in folders that were found, and all in those of them below it are read.
+    fn reads_found_alone(&self, above: &str) -> bool {
+        let is_visible = |folder: &&String| !folder[above.len()..].contains("/.");
+        within(&self.found, above).all(|folder| is_visible(&folder))
+            && !self.is_repository(above)
+            && within(&self.read, above)
+                .filter(is_visible)
+                .all(|folder| self.found.contains(folder))
+    }
+
+    /// Whether of `above` only the known folders of agents in it are read: see [`in_repository`].
+    fn is_repository(&self, above: &str) -> bool {
+        let name = above.rsplit('/').next().unwrap_or_default();
+        let is_known = |folder: &&String| {
+            let below = folder.strip_prefix(above).unwrap_or_default();
+            let below = below.trim_start_matches('/');
+            KNOWN.iter().any(|known| is_in(known, below)) || is_of_plugin(below)
+        };
+        !FOLDER_NAMES.contains(&name)
+            && !self.read.contains(above)
+            && within(&self.read, above).any(|folder| is_known(&folder))
+    }
+}
+
+/// Whether the path `below` is in `plugins/<any>/agents` or is that.
+fn is_of_plugin(below: &str) -> bool {
+    let mut names = below.split('/');
+    names.next() == Some("plugins") && names.nth(1) == Some("agents")
+}
+
+fn is_git(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == ".git")
 }
 
 /// Whether the path `folder` is in the folder `above` or is that.

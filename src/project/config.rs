@@ -24,6 +24,8 @@ pub struct Config {
     pub models: Vec<(String, String)>,
     /// The aliases that the service's own settings give a model, `service.toml`; empty where it says nothing of models.
     pub service_models: Vec<String>,
+    /// The MCP servers that the service's own settings configure.
+    pub mcp_servers: Vec<String>,
     /// Diagnostics that count as errors.
     pub deny: Vec<Code>,
     /// Whether a file that needs repair is an error.
@@ -136,6 +138,7 @@ impl Default for Config {
             },
             models: Vec::new(),
             service_models: Vec::new(),
+            mcp_servers: Vec::new(),
             deny: Vec::new(),
             strict: false,
             allow_outside: false,

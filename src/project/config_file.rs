@@ -8,7 +8,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::{Diagnostic, Report};
 use crate::project::config::{Config, OpenapiFormat, OpenapiVersion, Target};
-use crate::project::service_models::service_models;
+use crate::project::service_file::ServiceFile;
 use crate::project::{discover, toml_tree};
 use crate::text::did_you_mean::nearest;
 use crate::yaml::node::{Entry, Node, Value};
@@ -56,7 +56,9 @@ pub fn read_nearest(folder: &Path) -> Result<ProjectSettings, Vec<Diagnostic>> {
             break;
         }
     }
-    settings.config.service_models = service_models(&settings.root);
+    let service = ServiceFile::read(&settings.root);
+    settings.config.mcp_servers = service.mcp_servers(&settings.root);
+    settings.config.service_models = service.models();
     Ok(settings)
 }
 

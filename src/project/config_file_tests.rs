@@ -164,6 +164,14 @@ fn what_toml_forbids_is_an_error_at_its_place() {
         ),
         ("out = a\n", "1:7: error[AG090]: "),
         ("out \"a\"\n", "1:"),
+        (
+            &format!("{}x = 1\n", "x.".repeat(20_000)),
+            "1:65: error[AG090]: a key has more than 32 parts",
+        ),
+        (
+            &format!("# {}\n", "x".repeat(200_000)),
+            "1:1: error[AG090]: the settings have 200003 bytes (keep them under 102400 bytes)",
+        ),
     ] {
         let problem = first_problem(text);
         let expected = format!("agentgen.toml:{expected}");

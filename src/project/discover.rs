@@ -8,9 +8,11 @@ use std::sync::Arc;
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::{MAX_FILE_BYTES, Source, SourceError};
+use crate::parallel::in_parallel;
 use crate::project::agent_entries::{self, Boundary, spec_files};
 use crate::project::config::Config;
 use crate::project::folder_walk::Walk;
+use crate::project::glob;
 use crate::project::handler_stubs::{read_handlers, usual_handlers};
 use crate::project::project_boundary::path_inside;
 use crate::project::{Project, UserTemplate};
@@ -21,31 +23,95 @@ use crate::project::{Project, UserTemplate};
 /// project's diagnostics; everything else is read all the same. So are paths and links that lead out of `root`, unless the
 /// settings allow that.
 pub fn load(root: &Path, config: Config) -> Project {
-    load_within(root, config, Boundary::Project)
+    find(root, config).read()
 }
 
 /// Like [`load`], where a person has just named the folders under `agents`: they may be anywhere, and links below them must
 /// stay inside their repository, or inside them where there is none.
 pub fn load_named(root: &Path, config: Config) -> Project {
-    load_within(root, config, Boundary::Repository)
+    find_named(root, config).read()
 }
 
-fn load_within(root: &Path, config: Config, boundary: Boundary) -> Project {
+/// Finds the files that [`load`] reads.
+pub fn find(root: &Path, config: Config) -> ProjectFiles {
+    find_within(root, config, Boundary::Project)
+}
+
+/// Finds the files that [`load_named`] reads.
+pub fn find_named(root: &Path, config: Config) -> ProjectFiles {
+    find_within(root, config, Boundary::Repository)
+}
+
+fn find_within(root: &Path, config: Config, boundary: Boundary) -> ProjectFiles {
     let written: Vec<String> = std::iter::once(config.out.clone())
         .chain(config.stubs.clone())
         .filter(|_| !config.allow_outside)
         .collect();
-    let mut project = read_project(root, config, boundary);
+    let mut files = find_files(root, config, boundary);
     for folder in written {
         if let Err(diagnostic) = path_inside(root, &root.join(folder)) {
-            project.diagnostics.push(diagnostic);
+            files.found.diagnostics.push(diagnostic);
         }
     }
-    project
+    files
 }
 
-/// Like [`load`], for a caller that answers for where it writes.
-pub(crate) fn read_project(root: &Path, mut config: Config, boundary: Boundary) -> Project {
+/// The files of a project. Agents and contracts are not read yet; the rest is, which is little.
+#[derive(Debug, Clone)]
+pub struct ProjectFiles {
+    /// The spec files and sidecars, sorted by name: their names and their paths.
+    pub(crate) specs: Vec<(String, PathBuf)>,
+    /// The project without its sources.
+    pub(crate) found: Project,
+}
+
+impl ProjectFiles {
+    /// Reads the agents and contracts.
+    pub fn read(self) -> Project {
+        let mut project = self.found;
+        for source in in_parallel(&self.specs, |(name, path)| read(path, name)) {
+            match source {
+                Ok(source) => project.sources.push(source),
+                Err(diagnostic) => project.diagnostics.push(diagnostic),
+            }
+        }
+        project
+    }
+
+    /// The folders of agents that were found in a repository, by precedence; none where the folders were named.
+    pub fn found_folders(&self) -> &[String] {
+        &self.found.found_folders
+    }
+
+    /// The settings, with the folders of agents that count.
+    pub fn config(&self) -> &Config {
+        &self.found.config
+    }
+
+    /// The folders in which agents are looked for, those in which none are included.
+    pub fn agent_folders(&self, root: &Path) -> Vec<PathBuf> {
+        let entries = agent_entries::entries(root, self.config()).into_iter();
+        let entries = entries.map(|entry| match glob::is_pattern(&entry) {
+            true => glob::split(&entry).0,
+            false => entry,
+        });
+        entries.map(|entry| normalize(&root.join(entry))).collect()
+    }
+
+    /// The paths of the agents' files and contracts.
+    pub fn spec_paths(&self) -> impl Iterator<Item = &Path> {
+        self.specs.iter().map(|(_, path)| path.as_path())
+    }
+
+    /// Leaves out the user's handlers: they are not those of these agents.
+    pub fn without_handlers(mut self) -> Self {
+        self.found.handlers = None;
+        self
+    }
+}
+
+/// Like [`find`], for a caller that answers for where it writes.
+pub(crate) fn find_files(root: &Path, mut config: Config, boundary: Boundary) -> ProjectFiles {
     let root = normalize(root);
     let mut diagnostics = Vec::new();
     let mut found_folders = Vec::new();
@@ -57,13 +123,6 @@ pub(crate) fn read_project(root: &Path, mut config: Config, boundary: Boundary) 
         &mut diagnostics,
     );
     config.agents = agent_entries::resolved(&root, &config);
-    let mut sources = Vec::new();
-    for (name, path) in &files {
-        match read(path, name) {
-            Ok(source) => sources.push(source),
-            Err(diagnostic) => diagnostics.push(diagnostic),
-        }
-    }
     let folder = normalize(&root.join(&config.templates));
     let mut other_template_files = Vec::new();
     let boundary = (!config.allow_outside).then(|| root.clone());
@@ -102,14 +161,17 @@ pub(crate) fn read_project(root: &Path, mut config: Config, boundary: Boundary) 
         Some(folder) => read_handlers(&root, folder),
         None => usual_handlers(&root),
     };
-    Project {
-        config,
-        found_folders,
-        sources,
-        handlers,
-        templates,
-        other_template_files,
-        diagnostics,
+    ProjectFiles {
+        specs: files.into_iter().collect(),
+        found: Project {
+            config,
+            found_folders,
+            sources: Vec::new(),
+            handlers,
+            templates,
+            other_template_files,
+            diagnostics,
+        },
     }
 }
 
@@ -155,6 +217,19 @@ pub fn byte_order_mark(path: &Path) -> &'static str {
 
 /// `path` as seen from the folder `root`, with `/` between its parts; never absolute.
 pub fn relative(root: &Path, path: &Path) -> String {
+    // Most paths are below the root, and are written so.
+    if let Ok(below) = path.strip_prefix(root) {
+        let names = below.components().map(|component| match component {
+            Component::Normal(name) => Some(name.to_string_lossy()),
+            _ => None,
+        });
+        if let Some(names) = names
+            .collect::<Option<Vec<_>>>()
+            .filter(|names| !names.is_empty())
+        {
+            return names.join("/");
+        }
+    }
     let (root, path) = (normalize(root), normalize(path));
     let shared = root
         .components()

@@ -59,7 +59,8 @@ impl<'a> Walk<'a> {
             let mut entries = Vec::new();
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
-                entries.push((entry.file_type()?.is_symlink(), entry.file_name()));
+                let kind = entry.file_type()?;
+                entries.push((kind.is_symlink(), entry.file_name(), kind.is_dir()));
             }
             Ok(entries)
         });
@@ -75,7 +76,7 @@ impl<'a> Walk<'a> {
         };
         // Links come last, so that a folder is known by its own name and not by a link to it.
         entries.sort();
-        for (is_link, name) in entries {
+        for (is_link, name, is_folder) in entries {
             let path = folder.join(&name);
             self.looks += 1;
             if self.looks == MAX_LOOKS {
@@ -90,7 +91,7 @@ impl<'a> Walk<'a> {
             if self.looks >= MAX_LOOKS {
                 return;
             }
-            let is_folder = path.is_dir();
+            let is_folder = is_folder || (is_link && path.is_dir());
             let is_foreign = is_folder && name == "node_modules";
             if name.as_encoded_bytes().starts_with(b".") || path == self.skip || is_foreign {
                 if is_folder && !is_link && !is_foreign && path != self.skip {

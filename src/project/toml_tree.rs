@@ -14,11 +14,25 @@ use crate::yaml::node::{Entry, Node, Value};
 /// How deep lists and inline tables may be nested.
 const MAX_DEPTH: u32 = 32;
 
+/// The longest text of settings.
+const MAX_BYTES: usize = 100 * 1024;
+
 /// The root table of the report's source. A date, which no setting takes, is [`Value::Null`]: TOML has no other null.
 ///
 /// What is wrong with the text is added to the report; the node then holds what could be read.
 pub fn parse(report: &mut Report) -> Node {
     let source = std::sync::Arc::clone(report.source());
+    let whole = Span::new(0, source.text().len());
+    if whole.end > MAX_BYTES {
+        let message = format!("the settings have {} bytes", whole.end);
+        report
+            .error(Code::BadConfig, Span::default(), message)
+            .advise(format!("keep them under {MAX_BYTES} bytes"));
+        return Node {
+            value: Value::Map(Vec::new()),
+            span: whole,
+        };
+    }
     let text = Text::new(source.text());
     let tokens = text.lex().into_vec();
     let mut errors: Vec<ParseError> = Vec::new();
@@ -39,7 +53,7 @@ pub fn parse(report: &mut Report) -> Node {
     }
     Node {
         value: Value::Map(builder.root),
-        span: Span::new(0, source.text().len()),
+        span: whole,
     }
 }
 
@@ -182,7 +196,13 @@ impl EventReceiver for Builder<'_> {
             let raw = toml_parser::Raw::new_unchecked(raw.as_str(), encoding, place);
             raw.decode_key(&mut key, errors);
         }
-        self.key.push((key.into_owned(), span(place)));
+        if self.key.len() == MAX_DEPTH as usize {
+            let message = format!("a key has more than {MAX_DEPTH} parts");
+            errors.report_error(ParseError::new(message).with_unexpected(place));
+        }
+        if self.key.len() < MAX_DEPTH as usize {
+            self.key.push((key.into_owned(), span(place)));
+        }
     }
 
     fn scalar(&mut self, place: Place, encoding: Option<Encoding>, errors: &mut dyn ErrorSink) {

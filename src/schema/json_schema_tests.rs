@@ -32,6 +32,19 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 ],
             ),
             (
+                "type: string\nitem-id: integer\nitemId: integer\ndescription: x",
+                &[
+                    "1:1: error[AG051]: `type` makes this JSON Schema, and `item-id` and another key are no keywords of it (for a property called `type`, write `type: string, what it is`; in JSON Schema, write the properties under `properties`)",
+                ],
+            ),
+            (
+                "type: string\nminLenght: 1\nmaxLenght: 2\npattern: x",
+                &[
+                    "2:1: error[AG051]: `minLenght` is no keyword of JSON Schema (did you mean `minLength`?)",
+                    "3:1: error[AG051]: `maxLenght` is no keyword of JSON Schema (did you mean `maxLength`?)",
+                ],
+            ),
+            (
                 "type: any",
                 &[
                     "1:7: error[AG050]: there is no type \"any\" (leave `type` out to allow any value)",
@@ -67,6 +80,27 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 &["1:20: error[AG050]: the value \"a\" is listed twice (remove one of them)"],
             ),
             (
+                "enum: [a, b]\nx-rust-names: [A]",
+                &[
+                    "2:15: error[AG050]: `x-rust-names` has 1 names, and `enum` 2 values (list one name for each value, in the same order)",
+                ],
+            ),
+            (
+                "enum: [a, b]\nx-rust-names: A",
+                &["2:15: error[AG050]: `x-rust-names` is text (it must be a list of names)"],
+            ),
+            (
+                "enum: [a, b]\nx-rust-names: [A, 'b c']",
+                &[
+                    "2:19: error[AG050]: \"b c\" is no identifier of Rust (write letters, digits and `_`, and no keyword, as in `home_address`)",
+                ],
+            ),
+            // What other tools call the values is a wish.
+            (
+                "enum: [a, b, c, d]\nx-enum-varnames: [Same, Same, self, 'd e']",
+                &[],
+            ),
+            (
                 "enum: []",
                 &["1:7: error[AG050]: the enum has no values (list at least one)"],
             ),
@@ -77,9 +111,27 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
                 ],
             ),
             (
+                "enum: [self, Self]",
+                &[
+                    "1:14: note[AG053]: the value \"Self\" meets another one in the name `Self_`; in Rust it is called `Self2` (choose a name with `x-rust-name`)",
+                ],
+            ),
+            (
+                "type: object\nproperties: { type: { type: string }, type_: { type: string } }\nadditionalProperties: false",
+                &[
+                    "2:39: note[AG053]: the property \"type_\" meets another one in the name `type_`; in Rust it is called `type_2` (choose a name with `x-rust-name`)",
+                ],
+            ),
+            (
                 "type: [string, \"null\"]\nenum: [a]",
                 &[
                     "1:7: note[AG051]: the `type` allows null, and the listed values don't (add null to the values to allow it)",
+                ],
+            ),
+            (
+                "type: object\nproperties: { p: { type: string, components: { schemas: { A: { type: string } } } } }",
+                &[
+                    "2:34: error[AG051]: no type is made of `components` (move it to the top of the endpoint's schema, where `#/components/schemas/NAME` leads to)",
                 ],
             ),
             (
@@ -188,7 +240,7 @@ fn mistakes_in_json_schema_are_found_all_at_once() {
             (
                 "type: object\nproperties: { a: { type: string, x-rust-name: type }, b: { type: string, x-rust-name: c }, d: { type: string, x-rust-name: c } }",
                 &[
-                    "2:47: error[AG050]: `x-rust-name` is no identifier of Rust (write letters, digits and `_`, and no keyword: `x-rust-name: home_address`)",
+                    "2:47: error[AG050]: \"type\" is no identifier of Rust (write letters, digits and `_`, and no keyword, as in `home_address`)",
                     "2:124: error[AG053]: the name `c` is given twice (give each its own `x-rust-name`)",
                 ],
             ),

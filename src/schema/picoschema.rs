@@ -237,6 +237,13 @@ fn enumeration(key: &Key<'_>, source: &Entry, report: &mut Report) -> Option<Nod
             .advise("write its values as a list");
         return None;
     };
+    if values.is_empty() {
+        let message = format!("the enum {:?} has no values", key.name);
+        report
+            .error(Code::BadSchema, span, message)
+            .advise("list at least one");
+        return None;
+    }
     let mut values = values.to_vec();
     if key.optional && !values.iter().any(|value| value.value == Value::Null) {
         values.push(Node {

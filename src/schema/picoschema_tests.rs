@@ -142,7 +142,7 @@ fn mistakes_in_the_shorthand_are_found_all_at_once() {
                 ],
             ),
             (
-                "a: str\nb?: Integer, x\nc(list): string\nd(enum): a\ne(object): any\n?: any\nf(array: any\ng: 1\nh(array): Thing",
+                "a: str\nb?: Integer, x\nc(list): string\nd(enum): a\ne(object): any\n?: any\nf(array: any\ng: 1\nh(array): Thing\ni(enum): []",
                 &[
                     "1:4: error[AG050]: there is no type \"str\" (did you mean `string`?)",
                     "2:5: error[AG050]: there is no type \"Integer\" (did you mean `integer`?)",
@@ -153,6 +153,7 @@ fn mistakes_in_the_shorthand_are_found_all_at_once() {
                     "7:1: error[AG050]: the key \"f(array\" has an odd parenthesis (write `name(array)`, `name(object)` or `name(enum, description)`)",
                     "8:4: error[AG050]: a schema is a type or a mapping, not a number (write a type (any, boolean, integer, null, number, string) or a mapping of properties)",
                     "9:11: error[AG050]: there is no type \"Thing\" (the types are any, boolean, integer, null, number, string)",
+                    "10:10: error[AG050]: the enum \"i\" has no values (list at least one)",
                 ],
             ),
             (

@@ -66,6 +66,26 @@ impl Spec {
         }
     }
 
+    /// The text of the file without the prompt below the frontmatter.
+    pub fn head(&self) -> &str {
+        match &self.prompt {
+            Prompt::Body(range) => &self.source.text()[..range.start],
+            Prompt::Key(_) => self.source.text(),
+        }
+    }
+
+    /// Gives back the prompt, the frontmatter, and the text of the file but for the line of the name.
+    pub(crate) fn forget_texts(&mut self) {
+        let (line, before) = self.source.lines_of(self.name_span);
+        let source = Source::excerpt(self.source.path(), line.to_owned(), before);
+        self.source = Arc::new(source);
+        self.frontmatter = Node {
+            value: Value::Null,
+            span: self.frontmatter.span,
+        };
+        self.prompt = Prompt::Key(String::new());
+    }
+
     /// The line of the file the body starts on, from 1; `None` where the prompt is a key.
     pub fn body_line(&self) -> Option<usize> {
         match &self.prompt {
@@ -80,7 +100,7 @@ impl Spec {
 pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
     let source = Arc::clone(report.source());
     let (frontmatter, prompt, repaired) = if is_yaml(source.path()) {
-        let frontmatter = frontmatter::read_yaml(report)?;
+        let frontmatter = frontmatter::read_yaml_agent(report)?;
         let prompt = prompt_key(&frontmatter, report)?;
         (frontmatter, prompt, false)
     } else {

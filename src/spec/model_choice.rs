@@ -2,9 +2,12 @@
 
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
+use crate::text::printable::printable;
 use crate::yaml::node::{Entry, Node, Value};
 use crate::yaml::yaml_settings::Name;
 
+/// What stands behind a model's name in Claude Code for its long context window: `sonnet[1m]`.
+const LONG_CONTEXT: &str = "[1m]";
 /// Words for the model that the service is set to.
 const DEFAULT: [&str; 3] = ["inherit", "default", "auto"];
 /// The keys of models in the order in which they are tried.
@@ -65,10 +68,12 @@ fn models(entry: &Entry, report: &mut Report) -> Option<Vec<Name>> {
         match node.scalar_text() {
             Some(text) => {
                 let parts = text.split(',').map(str::trim);
-                names.extend(parts.filter(|part| !part.is_empty()).map(|part| Name {
-                    text: part.to_owned(),
-                    span: node.span,
-                }));
+                for part in parts.filter(|part| !part.is_empty()) {
+                    names.push(Name {
+                        text: without_suffix(part, node, report).to_owned(),
+                        span: node.span,
+                    });
+                }
             }
             None => {
                 let message = if node.span == entry.value.span {
@@ -83,4 +88,24 @@ fn models(entry: &Entry, report: &mut Report) -> Option<Vec<Name>> {
         }
     }
     (!names.is_empty()).then_some(names)
+}
+
+/// The model that `text` names, without Claude Code's suffix for a long context window.
+fn without_suffix<'t>(text: &'t str, node: &Node, report: &mut Report) -> &'t str {
+    let at = text.len().saturating_sub(LONG_CONTEXT.len());
+    let name = match text.get(at..) {
+        Some(end) if end.eq_ignore_ascii_case(LONG_CONTEXT) => text[..at].trim_end(),
+        _ => return text,
+    };
+    if name.is_empty() {
+        return text;
+    }
+    let message = format!("`{LONG_CONTEXT}` has no effect in a service");
+    report
+        .note(Code::KeyWithoutEffect, node.span, message)
+        .advise(format!(
+            "the model is `{}`; what its name stands for, under [models] in service.toml, decides on the context window",
+            printable(name)
+        ));
+    name
 }

@@ -12,6 +12,8 @@ use crate::spec::tool_list::Tool;
 pub struct ToolAccess {
     /// Those it may use; `None` restricts nothing.
     pub allowed: Option<Vec<Tool>>,
+    /// The place of the list of those.
+    pub span: Span,
     /// Those it may not use, whatever `allowed` says.
     pub denied: Vec<Tool>,
 }

@@ -1,5 +1,7 @@
 //! The keys of the frontmatter that allow and deny tools.
 
+use std::sync::Arc;
+
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
@@ -10,7 +12,7 @@ use crate::text::did_you_mean::did_you_mean;
 use crate::text::printable::printable;
 use crate::yaml::node::{Entry, Node, Value};
 
-/// The keys that list the tools of an agent; the first that is there counts.
+/// The keys that list the tools of an agent; the first that restricts them counts.
 const ALLOW_KEYS: [&str; 4] = ["tools", "allowed-tools", "allowedTools", "allowed_tools"];
 /// The keys that deny tools; all of them count.
 const DENY_KEYS: [&str; 3] = ["disallowedTools", "disallowed-tools", "disallowed_tools"];
@@ -26,8 +28,13 @@ pub fn read(frontmatter: &Node, report: &mut Report) -> ToolAccess {
         let entry = frontmatter.entry(key);
         entry.filter(|entry| entry.value.value != Value::Null)
     };
-    if let Some(listed) = ALLOW_KEYS.iter().find_map(entry) {
-        read_allowed(listed, &mut access, report);
+    let mut counts: Option<&Entry> = None;
+    for listed in ALLOW_KEYS.iter().filter_map(entry) {
+        match counts {
+            Some(first) => warn_of_other_list(first, listed, report),
+            None => read_allowed(listed, &mut access, report),
+        }
+        counts = counts.or(access.allowed.is_some().then_some(listed));
     }
     for denied in DENY_KEYS.iter().filter_map(entry) {
         read_denied(denied, &mut access, report);
@@ -58,6 +65,7 @@ fn read_allowed(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
                 warn_of_words_that_allow_nothing(entry, &tools, report);
                 note_allowed(entry, &tools, report);
                 access.allowed = Some(tools.into_iter().map(|(tool, _)| tool).collect());
+                access.span = node.span;
             }
             None => {
                 // A restriction that can't be read must not be lost: the agent would get every tool.
@@ -65,6 +73,16 @@ fn read_allowed(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
             }
         },
     }
+}
+
+/// Warns of a list of tools under a second spelling of the key.
+fn warn_of_other_list(first: &Entry, other: &Entry, report: &mut Report) {
+    let message = format!("`{}` has no effect beside `{}`", other.key, first.key);
+    let source = Arc::clone(report.source());
+    report
+        .warning(Code::DuplicateKey, other.key_span, message)
+        .relate(&source, first.key_span, "this list counts")
+        .advise("keep one list: both keys mean the same");
 }
 
 fn read_denied(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
@@ -193,7 +211,10 @@ fn note_allowed(entry: &Entry, tools: &[(Tool, Span)], report: &mut Report) {
             .note(Code::ToolReach, entry.key_span, message)
             .advise("remove the key to allow all tools that the service registers");
     }
-    let foreign = tools.iter().filter(|(tool, _)| tool.is_foreign());
+    // Whether a service has the tools of an MCP server, its settings say.
+    let foreign = tools
+        .iter()
+        .filter(|(tool, _)| tool.is_foreign() && tool.mcp_server.is_none());
     if let Some((span, names)) = place_and_names(foreign) {
         let message = format!("a service can't run {}", quoted(&names));
         report.note(Code::ToolNotExecutable, span, message).about(names).advise(

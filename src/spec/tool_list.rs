@@ -50,13 +50,19 @@ impl Tool {
         }
     }
 
-    /// The name that a service registers the tool under, with `*` for any characters: `mcp__server__*` for a whole MCP server.
+    /// The name that a service registers the tool under, with `*` for any characters: `mcp__server__*` for a whole MCP server. A character
+    /// of a server or of its tool that no name of a tool has is `_`, in the service as in Claude Code.
     pub fn pattern(&self) -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '*');
+        let plain = |part: &str| -> String {
+            let chars = part.chars();
+            chars.map(|c| if is_plain(c) { c } else { '_' }).collect()
+        };
         match (self.mcp_server.as_deref(), self.mcp_tool.as_deref()) {
             (None, _) => self.name.clone(),
             (Some("*"), None) => "mcp__*".to_owned(),
-            (Some(server), None) => format!("mcp__{server}__*"),
-            (Some(server), Some(tool)) => format!("mcp__{server}__{tool}"),
+            (Some(server), None) => format!("mcp__{}__*", plain(server)),
+            (Some(server), Some(tool)) => format!("mcp__{}__{}", plain(server), plain(tool)),
         }
     }
 

@@ -1,13 +1,13 @@
 //! OpenAPI documents: a fragment for each agent, and all of them merged.
 
 pub mod arazzo;
-pub mod arazzo_conditions;
-pub mod arazzo_ids;
-pub mod arazzo_request;
 pub mod components;
 pub mod descriptions;
 pub mod document;
+pub mod document_shape;
 pub mod error_responses;
+pub mod fragment_document;
+pub mod merged_document;
 pub mod openapi_yaml;
 pub mod operations;
 pub mod runtime_contract;
@@ -24,10 +24,11 @@ use crate::agent::operation;
 use crate::diagnostics::Diagnostic;
 use crate::diagnostics::code::Code;
 use crate::output::artifact::Artifact;
-use crate::parallel::in_parallel;
 use crate::project::config::{Config, Openapi, OpenapiFormat};
 use crate::spec::example_blocks::shorten;
-use crate::targets::openapi::document::{canonical, merge, prune};
+use crate::targets::openapi::document::{canonical, prune};
+use crate::targets::openapi::fragment_document::shortened;
+use crate::targets::openapi::merged_document::{Conflict, MergedDocument, Part, merge};
 use crate::targets::openapi::operations::{named_examples, operation_contexts};
 use crate::targets::openapi::runtime_contract::{
     add_paths, components, document_paths, run_paths, service_paths,
@@ -37,83 +38,119 @@ use crate::targets::openapi::workflow_operations::workflows_context;
 use crate::targets::template_engine::Templates;
 use crate::text::escaped_json;
 
-/// The documents of a project.
-#[derive(Debug, Clone, Default)]
-pub struct Documents {
-    /// The fragments and the merged document, in the configured version and syntax.
-    pub artifacts: Vec<Artifact>,
-    /// The merged document in the configured version as JSON: what the service serves.
-    pub served: String,
+/// What is made of one agent.
+pub struct Fragment {
+    /// The file of the agent's own document.
+    pub artifact: Artifact,
+    /// What it adds to the document of the service.
+    pub part: Part,
 }
 
-/// The document of one agent, as version 3.1 has it, in canonical order.
+/// The document of one agent.
 ///
 /// # Errors
 ///
 /// A template that fails, or whose output is no OpenAPI document.
-pub fn fragment(agent: &Agent, config: &Config, templates: &Templates) -> Result<Json, Diagnostic> {
-    let context = context(agent, &config.openapi);
-    let mut document = document("openapi/fragment.yaml.tera", &context, templates)?;
-    add_paths(&mut document, document_paths(agent));
-    Ok(canonical(prune(document, components())))
+pub fn fragment(
+    agent: &Agent,
+    config: &Config,
+    templates: &Templates,
+) -> Result<Fragment, Diagnostic> {
+    let openapi = &config.openapi;
+    let document = fragment_document(agent, openapi, templates)?;
+    let part = Part::of(&document, openapi.version);
+    let document = prune(shortened(document), components());
+    let extension = openapi.format.as_str();
+    Ok(Fragment {
+        artifact: Artifact {
+            path: format!("openapi/{}.{extension}", agent.spec.slug),
+            bytes: text(&convert(document, openapi.version), openapi.format).into_bytes(),
+        },
+        part,
+    })
 }
 
-/// Merges the agents' `fragments` (in the order of `agents`) and writes all of them.
+/// What one agent adds to the document of the service.
 ///
 /// # Errors
 ///
-/// A template that fails, and every component or operation name that two agents both use.
-pub fn render(
+/// As [`fragment`].
+pub fn part(agent: &Agent, config: &Config, templates: &Templates) -> Result<Part, Diagnostic> {
+    let document = fragment_document(agent, &config.openapi, templates)?;
+    Ok(Part::of(&document, config.openapi.version))
+}
+
+/// The document of one agent in version 3.1, with all components that the template has.
+fn fragment_document(
+    agent: &Agent,
+    openapi: &Openapi,
+    templates: &Templates,
+) -> Result<Json, Diagnostic> {
+    let context = context(agent, openapi);
+    let render = |context: &Json| document("openapi/fragment.yaml.tera", context, templates);
+    // What users write in templates may depend on texts, and is always parsed.
+    let mut document = match agent.service.endpoints.is_empty() && templates.are_built_in() {
+        true => templates.shapes.render(&context, render)?,
+        false => render(&context)?,
+    };
+    add_paths(&mut document, document_paths(agent));
+    Ok(canonical(document))
+}
+
+/// What the service itself says in its document: its head, its own operations, and those that start workflows of `agents`.
+///
+/// # Errors
+///
+/// A template that fails, or whose output is no OpenAPI document.
+pub fn service(
     agents: &[Agent],
-    fragments: &[Json],
     config: &Config,
     templates: &Templates,
-) -> Result<Documents, Vec<Diagnostic>> {
+) -> Result<Json, Diagnostic> {
     let context = service_context(agents, &config.openapi);
-    let mut service = document("openapi/service.yaml.tera", &context, templates)
-        .map_err(|diagnostic| vec![diagnostic])?;
+    let mut service = document("openapi/service.yaml.tera", &context, templates)?;
     add_paths(&mut service, own_paths(agents));
-    let (merged, conflicts) = merge(service, fragments);
-    if !conflicts.is_empty() {
-        return Err(conflicts
-            .into_iter()
-            .map(|conflict| {
-                let second = &agents[conflict.second];
-                let message = match conflict.first.map(|first| &agents[first].spec) {
-                    Some(first) => format!(
-                        "`{}` and `{}` of {} both have the {}",
-                        second.spec.name,
-                        first.name,
-                        first.source.path(),
-                        conflict.what
-                    ),
-                    None => format!(
-                        "`{}` and the service itself both have the {}",
-                        second.spec.name, conflict.what
-                    ),
-                };
-                Diagnostic::error(Code::ComponentCollision, "", message)
-                    .at(&second.spec.source, second.spec.name_span)
-                    .help("rename the agent or the endpoint of one of them")
-            })
-            .collect());
-    }
-    let merged = canonical(prune(merged, components()));
-    let openapi = &config.openapi;
-    let extension = openapi.format.as_str();
-    let write = |document: &Json, path: String| Artifact {
-        path,
-        bytes: text(&convert(document, openapi.version), openapi.format).into_bytes(),
-    };
-    let pairs: Vec<(&Agent, &Json)> = agents.iter().zip(fragments).collect();
-    let mut artifacts = in_parallel(&pairs, |(agent, fragment)| {
-        write(fragment, format!("openapi/{}.{extension}", agent.spec.slug))
-    });
-    artifacts.push(write(&merged, format!("openapi.{extension}")));
-    Ok(Documents {
-        artifacts,
-        served: text(&convert(&merged, openapi.version), OpenapiFormat::Json),
+    Ok(canonical(service))
+}
+
+/// The document of the service: its own part, and those of the agents (in the order of `agents`).
+///
+/// # Errors
+///
+/// Every component or operation name that two agents both use.
+pub fn merged<'a>(
+    service: &'a Json,
+    parts: &[&'a Part],
+    agents: &[Agent],
+    config: &Config,
+) -> Result<MergedDocument<'a>, Vec<Diagnostic>> {
+    merge(service, parts, components(), config.openapi.version).map_err(|conflicts| {
+        let conflicts = conflicts.iter();
+        conflicts
+            .map(|conflict| collision(conflict, agents))
+            .collect()
     })
+}
+
+/// The diagnostic for a name that an agent shares with another one, or with the service.
+fn collision(conflict: &Conflict, agents: &[Agent]) -> Diagnostic {
+    let second = &agents[conflict.second];
+    let message = match conflict.first.map(|first| &agents[first].spec) {
+        Some(first) => format!(
+            "`{}` and `{}` of {} both have the {}",
+            second.spec.name,
+            first.name,
+            first.source.path(),
+            conflict.what
+        ),
+        None => format!(
+            "`{}` and the service itself both have the {}",
+            second.spec.name, conflict.what
+        ),
+    };
+    Diagnostic::error(Code::ComponentCollision, "", message)
+        .at(&second.spec.source, second.spec.name_span)
+        .help("rename the agent or the endpoint of one of them")
 }
 
 /// `document` in the syntax `format`.

@@ -6,11 +6,11 @@ use serde_json::{Map, Value as Json, json};
 use crate::agent::operation;
 use crate::agent::{Agent, find_slug};
 use crate::contract::Policy;
-use crate::contract::endpoint::Endpoint;
 use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::diagnostics::Diagnostic;
 use crate::output::artifact::Artifact;
 use crate::targets::template_engine::Templates;
+use crate::text::escaped_json;
 use crate::text::measures::sha256_hex;
 use crate::text::measures::token_count;
 use crate::text::outline;
@@ -35,6 +35,11 @@ pub fn render(
     templates: &Templates,
 ) -> Result<Vec<Artifact>, Diagnostic> {
     let slug = &agent.spec.slug;
+    if templates.are_built_in() {
+        // What the built-in templates make of them, without making a copy of each for the template.
+        let bundle = escaped_json::pretty(&bundle(agent, agents)) + "\n";
+        return Ok(files(slug.as_str(), agent.spec.prompt().to_owned(), bundle));
+    }
     let prompt = templates.render(
         "prompts/prompt.md.tera",
         &json!({ "prompt": agent.spec.prompt() }),
@@ -49,16 +54,15 @@ pub fn render(
             .bad_output("prompts/bundle.json.tera", message)
             .help("put every value through the filter `json`"));
     }
-    Ok(vec![
-        Artifact {
-            path: format!("prompts/{slug}/bundle.json"),
-            bytes: bundle.into_bytes(),
-        },
-        Artifact {
-            path: format!("prompts/{slug}/prompt.md"),
-            bytes: prompt.into_bytes(),
-        },
-    ])
+    Ok(files(slug.as_str(), prompt, bundle))
+}
+
+fn files(slug: &str, prompt: String, bundle: String) -> Vec<Artifact> {
+    let file = |name: &str, text: String| Artifact {
+        path: format!("prompts/{slug}/{name}"),
+        bytes: text.into_bytes(),
+    };
+    vec![file("bundle.json", bundle), file("prompt.md", prompt)]
 }
 
 /// Everything about `agent` as one JSON value, described by `schemas/bundle.schema.json`.
@@ -109,7 +113,7 @@ pub fn bundle(agent: &Agent, agents: &[Agent]) -> Json {
             "retrieve": operation.endpoint.and_then(|endpoint| endpoint.retrieve.as_ref())
                 .map(|retrieve| json!({ "query": retrieve.query, "limit": retrieve.limit })),
             "stream": operation.stream,
-            "roles": operation.endpoint.map_or(&[][..], |endpoint: &Endpoint| &endpoint.roles),
+            "roles": operation.roles,
             "rate": operation.endpoint.and_then(|endpoint| endpoint.rate),
             "timeout_ms": operation.endpoint.and_then(|endpoint| endpoint.timeout_ms),
             "input": operation.input_schema(),

@@ -3,7 +3,6 @@
 //! Invariant: what a template renders is parsed as Rust before it becomes an artifact, and every name in it is an absolute
 //! path: a module may itself be called `std`.
 
-mod endpoint_shape;
 pub mod endpoint_types;
 pub mod rust_context;
 pub mod rust_item;
@@ -15,7 +14,9 @@ pub mod stub_module;
 pub mod validation;
 pub mod workflow_function;
 
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree, token_stream};
 use serde::Serialize;
+use syn::parse::{ParseStream, Parser};
 
 use crate::agent::Agent;
 use crate::diagnostics::Diagnostic;
@@ -94,22 +95,115 @@ pub(crate) fn file(
     })
 }
 
-/// `source` as formatted Rust, with a blank line between its items. Only doc comments survive.
+/// `source` as a file of Rust. What is nested too deep for the parser, which recurses, is an error.
+///
+/// # Errors
+///
+/// Where `source` is not a Rust file.
+pub(crate) fn parse(source: &str) -> Result<syn::File, syn::Error> {
+    check_depth(source)?;
+    syn::parse_file(source)
+}
+
+/// Refuses what is nested too deep.
+fn check_depth(source: &str) -> Result<(), syn::Error> {
+    // Texts and comments may have many brackets: whether these are structure, the tokens tell.
+    if may_be_deep(source)
+        && let Ok(tokens) = source.parse()
+        && let Some(place) = too_deep(tokens)
+    {
+        let message = format!("brackets or signs are nested more than {MAX_NESTING} deep");
+        return Err(syn::Error::new(place, message));
+    }
+    Ok(())
+}
+
+/// The built-in templates nest less than half as deep, whatever the schema.
+const MAX_NESTING: usize = 256;
+
+/// Whether so many brackets are open at one place, or so many signs follow each other.
+fn may_be_deep(source: &str) -> bool {
+    let (mut open, mut signs) = (0_usize, 0_usize);
+    source
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .any(|byte| {
+            match byte {
+                b'(' | b'[' | b'{' | b'<' => open += 1,
+                b')' | b']' | b'}' | b'>' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            let is_sign = matches!(byte, b'!' | b'&' | b'*' | b'-' | b'|');
+            signs = if is_sign { signs + 1 } else { 0 };
+            open > MAX_NESTING || signs > MAX_NESTING
+        })
+}
+
+/// The place at which `tokens` are nested too deep.
+fn too_deep(tokens: TokenStream) -> Option<Span> {
+    /// The tokens of one group, and how many `<` and signs in a row are before the next one.
+    struct Level(token_stream::IntoIter, usize, usize);
+    let mut levels = vec![Level(tokens.into_iter(), 0, 0)];
+    while let Some(Level(rest, angles, signs)) = levels.last_mut() {
+        let Some(token) = rest.next() else {
+            levels.pop();
+            continue;
+        };
+        let place = token.span();
+        match token {
+            TokenTree::Group(group) => {
+                *signs = 0;
+                if group.delimiter() == Delimiter::Brace {
+                    *angles = 0;
+                }
+                levels.push(Level(group.stream().into_iter(), 0, 0));
+            }
+            TokenTree::Punct(sign) => {
+                *signs += 1;
+                match sign.as_char() {
+                    '<' => *angles += 1,
+                    '>' => *angles = angles.saturating_sub(1),
+                    ';' => *angles = 0,
+                    _ => {}
+                }
+            }
+            TokenTree::Ident(_) | TokenTree::Literal(_) => *signs = 0,
+        }
+        let inner = levels.last().map_or(0, |level| level.1.max(level.2));
+        if levels.len() + inner > MAX_NESTING {
+            return Some(place);
+        }
+    }
+    None
+}
+
+/// `source` as formatted Rust, with a blank line between its items. Only doc comments survive. The items are parsed one by one: the
+/// registry of many agents has many.
 ///
 /// # Errors
 ///
 /// Where `source` is not a Rust file.
 fn format(source: &str) -> Result<String, syn::Error> {
-    let mut file = syn::parse_file(source)?;
-    let items = std::mem::take(&mut file.items);
-    let mut parts = vec![prettyplease::unparse(&file)];
-    file.shebang = None;
-    file.frontmatter = None;
-    file.attrs.clear();
-    for item in items {
-        file.items = vec![item];
-        parts.push(prettyplease::unparse(&file));
-    }
-    parts.retain(|part| !part.trim().is_empty());
+    check_depth(source)?;
+    let mut parts = Vec::new();
+    let mut write = |attrs, items| {
+        let text = prettyplease::unparse(&syn::File {
+            shebang: None,
+            frontmatter: None,
+            attrs,
+            items,
+        });
+        if !text.trim().is_empty() {
+            parts.push(text);
+        }
+    };
+    let read = |input: ParseStream<'_>| {
+        write(input.call(syn::Attribute::parse_inner)?, Vec::new());
+        while !input.is_empty() {
+            write(Vec::new(), vec![input.parse()?]);
+        }
+        Ok(())
+    };
+    read.parse_str(source)?;
     Ok(parts.join("\n"))
 }

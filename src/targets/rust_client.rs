@@ -20,7 +20,7 @@ const AGENT_TEMPLATE: &str = "client/agent_client.rs.tera";
 const AGENTS_TEMPLATE: &str = "client/agents.rs.tera";
 
 /// What is the same in every client: no template can change it.
-const SUPPORT: [(&str, &str); 10] = [
+const SUPPORT: [(&str, &str); 11] = [
     ("call", include_str!("../../templates/client/call.rs")),
     ("codegen", include_str!("../../templates/client/codegen.rs")),
     (
@@ -39,6 +39,7 @@ const SUPPORT: [(&str, &str); 10] = [
     ("problem", include_str!("../../templates/client/problem.rs")),
     ("reports", include_str!("../../templates/client/reports.rs")),
     ("runs", include_str!("../../templates/client/runs.rs")),
+    ("service", include_str!("../../templates/client/service.rs")),
     ("values", include_str!("../../templates/client/values.rs")),
 ];
 

@@ -10,6 +10,7 @@ use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::diagnostics::span::Span;
 use crate::project::UserTemplate;
+use crate::targets::openapi::document_shape::Shapes;
 use crate::targets::render_limits::{self, RenderError};
 use crate::text::{escaped_json, rust_literal};
 
@@ -25,6 +26,8 @@ pub struct Templates {
     /// What was said of the first template that exceeded its limits. No other one is rendered then: each could take as long.
     exceeded: OnceLock<Diagnostic>,
     own: Vec<UserTemplate>,
+    /// The documents that the built-in templates made.
+    pub(crate) shapes: Shapes,
 }
 
 impl Templates {
@@ -42,6 +45,7 @@ impl Templates {
             tera: Arc::default(),
             exceeded: OnceLock::new(),
             own: own.to_vec(),
+            shapes: Shapes::default(),
         };
         tera.set_fallback_prefixes([PREFIX])
             .map_err(|error| templates.diagnostic(&error, PREFIX))?;
@@ -88,6 +92,11 @@ impl Templates {
                 self.exceeded.get_or_init(|| diagnostic).clone()
             }
         })
+    }
+
+    /// Whether the user has no templates.
+    pub(crate) fn are_built_in(&self) -> bool {
+        self.own.is_empty()
     }
 
     /// The user's own template of that name, if there is one.

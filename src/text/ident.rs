@@ -62,9 +62,11 @@ impl Ident {
         good.then(|| Self(text.to_owned()))
     }
 
-    /// This identifier with `number` behind it; `between` is what stands in between.
+    /// This identifier with `number` behind it; `between` is what stands in between. The `_` that tells a keyword from an
+    /// identifier goes: `type_2`.
     pub fn numbered(&self, between: &str, number: usize) -> Self {
-        Self(format!("{}{between}{number}", self.0))
+        let name = self.0.strip_suffix('_').filter(|name| !name.is_empty());
+        Self(format!("{}{between}{number}", name.unwrap_or(&self.0)))
     }
 
     fn any_script(text: &str, join: fn(&str) -> String) -> Self {

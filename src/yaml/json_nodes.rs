@@ -6,7 +6,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::yaml::node::{Entry, Node, Value};
-use crate::yaml::{MAX_DEPTH, warn_of_duplicate};
+use crate::yaml::{MAX_DEPTH, Once, report_duplicate};
 
 /// The object that the report's source contains. `None` where it is something else or no JSON; the report says what and where.
 pub fn read(report: &mut Report) -> Option<Node> {
@@ -97,15 +97,15 @@ impl<'t> Reader<'t> {
             }
             reader.at += 1;
             let value = reader.value(report)?;
-            if let Some(index) = entries.iter().position(|entry| entry.key == key) {
-                warn_of_duplicate(&key, key_span, report);
-                entries.remove(index);
-            }
-            entries.push(Entry {
+            let entry = Entry {
                 key,
                 key_span,
                 value,
-            });
+            };
+            if let Some(index) = entries.iter().position(|other| other.key == entry.key) {
+                report_duplicate(&entries.remove(index), &entry, Once::Everything, report);
+            }
+            entries.push(entry);
             Ok(())
         })?;
         Ok(Value::Map(entries))

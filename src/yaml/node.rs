@@ -47,6 +47,15 @@ impl Node {
         self.entry(key).map(|entry| &entry.value)
     }
 
+    /// As [`get`](Self::get), to change it.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        let Value::Map(entries) = &mut self.value else {
+            return None;
+        };
+        let entry = entries.iter_mut().find(|entry| entry.key == key)?;
+        Some(&mut entry.value)
+    }
+
     /// The entry of `key`, if this is a mapping that has it.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries()?.iter().find(|entry| entry.key == key)
@@ -80,6 +89,21 @@ impl Node {
             }
         }
         node
+    }
+
+    /// Whether both are the same value, keys in the same order; their places do not count.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::List(left), Value::List(right)) => {
+                left.len() == right.len() && left.iter().zip(right).all(|(l, r)| l.is_same(r))
+            }
+            (Value::Map(left), Value::Map(right)) => {
+                let mut pairs = left.iter().zip(right);
+                left.len() == right.len()
+                    && pairs.all(|(l, r)| l.key == r.key && l.value.is_same(&r.value))
+            }
+            (left, right) => left == right,
+        }
     }
 
     /// The text of a string.

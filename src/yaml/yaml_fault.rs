@@ -436,7 +436,9 @@ impl<'a> Reader<'a> {
         let filled = line.text[at..].trim_end();
         let span = Span::new(line.start + at, line.start + at + filled.len());
         let lookalike = || yaml_line::lookalike_colon(line, at).map(|(_, fault)| fault);
-        let cause = missing_space(line, at).or_else(lookalike);
+        let cause = missing_space(line, at)
+            .or_else(|| quoted_key(line, at))
+            .or_else(lookalike);
         if let Some(fault) = cause.or_else(|| yaml_line::unusual_break(line)) {
             return Err(fault);
         }
@@ -446,6 +448,15 @@ impl<'a> Reader<'a> {
             "indent it if it continues that text; else start it with a key and a colon",
         ))
     }
+}
+
+/// The fault of a line like `"name"?: string`, from the byte `at` on.
+fn quoted_key(line: Line<'_>, at: usize) -> Option<Fault> {
+    let filled = &line.text[at..];
+    let quote = filled.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let end = 1 + filled[1..].find(quote)?;
+    yaml_value::colon(&filled[end..])?;
+    yaml_value::behind_quote(quote, line, at + end + 1)
 }
 
 /// The fault of a line like `path:/x`, from the byte `at` on.

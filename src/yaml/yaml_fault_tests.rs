@@ -4,13 +4,13 @@
 
 use crate::diagnostics::Report;
 use crate::diagnostics::source::Source;
-use crate::yaml::{self, YamlError, yaml_fault};
+use crate::yaml::{self, Once, YamlError, yaml_fault};
 use serde_json::{Value as Json, json};
 
 fn read(text: &str) -> Result<Json, String> {
     let source = Source::from_bytes("a.service.yaml", text.as_bytes().to_vec()).unwrap();
     let mut report = Report::new(&source);
-    match yaml::parse(0..source.text().len(), &mut report) {
+    match yaml::parse(0..source.text().len(), Once::Nothing, &mut report) {
         Ok(node) => Ok(node.to_json()),
         Err(YamlError::Syntax(stop)) => {
             let fault = yaml_fault::find(&source, 0..source.text().len(), stop);
@@ -78,6 +78,18 @@ fn faults_in_a_service_block() {
         (
             "endpoints:\n  a:\n    description: 'it's\n    path: /x\n",
             "3:22: the value continues after its closing quote (put all of it in quotes, and write `''` for a quote inside)",
+        ),
+        (
+            "input:\n  \"имя\"?: string\n",
+            "2:8: the key continues after its closing quote (put all of it in quotes, and write `\\\"` for a quote inside)",
+        ),
+        (
+            "input: {q: string, 'имя' ?: string, r: string}\n",
+            "1:26: the key continues after its closing quote (put all of it in quotes, and write `''` for a quote inside)",
+        ),
+        (
+            "roles: [\"a\" b, c]\n",
+            "1:13: the value continues after its closing quote (put all of it in quotes, and write `\\\"` for a quote inside)",
         ),
         (
             "endpoints:\n  a:\n    input: {q: string\n    path: /x\n",

@@ -34,6 +34,7 @@ pub fn found(node: &Node, report: &Report) -> String {
     let name = named(node, report);
     match &node.value {
         Value::Null => format!("{name} is empty"),
+        Value::String(text) if text.trim().is_empty() => format!("{name} is an empty text"),
         Value::Number(number) => format!("{name} is the number {number}"),
         Value::Bool(truth) => format!("{name} is `{truth}`"),
         _ => format!("{name} is {}", node.kind()),

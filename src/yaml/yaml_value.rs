@@ -119,6 +119,9 @@ impl Open {
                     if self.depth == 0 {
                         return self.ends(line, at + index + 1);
                     }
+                    if let Some(fault) = behind_quote(quote, line, at + index + 1) {
+                        return Err(fault);
+                    }
                 }
                 (Some(_), _) => {}
                 (None, '[' | '{') => self.depth += 1,
@@ -163,16 +166,12 @@ impl Open {
         let place = line.start + line.text.len() - text.len();
         let span = Span::new(place, place + text.trim_end().len());
         Err(match self.first {
-            '"' => Fault::of_value(
-                span,
-                "the value continues after its closing quote",
-                "put all of it in quotes, and write `\\\"` for a quote inside",
-            ),
-            '\'' => Fault::of_value(
-                span,
-                "the value continues after its closing quote",
-                "put all of it in quotes, and write `''` for a quote inside",
-            ),
+            quote @ ('"' | '\'') => {
+                let indent = line.text.len() - line.text.trim_start_matches([' ', '\t']).len();
+                let is_first = self.start == line.start + indent;
+                let is_key = is_first && colon(text).is_some();
+                goes_on(span, if is_key { "key" } else { "value" }, quote)
+            }
             _ => Fault::of_value(
                 span,
                 "the value continues after its closing bracket",
@@ -180,6 +179,35 @@ impl Open {
             ),
         })
     }
+}
+
+/// The fault of a key or a value that does not end with its `quote`: what follows is at `span`.
+fn goes_on(span: Span, noun: &str, quote: char) -> Fault {
+    let inside = if quote == '"' { "\\\"" } else { "''" };
+    Fault::of_value(
+        span,
+        format!("the {noun} continues after its closing quote"),
+        format!("put all of it in quotes, and write `{inside}` for a quote inside"),
+    )
+}
+
+/// What is wrong behind the closing `quote` of a key, or of a value inside of brackets; `at` is the byte behind it.
+pub fn behind_quote(quote: char, line: Line<'_>, at: usize) -> Option<Fault> {
+    let text = line.text[at..].trim_start_matches([' ', '\t']);
+    let place = line.start + line.text.len() - text.len();
+    if text.is_empty() || text.starts_with([',', ':', ']', '}', '#']) {
+        return None;
+    }
+    let length = text
+        .find([',', ':', ']', '}', '"', '\''])
+        .unwrap_or(text.len());
+    let span = Span::new(place, place + text[..length].trim_end().len().max(1));
+    let noun = if text[length..].starts_with(':') {
+        "key"
+    } else {
+        "value"
+    };
+    Some(goes_on(span, noun, quote))
 }
 
 /// Whether a quote behind `before` opens a value inside of brackets.

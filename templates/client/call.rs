@@ -1,5 +1,6 @@
 //! One call of an operation: its request, and what is made of the response.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -47,13 +48,22 @@ pub struct Call<T, E = NoDeclaredError, K = Json> {
 }
 
 /// A request before it is sent.
-#[derive(Debug)]
 struct Parts {
     method: Method,
     url: Url,
     stream_url: Url,
     headers: HeaderMap,
     body: Option<Vec<u8>>,
+}
+
+/// Its body may hold a secret.
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("method", &self.method)
+            .field("url", &self.url.as_str())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T, E, K> Call<T, E, K> {

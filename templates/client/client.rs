@@ -19,6 +19,7 @@ mod events;
 mod problem;
 mod reports;
 mod runs;
+mod service;
 mod values;
 
 pub use self::call::{Call, Json, JsonOrEvents};
@@ -34,5 +35,10 @@ pub use self::reports::{
     RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport,
     StepReports, StepStatus, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
 };
-pub use self::runs::{RunEvent, RunEvents, Workflow};
+pub use self::runs::{RunEvent, RunEvents, RunFilter, RunList, RunSummary, Workflow};
+pub use self::service::{
+    Document, DocumentInput, DocumentList, DocumentSummary, Documents, DocumentsPut, Page,
+    PutDocument, Readiness, ReadinessCheck, Session, SessionList, SessionMessage,
+    SessionMessageList, Sessions, TokenResponse,
+};
 pub use self::values::{Date, DateTime, JsonValue, Uuid};

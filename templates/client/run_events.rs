@@ -181,7 +181,8 @@ pub struct Usage {
 pub struct InvokeRequest {
     /// The task, in the user's words.
     pub input: String,
-    /// The conversation to continue, as an earlier answer named it; without one, a new conversation begins.
+    /// The conversation to continue: an id that an earlier answer named, or any id that the caller chooses, which begins a conversation
+    /// when it is first used. Without one, a new conversation begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
 }

@@ -9,14 +9,17 @@ use std::time::Duration;
 use futures_util::stream::{Stream, StreamExt, try_unfold};
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Method, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Operation, in_time, succeeded, url};
 use super::connection::Client;
 use super::event_stream::EventReader;
 use super::problem::ClientError;
-use super::reports::{RunReport, StepReports, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun};
-use super::values::Uuid;
+use super::reports::{
+    RunReport, RunStatus, StepReports, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
+};
+use super::service::Page;
+use super::values::{DateTime, Uuid};
 
 /// How often in a row a stream of events is opened in vain before that is an error.
 const ATTEMPTS: u32 = 10;
@@ -24,6 +27,69 @@ const ATTEMPTS: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Client {
+    /// The caller's runs of all workflows, the newest first. A service without workflows answers 404.
+    pub fn runs(&self, filter: &RunFilter, page: &Page) -> Call<RunList> {
+        let operation = Operation {
+            method: Method::GET,
+            path: "/v1/runs",
+            headers: &[],
+            stream_path: "",
+        };
+        Call::new(self, &operation, &ListedRuns { filter, page })
+    }
+}
+
+/// Which runs are listed. The default is all.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct RunFilter {
+    /// Those of the workflow with this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Those that stand so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<RunStatus>,
+    /// Those that were started then or later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime>,
+}
+
+#[derive(Serialize)]
+struct ListedRuns<'a> {
+    #[serde(flatten)]
+    filter: &'a RunFilter,
+    #[serde(flatten)]
+    page: &'a Page,
+}
+
+/// A page of runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunList {
+    /// The runs, the newest first.
+    pub runs: Vec<RunSummary>,
+    /// Where the next page begins; none if this is the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// A run without its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// Identifies the run.
+    pub run_id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// How the run stands.
+    pub status: RunStatus,
+    /// Why it did not complete, or what it continued without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it was started, in UTC to the millisecond.
+    pub created_at: DateTime,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime>,
+}
 
 /// A workflow, which is given an `I`; `S` has a field for each step.
 #[derive(Debug, Clone)]

@@ -176,3 +176,79 @@ fn what_is_no_text_is_refused() {
     let whole = Source::from_bytes("agents/large.md", vec![b'x'; 1024 * 1024]);
     assert!(whole.is_ok());
 }
+
+/// The messages about an agent with this service block.
+fn messages_of_service(service: String) -> Vec<String> {
+    let files = [
+        ("agents/a.md", agent("a")),
+        ("agents/a.service.yaml", service),
+    ];
+    let generation = build(&files);
+    let messages = generation.diagnostics.iter().map(ToString::to_string);
+    messages.collect()
+}
+
+#[test]
+fn a_service_block_of_too_many_parts_is_one_error_that_says_which() {
+    let lines =
+        |count: usize, line: &dyn Fn(usize) -> String| -> String { (0..count).map(line).collect() };
+    let values = lines(20_001, &|index| format!("{index}, "));
+    let properties = lines(8_001, &|index| format!("p{index}: string, "));
+    let objects = lines(1_501, &|index| {
+        format!("p{index}: {{ type: object, properties: {{ a: {{ type: string }} }} }}, ")
+    });
+    let patterns = lines(201, &|index| {
+        format!("\"^p{index}_\": {{ type: string }}, ")
+    });
+    let input = |schema: &str| format!("endpoints: {{ go: {{ input: {schema} }} }}\n");
+    for (service, expected) in [
+        (
+            format!(
+                "endpoints:\n{}",
+                lines(501, &|index| format!("  e{index}: {{}}\n"))
+            ),
+            "501 endpoints, and 500 are the most",
+        ),
+        (
+            format!(
+                "workflows:\n  w:\n{}",
+                lines(1_001, &|index| format!("    - s{index}: {{ agent: a }}\n"))
+            ),
+            "1001 steps in its workflows, and 1000 are the most",
+        ),
+        (
+            input(&format!(
+                "{{ type: object, properties: {{ p: {{ enum: [{values}] }} }} }}"
+            )),
+            "20001 listed values, and 20000 are the most",
+        ),
+        (
+            input(&format!("{{ {properties} }}")),
+            "8001 properties and alternatives, and 8000 are the most",
+        ),
+        (
+            input(&format!("{{ type: object, properties: {{ {objects} }} }}")),
+            "1502 objects and choices that become Rust types, and 1500 are the most",
+        ),
+        (
+            input(&format!(
+                "{{ type: object, patternProperties: {{ {patterns} }} }}"
+            )),
+            "201 patterns of property names, and 200 are the most",
+        ),
+    ] {
+        let messages = messages_of_service(service);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        let expected = format!("error[AG045]: the service block has {expected} (");
+        assert!(messages[0].contains(&expected), "{}", messages[0]);
+    }
+}
+
+#[test]
+fn a_service_block_within_the_limits_is_read() {
+    let endpoints: String = (0..500)
+        .map(|index| format!("  e{index}: {{}}\n"))
+        .collect();
+    let messages = messages_of_service(format!("endpoints:\n{endpoints}"));
+    assert!(messages.is_empty(), "{messages:?}");
+}

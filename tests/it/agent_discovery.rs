@@ -411,3 +411,55 @@ fn links_inside_a_repository_are_followed_and_others_are_not() {
         assert_eq!(outside[0].path, "../repo/.claude/agents/c.md");
     }
 }
+
+#[test]
+fn agents_of_codex_are_named_once() {
+    let root = folder(&["repo/agents/a.md", "bare/.claude/agents/b.md"]);
+    for file in ["repo/.codex/agents/x.toml", "repo/.codex/agents/y.toml"] {
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "name = 'x'\n").unwrap();
+    }
+    let note = |path: &str| {
+        format!(
+            "{path}.codex/agents/x.toml: note[AG097]: 2 agents of Codex are not read (to serve one, put its `name` and `description` \
+             into the frontmatter of a `.md` file, and its `developer_instructions` below)"
+        )
+    };
+    let repo = root.path().join("repo");
+    assert_eq!(lines(&read(&repo, &[]).diagnostics), [note("")]);
+    let below = read(root.path(), &["repo", "repo/agents", "bare"]);
+    assert_eq!(lines(&below.diagnostics), [note("repo/")]);
+    let left_out = read(&repo, &["agents", "!.codex"]);
+    assert_eq!(lines(&left_out.diagnostics), [""; 0]);
+    let bare = read(&root.path().join("bare"), &[]);
+    assert_eq!(lines(&bare.diagnostics), [""; 0]);
+}
+
+#[test]
+fn many_folders_are_taken_together_in_one_walk() {
+    let mut files = Vec::new();
+    for project in 0..500 {
+        let above = format!("x/g{}/p{project}", project % 10);
+        files.push(format!("{above}/a/agents/a{project}.md"));
+        files.push(format!("{above}/b/agents/b{project}.md"));
+        if project % 2 == 1 {
+            files.push(format!("{above}/notes/n{project}.md"));
+        }
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let root = folder(&files);
+    // Only frontmatter: no agent, but what would be read as one.
+    for project in (1..500).step_by(2) {
+        let note = format!("x/g{}/p{project}/notes/n{project}.md", project % 10);
+        fs::write(root.path().join(note), "---\ntitle: x\n---\n").unwrap();
+    }
+    let start = std::time::Instant::now();
+    let project = read(root.path(), &["nowhere"]);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    let help = project.diagnostics[0].help.as_ref().unwrap();
+    assert!(
+        help.contains("1000 folders below `x/g0`, `x/g1/p1/a/agents`"),
+        "{help}"
+    );
+}

@@ -7,7 +7,9 @@ use std::fs;
 use std::path::Path;
 
 use agentgen_build::load;
-use agentgen_build::{Config, Generation, OpenapiFormat, Project, Source, UserTemplate, generate};
+use agentgen_build::{
+    Config, Generation, OpenapiFormat, Project, Source, Target, UserTemplate, generate,
+};
 use roas_arazzo::v1_1::Description;
 use roas_arazzo::validation::Validate;
 use serde_json::{Value, json};
@@ -410,12 +412,18 @@ service:
       - repair: { agent: auditor, when: "grade.output.risk == 'high' and grade.output.score < 3.5" }
       - report: { agent: auditor, when: "not (repair.output contains 'it''s (done)') or input.deep" }
       - list: { agent: auditor, when: "grade.output.found contains 'leak'", on_failure: skip }
+      - hush: { agent: auditor, when: "not (grade.output.found contains 'noise')" }
       - praise: { agent: auditor, when: "grade.output.passed" }
       - close: { agent: auditor, when: "praise.status == 'succeeded'" }
       - tell: { agent: auditor, when: "grade.output.score != 1 && true", on_failure: { fallback: auditor } }
     first:
     - start: { agent: auditor, when: "input.input == 'go'" }
     - end: auditor
+    either:
+      input: { input: string, tags(array): string }
+      steps:
+      - begin: { agent: auditor, when: "input.tags contains 'it''s'" }
+      - end: { agent: auditor, when: "not (input.tags contains 'b')" }
 ---
 You audit.
 "##;
@@ -435,17 +443,33 @@ fn conditions_are_criteria_of_the_step_before() {
             .collect()
     };
     let to = |id: &str, criteria: Value| (id.to_owned(), criteria);
-    let passed = json!([{ "condition": "$steps.grade.outputs.output#/passed == true" }]);
+    let passed = json!([{ "condition": "$steps.grade.outputs.output_passed == true" }]);
+    let contains = |text: &str| {
+        let condition = format!("$..[?(@ == '{text}')]");
+        let context = "$steps.grade.outputs.output_found";
+        json!([{ "context": context, "condition": condition, "type": "jsonpath" }])
+    };
+    let noise = &contains("noise")[0];
     let deep = json!([{ "condition": "$inputs.deep == true" }]);
-    // The response of the step itself is at hand; the outputs of the others have been set.
+    // The parts that conditions read are outputs of their own.
+    assert_eq!(
+        step("grade")["outputs"],
+        json!({
+            "output": "$response.body",
+            "output_risk": "$response.body#/risk",
+            "output_score": "$response.body#/score",
+            "output_found": "$response.body#/found",
+            "output_passed": "$response.body#/passed",
+        })
+    );
     assert_eq!(
         actions(step("grade"), "onSuccess"),
         [
             to(
                 "repair",
                 json!([
-                    { "context": "$response.body#/risk", "condition": "^high$", "type": "regex" },
-                    { "condition": "$response.body#/score < 3.5" },
+                    { "context": "$steps.grade.outputs.output_risk", "condition": "^high$", "type": "regex" },
+                    { "condition": "$steps.grade.outputs.output_score < 3.5" },
                 ])
             ),
             // Where the repair was left out, its output is null, and the report is due.
@@ -464,34 +488,38 @@ fn conditions_are_criteria_of_the_step_before() {
                 }])
             ),
             to("report", deep),
-            to("list", Value::Null),
+            to("list", contains("leak")),
+            // JSONPath has no way to say that nothing is found: where something is, the step is left out.
+            to("praise", json!([noise, passed[0]])),
+            to("close", contains("noise")),
+            to("hush", Value::Null),
         ]
     );
     assert_eq!(
-        actions(step("list"), "onSuccess"),
+        actions(step("hush"), "onSuccess"),
         [to("praise", passed.clone()), to("close", Value::Null)]
     );
     // A step that failed and is skipped chooses as well.
     assert_eq!(
         actions(step("list"), "onFailure"),
-        [to("praise", passed), to("close", Value::Null)]
+        [
+            to("praise", json!([noise, passed[0]])),
+            to("close", contains("noise")),
+            to("hush", Value::Null),
+        ]
     );
-    let score = json!([{ "condition": "$steps.grade.outputs.output#/score != 1" }]);
+    let score = json!([{ "condition": "$steps.grade.outputs.output_score != 1" }]);
     assert_eq!(
         actions(step("close"), "onSuccess"),
         [to("tell", score), to("", Value::Null)]
     );
-    // How a step ended has no expression in Arazzo, and what a list contains has none that engines agree on.
-    for (id, condition) in [
-        ("close", "praise.status == 'succeeded'"),
-        ("list", "grade.output.found contains 'leak'"),
-    ] {
-        assert_eq!(step(id)["x-when"], condition);
-        let description = step(id)["description"].as_str().unwrap();
-        let said = format!("Only where `{condition}`, which Arazzo can't say.");
-        assert!(description.ends_with(&said), "{description}");
-    }
-    for said in ["repair", "report", "praise", "tell"] {
+    // How a step ended has no expression in Arazzo.
+    let condition = "praise.status == 'succeeded'";
+    assert_eq!(step("close")["x-when"], condition);
+    let description = step("close")["description"].as_str().unwrap();
+    let said = format!("Only where `{condition}`, which Arazzo can't say.");
+    assert!(description.ends_with(&said), "{description}");
+    for said in ["repair", "report", "list", "hush", "praise", "tell"] {
         assert!(step(said).get("x-when").is_none(), "{said}");
     }
     // A step that may be left out can't be waited for.
@@ -505,7 +533,64 @@ fn conditions_are_criteria_of_the_step_before() {
     let outputs: Vec<&String> = outputs.keys().collect();
     // Neither `tell` nor its fallback need to have run.
     assert_eq!(outputs, ["close"]);
-    // No step comes before the first one.
-    let first = &document["workflows"][1]["steps"][0];
-    assert_eq!(first["x-when"], "input.input == 'go'");
+    // Before a first step that may be left out comes one that chooses.
+    let begin = &document["workflows"][1]["steps"][0];
+    assert_eq!(
+        (&begin["stepId"], &begin["operationId"]),
+        (&json!("begin"), &json!("getLiveness"))
+    );
+    let go = json!([{ "context": "$inputs.input", "condition": "^go$", "type": "regex" }]);
+    assert_eq!(
+        actions(begin, "onSuccess"),
+        [to("start", go), to("end", Value::Null)]
+    );
+    let end = &document["workflows"][1]["steps"][2];
+    assert!(end["dependsOn"].is_null(), "{end}");
+    // Engines disagree about quotes in a JSONPath.
+    let steps = document["workflows"][2]["steps"].as_array().unwrap();
+    assert!(steps[0]["x-when"].is_string(), "{steps:#?}");
+    let b =
+        json!([{ "context": "$inputs.tags", "condition": "$..[?(@ == 'b')]", "type": "jsonpath" }]);
+    assert_eq!(
+        actions(&steps[0], "onSuccess"),
+        [to("", b), to("end", Value::Null)]
+    );
+}
+
+/// One note names the steps that other engines run in any case, and is an error where the project denies it.
+#[test]
+fn a_condition_that_arazzo_can_not_say_is_noted() {
+    let noted = |project: &Project| {
+        let mut diagnostics = generate(project).diagnostics;
+        diagnostics.retain(|diagnostic| diagnostic.code.as_str() == "AG073");
+        diagnostics
+    };
+    let mut both = project(&[("agents/auditor.md", AUDITOR)]);
+    let notes = noted(&both);
+    let [note] = &notes[..] else {
+        panic!("{notes:#?}")
+    };
+    assert_eq!(note.severity.as_str(), "note");
+    assert_eq!(
+        note.message,
+        "other engines run `audit.close`, `either.begin` in any case: Arazzo can't say the `when`"
+    );
+    let line = note.location().unwrap().line;
+    assert!(AUDITOR.lines().nth(line - 1).unwrap().contains("- close:"));
+    // Without the document, nobody else reads the conditions.
+    both.config.targets = vec![Target::Rust];
+    assert!(noted(&both).is_empty());
+    both.config = Config::default();
+    both.config.deny.push(note.code);
+    assert!(generate(&both).artifacts.is_empty());
+    assert_eq!(noted(&both)[0].severity.as_str(), "error");
+    // Of many, the first ones are named.
+    let steps: String = (0..7)
+        .map(|n| format!("    - s{n}: {{ agent: auditor, when: \"start.status == 'failed'\" }}\n"))
+        .collect();
+    let text = AUDITOR.replace("    - end: auditor\n", &steps);
+    let notes = noted(&project(&[("agents/auditor.md", &text)]));
+    assert_eq!(notes.len(), 1);
+    let named = "`first.s2`, `first.s3` and 4 more in any case";
+    assert!(notes[0].message.contains(named), "{}", notes[0].message);
 }

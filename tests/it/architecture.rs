@@ -9,7 +9,7 @@ use std::path::Path;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// The folders of agentgen-build, bottom up: a folder imports only itself and those before it.
-const BUILD_ORDER: [&str; 16] = [
+const BUILD_ORDER: [&str; 18] = [
     "text",
     "parallel",
     "diagnostics",
@@ -25,6 +25,8 @@ const BUILD_ORDER: [&str; 16] = [
     "output",
     "targets",
     "generate",
+    "served_project",
+    "incremental",
     "build_script",
 ];
 

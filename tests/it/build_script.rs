@@ -472,25 +472,32 @@ fn without_cargo_it_says_so() {
 
 /// The service serves what the build script generates; `agentgen build` writes what `generate` makes of the same settings.
 #[test]
-fn the_served_document_is_the_one_that_a_build_writes() {
+fn the_served_documents_are_those_that_a_build_writes() {
+    let chain = FIRST.replacen(
+        "\n---",
+        "\nservice: { workflows: { chain: [one: first] } }\n---",
+        1,
+    );
     for version in ["3.0", "3.1", "3.2"] {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("agents")).unwrap();
-        fs::write(folder.path().join("agents/a.md"), FIRST).unwrap();
+        fs::write(folder.path().join("agents/a.md"), &chain).unwrap();
         let settings = format!(
             "[openapi]\nversion = \"{version}\"\nformat = \"json\"\ntitle = \"Desk\"\napi_version = \"2.3.4\"\n"
         );
         fs::write(folder.path().join("agentgen.toml"), settings).unwrap();
         lines(folder.path(), agentgen_build::configure());
-        let served = folder.path().join("target/out/agentgen/rust/openapi.json");
-        let served = fs::read(served).unwrap();
 
         let settings = agentgen_build::inspect::read_settings(folder.path()).unwrap();
         let project = agentgen_build::load(&settings.root, settings.config);
         let artifacts = agentgen_build::generate(&project).artifacts;
-        for path in ["openapi.json", "rust/openapi.json"] {
-            let written = artifacts.iter().find(|file| file.path == path).unwrap();
-            assert!(written.bytes == served, "{version}: {path}");
+        for name in ["openapi.json", "arazzo.json"] {
+            let served = folder.path().join("target/out/agentgen/rust").join(name);
+            let served = fs::read(served).unwrap();
+            for path in [name.to_owned(), format!("rust/{name}")] {
+                let written = artifacts.iter().find(|file| file.path == path).unwrap();
+                assert!(written.bytes == served, "{version}: {path}");
+            }
         }
     }
 }

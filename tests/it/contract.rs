@@ -4,6 +4,7 @@ mod contract_answers;
 mod contract_endpoints;
 mod contract_headers;
 mod contract_paths;
+mod contract_roles;
 mod contract_settings;
 mod contract_sidecars;
 mod contract_workflows;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::inspect::{SERVICE_SCHEMA as SCHEMA, has_errors};
+use agentgen_build::inspect::{SERVICE_SCHEMA as SCHEMA, agent_schema, has_errors};
 use agentgen_build::{Project, Source, check};
 use serde_json::Value;
 
@@ -148,4 +148,54 @@ fn the_contracts_of_the_projects_own_agents_are_valid() {
         contracts += usize::from(contract.is_object());
     }
     assert!(contracts > 3, "{contracts}");
+}
+
+/// The frontmatter of the project's own agents fits the schema of agent files, and typical mistakes don't.
+#[test]
+fn agent_files_fit_the_schema_of_their_frontmatter() {
+    let schema: Value = serde_json::from_str(&agent_schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("agents");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let Some((frontmatter, _)) = text
+            .strip_prefix("---\n")
+            .and_then(|text| text.split_once("\n---\n"))
+        else {
+            continue;
+        };
+        let Ok(value) = serde_yaml::from_str::<Value>(frontmatter) else {
+            continue;
+        };
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| error.to_string())
+            .collect();
+        assert_eq!(errors, Vec::<String>::new(), "{}", path.display());
+        count += 1;
+    }
+    assert!(count > 5, "{count}");
+    for wrong in [
+        "permissionMode: sometimes",
+        "background: perhaps",
+        "maxTurns: [3]",
+        "hooks: none",
+        "service: { endpoint: {} }",
+        "service: { endpoints: { ask: { method: fetch } } }",
+    ] {
+        let value: Value = serde_yaml::from_str(wrong).unwrap();
+        assert!(!validator.is_valid(&value), "{wrong}");
+    }
+    for right in [
+        "name: a",
+        "tools:",
+        "own: { kept: true }",
+        "model: [opus, haiku]",
+        "tools: { write: false }",
+    ] {
+        let value: Value = serde_yaml::from_str(right).unwrap();
+        assert!(validator.is_valid(&value), "{right}");
+    }
 }

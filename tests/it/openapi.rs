@@ -29,6 +29,7 @@ description: |
   assistant: "yes"
   </example>
 service:
+  invoke: { roles: [] }
   endpoints:
     file:
       path: /register/{number}

@@ -223,6 +223,51 @@ fn a_list_of_models_is_a_model_and_its_fallbacks() {
 }
 
 #[test]
+fn the_suffix_for_a_long_context_window_is_no_part_of_a_name() {
+    for (yaml, model) in [
+        ("model: sonnet[1m]", "sonnet"),
+        ("model: [Opus[1M], haiku]", "Opus"),
+        ("model: claude-sonnet-4-5[1m]", "claude-sonnet-4-5"),
+    ] {
+        let generation = desk(yaml);
+        assert_eq!(bundle(&generation)["model"], model, "{yaml}");
+        let notes = messages(&generation);
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.contains("`[1m]` has no effect in a service (the model is `")),
+            "{notes:?}"
+        );
+    }
+    let odd = messages(&desk("model: sonnet[2m]"));
+    assert!(odd[0].contains("is not the name of a model"), "{odd:?}");
+}
+
+#[test]
+fn of_two_lists_of_tools_the_first_that_restricts_counts() {
+    for (yaml, tools) in [
+        ("tools: books\nallowed-tools: books, lend", json!(["books"])),
+        ("allowed-tools: books, lend\ntools: books", json!(["books"])),
+        ("tools: \"*\"\nallowedTools: books", json!(["books"])),
+        (
+            "tools: {lend: false}\nallowedTools: books",
+            json!(["books"]),
+        ),
+    ] {
+        let bundle = bundle(&desk(yaml));
+        let entries = bundle["tools"].as_array().unwrap().iter();
+        let entries: Vec<&Json> = entries.map(|tool| &tool["entry"]).collect();
+        assert_eq!(json!(entries), tools, "{yaml}");
+    }
+    assert_eq!(
+        messages(&desk("tools: books\nallowed-tools: lend")),
+        [
+            "agents/desk.md:5:1: warning[AG009]: `allowed-tools` has no effect beside `tools` (keep one list: both keys mean the same)"
+        ]
+    );
+}
+
+#[test]
 fn models_between_commas_are_a_list() {
     let generation = desk("model: sonnet, opus, sonet");
     let agent = &bundle(&generation);
@@ -241,6 +286,8 @@ fn a_model_that_nothing_knows_is_a_warning() {
     for yaml in [
         "model: sonnet",
         "model: fable",
+        "model: best",
+        "model: opusplan",
         "model: claude-opus-4-1",
         "model: gpt-5.4",
         "model: anthropic/claude-sonnet-4",
@@ -269,7 +316,7 @@ fn a_model_that_nothing_knows_is_a_warning() {
         ),
         (
             "model: GPT-5.4 (copilot)",
-            "agents/desk.md:4:8: warning[AG027]: `GPT-5.4 (copilot)` is not the name of a model (it takes `sonnet`, `opus`, `haiku` or `fable`, an alias under [models], or an id such as `claude-sonnet-4-5` or `provider:model`)",
+            "agents/desk.md:4:8: warning[AG027]: `GPT-5.4 (copilot)` is not the name of a model (it takes `sonnet`, `opus`, `haiku`, `fable`, `best` or `opusplan`, an alias under [models], or an id such as `claude-sonnet-4-5` or `provider:model`)",
         ),
     ] {
         assert_eq!(messages(&desk(yaml)), [wanted], "{yaml}");

@@ -479,11 +479,9 @@ fn flows() -> Vec<Artifact> {
         sources: sources.map(source).into(),
         ..Project::default()
     });
-    assert!(
-        generation.diagnostics.is_empty(),
-        "{:#?}",
-        generation.diagnostics
-    );
+    // The condition that shouts is beyond Arazzo.
+    let codes = generation.diagnostics.iter().map(|it| it.code.as_str());
+    assert_eq!(codes.collect::<Vec<_>>(), ["AG073"]);
     generation.artifacts
 }
 

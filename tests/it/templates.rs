@@ -258,3 +258,27 @@ fn a_template_that_another_one_includes_has_an_effect() {
     ]);
     assert_eq!(generation.diagnostics.len(), 2);
 }
+
+#[test]
+fn rust_that_is_nested_too_deep_is_an_error_and_texts_with_brackets_are_none() {
+    let deep = |open: &str, inner: &str, close: &str| {
+        format!("{}{inner}{}", open.repeat(5_000), close.repeat(5_000))
+    };
+    for code in [
+        format!("const X: u8 = {};", deep("(", "1", ")")),
+        format!("type X = {};", deep("Vec<", "u8", ">")),
+        format!("const X: u8 = {};", deep("!", "1", "")),
+        format!("const X: u8 = {};", deep("-", "1", "")),
+    ] {
+        let told = only_diagnostic(&[("rust/mod.rs.tera", &code)]);
+        let expected = "brackets or signs are nested more than 256 deep";
+        assert!(told.contains(expected), "{told}");
+    }
+    let text = format!("const X: &str = \"{}\";", "(<[".repeat(5_000));
+    let generation = build(&[("rust/mod.rs.tera", &text)]);
+    assert!(
+        generation.diagnostics.is_empty(),
+        "{:?}",
+        generation.diagnostics
+    );
+}

@@ -23,5 +23,5 @@ async def ask(question: Question) -> Answer:
     said = question.model_dump_json()
     return Answer(
         answer=f"[echo] desk received {len(said)} characters: {said}",
-        sources=["sources"],
+        sources=["Some sources"],
     )

@@ -13,6 +13,8 @@ pub mod project_files;
 pub mod remote_selection;
 pub mod route_command;
 pub mod schema_command;
+#[cfg(feature = "serve")]
+pub mod service_commands;
 pub mod show_command;
 pub mod suggest_command;
 pub mod templates_command;
@@ -57,6 +59,18 @@ enum Command {
     Update(update_command::Arguments),
     /// Generate prompt bundles, Rust and OpenAPI documents from the agents
     Build(build_command::Arguments),
+    /// Serve agents without compiling them; a changed file is served within moments
+    #[cfg(feature = "serve")]
+    Serve(service_commands::serve_command::Arguments),
+    /// Build and run the project, and again after each change; a changed prompt is live without a build
+    #[cfg(feature = "serve")]
+    Dev(service_commands::dev_command::Arguments),
+    /// Talk to an agent in the terminal
+    #[cfg(feature = "serve")]
+    Chat(service_commands::chat_command::Arguments),
+    /// Run a workflow, and follow its steps in the terminal
+    #[cfg(feature = "serve")]
+    Run(service_commands::run_command::Arguments),
     /// Report errors and warnings in the agents; write nothing
     Check(check_command::Arguments),
     /// Explain the code of a diagnostic, such as AG005, with an example and its fix
@@ -91,6 +105,19 @@ pub fn main() -> ExitCode {
         Command::Rename(arguments) => rename_command::run(&arguments),
         Command::Update(arguments) => update_command::run(&arguments),
         Command::Build(arguments) => build_command::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => {
+            return match service_commands::serve_command::run(&arguments) {
+                Ok(code) => code,
+                Err(status) => status.into(),
+            };
+        }
+        #[cfg(feature = "serve")]
+        Command::Dev(arguments) => service_commands::dev_command::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Chat(arguments) => service_commands::chat_command::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Run(arguments) => service_commands::run_command::run(&arguments),
         Command::Check(arguments) => check_command::run(&arguments),
         Command::Explain(arguments) => explain_command::run(&arguments),
         Command::List(arguments) => list_command::run(&arguments),

@@ -5,3 +5,5 @@
 pub mod agent_filter;
 pub mod build_scope;
 pub mod project_arguments;
+pub mod project_watch;
+pub mod service_token;

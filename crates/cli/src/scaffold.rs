@@ -355,8 +355,12 @@ fn context(facts: &ProjectFacts) -> Context<'_> {
         version: VERSION,
         rust_version: rust_version(),
         rust_image: RUST_IMAGE,
-        runtime_dependency: dependency(RUNTIME_CRATE, origin, ""),
-        test_dependency: dependency(RUNTIME_CRATE, origin, ", features = [\"testing\"]"),
+        runtime_dependency: dependency(RUNTIME_CRATE, origin, ", default-features = false"),
+        test_dependency: dependency(
+            RUNTIME_CRATE,
+            origin,
+            ", default-features = false, features = [\"testing\"]",
+        ),
         build_dependency: dependency(BUILD_CRATE, origin, ""),
         versions: Json::Object(versions.into_iter().collect()),
     }

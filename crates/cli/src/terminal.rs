@@ -7,10 +7,12 @@ pub mod explanation;
 pub mod github_output;
 pub mod json_output;
 pub mod plural;
+pub mod progress;
 pub mod read_summary;
 pub mod report_root;
 pub mod sarif_output;
 pub mod terminal_diff;
+pub mod text_table;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -73,6 +75,9 @@ pub enum Status {
     Usage = 2,
     /// The system failed to read or write.
     Io = 3,
+    /// Ctrl-C: 128 and the number of the signal, as shells have it.
+    #[cfg(feature = "serve")]
+    Interrupted = 130,
 }
 
 impl From<Status> for ExitCode {
@@ -141,6 +146,13 @@ pub fn eprint_line(line: &str) {
     let mut stderr = anstream::stderr().lock();
     // Without stderr, nothing can be reported.
     let _ = writeln!(stderr, "{line}");
+}
+
+/// Writes `text` to stderr as it is, without a line end.
+#[cfg(feature = "serve")]
+pub fn eprint_text(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 #[cfg(test)]

@@ -8,9 +8,12 @@ pub(crate) mod jwks;
 pub(crate) mod refresh_tokens;
 pub(crate) mod token_settings;
 
-pub use self::refresh_tokens::{MemoryRefreshTokens, Redeemed, RefreshToken, RefreshTokens};
+pub use self::refresh_tokens::{
+    MemoryRefreshTokens, RefreshToken, RefreshTokens, Rotated, Rotation,
+};
 pub use self::token_settings::{TokenClient, Tokens};
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
@@ -18,6 +21,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation};
 use serde::Serialize;
@@ -30,6 +36,8 @@ use crate::error::AgentError;
 pub const SHORTEST_SECRET: usize = 32;
 /// The greatest leeway between the clocks of issuer and service.
 pub const LONGEST_LEEWAY: Duration = Duration::from_secs(5 * 60);
+/// A secret with fewer different bytes is warned about: 32 times `a` is long, and easy to guess.
+const FEWEST_DIFFERENT_BYTES: usize = 8;
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 /// For public keys.
 const DEFAULT_ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
@@ -58,6 +66,9 @@ enum Keys {
 struct SecretKey {
     verify: DecodingKey,
     sign: EncodingKey,
+    derive: hmac::Key,
+    /// Whether it has so few different bytes that it can be guessed.
+    is_weak: bool,
 }
 
 /// Why tokens can't be verified this way.
@@ -84,6 +95,8 @@ impl Auth {
         let key = SecretKey {
             verify: DecodingKey::from_secret(secret),
             sign: EncodingKey::from_secret(secret),
+            derive: hmac::Key::new(hmac::HMAC_SHA256, secret),
+            is_weak: secret.iter().collect::<BTreeSet<_>>().len() < FEWEST_DIFFERENT_BYTES,
         };
         let keys = Keys::Secret(Arc::new(key));
         (secret.len() >= SHORTEST_SECRET).then(|| Self::new(keys, vec![Algorithm::HS256]))
@@ -212,6 +225,11 @@ impl Auth {
         }
     }
 
+    /// Whether the secret is easy to guess.
+    pub(crate) fn is_weak(&self) -> bool {
+        matches!(&self.keys, Keys::Secret(key) if key.is_weak)
+    }
+
     /// Whether it can sign tokens.
     pub(crate) fn can_sign(&self) -> bool {
         matches!(self.keys, Keys::Secret(_))
@@ -243,6 +261,19 @@ impl Auth {
         jsonwebtoken::encode(&header, &claims, &key.sign).map_err(AgentError::internal)
     }
 
+    /// 256 bits that only who has the secret can derive from `text`; the same for the same `text`. `purpose` keeps them apart
+    /// from those of other purposes, and from signatures.
+    ///
+    /// # Errors
+    /// There is no secret.
+    pub(crate) fn derive(&self, purpose: &str, text: &str) -> Result<hmac::Tag, AgentError> {
+        let Keys::Secret(key) = &self.keys else {
+            return Err(AgentError::internal("there is no secret to derive from"));
+        };
+        let message = format!("{purpose}\0{text}");
+        Ok(hmac::sign(&key.derive, message.as_bytes()))
+    }
+
     /// Verifies the bearer token of a request. It waits only if the token names a key that has to be fetched.
     ///
     /// # Errors
@@ -254,9 +285,11 @@ impl Auth {
             return Err(unreadable);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| unreadable)?;
-        // RFC 7515, section 4.1.11: extensions in `crit` must be understood, and none is supported.
-        if header.crit.is_some() {
-            let detail = "the token demands something that is not understood (`crit`)";
+        // RFC 7515, section 4.1.11: extensions in `crit` must be understood, and none is supported. `b64` (RFC 7797) and
+        // `zip` (RFC 7516) would make the payload something else than what is read.
+        if header.crit.is_some() || ["b64", "zip"].iter().any(|name| has_member(token, name)) {
+            let detail =
+                "the token demands something that is not understood (`crit`, `b64`, `zip`)";
             return Err(BearerError::Invalid(detail));
         }
         let is_for_algorithm =
@@ -302,6 +335,14 @@ impl Auth {
         self.validations = self.algorithms.iter().map(validation).collect();
         self
     }
+}
+
+/// Whether the header of `token` has the member `name`.
+fn has_member(token: &str, name: &str) -> bool {
+    let header = token.split('.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    let header = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&header);
+    header.is_ok_and(|header| header.contains_key(name))
 }
 
 impl fmt::Debug for Auth {

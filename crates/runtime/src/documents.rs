@@ -6,17 +6,22 @@ pub(crate) mod chunking;
 pub(crate) mod citations;
 pub(crate) mod document_index;
 pub(crate) mod document_store;
+pub(crate) mod documents_settings;
 pub(crate) mod grounding;
 pub(crate) mod memory_documents;
 pub(crate) mod passage_search;
+#[cfg(feature = "qdrant")]
 pub(crate) mod qdrant;
+#[cfg(feature = "qdrant")]
 pub(crate) mod qdrant_wire;
 pub(crate) mod similarity;
 
 pub use self::document_store::{Condition, DocumentStore, PassageQuery, SearchResult};
+pub use self::documents_settings::DocumentsSettings;
 pub use self::grounding::Grounding;
 pub use self::memory_documents::MemoryDocuments;
-pub use self::qdrant::{DocumentsSettings, Qdrant};
+#[cfg(feature = "qdrant")]
+pub use self::qdrant::Qdrant;
 pub use crate::embedding::embedding_settings::Embeddings;
 pub use crate::embedding::hashing_embedder::HashingEmbedder;
 pub use crate::embedding::{EmbedFuture, Embedder, Purpose};

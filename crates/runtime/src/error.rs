@@ -54,7 +54,7 @@ pub enum AgentError {
     Unavailable(String),
     /// It took too long (504).
     TimedOut(String),
-    /// The model's provider failed (502, 503 or 504).
+    /// The model's provider failed (413, 502, 503 or 504).
     Provider(ProviderError),
     /// An error that the endpoint declares, with the status that it has there.
     Declared(Box<DeclaredError>),

@@ -46,6 +46,7 @@ mod error;
 pub mod event;
 mod future;
 mod http;
+pub mod mcp;
 pub mod model;
 mod run;
 pub mod schema;
@@ -66,6 +67,11 @@ pub mod tools {
     pub use crate::engine::tools::{Tool, ToolContext, ToolError, ToolFuture, tool};
 }
 
+/// Server-sent events, for those who call a service.
+pub mod sse {
+    pub use crate::client::sse_decoder::{SseDecoder, SseEvent, TooLarge};
+}
+
 pub use axum;
 pub use schemars;
 
@@ -75,13 +81,16 @@ pub use error::problem::Problem;
 pub use error::start_error::StartError;
 pub use error::store_error::StoreError;
 pub use future::BoxFuture;
+pub use http::api::console_data::{AgentDiagnostic, AgentDiagnostics};
 pub use run::bound_service::Service;
 pub use run::reply::{InvokeRequest, InvokeResponse, Reply};
 pub use run::run_context::RunContext;
 pub use secret::Secret;
+pub use server::agent_loader::AgentLoader;
 pub use server::command_line::{serve, serve_args};
+pub use server::live_service::LiveService;
 pub use server::registry::Registry;
-pub use server::{serve_on, serve_with};
+pub use server::{serve_live, serve_on, serve_with};
 pub use settings::Settings;
 pub use store::Store;
 pub use workflow::workflows::Workflows;

@@ -1,5 +1,5 @@
-//! Model providers: a conversation in, a stream of text and tool calls out. Anthropic Messages, OpenAI Chat Completions, and
-//! `echo`.
+//! Model providers: a conversation in, a stream of text and tool calls out. Anthropic Messages, OpenAI Chat Completions
+//! and Responses, and `echo`.
 //!
 //! Invariant: no type of a vendor's protocol leaves its file.
 
@@ -13,7 +13,9 @@ pub(crate) mod dialects;
 pub(crate) mod echo;
 pub(crate) mod openai;
 pub(crate) mod provider_settings;
+mod reported_usage;
 mod request_adaptation;
+mod request_change;
 pub(crate) mod user_message;
 
 pub use self::catalog::Models;
@@ -218,9 +220,9 @@ impl ModelRequest {
     /// The system message: the prompt, the instructions for passages, and the output schema.
     #[must_use]
     pub fn system(&self) -> Cow<'static, str> {
-        let prompt = self.agent.prompt;
+        let prompt = self.agent.prompt.text();
         let Some(endpoint) = self.endpoint else {
-            return Cow::Borrowed(prompt);
+            return prompt;
         };
         let mut passages = String::new();
         let mut schema = Cow::Borrowed(endpoint.output_schema);

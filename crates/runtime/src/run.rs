@@ -5,6 +5,9 @@
 pub(crate) mod bound_service;
 pub(crate) mod document_access;
 pub(crate) mod endpoint_schemas;
+pub(crate) mod idempotency_keys;
+pub(crate) mod loaded_service;
+pub(crate) mod memory_idempotency_keys;
 pub(crate) mod reply;
 pub(crate) mod resources;
 pub(crate) mod run_context;

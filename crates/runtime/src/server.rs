@@ -2,13 +2,19 @@
 //!
 //! Invariant: assembly only. It refuses to listen beyond loopback without authentication.
 
+pub(crate) mod agent_loader;
 pub(crate) mod assembly;
 pub(crate) mod command_line;
+mod dev_prompts;
 pub(crate) mod embedder_choice;
 pub(crate) mod listener;
+pub(crate) mod live_service;
+mod metrics_listener;
 pub(crate) mod mount;
 pub(crate) mod registry;
+mod signals;
 pub(crate) mod single_service;
+mod unread_body;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -19,29 +25,46 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::auth::Auth;
 use crate::error::start_error::StartError;
 use crate::http::layers::HostPolicy;
 use crate::server::listener::{ConnectionLimits, listen as accept};
-use crate::server::registry::{BuiltService, Registry};
+use crate::server::live_service::LiveService;
+use crate::server::registry::{Exposure, Registry};
+use crate::server::signals::first_signal;
 use crate::settings::{ADDRESS, AUTH_SETTINGS, Settings};
 use crate::store::Store;
 use crate::telemetry::log;
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_url::{NOT_SHARED, QueueUrl, SETTING};
-use crate::workflow::run_start::spawn_supervisor;
 
 const DEFAULT_HOST: &str = "127.0.0.1";
 const DEFAULT_PORT: u16 = 8080;
 /// How many ports after the default one are tried if it is in use.
 const PORTS_TRIED: u16 = 100;
 /// How long a terminated run may take to send its last event.
-const TERMINATION_GRACE: Duration = Duration::from_secs(1);
+const TERMINATION_GRACE: Duration = Duration::from_millis(800);
+/// How long after its drain the process may still run.
+const LAST_SECOND: Duration = Duration::from_millis(950);
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// Serves `registry` as `settings` say, until SIGINT or SIGTERM. The exit code is 2 for a wrong setting, and 1 for
 /// everything else that keeps the service from running; the reason is printed to standard error.
 pub fn serve_with(registry: Registry, settings: Settings) -> ExitCode {
+    serve_live(registry, settings, |_| {})
+}
+
+/// As [`serve_with`]; once the service listens, `listening` is given what can replace its agents while it runs.
+pub fn serve_live(
+    registry: Registry,
+    settings: Settings,
+    listening: impl FnOnce(&LiveService),
+) -> ExitCode {
     log::start(settings.log);
-    match run(registry, settings) {
+    let ended = run(registry, settings, listening);
+    log::flush(LAST_LINES);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -65,7 +88,9 @@ pub(crate) fn check(registry: Registry, settings: &Settings) -> Result<(), Start
             resolved(address, settings).await?;
         }
         // Opening the real store would create the file, or migrate its tables.
-        build(registry, settings, &Store::memory(), None).map(|_| ())
+        let store = Store::memory();
+        let built = registry.build(settings, exposure(settings, false), &store, None, None);
+        built.map(|_| ())
     })
 }
 
@@ -86,33 +111,44 @@ pub async fn serve_on(
     let _refresh = refresh_keys(&settings);
     let store = registry.open_store(&settings).await?;
     let queue = open_queue(&settings, &store).await?;
-    let built = build(registry, &settings, &store, queue)?;
-    serve_router(listener, built, store, &settings, shutdown).await;
+    let metrics = metrics_listener::bind(&settings).await?;
+    let live = LiveService::start(registry, settings, store, queue, address)?;
+    let _metrics = metrics_listener::serve(metrics, &live.resources().metrics);
+    serve_router(listener, live, shutdown).await;
     Ok(())
 }
 
 async fn serve_router(
     listener: TcpListener,
-    built: BuiltService,
-    store: Store,
-    settings: &Settings,
+    live: LiveService,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    let BuiltService {
-        router,
-        resources,
-        runs,
-    } = built;
-    let signal = resources.shutdown.clone();
-    spawn_supervisor(&runs);
+    let settings = live.settings();
+    // Those of the first agents are not kept: they hold their prompts.
+    let (signal, metrics, sessions, remote_tools) = {
+        let resources = live.resources();
+        let metrics = Arc::clone(&resources.metrics);
+        (
+            resources.shutdown.clone(),
+            metrics,
+            Arc::clone(&resources.sessions),
+            resources.tools.remote().cloned(),
+        )
+    };
     let (stop, mut stopping) = tokio::sync::watch::channel(false);
-    let draining = signal.clone();
+    let (draining, idle) = (signal.clone(), signal.clone());
     let limits = ConnectionLimits {
+        head: settings.head,
         idle: settings.idle,
         write: settings.write,
         max_connections: settings.connections,
+        // Behind a proxy, all of them come from its address.
+        share: if settings.trusted_proxies == 0 {
+            settings.share
+        } else {
+            1.0
+        },
     };
-    let metrics = Arc::clone(&resources.metrics);
     let shutdown = async move {
         shutdown.await;
         tracing::info!("stopping");
@@ -121,22 +157,26 @@ async fn serve_router(
     };
     // Running steps may finish; the next start continues from there.
     let last = async {
-        runs.idle().await;
-        runs.flush_queue().await;
+        idle.idle().await;
+        live.runs_idle().await;
     };
-    let served = accept(listener, router, limits, metrics, shutdown, last);
+    let served = accept(listener, live.router(), limits, metrics, shutdown, last);
+    let drain = settings.drain;
     let deadline = async move {
         let _ = stopping.wait_for(|stopping| *stopping).await;
-        tokio::time::sleep(settings.drain).await;
+        tokio::time::sleep(drain).await;
         signal.terminate();
         tokio::time::sleep(TERMINATION_GRACE).await;
     };
     tokio::select! {
         () = served => {}
         () = deadline => {}
-        never = store.purge_forever() => match never {},
+        never = live.store().purge_forever() => match never {},
     }
-    resources.sessions.end().await;
+    if let Some(remote) = remote_tools {
+        remote.close().await;
+    }
+    sessions.end().await;
 }
 
 /// Refreshes the keys that tokens are checked with, until it is dropped.
@@ -148,24 +188,37 @@ fn refresh_keys(settings: &Settings) -> JoinSet<()> {
     tasks
 }
 
-fn run(registry: Registry, settings: Settings) -> Result<(), StartError> {
+fn run(
+    registry: Registry,
+    settings: Settings,
+    listening: impl FnOnce(&LiveService),
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let store = registry.open_store(&settings).await?;
         let queue = open_queue(&settings, &store).await?;
-        let built = build(registry, &settings, &store, queue)?;
         let listener = listen(&settings).await?;
         let address = listener.local_addr().map_err(StartError::Io)?;
+        let metrics = metrics_listener::bind(&settings).await?;
+        let live = LiveService::start(registry, settings.clone(), store, queue, address)?;
+        let _metrics = metrics_listener::serve(metrics, &live.resources().metrics);
         if settings.auth.is_none() {
             tracing::warn!("no authentication: every caller on this machine is `anonymous`, roles are not enforced ({AUTH_SETTINGS} sets it up)");
         }
+        if settings.auth.as_ref().is_some_and(Auth::is_weak) {
+            tracing::warn!("auth.hs256_secret has few different characters and may be guessed: take random ones, as from `openssl rand -base64 48`");
+        }
         let _refresh = refresh_keys(&settings);
-        let signals = signals()?;
+        let signals = first_signal(settings.drain + LAST_SECOND).map_err(StartError::Io)?;
         // Scripts wait for this line. If standard output is closed, the service runs all the same.
         let _ = writeln!(std::io::stdout(), "listening on http://{address}");
-        serve_router(listener, built, store, &settings, signals).await;
+        listening(&live);
+        serve_router(listener, live, signals).await;
         Ok(())
-    })
+    });
+    // Tasks that block are not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// The queue that shares workflow runs between processes, if the settings name one.
@@ -193,18 +246,17 @@ async fn open_queue(
     match url {}
 }
 
-fn build(
-    registry: Registry,
-    settings: &Settings,
-    store: &Store,
-    queue: Option<Arc<dyn Queue>>,
-) -> Result<BuiltService, StartError> {
+/// To whom the service shows itself. Without authentication, only requests that name this machine are answered. `is_local` says
+/// whether only this machine can reach it: then it has a console unless the settings say otherwise. Behind a proxy, others can.
+fn exposure(settings: &Settings, is_local: bool) -> Exposure {
     let hosts = if settings.auth.is_some() {
         HostPolicy::Any
     } else {
         HostPolicy::Loopback
     };
-    registry.build(settings, hosts, store, queue)
+    let console = settings.console;
+    let console = console.unwrap_or(is_local && settings.trusted_proxies == 0);
+    Exposure { hosts, console }
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, StartError> {
@@ -244,14 +296,17 @@ async fn listen_at_default_port() -> Result<TcpListener, StartError> {
     }
 }
 
+/// Whether only this machine can reach `address`.
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
 /// An address that other machines can reach needs authentication.
 fn require_auth_beyond_loopback(
     addresses: &[SocketAddr],
     settings: &Settings,
 ) -> Result<(), StartError> {
-    let open = addresses
-        .iter()
-        .find(|address| !address.ip().to_canonical().is_loopback());
+    let open = addresses.iter().find(|address| !is_loopback(**address));
     match open {
         Some(address) if settings.auth.is_none() => Err(StartError::setting(
             ADDRESS,
@@ -261,24 +316,4 @@ fn require_auth_beyond_loopback(
         )),
         _ => Ok(()),
     }
-}
-
-#[cfg(unix)]
-fn signals() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Io)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Io)?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn signals() -> Result<impl Future<Output = ()> + Send + 'static, StartError> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

@@ -3,6 +3,7 @@
 //! Invariant: nothing below `server/` imports this folder; an unknown setting is an error; a secret never prints.
 
 pub(crate) mod document_settings;
+pub(crate) mod mcp_load;
 pub(crate) mod provider_load;
 pub(crate) mod settings_error;
 pub(crate) mod settings_file;
@@ -20,8 +21,9 @@ use std::time::Duration;
 
 use crate::auth::Auth;
 use crate::auth::token_settings::Tokens;
-use crate::documents::qdrant::DocumentsSettings;
+use crate::documents::documents_settings::DocumentsSettings;
 use crate::embedding::embedding_settings::Embeddings;
+use crate::mcp::McpServerSettings;
 use crate::model::provider_settings::ProviderSettings;
 use crate::secret::Secret;
 use crate::workflow::workflow_service::WorkflowLimits;
@@ -44,14 +46,23 @@ pub struct Settings {
     pub tokens: Option<Tokens>,
     /// The largest body of a request, in bytes.
     pub body_limit: usize,
-    /// The most requests at a time; further requests get 503.
+    /// The most requests at a time; further requests get 503. A request counts once its body has arrived.
     pub concurrency: usize,
+    /// The most bodies that arrive at a time; with one more, the one that takes longest gets 503.
+    pub bodies: usize,
+    /// The most callers that follow the events of workflow runs at a time; further ones get 503.
+    pub followers: usize,
+    /// The part of the connections, the arriving bodies and the followers that one address or subject may have, above 0 and
+    /// at most 1. What is more gets 429; a connection is closed.
+    pub share: f64,
     /// The most open connections; further connections wait until one ends.
     pub connections: usize,
     /// How many proxies before the service append the address of their caller to `X-Forwarded-For`; with 0, the header is
     /// ignored.
     pub trusted_proxies: usize,
-    /// How long a connection may stay open without a complete request header.
+    /// How long a new connection may take to send its first request header.
+    pub head: Duration,
+    /// How long a connection may stay open between two requests.
     pub idle: Duration,
     /// How long a client may take nothing of a response before its connection is closed.
     pub write: Duration,
@@ -81,12 +92,18 @@ pub struct Settings {
     pub models: BTreeMap<String, String>,
     /// The model providers, by name.
     pub providers: BTreeMap<String, ProviderSettings>,
+    /// The MCP servers whose tools agents may use, by name.
+    pub mcp_servers: BTreeMap<String, McpServerSettings>,
     /// What is logged, and how.
     pub log: Log,
+    /// Whether the web console is served at `/`; `None` serves it where only this machine can reach the service.
+    pub console: Option<bool>,
     /// Whether `/docs` is served.
     pub docs: bool,
     /// Whether `/metrics` is served.
     pub metrics: bool,
+    /// `host:port` of a listener for `/metrics` alone, which asks for no token; `None` serves it with everything else.
+    pub metrics_address: Option<String>,
 }
 
 impl Default for Settings {
@@ -97,8 +114,12 @@ impl Default for Settings {
             tokens: None,
             body_limit: 1024 * 1024,
             concurrency: 256,
+            bodies: 256,
+            followers: 1024,
+            share: 0.25,
             connections: 10_000,
             trusted_proxies: 0,
+            head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             write: Duration::from_secs(30),
             timeout: Duration::from_secs(300),
@@ -113,12 +134,15 @@ impl Default for Settings {
             documents: None,
             models: BTreeMap::new(),
             providers: BTreeMap::new(),
+            mcp_servers: BTreeMap::new(),
             log: Log {
                 format: LogFormat::Json,
                 level: tracing::Level::INFO,
             },
+            console: None,
             docs: true,
             metrics: true,
+            metrics_address: None,
         }
     }
 }

@@ -1,9 +1,16 @@
-//! The constants that generated code consists of: agents, endpoints, workflows.
+//! The constants that a service consists of: agents, endpoints, workflows. Generated code has them, or they are read from a
+//! document (`agent_document`).
 //!
-//! Invariant: plain data, built at compile time; no behaviour beyond lookups.
+//! Invariant: plain data; no behaviour beyond lookups.
 
+pub(crate) mod agent_document;
 pub(crate) mod agent_spec;
+mod constant_pool;
 pub(crate) mod endpoint_spec;
+mod expression_text;
+pub(crate) mod prompt;
+pub(crate) mod value_shape;
+mod workflow_document;
 pub(crate) mod workflow_spec;
 
 pub use self::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
@@ -11,3 +18,4 @@ pub use self::endpoint_spec::{
     EndpointSpec, ErrorSpec, Handler, HitShape, Method, Parameter, ParameterKind,
     ParameterLocation, Retrieve, SessionUse,
 };
+pub use self::prompt::Prompt;

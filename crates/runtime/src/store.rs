@@ -1,6 +1,8 @@
 //! A store, opened by its URL: `sqlite:`, `postgres:` or `memory:`. It holds sessions, journal, documents and refresh tokens.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod journal_statements;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod passage_cache;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -9,11 +11,15 @@ mod sql_database;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_documents;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql_idempotency_keys;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_journal;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_refresh_tokens;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_sessions;
+#[cfg(all(test, any(feature = "sqlite", feature = "postgres")))]
+mod sql_sessions_tests;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql_store;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -32,6 +38,9 @@ use crate::documents::document_store::DocumentStore;
 use crate::documents::memory_documents::MemoryDocuments;
 use crate::error::start_error::{SettingError, StartError};
 use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
+use crate::run::idempotency_keys::IdempotencyKeys;
+use crate::run::memory_idempotency_keys::MemoryIdempotencyKeys;
 use crate::secret::Secret;
 use crate::session::memory_sessions::MemorySessions;
 use crate::session::session_store::SessionStore;
@@ -45,17 +54,18 @@ use crate::workflow::memory_journal::MemoryJournal;
 
 /// The pause between two purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);
-/// How many rows one statement deletes at most, and how many statements a purge has.
+/// How many rows one statement deletes at most, and the pause before the next one, in which others can write.
 const PURGE_LIMIT: u32 = 500;
-const PURGE_ROUNDS: usize = 20;
+const PURGE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Everything a service stores beyond a request: conversations, refresh tokens, workflow runs and documents.
+/// Everything a service stores beyond a request: conversations, refresh tokens, workflow runs, documents and idempotency keys.
 #[derive(Clone)]
 pub struct Store {
     sessions: Arc<dyn SessionStore>,
     refresh_tokens: Arc<dyn RefreshTokens>,
     journal: Arc<dyn Journal>,
     documents: Arc<dyn DocumentStore>,
+    idempotency_keys: Arc<dyn IdempotencyKeys>,
     is_shared: bool,
 }
 
@@ -68,6 +78,7 @@ impl Store {
             refresh_tokens: Arc::new(MemoryRefreshTokens::default()),
             journal: Arc::new(MemoryJournal::default()),
             documents: Arc::new(MemoryDocuments::default()),
+            idempotency_keys: Arc::new(MemoryIdempotencyKeys::default()),
             is_shared: false,
         }
     }
@@ -120,7 +131,8 @@ impl Store {
             sessions,
             refresh_tokens: store.clone(),
             journal: store.clone(),
-            documents: store,
+            documents: store.clone(),
+            idempotency_keys: store,
             is_shared: false,
         }
     }
@@ -163,6 +175,11 @@ impl Store {
         Arc::clone(&self.documents)
     }
 
+    /// The store of idempotency keys.
+    pub(crate) fn idempotency_keys(&self) -> Arc<dyn IdempotencyKeys> {
+        Arc::clone(&self.idempotency_keys)
+    }
+
     /// Whether processes on several machines can use it.
     pub(crate) fn is_shared(&self) -> bool {
         self.is_shared
@@ -172,22 +189,36 @@ impl Store {
     pub(crate) async fn purge_forever(self) -> std::convert::Infallible {
         loop {
             tokio::time::sleep(PURGE_INTERVAL).await;
-            if let Err(error) = self.purge_expired().await {
-                tracing::warn!(%error, "expired rows can't be deleted from the store");
-            }
+            self.purge_expired().await;
         }
     }
 
-    async fn purge_expired(&self) -> Result<(), StoreError> {
-        for _ in 0..PURGE_ROUNDS {
-            let sessions = self.sessions.purge(PURGE_LIMIT).await?;
-            let tokens = self.refresh_tokens.purge_tokens(PURGE_LIMIT).await?;
-            let runs = self.journal.purge_runs(PURGE_LIMIT).await?;
-            if sessions.max(tokens).max(runs) < u64::from(PURGE_LIMIT) {
-                break;
+    async fn purge_expired(&self) {
+        tokio::join!(
+            purge_all("conversations", || self.sessions.purge(PURGE_LIMIT)),
+            purge_all("refresh tokens", || {
+                self.refresh_tokens.purge_tokens(PURGE_LIMIT)
+            }),
+            purge_all("workflow runs", || self.journal.purge_runs(PURGE_LIMIT)),
+            purge_all("idempotency keys", || {
+                self.idempotency_keys.purge_keys(PURGE_LIMIT)
+            }),
+        );
+    }
+}
+
+/// Purges until nothing is left, or a purge fails.
+async fn purge_all<'a>(what: &str, purge: impl Fn() -> BoxFuture<'a, Result<u64, StoreError>>) {
+    loop {
+        match purge().await {
+            Ok(purged) if purged >= u64::from(PURGE_LIMIT) => {
+                tokio::time::sleep(PURGE_PAUSE).await;
+            }
+            Ok(_) => return,
+            Err(error) => {
+                return tracing::warn!(%error, what, "what has expired can't be deleted from the store");
             }
         }
-        Ok(())
     }
 }
 
@@ -200,4 +231,82 @@ fn unusable(place: &str, error: &sqlx::Error) -> String {
         error => error.to_string(),
     };
     format!("{place} can't be used: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::{PURGE_LIMIT, Store, purge_all};
+    use crate::error::store_error::StoreError;
+    use crate::future::boxed_ready;
+    use crate::schema::{new_uuid_v4, new_uuid_v7};
+    use crate::workflow::journal::{Change, NewRun, RunLease, RunState, Start};
+    use crate::workflow::run_report::RunStatus;
+    use crate::workflow::workflow_event::WorkflowEvent;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_purge_goes_on_until_nothing_is_left() {
+        let left = AtomicU64::new(60_000);
+        let batch = || {
+            let now = left.load(Ordering::Relaxed).min(u64::from(PURGE_LIMIT));
+            left.fetch_sub(now, Ordering::Relaxed);
+            boxed_ready(Ok(now))
+        };
+        let began = tokio::time::Instant::now();
+        purge_all("runs", batch).await;
+        assert_eq!(left.into_inner(), 0);
+        assert!(began.elapsed() < Duration::from_secs(60), "1,000 a second");
+        purge_all("runs", || boxed_ready(Err(StoreError::unavailable("gone")))).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_expired_runs_are_purged_at_once() {
+        let store = Store::memory();
+        let journal = store.journal();
+        let lease = RunLease {
+            owner: "ann".to_owned(),
+            ttl: Duration::from_secs(60),
+        };
+        let mut runs = Vec::new();
+        for _ in 0..3 * PURGE_LIMIT {
+            let id = new_uuid_v7();
+            let run = NewRun {
+                id,
+                workflow: "play".to_owned(),
+                definition: String::new(),
+                subject: "ann".to_owned(),
+                roles: None,
+                input: serde_json::Value::Null,
+                idempotency_key: None,
+            };
+            let leased = Start::Leased(&lease);
+            journal.create(&run, leased).await.unwrap();
+            let status = RunStatus::Completed;
+            let end = Change {
+                id: new_uuid_v4(),
+                run: id,
+                owner: lease.owner.clone(),
+                first_event: 1,
+                events: vec![WorkflowEvent::Finished {
+                    run_id: id,
+                    status,
+                    error: None,
+                }],
+                state: Some(RunState {
+                    status,
+                    error: None,
+                    resumptions: 0,
+                    keep: Some(Duration::ZERO),
+                }),
+            };
+            assert!(journal.write(&end).await.unwrap());
+            runs.push(id);
+        }
+        store.purge_expired().await;
+        for id in runs {
+            assert_eq!(journal.run(id, "ann").await.unwrap(), None);
+        }
+    }
 }

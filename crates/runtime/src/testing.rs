@@ -1,5 +1,5 @@
 //! For tests of a service: a client that calls it without a socket, and a mock of a model provider. The mock streams the answers
-//! of a [`Script`] in the protocol of Anthropic or OpenAI, and records the requests. Needs the feature `testing`.
+//! of a [`Script`] in a protocol of Anthropic or OpenAI, and records the requests. Needs the feature `testing`.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {

@@ -1,7 +1,7 @@
 //! Runs of workflows: the scheduler, the executor, the journal and its leases.
 //!
-//! Invariant: a change is journaled before anyone is notified of it. Only the owner of the lease executes a run, and a finished
-//! step is never executed again. Nothing here knows HTTP.
+//! Invariant: a change is journaled before anyone is notified of it. Only the owner of the lease executes a run, only a process
+//! with the definition that the run began with resumes it, and a finished step is never executed again. Nothing here knows HTTP.
 
 pub(crate) mod evaluation;
 pub(crate) mod executor;
@@ -18,7 +18,10 @@ pub(crate) mod workflow_event;
 pub(crate) mod workflow_service;
 pub(crate) mod workflows;
 
-pub use self::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
+pub use self::journal::{
+    Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
+    RunLease, RunQuery, RunState, Start, WaitingRuns,
+};
 pub use self::memory_journal::MemoryJournal;
 pub use self::run_report::{
     RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport,

@@ -16,7 +16,7 @@ use crate::compiler::compile_error::{CompileError, CompileErrorKind};
 use crate::compiler::pattern::Pattern;
 use crate::compiler::references::Identifiers;
 use crate::compiler::rules::{
-    ArrayRules, Condition, Contains, Node, NodeId, ObjectRules, Rules, StringRules, Type,
+    ArrayRules, Choices, Condition, Contains, Node, NodeId, ObjectRules, Rules, StringRules, Type,
 };
 use crate::compiler::vocabulary::{count, shape};
 use crate::evaluator::equality::equal;
@@ -378,17 +378,18 @@ fn types(part: &Part<'_>) -> Option<Vec<Type>> {
     Some(names.filter_map(Type::from_name).collect())
 }
 
-fn choices(part: &Part<'_>) -> Option<Vec<Value>> {
+fn choices(part: &Part<'_>) -> Option<Choices> {
     let listed = part.keywords.get("enum").and_then(Value::as_array);
-    match (listed, part.keywords.get("const")) {
-        (None, None) => None,
-        (Some(listed), None) => Some(listed.clone()),
-        (None, Some(constant)) => Some(vec![constant.clone()]),
+    let values = match (listed, part.keywords.get("const")) {
+        (None, None) => return None,
+        (Some(listed), None) => listed.clone(),
+        (None, Some(constant)) => vec![constant.clone()],
         (Some(listed), Some(constant)) => {
             let both = listed.iter().filter(|value| equal(value, constant));
-            Some(both.cloned().collect())
+            both.cloned().collect()
         }
-    }
+    };
+    Some(Choices::new(values))
 }
 
 fn names(list: &Value) -> Vec<String> {

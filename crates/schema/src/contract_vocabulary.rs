@@ -206,6 +206,11 @@ pub fn stream_path(path: &str) -> String {
     format!("{path}/stream")
 }
 
+/// The most characters of the id of a conversation.
+pub const MAX_SESSION_ID_LENGTH: usize = 128;
+/// The ids of conversations that a client may choose. They need no escape in the path of a URL, and no id is `.` or `..`.
+pub const SESSION_ID_PATTERN: &str = "^[A-Za-z0-9_-][A-Za-z0-9._~:@=+-]*$";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,7 @@ use crate::compiler::rules::{
     ArrayRules, Contains, NOT_ALLOWED, Node, NodeId, ObjectRules, Rules, choices_detail,
     types_detail,
 };
-use crate::evaluator::equality::{equal, repeated_items};
+use crate::evaluator::equality::repeated_items;
 use crate::validator::{Validator, Violation};
 
 /// How deeply schemas may be applied within each other. A value that `serde_json` reads by default is nested up to
@@ -116,9 +116,9 @@ impl<'s> Evaluator<'s> {
             return v.fail_with(|| types_detail(types));
         }
         if let Some(choices) = &rules.choices
-            && !choices.iter().any(|choice| equal(choice, value))
+            && !choices.has(value)
         {
-            return v.fail_with(|| choices_detail(choices));
+            return v.fail_with(|| choices_detail(&choices.values));
         }
         match value {
             Value::Number(number) => v.exact_number(number.into(), &rules.number),
@@ -195,6 +195,9 @@ impl<'s> Evaluator<'s> {
         let dependent = dependent.filter(|(name, _)| fields.contains_key(*name));
         let dependent = dependent.flat_map(|(_, required)| required);
         for name in rules.required.iter().chain(dependent) {
+            if v.is_full() {
+                return;
+            }
             if !fields.contains_key(name) {
                 v.at(name, |v| v.fail("is required"));
             }

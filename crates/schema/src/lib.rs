@@ -55,7 +55,8 @@ pub use compiler::compile_error::{CompileError, CompileErrorKind};
 pub use compiler::pattern::{Pattern, PatternError};
 pub use compiler::vocabulary;
 pub use contract_vocabulary::{
-    Comparison, Handler, Method, ParameterKind, ParameterLocation, stream_path,
+    Comparison, Handler, MAX_SESSION_ID_LENGTH, Method, ParameterKind, ParameterLocation,
+    SESSION_ID_PATTERN, stream_path,
 };
 pub use evaluator::equality::equal;
 pub use formats::date_time::{Date, DateTime};

@@ -16,6 +16,8 @@ use crate::formats::uuid::Uuid;
 
 /// The most violations that one check reports.
 const MAX_VIOLATIONS: usize = 100;
+/// When they have so many bytes, no further one is stored: each quotes where it is, and a name of a property may be as long as the value.
+const MAX_BYTES: usize = 64 * 1024;
 
 /// A value that checks its own constraints.
 pub trait Validate {
@@ -74,6 +76,8 @@ pub struct Validator {
     violations: Vec<Violation>,
     /// How many violations are stored; the others are only counted as a failure.
     limit: usize,
+    /// How long the stored ones are.
+    bytes: usize,
     has_failed: bool,
 }
 
@@ -83,6 +87,7 @@ impl Default for Validator {
             pointer: String::new(),
             violations: Vec::new(),
             limit: MAX_VIOLATIONS,
+            bytes: 0,
             has_failed: false,
         }
     }
@@ -265,10 +270,15 @@ impl Validator {
     pub(crate) fn fail_with(&mut self, detail: impl FnOnce() -> String) {
         self.has_failed = true;
         if self.violations.len() < self.limit {
-            self.violations.push(Violation {
+            let violation = Violation {
                 detail: detail(),
                 pointer: self.pointer.clone(),
-            });
+            };
+            self.bytes += violation.detail.len() + violation.pointer.len();
+            self.violations.push(violation);
+            if self.bytes > MAX_BYTES {
+                self.limit = self.violations.len();
+            }
         }
     }
 

@@ -183,6 +183,30 @@ async fn a_workflow_calls_them_with_headers_as_input() {
     assert_eq!((again.branch.as_str(), again.days), ("north", 7));
 }
 
+#[tokio::test]
+async fn the_workflows_are_served_beside_the_operations_that_they_call() {
+    let app = app();
+    let (status, arazzo) = call(&app, "GET", "/arazzo.json", &[], None).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        arazzo,
+        serde_json::from_str::<Value>(agents::ARAZZO_JSON).unwrap()
+    );
+    // Relative to /arazzo.json.
+    assert_eq!(arazzo["sourceDescriptions"][0]["url"], "./openapi.json");
+    let (_, openapi) = call(&app, "GET", "/openapi.json", &[], None).await;
+    let items = openapi["paths"].as_object().unwrap().values();
+    let operations: Vec<&Value> = items
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|operation| &operation["operationId"])
+        .collect();
+    let steps = arazzo["workflows"][0]["steps"].as_array().unwrap();
+    assert!(!steps.is_empty());
+    for step in steps {
+        assert!(operations.contains(&&step["operationId"]), "{step}");
+    }
+}
+
 #[test]
 fn the_document_describes_all_of_it() {
     let api: Value = serde_json::from_str(agents::OPENAPI_JSON).unwrap();

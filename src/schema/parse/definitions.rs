@@ -9,6 +9,9 @@ use crate::schema::parse::keywords::wrong_kind;
 use crate::schema::parse::normalize::names;
 use crate::yaml::node::{Node, Value};
 
+/// So many definitions are named where one is missing.
+const MAX_LISTED: usize = 20;
+
 /// The definitions of one schema, in the order of the source; those that stand elsewhere than under `$defs` get a name
 /// when the first reference to them is read.
 pub struct Definitions<'n> {
@@ -188,6 +191,11 @@ impl<'n> Definitions<'n> {
                 .collect();
             let advice = match names.as_slice() {
                 [] => "this schema has no `$defs`".to_owned(),
+                names if names.len() > MAX_LISTED => {
+                    let more = names.len() - MAX_LISTED;
+                    let first = names[..MAX_LISTED].join(", ");
+                    format!("the definitions are {first} and {more} more")
+                }
                 names => format!("the definitions are {}", names.join(", ")),
             };
             (format!("there is no definition {name:?}"), advice)

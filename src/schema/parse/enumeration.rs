@@ -10,6 +10,7 @@ use crate::schema::parse::normalize::names;
 use crate::schema::parse::object::description;
 use crate::schema::parse::rust_name::{Named, Style, rust_names};
 use crate::schema::schema_type::{EnumValue, Literal, Type, Width};
+use crate::text::ident::Ident;
 use crate::yaml::node::{Node, Value};
 
 /// A value that a schema lists.
@@ -89,12 +90,12 @@ fn listed<'n>(part: &mut Cursor<'n, '_>) -> Option<Vec<Listed<'n>>> {
                 None
             }
             Some(items) => {
-                let named = |key: &str| node.get(key).and_then(Node::items);
-                let given = named("x-rust-names").or(named("x-enum-varnames"));
-                let about = named("x-enum-descriptions").unwrap_or_default();
+                let given = given_names(part, items.len())?;
+                let named = |key: &str| node.get(key).and_then(Node::items).unwrap_or_default();
+                let (wished, about) = (named("x-enum-varnames"), named("x-enum-descriptions"));
                 let values = items.iter().enumerate().map(|(index, value)| Listed {
                     description: about.get(index).and_then(Node::as_str).map(str::to_owned),
-                    given: given.and_then(|names| names.get(index)),
+                    given: given.get(index).or_else(|| sound_name(wished, index)),
                     value,
                 });
                 Some(values.collect())
@@ -106,6 +107,40 @@ fn listed<'n>(part: &mut Cursor<'n, '_>) -> Option<Vec<Listed<'n>>> {
         },
         (None, None) => None,
     }
+}
+
+/// What `x-rust-names` lists: a name for each of the `count` values, or nothing.
+fn given_names<'n>(part: &mut Cursor<'n, '_>, count: usize) -> Option<&'n [Node]> {
+    let Some(node) = part.node.get("x-rust-names") else {
+        return Some(&[]);
+    };
+    let Some(names) = node.items() else {
+        wrong_kind("x-rust-names", node, "a list of names", part.reader.report);
+        return None;
+    };
+    if names.len() != count {
+        let message = format!(
+            "`x-rust-names` has {} names, and `enum` {count} values",
+            names.len()
+        );
+        part.reader
+            .report
+            .error(Code::BadSchema, node.span, message)
+            .advise("list one name for each value, in the same order");
+        return None;
+    }
+    Some(names)
+}
+
+/// The name in `names` that other tools gave to a value, if it is one in Rust and no other value has it.
+fn sound_name(names: &[Node], index: usize) -> Option<&Node> {
+    let text = |node: &Node| node.as_str().and_then(Ident::parse);
+    let name = names.get(index)?;
+    let ident = text(name)?;
+    let same = names
+        .iter()
+        .filter(|other| text(other).as_ref() == Some(&ident));
+    (same.count() == 1).then_some(name)
 }
 
 /// Those of `listed` that are of the schema's `type`; the others are never valid.

@@ -94,7 +94,7 @@ const KEYWORDS: [(&str, Topic); 52] = [
 ];
 
 /// Keywords that no schema is read with, and what to write instead.
-const UNSUPPORTED: [(&str, &str); 7] = [
+const UNSUPPORTED: [(&str, &str); 8] = [
     ("$dynamicRef", "use `$ref: \"#/$defs/NAME\"`"),
     ("$recursiveRef", "use `$ref: \"#\"`"),
     (
@@ -110,6 +110,10 @@ const UNSUPPORTED: [(&str, &str); 7] = [
         "leave it out, or make it one name without `/`, `.` and `:`; definitions are referred to as `#/$defs/NAME`",
     ),
     ("$vocabulary", "leave it out; it belongs into a meta-schema"),
+    (
+        "components",
+        "move it to the top of the endpoint's schema, where `#/components/schemas/NAME` leads to",
+    ),
     ("extends", "use `allOf: [{ $ref: … }]`"),
 ];
 
@@ -125,6 +129,26 @@ pub struct Checked {
 /// Checks the keywords of one schema: each must be known, be supported, and be about one of
 /// `topics`, which are those of a value that is `kind` (in words). What is wrong goes into `report`.
 pub fn check(entries: &[Entry], topics: &[Topic], kind: &str, report: &mut Report) -> Checked {
+    if let Some((kind, unknown)) = shorthand(entries) {
+        let others = match unknown.len() - 1 {
+            1 => "another key".to_owned(),
+            others => format!("{others} other keys"),
+        };
+        let message = format!(
+            "`type` makes this JSON Schema, and `{}` and {others} are no keywords of it",
+            unknown[0].key
+        );
+        report
+            .error(Code::UnsupportedSchema, kind.key_span, message)
+            .advise(
+                "for a property called `type`, write `type: string, what it is`; in JSON Schema, write the properties \
+                 under `properties`",
+            );
+        return Checked {
+            good: false,
+            rest: false,
+        };
+    }
     let (mut good, mut rest) = (true, false);
     for entry in entries {
         let keyword = entry.key.as_str();
@@ -160,6 +184,19 @@ pub fn check(entries: &[Entry], topics: &[Topic], kind: &str, report: &mut Repor
         }
     }
     Checked { good, rest }
+}
+
+/// The entry `type` and the others where those read like properties in shorthand: several, and none of them a keyword.
+fn shorthand(entries: &[Entry]) -> Option<(&Entry, Vec<&Entry>)> {
+    let kind = entries.iter().find(|entry| entry.key == "type")?;
+    let unknown: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| entry.key != "type" && !is_annotation(&entry.key))
+        .collect();
+    let foreign = |entry: &&Entry| {
+        topic(&entry.key).is_none() && !UNSUPPORTED.iter().any(|(name, _)| *name == entry.key)
+    };
+    (unknown.len() > 1 && unknown.iter().all(foreign)).then_some((kind, unknown))
 }
 
 /// What `keyword` is about; none where it is no keyword that is read.

@@ -48,16 +48,11 @@ pub fn rust_names(
             .given
             .map(|given| given.as_str().and_then(Ident::parse));
         if let (Some(None), Some(given)) = (&name, named.given) {
-            let report = &mut part.reader.report;
-            report
-                .error(
-                    Code::BadSchema,
-                    given.span,
-                    "`x-rust-name` is no identifier of Rust",
-                )
-                .advise(
-                    "write letters, digits and `_`, and no keyword: `x-rust-name: home_address`",
-                );
+            let message = format!("{} is no identifier of Rust", given.to_json());
+            part.reader
+                .report
+                .error(Code::BadSchema, given.span, message)
+                .advise("write letters, digits and `_`, and no keyword, as in `home_address`");
             good = false;
         }
         if let (Some(Some(ident)), Some(given)) = (&name, named.given)

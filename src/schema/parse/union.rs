@@ -1,5 +1,7 @@
 //! Reads schemas that offer several: `oneOf` and `anyOf`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::diagnostics::code::Code;
 use crate::schema::closing::Extent;
 use crate::schema::parse::cursor::Cursor;
@@ -67,14 +69,12 @@ fn several_schemas(part: &mut Cursor<'_, '_>, keyword: &str, schemas: &[&Node]) 
     let lists: Option<Vec<Vec<Listed<'_>>>> = schemas.iter().map(|node| documented(node)).collect();
     if let Some(lists) = lists {
         let mut all: Vec<Listed<'_>> = Vec::new();
+        let mut seen = BTreeSet::new();
         for listed in lists.into_iter().flatten() {
-            if all
-                .iter()
-                .any(|other| other.value.value == listed.value.value)
-            {
-                part.rest |= once;
-            } else {
+            if seen.insert(listed.value.to_json().to_string()) {
                 all.push(listed);
+            } else {
+                part.rest |= once;
             }
         }
         return enumeration(part, &all);
@@ -157,20 +157,28 @@ fn tagged(part: &mut Cursor<'_, '_>, schemas: &[&Node]) -> Option<Tagged> {
     let targets: Vec<&Node> = schemas.iter().map(|node| reader.target(node)).collect();
     let objects: Vec<Option<Facts<'_>>> = targets.iter().map(|node| facts(node, reader)).collect();
     let why_not = |tag: &str| {
+        // How many objects have each constant; counted once the first object has one.
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for (target, object) in targets.iter().zip(&objects) {
             let value = constant(target, tag, reader);
             let Some(object) = object.as_ref().filter(|object| object.plain) else {
                 return Some(format!("an alternative is no plain object with {tag:?}"));
             };
-            if value.is_none() {
+            let Some(value) = value else {
                 return Some(format!("an object has no constant text as its {tag:?}"));
-            }
+            };
             if !object.required.contains(&tag) {
                 return Some(format!("an object does not require {tag:?}"));
             }
-            let same = |other: &&Node| constant(other, tag, reader) == value;
-            if targets.iter().copied().filter(|other| same(other)).count() > 1 {
-                let value = value.unwrap_or_default();
+            if counts.is_empty() {
+                for value in targets
+                    .iter()
+                    .filter_map(|other| constant(other, tag, reader))
+                {
+                    *counts.entry(value).or_default() += 1;
+                }
+            }
+            if counts.get(value).is_some_and(|count| *count > 1) {
                 return Some(format!("{value:?} is the {tag:?} of two objects"));
             }
         }

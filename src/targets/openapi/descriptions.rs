@@ -55,10 +55,10 @@ fn paragraphs(operation: &Operation<'_>) -> Vec<String> {
     let mut paragraphs = vec![operation.description.clone()];
     if let Some(endpoint) = operation.endpoint {
         paragraphs.extend(answer(endpoint));
-        if !endpoint.roles.is_empty() {
-            let roles = endpoint.roles.join(", ");
-            paragraphs.push(format!("Needs one of the roles {roles}."));
-        }
+    }
+    if !operation.roles.is_empty() {
+        let roles = operation.roles.join(", ");
+        paragraphs.push(format!("Needs one of the roles {roles}."));
     }
     paragraphs
 }

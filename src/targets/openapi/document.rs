@@ -1,6 +1,7 @@
-//! OpenAPI documents as data: pruning unused components, ordering keys, merging fragments.
+//! OpenAPI documents as data: pruning unused components, ordering keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value as Json};
 
@@ -69,8 +70,17 @@ const ORDER: &[&str] = &[
     "schemas",
 ];
 
+/// The places of the keys in [`ORDER`].
+static PLACES: LazyLock<BTreeMap<&str, usize>> = LazyLock::new(|| {
+    ORDER
+        .iter()
+        .zip(0..)
+        .map(|(key, place)| (*key, place))
+        .collect()
+});
+
 /// The order of the sections below `components`.
-const SECTIONS: &[&str] = &[
+pub const SECTIONS: &[&str] = &[
     "schemas",
     "responses",
     "parameters",
@@ -83,25 +93,11 @@ const SECTIONS: &[&str] = &[
     "pathItems",
 ];
 
-/// A name that two agents, or an agent and the service, both use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// The index of the fragment that used it first; none for the service.
-    pub first: Option<usize>,
-    /// The index of the other fragment.
-    pub second: usize,
-    /// The name: operation `x`, or component `schemas/X`.
-    pub what: String,
-}
-
 /// The document with only the components that it refers to: its own, or else those of `shared`.
 pub fn prune(mut document: Json, shared: &Json) -> Json {
     let mut used = BTreeSet::new();
-    let components = match document
-        .as_object_mut()
-        .and_then(|map| map.shift_remove("components"))
-    {
-        Some(Json::Object(components)) => components,
+    let components = match document["components"].take() {
+        Json::Object(components) => components,
         _ => Map::new(),
     };
     let component = |section: &str, name: &str| {
@@ -134,9 +130,7 @@ pub fn prune(mut document: Json, shared: &Json) -> Json {
             used_components.insert((*section).to_owned(), Json::Object(entries));
         }
     }
-    if let Some(map) = document.as_object_mut() {
-        map.insert("components".to_owned(), Json::Object(used_components));
-    }
+    document["components"] = Json::Object(used_components);
     document
 }
 
@@ -164,12 +158,8 @@ fn order(value: Json, names: Names) -> Json {
         Json::Object(map) => {
             let mut entries: Vec<(String, Json)> = map.into_iter().collect();
             if names == Names::Keywords {
-                entries.sort_by_key(|(key, _)| {
-                    ORDER
-                        .iter()
-                        .position(|keyword| keyword == key)
-                        .unwrap_or(ORDER.len())
-                });
+                let place = |key: &str| PLACES.get(key).copied().unwrap_or(ORDER.len());
+                entries.sort_by_cached_key(|(key, _)| place(key));
             }
             entries
                 .into_iter()
@@ -229,88 +219,8 @@ fn components(value: Json) -> Json {
         .into()
 }
 
-/// Adds the tags, paths and components of `fragments` to the document `service`.
-pub fn merge(mut service: Json, fragments: &[Json]) -> (Json, Vec<Conflict>) {
-    let mut conflicts = Vec::new();
-    let mut operations: BTreeMap<String, Option<usize>> = operation_ids(&service)
-        .into_iter()
-        .map(|id| (id, None))
-        .collect();
-    let mut owners: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, fragment) in fragments.iter().enumerate() {
-        for id in operation_ids(fragment) {
-            if let Some(first) = operations.insert(id.clone(), Some(index)) {
-                conflicts.push(Conflict {
-                    first,
-                    second: index,
-                    what: format!("operation `{id}`"),
-                });
-            }
-        }
-        if let (Some(Json::Array(tags)), Some(Json::Array(own))) =
-            (service.get_mut("tags"), fragment.get("tags"))
-        {
-            for (index, tag) in own.iter().enumerate() {
-                let known = tags.iter_mut().find(|known| known["name"] == tag["name"]);
-                match known {
-                    // The first tag is the agent's own, and says more than an endpoint's.
-                    Some(known) if index == 0 => *known = tag.clone(),
-                    Some(_) => {}
-                    None => tags.push(tag.clone()),
-                }
-            }
-        }
-        if let (Some(Json::Object(paths)), Some(Json::Object(own))) =
-            (service.get_mut("paths"), fragment.get("paths"))
-        {
-            for (path, item) in own {
-                match (paths.get_mut(path), item) {
-                    (Some(Json::Object(methods)), Json::Object(item)) => {
-                        methods
-                            .extend(item.iter().map(|(key, value)| (key.clone(), value.clone())));
-                    }
-                    _ => {
-                        paths.insert(path.clone(), item.clone());
-                    }
-                }
-            }
-        }
-        let own = fragment.get("components").and_then(Json::as_object);
-        for (section, entries) in own.into_iter().flatten() {
-            for (name, value) in entries.as_object().into_iter().flatten() {
-                let key = format!("{section}/{name}");
-                let existing = &mut service["components"][section.as_str()][name.as_str()];
-                if existing.is_null() {
-                    *existing = value.clone();
-                    owners.insert(key, index);
-                } else if existing != value {
-                    let first = owners.get(&key).copied();
-                    conflicts.push(Conflict {
-                        first,
-                        second: index,
-                        what: format!("component `{key}`"),
-                    });
-                }
-            }
-        }
-    }
-    (service, conflicts)
-}
-
-fn operation_ids(document: &Json) -> Vec<String> {
-    let paths = document.get("paths").and_then(Json::as_object);
-    paths
-        .into_iter()
-        .flat_map(Map::values)
-        .filter_map(Json::as_object)
-        .flat_map(Map::values)
-        .filter_map(|operation| operation.get("operationId")?.as_str())
-        .map(str::to_owned)
-        .collect()
-}
-
 /// Collects the components that `value` refers to, as `section/name`.
-fn references(value: &Json, found: &mut Vec<String>) {
+pub fn references(value: &Json, found: &mut Vec<String>) {
     match value {
         Json::Array(items) => items.iter().for_each(|item| references(item, found)),
         Json::Object(map) => {
@@ -329,7 +239,8 @@ fn references(value: &Json, found: &mut Vec<String>) {
     }
 }
 
-fn security_schemes(document: &Json, found: &mut Vec<String>) {
+/// Collects the security schemes that `document` demands, as `section/name`.
+pub fn security_schemes(document: &Json, found: &mut Vec<String>) {
     match document {
         Json::Array(items) => items.iter().for_each(|item| security_schemes(item, found)),
         Json::Object(map) => {

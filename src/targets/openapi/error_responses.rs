@@ -1,12 +1,14 @@
 //! The problem responses of one operation: those of the service, and those that the endpoint declares.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use agentgen_schema::{Handler, Method, Schema, Violation};
 use heck::ToUpperCamelCase;
 use serde_json::{Map, Value as Json, json};
 
 use crate::agent::Agent;
+use crate::agent::invoke::INVOKE_SCHEMAS;
 use crate::agent::operation::Operation;
 use crate::contract::endpoint_error::EndpointError;
 use crate::schema::sample::example;
@@ -17,6 +19,10 @@ use crate::targets::openapi::runtime_contract;
 const PROBLEM: &str = "application/problem+json";
 /// The component of the response to a request that breaks its schema.
 const INVALID: &str = "UnprocessableContent";
+
+/// What the built-in `invoke` of each agent says of a request that breaks its schema.
+static INVALID_FOR_INVOKE: LazyLock<Json> =
+    LazyLock::new(|| shared_response(INVALID, "422", &INVOKE_SCHEMAS.input.json));
 
 /// The problem responses of the operation by status, each with the `name` of a component or a whole response `inline`; the
 /// schemas of declared errors are added to `components`.
@@ -48,10 +54,13 @@ pub fn error_responses(
             .collect();
         let status = status.to_string();
         responses.push(match shared {
-            Some(name) if declared.is_empty() => {
-                let input = operation.input_schema();
-                shared_response(name, &status, &input)
+            Some(INVALID) if declared.is_empty() && operation.endpoint.is_none() => {
+                INVALID_FOR_INVOKE.clone()
             }
+            Some(INVALID) if declared.is_empty() => {
+                shared_response(INVALID, &status, &operation.input_schema())
+            }
+            Some(name) if declared.is_empty() => json!({ "status": status, "name": name }),
             _ => {
                 let response = response(&base, operation, &declared, shared, components);
                 json!({ "status": status, "inline": response })
@@ -195,6 +204,8 @@ fn sample(error: &EndpointError, path: &str) -> Json {
 fn service_errors(operation: &Operation<'_>) -> BTreeMap<u16, &'static str> {
     let mut errors = BTreeMap::new();
     errors.insert(401, "Unauthorized");
+    // Also without roles: a service without authentication refuses pages of other sites.
+    errors.insert(403, "Forbidden");
     errors.insert(406, "NotAcceptable");
     errors.insert(421, "MisdirectedRequest");
     // Where neither the endpoint nor the agent has a rate, the operator may have set one.
@@ -211,19 +222,9 @@ fn service_errors(operation: &Operation<'_>) -> BTreeMap<u16, &'static str> {
     // A request whose query holds what the operation does not know is refused too.
     errors.insert(400, "BadRequest");
     errors.insert(422, INVALID);
-    if operation
-        .endpoint
-        .is_some_and(|endpoint| !endpoint.roles.is_empty())
-    {
-        errors.insert(403, "Forbidden");
-    }
     // Another turn of the conversation, or a request with the same Idempotency-Key, may be running.
     if operation.has_session() || operation.method == Method::Post {
         errors.insert(409, "Conflict");
-    }
-    // A declared endpoint begins a conversation that it doesn't know.
-    if operation.endpoint.is_none() {
-        errors.insert(404, "NotFound");
     }
     let handler = operation
         .endpoint
@@ -231,7 +232,10 @@ fn service_errors(operation: &Operation<'_>) -> BTreeMap<u16, &'static str> {
     match handler {
         Handler::Code => errors.insert(501, "NotImplemented"),
         // They call the provider of a model or of embeddings.
-        Handler::Model | Handler::Search | Handler::Embed => errors.insert(502, "BadGateway"),
+        Handler::Model | Handler::Search | Handler::Embed => {
+            errors.insert(413, "ContentTooLarge");
+            errors.insert(502, "BadGateway")
+        }
     };
     errors
 }

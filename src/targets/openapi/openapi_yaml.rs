@@ -1,5 +1,7 @@
 //! OpenAPI documents as YAML text.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value as Json};
 
 /// Parses a document; keys keep their order.
@@ -35,36 +37,61 @@ fn write_map(map: &Map<String, Json>, depth: usize, begun: bool, text: &mut Stri
         if index > 0 || !begun {
             indent(depth, text);
         }
-        let key = if is_plain(key) {
-            key.clone()
-        } else {
-            quoted(key)
-        };
-        if key.chars().count() > LONGEST_KEY {
-            text.push_str("? ");
-            text.push_str(&key);
+        write_member(key, value, depth, text);
+    }
+}
+
+/// Writes one entry of a mapping that is `depth` levels deep.
+pub fn write_entry(key: &str, value: &Json, depth: usize, text: &mut String) {
+    indent(depth, text);
+    write_member(key, value, depth, text);
+}
+
+/// Writes the key of an entry whose value follows on lines of its own.
+pub fn write_key(key: &str, depth: usize, text: &mut String) {
+    indent(depth, text);
+    write_name(key, depth, text);
+    text.push('\n');
+}
+
+/// Writes items of a list that is the value of an entry `depth` levels deep.
+pub fn write_items(items: &[Json], depth: usize, text: &mut String) {
+    write_list(items, depth, false, text);
+}
+
+fn write_member(key: &str, value: &Json, depth: usize, text: &mut String) {
+    write_name(key, depth, text);
+    match value {
+        Json::Object(map) if !map.is_empty() => {
             text.push('\n');
-            indent(depth, text);
-        } else {
-            text.push_str(&key);
+            write_map(map, depth + 1, false, text);
         }
-        text.push(':');
-        match value {
-            Json::Object(map) if !map.is_empty() => {
-                text.push('\n');
-                write_map(map, depth + 1, false, text);
-            }
-            Json::Array(items) if !items.is_empty() => {
-                text.push('\n');
-                write_list(items, depth, false, text);
-            }
-            value => {
-                text.push(' ');
-                write_scalar(value, depth, text);
-                text.push('\n');
-            }
+        Json::Array(items) if !items.is_empty() => {
+            text.push('\n');
+            write_list(items, depth, false, text);
+        }
+        value => {
+            text.push(' ');
+            write_scalar(value, depth, text);
+            text.push('\n');
         }
     }
+}
+
+fn write_name(key: &str, depth: usize, text: &mut String) {
+    let key = match is_plain(key) {
+        true => Cow::Borrowed(key),
+        false => Cow::Owned(quoted(key)),
+    };
+    if key.chars().count() > LONGEST_KEY {
+        text.push_str("? ");
+        text.push_str(&key);
+        text.push('\n');
+        indent(depth, text);
+    } else {
+        text.push_str(&key);
+    }
+    text.push(':');
 }
 
 fn write_list(items: &[Json], depth: usize, begun: bool, text: &mut String) {
@@ -135,7 +162,7 @@ fn is_plain(text: &str) -> bool {
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && !text.contains(" #")
-        && text.chars().all(is_printable)
+        && is_all_printable(text)
         && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
@@ -147,7 +174,13 @@ fn is_block(text: &str) -> bool {
         && !lines.ends_with('\n')
         && lines
             .split('\n')
-            .all(|line| !line.ends_with(' ') && line.chars().all(is_printable))
+            .all(|line| !line.ends_with(' ') && is_all_printable(line))
+}
+
+/// Whether no character of `text` needs an escape in any YAML scalar.
+fn is_all_printable(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_printable)
 }
 
 /// Whether a character needs no escape in any YAML scalar.
@@ -158,7 +191,7 @@ fn is_printable(c: char) -> bool {
 }
 
 fn quoted(text: &str) -> String {
-    if text.chars().all(is_printable) {
+    if is_all_printable(text) {
         return format!("'{}'", text.replace('\'', "''"));
     }
     let mut quoted = String::from("\"");

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::agent::Agent;
 use crate::agent::operation;
+use crate::targets::openapi::document::canonical;
 use crate::targets::openapi::openapi_yaml;
 
 type Object = Map<String, Json>;
@@ -23,7 +24,7 @@ static COMPONENTS: LazyLock<Json> = LazyLock::new(|| {
     if let Some(Json::Object(schemas)) = components.get_mut("schemas") {
         schemas.extend(object(include_str!("../../../openapi/schemas.json")));
     }
-    Json::Object(components)
+    canonical(json!({ "components": components }))["components"].take()
 });
 
 /// Reads an embedded file; JSON is YAML too.
@@ -34,7 +35,7 @@ fn object(text: &str) -> Object {
     }
 }
 
-/// The components that all documents share, by section and name.
+/// The components that all documents share, by section and name, in canonical order.
 pub fn components() -> &'static Json {
     &COMPONENTS
 }
@@ -92,11 +93,9 @@ pub fn document_paths(agent: &Agent) -> Object {
                 .replace("{collection}", documents.collection.as_str());
             operation[key] = json!(text);
         }
-        if documents.roles.is_empty() {
-            if let Some(responses) = operation["responses"].as_object_mut() {
-                responses.shift_remove("403");
-            }
-        } else if let Json::String(description) = &mut operation["description"] {
+        if let Json::String(description) = &mut operation["description"]
+            && !documents.roles.is_empty()
+        {
             let roles = documents.roles.join(", ");
             description.push_str(&format!("\n\nNeeds one of the roles {roles}."));
         }

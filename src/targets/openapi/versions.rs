@@ -8,12 +8,22 @@ use crate::project::config::OpenapiVersion;
 use crate::targets::openapi::document::canonical;
 
 /// Converts `document`, which has version 3.1, to `version`.
-pub fn convert(document: &Json, version: OpenapiVersion) -> Json {
+pub fn convert(document: Json, version: OpenapiVersion) -> Json {
+    convert_with(document, version, &BTreeSet::new())
+}
+
+/// As [`convert`], for a document that others join whose operations answer with streams of `events`.
+pub fn convert_with(document: Json, version: OpenapiVersion, events: &BTreeSet<String>) -> Json {
     match version {
-        OpenapiVersion::V3_0 => canonical(to_3_0(document)),
-        OpenapiVersion::V3_1 => document.clone(),
-        OpenapiVersion::V3_2 => canonical(to_3_2(document)),
+        OpenapiVersion::V3_0 => canonical(to_3_0(&document)),
+        OpenapiVersion::V3_1 => document,
+        OpenapiVersion::V3_2 => canonical(to_3_2(document, events)),
     }
+}
+
+/// The schema of the events in the stream that the component `schemas/AgentEventStream` is: `AgentEvent`.
+pub fn streamed_event(component: &str) -> Option<&str> {
+    component.strip_prefix("schemas/")?.strip_suffix(STREAM)
 }
 
 /// Version 3.0 has `nullable` for lists of types, one `example` for a list, no `const`, and no licence ids.
@@ -257,14 +267,18 @@ fn nullable_alternative(mut map: Map<String, Json>) -> Json {
 }
 
 /// Version 3.2 describes each item of a stream, where older versions can describe no more than its text.
-fn to_3_2(document: &Json) -> Json {
-    let mut document = document.clone();
+fn to_3_2(mut document: Json, events: &BTreeSet<String>) -> Json {
     document["openapi"] = json!("3.2.0");
-    for event in stream_items(&mut document) {
-        if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+    let mut found = stream_items(&mut document);
+    found.extend(events.iter().cloned());
+    for event in found {
+        if let Some(schemas) = document["components"]["schemas"].as_object_mut()
+            && let Some(schema) = schemas.get(&event).cloned()
+        {
             schemas.shift_remove(&format!("{event}{STREAM}"));
-            let item = stream_item(&event, &schemas[event.as_str()]);
-            schemas.insert(item_name(&event), item);
+            let name = item_name(&event);
+            schemas.insert(format!("{name}Event"), event_types(&schema));
+            schemas.insert(name, stream_item(&event, &schema));
             schemas.sort_keys();
         }
     }
@@ -305,10 +319,20 @@ fn item_name(event: &str) -> String {
     format!("{}StreamItem", event.strip_suffix("Event").unwrap_or(event))
 }
 
-/// One event of a stream whose documents are the component `event` with the schema `schema`.
-fn stream_item(event: &str, schema: &Json) -> Json {
+/// The types of the events with the schema `schema`: what tells its alternatives apart.
+fn event_types(schema: &Json) -> Json {
     let types = schema["discriminator"]["mapping"].as_object();
     let types: Vec<&String> = types.into_iter().flat_map(Map::keys).collect();
+    json!({
+        "type": "string",
+        "description": "The type of the document in the data of an event.",
+        "enum": types,
+        "examples": types.iter().take(1).collect::<Vec<_>>(),
+    })
+}
+
+/// One event of a stream whose documents are the component `event` with the schema `schema`.
+fn stream_item(event: &str, schema: &Json) -> Json {
     let sample = &schema["examples"][0];
     json!({
         "type": "object",
@@ -316,11 +340,7 @@ fn stream_item(event: &str, schema: &Json) -> Json {
         "required": ["id", "event", "data"],
         "properties": {
             "id": { "type": "string", "description": "The number of the event in its stream, from 1." },
-            "event": {
-                "type": "string",
-                "description": "The type of the document in data.",
-                "enum": types,
-            },
+            "event": { "$ref": format!("{SCHEMAS}{}Event", item_name(event)) },
             "data": {
                 "type": "string",
                 "description": "One JSON document.",

@@ -1,11 +1,9 @@
 //! The template variables of the operations that start workflows.
 
-use std::collections::BTreeMap;
-
 use heck::ToUpperCamelCase;
 use serde_json::{Value as Json, json};
 
-use crate::agent::{Agent, find_agent};
+use crate::agent::{Agent, find_agent, operation};
 use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{OnFailure, Workflow};
 use crate::schema::sample::example;
@@ -55,13 +53,13 @@ fn context(
         "path": format!("/v1/workflows/{}/runs", workflow.slug),
         "operation_id": operation_id,
         "summary": format!("Start the workflow {}", workflow.name),
-        "description": description(workflow, agent),
+        "description": description(workflow, agent, agents),
         "request": request,
-        "errors": errors(workflow, agents),
+        "errors": errors(workflow),
     })
 }
 
-fn description(workflow: &Workflow, agent: &Agent) -> String {
+fn description(workflow: &Workflow, agent: &Agent, agents: &[Agent]) -> String {
     let steps: Vec<String> = workflow
         .steps
         .iter()
@@ -73,18 +71,23 @@ fn description(workflow: &Workflow, agent: &Agent) -> String {
         agent.spec.name,
         steps.join(", ")
     );
-    if !workflow.roles.is_empty() {
-        let roles = workflow.roles.join(", ");
-        text.push_str(&format!("\n\nNeeds one of the roles {roles}."));
+    let lists = role_lists(workflow, agents);
+    let lists: Vec<String> = lists
+        .iter()
+        .map(|roles| format!("one of the roles {}", roles.join(", ")))
+        .collect();
+    if !lists.is_empty() {
+        text.push_str(&format!("\n\nNeeds {}.", lists.join(", and ")));
     }
     text
 }
 
 /// The problem responses of the operation, by status.
-fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
-    let mut errors = BTreeMap::from([
+fn errors(workflow: &Workflow) -> Vec<Json> {
+    let errors = [
         (400, "BadRequest"),
         (401, "Unauthorized"),
+        (403, "Forbidden"),
         (406, "NotAcceptable"),
         (408, "RequestTimeout"),
         (409, "Conflict"),
@@ -95,32 +98,33 @@ fn errors(workflow: &Workflow, agents: &[Agent]) -> Vec<Json> {
         (429, "TooManyRequests"),
         (500, "InternalServerError"),
         (503, "ServiceUnavailable"),
-    ]);
-    if needs_role(workflow, agents) {
-        errors.insert(403, "Forbidden");
-    }
+    ];
     errors
         .into_iter()
         .map(|(status, name)| shared_response(name, &status.to_string(), &workflow.input.json))
         .collect()
 }
 
-/// Whether starting it needs a role: its own, or one of the endpoints that its steps call.
-fn needs_role(workflow: &Workflow, agents: &[Agent]) -> bool {
-    let guarded = |name: &str, endpoint: &str| {
-        let endpoints = find_agent(agents, name).map(|agent| agent.service.endpoints.iter());
-        endpoints.into_iter().flatten().any(|other| {
-            let same = other.name == endpoint
-                || (endpoint == INVOKE_NAME && other.method_name.as_str() == endpoint);
-            same && !other.roles.is_empty()
-        })
+/// The lists of roles of which a caller needs one each: those of the workflow, and of the endpoints that its steps call.
+fn role_lists<'a>(workflow: &'a Workflow, agents: &'a [Agent]) -> Vec<&'a [String]> {
+    let mut lists = vec![workflow.roles.as_slice()];
+    let mut add = |name: &str, endpoint: &str| {
+        let operations = find_agent(agents, name).map(operation::all);
+        let called = operations.into_iter().flatten().find(|operation| {
+            let method_name = operation.endpoint.map(|own| own.method_name.as_str());
+            operation.name == endpoint
+                || (endpoint == INVOKE_NAME && method_name == Some(INVOKE_NAME))
+        });
+        lists.extend(called.map(|operation| operation.roles));
     };
-    let asks = workflow.steps.iter().any(|step| {
-        let fallback = match &step.on_failure {
-            OnFailure::Fallback(name) => guarded(&name.text, INVOKE_NAME),
-            _ => false,
-        };
-        fallback || guarded(&step.agent.text, step.endpoint_name())
-    });
-    asks || !workflow.roles.is_empty()
+    for step in &workflow.steps {
+        add(&step.agent.text, step.endpoint_name());
+        if let OnFailure::Fallback(name) = &step.on_failure {
+            add(&name.text, INVOKE_NAME);
+        }
+    }
+    lists.retain(|roles| !roles.is_empty());
+    lists.sort();
+    lists.dedup();
+    lists
 }

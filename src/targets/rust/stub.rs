@@ -11,6 +11,7 @@ use crate::diagnostics::Diagnostic;
 use crate::output::artifact::Artifact;
 use crate::project::UserTemplate;
 use crate::project::handler_stubs::MODULE_FILE;
+use crate::targets::rust::parse;
 use crate::targets::rust::rust_context::{EndpointContext, endpoint_contexts};
 use crate::targets::rust::rust_paths::SERVICE;
 use crate::targets::rust::stub_module::{signature, with_agent};
@@ -123,7 +124,7 @@ fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
         written: code.iter().map(|endpoint| written(endpoint)).collect(),
     };
     let text = templates.render(STUB, &context)?;
-    match syn::parse_file(&text) {
+    match parse(&text) {
         Ok(_) => Ok(text),
         Err(error) => Err(templates.bad_output(
             STUB,
@@ -135,7 +136,7 @@ fn stub(agent: &Agent, templates: &Templates) -> Result<String, Diagnostic> {
 fn unwritten(endpoint: &EndpointContext<'_>) -> Unwritten {
     Unwritten {
         route: endpoint.route_doc.clone(),
-        by: match endpoint.handler {
+        by: match endpoint.constants.handler {
             Handler::Search => "from the agent's documents",
             Handler::Embed => "by the embedding model",
             Handler::Model | Handler::Code => "by the prompt",
@@ -160,7 +161,7 @@ fn written(endpoint: &EndpointContext<'_>) -> Written {
             &["&self", "_cx: &RunContext", &format!("_request: {request}")],
             &format!("Result<{response}, AgentError>"),
         ),
-        body: body(endpoint.name),
+        body: body(endpoint.constants.name),
     }
 }
 

@@ -13,7 +13,7 @@ use generated_client::flows::client::agents::desk::{
 use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows::{self, PublishInput, PublishInputTone};
 use generated_client::flows::client::{
-    AgentEvent, Client, ClientError, InvokeRequest, RunStatus, StepAnswer, StepStatus, StopReason, WorkflowEvent,
+    AgentEvent, Client, ClientError, DocumentInput, InvokeRequest, Page, RunFilter, RunStatus, StepAnswer, StepStatus, StopReason, WorkflowEvent,
 };
 use generated_client::{page, serve};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -298,6 +298,60 @@ async fn nobody_there_is_a_transport_error() {
     assert!(matches!(error, ClientError::Transport(_)), "{error}");
 }
 
+#[tokio::test]
+async fn conversations_are_listed_read_and_deleted() {
+    let (client, _said) = client().await;
+    let mut begun = Vec::new();
+    for text in ["Good morning", "Good evening"] {
+        let answer = Writer::new(&client).invoke(&InvokeRequest::new(text)).await.expect("an answer");
+        begun.insert(0, answer.session_id.expect("a conversation"));
+    }
+    let sessions = client.sessions("writer");
+    let page = sessions.list(&Page { limit: Some(1), ..Page::default() }).await.expect("a page");
+    let rest = sessions.list(&Page { cursor: page.next_cursor.clone(), limit: None }).await.expect("a page");
+    let ids: Vec<&String> = page.sessions.iter().chain(&rest.sessions).map(|session| &session.id).collect();
+    assert_eq!(ids, begun.iter().collect::<Vec<_>>());
+    assert_eq!(rest.next_cursor, None);
+    assert_eq!(sessions.get(&begun[0]).await.expect("a conversation"), page.sessions[0]);
+    let said = sessions.messages(&begun[1], &Page::default()).await.expect("messages");
+    let roles: Vec<&str> = said.messages.iter().map(|message| message.role.as_str()).collect();
+    assert_eq!((roles, said.messages[0].text.as_str()), (vec!["user", "assistant"], "Good morning"));
+    sessions.delete(&begun[1]).await.expect("it is gone");
+    let error = sessions.get(&begun[1]).await.expect_err("it is gone");
+    assert_eq!(error.status(), Some(404), "{error}");
+}
+
+#[tokio::test]
+async fn documents_are_put_listed_read_and_deleted() {
+    let (client, _said) = client().await;
+    let documents = client.documents("desk");
+    let mut document = DocumentInput { id: Some("handbook/keys".to_owned()), ..DocumentInput::default() };
+    let error = documents.put(std::slice::from_ref(&document)).await.expect_err("it has no text");
+    assert_eq!(error.problem().expect("a problem").errors[0].pointer, "/documents/0/text");
+    document.text = "Keys are rotated every thirty days.".to_owned();
+    document.updated_at = Some("2026-01-31T12:00:00Z".into());
+    document.metadata.insert("chapter".to_owned(), 3.into());
+    let put = documents.put(&[document.clone()]).await.expect("it is put");
+    assert_eq!((put.documents[0].id.as_str(), put.documents[0].passages), ("handbook/keys", 1));
+    let list = documents.list(&Page::default()).await.expect("a page");
+    assert_eq!((list.documents.len(), list.documents[0].id.as_str()), (1, "handbook/keys"));
+    let read = documents.get("handbook/keys").await.expect("a document");
+    assert_eq!((read.text, read.metadata), (document.text, document.metadata));
+    documents.delete("handbook/keys").await.expect("it is gone");
+    assert_eq!(documents.get("handbook/keys").await.expect_err("it is gone").status(), Some(404));
+}
+
+#[tokio::test]
+async fn a_service_says_that_it_is_ready_and_that_it_issues_no_tokens() {
+    let (client, _said) = client().await;
+    let ready = client.readiness().await.expect("it is ready");
+    assert!(ready.checks.iter().any(|check| check.name == "store" && check.status == "ok"), "{ready:?}");
+    let call = client.issue_token("web", "sesame");
+    assert!(!format!("{call:?}").contains(&format!("{:?}", "sesame".as_bytes()).replace(['[', ']'], "")));
+    assert_eq!(call.await.expect_err("there are none").status(), Some(404));
+    assert_eq!(client.refresh_token("web", "a secret", "dddd").await.expect_err("there are none").status(), Some(404));
+}
+
 fn about(topic: &str) -> PublishInput {
     PublishInput { topic: topic.to_owned(), loud: None, tone: Some(PublishInputTone::Warm), per: None }
 }
@@ -333,6 +387,12 @@ async fn a_workflow_is_started_followed_and_reported() {
     publish.cancel(&slow.run_id).await.expect("it will end");
     let report = publish.wait(&slow.run_id).await.expect("a report");
     assert_eq!(report.status, RunStatus::Cancelled);
+    let all = client.runs(&RunFilter::default(), &Page::default()).await.expect("a list");
+    let listed: Vec<_> = all.runs.iter().map(|listed| listed.run_id.clone()).collect();
+    assert_eq!(listed, [slow.run_id.clone(), run.run_id.clone()]);
+    let cancelled = RunFilter { status: Some(RunStatus::Cancelled), workflow: Some("publish".to_owned()), since: Some(report.created_at.clone()) };
+    let found = client.runs(&cancelled, &Page { limit: Some(1), ..Page::default() }).await.expect("a list");
+    assert_eq!((found.runs.len(), &found.runs[0].run_id, found.next_cursor), (1, &slow.run_id, None));
     let error = publish.cancel(&run.run_id).await.expect_err("it is over");
     assert_eq!(error.status(), Some(409));
     let error = publish.get(&"01936f2e-7b1c-7000-8000-000000000001".into()).await.expect_err("none");

@@ -7,8 +7,10 @@ use futures_util::{StreamExt, TryStreamExt};
 use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows;
 use generated_client::flows::client::{
-    AgentEvent, Client, ClientError, InvokeRequest, InvokeResponse, Problem, RetrievedPassage, RunReport, StepError,
-    StepReport, StopReason, Usage, Violation, WorkflowEvent, WorkflowRun,
+    AgentEvent, Client, ClientError, Document, DocumentInput, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
+    InvokeResponse, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, Session, SessionList,
+    SessionMessage, SessionMessageList, StepError, StepReport, StopReason, TokenResponse, Usage, Violation, WorkflowEvent,
+    WorkflowRun,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -183,6 +185,19 @@ fn every_event_of_the_runtime_is_known() {
     assert_read::<StepError>("StepError");
     assert_read::<WorkflowRun>("WorkflowRun");
     assert_read::<RunReport>("WorkflowRunReport");
+    assert_read::<RunList>("WorkflowRunList");
+    assert_read::<RunSummary>("WorkflowRunSummary");
+    assert_read::<Session>("Session");
+    assert_read::<SessionList>("SessionList");
+    assert_read::<SessionMessage>("SessionMessage");
+    assert_read::<SessionMessageList>("SessionMessageList");
+    assert_read::<Document>("Document");
+    assert_read::<DocumentInput>("DocumentInput");
+    assert_read::<DocumentList>("DocumentList");
+    assert_read::<DocumentsPut>("DocumentsPut");
+    assert_read::<PutDocument>("PutDocument");
+    assert_read::<Readiness>("Readiness");
+    assert_read::<TokenResponse>("TokenResponse");
 }
 
 #[test]
@@ -209,6 +224,18 @@ fn every_property_of_the_runtime_is_kept() {
         "output": "o", "run_id": "r", "agent": "a", "model": "m", "session_id": "s", "stop_reason": "refusal",
         "usage": usage,
     }));
+    let summary = serde_json::json!({
+        "id": "i", "title": "t", "language": "en", "updated_at": "2026-01-01T00:00:00Z", "passages": 1,
+    });
+    assert_full::<DocumentSummary>("DocumentSummary", &summary);
+    let mut document = summary;
+    document["text"] = "x".into();
+    document["metadata"] = serde_json::json!({ "chapter": 3 });
+    assert_full::<Document>("Document", &document);
+    document.as_object_mut().expect("an object").remove("passages");
+    assert_full::<DocumentInput>("DocumentInput", &document);
+    let check = serde_json::json!({ "name": "models", "model": "m", "server": "s", "status": "degraded", "detail": "d" });
+    assert_full::<ReadinessCheck>("ReadinessCheck", &check);
     let reasons = schemas()["StopReason"]["enum"].as_array().expect("reasons").clone();
     for reason in reasons {
         let read: StopReason = serde_json::from_value(reason.clone()).expect("a reason");

@@ -115,6 +115,14 @@ fn what_the_documentation_says() {
         ),
         (
             r#"endpoints:
+  a: { summary: '', tags: [' '] }"#,
+            &[
+                "6:19 AG045 `summary` is an empty text; it takes text",
+                "6:30 AG045 an item of `tags` is an empty text; it takes text",
+            ],
+        ),
+        (
+            r#"endpoints:
   a: { deprecated: maybe, tags: one, summary: [] }"#,
             &[
                 "6:22 AG045 `deprecated` is text; it takes `true` or `false`",

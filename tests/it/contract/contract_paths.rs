@@ -26,6 +26,13 @@ fn paths() {
         ),
         (
             r#"endpoints:
+  a: { path: //a }"#,
+            &[
+                "6:16 AG042 the path `//a` has an empty segment; write the segments with one `/` in front of each",
+            ],
+        ),
+        (
+            r#"endpoints:
   a: { path: /a//b }"#,
             &[
                 "6:16 AG042 the path `/a//b` has an empty segment; write the segments with one `/` in front of each",

@@ -194,7 +194,7 @@ fn agents_that_do_not_exist() {
             "fallbacks: [haiku, 'openai:gpt', kyes, unknown-model]",
             &[
                 "5:36 AG044 `kyes` is neither an agent of this project nor a model; did you mean `keys`?",
-                "5:42 AG044 `unknown-model` is neither an agent of this project nor a model; models are sonnet, opus, haiku, fable, inherit, `provider:model`, full ids, and the aliases under [models]",
+                "5:42 AG044 `unknown-model` is neither an agent of this project nor a model; models are sonnet, opus, haiku, fable, best, opusplan, inherit, `provider:model`, full ids, and the aliases under [models]",
             ],
         ),
         (
@@ -207,7 +207,7 @@ fn agents_that_do_not_exist() {
             &[
                 "7:10 AG044 there is no agent `kees` in this project; did you mean `keys`?",
                 "8:19 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
-                "9:37 AG044 there is no agent `kes` in this project; did you mean `keys`?",
+                "9:46 AG044 there is no agent `kes` in this project; did you mean `keys`?",
                 "10:49 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
             ],
         ),

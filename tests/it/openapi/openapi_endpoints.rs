@@ -259,6 +259,37 @@ fn the_sample_of_a_stream_ends_with_the_answer() {
 }
 
 #[test]
+fn an_id_of_a_conversation_has_the_bounds_that_the_service_has() {
+    const DESK: &str = r#"---
+name: desk
+description: Answers.
+service:
+  endpoints:
+    talk: { input: { text: string, session_id?: string } }
+    own: { input: { type: object, properties: { session_id: { type: string, maxLength: 40, pattern: "^T" } } } }
+    one: { input: { type: object, properties: { session_id: { type: string, enum: ["the only one"] } } } }
+    code: { input: { session_id: string }, handler: code }
+---
+Answer.
+"#;
+    let document = built(&[("agents/desk.md", DESK)], OpenapiVersion::V3_1)("openapi.json");
+    let id = |endpoint: &str| {
+        let path = format!("/v1/agents/desk/{endpoint}");
+        let body = &document["paths"][path]["post"]["requestBody"]["content"]["application/json"];
+        let name = body["schema"]["$ref"].as_str().unwrap();
+        document.pointer(&name[1..]).unwrap()["properties"]["session_id"].clone()
+    };
+    let bounds = |id: &Value| json!([id["minLength"], id["maxLength"], id["pattern"]]);
+    let service = bounds(&id("invoke"));
+    assert_eq!(service[1], 128);
+    assert_eq!(bounds(&id("talk")), service);
+    assert_eq!(bounds(&id("own")), json!([1, 40, "^T"]));
+    for untouched in ["one", "code"] {
+        assert_eq!(bounds(&id(untouched)), json!([null, null, null]));
+    }
+}
+
+#[test]
 fn a_document_names_only_the_licence_that_the_project_states() {
     let info = |license: Option<&str>, version| {
         let mut config = Config {

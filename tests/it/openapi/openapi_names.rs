@@ -1,11 +1,12 @@
 //! Names of operations and components that collide.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Source, generate};
+use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Source, generate, load};
 use serde_json::Value;
 
-use super::{build, built};
+use super::{VERSIONS, build, built};
 
 #[test]
 fn names_that_collide_in_one_agent_are_numbered() {
@@ -200,5 +201,63 @@ fn parts_of_schemas_have_the_names_of_their_rust_types() {
             }
         }
         assert!(inline.is_empty(), "{name}: {inline:?}");
+    }
+}
+
+/// Where `schema`, at `place`, has an object or an enum that is no component: generators of clients invent names for those.
+/// The parts of an `allOf` are merged, and an enum of one value is a constant.
+fn unnamed(schema: &Value, place: &str, is_named: bool, found: &mut Vec<String>) {
+    if !is_named {
+        let has_properties = schema.get("properties").is_some_and(Value::is_object);
+        let values = schema.get("enum").and_then(Value::as_array);
+        if has_properties || values.is_some_and(|values| values.len() > 1) {
+            found.push(place.to_owned());
+        }
+    }
+    match schema {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let is_merged = place.ends_with("/allOf");
+                unnamed(item, &format!("{place}/{index}"), is_merged, found);
+            }
+        }
+        Value::Object(map) => {
+            for (key, value) in map {
+                let place = format!("{place}/{key}");
+                match (key.as_str(), value) {
+                    ("example" | "examples" | "default" | "const" | "enum", _) => {}
+                    ("properties" | "schemas", Value::Object(named)) => {
+                        for (name, schema) in named {
+                            let is_named = place == "#/components/schemas";
+                            unnamed(schema, &format!("{place}/{name}"), is_named, found);
+                        }
+                    }
+                    _ => unnamed(value, &place, false, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_object_and_enum_of_a_document_has_a_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (version, _) in VERSIONS {
+        let mut config = Config::default();
+        config.openapi.version = version;
+        config.openapi.format = OpenapiFormat::Json;
+        let generation = generate(&load(root, config));
+        let files = generation.artifacts.iter();
+        let documents = files.filter(|file| file.path.starts_with("openapi"));
+        let mut count = 0;
+        for file in documents {
+            let document: Value = serde_json::from_slice(&file.bytes).unwrap();
+            let mut found = Vec::new();
+            unnamed(&document, "#", false, &mut found);
+            assert_eq!(found, Vec::<String>::new(), "{}", file.path);
+            count += 1;
+        }
+        assert!(count > 10, "{count}");
     }
 }

@@ -24,7 +24,7 @@ async fn ask(Json(question): Json<Question>) -> Result<Json<Answer>, StatusCode>
     let count = said.chars().count();
     Ok(Json(Answer {
         answer: format!("[echo] desk received {count} characters: {said}"),
-        sources: vec!["sources"],
+        sources: vec!["Some sources"],
     }))
 }
 

@@ -1,19 +1,23 @@
 //! `agentgen build`
 
+use std::env;
 use std::path::PathBuf;
 
 use agentgen_build::inspect::{has_errors, path_inside};
 use agentgen_build::{
-    ChangeKind, Diagnostic, Generation, Options, OutputLock, Plan, apply, generate, plan,
+    Agent, Build, Built, ChangeKind, Diagnostic, Generation, Options, OutputLock, Plan, Project,
+    UserTemplate, generate, plan, state_folder,
 };
 use clap::Args;
 
-use crate::configuration::build_scope::{left_alone, scope};
+use crate::configuration::build_scope::{left_alone, scope, targets_scope};
 use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::configuration::project_watch::ProjectWatch;
 use crate::scaffold::stub_writer::write_missing;
 use crate::terminal::diagnostic_report::{self, ReportFormat, red};
 use crate::terminal::json_output::Document;
 use crate::terminal::plural::{Counts, plural};
+use crate::terminal::progress::Progress;
 use crate::terminal::read_summary::ReadSummary;
 use crate::terminal::terminal_diff;
 use crate::terminal::{Status, eprint_line, print};
@@ -37,28 +41,123 @@ pub struct Arguments {
     /// Write only the files of this agent and the shared ones, which name all agents; delete nothing; may be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// Build again whenever an agent, a template or a setting changes, until it is interrupted
+    #[arg(long, conflicts_with_all = ["check", "dry_run"])]
+    watch: bool,
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: ReportFormat,
 }
 
-/// Generates in memory, compares with the output folder and, if there are no errors, writes.
+/// Brings the output folder up to date, once or again after each change.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
+    let settings = Settings::read(
+        &arguments.inputs,
+        arguments.out.as_deref(),
+        arguments.format,
+    )?;
+    if !arguments.watch {
+        return build(&settings, arguments);
+    }
+    let mut settings = settings;
+    let mut watch = None;
+    loop {
+        // What changes during the build is noticed after it.
+        let watching =
+            ProjectWatch::of(&settings, &settings.find(), &[], watch).map_err(|error| {
+                eprint_line(&format!(
+                    "{}: files can't be watched: {error}",
+                    red("error")
+                ));
+                Status::Io
+            })?;
+        // An error is reported, and may be gone after the next change.
+        let _ = build(&settings, arguments);
+        watching.wait();
+        watch = Some(watching);
+        let read = Settings::read(
+            &arguments.inputs,
+            arguments.out.as_deref(),
+            arguments.format,
+        );
+        if let Ok(read) = read {
+            settings = read;
+        }
+    }
+}
+
+/// Compares what is generated with the output folder and, if there are no errors, writes.
+fn build(settings: &Settings, arguments: &Arguments) -> Result<Status, Status> {
     let format = arguments.format;
-    let settings = Settings::read(&arguments.inputs, arguments.out.as_deref(), format)?;
-    let _lock = lock(&settings, arguments)
+    let _lock = lock(settings, arguments)
         .map_err(|problem| diagnostic_report::refuse(vec![problem], format, Status::Io))?;
-    let project = settings.load();
+    let options = Options {
+        force: arguments.force,
+        scope: targets_scope(&arguments.inputs.target, &settings.configured),
+    };
+    let only_reads = arguments.check || arguments.dry_run;
+    let memory = state_folder(
+        &settings.root,
+        env::var_os("CARGO_TARGET_DIR").map(PathBuf::from),
+    );
+    let is_partial = !arguments.only.is_empty();
+    let memory = (!is_partial).then_some(memory.as_path());
+    let build = Build::new(&settings.root, settings.find(), &options, memory);
+    let mut built = match build.up_to_date() {
+        Ok(built) => built,
+        Err(build) if only_reads || is_partial => {
+            return in_memory(settings, arguments, &build.read());
+        }
+        Err(build) => {
+            let progress = Progress::new();
+            build.run(&|done, all| progress.show(done, all))
+        }
+    };
+    let reading = ReadSummary::from(std::mem::take(&mut built.reading));
+    let mut diagnostics = std::mem::take(&mut built.diagnostics);
+    diagnostic_report::deduplicate(&mut diagnostics);
+    let Some(plan) = &built.plan else {
+        return Err(reading.refuse(diagnostics, format));
+    };
+    if only_reads {
+        return show_plan(plan, diagnostics, &reading, arguments);
+    }
+    tell_left_alone(plan, arguments);
+    let outcome = Outcome {
+        settings,
+        arguments,
+        reading,
+        diagnostics: &mut diagnostics,
+    };
+    let agents = std::mem::take(&mut built.agents);
+    let own = std::mem::take(&mut built.project.templates);
+    write(outcome, &agents, &own, built)
+}
+
+/// What a build is told about, besides its plan.
+struct Outcome<'a> {
+    settings: &'a Settings,
+    arguments: &'a Arguments,
+    reading: ReadSummary,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+/// Generates in memory. `--check` shows what would change in each file, and `--only` needs to know all files to leave some alone.
+fn in_memory(
+    settings: &Settings,
+    arguments: &Arguments,
+    project: &Project,
+) -> Result<Status, Status> {
+    let format = arguments.format;
     let Generation {
         artifacts,
         agents,
         mut diagnostics,
-    } = generate(&project);
+    } = generate(project);
     let reading = ReadSummary::new(&project.sources, &agents, &diagnostics);
     diagnostic_report::deduplicate(&mut diagnostics);
-    let refuse = |diagnostics: Vec<Diagnostic>| reading.refuse(diagnostics, format);
     if has_errors(&diagnostics) {
-        return Err(refuse(diagnostics));
+        return Err(reading.refuse(diagnostics, format));
     }
     let chosen = &arguments.inputs.target;
     let configured = &settings.configured;
@@ -66,7 +165,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         Ok(scope) => scope,
         Err(unknown) => {
             diagnostics.extend(unknown);
-            return Err(refuse(diagnostics));
+            return Err(reading.refuse(diagnostics, format));
         }
     };
     let options = Options {
@@ -77,44 +176,87 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
         Ok(plan) => plan,
         Err(problems) => {
             diagnostics.extend(problems);
-            return Err(refuse(diagnostics));
+            return Err(reading.refuse(diagnostics, format));
         }
     };
-    if matches!(format, ReportFormat::Text | ReportFormat::Github)
-        && let Some(words) = left_alone(&plan, &arguments.only)
+    if arguments.check || arguments.dry_run {
+        return show_plan(&plan, diagnostics, &reading, arguments);
+    }
+    tell_left_alone(&plan, arguments);
+    let outcome = Outcome {
+        settings,
+        arguments,
+        reading,
+        diagnostics: &mut diagnostics,
+    };
+    write(outcome, &agents, &project.templates, Built::planned(plan))
+}
+
+/// Tells what `--only` and `--target` left as it was.
+fn tell_left_alone(plan: &Plan<'_>, arguments: &Arguments) {
+    if matches!(arguments.format, ReportFormat::Text | ReportFormat::Github)
+        && let Some(words) = left_alone(plan, &arguments.only)
     {
         eprint_line(&words);
     }
+}
+
+/// Shows what would be written, for `--check` and `--dry-run`.
+fn show_plan(
+    plan: &Plan<'_>,
+    mut diagnostics: Vec<Diagnostic>,
+    reading: &ReadSummary,
+    arguments: &Arguments,
+) -> Result<Status, Status> {
+    tell_left_alone(plan, arguments);
     if arguments.check {
-        return check(&plan, &diagnostics, &reading, format);
+        return check(plan, &diagnostics, reading, arguments.format);
     }
     diagnostics.extend(plan.diagnostics());
     let status = Status::of(&diagnostics);
-    if arguments.dry_run {
-        return dry_run(&plan, &diagnostics, &reading, format).map(|()| status);
-    }
+    dry_run(plan, &diagnostics, reading, arguments.format).map(|()| status)
+}
+
+/// Writes the files of the plan and the stubs of handlers that are missing.
+fn write(
+    outcome: Outcome<'_>,
+    agents: &[Agent],
+    templates: &[UserTemplate],
+    mut built: Built<'_>,
+) -> Result<Status, Status> {
+    let Outcome {
+        settings,
+        arguments,
+        reading,
+        diagnostics,
+    } = outcome;
+    let format = arguments.format;
+    diagnostics.extend(built.plan.iter().flat_map(Plan::diagnostics));
+    let status = Status::of(diagnostics);
     if status == Status::Fine
-        && let Err(problems) = apply(&plan)
+        && let Err(problems) = built.apply()
     {
         diagnostics.extend(problems);
-        report_failure(&diagnostics, format)?;
+        report_failure(diagnostics, format)?;
         return Ok(Status::Io);
     }
     let mut stubs = Vec::new();
     if status == Status::Fine
         && let Some(folder) = &settings.config.stubs
     {
-        let own = &project.templates;
-        stubs = write_missing(&settings.root, folder, &agents, own, &mut diagnostics);
+        stubs = write_missing(&settings.root, folder, agents, templates, diagnostics);
     }
-    let status = Status::of(&diagnostics).max(status);
+    let status = Status::of(diagnostics).max(status);
     let told = Told {
-        diagnostics: &diagnostics,
+        diagnostics,
         reading: &reading,
         stubs: &stubs,
         servers: &settings.config.openapi.servers,
     };
-    finish(&plan, &told, format, status).map(|()| status)
+    match &built.plan {
+        Some(plan) => finish(plan, &told, format, status).map(|()| status),
+        None => Ok(status),
+    }
 }
 
 /// Keeps other runs out of the output folder. It is taken before the agents are read, so that of two runs the last one writes
@@ -148,8 +290,11 @@ fn check(
     } else {
         Status::Refused
     };
-    let document = Document::new(diagnostics, "planned").with_reading(reading);
-    if let Some(text) = format.document(diagnostics, &document.with_plan(plan)) {
+    let document = || {
+        let document = Document::new(diagnostics, "planned").with_reading(reading);
+        document.with_plan(plan)
+    };
+    if let Some(text) = format.document(diagnostics, document) {
         return print(&text).map(|()| status);
     }
     diagnostic_report::report(diagnostics, format)?;
@@ -177,8 +322,11 @@ fn dry_run(
     reading: &ReadSummary,
     format: ReportFormat,
 ) -> Result<(), Status> {
-    let document = Document::new(diagnostics, "planned").with_reading(reading);
-    if let Some(text) = format.document(diagnostics, &document.with_plan(plan)) {
+    let document = || {
+        let document = Document::new(diagnostics, "planned").with_reading(reading);
+        document.with_plan(plan)
+    };
+    if let Some(text) = format.document(diagnostics, document) {
         return print(&text);
     }
     diagnostic_report::report(diagnostics, format)?;
@@ -200,8 +348,8 @@ fn dry_run(
 }
 
 fn report_failure(diagnostics: &[Diagnostic], format: ReportFormat) -> Result<(), Status> {
-    let document = Document::new(diagnostics, "failed");
-    if let Some(text) = format.document(diagnostics, &document) {
+    let document = || Document::new(diagnostics, "failed");
+    if let Some(text) = format.document(diagnostics, document) {
         return print(&text);
     }
     diagnostic_report::report(diagnostics, format)?;
@@ -239,10 +387,12 @@ fn finish(
         Status::Fine => "written",
         _ => "refused",
     };
-    let document = Document::new(diagnostics, word).with_reading(reading);
-    let document = document.with_plan(plan);
-    let document = document.with_created(stubs.iter().map(String::as_str));
-    if let Some(text) = format.document(diagnostics, &document) {
+    let document = || {
+        let document = Document::new(diagnostics, word).with_reading(reading);
+        let document = document.with_plan(plan);
+        document.with_created(stubs.iter().map(String::as_str))
+    };
+    if let Some(text) = format.document(diagnostics, document) {
         return print(&text);
     }
     diagnostic_report::report(diagnostics, format)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agentgen_build::inspect::{
-    Reading, Report, byte_order_mark, fix, read_frontmatter, replace_file,
+    Document as Frontmatter, Reading, Report, byte_order_mark, fix, read_frontmatter, replace_file,
 };
 use agentgen_build::{Diagnostic, Project, Source, generate};
 use clap::Args;
@@ -52,14 +52,21 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     if fixed.refused {
         status = status.max(Status::Refused);
     }
-    let document = Document::new(&diagnostics, "checked").with_reading(&reading);
-    let document = document.with_rewritten(&fixed.paths);
-    if let Some(text) = arguments.format.document(&diagnostics, &document) {
+    let document = || {
+        let document = Document::new(&diagnostics, "checked").with_reading(&reading);
+        document.with_rewritten(&fixed.paths)
+    };
+    if let Some(text) = arguments.format.document(&diagnostics, document) {
         return print(&text).map(|()| status);
     }
     diagnostic_report::report(&diagnostics, arguments.format)?;
     for path in &fixed.paths {
         eprint_line(&format!("fixed {path}"));
+    }
+    for path in &fixed.left {
+        eprint_line(&format!(
+            "{path} was not rewritten, because that would lose a value: remove the key that is there twice first"
+        ));
     }
     reading.print(&diagnostics);
     Ok(status)
@@ -72,6 +79,8 @@ struct Fixed {
     paths: Vec<String>,
     /// Whether nothing was written because nobody said yes.
     refused: bool,
+    /// Files that need a repair and have none that keeps all values.
+    left: Vec<String>,
     /// Errors of files that could not be written.
     failures: Vec<Diagnostic>,
 }
@@ -84,20 +93,23 @@ struct Rewrite<'a> {
 }
 
 fn fix_all(root: &Path, project: &Project, arguments: &Arguments) -> Result<Fixed, Status> {
-    let rewrites: Vec<Rewrite<'_>> = project
-        .sources
-        .iter()
-        .filter_map(|source| {
-            let new = fixed_text(source)?;
-            let mark = byte_order_mark(&root.join(source.path()));
-            Some(Rewrite {
-                path: source.path(),
-                old: format!("{mark}{}", source.text()),
-                new: format!("{mark}{new}"),
-            })
-        })
-        .collect();
     let mut fixed = Fixed::default();
+    let mut rewrites = Vec::new();
+    for source in &project.sources {
+        let Some(document) = repaired(source) else {
+            continue;
+        };
+        let Some(new) = fix(source, &document) else {
+            fixed.left.push(source.path().to_owned());
+            continue;
+        };
+        let mark = byte_order_mark(&root.join(source.path()));
+        rewrites.push(Rewrite {
+            path: source.path(),
+            old: format!("{mark}{}", source.text()),
+            new: format!("{mark}{new}"),
+        });
+    }
     if rewrites.is_empty() {
         return Ok(fixed);
     }
@@ -134,13 +146,13 @@ fn fix_all(root: &Path, project: &Project, arguments: &Arguments) -> Result<Fixe
     Ok(fixed)
 }
 
-/// The new text of a Markdown file that can be fixed.
-fn fixed_text(source: &Arc<Source>) -> Option<String> {
+/// What is read of a Markdown file whose frontmatter is not valid YAML.
+fn repaired(source: &Arc<Source>) -> Option<Frontmatter> {
     if !source.path().ends_with(".md") {
         return None;
     }
     match read_frontmatter(&mut Report::new(source), false) {
-        Reading::Agent(document) => fix(source, &document),
+        Reading::Agent(document) => document.repaired.then_some(document),
         Reading::NoFrontmatter | Reading::Unreadable => None,
     }
 }

@@ -1,12 +1,13 @@
 //! `agentgen list`
 
-use agentgen_build::inspect::{has_errors, json_text, operations, printable};
+use agentgen_build::inspect::{has_errors, json_text, operations};
 use agentgen_build::{Agent, check};
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::configuration::project_arguments::{Inputs, Settings};
-use crate::terminal::diagnostic_report::{self, Format, bold, dim};
+use crate::terminal::diagnostic_report::{self, Format};
+use crate::terminal::text_table::text_table;
 use crate::terminal::{Status, print};
 
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub struct Arguments {
     format: Format,
 }
 
-/// Prints one line per agent, or a JSON array.
+/// Prints a table of the agents, or a JSON array.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     let settings = Settings::read(&arguments.inputs, None, Format::Text)?;
     let mut generation = check(&settings.load());
@@ -27,7 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
             let rows: Vec<Value> = generation.agents.iter().map(row).collect();
             format!("{}\n", json_text(&Value::Array(rows)))
         }
-        Format::Text => lines(&generation.agents),
+        Format::Text => table(&generation.agents),
     };
     print(&text)?;
     if has_errors(&generation.diagnostics) {
@@ -52,18 +53,22 @@ fn row(agent: &Agent) -> Value {
     })
 }
 
-fn lines(agents: &[Agent]) -> String {
-    let width = agents
-        .iter()
-        .map(|agent| agent.spec.slug.as_str().len())
-        .max();
-    let width = width.unwrap_or(0);
-    agents
+fn table(agents: &[Agent]) -> String {
+    let rows: Vec<Vec<String>> = agents
         .iter()
         .map(|agent| {
-            let slug = format!("{:width$}", agent.spec.slug.as_str());
-            let path = printable(agent.spec.source.path());
-            format!("{}  {}\n", bold(&slug), dim(&path))
+            let workflows = agent.service.workflows.len();
+            vec![
+                agent.spec.slug.to_string(),
+                agent.model().unwrap_or_default().to_owned(),
+                operations(agent).len().to_string(),
+                match workflows {
+                    0 => String::new(),
+                    count => count.to_string(),
+                },
+                agent.spec.source.path().to_owned(),
+            ]
         })
-        .collect()
+        .collect();
+    text_table(&["NAME", "MODEL", "ENDPOINTS", "WORKFLOWS", "FILE"], &rows)
 }

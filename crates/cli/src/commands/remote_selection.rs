@@ -1,16 +1,14 @@
 //! Asks a running service which agents a request is for.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use agentgen_build::inspect::printable;
 use serde_json::{Value, json};
 use ureq::http::Uri;
 
+use crate::configuration::service_token::token_for;
 use crate::terminal::{Status, eprint_line};
 
-/// The environment variable with the token for services that need one.
-const TOKEN: &str = "AGENTGEN_TOKEN";
 /// Longer than the service waits for its own model.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The highest `limit` that the service accepts.
@@ -46,11 +44,8 @@ pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
         .new_agent()
         .post(url)
         .header("content-type", "application/json");
-    if let Ok(token) = std::env::var(TOKEN) {
-        if !is_local(host) {
-            let reason = format!("{TOKEN} is not sent over a network in the clear; use a tunnel");
-            return Err(refused(Status::Usage, &reason));
-        }
+    let token = token_for(host, false);
+    if let Some(token) = token.map_err(|reason| refused(Status::Usage, &reason))? {
         request = request.header("authorization", format!("Bearer {token}"));
     }
     let body = json!({ "text": text, "limit": limit.min(MAX_LIMIT) }).to_string();
@@ -75,9 +70,4 @@ pub fn route(address: &str, text: &str, limit: u32) -> Result<Value, Status> {
         .unwrap_or("this is not an agentgen service");
     let reason = format!("answers {}: {detail}", response.status().as_u16());
     Err(refused(status, &reason))
-}
-
-fn is_local(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -1,6 +1,6 @@
 //! `agentgen schema`
 
-use agentgen_build::inspect::{BUNDLE_SCHEMA, CONFIG_SCHEMA, SERVICE_SCHEMA};
+use agentgen_build::inspect::{BUNDLE_SCHEMA, CONFIG_SCHEMA, SERVICE_SCHEMA, agent_schema};
 use clap::{Args, ValueEnum};
 
 use crate::terminal::{Status, print};
@@ -14,6 +14,8 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Document {
+    /// The frontmatter of an agent's file, with its service block
+    Agent,
     /// The file bundle.json of every agent
     Bundle,
     /// The file agentgen.toml
@@ -25,6 +27,7 @@ enum Document {
 /// Prints the JSON Schema.
 pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     match arguments.of {
+        Document::Agent => print(&agent_schema())?,
         Document::Bundle => print(BUNDLE_SCHEMA)?,
         Document::Config => print(CONFIG_SCHEMA)?,
         Document::Service => print(SERVICE_SCHEMA)?,

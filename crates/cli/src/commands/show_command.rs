@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use agentgen_build::inspect::{Tool, bundle, json_text, printable};
+use agentgen_build::inspect::{Tool, bundle, json_text, operations, printable};
 use agentgen_build::{Agent, Severity, check};
 use clap::Args;
 use serde_json::Value;
 
 use crate::configuration::agent_filter::{find, unknown_agent};
 use crate::configuration::project_arguments::{Inputs, Settings};
-use crate::terminal::diagnostic_report::{self, Format, bold};
+use crate::terminal::diagnostic_report::{self, Format, bold, enumeration};
+use crate::terminal::text_table::text_table;
 use crate::terminal::{Status, print};
 
 #[derive(Debug, Args)]
@@ -75,7 +76,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     Ok(Status::Fine)
 }
 
-/// The lines for people, one fact each.
+/// For people: a line for each fact, and tables of endpoints and workflows.
 fn overview(agent: &Agent, bundle: &Value) -> String {
     let spec = &agent.spec;
     let prompt = &bundle["prompt"];
@@ -113,21 +114,6 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
     if !spec.tools.denied.is_empty() {
         lines.push(("denied", entries(&spec.tools.denied)));
     }
-    for operation in agentgen_build::inspect::operations(agent) {
-        let route = format!("{} {}", operation.method, operation.path);
-        lines.push(("endpoint", route));
-    }
-    for workflow in &agent.service.workflows {
-        let steps = match workflow.steps.len() {
-            1 => "1 step".to_owned(),
-            count => format!("{count} steps"),
-        };
-        let name = &workflow.slug;
-        lines.push((
-            "workflow",
-            format!("POST /v1/workflows/{name}/runs, {steps}"),
-        ));
-    }
     let named: Vec<&str> = agent
         .service
         .agents
@@ -145,8 +131,61 @@ fn overview(agent: &Agent, bundle: &Value) -> String {
         };
         lines.push(("documents", format!("{}, {who}", documents.collection)));
     }
-    lines
+    let facts: String = lines
         .iter()
         .map(|(key, value)| format!("{} {}\n", bold(&format!("{key:9}")), printable(value)))
-        .collect()
+        .collect();
+    let tables = [endpoints(agent), workflows(agent)];
+    let tables = tables.into_iter().filter(|table| !table.is_empty());
+    std::iter::once(facts)
+        .chain(tables)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
+
+fn endpoints(agent: &Agent) -> String {
+    let rows: Vec<Vec<String>> = operations(agent)
+        .iter()
+        .map(|operation| {
+            let endpoint = operation.endpoint;
+            let handler = endpoint.map_or("model", |endpoint| endpoint.handler.as_str());
+            let roles = endpoint.map(|endpoint| endpoint.roles.join(", "));
+            vec![
+                operation.name.to_owned(),
+                format!("{} {}", operation.method, operation.path),
+                handler.to_owned(),
+                if operation.stream { "yes" } else { "" }.to_owned(),
+                roles.unwrap_or_default(),
+            ]
+        })
+        .collect();
+    text_table(&["ENDPOINT", "ROUTE", "HANDLER", "EVENTS", "ROLES"], &rows)
+}
+
+fn workflows(agent: &Agent) -> String {
+    let rows: Vec<Vec<String>> = agent
+        .service
+        .workflows
+        .iter()
+        .map(|workflow| {
+            let steps = workflow.steps.iter().map(|step| {
+                let (id, agent) = (step.id.as_str(), step.agent.text.as_str());
+                if id == agent {
+                    id.to_owned()
+                } else {
+                    format!("{id} ({agent})")
+                }
+            });
+            vec![
+                workflow.name.clone(),
+                format!("POST /v1/workflows/{}/runs", workflow.slug),
+                enumeration(&steps.collect::<Vec<_>>(), MAX_STEPS),
+                workflow.roles.join(", "),
+            ]
+        })
+        .collect();
+    text_table(&["WORKFLOW", "ROUTE", "STEPS", "ROLES"], &rows)
+}
+
+/// So many steps of a workflow are named.
+const MAX_STEPS: usize = 6;

@@ -20,14 +20,19 @@ pub fn scope(
     if !only.is_empty() {
         return agent_filter::select(artifacts, agents, only).map(Scope::Files);
     }
+    Ok(targets_scope(chosen, configured))
+}
+
+/// What `--target` asks for.
+pub fn targets_scope(chosen: &[Target], configured: &[Target]) -> Scope {
     if chosen.is_empty() {
-        return Ok(Scope::All);
+        return Scope::All;
     }
     let others = configured.iter().filter(|target| !chosen.contains(target));
-    Ok(Scope::Targets {
+    Scope::Targets {
         chosen: chosen.to_vec(),
         others: others.copied().collect(),
-    })
+    }
 }
 
 /// What a partial build left as it was, in words: `left alone: 34 files of rust, openapi`.

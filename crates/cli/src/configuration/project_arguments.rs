@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use agentgen_build::inspect::{
-    CONFIG_NAME, SIDECAR_ENDINGS, list, load_named, printable, read_settings, relative,
+    CONFIG_NAME, SIDECAR_ENDINGS, find_named, list, load_named, printable, read_settings, relative,
 };
-use agentgen_build::load;
-use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, Target};
+use agentgen_build::{Config, OpenapiFormat, OpenapiVersion, Project, ProjectFiles, Target, find};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -64,6 +63,8 @@ fn default_targets() -> String {
 
 /// A project may be read several times; the folders of a repository are told once.
 static ANNOUNCED: Once = Once::new();
+/// Nor is the place of the settings told twice.
+static TOLD: Once = Once::new();
 
 /// The folder that the project's paths are relative to, and its settings.
 pub struct Settings {
@@ -105,7 +106,7 @@ impl Settings {
         let file = found.root.join(CONFIG_NAME);
         if found.root != current {
             let path = printable(&relative(&current, &file));
-            eprint_line(&format!("note: the settings are those of {path}"));
+            TOLD.call_once(|| eprint_line(&format!("note: the settings are those of {path}")));
         }
         let mut settings = Self {
             are_named: !inputs.agents.is_empty() && !file.is_file(),
@@ -121,16 +122,21 @@ impl Settings {
 
     /// Finds and reads the project's files.
     pub fn load(&self) -> Project {
-        let load = if self.are_named { load_named } else { load };
-        let mut project = load(&self.root, self.config.clone());
+        self.find().read()
+    }
+
+    /// Finds the project's files.
+    pub fn find(&self) -> ProjectFiles {
+        let find = if self.are_named { find_named } else { find };
+        let mut files = find(&self.root, self.config.clone());
         if self.partial {
-            project.handlers = None;
+            files = files.without_handlers();
         }
-        if !project.found_folders.is_empty() {
-            let folders = list(&project.found_folders);
+        if !files.found_folders().is_empty() {
+            let folders = list(files.found_folders());
             ANNOUNCED.call_once(|| eprint_line(&format!("note: found agents in {folders}")));
         }
-        project
+        files
     }
 
     /// Reads the project that is the file at `path` alone, with the contract beside it, if there is one. Its paths are

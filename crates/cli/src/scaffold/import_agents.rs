@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use agentgen_build::inspect::{SIDECAR_ENDINGS, has_errors, load_named, reason, relative};
+use agentgen_build::inspect::{
+    SIDECAR_ENDINGS, has_errors, load_named, printable, reason, relative,
+};
 use agentgen_build::{Artifact, Code, Config, Diagnostic, Severity, generate};
 
 use crate::terminal::read_summary::ReadSummary;
@@ -50,6 +52,21 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
             ..Config::default()
         },
     );
+    for diagnostic in &mut project.diagnostics {
+        if diagnostic.code == Code::NotFound && diagnostic.severity == Severity::Error {
+            // What else there is in the current folder is no answer to `--from`.
+            let entry = agents.iter().find(|entry| {
+                is_url(entry) && relative(root, &root.join(entry)) == diagnostic.path
+            });
+            diagnostic.help = Some(match entry {
+                Some(url) => format!(
+                    "`--from` takes a path: run `git clone {}` first and name its folder",
+                    printable(url)
+                ),
+                None => "name a file, a folder or a repository that is there".to_owned(),
+            });
+        }
+    }
     // Those of the current folder are not of these agents.
     project.handlers = None;
     for diagnostic in &mut project.diagnostics {
@@ -114,6 +131,16 @@ pub fn import_agents(root: &Path, from: &[String]) -> Imported {
     }
     imported.files.sort_by(|a, b| a.path.cmp(&b.path));
     imported
+}
+
+/// Whether `entry` is the address of a repository: `https://host/x`, `git@host:x`.
+fn is_url(entry: &str) -> bool {
+    let has_host = |entry: &str| {
+        entry
+            .split_once(':')
+            .is_some_and(|(host, _)| host.contains('@'))
+    };
+    entry.contains("://") || has_host(entry)
 }
 
 /// The path of `source` below the one of `folders` it was found in; its name, where it was named itself.

@@ -1,10 +1,10 @@
 //! Diagnostics for people: drawn on stderr, errors last.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use agentgen_build::inspect::printable;
 use agentgen_build::{Diagnostic, Group, Grouped, Location, Severity, Source, Span, grouped};
-use annotate_snippets::{
-    Annotation, AnnotationKind, Group as RenderedGroup, Level, Origin, Renderer, Snippet,
-};
+use annotate_snippets::{AnnotationKind, Group as RenderedGroup, Level, Origin, Renderer, Snippet};
 use clap::ValueEnum;
 
 use crate::terminal::json_output::Document;
@@ -46,9 +46,13 @@ impl From<Format> for ReportFormat {
 
 impl ReportFormat {
     /// The one document that is printed and nothing besides; none where lines for people are printed.
-    pub fn document(self, diagnostics: &[Diagnostic], document: &Document) -> Option<String> {
+    pub fn document(
+        self,
+        diagnostics: &[Diagnostic],
+        document: impl FnOnce() -> Document,
+    ) -> Option<String> {
         match self {
-            Self::Json => Some(document.text()),
+            Self::Json => Some(document().text()),
             Self::Sarif => Some(sarif_output::log(diagnostics)),
             Self::Text | Self::Github => None,
         }
@@ -70,8 +74,15 @@ pub fn report(diagnostics: &[Diagnostic], format: ReportFormat) -> Result<(), St
 
 /// Removes repeated diagnostics.
 pub fn deduplicate(diagnostics: &mut Vec<Diagnostic>) {
-    let mut seen = std::collections::BTreeSet::new();
-    diagnostics.retain(|diagnostic| seen.insert((diagnostic.to_string(), diagnostic.span)));
+    let mut seen = BTreeSet::new();
+    let is_first = diagnostics.iter().map(|diagnostic| {
+        let place = (&diagnostic.path, diagnostic.span);
+        let words = (&diagnostic.message, &diagnostic.help);
+        seen.insert((place, diagnostic.severity, diagnostic.code, words))
+    });
+    let is_first: Vec<bool> = is_first.collect();
+    let mut is_first = is_first.into_iter();
+    diagnostics.retain(|_| is_first.next().unwrap_or(true));
 }
 
 /// Draws the diagnostics on stderr, errors last, then the command that explains the last one. Without `--verbose`, many of
@@ -89,7 +100,17 @@ pub fn draw(diagnostics: &[Diagnostic]) {
         })
     });
     let mut hidden = Vec::new();
+    let mut drawn: BTreeMap<Severity, usize> = BTreeMap::new();
+    let mut left_out = Vec::new();
     for shown in &ordered {
+        if let Grouped::One(diagnostic) = shown {
+            let count = drawn.entry(diagnostic.severity).or_default();
+            *count += 1;
+            if *count > DRAWN && !is_verbose() {
+                left_out.push(diagnostic.severity);
+                continue;
+            }
+        }
         match shown {
             Grouped::One(diagnostic) => {
                 eprint_line(&format!("{}\n", render(&renderer, diagnostic)))
@@ -99,6 +120,10 @@ pub fn draw(diagnostics: &[Diagnostic]) {
                 hidden.extend(group.members.iter().map(|one| one.severity));
             }
         }
+    }
+    if !left_out.is_empty() {
+        let words = Counts::of_severities(&left_out).words().unwrap_or_default();
+        eprint_line(&format!("{words} more; `--verbose` shows each"));
     }
     if !hidden.is_empty() {
         let words = Counts::of_severities(&hidden).words().unwrap_or_default();
@@ -122,15 +147,15 @@ pub fn refuse(
     status: Status,
 ) -> Status {
     deduplicate(&mut diagnostics);
-    let document = Document::new(&diagnostics, "refused");
+    let document = || Document::new(&diagnostics, "refused");
     let words = Counts::of(&diagnostics).words().unwrap_or_default();
-    refuse_as(&diagnostics, &document, &words, format.into(), status)
+    refuse_as(&diagnostics, document, &words, format.into(), status)
 }
 
 /// Reports `diagnostics`, as the `document` or with `words` in the last line; returns `status`.
 pub fn refuse_as(
     diagnostics: &[Diagnostic],
-    document: &Document,
+    document: impl FnOnce() -> Document,
     words: &str,
     format: ReportFormat,
     status: Status,
@@ -166,11 +191,11 @@ pub fn yellow(word: &str) -> String {
 
 /// A group of notes is one line; one of warnings says where each is and what to do.
 fn render_group(renderer: &Renderer, group: &Group<'_>) -> String {
-    let places = group.places();
+    let places = || group.places().into_iter().map(|place| printable(&place));
     let mut names: Vec<String> = group.subjects().into_iter().map(printable).collect();
     let is_note = group.severity == Severity::Note;
     if names.is_empty() && is_note {
-        names = places.iter().map(|place| printable(place)).collect();
+        names = places().collect();
     }
     let mut message = printable(&group.message());
     if !names.is_empty() {
@@ -181,8 +206,7 @@ fn render_group(renderer: &Renderer, group: &Group<'_>) -> String {
         .id(group.code.as_str());
     let mut drawn = RenderedGroup::with_title(title);
     if !is_note {
-        let places: Vec<String> = places.iter().map(|place| printable(place)).collect();
-        let list = wrapped(&enumeration(&places, PLACES));
+        let list = wrapped(&enumeration(&places().collect::<Vec<_>>(), PLACES));
         drawn = drawn.element(Level::NOTE.with_name("in").message(list));
         if let Some(help) = group.help() {
             drawn = drawn.element(Level::HELP.message(printable(help)));
@@ -190,6 +214,9 @@ fn render_group(renderer: &Renderer, group: &Group<'_>) -> String {
     }
     renderer.render(&[drawn])
 }
+
+/// So many diagnostics of one severity are drawn without `--verbose`.
+const DRAWN: usize = 200;
 
 /// So many names are listed in the sentence of a group.
 const SUBJECTS: usize = 10;
@@ -243,13 +270,13 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
         None => group.element(Origin::path(path)),
         Some((source, span)) => {
             let kind = AnnotationKind::Primary;
-            group.element(snippet(source, span, kind, String::new()))
+            elements(group, source, span, kind, String::new())
         }
     };
     for related in &diagnostic.related {
         let label = printable(&related.message);
         let kind = AnnotationKind::Context;
-        group = group.element(snippet(&related.source, related.span, kind, label));
+        group = elements(group, &related.source, related.span, kind, label);
     }
     if let Some(help) = &diagnostic.help {
         group = group.element(Level::HELP.message(printable(help)));
@@ -257,20 +284,33 @@ fn render(renderer: &Renderer, diagnostic: &Diagnostic) -> String {
     renderer.render(&[group])
 }
 
-/// The line of a place, with a mark below it. Only the first line of the place is drawn. The renderer itself cuts long lines
-/// to the part around the mark.
-fn snippet(
-    source: &Source,
+/// `group` with the line of a place and a mark below it. Only the first line of the place is drawn. The renderer itself cuts
+/// long lines to the part around the mark, and reads all of a line for it: of a very long one, the words at the place are
+/// quoted instead.
+fn elements<'a>(
+    group: RenderedGroup<'a>,
+    source: &'a Source,
     span: Span,
     kind: AnnotationKind,
     label: String,
-) -> Snippet<'_, Annotation<'_>> {
+) -> RenderedGroup<'a> {
     let Location { line, column } = source.location(span.start);
     let text = source.line(line);
-    let start = text
-        .char_indices()
-        .nth(column - 1)
-        .map_or(text.len(), |(index, _)| index);
+    let start = span
+        .start
+        .saturating_sub(source.offset(line, 1))
+        .min(text.len());
+    let path = printable(source.path());
+    if text.len() > LONG_LINE {
+        let origin = Origin::path(path).line(line).char_column(column);
+        let quoted: String = text[start..].chars().take(QUOTED).collect();
+        let name = match label.as_str() {
+            "" => "here".to_owned(),
+            label => label.to_owned(),
+        };
+        let quote = Level::NOTE.with_name(name).message(printable(&quoted));
+        return group.element(origin).element(quote);
+    }
     let mut end = (start + (span.end - span.start)).min(text.len());
     while !text.is_char_boundary(end) {
         end += 1;
@@ -281,8 +321,12 @@ fn snippet(
     } else {
         mark.label(label)
     };
-    Snippet::source(text)
-        .path(printable(source.path()))
-        .line_start(line)
-        .annotation(mark)
+    let snippet = Snippet::source(text).path(path).line_start(line);
+    group.element(snippet.annotation(mark))
 }
+
+/// A line of more bytes is not drawn.
+const LONG_LINE: usize = 2_000;
+
+/// So many characters of it are quoted.
+const QUOTED: usize = 80;

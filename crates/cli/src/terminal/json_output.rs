@@ -65,12 +65,12 @@ impl Document {
 
     /// The same document with what was read.
     pub fn with_reading(mut self, reading: &ReadSummary) -> Self {
-        let skipped = reading.skipped.iter();
-        let skipped = skipped.map(|file| json!({ "path": file.path, "reason": file.reason }));
+        let skipped = reading.skipped().iter();
+        let skipped = skipped.map(|(path, reason)| json!({ "path": path, "reason": reason }));
         self.summary
-            .insert("agents".to_owned(), json!(reading.agents));
+            .insert("agents".to_owned(), json!(reading.agents()));
         self.summary
-            .insert("repaired".to_owned(), json!(reading.repaired));
+            .insert("repaired".to_owned(), json!(reading.repaired()));
         self.summary
             .insert("skipped".to_owned(), skipped.collect::<Vec<_>>().into());
         self

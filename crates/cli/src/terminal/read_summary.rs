@@ -1,12 +1,9 @@
 //! What was read of a project, in one line.
 
-use std::collections::BTreeSet;
-
-use agentgen_build::{Agent, Code, Diagnostic, Severity, Source};
-
 use std::sync::Arc;
 
 use agentgen_build::inspect::printable;
+use agentgen_build::{Agent, Diagnostic, ReadCounts, Source};
 
 use crate::terminal::diagnostic_report::{
     ReportFormat, deduplicate, enumeration, red, refuse_as, yellow,
@@ -17,60 +14,36 @@ use crate::terminal::{Status, eprint_line};
 
 /// What was read of a project.
 #[derive(Debug, Clone, Default)]
-pub struct ReadSummary {
-    /// How many agents.
-    pub agents: usize,
-    /// How many of them had frontmatter that is not valid YAML.
-    pub repaired: usize,
-    /// The files that are no agents, sorted by path.
-    pub skipped: Vec<Skipped>,
-}
-
-/// A file that was read and is no agent.
-#[derive(Debug, Clone)]
-pub struct Skipped {
-    /// Its path.
-    pub path: String,
-    /// Why, in a few words.
-    pub reason: &'static str,
-}
+pub struct ReadSummary(ReadCounts);
 
 /// So many files are listed for one reason.
 const FILES: usize = 10;
 
+impl From<ReadCounts> for ReadSummary {
+    fn from(counts: ReadCounts) -> Self {
+        Self(counts)
+    }
+}
+
 impl ReadSummary {
     /// What became of `sources`: `agents` were read from them, and `diagnostics` say why not more.
     pub fn new(sources: &[Arc<Source>], agents: &[Agent], diagnostics: &[Diagnostic]) -> Self {
-        let used: BTreeSet<&str> = agents
-            .iter()
-            .flat_map(|agent| [agent.spec.source.path(), agent.service.source.path()])
-            .collect();
-        let broken: BTreeSet<&str> = diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error)
-            .map(|diagnostic| diagnostic.path.as_str())
-            .collect();
-        let skipped = sources.iter().map(|source| source.path());
-        let skipped = skipped.filter(|path| !used.contains(path));
-        let is_page = |path: &str| {
-            let mut about = diagnostics.iter().filter(|one| one.path == path);
-            about.any(|one| one.code == Code::NoFrontmatter)
-        };
-        let reason = |path: &str| match broken.contains(path) {
-            true => "with errors",
-            false if is_page(path) => "no frontmatter",
-            false => "left out",
-        };
-        Self {
-            agents: agents.len(),
-            repaired: agents.iter().filter(|agent| agent.spec.repaired).count(),
-            skipped: skipped
-                .map(|path| Skipped {
-                    path: path.to_owned(),
-                    reason: reason(path),
-                })
-                .collect(),
-        }
+        Self(ReadCounts::new(sources, agents, diagnostics))
+    }
+
+    /// How many agents.
+    pub fn agents(&self) -> usize {
+        self.0.agents
+    }
+
+    /// How many of them had frontmatter that is not valid YAML.
+    pub fn repaired(&self) -> usize {
+        self.0.repaired
+    }
+
+    /// The files that are no agents, sorted by path, and why in a few words.
+    pub fn skipped(&self) -> &[(String, String)] {
+        &self.0.skipped
     }
 
     /// Prints the last line of a command that reports: what was read, then how many diagnostics there are.
@@ -92,9 +65,9 @@ impl ReadSummary {
     ) -> Status {
         deduplicate(&mut diagnostics);
         let status = Status::of(&diagnostics);
-        let document = Document::new(&diagnostics, "refused").with_reading(self);
+        let document = || Document::new(&diagnostics, "refused").with_reading(self);
         let line = self.line(&Counts::of(&diagnostics));
-        refuse_as(&diagnostics, &document, &line, format.into(), status)
+        refuse_as(&diagnostics, document, &line, format.into(), status)
     }
 
     /// Prints the last line of a command that wrote nothing because of errors.
@@ -111,13 +84,13 @@ impl ReadSummary {
 
     /// `36 agents read, 4 of them repaired; 3 files skipped (no frontmatter): README.md, ...`
     fn words(&self) -> String {
-        let mut words = format!("{} read", plural(self.agents, "agent"));
-        if self.repaired > 0 {
-            words.push_str(&format!(", {} of them repaired", self.repaired));
+        let mut words = format!("{} read", plural(self.agents(), "agent"));
+        if self.repaired() > 0 {
+            words.push_str(&format!(", {} of them repaired", self.repaired()));
         }
         for reason in ["no frontmatter", "left out", "with errors"] {
-            let files = self.skipped.iter().filter(|file| file.reason == reason);
-            let files: Vec<String> = files.map(|file| printable(&file.path)).collect();
+            let files = self.skipped().iter().filter(|(_, why)| why == reason);
+            let files: Vec<String> = files.map(|(path, _)| printable(path)).collect();
             if !files.is_empty() {
                 let count = plural(files.len(), "file");
                 let list = enumeration(&files, FILES);

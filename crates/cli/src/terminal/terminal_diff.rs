@@ -69,22 +69,39 @@ pub fn unified(plan: &Plan<'_>) -> String {
     text
 }
 
+/// A file's name for those who apply a diff. A line end in it would begin another header, so that the diff would change another
+/// file: such names are quoted, as git does. A blank ends a name, unless a tab does.
+fn diff_name(name: &str) -> String {
+    if !name.contains(|c: char| c.is_control() || matches!(c, '"' | '\\')) {
+        let end = if name.contains(' ') { "\t" } else { "" };
+        return format!("{name}{end}");
+    }
+    let mut quoted = "\"".to_owned();
+    for byte in name.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            0x20..0x7f => quoted.push(char::from(byte)),
+            _ => quoted.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    quoted + "\""
+}
+
 /// The change of one file as a unified diff that `patch -p1` and `git apply` take in the project's folder. A file that is new
 /// has no `old` text.
 pub fn of_file(path: &str, old: Option<&str>, new: &str) -> String {
     // Lines end with LF for those who apply a diff, whatever other line ends are in them.
     let before: Vec<&str> = old.unwrap_or_default().split_inclusive('\n').collect();
     let after: Vec<&str> = new.split_inclusive('\n').collect();
-    // A blank ends a name for those who apply a diff, unless a tab does.
-    let end = if path.contains(' ') { "\t" } else { "" };
     let from = match old {
-        Some(_) => format!("a/{path}{end}"),
+        Some(_) => diff_name(&format!("a/{path}")),
         None => "/dev/null".to_owned(),
     };
+    let to = diff_name(&format!("b/{path}"));
     let diff = TextDiff::configure()
         .newline_terminated(true)
         .diff_slices(&before, &after);
-    let mut text = format!("--- {from}\n+++ b/{path}{end}\n");
+    let mut text = format!("--- {from}\n+++ {to}\n");
     for hunk in diff.unified_diff().iter_hunks() {
         text.push_str(&format!("{}\n", hunk.header()));
         for line in hunk.iter_changes() {
@@ -95,4 +112,21 @@ pub fn of_file(path: &str, old: Option<&str>, new: &str) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_file;
+
+    #[test]
+    fn a_name_can_not_begin_another_header() {
+        let diff = of_file("agents/a\n+++ b.md", Some("x\n"), "y\n");
+        let names = "--- \"a/agents/a\\012+++ b.md\"\n+++ \"b/agents/a\\012+++ b.md\"\n";
+        assert!(diff.starts_with(names), "{diff}");
+        let diff = of_file("agents/a b.md", None, "y\n");
+        assert!(
+            diff.starts_with("--- /dev/null\n+++ b/agents/a b.md\t\n"),
+            "{diff}"
+        );
+    }
 }

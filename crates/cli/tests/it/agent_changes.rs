@@ -17,6 +17,7 @@ service:
     write:
       - draft: poet
       - read: { agent: reader, on_failure: { fallback: poet } }
+      - again: { agent: reader, on_failure: fallback poet }
 ---
 Ask the poet for a draft.
 ";
@@ -244,12 +245,13 @@ fn a_rename_changes_the_agent_its_handler_and_everything_that_names_it() {
         .replace("[poet, ", "[bard, ")
         .replace("'poet'", "'bard'")
         .replace("draft: poet", "draft: bard")
-        .replace("fallback: poet", "fallback: bard");
+        .replace("fallback: poet", "fallback: bard")
+        .replace("fallback poet", "fallback bard");
     assert_eq!(folder.text("desk/agents/chief.md"), chief);
     // Prose is the author's.
     assert!(
         run.stderr
-            .contains("agents/chief.md:6, agents/chief.md:12; that text stays"),
+            .contains("agents/chief.md:6, agents/chief.md:13; that text stays"),
         "{}",
         run.stderr
     );
@@ -371,4 +373,24 @@ fn what_the_user_wrote_into_a_handler_moves_with_it() {
         assert!(handler.contains(line), "{handler}");
     }
     folder.run_in("desk", &["check"]).expect(0);
+}
+
+#[test]
+fn a_path_is_no_name() {
+    let folder = project();
+    let before = folder.tree("");
+    for name in [
+        "agents/poet.md",
+        "../poet",
+        "sub\\poet",
+        "editor.md",
+        "a\nb",
+    ] {
+        for command in [&["add"][..], &["rename", "poet"]] {
+            let arguments = [command, &[name]].concat();
+            let run = folder.run_in("desk", &arguments).expect(1);
+            assert!(run.stderr.contains("error[AG021]"), "{}", run.stderr);
+        }
+    }
+    assert_eq!(folder.tree(""), before);
 }

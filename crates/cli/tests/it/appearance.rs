@@ -89,3 +89,26 @@ fn colours_follow_the_argument_then_the_environment() {
     assert!(!coloured(&["check", "--color", "never"], &[force]));
     assert!(coloured(&["--color=always", "check"], &[]));
 }
+
+#[test]
+fn many_errors_on_one_very_long_line_are_drawn_shortly() {
+    let keys: String = (0..300).map(|index| format!("foo{index}: 1, ")).collect();
+    let folder = Folder::two_agents();
+    let line = format!("endpoints: {{ go: {{ {keys} }} }}\n");
+    folder.write("agents/first.service.yaml", &line);
+    let run = folder.run(&["check"]).expect(1);
+    let place = "agents/first.service.yaml:1:20";
+    assert!(run.stderr.contains(place), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("here: foo0: 1, foo1: 1"),
+        "{}",
+        run.stderr
+    );
+    let more = "100 errors more; `--verbose` shows each";
+    assert!(run.stderr.contains(more), "{}", run.stderr);
+    let all = folder.run(&["check", "--verbose"]).expect(1).stderr;
+    assert!(
+        all.contains("`foo299`") && !all.contains(" more; "),
+        "{all}"
+    );
+}

@@ -130,6 +130,16 @@ fn a_byte_order_mark_and_line_ends_stay() {
     assert_eq!(text(&folder, "agents/ill.md"), fixed);
 }
 
+#[test]
+fn a_file_that_would_lose_a_value_is_left_alone() {
+    let twice = "---\n\tname: ill\n\tdescription: One.\n\tdescription: Two.\n---\nBody\n";
+    let folder = Folder::new(&[("agents/ill.md", twice)]);
+    let run = folder.run(&["check", "--fix", "--yes"]).expect(0);
+    assert_eq!(text(&folder, "agents/ill.md"), twice);
+    let line = "agents/ill.md was not rewritten, because that would lose a value";
+    assert!(run.stderr.contains(line), "{}", run.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn mode_and_hard_links_stay() {

@@ -491,8 +491,14 @@ fn lists_and_shows() {
     let run = folder.run(&["list"]).expect(0);
     assert_eq!(run.stderr, "");
     let lines: Vec<&str> = run.stdout.lines().collect();
-    assert_eq!(lines.len(), 2);
-    assert!(lines[0].starts_with("first ") && lines[0].contains("agents/first.md"));
+    let cells = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines.len(), 3);
+    assert_eq!(cells(lines[0]), ["NAME", "ENDPOINTS", "FILE"]);
+    assert_eq!(cells(lines[1]), ["first", "1", "agents/first.md"]);
     let json = folder.run(&["list", "--format", "json"]).expect(0).json();
     assert_eq!(json[1]["name"], "second");
     assert_eq!(json[1]["path"], "agents/second.md");
@@ -518,12 +524,17 @@ fn shows_workflows_and_whom_an_agent_hands_over_to() {
     let contract = "agents: [second]\nworkflows:\n  Big Deal: [a: first, parallel: [b: first, c: second]]\n  small: [a: first]\n";
     folder.write("agents/first.service.yaml", contract);
     let shown = folder.run(&["show", "first"]).expect(0).stdout;
+    let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = shown.lines().map(squeezed).collect();
     for line in [
-        "workflow  POST /v1/workflows/big-deal/runs, 3 steps\n",
-        "workflow  POST /v1/workflows/small/runs, 1 step\n",
-        "hands to  second\n",
+        "hands to second",
+        "ENDPOINT ROUTE HANDLER EVENTS",
+        "invoke POST /v1/agents/first/invoke model yes",
+        "WORKFLOW ROUTE STEPS",
+        "Big Deal POST /v1/workflows/big-deal/runs a (first), b (first), c (second)",
+        "small POST /v1/workflows/small/runs a (first)",
     ] {
-        assert!(shown.contains(line), "{shown}");
+        assert!(lines.iter().any(|shown| shown == line), "{line}: {shown}");
     }
     // What is wrong with the contract is wrong with the agent.
     folder.write(

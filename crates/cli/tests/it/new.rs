@@ -273,6 +273,19 @@ fn what_a_build_would_refuse_is_refused_and_nothing_is_written() {
         let document: Value = serde_json::from_str(&json.expect(1).stdout).unwrap();
         assert_eq!(document["summary"]["status"], "refused");
     }
+    for (url, command) in [
+        (
+            "https://example.org/a/b",
+            "git clone https://example.org/a/b",
+        ),
+        (
+            "git@example.org:a/b.git",
+            "git clone git@example.org:a/b.git",
+        ),
+    ] {
+        let run = folder.run(&["new", "a/b/desk", "--from", url]).expect(1);
+        run.assert_stderr_contains(command);
+    }
     assert_eq!(folder.tree(""), before);
 }
 

@@ -17,12 +17,13 @@ const REPOSITORY: [(&str, &str); 4] = [
 fn check_finds_the_agents_of_a_repository() {
     let folder = Folder::new(&REPOSITORY);
     let run = folder.run_in("company", &["list"]).expect(0);
-    assert_eq!(run.stdout, "first  .claude/agents/first.md\n");
+    let rows: Vec<&str> = run.stdout.lines().skip(1).collect();
+    assert_eq!(rows, ["first  1          .claude/agents/first.md"]);
     for (place, agents) in [("company", "."), ("", "company")] {
         let run = folder
             .run_in(place, &["list", "--agents", agents])
             .expect(0);
-        assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+        assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
         let prefix = if place.is_empty() { "company/" } else { "" };
         let note =
             format!("note: found agents in `{prefix}.claude/agents`, `{prefix}.github/agents`\n");
@@ -34,7 +35,7 @@ fn check_finds_the_agents_of_a_repository() {
     let run = folder
         .run_in("away", &["list", "--agents", absolute])
         .expect(0);
-    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+    assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn new_can_refer_to_agents_instead_of_copying_them() {
         &FIRST.replace("first", "third"),
     );
     let run = folder.run_in("work/desk", &["list"]).expect(0);
-    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+    assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
     folder.run(&["new", "alone", "--reference"]).expect(2);
 }
 

@@ -24,6 +24,7 @@ service:
   timeout: 30s
   agents: [first]
   documents: { roles: [staff] }
+  invoke: { roles: [staff] }
   endpoints:
     polish:
       description: Polishes a text.

@@ -59,6 +59,25 @@ fn a_new_project_is_up_to_date() {
 }
 
 #[test]
+fn a_project_with_the_files_of_this_version_is_not_asked_about() {
+    let folder = Folder::new(&[]);
+    folder.run(&["new", "desk"]).expect(0);
+    let mut record = read_record(&folder);
+    record["version"] = json!("0.0.1");
+    folder.write(RECORD, &record.to_string());
+    for arguments in [
+        &["update", "--check"][..],
+        &["update", "--dry-run"],
+        &["update"],
+    ] {
+        let run = folder.run_in("desk", arguments).expect(0);
+        assert!(run.stderr.contains("up to date"), "{}", run.stderr);
+    }
+    let record = read_record(&folder);
+    assert_eq!(record["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
 fn files_that_nobody_touched_are_replaced_after_a_diff() {
     let folder = older_project(&[]);
     let before = folder.tree("desk");

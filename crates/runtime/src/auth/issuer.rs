@@ -1,7 +1,8 @@
 //! Issues access and refresh tokens: the client credentials grant of OAuth 2.0 (RFC 6749, section 4.4).
 //!
-//! Invariant: a refresh token works once. If it is used again, all tokens of the same login are revoked (RFC 9700, section
-//! 4.14.2).
+//! Invariant: a refresh token works once, for the client that it was issued to. If it is used again, all tokens of the same
+//! login are revoked (RFC 9700, section 4.14.2), except that for some seconds it gives the same successor: the first
+//! response may have been lost.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::auth::Auth;
-use crate::auth::refresh_tokens::{Redeemed, RefreshToken, RefreshTokens};
+use crate::auth::refresh_tokens::{RefreshToken, RefreshTokens, Rotated, Rotation};
 use crate::auth::token_settings::{TokenClient, Tokens};
 use crate::error::AgentError;
 use crate::error::start_error::{SettingError, StartError};
@@ -27,6 +28,8 @@ use crate::schema::new_uuid_v7;
 const MIN_CLIENT_SECRET_BYTES: usize = 16;
 /// A client's name is the `sub` of its tokens.
 const MAX_CLIENT_NAME_BYTES: usize = 255;
+/// For how long a used refresh token gives its successor again.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Issues tokens to the clients of the settings.
 pub(crate) struct Issuer {
@@ -51,7 +54,7 @@ pub(crate) struct TokenResponse {
     /// For how many seconds the access token is valid.
     #[schemars(range(min = 1))]
     pub(crate) expires_in: u64,
-    /// Gets the next tokens, once.
+    /// Gets the client the next tokens, once.
     pub(crate) refresh_token: String,
 }
 
@@ -133,12 +136,70 @@ impl Issuer {
         })
     }
 
+    /// The name of `client`, if it is one of the settings.
+    pub(crate) fn client<'a>(&'a self, client: &str) -> Option<&'a str> {
+        let found = self.settings.clients.get_key_value(client);
+        found.map(|(name, _)| name.as_str())
+    }
+
     /// The first tokens, for a client's name and secret.
     pub(crate) async fn grant(
         &self,
         client: &str,
         secret: &str,
     ) -> Result<TokenResponse, TokenError> {
+        let (client, roles) = self.authenticate(client, secret)?;
+        let refresh_token = random().map_err(TokenError::Internal)?;
+        let record = RefreshToken {
+            hash: token_hash(&refresh_token),
+            family: new_uuid_v7().to_string(),
+            subject: client.to_owned(),
+            roles: roles.to_vec(),
+            expires_at: self.refresh_token_end()?,
+        };
+        let response = self.response(client, roles, refresh_token)?;
+        self.store.put(record).await?;
+        Ok(response)
+    }
+
+    /// The next tokens in exchange for a refresh token of the client. The roles are those of the current settings.
+    pub(crate) async fn refresh(
+        &self,
+        client: &str,
+        secret: &str,
+        token: &str,
+    ) -> Result<TokenResponse, TokenError> {
+        let (client, roles) = self.authenticate(client, secret)?;
+        // Derived, so that every process gives the same successor again and none has to store it.
+        let successor = self.auth.derive("the successor of a refresh token", token);
+        let successor = successor.map_err(TokenError::Internal)?;
+        let successor = URL_SAFE_NO_PAD.encode(successor);
+        let rotation = Rotation {
+            hash: token_hash(token),
+            subject: client.to_owned(),
+            successor: token_hash(&successor),
+            roles: roles.to_vec(),
+            expires_at: self.refresh_token_end()?,
+            grace: GRACE,
+        };
+        let response = self.response(client, roles, successor)?;
+        match self.store.rotate(rotation).await? {
+            Rotated::Fresh | Rotated::Repeated => Ok(response),
+            Rotated::Reused { family } => {
+                tracing::warn!(
+                    client,
+                    family,
+                    "a refresh token was used twice: all tokens of its login are revoked"
+                );
+                self.store.revoke_family(&family).await?;
+                Err(TokenError::InvalidGrant)
+            }
+            Rotated::Unknown => Err(TokenError::InvalidGrant),
+        }
+    }
+
+    /// The client with this name and secret, and its roles.
+    fn authenticate(&self, client: &str, secret: &str) -> Result<(&str, &[String]), TokenError> {
         let given = hash(secret);
         // An unknown client takes as long as a wrong secret, so that the time tells nothing.
         let no_secret = hash("");
@@ -146,42 +207,25 @@ impl Issuer {
         let expected = expected.map_or(no_secret.as_ref(), Vec::as_slice);
         let is_equal = verify_slices_are_equal(given.as_ref(), expected).is_ok();
         match self.settings.clients.get_key_value(client) {
-            Some((name, client)) if is_equal => {
-                let family = new_uuid_v7().to_string();
-                self.issue(name, &client.roles, family).await
-            }
+            Some((name, client)) if is_equal => Ok((name, &client.roles)),
             _ => Err(TokenError::InvalidClient),
         }
     }
 
-    /// The next tokens in exchange for a refresh token. The roles are those of the current settings.
-    pub(crate) async fn refresh(&self, token: &str) -> Result<TokenResponse, TokenError> {
-        let redeemed = self.store.redeem(&token_hash(token)).await?;
-        match redeemed {
-            Redeemed::Fresh(token) => match self.settings.clients.get(&token.subject) {
-                Some(client) => {
-                    self.issue(&token.subject, &client.roles, token.family)
-                        .await
-                }
-                None => Err(TokenError::InvalidGrant),
-            },
-            Redeemed::Reused { family } => {
-                tracing::warn!(
-                    family,
-                    "a refresh token was used twice: all tokens of its login are revoked"
-                );
-                self.store.revoke_family(&family).await?;
-                Err(TokenError::InvalidGrant)
-            }
-            Redeemed::Unknown => Err(TokenError::InvalidGrant),
-        }
+    fn refresh_token_end(&self) -> Result<SystemTime, TokenError> {
+        let end = SystemTime::now().checked_add(self.settings.refresh_ttl);
+        end.ok_or_else(|| {
+            let cause = "tokens.refresh_ttl is too long";
+            TokenError::Internal(AgentError::internal(cause))
+        })
     }
 
-    async fn issue(
+    /// `refresh_token`, with an access token.
+    fn response(
         &self,
         client: &str,
         roles: &[String],
-        family: String,
+        refresh_token: String,
     ) -> Result<TokenResponse, TokenError> {
         let now = jsonwebtoken::get_current_timestamp();
         let expires_in = self.settings.access_ttl.as_secs();
@@ -193,20 +237,6 @@ impl Issuer {
             jti: new_uuid_v7().to_string(),
         };
         let access_token = self.auth.sign(claims).map_err(TokenError::Internal)?;
-        let refresh_token = random().map_err(TokenError::Internal)?;
-        let expires_at = SystemTime::now().checked_add(self.settings.refresh_ttl);
-        let expires_at = expires_at.ok_or_else(|| {
-            let cause = "tokens.refresh_ttl is too long";
-            TokenError::Internal(AgentError::internal(cause))
-        })?;
-        let record = RefreshToken {
-            hash: token_hash(&refresh_token),
-            family,
-            subject: client.to_owned(),
-            roles: roles.to_vec(),
-            expires_at,
-        };
-        self.store.put(record).await?;
         Ok(TokenResponse {
             access_token,
             token_type: "Bearer",

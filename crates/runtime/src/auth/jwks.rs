@@ -97,7 +97,7 @@ impl Jwks {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(JwksError::UrlWithPassword);
         }
-        let is_local = is_local(&url);
+        let is_local = is_loopback(&url);
         if url.scheme() != "https" && !(url.scheme() == "http" && is_local) {
             return Err(JwksError::InsecureUrl);
         }
@@ -333,7 +333,8 @@ fn matching(keys: &[Arc<Key>], algorithm: Algorithm, id: Option<&str>) -> Vec<Ar
         .collect()
 }
 
-fn is_local(url: &Url) -> bool {
+/// Whether the host of `url` is this machine, to which a key may be sent unencrypted.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -1,28 +1,28 @@
 //! The store of refresh tokens, and its implementation in memory.
 //!
-//! Invariant: a token works once. The tokens of one login form a family, which is revoked as a whole.
+//! Invariant: a token has one successor. The tokens of one login form a family, which is revoked as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::error::store_error::StoreError;
 use crate::future::{BoxFuture, boxed_ready};
 
 /// Stores refresh tokens by their hash, so that nobody can use what they read in the store.
 pub trait RefreshTokens: Send + Sync + 'static {
-    /// Adds a token. In a revoked family it can't be redeemed.
+    /// Adds the first token of a family. In a revoked family it can't be rotated.
     ///
     /// # Errors
     /// The store can't be reached, or has a token with this hash already.
     fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Redeems the token with this hash. Of concurrent calls, in any number of processes, exactly one gets
-    /// [`Redeemed::Fresh`].
+    /// Marks a token as used and adds its successor: both or, if it fails, neither. Of concurrent calls, in any number of
+    /// processes, exactly one gets [`Rotated::Fresh`].
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
-    fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>>;
+    fn rotate(&self, rotation: Rotation) -> BoxFuture<'_, Result<Rotated, StoreError>>;
 
     /// Revokes all tokens of `family`, also those that are added later.
     ///
@@ -30,7 +30,8 @@ pub trait RefreshTokens: Send + Sync + 'static {
     /// As [`RefreshTokens::put`].
     fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Deletes at most `limit` families whose last token has expired. Returns their number.
+    /// Deletes at most `limit` expired tokens, used or not, and the families that are left without any. Returns the number
+    /// of tokens.
     ///
     /// # Errors
     /// As [`RefreshTokens::put`].
@@ -52,17 +53,36 @@ pub struct RefreshToken {
     pub expires_at: SystemTime,
 }
 
-/// The outcome of redeeming a token.
+/// A token in exchange for the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Redeemed {
-    /// It was valid, and can't be used again.
-    Fresh(RefreshToken),
-    /// It was used before, or its family is revoked: it may be stolen.
+pub struct Rotation {
+    /// The hash of the token that is presented.
+    pub hash: String,
+    /// Who presents it. The token of another subject is unknown.
+    pub subject: String,
+    /// The hash of its successor. The same token always has the same one.
+    pub successor: String,
+    /// The client's roles now.
+    pub roles: Vec<String>,
+    /// The end of the successor.
+    pub expires_at: SystemTime,
+    /// For how long after its first use the token may be presented again, because the response may have been lost.
+    pub grace: Duration,
+}
+
+/// The outcome of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// The token is used now, and its successor is valid.
+    Fresh,
+    /// The token was used within the grace period, and its successor is valid and was not used yet.
+    Repeated,
+    /// The token was used before, or its family is revoked: it may be stolen.
     Reused {
         /// The family, which should be revoked.
         family: String,
     },
-    /// It does not exist, or has expired.
+    /// The token does not exist, belongs to another subject, or has expired.
     Unknown,
 }
 
@@ -77,8 +97,8 @@ pub struct MemoryRefreshTokens {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By hash, each with whether it was used.
-    tokens: BTreeMap<String, (RefreshToken, bool)>,
+    /// By hash, each with when it was used.
+    tokens: BTreeMap<String, (RefreshToken, Option<SystemTime>)>,
     families: BTreeMap<String, Family>,
 }
 
@@ -105,22 +125,79 @@ impl State {
 
     fn purge(&mut self, limit: usize) -> u64 {
         let now = SystemTime::now();
-        let expired = self
-            .families
-            .iter()
-            .filter(|(_, family)| family.expires_at <= now);
-        let expired = expired
-            .map(|(name, _)| name.clone())
-            .take(limit)
-            .collect::<Vec<_>>();
-        if !expired.is_empty() {
-            self.remove(&expired);
+        let mut purged = 0;
+        self.tokens.retain(|_, (token, _)| {
+            let is_purged = token.expires_at <= now && purged < limit;
+            purged += usize::from(is_purged);
+            !is_purged
+        });
+        if purged > 0 {
+            let left = self.tokens.values().map(|(token, _)| &*token.family);
+            let left = left.collect::<BTreeSet<_>>();
+            self.families
+                .retain(|name, family| family.expires_at > now || left.contains(&**name));
         }
-        expired.len() as u64
+        purged as u64
+    }
+
+    /// Adds a token to its family.
+    fn add(&mut self, token: RefreshToken) -> Result<(), StoreError> {
+        if self.tokens.contains_key(&token.hash) {
+            let cause = "a refresh token was added twice";
+            return Err(StoreError::internal(cause));
+        }
+        if !self.families.contains_key(&token.family) {
+            self.make_room();
+        }
+        let family = self.families.entry(token.family.clone());
+        let family = family.or_insert(Family {
+            expires_at: token.expires_at,
+            revoked: false,
+        });
+        family.expires_at = family.expires_at.max(token.expires_at);
+        self.tokens.insert(token.hash.clone(), (token, None));
+        Ok(())
+    }
+
+    fn rotate(&mut self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        let now = SystemTime::now();
+        let presented = self.tokens.get(&rotation.hash);
+        let Some((token, used_at)) = presented
+            .filter(|(token, _)| token.expires_at > now && token.subject == rotation.subject)
+        else {
+            return Ok(Rotated::Unknown);
+        };
+        let family = token.family.clone();
+        if let Some(used_at) = used_at.filter(|_| !self.is_revoked(&family)) {
+            let is_recent = used_at + rotation.grace > now;
+            let successor = self.tokens.get(&rotation.successor);
+            let is_unused = successor.is_some_and(|(_, used_at)| used_at.is_none());
+            if is_recent && is_unused {
+                return Ok(Rotated::Repeated);
+            }
+        }
+        if used_at.is_some() || self.is_revoked(&family) {
+            return Ok(Rotated::Reused { family });
+        }
+        self.add(RefreshToken {
+            hash: rotation.successor,
+            family,
+            subject: rotation.subject,
+            roles: rotation.roles,
+            expires_at: rotation.expires_at,
+        })?;
+        if let Some((_, used_at)) = self.tokens.get_mut(&rotation.hash) {
+            *used_at = Some(now);
+        }
+        Ok(Rotated::Fresh)
     }
 
     fn make_room(&mut self) {
-        if self.families.len() < MAX_FAMILIES || self.purge(MAX_FAMILIES) > 0 {
+        if self.families.len() < MAX_FAMILIES {
+            return;
+        }
+        self.purge(usize::MAX);
+        if self.families.len() < MAX_FAMILIES {
             return;
         }
         let first = self
@@ -136,40 +213,12 @@ impl State {
 impl RefreshTokens for MemoryRefreshTokens {
     fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.tokens.contains_key(&token.hash) {
-            let cause = "a refresh token was added twice";
-            return boxed_ready(Err(StoreError::internal(cause)));
-        }
-        if !state.families.contains_key(&token.family) {
-            state.make_room();
-        }
-        let family = state.families.entry(token.family.clone());
-        let family = family.or_insert(Family {
-            expires_at: token.expires_at,
-            revoked: false,
-        });
-        family.expires_at = family.expires_at.max(token.expires_at);
-        state.tokens.insert(token.hash.clone(), (token, false));
-        boxed_ready(Ok(()))
+        boxed_ready(state.add(token))
     }
 
-    fn redeem<'a>(&'a self, hash: &'a str) -> BoxFuture<'a, Result<Redeemed, StoreError>> {
+    fn rotate(&self, rotation: Rotation) -> BoxFuture<'_, Result<Rotated, StoreError>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = state.tokens.get(hash).cloned();
-        let redeemed = match found {
-            Some((token, _)) if token.expires_at <= SystemTime::now() => Redeemed::Unknown,
-            Some((token, used)) if used || state.is_revoked(&token.family) => Redeemed::Reused {
-                family: token.family,
-            },
-            Some((token, _)) => {
-                if let Some((_, used)) = state.tokens.get_mut(hash) {
-                    *used = true;
-                }
-                Redeemed::Fresh(token)
-            }
-            None => Redeemed::Unknown,
-        };
-        boxed_ready(Ok(redeemed))
+        boxed_ready(state.rotate(rotation))
     }
 
     fn revoke_family<'a>(&'a self, family: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {

@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::client::lenient_json;
-use crate::client::server_words::{Outcome, outcome};
+use crate::client::server_words::{Outcome, exceeds_context, exceeds_rate, outcome};
 use crate::error::provider_error::ProviderErrorKind;
 
 /// A longer `code` is a message in the wrong place, and may quote the prompt.
@@ -75,11 +75,24 @@ impl ResponseError {
 
     /// The error of a response with a status that is no success. The status decides, except for words that say more: OpenAI
     /// answers 429 when the account has no credit, which does not pass with time, Azure 400 when its filter declines, Groq
-    /// 400 when the model wrote a broken tool call, and AWS 400 when it is asked too often.
+    /// 400 when the model wrote a broken tool call, AWS 400 when it is asked too often, and a proxy 500 when the prompt is too
+    /// long.
     pub(crate) fn of_status(status: StatusCode, message: ProviderMessage) -> Self {
         let failure = match message.outcome() {
             Some(Outcome::Refused) if status.is_client_error() => Failure::Refusal,
             Some(Outcome::Failed(kind)) if status == StatusCode::BAD_REQUEST => Failure::Call(kind),
+            Some(Outcome::Failed(kind @ ProviderErrorKind::ContextLengthExceeded))
+                if status.is_server_error()
+                    || kind_of_status(status) == ProviderErrorKind::Rejected =>
+            {
+                Failure::Call(kind)
+            }
+            // One request that takes more than a minute's tokens never passes.
+            Some(Outcome::Failed(kind @ ProviderErrorKind::ContextLengthExceeded))
+                if exceeds_rate(&message.message) =>
+            {
+                Failure::Call(kind)
+            }
             Some(Outcome::Failed(ProviderErrorKind::Denied)) if status.is_client_error() => {
                 Failure::Call(ProviderErrorKind::Denied)
             }
@@ -93,9 +106,12 @@ impl ResponseError {
     pub(crate) fn in_answer(message: ProviderMessage) -> Self {
         let failure = match (message.outcome(), message.status) {
             (Some(Outcome::Refused), _) => Failure::Refusal,
-            (Some(Outcome::Failed(ProviderErrorKind::Denied)), _) => {
-                Failure::Call(ProviderErrorKind::Denied)
-            }
+            (
+                Some(Outcome::Failed(
+                    kind @ (ProviderErrorKind::Denied | ProviderErrorKind::ContextLengthExceeded),
+                )),
+                _,
+            ) => Failure::Call(kind),
             (_, Some(status)) => Failure::Call(kind_of_status(status)),
             (Some(Outcome::Failed(kind)), None) => Failure::Call(kind),
             (_, None) => Failure::Call(ProviderErrorKind::Overloaded),
@@ -105,10 +121,20 @@ impl ResponseError {
 }
 
 impl ProviderMessage {
-    /// The first of the error's words that is known.
+    /// The first of the error's words that is known. Most servers have no word for a request that is too long, and say so in
+    /// a sentence.
     fn outcome(&self) -> Option<Outcome> {
         let words = [&self.code].into_iter().chain(&self.words);
-        words.filter_map(|word| outcome(word)).next()
+        let said = words.filter_map(|word| outcome(word)).next();
+        let may_be_context = match said {
+            None => true,
+            Some(Outcome::Failed(kind)) => kind != ProviderErrorKind::Denied,
+            Some(_) => false,
+        };
+        if may_be_context && exceeds_context(&self.message) {
+            return Some(Outcome::Failed(ProviderErrorKind::ContextLengthExceeded));
+        }
+        said
     }
 }
 
@@ -204,9 +230,11 @@ fn is_code(text: &str) -> bool {
 fn kind_of_status(status: StatusCode) -> ProviderErrorKind {
     match status.as_u16() {
         401..=403 => ProviderErrorKind::Denied,
+        413 => ProviderErrorKind::ContextLengthExceeded,
         408 | 504 => ProviderErrorKind::TimedOut,
         425 | 429 => ProviderErrorKind::RateLimited,
-        500.. => ProviderErrorKind::Overloaded,
+        // A lock at OpenAI, a failed worker at TGI and Bedrock, no capacity and a cancelled call at Groq.
+        409 | 424 | 498 | 499 | 500.. => ProviderErrorKind::Overloaded,
         _ => ProviderErrorKind::Rejected,
     }
 }

@@ -1,6 +1,7 @@
 //! Takes keys out of texts that are logged.
 
-const REDACTED: &str = "[redacted]";
+/// What stands in place of a key.
+pub(crate) const REDACTED: &str = "[redacted]";
 /// How the keys of model providers and clouds begin.
 const KEY_PREFIXES: [&str; 14] = [
     "sk-", "sk_", "pk-", "rk-", "gsk_", "xai-", "hf_", "nvapi-", "AIza", "AKIA", "ASIA", "ya29.",

@@ -3,7 +3,7 @@
 //! A character beyond U+FFFF is two escapes in JSON (`"\ud83d\ude00"`). Servers that stream token by token send each half
 //! in a document of its own, which no JSON parser accepts. Halves are marked here, and [`TextJoiner`] puts them together.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The first half of a surrogate pair, and the first character that none is.
 const SURROGATES: std::ops::Range<u32> = 0xD800..0xE000;
@@ -15,6 +15,20 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     match serde_json::from_str(text) {
         Ok(value) => Some(value),
         Err(_) => serde_json::from_str(&repaired(text)).ok(),
+    }
+}
+
+/// The arguments of a call: a text may hold the JSON of an object, and PHP writes `[]` for an object without members.
+pub(crate) fn arguments(value: Value) -> Value {
+    match value {
+        Value::Null => Value::Object(Map::new()),
+        Value::Array(entries) if entries.is_empty() => Value::Object(Map::new()),
+        Value::String(text) => match parse(&text) {
+            Some(object @ Value::Object(_)) => object,
+            _ if text.trim().is_empty() => Value::Object(Map::new()),
+            _ => Value::String(text),
+        },
+        value => value,
     }
 }
 
@@ -124,7 +138,7 @@ fn surrogate(c: char) -> Option<u16> {
 mod tests {
     use serde_json::json;
 
-    use super::{TextJoiner, parse};
+    use super::{TextJoiner, arguments, parse};
 
     #[test]
     fn numbers_that_json_does_not_have_are_null() {
@@ -133,6 +147,22 @@ mod tests {
         assert_eq!(parse(text), Some(wanted));
         for text in ["", "{", "{]", "nanny", "\"\\u12\"", "\"\\", "\"\\ud83"] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_an_object_where_they_can_be() {
+        for (value, wanted) in [
+            (json!({"a": 1}), json!({"a": 1})),
+            (json!("{\"a\": 1}"), json!({"a": 1})),
+            (json!(" "), json!({})),
+            (json!([]), json!({})),
+            (json!(null), json!({})),
+            (json!("{\"a\": "), json!("{\"a\": ")),
+            (json!("[1]"), json!("[1]")),
+            (json!([1]), json!([1])),
+        ] {
+            assert_eq!(arguments(value), wanted);
         }
     }
 

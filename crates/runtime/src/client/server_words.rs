@@ -3,7 +3,8 @@
 //! Invariant: one table for all protocols and servers. A word that it does not have is no success.
 
 use crate::error::provider_error::ProviderErrorKind::{
-    self, Broken, Denied, Overloaded, RateLimited, Rejected, TimedOut, Unreachable,
+    self, Broken, ContextLengthExceeded, Denied, Overloaded, RateLimited, Rejected, TimedOut,
+    Unreachable,
 };
 
 /// What a word says of an answer.
@@ -15,6 +16,8 @@ pub(crate) enum Outcome {
     ToolCalls,
     /// The answer is cut off at a limit of tokens.
     Truncated,
+    /// The answer is cut off at the end of the model's context.
+    ContextFull,
     /// The model, or a filter of its server, declined.
     Refused,
     /// The server waits to be asked to go on.
@@ -23,7 +26,7 @@ pub(crate) enum Outcome {
     Failed(ProviderErrorKind),
 }
 
-use Outcome::{Failed, Finished, Paused, Refused, ToolCalls, Truncated};
+use Outcome::{ContextFull, Failed, Finished, Paused, Refused, ToolCalls, Truncated};
 
 /// Words in snake case, whatever the case of the server.
 #[rustfmt::skip]
@@ -34,12 +37,14 @@ const WORDS: &[(Outcome, &[&str])] = &[
     (ToolCalls, &["tool_calls", "tool_call", "tool_use", "function_call"]),
     (Truncated, &[
         "length", "max_tokens", "max_output_tokens", "model_length", "token_limit", "max_length",
-        "model_context_window_exceeded",
+        "incomplete", "max_messages",
     ]),
+    (ContextFull, &["model_context_window_exceeded"]),
     (Refused, &[
         "content_filter", "content_filtered", "content_policy_violation", "responsible_ai_policy_violation",
         "refusal", "safety", "recitation", "blocklist", "prohibited_content", "spii", "image_safety", "language",
-        "guardrail_intervened", "sensitive", "data_inspection_failed",
+        "guardrail_intervened", "sensitive", "data_inspection_failed", "bio_policy", "cyber_policy",
+        "misalignment_policy_violation", "image_content_policy_violation",
     ]),
     (Paused, &["pause_turn"]),
     (Failed(Broken), &[
@@ -68,15 +73,54 @@ const WORDS: &[(Outcome, &[&str])] = &[
         "billing_hard_limit_reached", "insufficient_quota", "insufficient_balance", "exceeded_current_quota_error",
         "payment_required", "account_deactivated",
     ]),
+    (Failed(ContextLengthExceeded), &[
+        "context_length_exceeded", "context_length_error", "context_window_exceeded", "context_window_exceeded_error",
+        "exceed_context_size_error", "request_too_large", "request_too_large_error", "prompt_too_long", "input_too_long",
+        "tokens_limit_reached", "model_max_prompt_tokens_exceeded", "string_above_max_length",
+    ]),
     (Failed(Rejected), &[
         "invalid_request", "invalid_request_error", "invalid_argument", "bad_request", "bad_request_error",
         "failed_precondition", "unprocessable_entity", "unprocessable_entity_error", "validation_error", "invalid_prompt",
-        "context_length_exceeded", "context_window_exceeded", "exceed_context_size_error", "request_too_large",
-        "string_above_max_length", "not_found", "not_found_error", "model_not_found", "model_not_found_error",
+        "not_found", "not_found_error", "model_not_found", "model_not_found_error",
         "unsupported_parameter", "unsupported_value", "unknown_parameter", "unknown_url", "not_supported_error",
         "unimplemented",
     ]),
 ];
+
+/// What servers write where no code says that a request is longer than the model's context, in lower case.
+#[rustfmt::skip]
+const CONTEXT_PHRASES: &[&str] = &[
+    // Anthropic, Bedrock, Fireworks, vLLM.
+    "prompt is too long", "prompt too long", "input is too long", "prompt (total length", "exceed context limit",
+    "request exceeds the maximum size",
+    // OpenAI and most that follow it, SGLang, Mistral, Ollama, LM Studio.
+    "maximum context length", "exceeds the context window", "exceeds the context length", "exceeds context length",
+    "context length exceeded", "longer than the model's context length", "greater than the context length",
+    "context length of only", "context_length_exceeded", "context window exceeds", "contextwindowexceeded",
+    // llama.cpp.
+    "exceeds the available context size", "context size has been exceeded", "exceed_context_size",
+    // Gemini, xAI, Moonshot, Zhipu, DashScope, Cohere, Text Generation Inference.
+    "input token count", "exceeds the maximum number of tokens", "maximum number of input tokens", "maximum prompt length",
+    "max input token limit", "model token limit", "more than max tokens allowed", "prompt exceeds max length",
+    "range of input length should be", "exceeds the model's max", "`inputs` must have less than", "`inputs` tokens",
+    // Groq.
+    "reduce the length of the", EXCEEDS_RATE,
+];
+/// What OpenAI and Groq write where one request has more tokens than the account has in a minute.
+const EXCEEDS_RATE: &str = "request too large for";
+
+/// Whether the message of an error says that a request is longer than the model's context.
+pub(crate) fn exceeds_context(message: &str) -> bool {
+    let message = message.to_lowercase();
+    CONTEXT_PHRASES
+        .iter()
+        .any(|phrase| message.contains(phrase))
+}
+
+/// Whether the message of an error says that a single request is above a limit for many.
+pub(crate) fn exceeds_rate(message: &str) -> bool {
+    message.to_lowercase().contains(EXCEEDS_RATE)
+}
 
 /// What `word` means. Some servers write a sentence around the word.
 pub(crate) fn outcome(word: &str) -> Option<Outcome> {

@@ -11,19 +11,22 @@ pub(crate) const DONE: &str = "[DONE]";
 
 /// A complete event.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct SseEvent {
+pub struct SseEvent {
     /// The `event` field; empty if there is none.
-    pub(crate) name: String,
-    pub(crate) data: String,
+    pub name: String,
+    /// The `data` lines, joined.
+    pub data: String,
 }
 
 /// Takes bytes in pieces of any size, and returns complete events.
 #[derive(Debug, Default)]
-pub(crate) struct SseDecoder {
+pub struct SseDecoder {
     /// The bytes of the current line.
     line: Vec<u8>,
     /// The `event` field of the current event.
     name: String,
+    /// An `event` field after complete data: it belongs to this event if a blank line follows, else to the next one.
+    late_name: Option<String>,
     /// The `data` lines of the current event.
     data: Option<String>,
     /// How far the JSON object in `data` is.
@@ -35,9 +38,9 @@ pub(crate) struct SseDecoder {
     ready: VecDeque<SseEvent>,
 }
 
-/// An event exceeds [`MAX_EVENT_BYTES`].
+/// An event has more bytes than a decoder takes, 8 MiB.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+pub struct TooLarge;
 
 /// Follows a JSON object by its braces, so that each byte is looked at once.
 #[derive(Debug, Default)]
@@ -75,7 +78,10 @@ impl JsonProgress {
 
 impl SseDecoder {
     /// Adds bytes.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
+    ///
+    /// # Errors
+    /// An event larger than 8 MiB.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         for &byte in bytes {
             let after_return = std::mem::replace(&mut self.after_return, byte == b'\r');
             match byte {
@@ -92,17 +98,18 @@ impl SseDecoder {
     }
 
     /// The stream has ended. An event without the blank line after it counts if its JSON is complete.
-    pub(crate) fn end(&mut self) {
+    pub fn end(&mut self) {
         if !self.line.is_empty() {
             self.end_line();
         }
         if self.is_whole() {
+            self.name_late();
             self.end_event();
         }
     }
 
     /// The next complete event.
-    pub(crate) fn next(&mut self) -> Option<SseEvent> {
+    pub fn next_event(&mut self) -> Option<SseEvent> {
         self.ready.pop_front()
     }
 
@@ -113,6 +120,7 @@ impl SseDecoder {
             line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         }
         if line.is_empty() {
+            self.name_late();
             self.end_event();
             return;
         }
@@ -120,12 +128,18 @@ impl SseDecoder {
         let (field, value) = text.split_once(':').unwrap_or((&text, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "event" | "data" | "error" if self.is_whole() => self.end_event(),
+            "data" | "error" if self.is_whole() => {
+                let next = self.late_name.take();
+                self.end_event();
+                self.name = next.unwrap_or_default();
+            }
             _ => {}
         }
         match field {
+            "event" if self.is_whole() => self.late_name = Some(value.to_owned()),
             "event" => value.clone_into(&mut self.name),
-            "data" => self.add_data(value),
+            // Frameworks put whole events into events.
+            "data" => self.add_data(value.strip_prefix("data: ").unwrap_or(value)),
             // Older servers of llama.cpp report errors in a field of this name.
             "error" => {
                 "error".clone_into(&mut self.name);
@@ -151,6 +165,13 @@ impl SseDecoder {
         self.json.is_complete || self.data.as_deref().is_some_and(|data| data.trim() == DONE)
     }
 
+    fn name_late(&mut self) {
+        let late = self.late_name.take();
+        if self.name.is_empty() {
+            self.name = late.unwrap_or_default();
+        }
+    }
+
     fn end_event(&mut self) {
         self.json = JsonProgress::default();
         let name = std::mem::take(&mut self.name);
@@ -170,7 +191,7 @@ mod tests {
             assert_eq!(reader.feed(piece), Ok(()));
         }
         reader.end();
-        std::iter::from_fn(|| reader.next())
+        std::iter::from_fn(|| reader.next_event())
             .map(|event| match &*event.name {
                 "" => event.data,
                 name => format!("{name}={}", event.data),
@@ -200,6 +221,11 @@ mod tests {
                 "event: one\ndata: {}\nevent: two\ndata: {}\n",
                 &["one={}", "two={}"],
             ),
+            (
+                "data: {}\nevent: one\n\ndata: {}\nevent: two\ndata: {}\n\n",
+                &["one={}", "{}", "two={}"],
+            ),
+            ("data: data: {}\ndata: \ndata: \n\n", &["{}", "\n"]),
             // An object over several lines is one event.
             (
                 "data: {\ndata: \"a\": {}\ndata: }\n\ndata: {}\n\n",

@@ -1,7 +1,6 @@
 //! Indexes and searches documents: splits and embeds them when they are stored, embeds each query.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::documents::chunking::{Section, split};
 use crate::documents::document_store::Condition;
@@ -9,6 +8,7 @@ use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult
 use crate::documents::{Document, EmbeddedDocument, EmbeddedPassage, Passage};
 use crate::embedding::{Embedder, Purpose};
 use crate::error::AgentError;
+use crate::future::off_worker;
 use crate::spec::agent_spec::AgentSpec;
 use crate::telemetry::metrics::Metrics;
 
@@ -24,9 +24,6 @@ pub(crate) struct DocumentIndex {
     /// Passages with a lower score are not found.
     min_score: f64,
     metrics: Arc<Metrics>,
-    /// Pairs of collection and model: all documents of the collection were embedded by the model when it was checked.
-    /// This process removes a pair when it stores a document of another model.
-    verified_collections: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// A search in one collection.
@@ -53,7 +50,6 @@ impl DocumentIndex {
             min_score: min_score.unwrap_or_else(|| embedder.min_score()),
             embedder,
             metrics,
-            verified_collections: Mutex::default(),
         }
     }
 
@@ -68,8 +64,8 @@ impl DocumentIndex {
         collection: &str,
         documents: Vec<Document>,
     ) -> Result<Vec<usize>, AgentError> {
-        let split = documents.iter().map(|document| split(&document.text));
-        let split = split.collect::<Vec<_>>();
+        let bytes = documents.iter().map(|document| document.text.len());
+        let (documents, split, texts) = off_worker(bytes.sum(), move || split_all(documents)).await;
         let passages = split.iter().map(Vec::len).sum::<usize>();
         if passages > MAX_PASSAGES {
             let detail = format!(
@@ -78,16 +74,6 @@ impl DocumentIndex {
             );
             return Err(AgentError::invalid("/documents", detail));
         }
-        let texts = documents
-            .iter()
-            .zip(&split)
-            .flat_map(|(document, sections)| {
-                let title = document.head.title.as_deref();
-                sections
-                    .iter()
-                    .map(move |section| text_to_embed(title, section))
-            });
-        let texts = texts.collect::<Vec<_>>();
         let vectors = self.embed(&texts, Purpose::Document).await?;
         let model = self.stored_model(&vectors);
         let mut vectors = vectors.into_iter();
@@ -113,8 +99,6 @@ impl DocumentIndex {
                 }
             });
         self.store.put(collection, embedded.collect()).await?;
-        self.verified_collections()
-            .retain(|(verified, by)| verified != collection || *by == model);
         Ok(counts)
     }
 
@@ -126,11 +110,6 @@ impl DocumentIndex {
             (None, Some(vector)) => format!("{model}/{}", vector.len()),
             _ => model.to_owned(),
         }
-    }
-
-    fn verified_collections(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
-        let verified = self.verified_collections.lock();
-        verified.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One vector for each text.
@@ -197,16 +176,25 @@ impl DocumentIndex {
         let Some(vector) = vectors.pop() else {
             return Err(AgentError::internal("the embedder gave no vector"));
         };
-        self.verify_model(collection, &model).await?;
         let query = PassageQuery {
-            model,
+            model: model.clone(),
             vector,
             filter,
             min_score: self.min_score,
             limit,
             count,
         };
-        Ok(self.store.search(collection, &query).await?)
+        let found = self.store.search(collection, &query).await?;
+        if !found.has_other_models {
+            return Ok(found);
+        }
+        // Its documents can't be found, and an answer without them would look complete.
+        let detail = format!(
+            "the collection `{collection}` has documents that another model than `{model}` embedded: they have to be \
+             put again, or deleted"
+        );
+        tracing::error!(collection, model, "{detail}");
+        Err(AgentError::unavailable(detail))
     }
 
     /// The passages of an agent's documents that are most similar to a query.
@@ -228,25 +216,23 @@ impl DocumentIndex {
         };
         Ok(self.search(search).await?.passages)
     }
+}
 
-    /// Fails if `collection` has documents of another embedding model. They can't be found, and an answer without them
-    /// would look complete.
-    async fn verify_model(&self, collection: &str, model: &str) -> Result<(), AgentError> {
-        let pair = (collection.to_owned(), model.to_owned());
-        if self.verified_collections().contains(&pair) {
-            return Ok(());
-        }
-        if !self.store.has_others(collection, model).await? {
-            self.verified_collections().insert(pair);
-            return Ok(());
-        }
-        let detail = format!(
-            "the collection `{collection}` has documents that another model than `{model}` embedded: they have to be \
-             put again, or deleted"
-        );
-        tracing::error!(collection, model, "{detail}");
-        Err(AgentError::unavailable(detail))
-    }
+/// Splits documents into sections, and gives the texts to embed, those of the first document first.
+fn split_all(documents: Vec<Document>) -> (Vec<Document>, Vec<Vec<Section>>, Vec<String>) {
+    let split = documents.iter().map(|document| split(&document.text));
+    let split = split.collect::<Vec<_>>();
+    let texts = documents
+        .iter()
+        .zip(&split)
+        .flat_map(|(document, sections)| {
+            let title = document.head.title.as_deref();
+            sections
+                .iter()
+                .map(move |section| text_to_embed(title, section))
+        });
+    let texts = texts.collect();
+    (documents, split, texts)
 }
 
 /// The text that is embedded for a passage: the document's title and the headings, one a line, then the passage.

@@ -47,13 +47,6 @@ pub trait DocumentStore: Send + Sync + 'static {
         query: &'a PassageQuery,
     ) -> BoxFuture<'a, Result<SearchResult, StoreError>>;
 
-    /// Whether the collection has documents of an embedding model other than `model`.
-    fn has_others<'a>(
-        &'a self,
-        collection: &'a str,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
-
     /// A cheap request, for readiness: fails if the store can't be used.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         boxed_ready(Ok(()))
@@ -84,6 +77,9 @@ pub struct SearchResult {
     pub passages: Vec<Passage>,
     /// The number of all matches, if [`PassageQuery::count`] is set.
     pub total: Option<u64>,
+    /// Whether the collection has documents of an embedding model other than [`PassageQuery::model`], of this process or of another
+    /// one, at the moment of the search. They were not searched.
+    pub has_other_models: bool,
 }
 
 /// A condition on a document.

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::similarity::{Entry, Index};
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::error::store_error::StoreError;
-use crate::future::{BoxFuture, boxed_ready};
+use crate::future::{BoxFuture, boxed_ready, off_worker};
 
 /// A [`DocumentStore`] in memory; its documents are lost when the process ends.
 #[derive(Debug, Default)]
 pub struct MemoryDocuments {
-    collections: RwLock<BTreeMap<String, Collection>>,
+    collections: Arc<RwLock<BTreeMap<String, Collection>>>,
 }
 
 #[derive(Debug, Default)]
@@ -121,19 +121,17 @@ impl DocumentStore for MemoryDocuments {
         collection: &'a str,
         query: &'a PassageQuery,
     ) -> BoxFuture<'a, Result<SearchResult, StoreError>> {
-        let found = self.read(collection, |collection| {
-            Some(collection.index.search(query))
-        });
-        at_once(found.unwrap_or_else(|| Index::default().search(query)))
-    }
-
-    fn has_others<'a>(
-        &'a self,
-        collection: &'a str,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        at_once(self.read(collection, |collection| {
-            collection.index.entries().any(|entry| entry.model != model)
-        }))
+        let own = Self {
+            collections: Arc::clone(&self.collections),
+        };
+        let (collection, query) = (collection.to_owned(), query.clone());
+        let search = move || {
+            let found = own.read(&collection, |collection| {
+                Some(collection.index.search(&query))
+            });
+            Ok(found.unwrap_or_else(|| Index::default().search(&query)))
+        };
+        // A search takes as long as the collection is large.
+        Box::pin(off_worker(usize::MAX, search))
     }
 }

@@ -7,8 +7,10 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
+use crate::auth::jwks::is_loopback;
 use crate::client;
 use crate::documents::document_store::{Condition, DocumentStore, PassageQuery, SearchResult};
+use crate::documents::documents_settings::{API_KEY, DocumentsSettings, URL};
 use crate::documents::qdrant_wire::{
     API_KEY_HEADER, MAX_POINTS, QdrantClient, first_passages, head, operations, other_models,
     passage, passages_from, point_id, score, search_filter,
@@ -18,11 +20,7 @@ use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::error::start_error::{SettingError, StartError};
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::secret::Secret;
 
-/// Settings, as diagnostics name them.
-pub(crate) const URL: &str = "documents.url";
-pub(crate) const API_KEY: &str = "documents.api_key";
 /// The payload fields that are filtered by, with the kind of their index.
 const INDEXED_FIELDS: [(&str, &str); 5] = [
     ("document", "keyword"),
@@ -31,15 +29,6 @@ const INDEXED_FIELDS: [(&str, &str); 5] = [
     ("head.language", "keyword"),
     ("head.updated_at", "datetime"),
 ];
-
-/// A server that keeps documents: Qdrant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentsSettings {
-    /// Where it is, as in `http://127.0.0.1:6333`.
-    pub url: String,
-    /// What it wants to be shown.
-    pub api_key: Option<Secret>,
-}
 
 /// A [`DocumentStore`] in Qdrant.
 pub struct Qdrant(QdrantClient);
@@ -65,6 +54,11 @@ impl Qdrant {
         if base.password().is_some() || !base.username().is_empty() {
             return Err(invalid(
                 "must not contain a name or password: the key belongs in documents.api_key",
+            ));
+        }
+        if settings.api_key.is_some() && base.scheme() == "http" && !is_loopback(&base) {
+            return Err(invalid(
+                "must be https, because documents.api_key is sent there; http is for this machine alone",
             ));
         }
         if base.query().is_some() || base.fragment().is_some() {
@@ -99,39 +93,46 @@ impl Qdrant {
         self.0.request(Method::POST, &path, Some(body)).await
     }
 
-    /// Creates the collection if it does not exist.
+    /// Creates the collection if it does not exist, and those of its indexes that it does not have: a process may have ended between
+    /// the two.
     ///
     /// # Errors
     /// An internal error if it exists with vectors of another size or distance.
     async fn ensure_collection(&self, collection: &str, size: usize) -> Result<(), StoreError> {
-        if self.collection_exists(collection, size).await? {
-            return Ok(());
+        let mut info = self.collection(collection, size).await?;
+        if info.is_none() {
+            let path = ["collections", collection];
+            let body = json!({ "vectors": { "size": size, "distance": "Cosine" } });
+            let created = self.0.request(Method::PUT, &path, Some(body)).await;
+            if created.is_err() {
+                // Another process may have created it in between.
+                info = self.collection(collection, size).await?;
+            }
+            if info.is_none() {
+                created?;
+            }
         }
-        let path = ["collections", collection];
-        let body = json!({ "vectors": { "size": size, "distance": "Cosine" } });
-        let created = self.0.request(Method::PUT, &path, Some(body)).await;
-        // Another process may have created it in between.
-        if created.is_err() && self.collection_exists(collection, size).await? {
-            return Ok(());
-        }
-        created?;
+        let indexes = info.unwrap_or_default()["payload_schema"].take();
         for (name, kind) in INDEXED_FIELDS {
-            let path = ["collections", collection, "index"];
-            let body = json!({ "field_name": name, "field_schema": kind });
-            self.0.request(Method::PUT, &path, Some(body)).await?;
+            if indexes.get(name).is_none() {
+                let path = ["collections", collection, "index"];
+                let body = json!({ "field_name": name, "field_schema": kind });
+                self.0.request(Method::PUT, &path, Some(body)).await?;
+            }
         }
         Ok(())
     }
 
-    async fn collection_exists(&self, collection: &str, size: usize) -> Result<bool, StoreError> {
+    /// What Qdrant says of the collection; `None` if it does not exist.
+    async fn collection(&self, collection: &str, size: usize) -> Result<Option<Value>, StoreError> {
         let path = ["collections", collection];
         let Some(info) = self.0.request(Method::GET, &path, None).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let vectors = &info["config"]["params"]["vectors"];
         let (actual_size, distance) = (vectors["size"].as_u64(), vectors["distance"].as_str());
         if actual_size == Some(size as u64) && distance == Some("Cosine") {
-            return Ok(true);
+            return Ok(Some(info));
         }
         let actual = match (actual_size, distance) {
             (Some(size), Some(distance)) => format!("{size} dimensions and distance {distance}"),
@@ -162,8 +163,7 @@ impl Qdrant {
         let answer = match self.post(collection, &["query"], body).await {
             Err(error @ StoreError::Internal(_)) => {
                 // If the vector's size is wrong, this says so more clearly than Qdrant does.
-                self.collection_exists(collection, query.vector.len())
-                    .await?;
+                self.collection(collection, query.vector.len()).await?;
                 return Err(error);
             }
             answer => answer?,
@@ -224,7 +224,11 @@ impl Qdrant {
             b.score.total_cmp(&a.score).then_with(by_place)
         });
         passages.truncate(query.limit as usize);
-        Ok(SearchResult { passages, total })
+        Ok(SearchResult {
+            passages,
+            total,
+            has_other_models: false,
+        })
     }
 }
 
@@ -328,15 +332,14 @@ impl DocumentStore for Qdrant {
         collection: &'a str,
         query: &'a PassageQuery,
     ) -> BoxFuture<'a, Result<SearchResult, StoreError>> {
-        Box::pin(self.find(collection, query))
-    }
-
-    fn has_others<'a>(
-        &'a self,
-        collection: &'a str,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(self.count(collection, other_models(model)).await? > 0) })
+        Box::pin(async move {
+            let others = self.count(collection, other_models(&query.model));
+            let (found, others) = tokio::join!(self.find(collection, query), others);
+            // A query of another size can't be answered, and that is said by the search.
+            let mut found = found?;
+            found.has_other_models = others? > 0;
+            Ok(found)
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {

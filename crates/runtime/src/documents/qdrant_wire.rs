@@ -64,8 +64,8 @@ impl QdrantClient {
         match status {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {
-                let mut answer =
-                    serde_json::from_slice::<Value>(&bytes).map_err(StoreError::internal)?;
+                let answer = serde_json::from_slice::<Value>(&bytes);
+                let mut answer = answer.map_err(|error| unavailable(&error))?;
                 Ok(Some(answer["result"].take()))
             }
             StatusCode::TOO_MANY_REQUESTS => Err(unavailable(&status)),
@@ -75,17 +75,18 @@ impl QdrantClient {
                 let answer = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
                 let message = answer["status"]["error"].as_str().unwrap_or_default();
                 let message = message.chars().take(MAX_LOGGED_MESSAGE).collect::<String>();
-                let hint = match status {
-                    StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": check documents.api_key",
-                    _ => "",
-                };
-                let cause = format!("the document store refuses: {status}{hint} {message}");
+                if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                    let cause = format!("{status}: check documents.api_key {message}");
+                    return Err(unavailable(&cause));
+                }
+                let cause = format!("the document store refuses: {status} {message}");
                 Err(StoreError::internal(cause))
             }
         }
     }
 }
 
+/// A failure that is no fault of the service. The cause is for the log alone.
 fn unavailable(error: &dyn std::fmt::Display) -> StoreError {
     tracing::warn!(%error, "the document store can't be used now");
     StoreError::unavailable("the document store can't be used now")

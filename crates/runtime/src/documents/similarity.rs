@@ -82,6 +82,7 @@ impl Index {
         SearchResult {
             passages: passages.collect(),
             total,
+            has_other_models: self.entries().any(|entry| entry.model != query.model),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Circuit breakers, one for each model of each provider, and the outage check that readiness reports.
+//! Circuit breakers, one for each model of each provider, and the outages that readiness reports.
 //!
 //! Example: with `breaker_failures: 3`, three failed calls in a row open the breaker of `openai:gpt-5`. Calls are then
 //! refused for `breaker_cooldown_ms`; after that one call, the probe, decides whether the breaker closes or stays open.
@@ -13,9 +13,9 @@ use crate::error::AgentError;
 use crate::error::provider_error::ProviderErrorKind;
 use crate::spec::agent_spec::Policy;
 
-/// Failures in a row, over all models, that make an outage.
+/// Failures in a row that make an outage of a model.
 const OUTAGE_FAILURES: u32 = 5;
-/// How long an outage lasts after its last failure: then the instance reports ready, and its next request is the trial.
+/// How long an outage lasts after its last failure: then the model counts as well, and its next call is the trial.
 const OUTAGE_COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The breakers of a service, keyed by the provider's name for the model, as in `anthropic:claude-sonnet-4-5`.
@@ -131,44 +131,61 @@ impl CircuitBreakers {
         opens
     }
 
+    /// The models that are not called now, by name.
+    pub(crate) fn open(&self) -> Vec<String> {
+        let now = Instant::now();
+        let breakers = self.lock();
+        let open = breakers.iter().filter(|(_, state)| match state {
+            State::Closed { .. } => false,
+            State::Open { until } => *until > now,
+            State::HalfOpen { .. } => true,
+        });
+        open.map(|(model, _)| model.clone()).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, State>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether the models are down: several calls failed in a row, the last one just now. Readiness reports it, so that a
-/// load balancer sends requests to other instances.
+/// The models that are down: several calls of one failed in a row, the last of them just now. Readiness reports them.
 #[derive(Debug, Default)]
-pub(crate) struct Outage(Mutex<Failures>);
+pub(crate) struct Outages(Mutex<BTreeMap<String, Failures>>);
 
-/// Failures since the last success.
-#[derive(Debug, Default)]
+/// Failures of a model since its last success.
+#[derive(Debug, Clone, Copy)]
 struct Failures {
     count: u32,
-    last: Option<Instant>,
+    last: Instant,
 }
 
-impl Outage {
-    /// Records how a call ended. Errors that depend on the request, such as 400 from the provider, do not count.
-    pub(crate) fn observe<T>(&self, outcome: &Result<T, AgentError>) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl Outages {
+    /// Records how a call of `model` ended. Errors that depend on the request, such as 400 from the provider, do not count.
+    pub(crate) fn observe<T>(&self, model: &str, outcome: &Result<T, AgentError>) {
+        let mut models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Ok(_) => *failures = Failures::default(),
+            Ok(_) => {
+                models.remove(model);
+            }
             Err(error) if counts_as_outage(error) => {
-                failures.count = failures.count.saturating_add(1);
-                failures.last = Some(Instant::now());
+                let count = models.get(model).map_or(0, |failures| failures.count);
+                let failures = Failures {
+                    count: count.saturating_add(1),
+                    last: Instant::now(),
+                };
+                models.insert(model.to_owned(), failures);
             }
             Err(_) => {}
         }
     }
 
-    /// Whether the models count as down now.
-    pub(crate) fn is_ongoing(&self) -> bool {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.count >= OUTAGE_FAILURES
-            && failures
-                .last
-                .is_some_and(|last| last.elapsed() < OUTAGE_COOLDOWN)
+    /// The models that count as down now, by name.
+    pub(crate) fn ongoing(&self) -> Vec<String> {
+        let models = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ongoing = models.iter().filter(|(_, failures)| {
+            failures.count >= OUTAGE_FAILURES && failures.last.elapsed() < OUTAGE_COOLDOWN
+        });
+        ongoing.map(|(model, _)| model.clone()).collect()
     }
 }
 

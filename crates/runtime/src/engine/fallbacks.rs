@@ -71,19 +71,19 @@ impl Fallbacks {
     }
 
     /// The tools of who answers `request`, handoff tools included.
-    pub(crate) fn tools(
+    pub(crate) async fn tools(
         &self,
         cx: &TurnContext<'_>,
         request: &ModelRequest,
     ) -> Vec<ToolDefinition> {
         let answerer = self.answerer(request);
-        let mut tools = cx.tools.definitions(answerer);
-        tools.extend(cx.tools.handoff_targets.definitions(answerer));
+        let mut tools = cx.tools.definitions(answerer).await;
+        tools.extend(cx.tools.handoff_targets.definitions(answerer, cx.caller));
         tools
     }
 
-    /// Points `request` at the next model or agent. Returns the entry of the list and the model; `None` after the last.
-    pub(crate) fn next(
+    /// Points `request` at the next model, or at the next agent whose roles admit the caller. Returns the entry of the list and the model; `None` after the last.
+    pub(crate) async fn next(
         &mut self,
         cx: &TurnContext<'_>,
         request: &mut ModelRequest,
@@ -97,12 +97,13 @@ impl Fallbacks {
             let agent = other.unwrap_or(self.primary);
             let model = other.map_or(Some(*fallback), |other| other.model);
             let full_name = cx.provider.model(model);
-            if agent.slug == self.primary.slug && self.tried.contains(&full_name) {
+            let was_tried = agent.slug == self.primary.slug && self.tried.contains(&full_name);
+            if was_tried || !cx.caller.has_one_of(other.map_or(&[], |other| other.roles)) {
                 continue;
             }
             request.agent = agent;
             request.model = model;
-            request.tools = self.tools(cx, request);
+            request.tools = self.tools(cx, request).await;
             return Some((fallback, full_name));
         }
         None

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::auth::claims::Caller;
 use crate::engine::fallbacks::Answerer;
 use crate::model::{MAX_TOOL_NAME, ToolDefinition};
 use crate::spec::agent_spec::AgentSpec;
@@ -52,10 +53,10 @@ impl HandoffTargets {
         targets
     }
 
-    /// The handoff tools of `answerer`: one for each agent that it lists, that it is not denied and that has not had the
-    /// task.
-    pub(crate) fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
-        let tools = self.tools(answerer).map(|(name, target)| ToolDefinition {
+    /// The handoff tools of `answerer`: one for each agent that it lists, that it is not denied, whose roles admit the caller
+    /// and that has not had the task.
+    pub(crate) fn definitions(&self, answerer: Answerer, caller: &Caller) -> Vec<ToolDefinition> {
+        let tools = self.tools(answerer, caller).map(|(name, target)| ToolDefinition {
             name,
             description: format!(
                 "Hands a task over to the agent {}, and gives back its answer. {}",
@@ -77,17 +78,23 @@ impl HandoffTargets {
     }
 
     /// The agent that the tool `name` of `answerer` hands over to; `None` if it has no such handoff tool.
-    pub(crate) fn target(&self, answerer: Answerer, name: &str) -> Option<&'static AgentSpec> {
-        let mut tools = self.tools(answerer);
+    pub(crate) fn target(
+        &self,
+        answerer: Answerer,
+        caller: &Caller,
+        name: &str,
+    ) -> Option<&'static AgentSpec> {
+        let mut tools = self.tools(answerer, caller);
         tools
             .find(|(tool, _)| tool == name)
             .map(|(_, target)| target)
     }
 
-    fn tools(
-        &self,
+    fn tools<'a>(
+        &'a self,
         answerer: Answerer,
-    ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'_> {
+        caller: &'a Caller,
+    ) -> impl Iterator<Item = (String, &'static AgentSpec)> + use<'a> {
         let listed = if self.handoffs < MAX_HANDOFFS && answerer.may_hand_off() {
             answerer.agent.agents
         } else {
@@ -98,7 +105,8 @@ impl HandoffTargets {
             let name = tool_name(target.slug, index);
             let has_had_it = self.visited.contains(&target.slug)
                 || answerer.agents().any(|agent| agent.slug == target.slug);
-            (!has_had_it && !answerer.denies(&name)).then_some((name, target))
+            let is_admitted = caller.has_one_of(target.roles) && !answerer.denies(&name);
+            (!has_had_it && is_admitted).then_some((name, target))
         })
     }
 }

@@ -81,7 +81,7 @@ pub(crate) async fn call(
         {
             return Err(failure.error);
         }
-        let Some((fallback, model)) = fallbacks.next(cx, request) else {
+        let Some((fallback, model)) = fallbacks.next(cx, request).await else {
             return Err(failure.error);
         };
         let detail = format!("falling back to `{fallback}`: {}", failure.error);
@@ -104,7 +104,7 @@ async fn call_with_retries(
     let agent = request.agent;
     let policy = &agent.policy;
     let model = cx.provider.model(request.model);
-    let mut pauses = pauses(policy);
+    let mut pauses = None;
     loop {
         let probe = admit(cx, agent, &model).await?;
         let mut started = false;
@@ -126,6 +126,7 @@ async fn call_with_retries(
         if failure.streamed || !is_retryable(&failure.error) {
             return Err(failure);
         }
+        let pauses = pauses.get_or_insert_with(|| self::pauses(policy));
         let Some(pause) = pauses.next() else {
             return Err(failure);
         };
@@ -213,7 +214,7 @@ async fn call_once(
         }
         match chunk {
             Chunk::Text(delta) => {
-                if let Some(sink) = cx.sink {
+                if let Some(sink) = cx.sink.filter(|sink| sink.is_watched()) {
                     let separator = if reply.text.is_empty() { separator } else { "" };
                     let text = format!("{separator}{delta}");
                     sink.send(AgentEvent::Delta { text }).await;
@@ -245,7 +246,7 @@ async fn record_closed(cx: &TurnContext<'_>, agent: &AgentSpec, model: &str) {
         .await;
 }
 
-/// Updates metrics, the outage check and the circuit breaker after a call. [`CallUsage`] has counted its usage.
+/// Updates metrics, the outages and the circuit breaker after a call. [`CallUsage`] has counted its usage.
 async fn record_outcome(
     cx: &TurnContext<'_>,
     agent: &AgentSpec,
@@ -254,7 +255,7 @@ async fn record_outcome(
 ) {
     // A model that is too slow for one agent may be fast enough for others.
     if !matches!(outcome, Err(AgentError::TimedOut(_))) {
-        cx.outage.observe(outcome);
+        cx.outages.observe(model, outcome);
     }
     let Err(error) = outcome else {
         if cx.breakers.succeeded(model) {
@@ -264,7 +265,9 @@ async fn record_outcome(
     };
     cx.metrics.model_failed(agent.slug, model, error.kind());
     let counts = is_provider_failure(error)
-        && error.provider_error_kind() != Some(ProviderErrorKind::Rejected);
+        && error
+            .provider_error_kind()
+            .is_none_or(ProviderErrorKind::is_of_provider);
     if counts && cx.breakers.failed(model, &agent.policy) {
         let detail = format!("open: no calls for {} ms", agent.policy.breaker_cooldown_ms);
         cx.record_policy(agent, PolicyKind::Breaker, Some(model), detail)

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 
 use crate::documents::citations::CitationError;
+use crate::documents::grounding::Grounding;
 use crate::error::AgentError;
+use crate::future::{MOST_BYTES_AT_ONCE, off_worker};
 use crate::model::ModelRequest;
 use crate::model::user_message::insert_session_id;
 use crate::schema::{Schema, Validate, Violation, check, remove_zero_fractions};
@@ -30,34 +32,69 @@ pub(crate) enum OutputMismatch {
     Constraints(Vec<Violation>),
 }
 
-/// Parses `text`, which must contain a value that is valid under `schema`. Citations are checked against the passages of
-/// `request`, and the conversation's id is filled in.
-pub(crate) fn parse_structured_output<T: DeserializeOwned + Validate>(
-    schema: &Schema,
-    request: &ModelRequest,
+/// What an answer has to be.
+#[derive(Debug, Clone)]
+pub(crate) struct ExpectedOutput {
+    schema: Schema,
+    /// The passages that it may cite.
+    grounding: Option<Grounding>,
+    /// The conversation's id, which the answer tells.
+    session_id: Option<String>,
+}
+
+impl ExpectedOutput {
+    /// What `request` expects, with the output schema `schema`.
+    pub(crate) fn of(request: &ModelRequest, schema: &Schema) -> Self {
+        Self {
+            schema: schema.clone(),
+            grounding: request.grounding.clone(),
+            session_id: request.session_id.clone(),
+        }
+    }
+
+    /// As [`parse_structured_output`]; a long text holds up no other task.
+    pub(crate) async fn parse<T: DeserializeOwned + Validate + Send + 'static>(
+        &self,
+        text: &str,
+    ) -> Result<T, OutputMismatch> {
+        if text.len() <= MOST_BYTES_AT_ONCE {
+            return parse_structured_output(self, text);
+        }
+        let (expected, text) = (self.clone(), text.to_owned());
+        off_worker(text.len(), move || {
+            parse_structured_output(&expected, &text)
+        })
+        .await
+    }
+}
+
+/// Parses `text`, which must contain a value that is valid under the schema. Citations are checked against the passages, and the
+/// conversation's id is filled in.
+fn parse_structured_output<T: DeserializeOwned + Validate>(
+    expected: &ExpectedOutput,
     text: &str,
 ) -> Result<T, OutputMismatch> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let unfenced = strip_code_fence(text);
     let error = match serde_json::from_str(unfenced) {
-        Ok(json) => return fitted(schema, request, json),
+        Ok(json) => return fitted(expected, json),
         Err(error) => error,
     };
     // A model that has to answer with a JSON string often leaves out the quotation marks.
-    if is_text(schema) {
-        return read(schema, request, Value::String(text.to_owned()));
+    if is_text(&expected.schema) {
+        return read(expected, Value::String(text.to_owned()));
     }
     let mut fitting = Vec::new();
     let mut mismatch = None;
     for json in values(text) {
-        match fitted_value(schema, request, json) {
+        match fitted_value(expected, json) {
             Ok(json) if fitting.contains(&json) => {}
             Ok(json) => fitting.push(json),
             Err(error) => mismatch = Some(error),
         }
     }
     match <[Value; 1]>::try_from(fitting) {
-        Ok([json]) => read(schema, request, json),
+        Ok([json]) => read(expected, json),
         Err(fitting) if fitting.is_empty() => {
             Err(mismatch.unwrap_or(OutputMismatch::NotJson(error)))
         }
@@ -67,26 +104,37 @@ pub(crate) fn parse_structured_output<T: DeserializeOwned + Validate>(
 
 /// Reads `json`, or what a model wrapped in it.
 fn fitted<T: DeserializeOwned + Validate>(
-    schema: &Schema,
-    request: &ModelRequest,
-    json: Value,
+    expected: &ExpectedOutput,
+    mut json: Value,
 ) -> Result<T, OutputMismatch> {
-    let json = fitted_value(schema, request, json)?;
-    read(schema, request, json)
+    // Else it is only written in another way, and nothing is added.
+    let is_changed = expected.grounding.is_some() || expected.session_id.is_some();
+    let original = is_changed.then(|| json.clone());
+    match complete(expected, &mut json) {
+        Ok(()) => typed(json),
+        Err(mismatch) => {
+            let inner = fitted_part(expected, original.unwrap_or(json), mismatch)?;
+            read(expected, inner)
+        }
+    }
 }
 
 /// `json` if it fits; else what fits of its parts: the JSON in a text, the one member of an object, the one entry of a list,
 /// and members that are the text of the JSON that they should be.
-fn fitted_value(
-    schema: &Schema,
-    request: &ModelRequest,
+fn fitted_value(expected: &ExpectedOutput, json: Value) -> Result<Value, OutputMismatch> {
+    match complete(expected, &mut json.clone()) {
+        Ok(()) => Ok(json),
+        Err(mismatch) => fitted_part(expected, json, mismatch),
+    }
+}
+
+/// The part of `json` that fits, where the whole does not because of `mismatch`.
+fn fitted_part(
+    expected: &ExpectedOutput,
     json: Value,
+    mismatch: OutputMismatch,
 ) -> Result<Value, OutputMismatch> {
-    let mismatch = match completed(schema, request, json.clone()) {
-        Ok(_) => return Ok(json),
-        Err(mismatch) => mismatch,
-    };
-    let fits = |json: &Value| completed(schema, request, json.clone()).is_ok();
+    let fits = |json: &Value| complete(expected, &mut json.clone()).is_ok();
     if let OutputMismatch::Constraints(violations) = &mismatch {
         let repaired = with_parsed_members(&json, violations);
         if repaired != json && fits(&repaired) {
@@ -128,36 +176,40 @@ fn parsed(value: Value) -> Value {
     }
 }
 
-/// `json` with what the service itself adds, if it is valid then.
-fn completed(
-    schema: &Schema,
-    request: &ModelRequest,
-    mut json: Value,
-) -> Result<Value, OutputMismatch> {
-    if let Some(grounding) = &request.grounding {
+/// Adds to `json` what the service itself adds, and checks that it is valid then.
+fn complete(expected: &ExpectedOutput, json: &mut Value) -> Result<(), OutputMismatch> {
+    if let Some(grounding) = &expected.grounding {
         grounding
-            .resolve_citations(&mut json)
+            .resolve_citations(json)
             .map_err(OutputMismatch::Citation)?;
     }
-    if let Some(id) = &request.session_id {
-        insert_session_id(&mut json, id);
+    if let Some(id) = &expected.session_id {
+        insert_session_id(json, id);
     }
-    remove_zero_fractions(&mut json);
-    let violations = schema.violations(&json);
+    remove_zero_fractions(json);
+    let violations = expected.schema.violations(json);
     if violations.is_empty() {
-        Ok(json)
+        Ok(())
     } else {
         Err(OutputMismatch::Constraints(violations))
     }
 }
 
 fn read<T: DeserializeOwned + Validate>(
-    schema: &Schema,
-    request: &ModelRequest,
-    json: Value,
+    expected: &ExpectedOutput,
+    mut json: Value,
 ) -> Result<T, OutputMismatch> {
-    let json = completed(schema, request, json)?;
-    let value = serde_path_to_error::deserialize(json).map_err(OutputMismatch::Type)?;
+    complete(expected, &mut json)?;
+    typed(json)
+}
+
+/// Reads what [`complete`] has found to be valid.
+fn typed<T: DeserializeOwned + Validate>(json: Value) -> Result<T, OutputMismatch> {
+    // To track the place costs time, and only an error needs it.
+    let value = match T::deserialize(&json) {
+        Ok(value) => value,
+        Err(_) => serde_path_to_error::deserialize(json).map_err(OutputMismatch::Type)?,
+    };
     check(&value).map_err(OutputMismatch::Constraints)?;
     Ok(value)
 }

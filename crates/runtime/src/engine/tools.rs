@@ -17,6 +17,7 @@ use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
+use crate::future::BoxFuture;
 use crate::model::{ANSWER_TOOL, MAX_TOOL_NAME, ToolDefinition};
 use crate::schema::{Schema, Uuid, remove_zero_fractions};
 
@@ -150,10 +151,36 @@ where
     }
 }
 
+/// Tools that other programs have, and that may come and go while the service runs.
+pub(crate) trait RemoteTools: Send + Sync {
+    /// Those that can be used now and that `may_use` admits. `named` are the names in the agent's list: of one whose program can't be used,
+    /// the definition says so.
+    fn definitions<'a>(
+        &'a self,
+        may_use: &'a (dyn Fn(&str) -> bool + Send + Sync),
+        named: &'a [&'a str],
+    ) -> BoxFuture<'a, Vec<ToolDefinition>>;
+
+    /// Calls the tool `name`; `None` if the name is not that of such a tool.
+    fn call<'a>(
+        &'a self,
+        name: &'a str,
+        input: Value,
+    ) -> Option<BoxFuture<'a, Result<Value, ToolError>>>;
+
+    /// The programs, each with whether it can be used as far as anybody knows.
+    fn health(&self) -> Vec<(String, bool)>;
+
+    /// Ends the programs.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
 /// The tools of a service.
 #[derive(Clone, Default)]
 pub(crate) struct Tools {
     by_name: Arc<BTreeMap<String, RegisteredTool>>,
+    /// Those of MCP servers.
+    remote: Option<Arc<dyn RemoteTools>>,
     /// The handoff tools, which come from the agents and are not registered.
     pub(crate) handoff_targets: HandoffTargets,
 }
@@ -207,6 +234,7 @@ impl Tools {
         }
         Ok(Self {
             by_name: Arc::new(by_name),
+            remote: None,
             handoff_targets: HandoffTargets::default(),
         })
     }
@@ -219,13 +247,30 @@ impl Tools {
         }
     }
 
-    /// The definitions of the registered tools that `answerer` may use.
-    pub(crate) fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
+    /// The same tools, and those of other programs.
+    pub(crate) fn with_remote(self, remote: Option<Arc<dyn RemoteTools>>) -> Self {
+        Self { remote, ..self }
+    }
+
+    /// Those of other programs.
+    pub(crate) fn remote(&self) -> Option<&Arc<dyn RemoteTools>> {
+        self.remote.as_ref()
+    }
+
+    /// The definitions of the tools that `answerer` may use. A registered tool goes before a remote one of the same name.
+    pub(crate) async fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
         let definitions = self.by_name.values().map(|tool| &tool.definition);
-        definitions
+        let mut definitions: Vec<ToolDefinition> = definitions
             .filter(|definition| answerer.may_use(&definition.name))
             .cloned()
-            .collect()
+            .collect();
+        if let Some(remote) = &self.remote {
+            let named = answerer.agent.tools.unwrap_or_default();
+            let may_use = |name: &str| answerer.may_use(name);
+            let of_others = remote.definitions(&may_use, named).await.into_iter();
+            definitions.extend(of_others.filter(|other| !self.by_name.contains_key(&other.name)));
+        }
+        definitions
     }
 
     /// Calls the tool `name`, if it exists, `answerer` may use it and `input` is valid under its schema.
@@ -236,17 +281,30 @@ impl Tools {
         cx: ToolContext,
         mut input: Value,
     ) -> Result<Value, ToolError> {
-        let registered = self.by_name.get(name);
-        let registered = registered.filter(|_| answerer.may_use(name));
-        let Some(registered) = registered else {
-            return Err(ToolError::new("denied: this agent has no such tool"));
-        };
-        remove_zero_fractions(&mut input);
-        let violations = registered.input_schema.violations(&input);
-        if !violations.is_empty() {
-            let error = AgentError::Invalid(violations);
-            return Err(ToolError::new(format!("the input does not fit: {error}")));
+        let denied = || ToolError::new("denied: this agent has no such tool");
+        if !answerer.may_use(name) {
+            return Err(denied());
         }
+        let Some(registered) = self.by_name.get(name) else {
+            let remote = self.remote.as_deref();
+            let call = remote.and_then(|remote| remote.call(name, input));
+            return call.ok_or_else(denied)?.await;
+        };
+        check_input(&registered.input_schema, &mut input)?;
         registered.tool.call(cx, input).await
     }
+}
+
+/// Checks what a model wrote as the input of a tool, and writes whole numbers as integers.
+///
+/// # Errors
+/// What does not fit, for the model.
+pub(crate) fn check_input(schema: &Schema, input: &mut Value) -> Result<(), ToolError> {
+    remove_zero_fractions(input);
+    let violations = schema.violations(input);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let error = AgentError::Invalid(violations);
+    Err(ToolError::new(format!("the input does not fit: {error}")))
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::engine::fallbacks::{Answerer, Fallbacks};
 use crate::engine::handoff;
 use crate::engine::model_call::call;
-use crate::engine::structured_output::{OutputMismatch, parse_structured_output};
+use crate::engine::structured_output::{ExpectedOutput, OutputMismatch};
 use crate::engine::tools::ToolContext;
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
@@ -63,7 +63,7 @@ async fn answer(
 ) -> Result<Turn, AgentError> {
     let primary = fallbacks.primary();
     let max_calls = max_model_calls(primary);
-    request.tools = fallbacks.tools(cx, request);
+    request.tools = fallbacks.tools(cx, request).await;
     let mut text = String::new();
     let mut model = String::new();
     while request.steps.len() < max_calls {
@@ -110,7 +110,7 @@ async fn answer(
 
 /// Runs a turn whose answer must be valid under `output_schema`, that of `endpoint`. The model gets one chance to correct its answer;
 /// the correction is not streamed, because the text that was streamed belongs to the first answer.
-pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
+pub(crate) async fn typed_turn<T: DeserializeOwned + Validate + Send + 'static>(
     cx: &TurnContext<'_>,
     endpoint: &'static EndpointSpec,
     output_schema: &Schema,
@@ -118,10 +118,11 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
 ) -> Result<(T, Turn), AgentError> {
     request.endpoint = Some(endpoint);
     request.output_schema = Some(output_schema.clone());
+    let expected = ExpectedOutput::of(&request, output_schema);
     let mut fallbacks = Fallbacks::new(request.agent);
     let max_calls = max_model_calls(fallbacks.primary());
     let first = answer(cx, &mut request, &mut fallbacks).await?;
-    let mismatch = match parse_structured_output(output_schema, &request, &first.text) {
+    let mismatch = match expected.parse(&first.text).await {
         Ok(value) => return Ok((value, first)),
         Err(mismatch) => mismatch,
     };
@@ -155,7 +156,7 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate>(
         ..cx.clone()
     };
     let second = answer(&cx, &mut request, &mut fallbacks).await?;
-    match parse_structured_output(output_schema, &request, &second.text) {
+    match expected.parse(&second.text).await {
         Ok(value) => Ok((value, second)),
         Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
     }
@@ -209,7 +210,7 @@ async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> 
         arguments,
         ..
     } = call;
-    if let Some(target) = cx.tools.handoff_targets.target(answerer, name) {
+    if let Some(target) = cx.tools.handoff_targets.target(answerer, cx.caller, name) {
         return hand_off(cx, answerer, target, call).await;
     }
     if let Some(sink) = cx.sink {

@@ -2,7 +2,8 @@
 
 use tokio::time::Instant;
 
-use crate::engine::circuit_breaker::{CircuitBreakers, Outage};
+use crate::auth::claims::Caller;
+use crate::engine::circuit_breaker::{CircuitBreakers, Outages};
 use crate::engine::tools::{ToolContext, Tools};
 use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::event::event_sink::Sink;
@@ -20,9 +21,11 @@ pub(crate) struct TurnContext<'a> {
     pub(crate) tools: &'a Tools,
     /// Passed to every tool that is called.
     pub(crate) tool_context: ToolContext,
+    /// Who the turn is for: it reaches no agent whose roles the caller lacks.
+    pub(crate) caller: &'a Caller,
     /// No model call starts or waits for its first chunk after this.
     pub(crate) deadline: Instant,
-    pub(crate) outage: &'a Outage,
+    pub(crate) outages: &'a Outages,
     pub(crate) breakers: &'a CircuitBreakers,
     pub(crate) metrics: &'a Metrics,
     /// Tokens that this turn has used, those of its handoffs included.

@@ -6,12 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::provider_error::ProviderErrorKind;
+use crate::error::provider_error::{ProviderError, ProviderErrorKind};
 use crate::error::{AgentError, whole_seconds};
 use crate::schema::Violation;
 
 /// `Retry-After` of a 503 without a better estimate.
 const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
+/// The type of a 413 that is about the model's context, and not about the size of the body.
+const CONTEXT_LENGTH_EXCEEDED: &str = "urn:problem:context_length_exceeded";
 
 /// What went wrong, as RFC 9457 problem details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +22,8 @@ const UNAVAILABLE_RETRY_SECONDS: u64 = 5;
     example = json!({ "type": "about:blank", "title": "Bad Request", "status": 400 })
 )]
 pub struct Problem {
-    /// Identifies the kind of problem: `about:blank` where the status says it all, else a URI that the operation declares.
+    /// Identifies the kind of problem: `about:blank` where the status says it all, `urn:problem:context_length_exceeded` for
+    /// a request that is longer than the model's context, else a URI that the operation declares.
     #[serde(rename = "type")]
     #[schemars(extend("format" = "uri-reference"))]
     pub kind: String,
@@ -131,6 +134,13 @@ impl AgentError {
                 problem.retry_after = Some(whole_seconds(*retry_after));
             }
             Self::Unavailable(_) => problem.retry_after = Some(UNAVAILABLE_RETRY_SECONDS),
+            Self::Provider(ProviderError {
+                kind: ProviderErrorKind::ContextLengthExceeded,
+                ..
+            }) => {
+                problem.kind = CONTEXT_LENGTH_EXCEEDED.to_owned();
+                problem.title = "Context Length Exceeded".to_owned();
+            }
             Self::Provider(error) if error.kind.status() == 503 => {
                 let seconds = error.retry_after.map(whole_seconds);
                 problem.retry_after = Some(seconds.unwrap_or(UNAVAILABLE_RETRY_SECONDS));
@@ -142,10 +152,12 @@ impl AgentError {
 }
 
 impl ProviderErrorKind {
-    /// The HTTP status that the service answers with: the provider's own 4xx are no fault of the caller.
+    /// The HTTP status that the service answers with. The provider's own 4xx are no fault of the caller, who can only make
+    /// a request shorter.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
+            Self::ContextLengthExceeded => 413,
             Self::Denied | Self::Rejected | Self::Broken => 502,
             Self::Unreachable | Self::RateLimited | Self::Overloaded => 503,
             Self::TimedOut => 504,

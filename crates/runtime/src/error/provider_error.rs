@@ -24,6 +24,8 @@ pub enum ProviderErrorKind {
     Denied,
     /// It does not accept the request, or does not have the model: other 4xx.
     Rejected,
+    /// The request is longer than the model's context, or than what its server reads.
+    ContextLengthExceeded,
     /// Too many requests: 429.
     RateLimited,
     /// It is overloaded or failed itself: 5xx.
@@ -47,10 +49,11 @@ impl ProviderError {
 
 impl ProviderErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unreachable,
         Self::Denied,
         Self::Rejected,
+        Self::ContextLengthExceeded,
         Self::RateLimited,
         Self::Overloaded,
         Self::TimedOut,
@@ -64,6 +67,7 @@ impl ProviderErrorKind {
             Self::Unreachable => "unreachable",
             Self::Denied => "denied",
             Self::Rejected => "rejected",
+            Self::ContextLengthExceeded => "context_length_exceeded",
             Self::RateLimited => "rate_limited",
             Self::Overloaded => "overloaded",
             Self::TimedOut => "timed_out",
@@ -74,7 +78,15 @@ impl ProviderErrorKind {
     /// Whether the same call may succeed a little later.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        !matches!(self, Self::Denied | Self::Rejected)
+        !matches!(
+            self,
+            Self::Denied | Self::Rejected | Self::ContextLengthExceeded
+        )
+    }
+
+    /// Whether the failure says something of the model and its server, and not of this request alone.
+    pub(crate) const fn is_of_provider(self) -> bool {
+        !matches!(self, Self::Rejected | Self::ContextLengthExceeded)
     }
 }
 
@@ -84,6 +96,10 @@ impl fmt::Display for ProviderError {
             ProviderErrorKind::Unreachable => "the model's provider can't be reached",
             ProviderErrorKind::Denied => "the model's provider does not accept the service",
             ProviderErrorKind::Rejected => "the model's provider does not accept the request",
+            ProviderErrorKind::ContextLengthExceeded => {
+                "the request, with its conversation and what tools answered, is longer than the model can read: \
+                 send less, or begin a new conversation"
+            }
             ProviderErrorKind::RateLimited => "the model's provider is asked too often",
             ProviderErrorKind::Overloaded => "the model's provider is overloaded",
             ProviderErrorKind::TimedOut => "the model's provider took too long",

@@ -16,6 +16,10 @@ pub enum StartError {
     },
     /// The OpenAPI document is not valid JSON.
     OpenApi(serde_json::Error),
+    /// The Arazzo document is not valid JSON.
+    Arazzo(serde_json::Error),
+    /// The document of agents that are loaded is not one that this version reads.
+    Agents(serde_json::Error),
     /// An endpoint can't be mounted.
     Endpoint {
         /// The endpoint's operation id.
@@ -59,6 +63,25 @@ impl SettingError {
             detail: detail.into(),
         }
     }
+
+    /// The setting `key` asks for a part of this crate that the program was built without.
+    #[cfg_attr(
+        all(
+            feature = "mcp",
+            feature = "nats",
+            feature = "postgres",
+            feature = "qdrant",
+            feature = "sqlite"
+        ),
+        allow(dead_code, reason = "nothing is left out")
+    )]
+    pub(crate) fn missing_feature(key: &'static str, feature: &str) -> Self {
+        let detail = format!(
+            "needs the feature `{feature}` of agentgen-runtime, which this program was built without: build a project of \
+             `agentgen new` with `--features {feature}`, or add it to the dependency in Cargo.toml"
+        );
+        Self::new(key, detail)
+    }
 }
 
 impl From<SettingError> for StartError {
@@ -81,6 +104,8 @@ impl fmt::Display for StartError {
         match self {
             Self::Setting { place, detail } => write!(f, "{place}: {detail}"),
             Self::OpenApi(error) => write!(f, "the OpenAPI document is not valid JSON: {error}"),
+            Self::Arazzo(error) => write!(f, "the Arazzo document is not valid JSON: {error}"),
+            Self::Agents(error) => write!(f, "the agents can't be loaded: {error}"),
             Self::Endpoint {
                 operation_id,
                 detail,
@@ -101,7 +126,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::OpenApi(error) => Some(error),
+            Self::OpenApi(error) | Self::Arazzo(error) | Self::Agents(error) => Some(error),
             Self::Io(error) => Some(error),
             _ => None,
         }

@@ -22,13 +22,13 @@ pub(crate) async fn admit(
     Ok(caller)
 }
 
-/// Checks that an authenticated caller has one of `roles`, unless they are empty.
+/// Checks that the caller has one of `roles`, unless they are empty.
 pub(crate) fn require_role(caller: &Caller, roles: &'static [&'static str]) -> Result<(), Denied> {
-    let has_role = |role: &String| roles.contains(&role.as_str());
-    if roles.is_empty() || caller.roles.iter().any(has_role) {
-        return Ok(());
+    if caller.has_one_of(roles) {
+        Ok(())
+    } else {
+        Err(Denied::MissingRole(roles))
     }
-    Err(Denied::MissingRole(roles))
 }
 
 /// The token of `Authorization: Bearer`; `None` if there is not exactly one such header.

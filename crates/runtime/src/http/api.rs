@@ -5,6 +5,8 @@
 pub(crate) mod agent_api;
 pub(crate) mod agent_selection;
 pub(crate) mod api_state;
+pub(crate) mod console_api;
+pub(crate) mod console_data;
 pub(crate) mod docs_api;
 pub(crate) mod documents_api;
 pub(crate) mod health_api;
@@ -24,4 +26,5 @@ pub(crate) fn own_paths() -> impl Iterator<Item = &'static str> {
         .chain(documents_api::PATHS)
         .chain(workflow_api::PATHS)
         .chain([agent_selection::PATH])
+        .chain(console_api::paths())
 }

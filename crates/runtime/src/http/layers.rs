@@ -2,20 +2,24 @@
 //!
 //! Invariant: the order is fixed in this file; a request that is refused reaches no handler.
 
+pub(crate) mod admission_slot;
 pub(crate) mod client_address;
 pub(crate) mod cors;
 pub(crate) mod load_shed;
+pub(crate) mod places;
 pub(crate) mod rate_limiter;
 pub(crate) mod rate_limits;
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -23,12 +27,15 @@ use futures_util::FutureExt;
 use crate::error::problem::Problem;
 use crate::http::api_error::ApiError;
 use crate::http::api_error::InternalCause;
+use crate::http::layers::client_address::is_loopback_host;
 use crate::http::layers::cors::Origins;
 use crate::http::layers::load_shed::LoadShed;
 use crate::run::run_context::RequestInfo;
 use crate::schema::new_uuid_v7;
 use crate::telemetry::log;
 
+/// What a browser says of the page that sends a request (Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest `X-Request-Id` of a caller that is used, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -83,12 +90,13 @@ pub(crate) async fn layer_stack(
     let routes = async |request| next.run(request).await;
     let shed = async |request| load_shed.call(request, routes).await;
     let cors = async |request| origins.call(request, shed).await;
-    with_request_context(*hosts, request, cors).await
+    with_request_context(*hosts, Some(origins), request, cors).await
 }
 
 /// Gives a request its id, checks its host, logs it, and writes every error and every panic as a problem document.
 pub(crate) async fn with_request_context(
     hosts: HostPolicy,
+    origins: Option<&Origins>,
     mut request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
@@ -96,21 +104,22 @@ pub(crate) async fn with_request_context(
     let info = Arc::new(RequestInfo {
         id: request_id(request.headers()),
         path: request.uri().path().to_owned(),
+        step_key: None,
     });
     let method = request.method().clone();
     // The path's placeholders, and not what callers put there: that may be private.
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     request.extensions_mut().insert(Arc::clone(&info));
-    let mut response = if hosts == HostPolicy::Loopback && !is_loopback_host(request.headers()) {
-        let detail = "this service listens to the names of its own machine only";
-        ApiError::rejected(StatusCode::MISDIRECTED_REQUEST, detail).into_response()
-    } else {
-        let caught = AssertUnwindSafe(next(request)).catch_unwind().await;
-        caught.unwrap_or_else(|_| {
-            tracing::error!(request_id = info.id, route, "a panic outside of a run");
-            Problem::new(500, "the service failed; its log says why").into_response()
-        })
+    let mut response = match refusal(hosts, origins, &request) {
+        Some(refusal) => refusal.into_response(),
+        None => {
+            let caught = AssertUnwindSafe(next(request)).catch_unwind().await;
+            caught.unwrap_or_else(|_| {
+                tracing::error!(request_id = info.id, route, "a panic outside of a run");
+                Problem::new(500, "the service failed; its log says why").into_response()
+            })
+        }
     };
     if let Some(InternalCause(cause)) = response.extensions().get() {
         tracing::error!(request_id = info.id, route, cause, "request failed");
@@ -123,6 +132,61 @@ pub(crate) async fn with_request_context(
     let ms = log::millis(began.elapsed());
     tracing::info!(request_id = info.id, %method, route, status = status.as_u16(), ms, "answered");
     response
+}
+
+/// Why a request is not served, whatever it asks for: its `Host`, or the web page that sent it.
+fn refusal(hosts: HostPolicy, origins: Option<&Origins>, request: &Request) -> Option<ApiError> {
+    if !has_one_host(request) {
+        let detail = "the request must have one valid `Host` header";
+        return Some(ApiError::rejected(StatusCode::BAD_REQUEST, detail));
+    }
+    if hosts == HostPolicy::Any {
+        return None;
+    }
+    let headers = request.headers();
+    if !is_loopback_host(headers) {
+        let detail = "this service listens to the names of its own machine only";
+        return Some(ApiError::rejected(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
+    // Nobody authenticates here, and so any page in a browser on this machine could spend the tokens of models.
+    if is_foreign_page(headers) && !origins.is_some_and(|origins| origins.allow(headers)) {
+        let detail = "a page of another site sent this request, and cors.origins does not name it";
+        return Some(ApiError::rejected(StatusCode::FORBIDDEN, detail));
+    }
+    None
+}
+
+/// Whether there is exactly one `Host`, and a valid one (RFC 9112, section 3.2). A program that calls the router itself may
+/// leave it out, as a client of HTTP/1.0 may.
+fn has_one_host(request: &Request) -> bool {
+    let mut values = request.headers().get_all(header::HOST).iter();
+    let Some(host) = values.next() else {
+        let is_from_socket = request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()
+            .is_some();
+        return !is_from_socket || request.version() < Version::HTTP_11;
+    };
+    let authority = Authority::try_from(host.as_bytes());
+    let is_valid = |authority: Authority| {
+        let (host, text) = (authority.host(), authority.as_str());
+        // `Authority` takes any text as a port.
+        let has_port = text
+            .strip_prefix(host)
+            .is_some_and(|port| matches!(port, "" | ":"))
+            || authority.port_u16().is_some();
+        !host.is_empty() && !text.contains('@') && has_port
+    };
+    values.next().is_none() && authority.is_ok_and(is_valid)
+}
+
+/// Whether a browser says that a page of another origin sent the request. Programs other than browsers send neither header.
+fn is_foreign_page(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    let is_foreign_site = site.is_some_and(|site| site != b"same-origin" && site != b"none");
+    let own = headers.get(header::HOST).map(HeaderValue::as_bytes);
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    is_foreign_site || origin.is_some_and(|origin| origin.strip_prefix(b"http://") != own)
 }
 
 /// An error response with its problem document, whoever made it.
@@ -167,21 +231,4 @@ fn request_id(headers: &HeaderMap) -> String {
     given
         .filter(is_valid)
         .map_or_else(|| new_uuid_v7().to_string(), str::to_owned)
-}
-
-fn is_loopback_host(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else {
-        return true;
-    };
-    let Ok(host) = host.to_str() else {
-        return false;
-    };
-    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((six, _)) => six,
-        None => host.split_once(':').map_or(host, |(name, _)| name),
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }

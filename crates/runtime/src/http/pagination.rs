@@ -35,7 +35,15 @@ pub(crate) struct Page {
 impl Page {
     /// Reads the query of `uri`.
     pub(crate) fn read(uri: &Uri) -> Result<Self, ApiError> {
-        let query: Map<String, Value> = read_query(PAGE, uri)?;
+        Ok(Self::read_with(&[], uri)?.0)
+    }
+
+    /// Reads the query of `uri`, which may also have the parameters `filters`; their values are returned.
+    pub(crate) fn read_with(
+        filters: &[Parameter],
+        uri: &Uri,
+    ) -> Result<(Self, Map<String, Value>), ApiError> {
+        let query = read_query(&[PAGE, filters].concat(), uri)?;
         let limit = match query.get("limit").and_then(Value::as_i64) {
             None => DEFAULT_LIMIT,
             Some(limit) => u32::try_from(limit)
@@ -48,7 +56,7 @@ impl Page {
         };
         let cursor = query.get("cursor").and_then(Value::as_str);
         let cursor = cursor.map(str::to_owned);
-        Ok(Self { cursor, limit })
+        Ok((Self { cursor, limit }, query))
     }
 
     /// The page and the cursor of the next one. `entries` has one entry more than fits, if there is a next page.

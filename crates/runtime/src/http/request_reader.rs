@@ -1,24 +1,28 @@
 //! Reads requests: path, query, headers and body become the input of an endpoint.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
-use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::Query;
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::AgentError;
 use crate::http::api_error::ApiError;
 use crate::run::run_input::Input;
-use crate::schema::{Schema, Violation, push_key};
+use crate::schema::{Schema, Violation, push_key, remove_zero_fractions};
 use crate::spec::endpoint_spec::{EndpointSpec, Parameter, ParameterKind, ParameterLocation};
 
-/// How long a caller may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a caller may take to send a small body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many bytes of a larger one give it a second more.
+const BYTES_PER_SECOND: usize = 40 * 1024;
 
 /// Reads the input of `endpoint`, which has the schema `schema`.
 pub(crate) async fn read(
@@ -41,7 +45,7 @@ pub(crate) async fn read(
     }
     let mut violations = Vec::new();
     if !endpoint.parameters.is_empty() {
-        let Value::Object(fields) = input.json()? else {
+        let Value::Object(fields) = input.json().await? else {
             return Err(AgentError::invalid("", "must be an object").into());
         };
         let sources = Sources {
@@ -54,7 +58,7 @@ pub(crate) async fn read(
     if !is_open(schema) {
         violations.extend(unknown.into_iter().map(unknown_parameter));
     } else if !endpoint.method.has_body()
-        && let Value::Object(fields) = input.json()?
+        && let Value::Object(fields) = input.json().await?
     {
         violations.extend(read_additional(schema, &unknown, &query, fields));
     }
@@ -189,7 +193,8 @@ pub(crate) async fn read_body(
     Ok(Input::text(bytes))
 }
 
-/// A body of `limit` bytes at most.
+/// A body of `limit` bytes at most. The time that it may take follows from its length: the one that is announced, or else
+/// what has arrived.
 pub(crate) async fn read_bytes(
     headers: &HeaderMap,
     body: Body,
@@ -201,35 +206,54 @@ pub(crate) async fn read_bytes(
             format!("the body is larger than {limit} bytes"),
         )
     };
-    let length = headers
+    let announced = headers
         .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if length
+        .and_then(|value| value.to_str().ok())
         .and_then(|length| length.parse::<usize>().ok())
-        .is_some_and(|length| length > limit)
-    {
+        .unwrap_or(0);
+    if announced > limit {
         return Err(too_large());
     }
-    let mut reading = pin!(to_bytes(body, limit));
-    // Most bodies come with the head, and need no clock.
-    let read = match reading.as_mut().now_or_never() {
-        Some(read) => read,
-        None => tokio::time::timeout(BODY_TIMEOUT, reading)
-            .await
-            .map_err(|_| {
-                ApiError::rejected(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the body took too long to arrive",
-                )
-            })?,
-    };
-    read.map_err(|error| {
-        if is_over_limit(&error) {
-            too_large()
-        } else {
-            ApiError::rejected(StatusCode::BAD_REQUEST, "the body broke off")
+    let began = Instant::now();
+    let mut pieces = body.into_data_stream();
+    let mut bytes = Vec::new();
+    loop {
+        // Most bodies come with the head, and need no clock.
+        let piece = match pieces.next().now_or_never() {
+            Some(piece) => piece,
+            None => {
+                let seconds = announced.max(bytes.len()) / BYTES_PER_SECOND;
+                let deadline = began + BODY_TIMEOUT + Duration::from_secs(seconds as u64);
+                let piece = timeout_at(deadline, pieces.next()).await;
+                piece.map_err(|_| {
+                    ApiError::rejected(
+                        StatusCode::REQUEST_TIMEOUT,
+                        "the body took too long to arrive",
+                    )
+                })?
+            }
+        };
+        let Some(piece) = piece else {
+            return Ok(bytes.into());
+        };
+        let piece = piece.map_err(broken_body)?;
+        if piece.len() > limit - bytes.len() {
+            return Err(too_large());
         }
-    })
+        bytes.extend_from_slice(&piece);
+    }
+}
+
+/// Why a body did not arrive: the service refused the request meanwhile, or the caller broke off.
+fn broken_body(error: axum::Error) -> ApiError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(error) = cause {
+        if let Some(refusal) = error.downcast_ref::<AgentError>() {
+            return refusal.clone().into();
+        }
+        cause = error.source();
+    }
+    ApiError::rejected(StatusCode::BAD_REQUEST, "the body broke off")
 }
 
 /// Whether this is JSON's type, in the one encoding that JSON has.
@@ -244,21 +268,23 @@ pub(crate) fn is_json(content_type: &str) -> bool {
         })
 }
 
-fn is_over_limit(error: &axum::Error) -> bool {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
+/// The names and values in the query of `uri`, in its order.
 fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
-    Query::try_from_uri(uri)
-        .map(|Query(pairs)| pairs)
-        .map_err(|_| ApiError::rejected(StatusCode::BAD_REQUEST, "the query is not valid"))
+    let text = |encoded: &str| {
+        let encoded = encoded.replace('+', " ");
+        let decoded = percent_decode_str(&encoded).decode_utf8();
+        decoded.map(Cow::into_owned).map_err(|_| {
+            ApiError::rejected(StatusCode::BAD_REQUEST, "the query is not valid UTF-8")
+        })
+    };
+    let pairs = uri.query().unwrap_or_default().split('&');
+    pairs
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((text(name)?, text(value)?))
+        })
+        .collect()
 }
 
 /// The parts of a request that hold parameters.
@@ -358,9 +384,7 @@ fn read_parameter(kind: ParameterKind, texts: &[&str]) -> Result<Option<Value>, 
 fn read_text(kind: ParameterKind, text: &str) -> Result<Value, ParameterError> {
     let value = match kind {
         ParameterKind::String | ParameterKind::Strings => Some(Value::from(text)),
-        ParameterKind::Integer | ParameterKind::Integers => {
-            text.parse::<i64>().ok().map(Value::from)
-        }
+        ParameterKind::Integer | ParameterKind::Integers => integer(text),
         ParameterKind::Number | ParameterKind::Numbers => text
             .parse::<f64>()
             .ok()
@@ -376,6 +400,17 @@ fn read_text(kind: ParameterKind, text: &str) -> Result<Value, ParameterError> {
         _ => "true or false",
     };
     value.ok_or(ParameterError::NotA(what))
+}
+
+/// The integer of 64 bits in `text`, which may be written as in a body: `16.0`, `1e3`.
+fn integer(text: &str) -> Option<Value> {
+    let signed = text.parse::<i64>().map(Value::from);
+    let plain = signed.or_else(|_| text.parse::<u64>().map(Value::from));
+    plain.ok().or_else(|| {
+        let mut value = serde_json::from_str(text).ok()?;
+        remove_zero_fractions(&mut value);
+        (value.is_i64() || value.is_u64()).then_some(value)
+    })
 }
 
 /// Why a parameter can't be read.

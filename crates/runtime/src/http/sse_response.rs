@@ -11,6 +11,7 @@ use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::event::agent_event::AgentEvent;
+use crate::future::{json_bytes, off_worker};
 use crate::run::supervision::Running;
 
 /// How long a stream may be silent before a comment keeps it open. Load balancers close silent connections, some after 10 s.
@@ -35,7 +36,13 @@ pub(crate) async fn respond(mut run: Running) -> Response {
         Some((event, run))
     });
     let events = stream::iter(first).chain(rest).zip(stream::iter(1_u64..));
-    let events = events.map(|(event, id)| sse_event(&event, id));
+    let events = events.then(|(event, id)| {
+        let bytes = match &event {
+            AgentEvent::Completed { output, .. } => json_bytes(output),
+            _ => 0,
+        };
+        off_worker(bytes, move || sse_event(&event, id))
+    });
     stream_response(stream::iter(comment.map(Ok)).chain(events))
 }
 

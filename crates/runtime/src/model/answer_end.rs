@@ -26,12 +26,13 @@ impl AnswerEnd {
     }
 }
 
-/// Why an answer stopped that ended as `end` says, and has tool calls or not.
+/// Why an answer stopped that ended as `end` says, and has a text or tool calls or not.
 ///
 /// # Errors
-/// An answer that ended badly, or whose tool calls are missing.
+/// An answer that ended badly, whose tool calls are missing, or that the model's context had no room for.
 pub(crate) fn stop_reason(
     end: Option<&AnswerEnd>,
+    has_text: bool,
     has_calls: bool,
 ) -> Result<StopReason, ResponseError> {
     let Some(end) = end else {
@@ -46,8 +47,12 @@ pub(crate) fn stop_reason(
         Outcome::ToolCalls if !has_calls => Err(ResponseError::malformed(
             "a tool call is announced and missing",
         )),
+        Outcome::ContextFull if !has_text && !has_calls => Err(ResponseError::failed(
+            ProviderErrorKind::ContextLengthExceeded,
+            "the context is full before the answer begins",
+        )),
         Outcome::Refused => Ok(StopReason::Refusal),
-        Outcome::Truncated | Outcome::Paused => Ok(StopReason::MaxTokens),
+        Outcome::Truncated | Outcome::ContextFull | Outcome::Paused => Ok(StopReason::MaxTokens),
         Outcome::Finished | Outcome::ToolCalls => Ok(StopReason::EndTurn),
     }
 }

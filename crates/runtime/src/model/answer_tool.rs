@@ -1,8 +1,10 @@
 //! Answers that a model gives as the input of the tool `final_answer`.
 
+use std::collections::VecDeque;
+
 use serde_json::Value;
 
-use crate::model::{ANSWER_TOOL, ToolDefinition};
+use crate::model::{ANSWER_TOOL, Chunk, ToolCall, ToolDefinition};
 
 /// The tool whose input must fit `schema`.
 pub(crate) fn answer_tool(schema: Value) -> ToolDefinition {
@@ -10,6 +12,18 @@ pub(crate) fn answer_tool(schema: Value) -> ToolDefinition {
         name: ANSWER_TOOL.to_owned(),
         description: "Takes the answer; call it once, when you have it.".to_owned(),
         input_schema: schema,
+    }
+}
+
+/// Adds the calls of one answer to `chunks`: those of [`ANSWER_TOOL`] as text.
+pub(crate) fn push_calls(calls: Vec<ToolCall>, chunks: &mut VecDeque<Chunk>) {
+    let mut answers = AnswerTexts::default();
+    for call in calls {
+        if call.name == ANSWER_TOOL {
+            chunks.extend(answers.add(&call.arguments).map(Chunk::Text));
+        } else {
+            chunks.push_back(Chunk::ToolCall(call));
+        }
     }
 }
 

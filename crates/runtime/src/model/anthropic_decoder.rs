@@ -12,7 +12,7 @@ use crate::event::agent_event::{StopReason, Usage};
 use crate::model::answer_end::{AnswerEnd, stop_reason};
 use crate::model::answer_tool::AnswerTexts;
 use crate::model::chunk_stream::Decoder;
-use crate::model::openai::reported_usage::count;
+use crate::model::reported_usage::count;
 use crate::model::{ANSWER_TOOL, Chunk, ModelRequest, ToolCall, anthropic};
 
 /// Decodes the events of one answer.
@@ -31,6 +31,8 @@ pub(crate) struct AnthropicDecoder {
     /// Text outside of answers that have a schema. It counts if no answer comes.
     stray_text: String,
     has_tool_call: bool,
+    /// Whether there is a text that is more than space.
+    has_text: bool,
     end: Option<AnswerEnd>,
     /// The blocks of this answer before its last pause, and what they took.
     earlier_content: Vec<Value>,
@@ -65,6 +67,7 @@ impl AnthropicDecoder {
             more_answers: Vec::new(),
             stray_text: String::new(),
             has_tool_call: false,
+            has_text: false,
             end: None,
             earlier_content: Vec::new(),
             earlier_usage: Usage::default(),
@@ -102,6 +105,7 @@ impl AnthropicDecoder {
 
     /// With a schema, text is not part of the answer. It is kept in case the answer never comes.
     fn add_text(&mut self, text: &str, chunks: &mut VecDeque<Chunk>) {
+        self.has_text |= !text.trim().is_empty();
         if self.has_schema {
             self.stray_text.push_str(text);
         } else if !text.is_empty() {
@@ -130,6 +134,7 @@ impl AnthropicDecoder {
                     }
                 }
             }
+            self.has_text |= key == "text" && !piece.trim().is_empty();
             match key {
                 "text" if self.has_schema => self.stray_text.push_str(&piece),
                 "text" => chunks.extend((!piece.is_empty()).then_some(Chunk::Text(piece))),
@@ -162,6 +167,9 @@ impl AnthropicDecoder {
             let invalid = || Value::String(json.clone());
             block["input"] = lenient_json::parse(&json).unwrap_or_else(invalid);
         }
+        if block["type"] == "tool_use" && !self.is_answer(&block) {
+            block["input"] = lenient_json::arguments(block["input"].take());
+        }
         let text = |key: &str| block[key].as_str().unwrap_or_default().to_owned();
         if self.is_answer(&block) {
             match &mut self.answer {
@@ -182,10 +190,7 @@ impl AnthropicDecoder {
             chunks.push_back(Chunk::ToolCall(ToolCall {
                 id: text("id"),
                 name: text("name"),
-                arguments: match &block["input"] {
-                    Value::Null => json!({}),
-                    input => input.clone(),
-                },
+                arguments: block["input"].clone(),
                 metadata,
             }));
         }
@@ -237,7 +242,7 @@ impl AnthropicDecoder {
             self.paused = Some(json!({ "role": "assistant", "content": content }));
             return Ok(());
         }
-        let stop_reason = stop_reason(self.end.as_ref(), has_call)?;
+        let stop_reason = stop_reason(self.end.as_ref(), self.has_text, has_call)?;
         if let Some((_, first)) = &self.answer {
             let mut answers = AnswerTexts::default();
             answers.set_first(first);

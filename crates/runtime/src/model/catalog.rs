@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream;
 use reqwest::Client;
+use serde_json::Value;
 
 use crate::client::{self, HttpEndpoint};
 use crate::error::AgentError;
@@ -19,7 +20,9 @@ use crate::model::chunk_stream::stream_chunks;
 use crate::model::dialects::RequestShape;
 use crate::model::echo::Echo;
 use crate::model::openai::openai_decoder::OpenAiDecoder;
-use crate::model::openai::openai_request;
+use crate::model::openai::openai_request::{self, offered_tools};
+use crate::model::openai::responses_decoder::ResponsesDecoder;
+use crate::model::openai::responses_request;
 use crate::model::provider_settings::{ProviderKind, ProviderSettings};
 use crate::model::request_adaptation::ModelMemory;
 use crate::model::{ChunkStream, ModelRequest, Provider};
@@ -31,7 +34,11 @@ const DEFAULT_MODEL: &str = "default";
 const INHERIT: &str = "inherit";
 pub(crate) const ECHO: &str = "echo";
 /// Model names that lead to a vendor without a setting, by prefix.
-const VENDOR_PREFIXES: [(&str, &str); 2] = [("claude-", "anthropic"), ("gpt-", "openai")];
+const VENDOR_PREFIXES: [(&str, &str); 3] = [
+    ("claude-", "anthropic"),
+    ("gpt-", "openai"),
+    ("gpt-", "openai-responses"),
+];
 /// How many aliases in a row are followed.
 const MAX_ALIASES: usize = 8;
 
@@ -221,6 +228,7 @@ impl ProviderServer {
         let (url, is_vendor) = match settings.dialect.kind() {
             ProviderKind::Anthropic => settings.address(name, anthropic::url),
             ProviderKind::OpenAi => settings.address(name, openai_request::url),
+            ProviderKind::OpenAiResponses => settings.address(name, responses_request::url),
         }?;
         let endpoint = HttpEndpoint {
             provider: name.to_owned(),
@@ -242,6 +250,10 @@ impl ProviderServer {
         let endpoint = Arc::clone(&self.endpoint);
         let full_model = format!("{provider}:{model}");
         let memory = self.memory(&full_model);
+        let callable = |body: &Value| {
+            let callable = self.shape.tool_calls_in_text.then(|| offered_tools(body));
+            callable.unwrap_or_default()
+        };
         match self.settings.dialect.kind() {
             ProviderKind::Anthropic => stream_chunks(
                 endpoint,
@@ -249,12 +261,16 @@ impl ProviderServer {
                 AnthropicDecoder::new(request),
                 memory,
             ),
-            ProviderKind::OpenAi => stream_chunks(
-                endpoint,
-                openai_request::body(model, &full_model, request, &self.shape),
-                OpenAiDecoder::new(request, Arc::clone(&memory)),
-                memory,
-            ),
+            ProviderKind::OpenAi => {
+                let body = openai_request::body(model, &full_model, request, &self.shape);
+                let decoder = OpenAiDecoder::new(request, Arc::clone(&memory), callable(&body));
+                stream_chunks(endpoint, body, decoder, memory)
+            }
+            ProviderKind::OpenAiResponses => {
+                let body = responses_request::body(model, &full_model, request, &self.shape);
+                let decoder = ResponsesDecoder::new(request, Arc::clone(&memory), callable(&body));
+                stream_chunks(endpoint, body, decoder, memory)
+            }
         }
     }
 
@@ -265,6 +281,11 @@ impl ProviderServer {
         }
         let requires_limit = self.settings.dialect.kind() == ProviderKind::Anthropic;
         let memory = Arc::new(ModelMemory::new(model.to_owned(), requires_limit));
+        let own_name = model.split_once(':').map_or(model, |(_, name)| name);
+        let prefilled = &self.settings.requests.thinking_prefilled;
+        if prefilled.iter().any(|prefilled| prefilled == own_name) {
+            memory.expect_closing_tag();
+        }
         memories.insert(model.to_owned(), Arc::clone(&memory));
         memory
     }

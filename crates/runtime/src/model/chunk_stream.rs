@@ -22,6 +22,8 @@ use crate::model::{Chunk, ChunkStream};
 /// How often a server that pauses is asked to go on.
 const MAX_CONTINUATIONS: usize = 4;
 const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// The longest stream of events: ten times what the longest answers of today take.
+const MAX_STREAM_BYTES: usize = 512 * 1024 * 1024;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Turns a provider's protocol into chunks.
@@ -74,6 +76,7 @@ pub(crate) fn stream_chunks(
         continuations: 0,
         state: State::Unsent,
         decoder,
+        received: 0,
         chunks: VecDeque::new(),
         usage: Usage::default(),
     };
@@ -92,6 +95,8 @@ struct ChunkReader<D> {
     continuations: usize,
     state: State,
     decoder: D,
+    /// How many bytes of events have come.
+    received: usize,
     /// Decoded, and not yet returned.
     chunks: VecDeque<Chunk>,
     /// What the call took so far.
@@ -206,10 +211,11 @@ impl<D: Decoder> ChunkReader<D> {
     }
 
     fn decode(&mut self, events: &mut SseDecoder, bytes: &[u8]) -> Result<(), ProviderError> {
-        if events.feed(bytes).is_err() {
+        self.received += bytes.len();
+        if events.feed(bytes).is_err() || self.received > MAX_STREAM_BYTES {
             return Err(self.endpoint.malformed("an event without end"));
         }
-        while let Some(event) = events.next() {
+        while let Some(event) = events.next_event() {
             if self.decode_event(&event)? {
                 break;
             }

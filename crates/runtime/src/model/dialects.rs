@@ -59,11 +59,13 @@ pub(crate) struct DialectRow {
     pub(crate) stream_options: bool,
     /// The name of the limit of output tokens.
     pub(crate) max_tokens_parameter: &'static str,
+    /// Whether the server may pass on tool calls as the text that the model writes.
+    pub(crate) tool_calls_in_text: bool,
 }
 
-/// A dialect by its name, as in [`Dialect::named`].
+/// A dialect by its name, as in [`Dialect::named`], and the API that is spoken with its server.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Dialect(pub(crate) &'static DialectRow);
+pub struct Dialect(pub(crate) &'static DialectRow, ProviderKind);
 
 const fn row(
     name: &'static str,
@@ -80,15 +82,24 @@ const fn row(
         structured_with_tools: StructuredOutput::JsonSchema,
         stream_options: true,
         max_tokens_parameter: "max_tokens",
+        tool_calls_in_text: false,
+    }
+}
+
+/// A server that runs any model, also one whose format of tool calls it does not know.
+const fn any_model(name: &'static str, base_url: Option<&'static str>) -> DialectRow {
+    DialectRow {
+        tool_calls_in_text: true,
+        ..row(name, base_url, None)
     }
 }
 
 /// A server with OpenAI's API that no other row describes.
-pub(crate) static COMPATIBLE: DialectRow = row("openai-compatible", None, None);
+pub(crate) static COMPATIBLE: DialectRow = any_model("openai-compatible", None);
 
 /// All dialects, by name.
 #[rustfmt::skip]
-pub(crate) static DIALECTS: [DialectRow; 14] = [
+pub(crate) static DIALECTS: [DialectRow; 15] = [
     // https://docs.anthropic.com/en/api/messages
     DialectRow {
         kind: ProviderKind::Anthropic,
@@ -122,45 +133,54 @@ pub(crate) static DIALECTS: [DialectRow; 14] = [
         ..row("groq", Some("https://api.groq.com/openai/v1"), Some("GROQ_API_KEY"))
     },
     // https://docs.litellm.ai/docs/simple_proxy
-    row("litellm", Some("http://localhost:4000/v1"), None),
+    any_model("litellm", Some("http://localhost:4000/v1")),
     // "Cannot use custom grammar constraints with tools.": https://github.com/ggml-org/llama.cpp/tree/master/tools/server
     DialectRow {
         structured_with_tools: StructuredOutput::Prompt,
-        ..row("llama.cpp", Some("http://localhost:8080/v1"), None)
+        ..any_model("llama.cpp", Some("http://localhost:8080/v1"))
     },
     // https://lmstudio.ai/docs/app/api/structured-output
-    row("lmstudio", Some("http://localhost:1234/v1"), None),
+    any_model("lmstudio", Some("http://localhost:1234/v1")),
     // "Extra inputs are not permitted": https://docs.mistral.ai/api
     DialectRow {
         stream_options: false,
         ..row("mistral", Some("https://api.mistral.ai/v1"), Some("MISTRAL_API_KEY"))
     },
     // https://docs.ollama.com/api/openai-compatibility
-    row("ollama", Some("http://localhost:11434/v1"), None),
+    any_model("ollama", Some("http://localhost:11434/v1")),
     // https://platform.openai.com/docs/api-reference/chat/create
     DialectRow {
         max_tokens_parameter: "max_completion_tokens",
         ..row("openai", Some("https://api.openai.com/v1"), Some("OPENAI_API_KEY"))
+    },
+    // https://platform.openai.com/docs/api-reference/responses/create
+    DialectRow {
+        kind: ProviderKind::OpenAiResponses,
+        ..row("openai-responses", Some("https://api.openai.com/v1"), Some("OPENAI_API_KEY"))
     },
     // https://openrouter.ai/docs/api-reference/overview
     row("openrouter", Some("https://openrouter.ai/api/v1"), Some("OPENROUTER_API_KEY")),
     // https://docs.together.ai/docs/json-mode
     row("together", Some("https://api.together.xyz/v1"), Some("TOGETHER_API_KEY")),
     // https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
-    row("vllm", Some("http://localhost:8000/v1"), None),
+    any_model("vllm", Some("http://localhost:8000/v1")),
 ];
 
 impl Dialect {
     /// Anthropic's own API.
-    pub const ANTHROPIC: Self = Self(&DIALECTS[0]);
+    pub const ANTHROPIC: Self = Self::of(&DIALECTS[0]);
     /// A server with OpenAI's API that no other dialect describes.
-    pub const OPENAI_COMPATIBLE: Self = Self(&COMPATIBLE);
+    pub const OPENAI_COMPATIBLE: Self = Self::of(&COMPATIBLE);
+
+    pub(crate) const fn of(row: &'static DialectRow) -> Self {
+        Self(row, row.kind)
+    }
 
     /// The dialect with this name, as in `ollama`; `None` if there is none.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let all = DIALECTS.iter().chain([&COMPATIBLE]);
-        all.into_iter().find(|row| row.name == name).map(Self)
+        all.into_iter().find(|row| row.name == name).map(Self::of)
     }
 
     /// The names of all dialects.
@@ -174,10 +194,21 @@ impl Dialect {
         self.0.name
     }
 
-    /// The protocol that it is a dialect of.
+    /// The API that is spoken with its server.
     #[must_use]
     pub const fn kind(self) -> ProviderKind {
-        self.0.kind
+        self.1
+    }
+
+    /// The same server by the Responses API, which servers with OpenAI's API offer at the same address. Anthropic's has none.
+    #[must_use]
+    pub const fn with_responses(self) -> Self {
+        match self.1 {
+            ProviderKind::Anthropic => self,
+            ProviderKind::OpenAi | ProviderKind::OpenAiResponses => {
+                Self(self.0, ProviderKind::OpenAiResponses)
+            }
+        }
     }
 }
 
@@ -196,6 +227,7 @@ pub(crate) struct RequestShape {
     pub(crate) max_tokens_parameter: String,
     pub(crate) max_output_tokens: Option<u64>,
     pub(crate) system_role: SystemRole,
+    pub(crate) tool_calls_in_text: bool,
     /// Members that every request gets.
     extra_body: ProviderMetadata,
 }
@@ -213,6 +245,9 @@ impl RequestShape {
                 .unwrap_or_else(|| dialect.max_tokens_parameter.to_owned()),
             max_output_tokens: settings.max_output_tokens,
             system_role: settings.system_role.unwrap_or(SystemRole::System),
+            tool_calls_in_text: settings
+                .tool_calls_in_text
+                .unwrap_or(dialect.tool_calls_in_text),
             extra_body: settings.extra_body.clone(),
         }
     }
@@ -234,15 +269,21 @@ impl RequestShape {
     }
 }
 
-/// The `response_format` that asks for `schema`; `None` where the format has no part in it.
+/// The `response_format` that asks for `schema`; `None` where the format has no part in it. With `is_flat`, as `text.format`
+/// has it, whose members are not in another object.
 pub(crate) fn response_format(
     structured: StructuredOutput,
     name: &str,
     schema: &Value,
+    is_flat: bool,
 ) -> Option<Value> {
     match structured {
         StructuredOutput::JsonSchema => {
-            let format = json!({ "name": name, "schema": schema, "strict": false });
+            let mut format = json!({ "name": name, "schema": schema, "strict": false });
+            if is_flat {
+                format["type"] = "json_schema".into();
+                return Some(format);
+            }
             Some(json!({ "type": "json_schema", "json_schema": format }))
         }
         StructuredOutput::JsonObject => Some(json!({ "type": "json_object" })),

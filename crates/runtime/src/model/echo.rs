@@ -55,11 +55,8 @@ impl Provider for Echo {
             stop_reason: StopReason::EndTurn,
             usage,
         };
-        let chunks = pieces(&text)
-            .into_iter()
-            .map(Chunk::Text)
-            .chain([done])
-            .map(Ok);
+        let texts = pieces(&text).map(|piece| Chunk::Text(piece.to_owned()));
+        let chunks = texts.chain([done]).map(Ok);
         Box::pin(stream::iter(chunks.collect::<Vec<_>>()))
     }
 }
@@ -151,11 +148,11 @@ impl Example {
             return self.json.clone();
         };
         let text = clipped(text, slot.max);
-        if text.chars().count() < slot.min {
+        if slot.min > 0 && text.chars().count() < slot.min {
             return self.json.clone();
         }
         // Twice as fast as formatting the whole JSON value.
-        let text = Value::from(text).to_string();
+        let text = serde_json::to_string(&text).unwrap_or_default();
         [&*slot.before, &text, &slot.after].concat()
     }
 }
@@ -213,15 +210,14 @@ fn free_text(schema: &Schema) -> Option<(usize, usize)> {
 }
 
 /// `text`, split after spaces into pieces of at least [`MIN_CHUNK_BYTES`] bytes.
-fn pieces(text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut piece = String::new();
-    for word in text.split_inclusive(' ') {
-        piece.push_str(word);
-        if piece.len() >= MIN_CHUNK_BYTES {
-            pieces.push(std::mem::take(&mut piece));
-        }
-    }
-    pieces.extend((!piece.is_empty()).then_some(piece));
-    pieces
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let later = rest.as_bytes().get(MIN_CHUNK_BYTES - 1..);
+        let space = later.and_then(|later| later.iter().position(|byte| *byte == b' '));
+        let end = space.map_or(rest.len(), |space| space + MIN_CHUNK_BYTES);
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use crate::auth::jwks::is_loopback;
 use crate::client::sensitive;
 use crate::error::start_error::{SettingError, StartError};
 use crate::model::ProviderMetadata;
@@ -48,6 +49,10 @@ pub struct RequestSettings {
     pub max_output_tokens: Option<u64>,
     /// The role of the system message.
     pub system_role: Option<SystemRole>,
+    /// Whether tool calls that the model writes into its text are read as calls.
+    pub tool_calls_in_text: Option<bool>,
+    /// The models that begin with their thoughts, and mark only the end of them.
+    pub thinking_prefilled: Vec<String>,
     /// Further headers.
     pub headers: BTreeMap<String, Secret>,
     /// Further members of each request.
@@ -61,6 +66,8 @@ pub enum ProviderKind {
     Anthropic,
     /// The Chat Completions API of OpenAI, which many other servers offer too.
     OpenAi,
+    /// The Responses API of OpenAI, which has its newest models.
+    OpenAiResponses,
 }
 
 impl ProviderSettings {
@@ -79,7 +86,7 @@ impl ProviderSettings {
     /// The base URL of the provider `name`, and whether it is the vendor's own.
     ///
     /// # Errors
-    /// No address, or none of HTTP.
+    /// No address, or none of HTTP; one with a name or a password, or one to which a key would go unencrypted.
     pub(crate) fn address(
         &self,
         name: &str,
@@ -93,6 +100,22 @@ impl ProviderSettings {
         let url = operation(base);
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or_else(|| wrong("is no address such as https://models.example/v1"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let key = format!("providers.{name}.api_key");
+            let detail = format!("must not contain a name or password: the key belongs in {key}");
+            return Err(wrong(&detail));
+        }
+        let has_key = self.api_key.is_some()
+            || self
+                .requests
+                .headers
+                .keys()
+                .any(|header| header.eq_ignore_ascii_case(header::AUTHORIZATION.as_str()));
+        if has_key && url.scheme() == "http" && !is_loopback(&url) {
+            return Err(wrong(
+                "must be https, because a key is sent there; http is for this machine alone",
+            ));
+        }
         let is_vendor = own.and_then(operation).as_ref() == Some(&url);
         Ok((url, is_vendor))
     }
@@ -150,17 +173,18 @@ pub(crate) fn add_vendor_keys(
     providers: &mut BTreeMap<String, ProviderSettings>,
     get: &impl Fn(&str) -> Result<Option<String>, VarError>,
 ) -> Result<(), StartError> {
+    let is_anthropic = |kind| kind == ProviderKind::Anthropic;
     for row in &DIALECTS {
         let is_meant = |target: &String| target.starts_with(&format!("{}:", row.name));
         if !models.values().any(is_meant) {
             continue;
         }
         if !providers.contains_key(row.name) && row.base_url.is_some() {
-            providers.insert(row.name.to_owned(), ProviderSettings::new(Dialect(row)));
+            providers.insert(row.name.to_owned(), ProviderSettings::new(Dialect::of(row)));
         }
         if let Some(provider) = providers.get_mut(row.name)
             && provider.api_key.is_none()
-            && provider.dialect.kind() == row.kind
+            && is_anthropic(provider.dialect.kind()) == is_anthropic(row.kind)
         {
             provider.api_key = vendor_key(row, get)?;
         }
@@ -182,7 +206,7 @@ pub(crate) fn vendor(
     };
     Ok(Some(ProviderSettings {
         api_key: vendor_key(row, get)?,
-        ..ProviderSettings::new(Dialect(row))
+        ..ProviderSettings::new(Dialect::of(row))
     }))
 }
 

@@ -6,23 +6,36 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::client::HttpEndpoint;
 use crate::client::http_endpoint::ErrorResponse;
 use crate::model::openai::openai_reasoning::ECHOED;
+use crate::model::request_change::{Change, FORMATS};
 
 /// How often one request is changed.
 pub(crate) const MAX_CHANGES: usize = 4;
 /// The statuses with which servers refuse a member. llama.cpp answers 500 where a chat template has no system role.
 const STATUSES: [u16; 4] = [400, 422, 500, 501];
 /// Without these, a request is another one.
-const ESSENTIAL: [&str; 5] = ["model", "messages", "stream", "tools", "system"];
-/// The names of the limit of output tokens.
-const LIMITS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+const ESSENTIAL: [&str; 7] = [
+    "model",
+    "messages",
+    "stream",
+    "tools",
+    "system",
+    "input",
+    "instructions",
+];
+/// Members whose names are words of any error message: they are meant only in quotes, or where the server names the member
+/// apart from the message.
+const COMMON_WORDS: [&str; 2] = ["include", "text"];
+/// The names of the limit of output tokens. The first two are for the same API.
+const LIMITS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
 /// Words of servers that can't constrain an answer as they are asked to.
-const FORMAT_WORDS: [&str; 8] = [
+const FORMAT_WORDS: [&str; 9] = [
     "response_format",
+    "text.format",
     "response format",
     "response mime type",
     "json_schema",
@@ -60,26 +73,6 @@ struct Learned {
     change: Change,
 }
 
-/// A change of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Change {
-    /// Leaves a member out.
-    Omit(String),
-    /// Gives the limit of tokens its other name.
-    Rename {
-        from: &'static str,
-        to: &'static str,
-    },
-    /// Lowers a limit of tokens.
-    Limit { member: &'static str, most: u64 },
-    /// Asks for JSON without a schema, which the prompt contains anyway.
-    JsonObject,
-    /// Leaves a member out of all messages and tool calls.
-    OmitInMessages(&'static str),
-    /// Sends the system message under another role.
-    SystemRole(&'static str),
-}
-
 impl ModelMemory {
     /// Of `model`, as `provider:model`. `requires_limit`: the protocol requires a limit of output tokens.
     pub(crate) fn new(model: String, requires_limit: bool) -> Self {
@@ -88,6 +81,11 @@ impl ModelMemory {
             requires_limit,
             ..Self::default()
         }
+    }
+
+    /// Notes that the settings say so of the model.
+    pub(crate) fn expect_closing_tag(&self) {
+        self.closes_thoughts_only.store(true, Ordering::Relaxed);
     }
 
     /// Whether the model marks the end of its thoughts, and not the beginning.
@@ -100,7 +98,8 @@ impl ModelMemory {
         if !self.closes_thoughts_only.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 model = self.model,
-                "the model marks only the end of its thoughts with `</think>`: from now on its text waits for the mark. \
+                "the model marks only the end of its thoughts with `</think>`: from now on its text waits for the mark; \
+                 `thinking_prefilled` in the settings of its provider says so from the start. \
                  A server that knows the model's format takes thoughts out itself (vLLM: --reasoning-parser)"
             );
         }
@@ -127,7 +126,7 @@ impl ModelMemory {
             return false;
         }
         let message = &refusal.error.message;
-        let words = format!("{} {} {}", message.member, message.code, message.message);
+        let words = format!("`{}` {} {}", message.member, message.code, message.message);
         let with_tools = has_tools(body);
         let Some(change) = change_for(body, &words.to_lowercase(), self.requires_limit) else {
             return false;
@@ -150,96 +149,6 @@ impl ModelMemory {
     }
 }
 
-impl Change {
-    /// Returns whether the request is another one now.
-    fn apply(&self, body: &mut Value) -> bool {
-        let before = body.clone();
-        let Value::Object(members) = body else {
-            return false;
-        };
-        match self {
-            Self::Omit(member) => {
-                members.shift_remove(member);
-            }
-            Self::Rename { from, to } => {
-                if let Some(value) = members.shift_remove(*from) {
-                    members.insert((*to).to_owned(), value);
-                }
-            }
-            Self::Limit { member, most } => {
-                if members.get(*member).and_then(Value::as_u64) > Some(*most) {
-                    members.insert((*member).to_owned(), (*most).into());
-                }
-            }
-            Self::JsonObject => {
-                if members
-                    .get("response_format")
-                    .is_some_and(|format| format["type"] == "json_schema")
-                {
-                    members.insert(
-                        "response_format".to_owned(),
-                        json!({ "type": "json_object" }),
-                    );
-                }
-            }
-            Self::OmitInMessages(member) => {
-                for message in messages(body) {
-                    omit(message, member);
-                    if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
-                        calls.iter_mut().for_each(|call| omit(call, member));
-                    }
-                }
-            }
-            Self::SystemRole(role) => {
-                if let Some(Value::Array(messages)) = members.get_mut("messages") {
-                    set_system_role(messages, role);
-                }
-            }
-        }
-        *body != before
-    }
-
-    fn description(&self, provider: &str) -> String {
-        let (what, setting) = match self {
-            Self::Omit(member) => {
-                let setting = match &**member {
-                    "response_format" => "structured = \"prompt\"",
-                    "stream_options" => "stream_options = false",
-                    _ => "",
-                };
-                (
-                    format!("`{member}` is left out from now on"),
-                    setting.to_owned(),
-                )
-            }
-            Self::Rename { from, to } => (
-                format!("`{from}` is sent as `{to}` from now on"),
-                format!("max_tokens_parameter = \"{to}\""),
-            ),
-            Self::Limit { member, most } => (
-                format!("`{member}` is {most} at most from now on"),
-                format!("max_output_tokens = {most}"),
-            ),
-            Self::JsonObject => (
-                "JSON is asked for without a schema from now on".to_owned(),
-                "structured = \"json_object\"".to_owned(),
-            ),
-            Self::OmitInMessages(member) => (
-                format!("`{member}` is not sent back from now on"),
-                String::new(),
-            ),
-            Self::SystemRole(role) => (
-                format!("the system message is sent as `{role}` from now on"),
-                format!("system_role = \"{role}\""),
-            ),
-        };
-        if setting.is_empty() {
-            return what;
-        }
-        format!("{what}; `{setting}` in [providers.{provider}] says so from the start")
-    }
-}
-
 /// The change that a server asks for with these words, in lower case.
 fn change_for(body: &Value, words: &str, requires_limit: bool) -> Option<Change> {
     let members = body.as_object()?;
@@ -247,19 +156,43 @@ fn change_for(body: &Value, words: &str, requires_limit: bool) -> Option<Change>
     if let Some(change) = limit_change(body, words, requires_limit) {
         return Some(change);
     }
-    if let Some(format) = members.get("response_format").filter(|_| names_format) {
+    let format = FORMATS.iter().find_map(|place| body.pointer(place));
+    if let Some(format) = format.filter(|_| names_format) {
         return Some(if format["type"] == "json_schema" {
             Change::JsonObject
         } else {
-            Change::Omit("response_format".to_owned())
+            Change::OmitFormat
         });
+    }
+    // Names that are in the input too, so they come before the members.
+    let has_thoughts = || {
+        let items = body["input"].as_array().into_iter().flatten();
+        items.into_iter().any(|item| item["type"] == "reasoning")
+    };
+    let names_thoughts = ["encrypted_content", "encrypted content"]
+        .iter()
+        .any(|word| words.contains(word));
+    if names_thoughts && !is_quoted(words, "include") && has_thoughts() {
+        return Some(Change::OmitItems("reasoning"));
+    }
+    if names_thoughts && members.contains_key("include") {
+        return Some(Change::Omit("include".to_owned()));
     }
     if members.contains_key("stream_options") && has_word(words, "include_usage") {
         return Some(Change::Omit("stream_options".to_owned()));
     }
     let optional = members.keys().filter(|key| !ESSENTIAL.contains(&&***key));
     let optional = optional.filter(|key| !LIMITS.contains(&&***key));
-    if let Some(member) = optional.into_iter().find(|key| has_word(words, key)) {
+    // Without it, some servers store what they should not.
+    let optional = optional.filter(|key| *key != "store" || members["store"] != false);
+    let is_named = |key: &&String| {
+        if COMMON_WORDS.contains(&&***key) {
+            is_quoted(words, key)
+        } else {
+            has_word(words, key)
+        }
+    };
+    if let Some(member) = optional.into_iter().find(is_named) {
         return Some(Change::Omit(member.clone()));
     }
     let messages = members.get("messages")?.as_array()?;
@@ -291,7 +224,8 @@ fn limit_change(body: &Value, words: &str, is_required: bool) -> Option<Change> 
     let member = LIMITS
         .into_iter()
         .find(|member| body.get(*member).is_some())?;
-    let other = LIMITS.into_iter().find(|other| *other != member)?;
+    let other = LIMITS[..2].iter().find(|other| **other != member);
+    let other = other.filter(|_| LIMITS[..2].contains(&member)).copied();
     let sent = body[member].as_u64()?;
     if !LIMITS.iter().any(|name| has_word(words, name)) {
         return None;
@@ -308,11 +242,8 @@ fn limit_change(body: &Value, words: &str, is_required: bool) -> Option<Change> 
     ]
     .iter()
     .any(|word| words.contains(word));
-    if has_word(words, other) && !is_too_large {
-        return Some(Change::Rename {
-            from: member,
-            to: other,
-        });
+    if let Some(to) = other.filter(|other| has_word(words, other) && !is_too_large) {
+        return Some(Change::Rename { from: member, to });
     }
     let numbers = words.split(|c: char| !c.is_ascii_digit());
     let numbers = numbers.filter_map(|number| number.parse::<u64>().ok());
@@ -336,47 +267,27 @@ fn has_word(words: &str, word: &str) -> bool {
     })
 }
 
+/// Whether `words` contains `word` in quotes, alone or as the beginning of a path.
+fn is_quoted(words: &str, word: &str) -> bool {
+    words.match_indices(word).any(|(index, _)| {
+        let before = words[..index].chars().next_back();
+        let after = words[index + word.len()..].chars().next();
+        before.is_some_and(|c| "'`\"".contains(c)) && after.is_some_and(|c| "'`\".[".contains(c))
+    })
+}
+
 fn has_tools(body: &Value) -> bool {
     body["tools"]
         .as_array()
         .is_some_and(|tools| !tools.is_empty())
 }
 
-fn messages(body: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
-    messages.into_iter().flatten()
-}
-
-fn omit(value: &mut Value, member: &str) {
-    if let Value::Object(members) = value {
-        members.shift_remove(member);
-    }
-}
-
-/// Gives the system message `role`. As `user`, it becomes the beginning of the first message of the user: many models want
-/// user and assistant to alternate.
-pub(crate) fn set_system_role(messages: &mut Vec<Value>, role: &str) {
-    let Some(first) = messages.first_mut() else {
-        return;
-    };
-    if !matches!(first["role"].as_str(), Some("system" | "developer")) {
-        return;
-    }
-    first["role"] = role.into();
-    if role != "user" || messages.len() < 2 || messages[1]["role"] != "user" {
-        return;
-    }
-    let system = messages.remove(0);
-    let texts =
-        [&system["content"], &messages[0]["content"]].map(|text| text.as_str().unwrap_or_default());
-    messages[0]["content"] = texts.join("\n\n").into();
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{change_for, set_system_role};
+    use super::change_for;
+    use crate::model::request_change::set_system_role;
 
     /// The request after the change that `words` ask for; `null` if they ask for none.
     fn changed(body: &Value, words: &str) -> Value {
@@ -425,6 +336,51 @@ mod tests {
                 json!({}),
             ),
             (json!({"top_k": 4}), "top_kk is unknown", Value::Null),
+            (
+                json!({"text": {"format": {"type": "json_schema", "name": "n"}, "verbosity": "low"}}),
+                "'text.format' of type 'json_schema' is not supported with this model",
+                json!({"text": {"format": json, "verbosity": "low"}}),
+            ),
+            (
+                json!({"text": {"format": json, "verbosity": "low"}}),
+                "input must contain the word 'json' to use 'text.format' of type 'json_object'",
+                json!({"text": {"verbosity": "low"}}),
+            ),
+            (
+                json!({"text": {"verbosity": "low"}, "input": []}),
+                "`text.verbosity` unsupported_value unsupported value: 'low'",
+                json!({"input": []}),
+            ),
+            (
+                json!({"text": {"verbosity": "low"}, "include": []}),
+                "messages must include a text",
+                Value::Null,
+            ),
+            (
+                json!({"include": ["reasoning.encrypted_content"], "input": []}),
+                "Encrypted content is not supported with this model.",
+                json!({"input": []}),
+            ),
+            (
+                json!({"include": [], "input": [{"type": "reasoning"}, {"role": "user"}]}),
+                "`input[0].encrypted_content` The encrypted content could not be verified.",
+                json!({"include": [], "input": [{"role": "user"}]}),
+            ),
+            (
+                json!({"store": false, "input": []}),
+                "Items are not persisted when `store` is set to false.",
+                Value::Null,
+            ),
+            (
+                json!({"max_output_tokens": 20000, "input": []}),
+                "`max_output_tokens` is too large: this model supports at most 16384 tokens, not 20000 as max_tokens.",
+                json!({"max_output_tokens": 16384, "input": []}),
+            ),
+            (
+                json!({"max_output_tokens": 100, "input": []}),
+                "unknown parameter: 'max_output_tokens', did you mean max_tokens?",
+                json!({"input": []}),
+            ),
             (
                 json!({"model": "m"}),
                 "the model m does not exist",

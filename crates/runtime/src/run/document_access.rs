@@ -35,37 +35,49 @@ impl RunContext {
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
         async move {
-            let (shape, hit_schema) = self.hit_shape(endpoint)?;
-            let SearchRequest {
-                query,
-                limit,
-                filter,
-            } = SearchRequest::read(&shape, request?)?;
-            let documents = &self.0.resources.documents;
-            let lookup = PassageSearch {
-                collection: collection(agent)?,
-                query: &query,
-                filter,
-                limit,
-                count: shape.total,
-            };
-            self.0.resources.metrics.searched(agent.slug);
-            let found = documents.search(lookup).await?;
-            let model = documents.model();
-            let mut hits = Vec::new();
-            for passage in &found.passages {
-                let hit = hit(&shape, &hit_schema, passage);
-                // A hit that is invalid under the output schema must not fail the others.
-                let alone = search_answer(&shape, vec![hit.clone()], found.total, model);
-                if parse_output::<Res>(alone).is_ok() {
-                    hits.push(hit);
-                } else {
-                    log_dropped_hit_once(endpoint, passage);
-                }
-            }
-            let value = parse_output(search_answer(&shape, hits, found.total, model))?;
-            Ok(reply_by(model, value))
+            self.search_as(agent, endpoint, request?, parse_output)
+                .await
         }
+    }
+
+    /// As [`search`](Self::search); `parse` makes the answer of its JSON, if it fits the output schema.
+    pub(crate) async fn search_as<Res: Send>(
+        &self,
+        agent: &'static AgentSpec,
+        endpoint: &'static EndpointSpec,
+        request: Value,
+        parse: impl Fn(Value) -> Result<Res, AgentError> + Send,
+    ) -> Result<Reply<Res>, AgentError> {
+        let (shape, hit_schema) = self.hit_shape(endpoint)?;
+        let SearchRequest {
+            query,
+            limit,
+            filter,
+        } = SearchRequest::read(&shape, request)?;
+        let documents = &self.0.resources.documents;
+        let lookup = PassageSearch {
+            collection: collection(agent)?,
+            query: &query,
+            filter,
+            limit,
+            count: shape.total,
+        };
+        self.0.resources.metrics.searched(agent.slug);
+        let found = documents.search(lookup).await?;
+        let model = documents.model();
+        let mut hits = Vec::new();
+        for passage in &found.passages {
+            let hit = hit(&shape, &hit_schema, passage);
+            // A hit that is invalid under the output schema must not fail the others.
+            let alone = search_answer(&shape, vec![hit.clone()], found.total, model);
+            if parse(alone).is_ok() {
+                hits.push(hit);
+            } else {
+                log_dropped_hit_once(endpoint, passage);
+            }
+        }
+        let value = parse(search_answer(&shape, hits, found.total, model))?;
+        Ok(reply_by(model, value))
     }
 
     /// Embeds the `texts` of `request`, or its one `text`, and answers in the form of the endpoint's output schema.
@@ -83,16 +95,24 @@ impl RunContext {
         Res: DeserializeOwned + Validate + Send,
     {
         let request = serde_json::to_value(&request).map_err(AgentError::internal);
-        async move {
-            let embed = EmbedRequest::read(&request?)?;
-            let documents = &self.0.resources.documents;
-            let vectors = documents.embed(&embed.texts, embed.purpose).await?;
-            let model = documents.model();
-            let schemas = &self.0.resources.schemas;
-            let output_schema = schemas.output(endpoint).map_err(AgentError::internal)?;
-            let value = parse_output(embed.answer(&output_schema, &vectors, model))?;
-            Ok(reply_by(model, value))
-        }
+        async move { self.embed_as(endpoint, &request?, parse_output).await }
+    }
+
+    /// As [`embed`](Self::embed); `parse` makes the answer of its JSON, if it fits the output schema.
+    pub(crate) async fn embed_as<Res: Send>(
+        &self,
+        endpoint: &'static EndpointSpec,
+        request: &Value,
+        parse: impl Fn(Value) -> Result<Res, AgentError> + Send,
+    ) -> Result<Reply<Res>, AgentError> {
+        let embed = EmbedRequest::read(request)?;
+        let documents = &self.0.resources.documents;
+        let vectors = documents.embed(&embed.texts, embed.purpose).await?;
+        let model = documents.model();
+        let schemas = &self.0.resources.schemas;
+        let output_schema = schemas.output(endpoint).map_err(AgentError::internal)?;
+        let value = parse(embed.answer(&output_schema, &vectors, model))?;
+        Ok(reply_by(model, value))
     }
 
     /// The passages of the agent's documents that are nearest to `query`, at most `limit`.
@@ -134,7 +154,7 @@ fn parse_output<Res: DeserializeOwned + Validate>(answer: Value) -> Result<Res, 
     Ok(value)
 }
 
-fn schema_mismatch(why: impl std::fmt::Display) -> AgentError {
+pub(crate) fn schema_mismatch(why: impl std::fmt::Display) -> AgentError {
     AgentError::internal(format!("the answer does not fit its output schema: {why}"))
 }
 

@@ -11,18 +11,28 @@ use crate::spec::endpoint_spec::EndpointSpec;
 pub(crate) struct EndpointSchemas(BTreeMap<&'static str, Schema>);
 
 impl EndpointSchemas {
-    /// Compiles the schemas of `endpoints`.
+    /// Compiles the schemas of `endpoints`. Those that `previous` has are taken from there.
     ///
     /// # Errors
     /// A schema that does not compile.
     pub(crate) fn compile(
         endpoints: impl Iterator<Item = &'static EndpointSpec>,
+        previous: Option<&Self>,
     ) -> Result<Self, StartError> {
         let mut schemas = Self::default();
         for endpoint in endpoints {
-            let (input, output) = (schemas.input(endpoint)?, schemas.output(endpoint)?);
-            schemas.0.insert(endpoint.input_schema, input);
-            schemas.0.insert(endpoint.output_schema, output);
+            for (role, text) in [
+                ("input", endpoint.input_schema),
+                ("output", endpoint.output_schema),
+            ] {
+                let known = schemas.0.get(text);
+                let known = known.or_else(|| previous?.0.get(text)).cloned();
+                let schema = match known {
+                    Some(schema) => schema,
+                    None => compile_schema(role, endpoint.operation_id, text)?,
+                };
+                schemas.0.insert(text, schema);
+            }
         }
         Ok(schemas)
     }

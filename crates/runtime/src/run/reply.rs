@@ -1,12 +1,12 @@
 //! The reply of a handler, and the request and response of the endpoint that every agent has.
 
+use agentgen_schema::{MAX_SESSION_ID_LENGTH, SESSION_ID_PATTERN};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::event::agent_event::{StopReason, Usage};
 use crate::schema::{Uuid, Validate, Validator};
-use crate::session::conversations::LONGEST_SESSION_ID;
 
 /// The maximum length of an input in characters; the OpenAPI document has the same number.
 pub(crate) const LONGEST_INPUT: u64 = 100_000;
@@ -56,13 +56,14 @@ pub struct InvokeRequest {
     /// The task, in the user's words.
     #[schemars(length(min = 1, max = LONGEST_INPUT))]
     pub input: String,
-    /// The conversation to continue, as an earlier answer named it; without one, a new conversation begins.
+    /// The conversation to continue: an id that an earlier answer named, or any id that the caller chooses, which begins a conversation
+    /// when it is first used. Without one, a new conversation begins.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "crate::codegen::present"
     )]
-    #[schemars(with = "Option<String>", length(min = 1, max = LONGEST_SESSION_ID))]
+    #[schemars(with = "Option<String>", length(min = 1, max = MAX_SESSION_ID_LENGTH), regex(pattern = SESSION_ID_PATTERN))]
     pub session_id: Option<String>,
 }
 
@@ -109,7 +110,7 @@ pub struct InvokeResponse {
     pub model: String,
     /// The conversation that the answer belongs to. Send it with the next request to continue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", length(min = 1, max = LONGEST_SESSION_ID))]
+    #[schemars(with = "String", length(min = 1, max = MAX_SESSION_ID_LENGTH))]
     pub session_id: Option<String>,
     /// Why the model stopped.
     pub stop_reason: StopReason,

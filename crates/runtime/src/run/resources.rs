@@ -5,24 +5,28 @@ use std::time::Duration;
 
 use crate::documents::document_index::DocumentIndex;
 use crate::engine::circuit_breaker::CircuitBreakers;
-use crate::engine::circuit_breaker::Outage;
+use crate::engine::circuit_breaker::Outages;
 use crate::engine::tools::Tools;
 use crate::model::Provider;
 use crate::run::endpoint_schemas::EndpointSchemas;
 use crate::run::shutdown::Shutdown;
 use crate::session::conversations::Sessions;
+use crate::spec::prompt::LoadedPrompt;
 use crate::telemetry::metrics::Metrics;
 
 /// The resources of a service, made once at start and shared by all its runs. Knows no HTTP.
 pub(crate) struct Resources {
     /// Sends model requests for all agents.
     pub(crate) provider: Arc<dyn Provider>,
+    /// The prompts of agents that were loaded. They are there for as long as a run has the resources.
+    #[expect(dead_code, reason = "it only has to be there")]
+    pub(crate) prompts: Vec<Arc<LoadedPrompt>>,
     /// The schemas of all endpoints.
     pub(crate) schemas: EndpointSchemas,
     /// The tools that models may call.
     pub(crate) tools: Tools,
-    /// Whether the provider has failed several times in a row.
-    pub(crate) outage: Arc<Outage>,
+    /// The models that failed several times in a row.
+    pub(crate) outages: Arc<Outages>,
     /// One circuit breaker for each model.
     pub(crate) breakers: Arc<CircuitBreakers>,
     /// The metrics of the service.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use agentgen_schema::{MAX_SESSION_ID_LENGTH, SESSION_ID_PATTERN};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -21,8 +22,8 @@ use crate::model::user_message::{retrieval_query, user_message};
 use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::run::resources::Resources;
-use crate::schema::{Uuid, Validate, new_uuid_v4};
-use crate::session::conversations::{LONGEST_SESSION_ID, OpenMode, SessionTurn, Sessions};
+use crate::schema::{Uuid, Validate, Validator, new_uuid_v7};
+use crate::session::conversations::{SessionTurn, Sessions};
 use crate::session::session_store::SessionKey;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::{EndpointSpec, SessionUse};
@@ -66,6 +67,8 @@ pub(crate) struct RequestInfo {
     pub(crate) id: String,
     /// The path, without the query.
     pub(crate) path: String,
+    /// For a workflow step: what its attempts have in common.
+    pub(crate) step_key: Option<String>,
 }
 
 impl RunContext {
@@ -81,6 +84,13 @@ impl RunContext {
         &self.0.request.id
     }
 
+    /// In a workflow step, `RUN_ID/STEP`: the same for every attempt, also after a crash, and for no other step. Systems that
+    /// take an idempotency key, such as payment services, then do the step's work once. `None` outside of workflows.
+    #[must_use]
+    pub fn step_key(&self) -> Option<&str> {
+        self.0.request.step_key.as_deref()
+    }
+
     /// The caller: the token's subject, or `anonymous`.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -90,7 +100,7 @@ impl RunContext {
     /// The caller's roles.
     #[must_use]
     pub fn roles(&self) -> &[String] {
-        &self.0.caller.roles
+        self.0.caller.roles()
     }
 
     /// Sends a part of the answer to a caller that reads a stream. Does nothing for a JSON response.
@@ -102,10 +112,11 @@ impl RunContext {
             .await;
     }
 
-    /// Has the agent answer `request` in free text, in a new session or in the one that the request names.
+    /// Has the agent answer `request` in free text, in the session that the request names, which is created on first use, or in a new
+    /// one.
     ///
     /// # Errors
-    /// 404 for an unknown session, 409 while another turn of it is under way, and what the provider says.
+    /// 409 while another turn of it is under way, and what the provider says.
     #[expect(
         clippy::manual_async_fn,
         reason = "the future is promised to be `Send`"
@@ -116,22 +127,17 @@ impl RunContext {
         request: InvokeRequest,
     ) -> impl Future<Output = Result<Reply<InvokeResponse>, AgentError>> + Send + use<'_> {
         async move {
-            let session = match request.session_id {
-                Some(id) => self.open(agent, id, OpenMode::Existing).await?,
-                None => {
-                    self.open(agent, new_uuid_v4().to_string(), OpenMode::Create)
-                        .await?
-                }
-            };
+            let mut session = self
+                .begin(agent, request.session_id, request.input.clone())
+                .await?;
             let session_id = session.id().to_owned();
             let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
-            let mut request_to_model = model_request(agent, &request.input, Some(&session));
+            let mut request_to_model = ModelRequest::new(agent, session.messages(request.input));
             let turn_context = self.turn_context(agent, called);
             // Boxed, since a handler's future is moved several times, and this is most of its size.
-            let turn = Box::pin(turn::turn(&turn_context, &mut request_to_model)).await?;
-            session
-                .commit(request.input, turn.text.clone(), &agent.policy)
-                .await?;
+            let turn = Box::pin(turn::turn(&turn_context, &mut request_to_model));
+            let turn = session.hold(turn).await?;
+            session.commit(&turn.text).await?;
             let value = InvokeResponse {
                 output: turn.text,
                 run_id: self.0.id,
@@ -166,7 +172,7 @@ impl RunContext {
     ) -> impl Future<Output = Result<Reply<Res>, AgentError>> + Send + use<'_, Req, Res>
     where
         Req: Serialize,
-        Res: DeserializeOwned + Validate + Send,
+        Res: DeserializeOwned + Validate + Send + 'static,
     {
         let request = serde_json::to_string(&request).map_err(AgentError::internal);
         async move {
@@ -182,33 +188,46 @@ impl RunContext {
             let output_schema = output_schema.map_err(AgentError::internal)?;
             let (text, session_id) = user_message(endpoint, request);
             let returns_session_id = endpoint.session == SessionUse::InputAndOutput;
-            let session = match session_id {
-                Some(id) => Some(self.open(agent, id, OpenMode::GetOrCreate).await?),
-                None if returns_session_id => {
-                    let id = new_uuid_v4().to_string();
-                    Some(self.open(agent, id, OpenMode::Create).await?)
+            let mut session = if session_id.is_some() || returns_session_id {
+                Some(self.begin(agent, session_id, text.clone()).await?)
+            } else {
+                None
+            };
+            let called = self.0.endpoint.operation_id == endpoint.operation_id;
+            let grounding = match query {
+                Some((query, limit)) => {
+                    let passages = self.retrieve(agent, &query, limit, called).await?;
+                    Some(Grounding::new(
+                        text.clone(),
+                        passages,
+                        output_schema.clone(),
+                    ))
                 }
                 None => None,
             };
-            let called = self.0.endpoint.operation_id == endpoint.operation_id;
-            let mut request = model_request(agent, &text, session.as_ref());
+            // The session goes on from the question alone: what is retrieved next time is something else.
+            let message = grounding.as_ref().map_or(text, Grounding::message);
+            let messages = match &session {
+                Some(session) => session.messages(message),
+                None => vec![Message {
+                    role: Role::User,
+                    text: message,
+                }],
+            };
+            let mut request = ModelRequest::new(agent, messages);
             let session_id = session.as_ref().map(|session| session.id().to_owned());
             request.session_id = session_id.filter(|_| returns_session_id);
-            if let Some((query, limit)) = query {
-                let passages = self.retrieve(agent, &query, limit, called).await?;
-                let grounding = Grounding::new(text.clone(), passages, output_schema.clone());
-                // The session goes on from the question alone: what is retrieved next time is something else.
-                if let Some(last) = request.messages.last_mut() {
-                    last.text = grounding.message();
-                }
-                request.grounding = Some(grounding);
-            }
+            request.grounding = grounding;
             let turn_context = self.turn_context(agent, called);
             // Boxed as above.
             let turn = turn::typed_turn(&turn_context, endpoint, &output_schema, request);
-            let (value, turn) = Box::pin(turn).await?;
+            let turn = Box::pin(turn);
+            let (value, turn) = match &mut session {
+                Some(session) => session.hold(turn).await?,
+                None => turn.await?,
+            };
             if let Some(session) = session {
-                session.commit(text, turn.text, &agent.policy).await?;
+                session.commit(&turn.text).await?;
             }
             Ok(Reply {
                 value,
@@ -260,10 +279,11 @@ impl RunContext {
                 request_id: run.request.id.clone(),
                 agent: agent.slug,
                 subject: run.caller.subject.clone(),
-                roles: run.caller.roles.clone(),
+                roles: run.caller.roles().to_vec(),
             },
+            caller: &run.caller,
             deadline: run.deadline,
-            outage: &run.resources.outage,
+            outages: &run.resources.outages,
             breakers: &run.resources.breakers,
             metrics: &run.resources.metrics,
             meter: run.meter.part(agent.policy.budget_tokens),
@@ -271,23 +291,34 @@ impl RunContext {
         }
     }
 
-    async fn open(
+    /// Begins a turn of the caller's session with this id, whether it exists or not; without an id, the first turn of a new one.
+    async fn begin(
         &self,
         agent: &AgentSpec,
-        id: String,
-        mode: OpenMode,
+        id: Option<String>,
+        question: String,
     ) -> Result<SessionTurn, AgentError> {
-        if !(1..=LONGEST_SESSION_ID).contains(&id.chars().count()) {
-            let detail = format!("must have between 1 and {LONGEST_SESSION_ID} characters");
-            return Err(AgentError::invalid("/session_id", detail));
-        }
-        let subject = self.0.caller.subject.clone();
-        let key = SessionKey {
-            subject,
+        let sessions = &self.0.sessions;
+        let key = |id| SessionKey {
+            subject: self.0.caller.subject.clone(),
             agent: agent.slug.to_owned(),
             id,
         };
-        self.0.sessions.open(key, mode, &agent.policy).await
+        let Some(id) = id else {
+            // Of increasing ids, so that a new one is added at the end of the indexes of a store.
+            let id = new_uuid_v7().to_string();
+            return sessions.begin_first(key(id), question, &agent.policy);
+        };
+        let mut validator = Validator::default();
+        validator.at("session_id", |v| {
+            v.length(&id, Some(1), Some(MAX_SESSION_ID_LENGTH as u64));
+            v.pattern(&id, SESSION_ID_PATTERN);
+        });
+        let violations = validator.into_violations();
+        if !violations.is_empty() {
+            return Err(AgentError::Invalid(violations));
+        }
+        sessions.begin(key(id), question, &agent.policy).await
     }
 }
 
@@ -299,20 +330,4 @@ impl fmt::Debug for RunContext {
             .field("subject", &self.0.caller.subject)
             .finish_non_exhaustive()
     }
-}
-
-/// The request for the model: the session's messages, then `text`.
-fn model_request(
-    agent: &'static AgentSpec,
-    text: &str,
-    session: Option<&SessionTurn>,
-) -> ModelRequest {
-    let mut messages = session
-        .map(|session| session.history.clone())
-        .unwrap_or_default();
-    messages.push(Message {
-        role: Role::User,
-        text: text.to_owned(),
-    });
-    ModelRequest::new(agent, messages)
 }

@@ -1,11 +1,15 @@
 //! The input of an endpoint: JSON that is parsed into the handler's request type.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::AgentError;
+use crate::future::off_worker;
 use crate::schema::{Schema, Validate, check, push_key, remove_zero_fractions};
+use crate::spec::value_shape::{Misfit, ValueShape};
 
 /// JSON, read when it has to be.
 #[derive(Debug, Default)]
@@ -14,13 +18,17 @@ pub(crate) struct Input {
     text: Option<Vec<u8>>,
     /// What was read. Integers are written without a fraction: `16` for `16.0`.
     json: Value,
+    /// How long the text is or was.
+    bytes: usize,
 }
 
 impl Input {
     /// A text that should be JSON.
     pub(crate) fn text(text: impl Into<Vec<u8>>) -> Self {
+        let text = text.into();
         Self {
-            text: Some(text.into()),
+            bytes: text.len(),
+            text: Some(text),
             json: Value::Null,
         }
     }
@@ -30,6 +38,7 @@ impl Input {
         Self {
             text: None,
             json: Value::Object(Map::new()),
+            bytes: 0,
         }
     }
 
@@ -37,27 +46,80 @@ impl Input {
     ///
     /// # Errors
     /// The text is none.
-    pub(crate) fn json(&mut self) -> Result<&mut Value, AgentError> {
+    pub(crate) async fn json(&mut self) -> Result<&mut Value, AgentError> {
         if let Some(text) = self.text.take() {
-            self.json = read(&text)?;
+            self.json = off_worker(self.bytes, move || read(&text)).await?;
         }
         Ok(&mut self.json)
+    }
+
+    /// What `inspect` says of it as JSON.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub(crate) async fn inspect<T: Send + 'static>(
+        &mut self,
+        inspect: impl FnOnce(&Value) -> T + Send + 'static,
+    ) -> Result<T, AgentError> {
+        let json = std::mem::take(self.json().await?);
+        let inspected = off_worker(self.bytes, move || {
+            let inspected = inspect(&json);
+            (json, inspected)
+        });
+        let (json, inspected) = inspected.await;
+        self.json = json;
+        Ok(inspected)
     }
 
     /// Reads it as a `T` that is valid under `schema`.
     ///
     /// # Errors
     /// 400 for a text that is not JSON, and 422 with everything that is wrong with it.
-    pub(crate) fn typed<T: DeserializeOwned + Validate>(
-        mut self,
+    pub(crate) async fn typed<T: DeserializeOwned + Validate + Send + 'static>(
+        self,
         schema: &Schema,
     ) -> Result<T, AgentError> {
-        let plain = self.text.as_ref().filter(|text| is_plain(text));
-        let value = match plain.and_then(|text| serde_json::from_slice(text).ok()) {
-            Some(value) => Ok(value),
-            None => from_json(schema, self.json()?),
+        let schema = schema.clone();
+        off_worker(self.bytes, move || self.read_typed(&schema)).await
+    }
+
+    /// It as JSON that is valid under `schema`, in `shape`.
+    ///
+    /// # Errors
+    /// As those of [`typed`](Self::typed).
+    pub(crate) async fn shaped(
+        self,
+        schema: &Schema,
+        shape: &Arc<ValueShape>,
+    ) -> Result<Value, AgentError> {
+        let (schema, shape) = (schema.clone(), Arc::clone(shape));
+        off_worker(self.bytes, move || self.read_shaped(&schema, &shape)).await
+    }
+
+    fn read_shaped(self, schema: &Schema, shape: &ValueShape) -> Result<Value, AgentError> {
+        let json = match self.text {
+            Some(text) => read(&text)?,
+            None => self.json,
         };
-        let value = value?;
+        let violations = schema.violations(&json);
+        if !violations.is_empty() {
+            return Err(AgentError::Invalid(violations));
+        }
+        let shaped = shape.apply(&json);
+        shaped.map_err(|Misfit { pointer, detail }| AgentError::invalid(pointer, detail))
+    }
+
+    fn read_typed<T: DeserializeOwned + Validate>(self, schema: &Schema) -> Result<T, AgentError> {
+        let value = match self.text {
+            Some(text) => {
+                let plain = is_plain(&text).then(|| serde_json::from_slice(&text).ok());
+                match plain.flatten() {
+                    Some(value) => value,
+                    None => from_json(schema, &read(&text)?)?,
+                }
+            }
+            None => from_json(schema, &self.json)?,
+        };
         check(&value).map_err(AgentError::Invalid)?;
         Ok(value)
     }

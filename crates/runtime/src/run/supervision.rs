@@ -14,6 +14,7 @@ use tracing::Instrument;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::agent_event::{AgentEvent, PolicyKind, Usage};
+use crate::future::off_worker;
 use crate::run::reply::Reply;
 use crate::run::run_context::RunContext;
 use crate::run::shutdown::Shutdown;
@@ -50,7 +51,9 @@ pub(crate) fn start(
                 run.sink
                     .started(reply.model.as_deref().unwrap_or(NO_MODEL))
                     .await;
-                match serde_json::from_str(&reply.value) {
+                let text = reply.value;
+                let output = off_worker(text.len(), move || serde_json::from_str(&text));
+                match output.await {
                     Ok(output) => AgentEvent::Completed {
                         run_id: run.id,
                         stop_reason: reply.stop_reason,

@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use crate::documents::document_index::DocumentIndex;
 use crate::documents::document_store::DocumentStore;
-use crate::documents::qdrant::Qdrant;
+use crate::documents::documents_settings;
 use crate::embedding::Embedder;
 use crate::engine::handoff::HandoffTargets;
 use crate::engine::tools::{Tool, Tools};
 use crate::error::start_error::StartError;
 use crate::http::api::api_state::ApiState;
-use crate::http::idempotency::IdempotencyCache;
+use crate::http::layers::admission_slot::{Capacity, CapacityLimits};
 use crate::http::layers::cors::Origins;
 use crate::http::layers::load_shed::LoadShed;
 use crate::http::layers::rate_limits::{Limits, limiter};
 use crate::http::layers::{HostPolicy, Layers};
+use crate::mcp;
 use crate::model::Provider;
 use crate::model::catalog::{ECHO, Models};
 use crate::run::bound_service::Service;
 use crate::run::endpoint_schemas::EndpointSchemas;
 use crate::run::resources::Resources;
 use crate::run::shutdown::Shutdown;
-use crate::server::embedder_choice::embedder;
+use crate::server::embedder_choice;
 use crate::session::conversations::Sessions;
 use crate::session::session_store::SessionStore;
 use crate::settings::Settings;
@@ -47,21 +48,15 @@ pub(crate) struct Assembled {
     pub(crate) has_default_model: bool,
 }
 
-/// Makes the resources of `services`: from `overrides`, or else from `settings` and `store`.
+/// Makes the resources of `services`: from `overrides`, or else from `settings` and `store`. What must outlive a change of the
+/// agents is that of `previous`: conversations that are open, counters, and the signal to stop.
 pub(crate) fn assemble(
     settings: &Settings,
     store: &Store,
     services: &[Service],
     overrides: Overrides,
+    previous: Option<&Resources>,
 ) -> Result<Assembled, StartError> {
-    let documents: Arc<dyn DocumentStore> = match &settings.documents {
-        Some(server) => Arc::new(Qdrant::open(server)?),
-        None => store.documents(),
-    };
-    let embedder = match overrides.embedder {
-        Some(embedder) => embedder,
-        None => embedder(settings)?,
-    };
     let (provider, has_default_model): (Arc<dyn Provider>, _) = match overrides.provider {
         Some(provider) => {
             let is_model = provider.model(None) != ECHO;
@@ -69,33 +64,77 @@ pub(crate) fn assemble(
         }
         None => {
             let models = build_models(settings, services)?;
-            warn_if_echo(&models);
+            // Said once, and not after each change of the agents.
+            if previous.is_none() {
+                warn_if_echo(&models);
+            }
             let has_default = models.has_default();
             (Arc::new(models), has_default)
         }
     };
     let targets = HandoffTargets::new(services.iter().map(|service| service.agent));
     let sessions = overrides.sessions.unwrap_or_else(|| store.sessions());
-    let metrics = Arc::new(Metrics::new());
-    let min_score = settings.embeddings.min_score;
-    let documents = DocumentIndex::new(documents, embedder, min_score, Arc::clone(&metrics));
+    let metrics = previous.map_or_else(
+        || Arc::new(Metrics::new()),
+        |previous| Arc::clone(&previous.metrics),
+    );
+    let documents = match previous {
+        Some(previous) => Arc::clone(&previous.documents),
+        None => documents(settings, store, overrides.embedder, &metrics)?,
+    };
+    let remote = match previous {
+        Some(previous) => previous.tools.remote().cloned(),
+        None => mcp::open(&settings.mcp_servers),
+    };
     let resources = Resources {
         provider,
-        schemas: EndpointSchemas::compile(services.iter().flat_map(Service::specs))?,
-        tools: Tools::new(overrides.tools)?.with_handoff_targets(targets),
-        outage: Arc::default(),
-        breakers: Arc::default(),
+        prompts: services
+            .iter()
+            .filter_map(|service| service.prompt.clone())
+            .collect(),
+        schemas: EndpointSchemas::compile(
+            services.iter().flat_map(Service::specs),
+            previous.map(|previous| &previous.schemas),
+        )?,
+        tools: Tools::new(overrides.tools)?
+            .with_handoff_targets(targets)
+            .with_remote(remote),
+        outages: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.outages)),
+        breakers: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.breakers)),
         metrics,
-        sessions: Arc::new(Sessions::new(Arc::clone(&sessions))),
-        documents: Arc::new(documents),
+        sessions: previous.map_or_else(
+            || Arc::new(Sessions::new(Arc::clone(&sessions))),
+            |previous| Arc::clone(&previous.sessions),
+        ),
+        documents,
         timeout: settings.timeout,
-        shutdown: Shutdown::new(),
+        shutdown: previous.map_or_else(Shutdown::new, |previous| previous.shutdown.clone()),
     };
     Ok(Assembled {
         resources: Arc::new(resources),
         sessions,
         has_default_model,
     })
+}
+
+/// The documents of all agents: in the server that `settings` name, or else in `store`.
+fn documents(
+    settings: &Settings,
+    store: &Store,
+    embedder: Option<Arc<dyn Embedder>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<DocumentIndex>, StartError> {
+    let documents: Arc<dyn DocumentStore> = match &settings.documents {
+        Some(server) => documents_settings::open(server)?,
+        None => store.documents(),
+    };
+    let embedder = match embedder {
+        Some(embedder) => embedder,
+        None => embedder_choice::embedder(settings)?,
+    };
+    let min_score = settings.embeddings.min_score;
+    let index = DocumentIndex::new(documents, embedder, min_score, Arc::clone(metrics));
+    Ok(Arc::new(index))
 }
 
 /// The models that `settings` name, which must include those of all agents and their fallbacks.
@@ -124,6 +163,7 @@ fn warn_if_echo(models: &Models) {
 /// The state of the HTTP API.
 pub(crate) fn api_state(
     settings: &Settings,
+    store: &Store,
     resources: &Arc<Resources>,
 ) -> Result<Arc<ApiState>, StartError> {
     let limits = Limits::new(
@@ -134,7 +174,7 @@ pub(crate) fn api_state(
     Ok(Arc::new(ApiState {
         resources: Arc::clone(resources),
         limits,
-        idempotency: IdempotencyCache::default(),
+        idempotency_keys: store.idempotency_keys(),
         auth: settings.auth.clone(),
         body_limit: settings.body_limit,
     }))
@@ -155,8 +195,14 @@ pub(crate) fn layers(
     let origins = Origins::new(&settings.cors_origins)
         .map_err(|error| StartError::setting("cors.origins", error.to_string()))?
         .with_request_headers(headers.map(|header| header.name));
+    let capacity = CapacityLimits {
+        concurrency: settings.concurrency,
+        bodies: settings.bodies,
+        followers: settings.followers,
+        share: settings.share,
+    };
     let load_shed = LoadShed::new(
-        settings.concurrency,
+        Capacity::new(capacity, Arc::clone(&resources.metrics)),
         limiter("address", settings.rates.address)?,
         settings.trusted_proxies,
         Arc::clone(&resources.metrics),

@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use crate::error::start_error::StartError;
 use crate::server::registry::Registry;
-use crate::server::{check, failed, serve_with};
+use crate::server::{check, dev_prompts, failed, serve_with};
 use crate::settings::Settings;
+use crate::settings::settings_load::unknown_variables;
+use crate::settings::settings_read::DEV_PROMPTS;
 use crate::settings::settings_report::report;
 use crate::settings::settings_table::settings_page;
+use crate::telemetry::log;
 
 const HELP: &str = "\
 Serves the agents that were compiled into it, over HTTP.
@@ -45,12 +48,25 @@ pub fn serve_args(registry: Registry, arguments: impl IntoIterator<Item = String
     let arguments = arguments.iter().map(String::as_str).collect::<Vec<_>>();
     match *arguments.as_slice() {
         [] => match Settings::load() {
-            Ok(settings) => serve_with(registry, settings),
+            Ok(settings) => {
+                log::start(settings.log);
+                // Other programs may use such variables: the service starts all the same.
+                for unknown in unknown_variables() {
+                    tracing::warn!("{unknown}");
+                }
+                if let Some(path) = std::env::var_os(DEV_PROMPTS) {
+                    dev_prompts::follow(path.into(), &registry);
+                }
+                serve_with(registry, settings)
+            }
             Err(error) => failed(&error),
         },
         ["--check-config"] => {
             let checked = Settings::load().and_then(|settings| {
                 check(registry, &settings)?;
+                if let Some(unknown) = unknown_variables().into_iter().next() {
+                    return Err(unknown);
+                }
                 report(&settings)
             });
             match checked {

@@ -52,7 +52,7 @@ pub(crate) fn embedder(settings: &Settings) -> Result<Arc<dyn Embedder>, StartEr
 }
 
 fn endpoint(name: &str, provider: &ProviderSettings) -> Result<HttpEndpoint, StartError> {
-    if provider.dialect.kind() != ProviderKind::OpenAi {
+    if provider.dialect.kind() == ProviderKind::Anthropic {
         let detail = format!(
             "the provider `{name}` has no embeddings: only providers with OpenAI's API have"
         );

@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +24,9 @@ use tokio::time::Instant;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
+use crate::http::layers::client_address::rate_key;
+use crate::http::layers::places::{Place, Places};
+use crate::server::unread_body;
 use crate::telemetry::metrics::Metrics;
 
 /// The pause after an error of `accept`, such as too many open files.
@@ -30,23 +34,32 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// The shortest time between two warnings about waiting connections.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The router that new requests get. One that is under way stays with the router it began with.
+pub(crate) type CurrentRouter = Arc<RwLock<Router>>;
+
 /// What a connection may cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
-    /// The longest time without a complete request header.
+    /// The longest time until the first complete request header.
+    pub(crate) head: Duration,
+    /// The longest time between two requests.
     pub(crate) idle: Duration,
     /// The longest time in which the client takes nothing of what is sent.
     pub(crate) write: Duration,
     /// The most open connections.
     pub(crate) max_connections: usize,
+    /// The part of them that one address may have.
+    pub(crate) share: f64,
 }
 
-/// The permit of a connection. It is never `None`: the semaphore is not closed.
-type Permit = Option<OwnedSemaphorePermit>;
+/// What a connection holds: its place among those of its address, and its permit, which is never `None`: the semaphore is
+/// not closed.
+type Permit = (Option<OwnedSemaphorePermit>, Place);
 
 /// The permits for connections.
 struct ConnectionLimit {
     free: Arc<Semaphore>,
+    by_address: Arc<Places>,
     max_connections: usize,
     metrics: Arc<Metrics>,
     /// When the last warning was logged.
@@ -55,7 +68,7 @@ struct ConnectionLimit {
 
 impl ConnectionLimit {
     /// A permit, as soon as one is free.
-    async fn next(&mut self) -> Permit {
+    async fn next(&mut self) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(permit);
         }
@@ -77,12 +90,13 @@ impl ConnectionLimit {
 /// Serves `router` at `listener` until `stop` is ready. Then it ends when all requests under way have their response and
 /// `last` is ready. Connections that arrive meanwhile are still accepted, so that the router can answer 503.
 ///
-/// A connection without a complete request header within `limits.idle` is closed, and so is one whose client takes nothing
-/// of its response for `limits.write`. With `max_connections` open, the next one
-/// waits in the operating system's queue until one ends, which `metrics` count.
+/// A connection is closed without its first request header within `limits.head`, without a further one within
+/// `limits.idle`, and if its client takes nothing of its response for `limits.write`. With `max_connections` open, the next
+/// one waits in the operating system's queue until one ends, which `metrics` count; one of an address that has its share is
+/// closed at once.
 pub(crate) async fn listen(
     listener: TcpListener,
-    router: Router,
+    router: CurrentRouter,
     limits: ConnectionLimits,
     metrics: Arc<Metrics>,
     stop: impl Future<Output = ()>,
@@ -96,6 +110,7 @@ pub(crate) async fn listen(
         free: Arc::new(Semaphore::new(
             limits.max_connections.min(Semaphore::MAX_PERMITS),
         )),
+        by_address: Places::new(limits.max_connections, limits.share),
         max_connections: limits.max_connections,
         metrics,
         warned_at: None,
@@ -106,8 +121,11 @@ pub(crate) async fn listen(
             () = &mut stop => break,
             accepted = accept(&listener, &mut limit) => accepted,
         };
-        let connection = http.serve_connection(io(stream, limits.write), service(&router, peer));
-        tokio::spawn(finish(connections.watch(connection), permit));
+        let is_used = Arc::default();
+        let service = service(&router, peer, &is_used);
+        let connection = http.serve_connection(io(stream, limits.write), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(finish(connection, is_used, limits.head, permit));
     }
     http.keep_alive(false);
     let mut last = pin!(async {
@@ -122,8 +140,10 @@ pub(crate) async fn listen(
             Some(_) = late.join_next() => continue,
             accepted = accept(&listener, &mut limit) => accepted,
         };
-        let connection = http.serve_connection(io(stream, limits.write), service(&router, peer));
-        late.spawn(finish(connection, permit));
+        let is_used = Arc::default();
+        let service = service(&router, peer, &is_used);
+        let connection = http.serve_connection(io(stream, limits.write), service);
+        late.spawn(finish(connection, is_used, limits.head, permit));
     }
 }
 
@@ -135,8 +155,21 @@ fn io(stream: TcpStream, write: Duration) -> TokioIo<Pin<Box<TimeoutStream<TcpSt
     TokioIo::new(Box::pin(stream))
 }
 
-async fn finish(connection: impl Future<Output = hyper::Result<()>>, permit: Permit) {
-    if let Err(error) = connection.await {
+/// Serves a connection to its end, or until it has sent no request within `head`. Its first request makes `is_used` true.
+async fn finish(
+    connection: impl Future<Output = hyper::Result<()>>,
+    is_used: Arc<AtomicBool>,
+    head: Duration,
+    permit: Permit,
+) {
+    // Boxed, so that the task holds it once: a local variable would be a second place for it.
+    let mut connection = Box::pin(connection);
+    let ended = match tokio::time::timeout(head, connection.as_mut()).await {
+        Ok(ended) => ended,
+        Err(_) if is_used.load(Ordering::Relaxed) => connection.await,
+        Err(_) => return,
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
     }
     drop(permit);
@@ -144,11 +177,20 @@ async fn finish(connection: impl Future<Output = hyper::Result<()>>, permit: Per
 
 /// The service of one connection.
 fn service(
-    router: &Router,
+    router: &CurrentRouter,
     peer: SocketAddr,
+    is_used: &Arc<AtomicBool>,
 ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<> {
-    let router = router.clone();
-    service_fn(move |request| call(router.clone(), peer, request))
+    let (router, is_used) = (Arc::clone(router), Arc::clone(is_used));
+    service_fn(move |request| {
+        is_used.store(true, Ordering::Relaxed);
+        let current = router
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        // Boxed, so that a connection holds it no longer than until the response begins: an event stream may last for hours.
+        Box::pin(call(current, peer, request))
+    })
 }
 
 async fn call(
@@ -157,10 +199,11 @@ async fn call(
     mut request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     request.extensions_mut().insert(ConnectInfo(peer));
-    router.call(request).await
+    unread_body::answer(request, async |request| router.call(request).await).await
 }
 
-/// The next connection, once a permit is free. A connection that its client closed before is skipped; after any other
+/// The next connection, once a permit is free. A connection that its client closed before is skipped, and so is one of an
+/// address that has its share; after any other
 /// error `accept` pauses.
 async fn accept(
     listener: &TcpListener,
@@ -172,7 +215,11 @@ async fn accept(
             Ok((stream, peer)) => {
                 // Server-sent events are small, and should not wait for each other.
                 let _ = stream.set_nodelay(true);
-                return (stream, peer, permit);
+                let address = rate_key(Some(peer.ip().to_canonical()));
+                match limit.by_address.take(vec![address]) {
+                    Ok(place) => return (stream, peer, (permit, place)),
+                    Err(_) => limit.metrics.rejected("connections"),
+                }
             }
             Err(error) => {
                 let is_clients = matches!(

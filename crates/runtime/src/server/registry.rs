@@ -1,5 +1,6 @@
 //! All agents of a service, and the router that serves them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use crate::engine::tools::Tool;
 use crate::error::start_error::StartError;
 use crate::http::api::agent_selection::{self, AgentIndex};
 use crate::http::api::api_state::ApiState;
+use crate::http::api::console_api::{self, Console};
+use crate::http::api::console_data::AgentDiagnostics;
 use crate::http::api::documents_api;
-use crate::http::api::health_api::Readiness;
+use crate::http::api::health_api::{CachedResults, Readiness};
 use crate::http::api::sessions_api;
-use crate::http::api::system_api::{self, System};
+use crate::http::api::system_api::{self, Pages, System};
 use crate::http::api::token_api;
 use crate::http::api::workflow_api;
 use crate::http::layers::{HostPolicy, layer_stack};
@@ -26,6 +29,7 @@ use crate::model::Provider;
 use crate::run::bound_service::Service;
 use crate::run::resources::Resources;
 use crate::server::assembly::{self, Assembled, Overrides, api_state, assemble};
+use crate::server::metrics_listener::METRICS_ADDRESS;
 use crate::server::mount::{mount, not_found};
 use crate::session::session_store::SessionStore;
 use crate::settings::Settings;
@@ -41,12 +45,23 @@ use crate::workflow::workflows::{Workflows, build_service};
 
 /// All agents of a service.
 pub struct Registry {
-    openapi: &'static str,
+    openapi: Cow<'static, str>,
+    arazzo: Option<Cow<'static, str>>,
     services: Vec<Service>,
     workflows: Vec<&'static WorkflowSpec>,
     overrides: Overrides,
     store: Option<Store>,
     handles: Vec<Workflows>,
+    diagnostics: Option<AgentDiagnostics>,
+}
+
+/// To whom a service shows itself, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Exposure {
+    /// The `Host` headers that are served.
+    pub(crate) hosts: HostPolicy,
+    /// Whether there is a console.
+    pub(crate) console: bool,
 }
 
 /// A service that is ready to be served.
@@ -62,15 +77,24 @@ pub(crate) struct BuiltService {
 impl Registry {
     /// A registry without agents; `openapi` is the JSON document that describes them.
     #[must_use]
-    pub fn new(openapi: &'static str) -> Self {
+    pub fn new(openapi: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            openapi,
+            openapi: openapi.into(),
+            arazzo: None,
             services: Vec::new(),
             workflows: Vec::new(),
             overrides: Overrides::default(),
             store: None,
             handles: Vec::new(),
+            diagnostics: None,
         }
+    }
+
+    /// With `document`, the Arazzo document of its workflows as JSON, at `/arazzo.json`.
+    #[must_use]
+    pub fn arazzo(mut self, document: impl Into<Cow<'static, str>>) -> Self {
+        self.arazzo = Some(document.into());
+        self
     }
 
     /// With one more agent.
@@ -94,6 +118,13 @@ impl Registry {
         self
     }
 
+    /// Shows what is wrong with the files of its agents in the console, for a program that reads them while it runs.
+    #[must_use]
+    pub fn diagnostics(mut self, diagnostics: &AgentDiagnostics) -> Self {
+        self.diagnostics = Some(diagnostics.clone());
+        self
+    }
+
     /// With this provider for all agents, whatever the settings say of models.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider) -> Self {
@@ -108,7 +139,7 @@ impl Registry {
         self
     }
 
-    /// With sessions stored in `store`, whatever the settings say.
+    /// With sessions stored in `store`, whatever the settings say. Everything else is where it was.
     #[must_use]
     pub fn sessions(mut self, store: impl SessionStore) -> Self {
         self.overrides.sessions = Some(Arc::new(store));
@@ -140,9 +171,14 @@ impl Registry {
         })
     }
 
+    /// Every agent, in the order in which they were added.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = &'static AgentSpec> + use<'_> {
+        self.services.iter().map(|service| service.agent)
+    }
+
     /// Its OpenAPI document, as JSON.
-    pub(crate) fn openapi(&self) -> &'static str {
-        self.openapi
+    pub(crate) fn openapi(&self) -> &str {
+        &self.openapi
     }
 
     /// The service as a router, to be merged into another one or called without a socket. It opens no store: everything is
@@ -150,9 +186,9 @@ impl Registry {
     /// [`SessionStore::purge`].
     ///
     /// # Errors
-    /// An OpenAPI document or a schema that is not valid, two agents of one name, an endpoint whose path is invalid or
+    /// An OpenAPI or Arazzo document or a schema that is not valid, two agents of one name, an endpoint whose path is invalid or
     /// taken, a workflow whose steps can't run, an invalid tool, an agent whose model the settings do not name, and settings
-    /// with a queue, or with a store that [`Registry::store`] was not given.
+    /// with a queue, an address for metrics, or with a store that [`Registry::store`] was not given.
     pub fn into_router(self, settings: Settings) -> Result<Router, StartError> {
         let store = match &self.store {
             Some(store) => store.clone(),
@@ -172,7 +208,15 @@ impl Registry {
             let detail = "a router has no queue: serve the registry, or leave it out";
             return Err(StartError::setting(queue_url::SETTING, detail));
         }
-        self.build(&settings, HostPolicy::Any, &store, None)
+        if settings.metrics_address.is_some() {
+            let detail = "a router does not listen: serve the registry, or leave it out";
+            return Err(StartError::setting(METRICS_ADDRESS, detail));
+        }
+        let exposure = Exposure {
+            hosts: HostPolicy::Any,
+            console: settings.console == Some(true),
+        };
+        self.build(&settings, exposure, &store, None, None)
             .map(|service| service.router)
     }
 
@@ -185,12 +229,7 @@ impl Registry {
         settings: &Settings,
     ) -> impl Future<Output = Result<Store, StartError>> + Send + use<> {
         let sessions = self.overrides.sessions.clone();
-        let chosen = match &self.store {
-            Some(store) => Some(store.clone()),
-            // The program brings the sessions, and nothing else needs the store.
-            None if sessions.is_some() && settings.tokens.is_none() => Some(Store::memory()),
-            None => None,
-        };
+        let chosen = self.store.clone();
         let opening = Store::open(&settings.store);
         async move {
             let store = match chosen {
@@ -204,26 +243,33 @@ impl Registry {
         }
     }
 
-    /// As [`Registry::into_router`], with `store` from [`Registry::open_store`], and `queue` to distribute runs.
+    /// As [`Registry::into_router`], with `store` from [`Registry::open_store`], and `queue` to distribute runs. It goes on with what
+    /// must outlive a change of the agents, if there is a service before it, whose resources are `previous`.
     pub(crate) fn build(
         self,
         settings: &Settings,
-        hosts: HostPolicy,
+        exposure: Exposure,
         store: &Store,
         queue: Option<Arc<dyn Queue>>,
+        previous: Option<&Resources>,
     ) -> Result<BuiltService, StartError> {
-        let assembled = assemble(settings, store, &self.services, self.overrides)?;
+        let assembled = assemble(settings, store, &self.services, self.overrides, previous)?;
         let resources = &assembled.resources;
-        let layers = assembly::layers(settings, hosts, &self.services, resources)?;
-        let state = api_state(settings, resources)?;
-        let readiness = readiness(settings, &assembled, queue.clone());
+        let layers = assembly::layers(settings, exposure.hosts, &self.services, resources)?;
+        let state = api_state(settings, store, resources)?;
+        let readiness = readiness(settings, &assembled, store, queue.clone());
         let system = System::new(
             self.openapi,
+            self.arazzo,
             &self.services,
             settings.auth.clone(),
             readiness,
-            settings.metrics.then(|| Arc::clone(&resources.metrics)),
-            settings.docs,
+            (settings.metrics && settings.metrics_address.is_none())
+                .then(|| Arc::clone(&resources.metrics)),
+            Pages {
+                docs: settings.docs,
+                console: exposure.console,
+            },
         )?;
         let runs = build_service(
             &self.workflows,
@@ -234,10 +280,14 @@ impl Registry {
             settings.workflows,
         )?;
         let agents = agent_routes(&self.services, &state, assembled.has_default_model)?;
-        let routes = system_api::routes(system)
+        let mut routes = system_api::routes(system)
             .merge(token_routes(settings, store, resources)?)
             .merge(workflow_api::routes(&runs, &state))
             .merge(agents);
+        if exposure.console {
+            let console = Console::new(&self.services, self.diagnostics, &runs, &state);
+            routes = routes.merge(console_api::routes(console));
+        }
         for handle in &self.handles {
             handle.bind(&runs);
         }
@@ -261,18 +311,20 @@ fn slugs(services: &[Service]) -> Arc<BTreeSet<&'static str>> {
 fn readiness(
     settings: &Settings,
     assembled: &Assembled,
+    store: &Store,
     queue: Option<Arc<dyn Queue>>,
 ) -> Readiness {
     let resources = &assembled.resources;
     let documents = &resources.documents.store;
-    Readiness::new(
-        Arc::clone(&assembled.sessions),
-        Arc::clone(&resources.outage),
-        settings.auth.clone(),
-        resources.shutdown.clone(),
+    Readiness {
+        resources: Arc::clone(resources),
+        sessions: Arc::clone(&assembled.sessions),
+        journal: store.journal(),
+        documents: settings.documents.is_some().then(|| Arc::clone(documents)),
+        auth: settings.auth.clone(),
         queue,
-    )
-    .with_documents(settings.documents.is_some().then(|| Arc::clone(documents)))
+        results: CachedResults::default(),
+    }
 }
 
 /// The routes that issue tokens.

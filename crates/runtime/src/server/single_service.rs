@@ -24,14 +24,15 @@ impl Service {
         });
         router.layer(from_fn(|request, next: Next| {
             let next = async |request| next.run(request).await;
-            with_request_context(HostPolicy::Any, request, next)
+            with_request_context(HostPolicy::Any, None, request, next)
         }))
     }
 }
 
 fn router(service: Service, settings: &Settings) -> Result<Router, StartError> {
     let services = vec![service];
-    let assembled = assemble(settings, &Store::memory(), &services, Overrides::default())?;
-    let state = api_state(settings, &assembled.resources)?;
+    let store = Store::memory();
+    let assembled = assemble(settings, &store, &services, Overrides::default(), None)?;
+    let state = api_state(settings, &store, &assembled.resources)?;
     mount(Router::new(), services, state)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::error::AgentError;
+use crate::error::store_error::StoreError;
 use crate::model::{Message, Role};
 use crate::schema::new_uuid_v4;
 use crate::session::session_store::{SessionKey, SessionLease, SessionStore, Turn, lease_conflict};
@@ -17,21 +18,11 @@ pub const DEFAULT_HISTORY_TOKENS: u64 = 32_000;
 /// How long after its last turn a session expires if the policy does not say.
 pub const DEFAULT_SESSION_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest session id, in characters.
-pub(crate) const LONGEST_SESSION_ID: usize = 128;
+/// How long the first turn of a session whose id only this process knows goes on before it begins in the store. Most of what is over
+/// by then leaves one write there instead of two.
+const UNSTORED: Duration = Duration::from_millis(20);
 /// How long a session stays locked after its process was killed.
 const LEASE_TTL: Duration = Duration::from_secs(30);
-
-/// Whether the session of a turn must exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenMode {
-    /// It must exist.
-    Existing,
-    /// It is created if it does not exist.
-    GetOrCreate,
-    /// It is new: its id was just generated, so nobody else can know it and no lease is needed.
-    Create,
-}
 
 /// The sessions of a service.
 pub(crate) struct Sessions {
@@ -44,10 +35,23 @@ pub(crate) struct Sessions {
 /// The right to add one turn to a session. One request at a time has it; dropping it releases it.
 pub(crate) struct SessionTurn {
     local_lock: LocalLock,
-    lease: Option<(SessionLease, JoinHandle<()>)>,
-    version: u64,
+    turn: Arc<Turn>,
+    /// Renews the lease, and ends only if the turn could not begin; `None` once the turn is committed.
+    heartbeat: Option<JoinHandle<StoreError>>,
+    stage: Arc<tokio::sync::Mutex<Stage>>,
     /// The messages so far that the model gets.
     pub(crate) history: Vec<Message>,
+}
+
+/// What the store knows of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing.
+    Unstored,
+    /// It may have a lease.
+    Begun,
+    /// Nothing, and it stays so.
+    Over,
 }
 
 /// Excludes other requests of this process from the session, until it is dropped.
@@ -71,41 +75,59 @@ impl Sessions {
         &*self.store
     }
 
-    /// Opens a session for one turn; 404 if it must be there and is not, 409 while another turn is under way.
-    pub(crate) async fn open(
+    /// Begins a turn of a session, which is created if it does not exist; 409 while another turn is under way.
+    pub(crate) async fn begin(
         self: &Arc<Self>,
         key: SessionKey,
-        mode: OpenMode,
+        question: String,
         policy: &Policy,
     ) -> Result<SessionTurn, AgentError> {
-        let mut turn = SessionTurn {
-            local_lock: self.lock(key)?,
-            lease: None,
-            version: 0,
-            history: Vec::new(),
-        };
-        if mode == OpenMode::Create {
-            return Ok(turn);
-        }
-        let lease = self.new_lease();
+        // From here on dropping the turn releases the lease, even if the store has not answered yet.
+        let mut turn = self.new_turn(key, question, policy, Stage::Begun)?;
+        turn.history = self.store.begin(&turn.local_lock.key, &turn.turn).await?;
+        Ok(turn)
+    }
+
+    /// Begins the first turn of a session under an id that was made for it. The store learns of it when it ends, or after a while.
+    pub(crate) fn begin_first(
+        self: &Arc<Self>,
+        key: SessionKey,
+        question: String,
+        policy: &Policy,
+    ) -> Result<SessionTurn, AgentError> {
+        self.new_turn(key, question, policy, Stage::Unstored)
+    }
+
+    fn new_turn(
+        self: &Arc<Self>,
+        key: SessionKey,
+        question: String,
+        policy: &Policy,
+        stage: Stage,
+    ) -> Result<SessionTurn, AgentError> {
+        let local_lock = self.lock(key)?;
+        let turn = Arc::new(Turn {
+            lease: self.new_lease(),
+            question,
+            history_tokens: policy.history_tokens.unwrap_or(DEFAULT_HISTORY_TOKENS),
+            ttl: policy
+                .session_ttl_seconds
+                .map_or(DEFAULT_SESSION_TTL, Duration::from_secs),
+        });
+        let stage = Arc::new(tokio::sync::Mutex::new(stage));
         let heartbeat = tokio::spawn(renew_until_aborted(
             Arc::clone(self),
-            turn.local_lock.key.clone(),
-            lease.clone(),
+            local_lock.key.clone(),
+            Arc::clone(&turn),
+            Arc::clone(&stage),
         ));
-        // From here on dropping the turn releases the lease, even if the store has not answered yet.
-        let (lease, _) = &*turn.lease.insert((lease, heartbeat));
-        let key = &turn.local_lock.key;
-        let found = self.store.begin(key, lease, history_tokens(policy)).await?;
-        match found {
-            Some(conversation) => {
-                turn.version = conversation.version;
-                turn.history = conversation.messages;
-            }
-            None if mode == OpenMode::GetOrCreate => {}
-            None => return Err(no_such_session()),
-        }
-        Ok(turn)
+        Ok(SessionTurn {
+            local_lock,
+            turn,
+            heartbeat: Some(heartbeat),
+            stage,
+            history: Vec::new(),
+        })
     }
 
     /// Deletes a session; 404 if there is none, 409 while a turn of it is under way.
@@ -149,29 +171,58 @@ impl SessionTurn {
         &self.local_lock.key.id
     }
 
-    /// Adds the question and the answer; 409 if another turn was added meanwhile.
-    pub(crate) async fn commit(
-        mut self,
-        question: String,
-        answer: String,
-        policy: &Policy,
-    ) -> Result<(), AgentError> {
-        let message = |role, text| Message { role, text };
-        let turn = Turn {
-            version: self.version,
-            messages: vec![
-                message(Role::User, question),
-                message(Role::Assistant, answer),
-            ],
-            history_tokens: history_tokens(policy),
-            ttl: policy
-                .session_ttl_seconds
-                .map_or(DEFAULT_SESSION_TTL, Duration::from_secs),
-            lease: self.lease.as_ref().map(|(lease, _)| lease.clone()),
+    /// The messages for the model: those so far and then `question`. Several questions of the user in a row, of which all but the
+    /// last were interrupted, become one, since many models insist that user and assistant take turns.
+    pub(crate) fn messages(&self, question: String) -> Vec<Message> {
+        let question = Message {
+            role: Role::User,
+            text: question,
         };
+        let history = self.history.iter().cloned().chain([question]);
+        history.fold(Vec::new(), |mut messages, message| {
+            match messages.last_mut() {
+                Some(Message { role, text }) if *role == message.role => {
+                    text.push_str("\n\n");
+                    text.push_str(&message.text);
+                }
+                _ => messages.push(message),
+            }
+            messages
+        })
+    }
+
+    /// Does the work of the turn. Fails as soon as the store can't take the question: an answer that can't be stored costs too.
+    pub(crate) async fn hold<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, AgentError>>,
+    ) -> Result<T, AgentError> {
+        let Some(heartbeat) = &mut self.heartbeat else {
+            return work.await;
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            failed = heartbeat => match failed {
+                Ok(error) => Err(error.into()),
+                Err(error) => Err(AgentError::internal(error)),
+            },
+        }
+    }
+
+    /// Adds the question and the answer; 409 if the session was changed meanwhile.
+    pub(crate) async fn commit(mut self, answer: &str) -> Result<(), AgentError> {
         let LocalLock { sessions, key } = &self.local_lock;
-        sessions.store.commit(key, turn).await?;
-        if let Some((_, heartbeat)) = self.lease.take() {
+        {
+            // If the turn is about to begin in the store, this waits until it has.
+            let mut stage = self.stage.lock().await;
+            if *stage == Stage::Unstored {
+                *stage = Stage::Over;
+                sessions.store.create(key, &self.turn, answer).await?;
+            } else {
+                sessions.store.commit(key, &self.turn, answer).await?;
+            }
+        }
+        if let Some(heartbeat) = self.heartbeat.take() {
             heartbeat.abort();
         }
         Ok(())
@@ -183,15 +234,29 @@ pub(crate) fn no_such_session() -> AgentError {
     AgentError::not_found("there is no such session")
 }
 
-fn history_tokens(policy: &Policy) -> u64 {
-    policy.history_tokens.unwrap_or(DEFAULT_HISTORY_TOKENS)
-}
-
-/// Renews a lease until the task is aborted, which the end of the turn does.
-async fn renew_until_aborted(sessions: Arc<Sessions>, key: SessionKey, lease: SessionLease) {
+/// Renews the lease of a turn until the task is aborted, which the end of the turn does. Returns only if the turn should have begun in
+/// the store after a while, and could not.
+async fn renew_until_aborted(
+    sessions: Arc<Sessions>,
+    key: SessionKey,
+    turn: Arc<Turn>,
+    stage: Arc<tokio::sync::Mutex<Stage>>,
+) -> StoreError {
+    let is_unstored = *stage.lock().await == Stage::Unstored;
+    if is_unstored {
+        tokio::time::sleep(UNSTORED).await;
+        let mut stage = stage.lock().await;
+        if *stage == Stage::Unstored {
+            *stage = Stage::Begun;
+            if let Err(error) = sessions.store.begin(&key, &turn).await {
+                *stage = Stage::Unstored;
+                return error;
+            }
+        }
+    }
     loop {
-        tokio::time::sleep(lease.ttl / 3).await;
-        if let Err(error) = sessions.store.renew(&key, &lease).await {
+        tokio::time::sleep(turn.lease.ttl / 3).await;
+        if let Err(error) = sessions.store.renew(&key, &turn.lease).await {
             tracing::warn!(%error, "the lease of a session can't be renewed");
         }
     }
@@ -199,10 +264,17 @@ async fn renew_until_aborted(sessions: Arc<Sessions>, key: SessionKey, lease: Se
 
 impl Drop for SessionTurn {
     fn drop(&mut self) {
-        let Some((lease, heartbeat)) = self.lease.take() else {
+        let Some(heartbeat) = self.heartbeat.take() else {
             return;
         };
         heartbeat.abort();
+        if let Ok(mut stage) = self.stage.try_lock()
+            && *stage != Stage::Begun
+        {
+            *stage = Stage::Over;
+            return;
+        }
+        let turn = Arc::clone(&self.turn);
         // This process can use the session at once, others when the store has released the lease.
         let (sessions, key) = (
             Arc::clone(&self.local_lock.sessions),
@@ -210,7 +282,7 @@ impl Drop for SessionTurn {
         );
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = sessions.store.release(&key, &lease).await {
+                if let Err(error) = sessions.store.release(&key, &turn.lease).await {
                     tracing::warn!(%error, "the lease of a session can't be released");
                 }
             });

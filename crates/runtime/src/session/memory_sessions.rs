@@ -6,9 +6,10 @@ use std::time::SystemTime;
 
 use crate::error::store_error::StoreError;
 use crate::future::{BoxFuture, boxed_ready};
+use crate::model::{Message, Role};
 use crate::session::session_store::{
-    Conversation, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore, Turn, fitting,
-    lease_conflict, version_conflict,
+    History, MessageStatus, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore,
+    Turn, lease_conflict, lost_lease,
 };
 use crate::unix_time::now;
 
@@ -27,12 +28,20 @@ pub struct MemorySessions {
 #[derive(Debug, Default)]
 struct State {
     sessions: BTreeMap<SessionKey, Session>,
-    leases: BTreeMap<SessionKey, (SessionLease, SystemTime)>,
+    leases: BTreeMap<SessionKey, HeldLease>,
+}
+
+#[derive(Debug)]
+struct HeldLease {
+    lease: SessionLease,
+    began_at: SystemTime,
+    expires_at: SystemTime,
+    /// `None` while the session is deleted.
+    turn: Option<Turn>,
 }
 
 #[derive(Debug)]
 struct Session {
-    version: u64,
     messages: Vec<PastMessage>,
     created_at: SystemTime,
     updated_at: SystemTime,
@@ -42,6 +51,16 @@ struct Session {
 impl Session {
     fn is_expired(&self) -> bool {
         self.expires_at <= now()
+    }
+
+    fn history(&self, tokens: u64) -> History {
+        let mut history = History::new(tokens);
+        for past in self.messages.iter().rev() {
+            if !history.push(past.message.clone()) {
+                break;
+            }
+        }
+        history
     }
 
     fn facts(&self, key: &SessionKey) -> SessionFacts {
@@ -63,71 +82,105 @@ impl State {
             .filter(|session| !session.is_expired())
     }
 
-    fn take_lease(&mut self, key: &SessionKey, lease: &SessionLease) -> Result<(), StoreError> {
-        let now = now();
-        match self.leases.get(key) {
-            Some((other, end)) if other.owner != lease.owner && *end > now => Err(lease_conflict()),
-            _ => {
-                self.leases
-                    .insert(key.clone(), (lease.clone(), now + lease.ttl));
-                Ok(())
-            }
-        }
-    }
-
-    fn release(&mut self, key: &SessionKey, lease: &SessionLease) {
+    fn take_lease(
+        &mut self,
+        key: &SessionKey,
+        lease: &SessionLease,
+        turn: Option<&Turn>,
+    ) -> Result<(), StoreError> {
+        // What the same owner left there has failed, since its turns follow each other.
         if self
             .leases
             .get(key)
-            .is_some_and(|(held, _)| held.turn == lease.turn)
+            .is_some_and(|held| held.lease.owner == lease.owner)
         {
             self.leases.remove(key);
         }
+        self.settle(|settled| settled == key);
+        let now = now();
+        if let Some(held) = self.leases.get(key)
+            && held.expires_at > now
+        {
+            return Err(lease_conflict());
+        }
+        let held = HeldLease {
+            lease: lease.clone(),
+            began_at: now,
+            expires_at: now + lease.ttl,
+            turn: turn.cloned(),
+        };
+        self.leases.insert(key.clone(), held);
+        Ok(())
     }
 
-    fn commit(&mut self, key: &SessionKey, turn: Turn) -> Result<(), StoreError> {
+    /// Ends the lease, if it is still the one of `key`.
+    fn end_lease(&mut self, key: &SessionKey, lease: &SessionLease) -> Option<HeldLease> {
+        let held = self.leases.get(key)?;
+        (held.lease.turn == lease.turn)
+            .then(|| self.leases.remove(key))
+            .flatten()
+    }
+
+    /// Adds the questions of interrupted turns to their sessions.
+    fn settle(&mut self, of: impl Fn(&SessionKey) -> bool) {
         let now = now();
-        if turn.version == 0 {
-            if self.sessions.get(key).is_some_and(Session::is_expired) {
-                self.sessions.remove(key);
+        let interrupted = self
+            .leases
+            .extract_if(.., |key, held| held.expires_at <= now && of(key));
+        for (key, held) in interrupted.collect::<Vec<_>>() {
+            if let Some(turn) = held.turn {
+                self.append(&key, held.began_at, &turn, None);
             }
+        }
+    }
+
+    /// Adds a turn that began at `began_at`.
+    fn append(
+        &mut self,
+        key: &SessionKey,
+        began_at: SystemTime,
+        turn: &Turn,
+        answer: Option<&str>,
+    ) {
+        let now = now();
+        if !self.sessions.contains_key(key) {
             self.make_room();
         }
-        let existing = self.sessions.get_mut(key);
-        if existing.as_ref().map_or(0, |session| session.version) != turn.version {
-            return Err(version_conflict());
+        let session = self.sessions.entry(key.clone()).or_insert(Session {
+            messages: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            expires_at: now,
+        });
+        // It had expired when the turn began, which therefore begins a new one.
+        if session.expires_at <= began_at {
+            session.messages.clear();
+            session.created_at = now;
         }
-        let session = match existing {
-            Some(session) => session,
-            None => self.sessions.entry(key.clone()).or_insert(Session {
-                version: 0,
-                messages: Vec::new(),
-                created_at: now,
-                updated_at: now,
-                expires_at: now,
-            }),
-        };
-        session.version += 1;
         session.updated_at = now;
         session.expires_at = now.checked_add(turn.ttl).unwrap_or(session.expires_at);
-        let last = session.messages.last().map_or(0, |message| message.number);
-        for (number, message) in (last + 1..).zip(turn.messages) {
+        let (status, created_at) = match answer {
+            Some(_) => (MessageStatus::Completed, now),
+            None => (MessageStatus::Interrupted, began_at),
+        };
+        let answer = answer.map(|answer| (Role::Assistant, answer));
+        for (role, text) in [(Role::User, &*turn.question)].into_iter().chain(answer) {
+            let last = session.messages.last().map_or(0, |message| message.number);
             session.messages.push(PastMessage {
-                number,
-                message,
-                created_at: now,
+                number: last + 1,
+                message: Message {
+                    role,
+                    text: text.to_owned(),
+                },
+                status,
+                created_at,
             });
         }
-        let messages = session.messages.iter().map(|past| &past.message);
         // The last turn stays even if it is too long for the model: the next message is numbered after it.
-        let needed = fitting(messages, turn.history_tokens).max(2);
+        let needed = session.history(turn.history_tokens).len().max(2);
         session
             .messages
             .drain(..session.messages.len().saturating_sub(needed));
-        if let Some(lease) = &turn.lease {
-            self.release(key, lease);
-        }
-        Ok(())
     }
 
     /// Evicts many sessions at once, since finding them takes a scan.
@@ -147,8 +200,7 @@ impl State {
     }
 
     fn purge(&mut self, limit: usize) -> u64 {
-        let now = now();
-        self.leases.retain(|_, (_, end)| *end > now);
+        self.settle(|_| true);
         let Self { sessions, leases } = self;
         let mut purged = 0;
         sessions.retain(|key, session| {
@@ -170,17 +222,13 @@ impl SessionStore for MemorySessions {
     fn begin<'a>(
         &'a self,
         key: &'a SessionKey,
-        lease: &'a SessionLease,
-        history_tokens: u64,
-    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
+        turn: &'a Turn,
+    ) -> BoxFuture<'a, Result<Vec<Message>, StoreError>> {
         let mut state = self.lock();
-        boxed_ready(state.take_lease(key, lease).map(|()| {
-            let session = state.find(key)?;
-            let messages = session.messages.iter().map(|past| &past.message);
-            let skipped = session.messages.len() - fitting(messages.clone(), history_tokens);
-            Some(Conversation {
-                version: session.version,
-                messages: messages.skip(skipped).cloned().collect(),
+        boxed_ready(state.take_lease(key, &turn.lease, Some(turn)).map(|()| {
+            let session = state.find(key);
+            session.map_or(Vec::new(), |session| {
+                session.history(turn.history_tokens).into_messages()
             })
         }))
     }
@@ -190,10 +238,10 @@ impl SessionStore for MemorySessions {
         key: &'a SessionKey,
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        if let Some((held, end)) = self.lock().leases.get_mut(key)
-            && held.turn == lease.turn
+        if let Some(held) = self.lock().leases.get_mut(key)
+            && held.lease.turn == lease.turn
         {
-            *end = now() + lease.ttl;
+            held.expires_at = now() + lease.ttl;
         }
         boxed_ready(Ok(()))
     }
@@ -203,29 +251,38 @@ impl SessionStore for MemorySessions {
         key: &'a SessionKey,
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        self.lock().release(key, lease);
+        self.lock().end_lease(key, lease);
         boxed_ready(Ok(()))
     }
 
     fn release_all<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
         let mut state = self.lock();
-        state.leases.retain(|_, (lease, _)| lease.owner != owner);
+        state.leases.retain(|_, held| held.lease.owner != owner);
         boxed_ready(Ok(()))
     }
 
     fn commit<'a>(
         &'a self,
         key: &'a SessionKey,
-        turn: Turn,
+        turn: &'a Turn,
+        answer: &'a str,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        boxed_ready(self.lock().commit(key, turn))
+        let mut state = self.lock();
+        boxed_ready(match state.end_lease(key, &turn.lease) {
+            Some(held) => {
+                state.append(key, held.began_at, turn, Some(answer));
+                Ok(())
+            }
+            None => Err(lost_lease()),
+        })
     }
 
     fn facts<'a>(
         &'a self,
         key: &'a SessionKey,
     ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.settle(|settled| settled == key);
         boxed_ready(Ok(state.find(key).map(|session| session.facts(key))))
     }
 
@@ -241,7 +298,8 @@ impl SessionStore for MemorySessions {
             agent: agent.to_owned(),
             id: String::new(),
         };
-        let state = self.lock();
+        let mut state = self.lock();
+        state.settle(|key| key.subject == subject && key.agent == agent);
         let own = state
             .sessions
             .range(first..)
@@ -262,7 +320,8 @@ impl SessionStore for MemorySessions {
         after: u64,
         limit: u32,
     ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.settle(|settled| settled == key);
         boxed_ready(Ok(state.find(key).map(|session| {
             let rest = session.messages.iter().filter(|past| past.number > after);
             rest.take(limit as usize).cloned().collect()
@@ -275,7 +334,7 @@ impl SessionStore for MemorySessions {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let mut state = self.lock();
-        boxed_ready(state.take_lease(key, lease).map(|()| {
+        boxed_ready(state.take_lease(key, lease, None).map(|()| {
             state.leases.remove(key);
             state
                 .sessions

@@ -2,23 +2,28 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::store_error::StoreError;
 use crate::future::{BoxFuture, boxed_ready};
-use crate::model::{Message, estimated_tokens};
+use crate::model::{Message, Role, estimated_tokens};
 
 /// Stores conversations. An expired conversation does not exist, whether it was purged or not.
+///
+/// A turn whose lease expires was interrupted: its process died. From then on its question is a message of the conversation,
+/// with [`MessageStatus::Interrupted`], for the next turn and for every reader.
 pub trait SessionStore: Send + Sync + 'static {
-    /// Begins a turn of the conversation under `key`: takes `lease`, and returns the latest whole turns that fit into
-    /// `history_tokens`. `None` if there is no such conversation (yet). A lease of the same owner is replaced.
+    /// Begins a turn of the conversation under `key`: takes its lease, keeps its question, and returns the latest whole turns
+    /// that fit into its `history_tokens`, oldest message first; none if there is no such conversation yet. A lease of the
+    /// same owner is replaced, and the question that came with it is forgotten.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] while another owner has a lease of it.
     fn begin<'a>(
         &'a self,
         key: &'a SessionKey,
-        lease: &'a SessionLease,
-        history_tokens: u64,
-    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>>;
+        turn: &'a Turn,
+    ) -> BoxFuture<'a, Result<Vec<Message>, StoreError>>;
 
     /// Extends `lease` by its `ttl` from now, if it is still the one of `key`.
     fn renew<'a>(
@@ -27,25 +32,41 @@ pub trait SessionStore: Send + Sync + 'static {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Ends `lease`, if it is still the one of `key`.
+    /// Ends `lease`, if it is still the one of `key`, and forgets the question that came with it.
     fn release<'a>(
         &'a self,
         key: &'a SessionKey,
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Ends all leases of an owner.
+    /// Ends all leases of an owner in the same way.
     fn release_all<'a>(&'a self, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Adds a turn to the conversation under `key` and ends its lease, all of it or nothing.
+    /// Adds the question of `turn` and its answer to the conversation under `key` and ends its lease, all of it or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the conversation's version is no longer `turn.version`.
+    /// [`StoreError::Conflict`] if the lease is no longer the one of `key`. As whoever changes or deletes a conversation takes
+    /// its lease first, it is then not what the turn began with.
     fn commit<'a>(
         &'a self,
         key: &'a SessionKey,
-        turn: Turn,
+        turn: &'a Turn,
+        answer: &'a str,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Adds a conversation with its first turn, all of it or nothing. The turn has not begun here: its caller has just made the id, and
+    /// nobody else knows it.
+    fn create<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        turn: &'a Turn,
+        answer: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.begin(key, turn).await?;
+            self.commit(key, turn, answer).await
+        })
+    }
 
     /// The facts about the conversation under `key`.
     fn facts<'a>(
@@ -113,28 +134,17 @@ pub struct SessionLease {
     pub ttl: Duration,
 }
 
-/// The conversation that a turn continues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
-    /// How many turns were committed; 0 stands for a conversation that does not exist.
-    pub version: u64,
-    /// The latest messages, oldest first.
-    pub messages: Vec<Message>,
-}
-
-/// A turn to be added.
+/// A turn that begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// The version of the conversation that it continues.
-    pub version: u64,
-    /// Its messages.
-    pub messages: Vec<Message>,
-    /// How many tokens of the conversation the next turn needs. A store may drop what is older.
+    /// Its lease.
+    pub lease: SessionLease,
+    /// The user's message.
+    pub question: String,
+    /// How many tokens of the conversation the model gets. A store may drop what is older.
     pub history_tokens: u64,
     /// How long after this turn the conversation expires.
     pub ttl: Duration,
-    /// The lease of the turn; `None` for a conversation whose id nobody else can know yet.
-    pub lease: Option<SessionLease>,
 }
 
 /// The facts about a conversation.
@@ -146,9 +156,9 @@ pub struct SessionFacts {
     pub agent: String,
     /// How many messages are stored.
     pub messages: u64,
-    /// When the first turn was committed, to the millisecond.
+    /// When the first turn was stored, to the millisecond.
     pub created_at: SystemTime,
-    /// When the last turn was committed, to the millisecond.
+    /// When the last turn was stored, to the millisecond.
     pub updated_at: SystemTime,
     /// When the conversation expires unless another turn is added.
     pub expires_at: SystemTime,
@@ -161,8 +171,24 @@ pub struct PastMessage {
     pub number: u64,
     /// The message.
     pub message: Message,
-    /// When its turn was committed, to the millisecond.
+    /// What became of its turn.
+    pub status: MessageStatus,
+    /// When its turn ended, or when it began if it was interrupted; to the millisecond.
     pub created_at: SystemTime,
+}
+
+/// What became of the turn that a message belongs to.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum MessageStatus {
+    /// The message was answered, or is the answer.
+    #[default]
+    Completed,
+    /// The process died before it had an answer.
+    Interrupted,
 }
 
 /// The error of a turn that begins while another one runs.
@@ -170,26 +196,55 @@ pub(crate) fn lease_conflict() -> StoreError {
     StoreError::conflict("another request of this session is under way")
 }
 
-/// The error of a turn whose conversation was continued by another turn.
-pub(crate) fn version_conflict() -> StoreError {
+/// The error of a turn that has lost its lease.
+pub(crate) fn lost_lease() -> StoreError {
     StoreError::conflict("the session has changed since this request began")
 }
 
-/// How many of the latest of `messages` make whole turns of two messages that fit into `limit` tokens.
-pub(crate) fn fitting<'a>(
-    messages: impl DoubleEndedIterator<Item = &'a Message>,
-    limit: u64,
-) -> usize {
-    let (mut count, mut fits, mut tokens) = (0, 0, 0_u64);
-    for message in messages.rev() {
-        tokens = tokens.saturating_add(estimated_tokens(message.text.len()));
-        if tokens > limit {
-            break;
-        }
-        count += 1;
-        if count % 2 == 0 {
-            fits = count;
+/// Collects the messages that the model gets, the newest first. A turn begins with a message of the user; only whole turns count.
+#[derive(Debug)]
+pub(crate) struct History {
+    messages: Vec<Message>,
+    tokens_left: u64,
+    /// How many of `messages` make whole turns.
+    whole: usize,
+}
+
+impl History {
+    /// An empty history with room for so many tokens.
+    pub(crate) fn new(tokens: u64) -> Self {
+        Self {
+            messages: Vec::new(),
+            tokens_left: tokens,
+            whole: 0,
         }
     }
-    fits
+
+    /// Adds the message before those that it has. Returns whether it fits; if not, the history is complete. An empty message counts as
+    /// a token, so that the number of messages is limited too.
+    pub(crate) fn push(&mut self, message: Message) -> bool {
+        let tokens = estimated_tokens(message.text.len()).max(1);
+        let Some(left) = self.tokens_left.checked_sub(tokens) else {
+            return false;
+        };
+        self.tokens_left = left;
+        let begins_turn = message.role == Role::User;
+        self.messages.push(message);
+        if begins_turn {
+            self.whole = self.messages.len();
+        }
+        true
+    }
+
+    /// How many messages make whole turns.
+    pub(crate) fn len(&self) -> usize {
+        self.whole
+    }
+
+    /// The whole turns, the oldest message first.
+    pub(crate) fn into_messages(mut self) -> Vec<Message> {
+        self.messages.truncate(self.whole);
+        self.messages.reverse();
+        self.messages
+    }
 }

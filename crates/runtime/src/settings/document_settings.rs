@@ -5,7 +5,7 @@ use std::env::VarError;
 
 use serde::Deserialize;
 
-use crate::documents::qdrant::{self, DocumentsSettings, Qdrant};
+use crate::documents::documents_settings::{self, API_KEY, DocumentsSettings};
 use crate::embedding::embedding_settings::{
     DIMENSIONS, Embeddings, HASHING, INVALID_MODEL, MIN_SCORE, MODEL, split_model,
 };
@@ -68,12 +68,12 @@ pub(crate) fn documents(file: &DocumentsFile) -> Result<Option<DocumentsSettings
         return match api_key {
             Some(_) => {
                 let detail = "is set, but documents.url is not: which server is it for?";
-                Err(SettingError::new(qdrant::API_KEY, detail))
+                Err(SettingError::new(API_KEY, detail))
             }
             None => Ok(None),
         };
     };
     let settings = DocumentsSettings { url, api_key };
-    Qdrant::new(&settings)?;
+    documents_settings::open(&settings)?;
     Ok(Some(settings))
 }

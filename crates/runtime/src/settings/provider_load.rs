@@ -16,8 +16,10 @@ use crate::settings::settings_read::Loaded;
 
 /// The host of OpenAI's own API, which knows the limit of output tokens by its newer name only.
 const OPENAI_HOST: &str = "://api.openai.com";
+/// The values of `kind`.
+const KINDS: &str = "`anthropic`, `openai` or `openai-responses`";
 /// What the engine and the protocol write into each request.
-const RESERVED: [&str; 4] = ["messages", "model", "stream", "tools"];
+const RESERVED: [&str; 5] = ["input", "messages", "model", "stream", "tools"];
 
 /// The providers in the file, and in variables over it.
 ///
@@ -53,10 +55,17 @@ fn dialect(loaded: &Loaded, name: &str, file: &ProviderFile) -> Result<Dialect, 
         None => None,
         Some("anthropic") => Some(ProviderKind::Anthropic),
         Some("openai") => Some(ProviderKind::OpenAi),
-        Some(_) => {
-            let detail = "must be `anthropic` or `openai`".to_owned();
-            return Err(wrong("kind", detail));
-        }
+        Some("openai-responses") => Some(ProviderKind::OpenAiResponses),
+        Some(_) => return Err(wrong("kind", format!("must be {KINDS}"))),
+    };
+    // A server with OpenAI's API may offer both of its kinds.
+    let fits = |dialect: Dialect| {
+        let kinds = [dialect.kind(), dialect.with_responses().kind()];
+        kind.is_none_or(|kind| kinds.contains(&kind))
+    };
+    let in_kind = |dialect: Dialect| match kind {
+        Some(ProviderKind::OpenAiResponses) => dialect.with_responses(),
+        _ => dialect,
     };
     if let Some(named) = &file.dialect {
         let dialect = Dialect::named(named).ok_or_else(|| {
@@ -64,34 +73,35 @@ fn dialect(loaded: &Loaded, name: &str, file: &ProviderFile) -> Result<Dialect, 
             let names = names.collect::<Vec<_>>().join(", ");
             wrong("dialect", format!("must be one of {names}"))
         })?;
-        if kind.is_some_and(|kind| kind != dialect.kind()) {
+        if !fits(dialect) {
             let detail = format!("is not the API of the dialect `{named}`");
             return Err(wrong("kind", detail));
         }
-        return Ok(dialect);
+        return Ok(in_kind(dialect));
     }
     let is_elsewhere = |base: &String| !base.contains(OPENAI_HOST);
     let by_name = Dialect::named(name)
-        .filter(|dialect| kind.is_none_or(|kind| kind == dialect.kind()))
+        .filter(|dialect| fits(*dialect))
         .filter(|_| name != "openai" || !file.base_url.as_ref().is_some_and(is_elsewhere));
-    match (by_name, kind) {
-        (Some(dialect), _) => Ok(dialect),
-        (None, Some(ProviderKind::Anthropic)) => Ok(Dialect::ANTHROPIC),
+    let dialect = match (by_name, kind) {
+        (Some(dialect), _) => dialect,
+        (None, Some(ProviderKind::Anthropic)) => Dialect::ANTHROPIC,
         (None, _)
             if file
                 .base_url
                 .as_ref()
                 .is_some_and(|base| !is_elsewhere(base)) =>
         {
-            Ok(Dialect::named("openai").unwrap_or(Dialect::OPENAI_COMPATIBLE))
+            Dialect::named("openai").unwrap_or(Dialect::OPENAI_COMPATIBLE)
         }
-        (None, Some(ProviderKind::OpenAi)) => Ok(Dialect::OPENAI_COMPATIBLE),
-        (None, None) if name == "openai" => Ok(Dialect::OPENAI_COMPATIBLE),
+        (None, Some(_)) => Dialect::OPENAI_COMPATIBLE,
+        (None, None) if name == "openai" => Dialect::OPENAI_COMPATIBLE,
         (None, None) => {
-            let detail = "must be `anthropic` or `openai`, or `dialect` must be set".to_owned();
-            Err(wrong("kind", detail))
+            let detail = format!("must be {KINDS}, or `dialect` must be set");
+            return Err(wrong("kind", detail));
         }
-    }
+    };
+    Ok(in_kind(dialect))
 }
 
 fn requests(
@@ -132,12 +142,21 @@ fn requests(
         }
     };
     for (key, is_set) in [
+        ("tool_calls_in_text", file.tool_calls_in_text.is_some()),
+        ("thinking_prefilled", !file.thinking_prefilled.is_empty()),
+    ] {
+        if is_anthropic && is_set {
+            return Err(wrong(key, "is a setting of providers with OpenAI's API"));
+        }
+    }
+    for (key, is_set) in [
         ("stream_options", file.stream_options.is_some()),
         ("max_tokens_parameter", file.max_tokens_parameter.is_some()),
         ("system_role", system_role.is_some()),
     ] {
-        if is_anthropic && is_set {
-            return Err(wrong(key, "is a setting of providers with OpenAI's API"));
+        if dialect.kind() != ProviderKind::OpenAi && is_set {
+            let detail = "is a setting of providers with OpenAI's Chat Completions API";
+            return Err(wrong(key, detail));
         }
     }
     if file.max_output_tokens == Some(0) {
@@ -175,6 +194,8 @@ fn requests(
         max_tokens_parameter: file.max_tokens_parameter.clone(),
         max_output_tokens: file.max_output_tokens.map(u64::from),
         system_role,
+        tool_calls_in_text: file.tool_calls_in_text,
+        thinking_prefilled: file.thinking_prefilled.clone(),
         headers,
         extra_body,
     })

@@ -27,18 +27,26 @@ pub(crate) struct File {
     pub(crate) documents: DocumentsFile,
     pub(crate) models: BTreeMap<String, String>,
     pub(crate) providers: BTreeMap<String, ProviderFile>,
+    pub(crate) mcp: McpFile,
     pub(crate) log: LogFile,
+    pub(crate) console: SwitchFile,
     pub(crate) docs: SwitchFile,
-    pub(crate) metrics: SwitchFile,
+    pub(crate) metrics: MetricsFile,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct LimitsFile {
     pub(crate) body_bytes: Option<usize>,
+    pub(crate) output_bytes: Option<usize>,
     pub(crate) concurrency: Option<usize>,
+    pub(crate) bodies: Option<usize>,
+    pub(crate) followers: Option<usize>,
     pub(crate) connections: Option<usize>,
+    pub(crate) share: Option<f64>,
     pub(crate) trusted_proxies: Option<usize>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) head: Option<Duration>,
     #[serde(deserialize_with = "span")]
     pub(crate) idle: Option<Duration>,
     #[serde(deserialize_with = "span")]
@@ -100,10 +108,12 @@ pub(crate) struct RateFile {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct WorkflowsFile {
     pub(crate) runs: Option<u32>,
+    pub(crate) queued: Option<u32>,
     #[serde(deserialize_with = "span")]
     pub(crate) lease: Option<Duration>,
     #[serde(deserialize_with = "span")]
     pub(crate) keep: Option<Duration>,
+    pub(crate) resumptions: Option<u32>,
     pub(crate) queue: Option<Secret>,
     pub(crate) queue_ca: Option<PathBuf>,
 }
@@ -128,9 +138,37 @@ pub(crate) struct ProviderFile {
     pub(crate) max_tokens_parameter: Option<String>,
     pub(crate) max_output_tokens: Option<u32>,
     pub(crate) system_role: Option<String>,
+    pub(crate) tool_calls_in_text: Option<bool>,
+    pub(crate) thinking_prefilled: Vec<String>,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) headers_env: BTreeMap<String, String>,
     pub(crate) extra_body: toml::Table,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct McpFile {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) servers: BTreeMap<String, McpServerFile>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct McpServerFile {
+    pub(crate) command: Option<String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: BTreeMap<String, Secret>,
+    pub(crate) inherit: Vec<String>,
+    pub(crate) url: Option<String>,
+    pub(crate) headers: BTreeMap<String, Secret>,
+    pub(crate) headers_env: BTreeMap<String, String>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) connect_timeout: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) call_timeout: Option<Duration>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) result_bytes: Option<usize>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -144,6 +182,13 @@ pub(crate) struct LogFile {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct SwitchFile {
     pub(crate) enabled: Option<bool>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MetricsFile {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) address: Option<String>,
 }
 
 fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -14,16 +14,15 @@ use crate::http::layers::rate_limits::Rates;
 use crate::model::provider_settings::add_vendor_keys;
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
+use crate::settings::mcp_load::mcp_servers;
 use crate::settings::provider_load::providers;
-use crate::settings::settings_read::{self, EMPTY, Loaded, NOT_UNICODE};
+use crate::settings::settings_read::{self, CONFIG, EMPTY, Loaded, NOT_UNICODE};
 use crate::settings::{AUTH_SETTINGS, Settings};
 use crate::store::store_url::{self, StoreUrl};
 use crate::telemetry::log::{Log, LogFormat};
 use crate::workflow::queue::queue_url::{self, QueueUrl};
 use crate::workflow::workflow_service::WorkflowLimits;
 
-/// The variable that names the file.
-const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The file that is read if no other one is named.
 const FILE: &str = "service.toml";
 /// The store of a service whose settings name none.
@@ -59,6 +58,17 @@ impl Settings {
         )
     }
 
+    /// These settings with `models` as the names of models, and the providers that they need, with keys from the vendors'
+    /// environment variables.
+    ///
+    /// # Errors
+    /// A key that can't be read.
+    pub fn with_models(mut self, models: BTreeMap<String, String>) -> Result<Self, StartError> {
+        add_vendor_keys(&models, &mut self.providers, &environment)?;
+        self.models = models;
+        Ok(self)
+    }
+
     /// The settings in the environment alone.
     ///
     /// # Errors
@@ -88,6 +98,14 @@ impl Settings {
     ) -> Result<Self, StartError> {
         resolve(&settings_read::read(Some((path, text)), &get)?, get)
     }
+}
+
+/// The variables of the environment that look like settings and are none.
+pub(crate) fn unknown_variables() -> Vec<StartError> {
+    let text = file().ok().flatten();
+    let text = text.and_then(|path| std::fs::read_to_string(path).ok());
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    settings_read::unknown_variables(text.as_deref(), names)
 }
 
 /// The file that is read, if any.
@@ -126,8 +144,13 @@ fn resolve(
 ) -> Result<Settings, StartError> {
     let file = &loaded.file;
     let defaults = Settings::default();
-    if let Some(address) = &file.address {
-        check_address(loaded, address)?;
+    for (key, address) in [
+        ("address", &file.address),
+        ("metrics.address", &file.metrics.address),
+    ] {
+        if let Some(address) = address {
+            check_address(loaded, key, address)?;
+        }
     }
     let store = file.store.url.as_ref();
     let store = store.map(|url| StoreUrl::parse(url.expose())).transpose();
@@ -162,11 +185,15 @@ fn resolve(
         tokens,
         body_limit: file.limits.body_bytes.unwrap_or(defaults.body_limit),
         concurrency: file.limits.concurrency.unwrap_or(defaults.concurrency),
+        bodies: file.limits.bodies.unwrap_or(defaults.bodies),
+        followers: file.limits.followers.unwrap_or(defaults.followers),
+        share: file.limits.share.unwrap_or(defaults.share),
         connections: file.limits.connections.unwrap_or(defaults.connections),
         trusted_proxies: file
             .limits
             .trusted_proxies
             .unwrap_or(defaults.trusted_proxies),
+        head: file.limits.head.unwrap_or(defaults.head),
         idle: file.limits.idle.unwrap_or(defaults.idle),
         write: file.limits.write.unwrap_or(defaults.write),
         timeout: file.limits.timeout.unwrap_or(defaults.timeout),
@@ -183,13 +210,16 @@ fn resolve(
         store: file.store.url.clone().unwrap_or(defaults.store),
         models: file.models.clone(),
         providers,
+        mcp_servers: mcp_servers(loaded, &get)?,
         log: log(loaded, defaults.log)?,
+        console: file.console.enabled,
         docs: file.docs.enabled.unwrap_or(defaults.docs),
         metrics: file.metrics.enabled.unwrap_or(defaults.metrics),
+        metrics_address: file.metrics.address.clone(),
     })
 }
 
-fn check_address(loaded: &Loaded, address: &str) -> Result<(), StartError> {
+fn check_address(loaded: &Loaded, key: &str, address: &str) -> Result<(), StartError> {
     let port = address
         .rsplit_once(':')
         .filter(|(host, _)| !host.is_empty())
@@ -197,7 +227,7 @@ fn check_address(loaded: &Loaded, address: &str) -> Result<(), StartError> {
     match port.map(str::parse::<u16>) {
         Some(Ok(_)) => Ok(()),
         _ => Err(loaded.wrong(
-            "address",
+            key,
             format!("`{address}` is not host:port, as in 127.0.0.1:8080"),
         )),
     }
@@ -209,11 +239,19 @@ fn check_limits(loaded: &Loaded) -> Result<(), StartError> {
     for (key, count) in [
         ("limits.body_bytes", limits.body_bytes),
         ("limits.concurrency", limits.concurrency),
+        ("limits.bodies", limits.bodies),
+        ("limits.followers", limits.followers),
         ("limits.connections", limits.connections),
     ] {
         if count == Some(0) {
             return Err(loaded.wrong(key, "must be 1 at least"));
         }
+    }
+    if limits
+        .share
+        .is_some_and(|share| !(share > 0.0 && share <= 1.0))
+    {
+        return Err(loaded.wrong("limits.share", "must be above 0, and 1 at most"));
     }
     if limits.timeout.is_some_and(|timeout| timeout.is_zero()) {
         return Err(loaded.wrong("limits.timeout", "must be longer than nothing"));
@@ -227,13 +265,23 @@ fn workflows(loaded: &Loaded) -> Result<WorkflowLimits, StartError> {
     if file.runs == Some(0) {
         return Err(loaded.wrong("workflows.runs", "must be 1 at least"));
     }
+    if file.queued == Some(0) {
+        return Err(loaded.wrong("workflows.queued", "must be 1 at least"));
+    }
     if file.lease.is_some_and(|lease| lease < SHORTEST_LEASE) {
         return Err(loaded.wrong("workflows.lease", "must be 100ms at least"));
     }
     Ok(WorkflowLimits {
         runs: file.runs.unwrap_or(defaults.runs),
+        queued: file.queued.unwrap_or(defaults.queued),
         lease: file.lease.unwrap_or(defaults.lease),
         keep: file.keep.unwrap_or(defaults.keep),
+        resumptions: file.resumptions.unwrap_or(defaults.resumptions),
+        output_bytes: loaded
+            .file
+            .limits
+            .output_bytes
+            .unwrap_or(defaults.output_bytes),
     })
 }
 
@@ -323,7 +371,7 @@ fn tokens(loaded: &Loaded, auth: Option<&Auth>) -> Result<Option<Tokens>, StartE
 fn log(loaded: &Loaded, defaults: Log) -> Result<Log, StartError> {
     let file = &loaded.file.log;
     let format = match file.format.as_deref() {
-        None => defaults.format,
+        None => LogFormat::of_stderr(),
         Some("json") => LogFormat::Json,
         Some("text") => LogFormat::Text,
         Some(_) => return Err(loaded.wrong("log.format", "must be `json` or `text`")),

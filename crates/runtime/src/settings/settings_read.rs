@@ -10,6 +10,12 @@ use crate::settings::settings_error::explain;
 use crate::settings::settings_file::File;
 use crate::settings::settings_table::{NAME, SETTINGS, SettingType, variable};
 
+/// The variable that names the file.
+pub(crate) const CONFIG: &str = "AGENTGEN_CONFIG";
+/// The environment variable in which `agentgen dev` names the file with the prompts as they are now. It is no setting.
+pub(crate) const DEV_PROMPTS: &str = "AGENTGEN_DEV_PROMPTS";
+/// How far a name may be from the one that is meant, in characters.
+const MOST_TYPOS: usize = 4;
 /// What is wrong with an empty variable.
 pub(crate) const EMPTY: &str = "is set, and empty; unset it or give it a value";
 /// What is wrong with a variable that is no text. Its value may be a secret.
@@ -71,6 +77,46 @@ pub(crate) fn read(
         path,
         overridden,
     })
+}
+
+/// The variables among `names` that look like settings and are none, each with what may be meant. What Kubernetes sets for a
+/// Service whose name starts with `agentgen` is left out.
+pub(crate) fn unknown_variables(
+    text: Option<&str>,
+    names: impl IntoIterator<Item = String>,
+) -> Vec<StartError> {
+    let table = text.and_then(|text| text.parse::<Table>().ok());
+    let keys = keys(&table.unwrap_or_default()).into_iter();
+    let mut known = keys.map(|(key, _)| variable(&key)).collect::<Vec<_>>();
+    known.extend([CONFIG, DEV_PROMPTS].map(str::to_owned));
+    let is_unknown = |name: &String| {
+        name.starts_with("AGENTGEN_") && !known.contains(name) && !is_service_link(name)
+    };
+    let unknown = names.into_iter().filter(is_unknown);
+    let mut unknown = unknown.collect::<Vec<_>>();
+    unknown.sort_unstable();
+    let error = |name: String| {
+        let distance = |known: &&String| strsim::damerau_levenshtein(&name, known);
+        let nearest = known.iter().min_by_key(distance);
+        let detail = match nearest.filter(|known| distance(known) <= MOST_TYPOS) {
+            Some(nearest) => format!("is no setting; did you mean `{nearest}`?"),
+            None => "is no setting (`--settings` lists them)".to_owned(),
+        };
+        StartError::setting(name, detail)
+    };
+    unknown.into_iter().map(error).collect()
+}
+
+/// Whether `name` is a variable by which Kubernetes tells the address of a Service.
+fn is_service_link(name: &str) -> bool {
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.ends_with("_PORT")
+        || ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| {
+            let part = format!("{protocol}_");
+            name.contains("_PORT_") && (name.ends_with(protocol) || name.contains(&part))
+        })
 }
 
 /// The text of a variable as a value of the file.
@@ -172,5 +218,43 @@ fn set(table: &mut Table, key: &str, value: Value) {
                 set(inner, rest, value);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unknown_variables;
+
+    #[test]
+    fn unknown_variables_are_named_with_the_setting_that_is_meant() {
+        let names = [
+            "AGENTGEN_AUTH_HS256_SECRTE",
+            "AGENTGEN_RATE_ADRESS",
+            "AGENTGEN_SOMETHING_ELSE_ENTIRELY",
+            "AGENTGEN_PROVIDERS_MINE_API_KEY",
+            "AGENTGEN_AUTH_ISSUER",
+            "AGENTGEN_CONFIG",
+            "OTHER_AUTH_ISSUR",
+            // What Kubernetes sets for the Services `agentgen` and `agentgen-desk`.
+            "AGENTGEN_SERVICE_HOST",
+            "AGENTGEN_SERVICE_PORT",
+            "AGENTGEN_SERVICE_PORT_HTTP",
+            "AGENTGEN_PORT",
+            "AGENTGEN_PORT_8080_TCP",
+            "AGENTGEN_PORT_8080_TCP_ADDR",
+            "AGENTGEN_DESK_SERVICE_HOST",
+            "AGENTGEN_DESK_PORT_53_UDP_PROTO",
+        ];
+        let text = "[providers.mine]\nkind = \"openai\"";
+        let unknown = unknown_variables(Some(text), names.map(str::to_owned));
+        let unknown = unknown.iter().map(ToString::to_string);
+        assert_eq!(
+            unknown.collect::<Vec<_>>(),
+            [
+                "AGENTGEN_AUTH_HS256_SECRTE: is no setting; did you mean `AGENTGEN_AUTH_HS256_SECRET`?",
+                "AGENTGEN_RATE_ADRESS: is no setting; did you mean `AGENTGEN_RATE_ADDRESS`?",
+                "AGENTGEN_SOMETHING_ELSE_ENTIRELY: is no setting (`--settings` lists them)",
+            ]
+        );
     }
 }

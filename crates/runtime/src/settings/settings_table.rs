@@ -62,7 +62,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
 
     setting("models.<name>", Text, None, "What the name of a model stands for: `provider:model`, `echo`, or the name of another model. `default` is for agents that name none."),
 
-    setting("providers.<name>.kind", Text, None, "The API of the provider: `anthropic` or `openai`. Without it: that of its dialect."),
+    setting("providers.<name>.kind", Text, None, "The API of the provider: `anthropic`, `openai` (Chat Completions) or `openai-responses`. Without it: that of its dialect."),
     setting("providers.<name>.dialect", Text, None, "The kind of server, such as `ollama` or `azure`; see [Model servers](model-servers.md). Without it: the provider's name, if a dialect has it."),
     setting("providers.<name>.base_url", Url, None, "Where the provider is. Most dialects have an address of their own."),
     setting("providers.<name>.api_key", Secret, None, "The key of the provider. The vendor's variable, such as `ANTHROPIC_API_KEY`, sets it too."),
@@ -72,15 +72,34 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("providers.<name>.max_tokens_parameter", Text, None, "The name of the limit of output tokens: `max_tokens` or `max_completion_tokens`. Without it: as the dialect does."),
     setting("providers.<name>.max_output_tokens", WholeNumber, None, "The most output tokens of one answer. Without it: 8192 for `anthropic`; other requests have a limit only while a token budget leaves 4096 or fewer."),
     setting("providers.<name>.system_role", Text, Some("\"system\""), "The role of the system message: `system`, `developer` or `user`."),
+    setting("providers.<name>.tool_calls_in_text", Boolean, None, "Whether tool calls that the model writes into its text are read as calls. Without it: as the dialect does."),
+    setting("providers.<name>.thinking_prefilled", List, None, "The models that begin with their thoughts and mark only the end of them with `</think>`: their text waits for the mark. Without it, such a model is noticed at its first answer."),
     setting("providers.<name>.headers", Table, None, "Further headers of each request."),
     setting("providers.<name>.headers_env", Table, None, "Further headers whose values are in these environment variables."),
     setting("providers.<name>.extra_body", Table, None, "Further members of each request, such as `temperature`."),
+    setting("mcp.file", Text, None, "A file with MCP servers in the format of `.mcp.json`. `${NAME}` in it is a variable of the environment."),
+    setting("mcp.servers.<name>.command", Text, None, "The program of the MCP server, which speaks over its standard input and output. Needs the feature `mcp`."),
+    setting("mcp.servers.<name>.args", List, None, "The arguments of the program."),
+    setting("mcp.servers.<name>.env", Table, None, "The environment of the program. Of the service's own, it gets `PATH`, `HOME`, `LANG` and `TMPDIR`."),
+    setting("mcp.servers.<name>.inherit", List, None, "Further variables that the program gets of the service's environment, such as `DATABASE_URI`."),
+    setting("mcp.servers.<name>.url", Url, None, "The address of an MCP server that speaks streamable HTTP, instead of `command`."),
+    setting("mcp.servers.<name>.headers", Table, None, "Headers of each request to it, such as `authorization`."),
+    setting("mcp.servers.<name>.headers_env", Table, None, "Headers whose values are in these environment variables."),
+    setting("mcp.servers.<name>.connect_timeout", Duration, Some("\"20s\""), "How long the server may take to start and to list its tools."),
+    setting("mcp.servers.<name>.call_timeout", Duration, Some("\"1m\""), "How long a call of a tool may take."),
+    setting("mcp.servers.<name>.idle_timeout", Duration, Some("\"10m\""), "After this time without a call the server is ended; the next call starts it again."),
+    setting("mcp.servers.<name>.result_bytes", WholeNumber, Some("262144"), "A longer result of a tool is cut off, and the model is told."),
 
     setting("limits.body_bytes", WholeNumber, Some("1048576"), "The largest body of a request, in bytes."),
-    setting("limits.concurrency", WholeNumber, Some("256"), "The most requests at a time. Further requests get 503."),
+    setting("limits.output_bytes", WholeNumber, Some("1048576"), "The largest output of a workflow step, in bytes of JSON. A step with a larger one fails."),
+    setting("limits.concurrency", WholeNumber, Some("256"), "The most requests at a time. Further requests get 503. A request counts once its body has arrived; one that only follows a workflow run does not."),
+    setting("limits.bodies", WholeNumber, Some("256"), "The most bodies that arrive at a time. With one more, the one that has taken longest gets 503."),
+    setting("limits.followers", WholeNumber, Some("1024"), "The most event streams of workflow runs at a time. Further ones get 503."),
     setting("limits.connections", WholeNumber, Some("10000"), "The most open connections. Further connections wait."),
+    setting("limits.share", Number, Some("0.25"), "The part of `bodies`, `followers` and `connections` that one address or subject may have, above 0 and at most 1. With trusted proxies, an address may have any number of connections."),
     setting("limits.trusted_proxies", WholeNumber, Some("0"), "How many proxies before the service add to `X-Forwarded-For`. With 0, the header is ignored."),
-    setting("limits.idle", Duration, Some("\"75s\""), "How long a connection may stay open without a complete request header."),
+    setting("limits.head", Duration, Some("\"10s\""), "How long a new connection may take to send its first request header."),
+    setting("limits.idle", Duration, Some("\"75s\""), "How long a connection may stay open between two requests."),
     setting("limits.write", Duration, Some("\"30s\""), "How long a client may take nothing of a response before its connection is closed."),
     setting("limits.timeout", Duration, Some("\"5m\""), "The time limit of a run whose endpoint and agent set none."),
     setting("limits.drain", Duration, Some("\"10s\""), "How long running requests may take after SIGTERM."),
@@ -105,8 +124,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("rate.agent", Rate, None, "The most requests to one agent, of all callers together."),
 
     setting("workflows.runs", WholeNumber, Some("64"), "The most workflow runs at a time in this process. Further runs wait."),
+    setting("workflows.queued", WholeNumber, Some("1000"), "The most runs of one caller that wait, in all processes together. Without authentication all callers are one."),
     setting("workflows.lease", Duration, Some("\"10s\""), "After how long another process takes over the runs of a crashed one; at least 100 ms."),
     setting("workflows.keep", Duration, Some("\"7d\""), "How long a finished run is stored."),
+    setting("workflows.resumptions", WholeNumber, Some("3"), "How often a run is resumed after its process died while no step finishes. Then the run fails."),
     setting("workflows.queue", Secret, None, "`nats://HOST:PORT/STREAM`, to share runs between processes on one PostgreSQL store. Needs the feature `nats`. It may contain a password."),
     setting("workflows.queue_ca", Text, None, "A PEM file with the certificate authorities of the queue. Without it: those of the system."),
 
@@ -119,11 +140,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("documents.url", Url, None, "The address of a Qdrant server that stores documents. Without it, `[store]` does."),
     setting("documents.api_key", Secret, None, "The key of the Qdrant server."),
 
-    setting("log.format", Text, Some("\"json\""), "The format of log lines: `json` or `text`."),
+    setting("log.format", Text, None, "The format of log lines: `json` or `text`. Without it: text on a terminal, and JSON otherwise."),
     setting("log.level", Text, Some("\"info\""), "The least severe level that is logged: `error`, `warn`, `info`, `debug` or `trace`."),
 
+    setting("console.enabled", Boolean, None, "Whether the [web console](console.md) is served at `/`. Without it: only where the service listens to a loopback address and `limits.trusted_proxies` is 0."),
     setting("docs.enabled", Boolean, Some("true"), "Whether `/docs` is served."),
     setting("metrics.enabled", Boolean, Some("true"), "Whether `/metrics` is served."),
+    setting("metrics.address", Text, None, "`host:port` to serve `/metrics` at, alone and without a token: for a network that only the monitoring reaches. Without it, `/metrics` is at the address of the service, and needs a token there unless the caller is on the same machine."),
 ];
 
 /// The environment variable of a key.
@@ -196,7 +219,8 @@ mod tests {
     /// What every test of a default needs: `[tokens]` is checked with these.
     const SECRETS: &str = "[auth]\nhs256_secret = \"a secret of thirty-two bytes or more\"\n\
                            [tokens.clients.web]\nsecret = \"a secret of thirty-two bytes or more\"\n\
-                           [providers.openai]\nkind = \"openai\"\n";
+                           [providers.openai]\nkind = \"openai\"\n\
+                           [mcp.servers.openai]\ncommand = \"mcp\"\n";
 
     #[test]
     fn the_list_has_every_key_of_the_file() {
@@ -206,6 +230,11 @@ mod tests {
             match section.as_str() {
                 "models" => accepted.extend(["models.<name>".to_owned()]),
                 "providers" => accepted.extend(below("providers.<name>")),
+                "mcp" => {
+                    let keys = below("mcp").into_iter();
+                    accepted.extend(keys.filter(|key| key != "mcp.servers"));
+                    accepted.extend(below("mcp.servers.<name>"));
+                }
                 "tokens" => {
                     let keys = below("tokens").into_iter();
                     accepted.extend(keys.filter(|key| key != "tokens.clients"));
@@ -274,6 +303,7 @@ mod tests {
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
                 section = match name.0.split('.').collect::<Vec<_>>()[..] {
                     ["providers", _] => "providers.<name>.".to_owned(),
+                    ["mcp", "servers", _] => "mcp.servers.<name>.".to_owned(),
                     ["tokens", "clients", _] => "tokens.clients.<name>.".to_owned(),
                     _ => format!("{}.", name.0),
                 };

@@ -1,5 +1,7 @@
 //! What an agent is: its prompt, its model and its limits, as constants of the generated code.
 
+use crate::spec::prompt::Prompt;
+
 /// One agent as the generator wrote it down.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AgentSpec {
@@ -12,7 +14,7 @@ pub struct AgentSpec {
     /// The situations of its examples: requests that it is for.
     pub examples: &'static [&'static str],
     /// The whole prompt, byte for byte.
-    pub prompt: &'static str,
+    pub prompt: Prompt,
     /// SHA-256 of the prompt in 64 hexadecimal digits.
     pub prompt_sha256: &'static str,
     /// The model asked for, if any: an alias or a name.
@@ -25,6 +27,9 @@ pub struct AgentSpec {
     pub denied_tools: &'static [&'static str],
     /// The slugs of the agents it may hand off to.
     pub agents: &'static [&'static str],
+    /// The roles of which a caller needs one to be answered by it: under `invoke`, in place of another agent, or where one
+    /// hands off to it. Empty admits every caller.
+    pub roles: &'static [&'static str],
     /// The documents it searches.
     pub documents: Option<DocumentsSpec>,
     /// Its limits.

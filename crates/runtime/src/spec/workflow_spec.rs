@@ -1,6 +1,7 @@
 //! What a workflow is: steps over agents, as the generator wrote them down.
 
 pub use agentgen_schema::Comparison;
+use serde::Serialize;
 
 /// Named steps over agents: a graph without cycles.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,7 +53,8 @@ pub struct StepSpec {
 }
 
 /// How many of the needed steps have to succeed before a step begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Join {
     /// All of them.
     All,
@@ -63,7 +65,8 @@ pub enum Join {
 }
 
 /// What the failure of a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// The run fails; its other steps are cancelled.
     Stop,
@@ -80,7 +83,8 @@ pub enum OnFailure {
 }
 
 /// An expression over the run's input and the steps before. It always has a value: a missing member is null.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Expression {
     /// `null`
     Null,
@@ -103,7 +107,8 @@ pub enum Expression {
 }
 
 /// A value with expressions in it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Template {
     /// Literal JSON.
     Json(&'static str),

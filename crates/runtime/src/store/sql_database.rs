@@ -4,7 +4,8 @@
 //! query("SELECT body FROM workflow_steps WHERE run = $1").bind(id).fetch_all(database.read()).await?
 //! ```
 //!
-//! Both databases understand `$1`, so that every statement is written once.
+//! Both databases understand `$1`, so that every statement is written once. Where they differ, [`Database::query`] puts
+//! in what each of them calls it.
 
 use std::borrow::Cow;
 
@@ -12,13 +13,15 @@ use std::borrow::Cow;
 use sqlx::postgres::{PgArguments, PgConnection, PgPool, PgRow, Postgres};
 #[cfg(feature = "sqlite")]
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Row as _, SqlSafeStr, SqlStr};
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr, SqlStr};
 
 use crate::error::store_error::StoreError;
-use crate::store::sql_values::{now, store_error};
+#[cfg(feature = "sqlite")]
+use crate::store::sql_sessions::write_group::WriteGroup;
+use crate::store::sql_values::store_error;
 
 /// The connections to a database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Database {
     /// A file. It has one writer: a second one would have to poll SQLite's lock instead of waiting in line here.
     #[cfg(feature = "sqlite")]
@@ -27,6 +30,8 @@ pub(crate) enum Database {
         readers: SqlitePool,
         /// The one connection that writes.
         writer: SqlitePool,
+        /// What turns write, together.
+        turns: WriteGroup,
     },
     /// A server.
     #[cfg(feature = "postgres")]
@@ -105,6 +110,16 @@ impl Database {
         }
     }
 
+    /// Whether `WITH` may hold statements that write. What would be a transaction is then one request.
+    pub(crate) fn writes_in_queries(&self) -> bool {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { .. } => false,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// Begins a transaction that writes. SQLite takes its lock at once: one that reads first could not get it later.
     pub(crate) async fn begin(&self) -> Result<Transaction, StoreError> {
         let begun = match self {
@@ -119,14 +134,42 @@ impl Database {
         begun.map_err(store_error)
     }
 
-    /// Runs `sql`, whose parameters are the current time and how many rows it removes at most; says how many it
-    /// removed.
+    /// A query without parameters, in which `{now}` is the database's clock in milliseconds since 1970-01-01T00:00:00Z,
+    /// `{lock}` locks the rows of a SELECT against writers, and `{skip_locked}` locks those that no one else has locked.
+    ///
+    /// A file is locked as a whole while it is written, and its clock is that of the machine.
+    pub(crate) fn query(&self, sql: &str) -> Query {
+        query(AssertSqlSafe(self.sql(sql)))
+    }
+
+    /// The text of a [`query`](Self::query).
+    pub(crate) fn sql(&self, sql: &str) -> String {
+        let (now, lock, skip_locked) = match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { .. } => ("CAST(ROUND(unixepoch('subsec') * 1000) AS INTEGER)", "", ""),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => (
+                // A query of its own is asked once, and its answer can be looked up in an index.
+                "(SELECT FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::BIGINT)",
+                "FOR NO KEY UPDATE",
+                "FOR NO KEY UPDATE SKIP LOCKED",
+            ),
+        };
+        let sql = sql.replace("{now}", now);
+        let sql = sql.replace("{lock}", lock);
+        sql.replace("{skip_locked}", skip_locked)
+    }
+
+    /// Runs `sql`, whose parameter is how many rows it removes at most; says how many it removed.
     pub(crate) async fn purge(&self, sql: &'static str, limit: u32) -> Result<u64, StoreError> {
-        query(sql)
-            .bind(now())
-            .bind(limit)
-            .execute(self.write())
-            .await
+        let sql = self.purge_sql(sql, limit);
+        query(AssertSqlSafe(sql)).execute(self.write()).await
+    }
+
+    /// The text of a statement that removes rows. The limit stands in it: a planner that does not know it expects a tenth of
+    /// the table.
+    pub(crate) fn purge_sql(&self, sql: &str, limit: u32) -> String {
+        self.sql(sql).replace("$1", &limit.to_string())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Documents in a database. Passages are searched in memory: a search first reads from the database what has changed
 //! since the last one, so that several processes see each other's documents.
 
+use std::sync::Arc;
+
 use crate::documents::document_store::{DocumentStore, PassageQuery, SearchResult};
 use crate::documents::{Document, DocumentSummary, EmbeddedDocument};
 use crate::error::store_error::StoreError;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, off_worker};
 use crate::store::passage_cache::{PassageBody, PassageCache};
-use crate::store::sql_database::{Row, Transaction, query};
+use crate::store::sql_database::{Database, Row, Transaction, query};
 use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{from_json, signed, to_json};
 
@@ -38,8 +40,6 @@ const CHANGES: &str = "SELECT documents.id AS id, documents.head AS head, docume
      AND document_passages.document = documents.id \
      WHERE documents.collection = $1 AND documents.version > $2 \
      ORDER BY documents.id, document_passages.number";
-const OTHER_MODEL: &str = "SELECT 1 FROM documents \
-     WHERE collection = $1 AND model <> $2 AND head IS NOT NULL LIMIT 1";
 
 /// A vector as it is stored: four bytes for each number, little-endian.
 fn vector_to_bytes(vector: &[f32]) -> Vec<u8> {
@@ -67,25 +67,48 @@ impl SqlStore {
     }
 
     /// Brings the cache of a collection up to date.
-    async fn refresh(&self, collection: &str, cache: &PassageCache) -> Result<(), StoreError> {
-        let mut cached = cache.version.lock().await;
-        let row = query(VERSION)
-            .bind(collection)
-            .fetch_optional(self.database.read())
-            .await?;
-        let version = row.map_or(Ok(0), |row| row.integer("version"))?;
-        if version > *cached {
-            let rows = query(CHANGES)
-                .bind(collection)
-                .bind(*cached)
-                .fetch_all(self.database.read())
-                .await?;
-            cache.apply(&rows)?;
-            // The rows may include changes after `version`; the next refresh applies those again.
-            *cached = version;
+    async fn refresh(&self, collection: &str, cache: &Arc<PassageCache>) -> Result<(), StoreError> {
+        if current_version(&self.database, collection).await? <= *cache.version.lock().await {
+            return Ok(());
         }
-        Ok(())
+        let load = load(
+            self.database.clone(),
+            collection.to_owned(),
+            Arc::clone(cache),
+        );
+        // In a task of its own: if the caller leaves, what was read is there for the next one.
+        tokio::spawn(load).await.map_err(StoreError::internal)?
     }
+}
+
+async fn current_version(database: &Database, collection: &str) -> Result<i64, StoreError> {
+    let row = query(VERSION)
+        .bind(collection)
+        .fetch_optional(database.read())
+        .await?;
+    row.map_or(Ok(0), |row| row.integer("version"))
+}
+
+/// Reads into `cache` what changed in a collection.
+async fn load(
+    database: Database,
+    collection: String,
+    cache: Arc<PassageCache>,
+) -> Result<(), StoreError> {
+    let mut cached = cache.version.lock().await;
+    let version = current_version(&database, &collection).await?;
+    if version > *cached {
+        let rows = query(CHANGES)
+            .bind(&collection)
+            .bind(*cached)
+            .fetch_all(database.read())
+            .await?;
+        let filled = Arc::clone(&cache);
+        off_worker(usize::MAX, move || filled.apply(&rows)).await?;
+        // The rows may include changes after `version`; the next load applies those again.
+        *cached = version;
+    }
+    Ok(())
 }
 
 impl DocumentStore for SqlStore {
@@ -211,21 +234,6 @@ impl DocumentStore for SqlStore {
             let cache = self.passage_caches.get(collection);
             self.refresh(collection, &cache).await?;
             cache.search(query.clone()).await
-        })
-    }
-
-    fn has_others<'a>(
-        &'a self,
-        collection: &'a str,
-        model: &'a str,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move {
-            let row = query(OTHER_MODEL)
-                .bind(collection)
-                .bind(model)
-                .fetch_optional(self.database.read())
-                .await?;
-            Ok(row.is_some())
         })
     }
 }

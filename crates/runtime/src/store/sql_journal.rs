@@ -1,75 +1,56 @@
 //! Workflow runs in a database.
 
-use std::time::SystemTime;
-
-use sqlx::AssertSqlSafe;
+use std::time::Duration;
 
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 use crate::schema::Uuid;
-use crate::store::sql_database::{Executor, Row, query};
-use crate::store::sql_store::SqlStore;
-use crate::store::sql_values::{
-    escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
+use crate::store::journal_statements::{
+    ADD_CHANGE, ADD_CHANGE_AND_END, ADD_CHANGE_AND_SET_STATE, ADOPT, CHANGES, CLAIM, CLAIM_UNOWNED,
+    CREATE_LEASED, CREATE_WAITING, END, EVENTS, EXPIRE_WAITING, FIND_CHANGE, LEASE, LIST, PURGE,
+    RELEASE, RENEW, REQUEST_CANCEL, RUN, RUN_WITH_KEY, SET_STATE, WAITING,
 };
-use crate::unix_time::{from_millis, to_millis};
-use crate::workflow::journal::{Change, ClaimOutcome, Journal, JournaledRun, RunLease};
+use crate::store::sql_database::{Executor, Query, Row, query};
+use crate::store::sql_store::SqlStore;
+use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
+use crate::unix_time::{duration_millis, from_millis, to_millis};
+use crate::workflow::journal::{
+    Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
+    RunLease, RunQuery, RunState, Start, WaitingRuns,
+};
 use crate::workflow::workflow_event::WorkflowEvent;
-
-/// The columns that [`read_run`] needs.
-const COLUMNS: &str =
-    "id, workflow, subject, input, roles, status, error, created_at, ended_at, cancel_requested";
-const CREATE: &str = "INSERT INTO workflow_runs \
-     (id, workflow, subject, input, roles, status, error, event_count, cancel_requested, created_at, \
-     owner, lease_expires_at, idempotency_key) VALUES ($1, $2, $3, $4, $5, $6, 'null', 0, 0, $7, $8, $9, $10) \
-     ON CONFLICT (subject, workflow, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING";
-const WITH_KEY: &str =
-    "FROM workflow_runs WHERE subject = $1 AND workflow = $2 AND idempotency_key = $3";
-/// The outer condition repeats the inner one: PostgreSQL selects the rows before it locks them, and checks only the
-/// outer condition again once it has the lock.
-const CLAIM_UNOWNED: &str = "UPDATE workflow_runs SET owner = $1, lease_expires_at = $2 \
-     WHERE ended_at IS NULL AND (owner IS NULL OR lease_expires_at <= $3) AND id IN \
-     (SELECT id FROM workflow_runs WHERE workflow = $4 AND ended_at IS NULL \
-     AND (owner IS NULL OR lease_expires_at <= $3) ORDER BY created_at, id LIMIT $5) RETURNING ";
-const CLAIM: &str = "UPDATE workflow_runs SET owner = $1, lease_expires_at = $2 \
-     WHERE id = $4 AND ended_at IS NULL AND (owner IS NULL OR lease_expires_at <= $3) RETURNING ";
-const LEASE: &str = "SELECT ended_at, lease_expires_at FROM workflow_runs WHERE id = $1";
-const RENEW: &str = "UPDATE workflow_runs SET lease_expires_at = $3 \
-     WHERE id = $1 AND owner = $2 RETURNING cancel_requested";
-const RELEASE: &str = "UPDATE workflow_runs SET owner = NULL, lease_expires_at = NULL \
-     WHERE id = $1 AND owner = $2";
-/// Locks the run until the transaction ends, so that its events are numbered without gaps.
-const CHANGE: &str = "UPDATE workflow_runs SET event_count = event_count + $3, status = $4, error = $5 \
-     WHERE id = $1 AND owner = $2 AND ended_at IS NULL RETURNING event_count";
-const END: &str = "UPDATE workflow_runs \
-     SET ended_at = $2, expires_at = $3, owner = NULL, lease_expires_at = NULL WHERE id = $1";
-/// Changes no row if the step has ended.
-const PUT_STEP: &str = "INSERT INTO workflow_steps (run, step, ended, body) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT (run, step) DO UPDATE SET ended = excluded.ended, body = excluded.body \
-     WHERE workflow_steps.ended = 0";
-const ADD_EVENT: &str = "INSERT INTO workflow_events (run, number, body) VALUES ($1, $2, $3)";
-const STEPS: &str = "SELECT body FROM workflow_steps WHERE run = $1";
-const EVENTS: &str = "SELECT number, body FROM workflow_events \
-     WHERE run = $1 AND number > $2 ORDER BY number LIMIT $3";
-const REQUEST_CANCEL: &str =
-    "UPDATE workflow_runs SET cancel_requested = 1 WHERE id = $1 AND ended_at IS NULL";
-const PURGE: &str = "DELETE FROM workflow_runs WHERE id IN \
-     (SELECT id FROM workflow_runs WHERE expires_at <= $1 LIMIT $2)";
 
 /// The run in a row, without its steps.
 fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
+    let created_at = row.integer("created_at")?;
     Ok(JournaledRun {
         id: row.text("id")?.parse().map_err(StoreError::internal)?,
         workflow: row.text("workflow")?,
+        definition: row.text("definition")?,
         subject: unescape_nul(&row.text("subject")?),
         roles: from_json(&row.text("roles")?)?,
         input: from_json(&row.text("input")?)?,
         status: from_json(&row.text("status")?)?,
         error: from_json(&row.text("error")?)?,
-        created_at: from_millis(row.integer("created_at")?),
+        created_at: from_millis(created_at),
+        age: Duration::from_millis(unsigned(row.integer("now")? - created_at)),
         ended_at: row.optional_integer("ended_at")?.map(from_millis),
         cancel_requested: row.integer("cancel_requested")? != 0,
+        resumptions: u32::try_from(row.integer("resumptions")?).unwrap_or(u32::MAX),
+        event_count: 0,
         steps: Vec::new(),
+    })
+}
+
+/// What a list tells of the run in a row.
+fn read_facts(row: &Row) -> Result<RunFacts, StoreError> {
+    Ok(RunFacts {
+        id: row.text("id")?.parse().map_err(StoreError::internal)?,
+        workflow: row.text("workflow")?,
+        status: from_json(&row.text("status")?)?,
+        error: from_json(&row.text("error")?)?,
+        created_at: from_millis(row.integer("created_at")?),
+        ended_at: row.optional_integer("ended_at")?.map(from_millis),
     })
 }
 
@@ -79,76 +60,115 @@ async fn read_run_with_steps(
     executor: Executor<'_>,
 ) -> Result<JournaledRun, StoreError> {
     let mut run = read_run(row)?;
-    let rows = query(STEPS)
+    let rows = query(CHANGES)
         .bind(run.id.to_string())
         .fetch_all(executor)
         .await?;
     for row in rows {
-        run.steps.push(from_json(&row.text("body")?)?);
+        let written_at = from_millis(row.integer("written_at")?);
+        for event in from_json::<Vec<WorkflowEvent>>(&row.text("events")?)? {
+            run.apply(&event, written_at);
+        }
     }
     Ok(run)
 }
 
+fn bind_state(query: Query, state: &RunState) -> Result<Query, StoreError> {
+    let query = query
+        .bind(to_json(&state.status)?)
+        .bind(to_json(&state.error)?)
+        .bind(state.resumptions);
+    Ok(match state.keep {
+        None => query,
+        Some(keep) => query.bind(duration_millis(keep)),
+    })
+}
+
 impl Journal for SqlStore {
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.probe_write())
+    }
+
     fn create<'a>(
         &'a self,
-        run: &'a JournaledRun,
-        lease: Option<&'a RunLease>,
-        idempotency_key: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>> {
+        run: &'a NewRun,
+        start: Start<'a>,
+    ) -> BoxFuture<'a, Result<CreateOutcome, StoreError>> {
         Box::pin(async move {
-            let created = query(CREATE)
+            let key = run.idempotency_key.as_deref();
+            let statement = match start {
+                Start::Leased(_) => CREATE_LEASED,
+                Start::Waiting { .. } => CREATE_WAITING,
+            };
+            let create = self
+                .database
+                .query(statement)
                 .bind(run.id.to_string())
                 .bind(&run.workflow)
+                .bind(&run.definition)
                 .bind(escape_nul(&run.subject))
                 .bind(to_json(&run.input)?)
                 .bind(to_json(&run.roles)?)
-                .bind(to_json(&run.status)?)
-                .bind(to_millis(run.created_at))
-                .bind(lease.map(|lease| &*lease.owner))
-                .bind(lease.map(|lease| expires_after(lease.ttl)))
-                .bind(idempotency_key)
-                .execute(self.database.write())
-                .await?;
-            if created > 0 {
-                return Ok(None);
+                .bind(key);
+            let create = match start {
+                Start::Leased(lease) => create.bind(&lease.owner).bind(duration_millis(lease.ttl)),
+                Start::Waiting { limit } => create.bind(limit),
+            };
+            let created = create.fetch_optional(self.database.write()).await?;
+            if let Some(row) = created {
+                let created_at = from_millis(row.integer("created_at")?);
+                let created = JournaledRun::queued(run, created_at);
+                return Ok(CreateOutcome::Created(Box::new(created)));
             }
-            let earlier = query(AssertSqlSafe(format!("SELECT {COLUMNS} {WITH_KEY}")))
+            let earlier = self
+                .database
+                .query(RUN_WITH_KEY)
                 .bind(escape_nul(&run.subject))
                 .bind(&run.workflow)
-                .bind(idempotency_key)
+                .bind(key)
                 .fetch_optional(self.database.write())
                 .await?;
-            // It may have been purged between the two statements.
-            let purged = || StoreError::unavailable("an earlier run has just expired");
-            let earlier = earlier.ok_or_else(purged)?;
-            let earlier = read_run_with_steps(&earlier, self.database.write()).await?;
-            Ok(Some(earlier))
+            match (earlier, start) {
+                (Some(earlier), _) => {
+                    let earlier = read_run_with_steps(&earlier, self.database.write()).await?;
+                    Ok(CreateOutcome::Existing(Box::new(earlier)))
+                }
+                (None, Start::Waiting { .. }) => Ok(CreateOutcome::TooManyWaiting),
+                // It was purged between the two statements.
+                (None, Start::Leased(_)) => {
+                    Err(StoreError::unavailable("an earlier run has just expired"))
+                }
+            }
         })
     }
 
     fn claim_unowned<'a>(
         &'a self,
-        workflow: &'a str,
+        filter: &'a RunFilter<'a>,
         lease: &'a RunLease,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<JournaledRun>, StoreError>> {
         Box::pin(async move {
-            let rows = query(AssertSqlSafe(format!("{CLAIM_UNOWNED}{COLUMNS}")))
+            let rows = self
+                .database
+                .query(CLAIM_UNOWNED)
                 .bind(&lease.owner)
-                .bind(expires_after(lease.ttl))
-                .bind(now())
-                .bind(workflow)
+                .bind(duration_millis(lease.ttl))
+                .bind(filter.workflow)
+                .bind(filter.definition)
+                .bind(*filter.resumptions.start())
+                .bind(*filter.resumptions.end())
                 .bind(limit)
                 .fetch_all(self.database.write())
                 .await?;
-            let mut runs = Vec::new();
+            let mut claimed = Vec::new();
             for row in rows {
                 // A reading connection may not see the last write of the previous owner yet.
-                runs.push(read_run_with_steps(&row, self.database.write()).await?);
+                let run = read_run_with_steps(&row, self.database.write()).await?;
+                claimed.push((row.integer("round")?, run));
             }
-            runs.sort_by_key(|run| (run.created_at, run.id));
-            Ok(runs)
+            claimed.sort_by_key(|(round, run)| (*round, run.created_at, run.id));
+            Ok(claimed.into_iter().map(|(_, run)| run).collect())
         })
     }
 
@@ -158,10 +178,11 @@ impl Journal for SqlStore {
         lease: &'a RunLease,
     ) -> BoxFuture<'a, Result<ClaimOutcome, StoreError>> {
         Box::pin(async move {
-            let row = query(AssertSqlSafe(format!("{CLAIM}{COLUMNS}")))
+            let row = self
+                .database
+                .query(CLAIM)
                 .bind(&lease.owner)
-                .bind(expires_after(lease.ttl))
-                .bind(now())
+                .bind(duration_millis(lease.ttl))
                 .bind(run.to_string())
                 .fetch_optional(self.database.write())
                 .await?;
@@ -169,7 +190,9 @@ impl Journal for SqlStore {
                 let run = read_run_with_steps(&row, self.database.write()).await?;
                 return Ok(ClaimOutcome::Claimed(Box::new(run)));
             }
-            let row = query(LEASE)
+            let row = self
+                .database
+                .query(LEASE)
                 .bind(run.to_string())
                 .fetch_optional(self.database.write())
                 .await?;
@@ -180,9 +203,8 @@ impl Journal for SqlStore {
                 return Ok(ClaimOutcome::Finished);
             }
             // A run that was released between the two statements can be claimed from now on.
-            let until = row.optional_integer("lease_expires_at")?;
-            let until = until.map_or_else(SystemTime::now, from_millis);
-            Ok(ClaimOutcome::LeasedUntil(until))
+            let left = row.optional_integer("lease_left")?.unwrap_or(0);
+            Ok(ClaimOutcome::Leased(Duration::from_millis(unsigned(left))))
         })
     }
 
@@ -192,14 +214,16 @@ impl Journal for SqlStore {
         lease: &'a RunLease,
     ) -> BoxFuture<'a, Result<Option<bool>, StoreError>> {
         Box::pin(async move {
-            let row = query(RENEW)
+            let row = self
+                .database
+                .query(RENEW)
                 .bind(run.to_string())
                 .bind(&lease.owner)
-                .bind(expires_after(lease.ttl))
+                .bind(duration_millis(lease.ttl))
                 .fetch_optional(self.database.write())
                 .await?;
-            row.map(|row| Ok(row.integer("cancel_requested")? != 0))
-                .transpose()
+            let cancel_requested = |row: &Row| Ok(row.integer("cancel_requested")? != 0);
+            row.as_ref().map(cancel_requested).transpose()
         })
     }
 
@@ -217,50 +241,56 @@ impl Journal for SqlStore {
     fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let id = change.run.to_string();
-            let added = signed(change.events.len());
-            let mut transaction = self.database.begin().await?;
-            let row = query(CHANGE)
-                .bind(&id)
-                .bind(&change.owner)
-                .bind(added)
-                .bind(to_json(&change.status)?)
-                .bind(to_json(&change.error)?)
-                .fetch_optional(transaction.executor())
-                .await?;
-            let Some(row) = row else {
-                return Ok(false);
+            let first = signed(change.first_event);
+            let add = |statement| {
+                Ok::<_, StoreError>(
+                    self.database
+                        .query(statement)
+                        .bind(&id)
+                        .bind(&change.owner)
+                        .bind(first)
+                        .bind(change.id.as_bytes().to_vec())
+                        .bind(to_json(&change.events)?),
+                )
             };
-            for step in &change.steps {
-                let written = query(PUT_STEP)
-                    .bind(&id)
-                    .bind(&step.step)
-                    .bind(i64::from(step.status.is_over()))
-                    .bind(to_json(step)?)
-                    .execute(transaction.executor())
-                    .await?;
-                if written == 0 {
-                    return Ok(false);
+            let added = match &change.state {
+                None => add(ADD_CHANGE)?.execute(self.database.write()).await?,
+                Some(state) if self.database.writes_in_queries() => {
+                    let statement = match state.keep {
+                        None => ADD_CHANGE_AND_SET_STATE,
+                        Some(_) => ADD_CHANGE_AND_END,
+                    };
+                    let write = bind_state(add(statement)?, state)?;
+                    write.execute(self.database.write()).await?
                 }
+                Some(state) => {
+                    let mut transaction = self.database.begin().await?;
+                    let added = add(ADD_CHANGE)?.execute(transaction.executor()).await?;
+                    if added > 0 {
+                        let statement = match state.keep {
+                            None => SET_STATE,
+                            Some(_) => END,
+                        };
+                        let set = self.database.query(statement).bind(&id);
+                        bind_state(set, state)?
+                            .execute(transaction.executor())
+                            .await?;
+                        transaction.commit().await?;
+                    }
+                    added
+                }
+            };
+            if added > 0 {
+                return Ok(true);
             }
-            let first = row.integer("event_count")? - added + 1;
-            for (number, event) in (first..).zip(&change.events) {
-                query(ADD_EVENT)
-                    .bind(&id)
-                    .bind(number)
-                    .bind(to_json(event)?)
-                    .execute(transaction.executor())
-                    .await?;
-            }
-            if let Some((ended_at, expires_at)) = change.ended {
-                query(END)
-                    .bind(&id)
-                    .bind(to_millis(ended_at))
-                    .bind(to_millis(expires_at))
-                    .execute(transaction.executor())
-                    .await?;
-            }
-            transaction.commit().await?;
-            Ok(true)
+            // Either another process has the run, or this change was written before and its caller did not learn of it.
+            let row = query(FIND_CHANGE)
+                .bind(&id)
+                .bind(first)
+                .fetch_optional(self.database.write())
+                .await?;
+            let written = row.map(|row| row.optional_bytes("change")).transpose()?;
+            Ok(written.flatten().as_deref() == Some(&change.id.as_bytes()[..]))
         })
     }
 
@@ -270,8 +300,9 @@ impl Journal for SqlStore {
         subject: &'a str,
     ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>> {
         Box::pin(async move {
-            let find = "FROM workflow_runs WHERE id = $1 AND subject = $2";
-            let row = query(AssertSqlSafe(format!("SELECT {COLUMNS} {find}")))
+            let row = self
+                .database
+                .query(RUN)
                 .bind(run.to_string())
                 .bind(escape_nul(subject))
                 .fetch_optional(self.database.read())
@@ -284,6 +315,34 @@ impl Journal for SqlStore {
         })
     }
 
+    fn list<'a>(
+        &'a self,
+        query: &'a RunQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<RunFacts>, StoreError>> {
+        Box::pin(async move {
+            let workflow = query.workflow.map(escape_nul);
+            let status = query.status.as_ref().map(to_json).transpose()?;
+            let (until, id) = match query.after {
+                Some((created_at, id)) => (to_millis(created_at), id.to_string()),
+                None => (i64::MAX, String::new()),
+            };
+            let rows = self
+                .database
+                .query(LIST)
+                .bind(escape_nul(query.subject))
+                .bind(query.since.map_or(0, to_millis))
+                .bind(until)
+                .bind(id)
+                .bind(workflow.as_deref())
+                .bind(status.as_deref())
+                .bind(limit)
+                .fetch_all(self.database.read())
+                .await?;
+            rows.iter().map(read_facts).collect()
+        })
+    }
+
     fn events(
         &self,
         run: Uuid,
@@ -293,15 +352,18 @@ impl Journal for SqlStore {
         Box::pin(async move {
             let rows = query(EVENTS)
                 .bind(run.to_string())
-                .bind(signed(after))
+                .bind(signed(after).saturating_add(1))
                 .bind(limit)
                 .fetch_all(self.database.read())
                 .await?;
-            let event = |row: &Row| {
-                let number = unsigned(row.integer("number")?);
-                Ok((number, from_json(&row.text("body")?)?))
-            };
-            rows.iter().map(event).collect()
+            let mut events = Vec::new();
+            for row in rows {
+                let first = unsigned(row.integer("number")?);
+                let written = from_json::<Vec<WorkflowEvent>>(&row.text("events")?)?;
+                events.extend((first..).zip(written).filter(|(number, _)| *number > after));
+            }
+            events.truncate(limit as usize);
+            Ok(events)
         })
     }
 
@@ -312,6 +374,54 @@ impl Journal for SqlStore {
                 .execute(self.database.write())
                 .await?;
             Ok(changed > 0)
+        })
+    }
+
+    fn waiting_runs(&self) -> BoxFuture<'_, Result<Vec<WaitingRuns>, StoreError>> {
+        Box::pin(async move {
+            let rows = self.database.query(WAITING);
+            let rows = rows.fetch_all(self.database.read()).await?;
+            let waiting = rows.iter().map(|row| {
+                Ok(WaitingRuns {
+                    workflow: row.text("workflow")?,
+                    definition: row.text("definition")?,
+                    count: unsigned(row.integer("count")?),
+                })
+            });
+            waiting.collect()
+        })
+    }
+
+    fn adopt_runs<'a>(
+        &'a self,
+        workflow: &'a str,
+        definition: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            query(ADOPT)
+                .bind(workflow)
+                .bind(definition)
+                .execute(self.database.write())
+                .await?;
+            Ok(())
+        })
+    }
+
+    fn expire_waiting_runs<'a>(
+        &'a self,
+        workflow: &'a str,
+        definition: &'a str,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.database
+                .query(EXPIRE_WAITING)
+                .bind(workflow)
+                .bind(definition)
+                .bind(duration_millis(keep))
+                .execute(self.database.write())
+                .await?;
+            Ok(())
         })
     }
 

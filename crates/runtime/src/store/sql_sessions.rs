@@ -1,96 +1,115 @@
-//! Sessions in a database. All messages stay until their session expires or is deleted; the model gets the latest.
+//! Sessions in a database. All messages stay until their session expires or is deleted; the model gets the latest. What turns write
+//! to a file, they write together (`write_group.rs`).
+//!
+//! While a turn runs, its question is in the lease. The lease is deleted in the transaction that adds the turn; what is left in an
+//! expired one was interrupted, and is added by whoever comes next.
+
+pub(super) mod session_statements;
+mod turn_write;
+#[cfg(feature = "sqlite")]
+pub(super) mod write_group;
 
 use std::time::SystemTime;
 
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::model::{Message, estimated_tokens};
+use crate::model::{Message, Role};
 use crate::session::session_store::{
-    Conversation, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore, Turn, fitting,
-    lease_conflict, version_conflict,
+    History, MessageStatus, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore,
+    Turn, lease_conflict, lost_lease,
 };
-use crate::store::sql_database::{Executor, Query, Row, query};
+use crate::store::sql_database::{Database, Query, Row, query};
+use crate::store::sql_sessions::session_statements::{
+    ADD_MESSAGE, DELETE, FACTS, FIND, INTERRUPTED, INTERRUPTED_OF, LATEST_MESSAGES, LIST,
+    LIST_AFTER, MESSAGES, PURGE, PURGE_LEASES, RELEASE_ALL, RENEW, TAKE_INTERRUPTED,
+};
+use crate::store::sql_sessions::turn_write::{
+    MessageBody, MessageColumns, TurnWrite, extend_session,
+};
 use crate::store::sql_store::SqlStore;
-use crate::store::sql_values::{
-    escape_nul, expires_after, from_json, now, signed, to_json, unescape_nul, unsigned,
-};
-use crate::unix_time::{from_millis, to_millis};
+use crate::store::sql_values::{escape_nul, from_json, signed, unescape_nul, unsigned};
+use crate::unix_time::{duration_millis, from_millis, to_millis};
 
-/// Takes a lease that is free, expired or the owner's own.
-const LEASE: &str = "INSERT INTO session_leases (subject, agent, id, owner, turn, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, $6) \
-     ON CONFLICT (subject, agent, id) DO UPDATE \
-     SET owner = excluded.owner, turn = excluded.turn, expires_at = excluded.expires_at \
-     WHERE session_leases.owner = excluded.owner OR session_leases.expires_at <= $7";
-const RENEW: &str = "UPDATE session_leases SET expires_at = $5 \
-     WHERE subject = $1 AND agent = $2 AND id = $3 AND turn = $4";
-const RELEASE: &str = "DELETE FROM session_leases \
-     WHERE subject = $1 AND agent = $2 AND id = $3 AND turn = $4";
-const RELEASE_ALL: &str = "DELETE FROM session_leases WHERE owner = $1";
-const FIND: &str = "SELECT number, version FROM sessions \
-     WHERE subject = $1 AND agent = $2 AND id = $3 AND expires_at > $4";
-/// The latest messages whose tokens add up to at most `$2`.
-const LATEST_MESSAGES: &str = "SELECT body FROM (SELECT number, body, \
-     SUM(tokens) OVER (ORDER BY number DESC) AS total \
-     FROM session_messages WHERE session = $1) AS latest WHERE total <= $2 ORDER BY number";
-const DELETE_EXPIRED: &str = "DELETE FROM sessions \
-     WHERE subject = $1 AND agent = $2 AND id = $3 AND expires_at <= $4";
-const CREATE: &str = "INSERT INTO sessions \
-     (subject, agent, id, version, message_count, created_at, updated_at, expires_at) \
-     VALUES ($1, $2, $3, 1, $4, $5, $5, $6) \
-     ON CONFLICT (subject, agent, id) DO NOTHING RETURNING number, message_count";
-/// Also continues a session that expired while its turn ran.
-const CONTINUE: &str = "UPDATE sessions \
-     SET version = version + 1, message_count = message_count + $4, updated_at = $5, expires_at = $6 \
-     WHERE subject = $1 AND agent = $2 AND id = $3 AND version = $7 RETURNING number, message_count";
-const ADD_MESSAGE: &str = "INSERT INTO session_messages (session, number, body, tokens, created_at) \
-     VALUES ($1, $2, $3, $4, $5)";
-const FACTS: &str = "SELECT id, agent, message_count, created_at, updated_at, expires_at FROM sessions \
-     WHERE subject = $1 AND agent = $2 AND id = $3 AND expires_at > $4";
-const LIST_AFTER: &str = "SELECT id, agent, message_count, created_at, updated_at, expires_at FROM sessions \
-     WHERE subject = $1 AND agent = $2 AND expires_at > $3 AND (created_at, id) < ($4, $5) \
-     ORDER BY created_at DESC, id DESC LIMIT $6";
-const LIST: &str = "SELECT id, agent, message_count, created_at, updated_at, expires_at FROM sessions \
-     WHERE subject = $1 AND agent = $2 AND expires_at > $3 \
-     ORDER BY created_at DESC, id DESC LIMIT $4";
-const MESSAGES: &str = "SELECT number, body, created_at FROM session_messages \
-     WHERE session = $1 AND number > $2 ORDER BY number LIMIT $3";
-const DELETE: &str = "DELETE FROM sessions \
-     WHERE subject = $1 AND agent = $2 AND id = $3 RETURNING expires_at";
-const PURGE: &str = "DELETE FROM sessions WHERE number IN (SELECT number FROM sessions \
-     WHERE expires_at <= $1 AND NOT EXISTS (SELECT 1 FROM session_leases \
-     WHERE session_leases.subject = sessions.subject AND session_leases.agent = sessions.agent \
-     AND session_leases.id = sessions.id AND session_leases.expires_at > $1) LIMIT $2)";
-const PURGE_LEASES: &str = "DELETE FROM session_leases WHERE expires_at <= $1";
+/// How many messages the first query for a history reads, and the most that one reads. The number grows, so that neither a short nor a
+/// long history takes many queries, and little is read in vain.
+const FIRST_MESSAGES: u32 = 32;
+const MOST_MESSAGES: u32 = 1_024;
+/// How many interrupted turns are looked for at a time. There are as many as processes died with.
+const INTERRUPTED_LIMIT: u32 = 500;
 
 /// A query whose first three parameters are the parts of `key`.
-fn query_by_key(sql: &'static str, key: &SessionKey) -> Query {
-    query(sql)
+pub(super) fn query_by_key(database: &Database, sql: &str, key: &SessionKey) -> Query {
+    database
+        .query(sql)
         .bind(escape_nul(&key.subject))
         .bind(escape_nul(&key.agent))
         .bind(escape_nul(&key.id))
 }
 
-/// Takes a lease.
-///
-/// # Errors
-/// [`StoreError::Conflict`] while another owner has it.
-async fn take_lease(
-    key: &SessionKey,
-    lease: &SessionLease,
-    executor: Executor<'_>,
-) -> Result<(), StoreError> {
-    let taken = query_by_key(LEASE, key)
-        .bind(&lease.owner)
-        .bind(&lease.turn)
-        .bind(expires_after(lease.ttl))
-        .bind(now())
-        .execute(executor)
-        .await?;
-    if taken == 0 {
-        return Err(lease_conflict());
+impl SqlStore {
+    /// Writes a step of a turn, and commits it. Returns whether it found the lease as it had to be.
+    async fn write_turn(&self, write: TurnWrite) -> Result<bool, StoreError> {
+        match &self.database {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite { turns, .. } => turns.write(&self.database, write).await,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {
+                if let Some(query) = write.query(&self.database) {
+                    return Ok(query.execute(self.database.write()).await? > 0);
+                }
+                let mut transaction = self.database.begin().await?;
+                let is_written = write.run(&self.database, &mut transaction).await?;
+                transaction.commit().await?;
+                Ok(is_written)
+            }
+        }
     }
-    Ok(())
+
+    /// Adds the question of an interrupted turn to its session. Returns whether there was one.
+    async fn settle(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        let row = query_by_key(&self.database, TAKE_INTERRUPTED, key)
+            .fetch_optional(transaction.executor())
+            .await?;
+        let Some(row) = row else {
+            return Ok(false);
+        };
+        let began_at = row.integer("began_at")?;
+        let ttl = row.integer("session_ttl")?;
+        let question: String = from_json(&row.text("question")?)?;
+        let (session, number) =
+            extend_session(&self.database, key, 1, ttl, began_at, &mut transaction).await?;
+        let message = MessageColumns::new(Role::User, &question, MessageStatus::Interrupted)?;
+        query(ADD_MESSAGE)
+            .bind(session)
+            .bind(number)
+            .bind(message.body)
+            .bind(message.tokens)
+            .bind(began_at)
+            .execute(transaction.executor())
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Settles the interrupted turns that `found` finds.
+    async fn settle_all(&self, found: Query) -> Result<(), StoreError> {
+        for row in found.fetch_all(self.database.read()).await? {
+            let key = SessionKey {
+                subject: unescape_nul(&row.text("subject")?),
+                agent: unescape_nul(&row.text("agent")?),
+                id: unescape_nul(&row.text("id")?),
+            };
+            self.settle(&key).await?;
+        }
+        Ok(())
+    }
+
+    /// Settles the interrupted turn of a session; if the id of `key` is empty, those of all sessions of its subject and agent.
+    async fn settle_for_reader(&self, key: &SessionKey) -> Result<(), StoreError> {
+        let found = query_by_key(&self.database, INTERRUPTED_OF, key).bind(INTERRUPTED_LIMIT);
+        self.settle_all(found).await
+    }
 }
 
 fn read_facts(row: &Row) -> Result<SessionFacts, StoreError> {
@@ -108,29 +127,36 @@ impl SessionStore for SqlStore {
     fn begin<'a>(
         &'a self,
         key: &'a SessionKey,
-        lease: &'a SessionLease,
-        history_tokens: u64,
-    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
+        turn: &'a Turn,
+    ) -> BoxFuture<'a, Result<Vec<Message>, StoreError>> {
         Box::pin(async move {
-            take_lease(key, lease, self.database.write()).await?;
-            let row = query_by_key(FIND, key)
-                .bind(now())
-                .fetch_optional(self.database.read())
-                .await?;
-            let Some(row) = row else {
-                return Ok(None);
+            let take = async || {
+                let begin = TurnWrite::begin(key, &turn.lease, Some(turn))?;
+                self.write_turn(begin).await
             };
-            let version = unsigned(row.integer("version")?);
-            let rows = query(LATEST_MESSAGES)
-                .bind(row.integer("number")?)
-                .bind(signed(history_tokens))
-                .fetch_all(self.database.read())
-                .await?;
-            let messages = rows.iter().map(|row| from_json(&row.text("body")?));
-            let mut messages = messages.collect::<Result<Vec<Message>, StoreError>>()?;
-            let half_turn = messages.len() - fitting(messages.iter(), history_tokens);
-            messages.drain(..half_turn);
-            Ok(Some(Conversation { version, messages }))
+            let is_taken = take().await? || (self.settle(key).await? && take().await?);
+            if !is_taken {
+                return Err(lease_conflict());
+            }
+            let mut history = History::new(turn.history_tokens);
+            let (mut before, mut limit) = (i64::MAX, FIRST_MESSAGES);
+            loop {
+                let rows = query_by_key(&self.database, LATEST_MESSAGES, key)
+                    .bind(before)
+                    .bind(limit)
+                    .fetch_all(self.database.read())
+                    .await?;
+                for row in &rows {
+                    before = row.integer("number")?;
+                    if !history.push(from_json(&row.text("body")?)?) {
+                        return Ok(history.into_messages());
+                    }
+                }
+                if rows.len() < limit as usize {
+                    return Ok(history.into_messages());
+                }
+                limit = (limit * 4).min(MOST_MESSAGES);
+            }
         })
     }
 
@@ -140,9 +166,9 @@ impl SessionStore for SqlStore {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            query_by_key(RENEW, key)
+            query_by_key(&self.database, RENEW, key)
                 .bind(&lease.turn)
-                .bind(expires_after(lease.ttl))
+                .bind(duration_millis(lease.ttl))
                 .execute(self.database.write())
                 .await?;
             Ok(())
@@ -155,10 +181,7 @@ impl SessionStore for SqlStore {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            query_by_key(RELEASE, key)
-                .bind(&lease.turn)
-                .execute(self.database.write())
-                .await?;
+            self.write_turn(TurnWrite::release(key, lease)).await?;
             Ok(())
         })
     }
@@ -176,49 +199,29 @@ impl SessionStore for SqlStore {
     fn commit<'a>(
         &'a self,
         key: &'a SessionKey,
-        turn: Turn,
+        turn: &'a Turn,
+        answer: &'a str,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
-            let (now, expires_at) = (now(), expires_after(turn.ttl));
-            let added = signed(turn.messages.len());
-            let mut transaction = self.database.begin().await?;
-            let statement = if turn.version == 0 {
-                query_by_key(DELETE_EXPIRED, key)
-                    .bind(now)
-                    .execute(transaction.executor())
-                    .await?;
-                query_by_key(CREATE, key)
-                    .bind(added)
-                    .bind(now)
-                    .bind(expires_at)
+            let commit = TurnWrite::commit(key, turn, answer)?;
+            if self.write_turn(commit).await? {
+                Ok(())
             } else {
-                query_by_key(CONTINUE, key)
-                    .bind(added)
-                    .bind(now)
-                    .bind(expires_at)
-                    .bind(signed(turn.version))
-            };
-            let row = statement.fetch_optional(transaction.executor()).await?;
-            let row = row.ok_or_else(version_conflict)?;
-            let session = row.integer("number")?;
-            let first = row.integer("message_count")? - added + 1;
-            for (number, message) in (first..).zip(&turn.messages) {
-                query(ADD_MESSAGE)
-                    .bind(session)
-                    .bind(number)
-                    .bind(to_json(message)?)
-                    .bind(signed(estimated_tokens(message.text.len())))
-                    .bind(now)
-                    .execute(transaction.executor())
-                    .await?;
+                Err(lost_lease())
             }
-            if let Some(lease) = &turn.lease {
-                query_by_key(RELEASE, key)
-                    .bind(&lease.turn)
-                    .execute(transaction.executor())
-                    .await?;
-            }
-            transaction.commit().await
+        })
+    }
+
+    fn create<'a>(
+        &'a self,
+        key: &'a SessionKey,
+        turn: &'a Turn,
+        answer: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.write_turn(TurnWrite::create(key, turn, answer)?)
+                .await?;
+            Ok(())
         })
     }
 
@@ -227,8 +230,8 @@ impl SessionStore for SqlStore {
         key: &'a SessionKey,
     ) -> BoxFuture<'a, Result<Option<SessionFacts>, StoreError>> {
         Box::pin(async move {
-            let row = query_by_key(FACTS, key)
-                .bind(now())
+            self.settle_for_reader(key).await?;
+            let row = query_by_key(&self.database, FACTS, key)
                 .fetch_optional(self.database.read())
                 .await?;
             row.as_ref().map(read_facts).transpose()
@@ -243,11 +246,18 @@ impl SessionStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<SessionFacts>, StoreError>> {
         Box::pin(async move {
+            let all = SessionKey {
+                subject: subject.to_owned(),
+                agent: agent.to_owned(),
+                id: String::new(),
+            };
+            self.settle_for_reader(&all).await?;
             let sql = if after.is_some() { LIST_AFTER } else { LIST };
-            let mut statement = query(sql)
+            let mut statement = self
+                .database
+                .query(sql)
                 .bind(escape_nul(subject))
-                .bind(escape_nul(agent))
-                .bind(now());
+                .bind(escape_nul(agent));
             if let Some((created_at, id)) = after {
                 statement = statement.bind(to_millis(created_at)).bind(escape_nul(id));
             }
@@ -266,8 +276,8 @@ impl SessionStore for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Option<Vec<PastMessage>>, StoreError>> {
         Box::pin(async move {
-            let row = query_by_key(FIND, key)
-                .bind(now())
+            self.settle_for_reader(key).await?;
+            let row = query_by_key(&self.database, FIND, key)
                 .fetch_optional(self.database.read())
                 .await?;
             let Some(row) = row else {
@@ -280,9 +290,11 @@ impl SessionStore for SqlStore {
                 .fetch_all(self.database.read())
                 .await?;
             let messages = rows.iter().map(|row| {
+                let MessageBody { message, status } = from_json(&row.text("body")?)?;
                 Ok(PastMessage {
                     number: unsigned(row.integer("number")?),
-                    message: from_json(&row.text("body")?)?,
+                    message,
+                    status,
                     created_at: from_millis(row.integer("created_at")?),
                 })
             });
@@ -296,18 +308,20 @@ impl SessionStore for SqlStore {
         lease: &'a SessionLease,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
+            self.settle_for_reader(key).await?;
             let mut transaction = self.database.begin().await?;
-            take_lease(key, lease, transaction.executor()).await?;
-            let row = query_by_key(DELETE, key)
+            let begin = TurnWrite::begin(key, lease, None)?;
+            if !begin.run(&self.database, &mut transaction).await? {
+                return Err(lease_conflict());
+            }
+            let row = query_by_key(&self.database, DELETE, key)
                 .fetch_optional(transaction.executor())
                 .await?;
-            query_by_key(RELEASE, key)
-                .bind(&lease.turn)
-                .execute(transaction.executor())
-                .await?;
+            let release = TurnWrite::release(key, lease);
+            release.run(&self.database, &mut transaction).await?;
             transaction.commit().await?;
             match row {
-                Some(row) => Ok(row.integer("expires_at")? > now()),
+                Some(row) => Ok(row.integer("is_live")? != 0),
                 None => Ok(false),
             }
         })
@@ -315,9 +329,11 @@ impl SessionStore for SqlStore {
 
     fn purge(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
+            let interrupted = self.database.query(INTERRUPTED).bind(INTERRUPTED_LIMIT);
+            self.settle_all(interrupted).await?;
             let purged = self.database.purge(PURGE, limit).await?;
-            query(PURGE_LEASES)
-                .bind(now())
+            self.database
+                .query(PURGE_LEASES)
                 .execute(self.database.write())
                 .await?;
             Ok(purged)

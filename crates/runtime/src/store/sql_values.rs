@@ -9,7 +9,7 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 use crate::error::store_error::StoreError;
-use crate::unix_time::{duration_millis, to_millis};
+use crate::unix_time::to_millis;
 
 /// How long a statement waits for a connection or a lock.
 pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,11 +17,6 @@ pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The current time as it is stored.
 pub(super) fn now() -> i64 {
     to_millis(SystemTime::now())
-}
-
-/// When a lease of `ttl` that is taken now expires, as it is stored.
-pub(super) fn expires_after(ttl: Duration) -> i64 {
-    now().saturating_add(duration_millis(ttl))
 }
 
 /// A count as it is stored. SQL has no unsigned integers.
@@ -73,12 +68,25 @@ pub(super) fn migrator(steps: &[(i64, &'static str, &'static str)]) -> Migrator 
 /// What an error of the database means to who uses the store. The cause of an unavailable store is logged here, since
 /// callers must not see it.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
-    let is_unavailable = match &error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-        sqlx::Error::Database(error) => is_temporary(error.code().as_deref().unwrap_or_default()),
+    let is_external = match &error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code();
+            let code = code.as_deref().unwrap_or_default();
+            #[cfg(feature = "postgres")]
+            if code == crate::store::postgres::READ_ONLY {
+                crate::store::postgres::mark_read_only();
+            }
+            is_external(code)
+        }
         _ => false,
     };
-    if is_unavailable {
+    if is_external {
         tracing::warn!(%error, "the store is unavailable");
         StoreError::unavailable("the store can't be used now")
     } else {
@@ -86,14 +94,21 @@ pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Whether the code is SQLite's for a locked database (5, 6), or PostgreSQL's for a lost connection, a rolled back
-/// transaction, too few resources or a shutdown (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-pub(super) fn is_temporary(code: &str) -> bool {
-    let is_sqlite_busy = code
-        .parse::<u32>()
-        .is_ok_and(|code| code < 10_000 && matches!(code & 0xff, 5 | 6));
-    is_sqlite_busy
-        || ["08", "40", "53", "57"]
-            .iter()
-            .any(|class| code.len() == 5 && code.starts_with(class))
+/// Whether the database, and no statement of this crate, is the cause. For SQLite (<https://www.sqlite.org/rescode.html>):
+/// permissions (3), locks (5, 6, 15), memory (7), a read-only file (8), an interrupt (9), the disk (10, 13, 14), a damaged
+/// file (11, 26). For PostgreSQL (<https://www.postgresql.org/docs/current/errcodes-appendix.html>): connections, who may log
+/// in and do what, a database that is gone, a standby, rolled back transactions, resources, locks, a shutdown, the disk,
+/// damaged data.
+fn is_external(code: &str) -> bool {
+    const SQLITE: [u32; 12] = [3, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 26];
+    const POSTGRES: [&str; 11] = [
+        "08", "25006", "28", "3D", "40", "42501", "53", "55", "57", "58", "XX",
+    ];
+    // A code of PostgreSQL has five characters. One of SQLite is a number of four digits at most, with an extension in its
+    // upper byte.
+    if code.len() == 5 {
+        return POSTGRES.iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>()
+        .is_ok_and(|code| SQLITE.contains(&(code & 0xff)))
 }

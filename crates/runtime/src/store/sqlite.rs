@@ -1,17 +1,19 @@
 //! A store in one SQLite file, and the lock that shows other processes that the file is open.
 
+use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use crate::future::BoxFuture;
 use crate::store::sql_database::Database;
+use crate::store::sql_sessions::write_group::WriteGroup;
 use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{WAIT_TIMEOUT, migrator};
 use crate::store::store_file_lock::StoreFileLock;
@@ -23,9 +25,10 @@ const READERS: u32 = 4;
 const SETUP_RETRIES: u32 = 50;
 const SETUP_PAUSE: Duration = Duration::from_millis(100);
 
-/// Ends all leases. Only for a file that no other process has open: their owners are gone.
-const RELEASE_LEASES: &str = "UPDATE workflow_runs SET owner = NULL, lease_expires_at = NULL \
-     WHERE ended_at IS NULL AND owner IS NOT NULL; DELETE FROM session_leases";
+/// Ends all leases. Only for a file that no other process has open: their owners died, which their runs remember.
+const EXPIRE_LEASES: &str = "UPDATE workflow_runs SET lease_expires_at = 0 \
+     WHERE ended_at IS NULL AND lease_owner IS NOT NULL; \
+     UPDATE session_leases SET expires_at = 0";
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (
@@ -53,6 +56,36 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "workflow run keys",
         include_str!("../../migrations/sqlite/0005_workflow_run_keys.sql"),
     ),
+    (
+        6,
+        "workflow changes",
+        include_str!("../../migrations/sqlite/0006_workflow_changes.sql"),
+    ),
+    (
+        7,
+        "idempotency keys",
+        include_str!("../../migrations/sqlite/0007_idempotency_keys.sql"),
+    ),
+    (
+        8,
+        "workflow rounds",
+        include_str!("../../migrations/sqlite/0008_workflow_rounds.sql"),
+    ),
+    (
+        9,
+        "workflow runs by subject",
+        include_str!("../../migrations/sqlite/0009_workflow_runs_by_subject.sql"),
+    ),
+    (
+        10,
+        "interrupted turns",
+        include_str!("../../migrations/sqlite/0010_interrupted_turns.sql"),
+    ),
+    (
+        11,
+        "write probes",
+        include_str!("../../migrations/sqlite/0011_write_probes.sql"),
+    ),
 ];
 
 /// Opens the file and migrates it. A file that is not there is created, with its folder, readable by its owner alone.
@@ -72,10 +105,14 @@ pub(crate) async fn open(path: &Path) -> Result<SqlStore, sqlx::Error> {
         .foreign_keys(true)
         .busy_timeout(WAIT_TIMEOUT)
         .disable_statement_logging();
+    // A full disk ends a transaction within SQLite, and then sqlx can't roll it back: the connection begins no other one.
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(WAIT_TIMEOUT)
+            // A file does not hang up.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(ready(Ok(!connection.is_in_transaction()))))
     };
     let mut retries = 0;
     let writer = loop {
@@ -89,13 +126,17 @@ pub(crate) async fn open(path: &Path) -> Result<SqlStore, sqlx::Error> {
     };
     if let Some(file_lock) = &mut file_lock {
         if file_lock.is_exclusive {
-            sqlx::raw_sql(RELEASE_LEASES).execute(&writer).await?;
+            sqlx::raw_sql(EXPIRE_LEASES).execute(&writer).await?;
         }
         file_lock.downgrade().await.map_err(sqlx::Error::Io)?;
     }
     let readers = pool(READERS).connect_lazy_with(options);
     Ok(SqlStore {
-        database: Database::Sqlite { readers, writer },
+        database: Database::Sqlite {
+            readers,
+            writer,
+            turns: WriteGroup::default(),
+        },
         passage_caches: Default::default(),
         _file_lock: file_lock,
     })
@@ -135,4 +176,61 @@ fn create(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     open_private(path).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::open;
+    use crate::error::store_error::StoreError;
+    use crate::schema::{new_uuid_v4, new_uuid_v7};
+    use crate::store::sql_database::query;
+    use crate::workflow::journal::{Journal, NewRun, Start};
+
+    /// The failures are those of a read-only file (8) and of a full disk (13): a store's one writer keeps its settings.
+    #[tokio::test]
+    async fn a_file_that_can_not_be_written_to_is_unavailable() {
+        let folder = std::env::temp_dir().join(format!("agentgen-{}", new_uuid_v4()));
+        let store = open(&folder.join("test.db")).await.unwrap();
+        let run = |size| NewRun {
+            id: new_uuid_v7(),
+            workflow: "play".to_owned(),
+            definition: String::new(),
+            subject: "ann".to_owned(),
+            roles: None,
+            input: json!("x".repeat(size)),
+            idempotency_key: None,
+        };
+        let set = async |pragma: &'static str| {
+            let executor = store.database.write();
+            query(pragma).fetch_all(executor).await.unwrap();
+        };
+        store.check().await.unwrap();
+        set("PRAGMA query_only = 1").await;
+        let refused = [
+            store.check().await,
+            store
+                .create(&run(1), Start::Waiting { limit: 10 })
+                .await
+                .map(|_| ()),
+        ];
+        for refused in refused {
+            assert!(
+                matches!(refused, Err(StoreError::Unavailable(_))),
+                "{refused:?}"
+            );
+        }
+        set("PRAGMA query_only = 0").await;
+        set("PRAGMA max_page_count = 1").await;
+        let refused = store
+            .create(&run(1_000_000), Start::Waiting { limit: 10 })
+            .await;
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable(_))),
+            "{refused:?}"
+        );
+        drop(store);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

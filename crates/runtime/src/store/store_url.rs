@@ -73,19 +73,12 @@ fn postgres(url: &str) -> Result<StoreUrl, SettingError> {
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_: &str) -> Result<StoreUrl, SettingError> {
-    Err(missing("sqlite"))
+    Err(SettingError::missing_feature(SETTING, "sqlite"))
 }
 
 #[cfg(not(feature = "postgres"))]
 fn postgres(_: &str) -> Result<StoreUrl, SettingError> {
-    Err(missing("postgres"))
-}
-
-#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
-fn missing(feature: &str) -> SettingError {
-    wrong(format!(
-        "needs the feature `{feature}` of agentgen-runtime, which this program was built without"
-    ))
+    Err(SettingError::missing_feature(SETTING, "postgres"))
 }
 
 fn wrong(detail: impl Into<String>) -> SettingError {

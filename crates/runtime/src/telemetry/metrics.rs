@@ -3,6 +3,7 @@
 //! Invariant: labels come from the agents, the settings and fixed lists, never from a request, so that a caller can't add
 //! time series.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
@@ -11,6 +12,7 @@ use prometheus::{
 };
 
 use crate::event::agent_event::Usage;
+use crate::telemetry::log;
 
 /// The media type of the text format.
 pub(crate) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -35,10 +37,13 @@ pub(crate) struct Metrics {
     estimated_tokens: IntCounterVec,
     provider_errors: IntCounterVec,
     rate_limited: IntCounterVec,
+    failed_logins: IntCounterVec,
     rejected: IntCounterVec,
     connections_full: IntCounter,
     policies: IntCounterVec,
     workflow_runs: IntCounterVec,
+    workflow_resumptions: IntCounterVec,
+    workflow_other_definitions: IntGaugeVec,
     workflow_steps: IntCounterVec,
     workflow_decisions: IntCounterVec,
     deliveries: IntCounterVec,
@@ -95,6 +100,11 @@ impl Metrics {
             "Requests refused by a rate limit.",
             &["limit"],
         );
+        let failed_logins = counter(
+            "agentgen_failed_logins_total",
+            "Clients that failed to authenticate for a token. For one that the settings do not name, client is empty.",
+            &["client"],
+        );
         let rejected = counter(
             "agentgen_rejected_total",
             "Requests refused unread, because of the concurrency limit or the shutdown.",
@@ -114,6 +124,11 @@ impl Metrics {
             "agentgen_workflow_runs_total",
             "Workflow runs that ended, by status.",
             &["workflow", "status"],
+        );
+        let workflow_resumptions = counter(
+            "agentgen_workflow_resumptions_total",
+            "Workflow runs that this process resumed after the process that executed them had died.",
+            &["workflow"],
         );
         let workflow_steps = counter(
             "agentgen_workflow_steps_total",
@@ -172,6 +187,9 @@ impl Metrics {
         registry
             .register(Box::new(seconds.clone()))
             .expect("the name is unique");
+        registry
+            .register(Box::new(log::dropped_lines()))
+            .expect("the name is unique");
         let in_flight = IntGaugeVec::new(
             Opts::new("agentgen_runs_in_flight", "Runs in progress."),
             &["agent"],
@@ -179,6 +197,17 @@ impl Metrics {
         .expect("the name is valid");
         registry
             .register(Box::new(in_flight.clone()))
+            .expect("the name is unique");
+        let workflow_other_definitions = IntGaugeVec::new(
+            Opts::new(
+                "agentgen_workflow_other_definitions",
+                "Workflow runs that wait for a process with another definition of their workflow.",
+            ),
+            &["workflow"],
+        )
+        .expect("the name is valid");
+        registry
+            .register(Box::new(workflow_other_definitions.clone()))
             .expect("the name is unique");
         Self {
             registry,
@@ -190,10 +219,13 @@ impl Metrics {
             estimated_tokens,
             provider_errors,
             rate_limited,
+            failed_logins,
             rejected,
             connections_full: connections_full.with_label_values::<&str>(&[]),
             policies,
             workflow_runs,
+            workflow_resumptions,
+            workflow_other_definitions,
             workflow_steps,
             workflow_decisions,
             deliveries,
@@ -245,6 +277,11 @@ impl Metrics {
         self.rate_limited.with_label_values(&[limit]).inc();
     }
 
+    /// Counts a client that failed to authenticate; empty if the settings do not name it.
+    pub(crate) fn login_failed(&self, client: &str) {
+        self.failed_logins.with_label_values(&[client]).inc();
+    }
+
     /// Counts a decision of an agent's policy.
     pub(crate) fn policy_applied(&self, agent: &str, policy: &str) {
         self.policies.with_label_values(&[agent, policy]).inc();
@@ -265,6 +302,24 @@ impl Metrics {
         self.workflow_runs
             .with_label_values(&[workflow, status])
             .inc();
+    }
+
+    /// Counts a run that is resumed after its process died.
+    pub(crate) fn workflow_resumed(&self, workflow: &str) {
+        self.workflow_resumptions
+            .with_label_values(&[workflow])
+            .inc();
+    }
+
+    /// Sets how many runs of each workflow wait for a process with another definition.
+    pub(crate) fn set_other_definitions(&self, counts: &BTreeMap<String, u64>) {
+        self.workflow_other_definitions.reset();
+        for (workflow, count) in counts {
+            let gauge = self
+                .workflow_other_definitions
+                .with_label_values(&[workflow]);
+            gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
     }
 
     /// Counts the end of a step.

@@ -32,7 +32,7 @@ const MODEL_NAMES: [&str; 4] = ["default", "sonnet", "opus", "haiku"];
 const EMBEDDINGS: &str = "/v1/embeddings";
 
 /// A server at 127.0.0.1 with the Messages API of Anthropic at `/v1/messages`, the Chat Completions API of OpenAI at
-/// `/v1/chat/completions`, and embeddings at `/v1/embeddings`, made by [`HashingEmbedder`](crate::documents::HashingEmbedder).
+/// `/v1/chat/completions`, its Responses API at `/v1/responses`, and embeddings at `/v1/embeddings`, made by [`HashingEmbedder`](crate::documents::HashingEmbedder).
 /// Dropping it stops it.
 #[derive(Debug)]
 pub struct MockServer {
@@ -106,6 +106,7 @@ impl MockServer {
         let dialect = match kind {
             ProviderKind::Anthropic => Dialect::ANTHROPIC,
             ProviderKind::OpenAi => Dialect::OPENAI_COMPATIBLE,
+            ProviderKind::OpenAiResponses => Dialect::OPENAI_COMPATIBLE.with_responses(),
         };
         let provider = ProviderSettings {
             base_url: Some(self.base_url()),
@@ -203,6 +204,7 @@ async fn respond(State(state): State<Arc<ServerState>>, request: Request) -> Res
     let wire = match &*path {
         "/v1/messages" => Wire::Anthropic,
         "/v1/chat/completions" | EMBEDDINGS => Wire::OpenAi,
+        "/v1/responses" => Wire::OpenAiResponses,
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
     let embeds = path == EMBEDDINGS;

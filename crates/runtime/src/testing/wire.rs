@@ -13,6 +13,7 @@ use crate::model::ANSWER_TOOL;
 pub(super) enum Wire {
     Anthropic,
     OpenAi,
+    OpenAiResponses,
 }
 
 /// A part of a body.
@@ -39,7 +40,7 @@ pub(super) fn error(wire: Wire, status: u16, message: &str) -> Value {
         Wire::Anthropic => {
             json!({ "type": "error", "error": { "type": kind, "message": message } })
         }
-        Wire::OpenAi => {
+        Wire::OpenAi | Wire::OpenAiResponses => {
             json!({ "error": { "message": message, "type": kind, "param": null, "code": null } })
         }
     }
@@ -50,6 +51,7 @@ pub(super) fn parts(wire: Wire, answer: &Answer, request: &Value) -> Vec<Part> {
     let mut parts = match wire {
         Wire::Anthropic => anthropic(answer, request),
         Wire::OpenAi => openai(answer),
+        Wire::OpenAiResponses => responses(answer, request),
     };
     match answer.end {
         End::Proper | End::Short => {}
@@ -58,8 +60,14 @@ pub(super) fn parts(wire: Wire, answer: &Answer, request: &Value) -> Vec<Part> {
         End::Malformed => parts.push(Part::Bytes("data: {\"type\":\n\n".to_owned())),
         End::Overloaded => {
             let mut document = error(wire, 529, "Overloaded");
-            if wire == Wire::OpenAi {
-                document["error"]["code"] = "server_error".into();
+            match wire {
+                Wire::Anthropic => {}
+                Wire::OpenAi => document["error"]["code"] = "server_error".into(),
+                Wire::OpenAiResponses => {
+                    document = json!({
+                        "type": "error", "code": "server_error", "message": "Overloaded", "param": null,
+                    });
+                }
             }
             parts.push(Part::Bytes(format!("event: error\ndata: {document}\n\n")));
         }
@@ -212,6 +220,144 @@ fn openai(answer: &Answer) -> Vec<Part> {
         parts.push(Part::Bytes(format!("data: {data}\n\n")));
     }
     parts.push(Part::Bytes("data: [DONE]\n\n".to_owned()));
+    parts
+}
+
+fn responses(answer: &Answer, request: &Value) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut number = 0;
+    let mut send = |parts: &mut Vec<Part>, mut data: Value| {
+        data["sequence_number"] = number.into();
+        number += 1;
+        parts.push(event(&data));
+    };
+    let mut response = json!({
+        "id": "resp_mock", "object": "response", "created_at": 0, "model": request["model"], "status": "in_progress",
+        "error": null, "incomplete_details": null, "output": [], "usage": null,
+    });
+    send(
+        &mut parts,
+        json!({ "type": "response.created", "response": response }),
+    );
+    let mut items: Vec<Value> = Vec::new();
+    // The message that is being sent.
+    let mut text: Option<String> = None;
+    let message = |index: usize, status: &str, text: &str| {
+        let content = json!([{ "type": "output_text", "text": text, "annotations": [] }]);
+        json!({
+            "type": "message", "id": format!("msg_mock_{index}"), "role": "assistant", "status": status,
+            "content": if text.is_empty() { json!([]) } else { content },
+        })
+    };
+    let acts = answer.acts.iter().map(Some).chain([None]);
+    for act in acts {
+        // The end of the script ends the message only if it is the proper end.
+        let ends = match act {
+            Some(act) => matches!(act, Act::ToolCall { .. }),
+            None => answer.end == End::Proper,
+        };
+        if let Some(whole) = text.take_if(|_| ends) {
+            let (index, item) = (items.len(), message(items.len(), "completed", &whole));
+            send(
+                &mut parts,
+                json!({
+                    "type": "response.output_text.done", "item_id": item["id"], "output_index": index, "content_index": 0,
+                    "text": whole, "logprobs": [],
+                }),
+            );
+            send(
+                &mut parts,
+                json!({ "type": "response.output_item.done", "output_index": index, "item": item }),
+            );
+            items.push(item);
+        }
+        let index = items.len();
+        match act {
+            None => {}
+            Some(Act::Pause(duration)) => parts.push(Part::Pause(*duration)),
+            Some(Act::Text(piece)) => {
+                if text.is_none() {
+                    let item = message(index, "in_progress", "");
+                    let added = "response.output_item.added";
+                    send(
+                        &mut parts,
+                        json!({ "type": added, "output_index": index, "item": item }),
+                    );
+                }
+                text.get_or_insert_default().push_str(piece);
+                send(
+                    &mut parts,
+                    json!({
+                        "type": "response.output_text.delta", "item_id": format!("msg_mock_{index}"), "output_index": index,
+                        "content_index": 0, "delta": piece, "logprobs": [],
+                    }),
+                );
+            }
+            Some(Act::ToolCall { name, arguments }) => {
+                let item = |status: &str, arguments: &str| {
+                    json!({
+                        "type": "function_call", "id": format!("fc_mock_{index}"), "call_id": format!("call_mock_{index}"),
+                        "name": name, "arguments": arguments, "status": status,
+                    })
+                };
+                let begun = item("in_progress", "");
+                let added = "response.output_item.added";
+                send(
+                    &mut parts,
+                    json!({ "type": added, "output_index": index, "item": begun }),
+                );
+                for piece in halves(arguments) {
+                    send(
+                        &mut parts,
+                        json!({
+                            "type": "response.function_call_arguments.delta", "item_id": format!("fc_mock_{index}"),
+                            "output_index": index, "delta": piece,
+                        }),
+                    );
+                }
+                let item = item("completed", arguments);
+                send(
+                    &mut parts,
+                    json!({ "type": "response.output_item.done", "output_index": index, "item": item }),
+                );
+                items.push(item);
+            }
+        }
+    }
+    if answer.end != End::Proper {
+        return parts;
+    }
+    let reason = match answer.stop_reason {
+        StopReason::EndTurn => None,
+        StopReason::MaxTokens | StopReason::MaxTurns => Some("max_output_tokens"),
+        StopReason::Refusal => Some("content_filter"),
+    };
+    let status = if reason.is_some() {
+        "incomplete"
+    } else {
+        "completed"
+    };
+    response["status"] = status.into();
+    if let Some(reason) = reason {
+        response["incomplete_details"] = json!({ "reason": reason });
+    }
+    response["output"] = items.into();
+    if let Some(Usage {
+        input_tokens,
+        output_tokens,
+        ..
+    }) = answer.usage
+    {
+        response["usage"] = json!({
+            "input_tokens": input_tokens, "input_tokens_details": { "cached_tokens": 0 },
+            "output_tokens": output_tokens, "output_tokens_details": { "reasoning_tokens": 0 },
+            "total_tokens": input_tokens + output_tokens,
+        });
+    }
+    send(
+        &mut parts,
+        json!({ "type": format!("response.{status}"), "response": response }),
+    );
     parts
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
@@ -17,9 +17,10 @@ use crate::schema::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
 use crate::unix_time::now;
 use crate::workflow::evaluation::Scope;
-use crate::workflow::journal::{Change, JournaledRun};
-use crate::workflow::run_handle::RunHandle;
-use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
+use crate::workflow::journal::{JournaledRun, RunState};
+use crate::workflow::leases::RunPermits;
+use crate::workflow::run_handle::{RunHandle, Stop};
+use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, StepStatus};
 use crate::workflow::schedule::{Decision, is_tolerated, next};
 use crate::workflow::step_task::{StepTask, run_step};
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -33,8 +34,13 @@ struct Executor {
     meters: Vec<Meter>,
     /// The running steps; each task returns its index and report.
     tasks: JoinSet<(usize, StepReport)>,
-    /// What the journal does not have yet.
-    change: Change,
+    /// What the journal does not have yet: events, and how the run stands after them if that changes.
+    events: Vec<WorkflowEvent>,
+    state: Option<RunState>,
+    /// See [`JournaledRun::resumptions`].
+    resumptions: u32,
+    /// `None` for a run that only has to be ended.
+    permits: Option<RunPermits>,
     /// An end from outside the schedule: a cancellation, the deadline or a deadlock.
     forced_end: Option<(RunStatus, Option<String>)>,
 }
@@ -50,29 +56,33 @@ pub(crate) enum ExecutionEnd {
     LeaseLost,
 }
 
-/// Executes `run`, whose lease this process has, until it finishes, the service shuts down or the lease is lost.
+/// Executes `run`, whose lease this process has, until it finishes, the service shuts down or the lease is lost. Returns the
+/// permits, which are the run's until its lease has ended too.
 pub(crate) async fn execute(
     handle: Arc<RunHandle>,
     journaled: JournaledRun,
-    mut cancel: watch::Receiver<bool>,
-) -> ExecutionEnd {
-    let mut executor = Executor::new(handle, journaled);
+    permits: Option<RunPermits>,
+    mut stop: watch::Receiver<Stop>,
+) -> (ExecutionEnd, Option<RunPermits>) {
+    let mut executor = Executor::new(handle, journaled, permits);
     let run = Arc::clone(&executor.run);
     let shutdown = &run.service.resources.shutdown;
     let mut end = ExecutionEnd::Released;
     loop {
         let is_draining = shutdown.is_draining();
         let tasks = executor.advance(is_draining).await;
-        if !executor.write().await {
+        let deadlocked = tasks.is_empty() && executor.events.is_empty();
+        let state = executor.state.as_ref();
+        let is_finished = state.is_some_and(|state| state.keep.is_some());
+        if !executor.write(&mut stop).await {
             executor.tasks.shutdown().await;
             end = ExecutionEnd::LeaseLost;
             break;
         }
-        if executor.change.ended.is_some() {
-            return ExecutionEnd::Finished;
+        if is_finished {
+            end = ExecutionEnd::Finished;
+            break;
         }
-        let deadlocked = tasks.is_empty() && executor.change.steps.is_empty();
-        executor.change = run.change();
         // Steps run only after the journal knows that they started.
         executor.spawn(tasks);
         if executor.tasks.is_empty() {
@@ -92,14 +102,20 @@ pub(crate) async fn execute(
                     executor.on_step_end(joined);
                 }
             }
-            () = cancelled(&mut cancel) => {
+            reason = stopped(&mut stop) => {
+                if reason == Stop::LeaseLost {
+                    tracing::warn!(run_id = %run.id, "another process has taken a run over; its steps are stopped here");
+                    executor.tasks.shutdown().await;
+                    end = ExecutionEnd::LeaseLost;
+                    break;
+                }
                 executor.forced_end = Some((RunStatus::Cancelled, None));
             }
             () = deadline_reached(run.deadline) => {
                 let limit = run.spec.timeout_ms.unwrap_or_default();
                 let detail = format!("the run took longer than {limit} ms");
                 let event = policy_applied(None, PolicyKind::Deadline, &detail);
-                executor.change.events.push(event);
+                executor.events.push(event);
                 executor.forced_end = Some((RunStatus::Failed, Some(detail)));
             }
             () = shutdown.draining(), if !is_draining => {}
@@ -109,23 +125,32 @@ pub(crate) async fn execute(
             }
         }
     }
-    // Another process resumes the run, or this one after its next start.
-    let owner = &run.service.lease.owner;
-    if let Err(error) = run.service.journal.release(run.id, owner).await {
-        tracing::warn!(run_id = %run.id, %error, "the lease of a run can't be released");
-    }
-    end
+    (end, executor.permits)
 }
 
-/// When a run that was created at `created_at` has to end.
-pub(crate) fn deadline(created_at: SystemTime, timeout_ms: Option<u64>) -> Option<Instant> {
-    let end = created_at.checked_add(Duration::from_millis(timeout_ms?))?;
-    let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+/// When a run that is as old as `age` has to end.
+pub(crate) fn deadline(age: Duration, timeout_ms: Option<u64>) -> Option<Instant> {
+    let left = Duration::from_millis(timeout_ms?).saturating_sub(age);
     Instant::now().checked_add(left)
 }
 
-async fn cancelled(cancel: &mut watch::Receiver<bool>) {
-    if cancel.wait_for(|cancel| *cancel).await.is_err() {
+/// Waits until the executor has to stop; says why.
+async fn stopped(stop: &mut watch::Receiver<Stop>) -> Stop {
+    let stopped = stop.wait_for(|stop| *stop != Stop::No).await;
+    let reason = stopped.ok().map(|reason| *reason);
+    match reason {
+        Some(reason) => reason,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until the lease is lost.
+async fn lease_lost(stop: &mut watch::Receiver<Stop>) {
+    if stop
+        .wait_for(|stop| *stop == Stop::LeaseLost)
+        .await
+        .is_err()
+    {
         std::future::pending::<()>().await;
     }
 }
@@ -138,16 +163,15 @@ async fn deadline_reached(deadline: Option<Instant>) {
 }
 
 impl Executor {
-    fn new(run: Arc<RunHandle>, journaled: JournaledRun) -> Self {
-        let mut change = run.change();
+    fn new(run: Arc<RunHandle>, journaled: JournaledRun, permits: Option<RunPermits>) -> Self {
         let run_id = run.id;
-        change.events.push(match journaled.status {
+        let event = match journaled.status {
             RunStatus::Queued => WorkflowEvent::Started {
                 run_id,
                 workflow: run.spec.name.to_owned(),
             },
             _ => WorkflowEvent::Resumed { run_id },
-        });
+        };
         let meters = run.spec.steps.iter().map(|_| Meter::default());
         let steps = run.spec.steps.iter().map(|spec| {
             let journaled = journaled.steps.iter().find(|step| step.step == spec.id);
@@ -158,14 +182,70 @@ impl Executor {
             }
         });
         let cancelled = (RunStatus::Cancelled, None);
-        Self {
+        let max_resumptions = run.service.max_resumptions;
+        if journaled.resumptions > 0 {
+            run.service
+                .resources
+                .metrics
+                .workflow_resumed(run.spec.name);
+        }
+        let mut executor = Self {
             steps: steps.collect(),
             meters: meters.collect(),
             run,
             tasks: JoinSet::new(),
-            change,
+            events: vec![event],
+            state: Some(RunState {
+                status: RunStatus::Running,
+                error: None,
+                resumptions: journaled.resumptions,
+                keep: None,
+            }),
+            resumptions: journaled.resumptions,
+            permits,
             forced_end: journaled.cancel_requested.then_some(cancelled),
+        };
+        if journaled.resumptions > max_resumptions && !journaled.cancel_requested {
+            executor.give_up(journaled);
         }
+        executor
+    }
+
+    /// Fails a run whose processes died again and again, and the steps that ran then.
+    fn give_up(&mut self, journaled: JournaledRun) {
+        let times = journaled.resumptions;
+        let running = journaled.steps.into_iter();
+        let running = running
+            .filter(|step| !step.status.is_over())
+            .collect::<Vec<_>>();
+        let detail = match running.is_empty() {
+            true => format!("its process ended {times} times before a step began"),
+            false => {
+                let steps = running.iter().map(|step| format!("`{}`", step.step));
+                let steps = steps.collect::<Vec<_>>().join(", ");
+                format!("its process ended {times} times while {steps} ran")
+            }
+        };
+        tracing::error!(run_id = %self.run.id, workflow = self.run.spec.name, detail, "a run is not resumed again");
+        for report in running {
+            let index = self.steps.iter().position(|step| step.step == report.step);
+            if let Some(index) = index {
+                self.steps[index] = StepReport {
+                    status: StepStatus::Failed,
+                    ended_at: Some(DateTime::from(now())),
+                    error: Some(StepError {
+                        status: 500,
+                        detail: format!("its process ended {times} times while it ran"),
+                        errors: Vec::new(),
+                    }),
+                    ..report
+                };
+                self.finish_step(index);
+            }
+        }
+        let event = policy_applied(None, PolicyKind::Stop, &detail);
+        self.events.push(event);
+        self.forced_end = Some((RunStatus::Failed, Some(detail)));
     }
 
     /// Schedules as far as possible without waiting for a step to end. Returns the tasks to spawn once the change is
@@ -195,8 +275,7 @@ impl Executor {
                     report.status = StepStatus::Running;
                     report.attempts = 1;
                     report.began_at = Some(DateTime::from(now()));
-                    self.change.steps.push(report.clone());
-                    self.change.events.push(WorkflowEvent::StepStarted {
+                    self.events.push(WorkflowEvent::StepStarted {
                         step: report.step.clone(),
                         agent: task.step.agent.to_owned(),
                         endpoint: task.step.endpoint.to_owned(),
@@ -236,11 +315,12 @@ impl Executor {
                 let has_failed = report.status == StepStatus::Failed;
                 self.steps[index] = report;
                 self.finish_step(index);
+                self.set_progress();
                 if has_failed {
                     let spec = self.run.spec;
                     let is_tolerated = is_tolerated(spec, index, &self.steps);
                     let event = failure_policy(&spec.steps[index], is_tolerated);
-                    self.change.events.push(event);
+                    self.events.push(event);
                 }
             }
             Err(error) => tracing::error!(%error, "the task of a step was aborted"),
@@ -255,16 +335,26 @@ impl Executor {
         self.finish_step(index);
     }
 
-    /// Adds the final report of a step to the change.
+    /// Adds the final report of a step to what is written next.
     fn finish_step(&mut self, index: usize) {
         self.steps[index].usage = self.meters[index].usage();
         let report = self.steps[index].clone();
-        // A change has at most one report of a step, also if the step started since the last one.
-        self.change.steps.retain(|step| step.step != report.step);
-        self.change.steps.push(report.clone());
-        self.change
-            .events
-            .push(WorkflowEvent::StepFinished { report });
+        self.events.push(WorkflowEvent::StepFinished { report });
+    }
+
+    /// A step has finished: from now on, the resumptions are counted anew.
+    fn set_progress(&mut self) {
+        if self.permits.as_mut().is_some_and(RunPermits::end_probation) {
+            self.run.service.slot_freed.notify_one();
+        }
+        if std::mem::take(&mut self.resumptions) > 0 {
+            self.state = Some(RunState {
+                status: RunStatus::Running,
+                error: None,
+                resumptions: 0,
+                keep: None,
+            });
+        }
     }
 
     async fn finish_run(&mut self, status: RunStatus, error: Option<String>) {
@@ -285,50 +375,36 @@ impl Executor {
                 _ => {}
             }
         }
-        let ended_at = now();
-        self.change.status = status;
-        self.change.error.clone_from(&error);
-        self.change.ended = Some((ended_at, ended_at + self.run.service.retention));
-        self.change.events.push(WorkflowEvent::Finished {
+        self.state = Some(RunState {
+            status,
+            error: error.clone(),
+            resumptions: self.resumptions,
+            keep: Some(self.run.service.retention),
+        });
+        self.events.push(WorkflowEvent::Finished {
             run_id: self.run.id,
             status,
             error,
         });
     }
 
-    /// Writes the change. Returns whether this process may go on: it still has the lease, and does not terminate.
-    async fn write(&mut self) -> bool {
-        if self.change.events.is_empty() {
+    /// Writes what the journal does not have yet. Returns whether this process may go on: it still has the lease, and
+    /// does not terminate.
+    async fn write(&mut self, stop: &mut watch::Receiver<Stop>) -> bool {
+        let (events, state) = (std::mem::take(&mut self.events), self.state.take());
+        if events.is_empty() {
             return true;
         }
         let run = &self.run;
         let has_lease = tokio::select! {
-            has_lease = run.write_with_retry(&mut self.change) => has_lease,
+            has_lease = run.write_with_retry(events, state) => has_lease,
+            () = lease_lost(stop) => false,
             () = run.service.resources.shutdown.terminated() => false,
         };
         if !has_lease {
             tracing::warn!(run_id = %run.id, "a run is left to another process, or to the next start");
-            return false;
         }
-        self.record();
-        true
-    }
-
-    /// Counts and logs what the change ended.
-    fn record(&self) {
-        let metrics = &self.run.service.resources.metrics;
-        let (workflow, run_id) = (self.run.spec.name, self.run.id);
-        let ended = self.change.steps.iter();
-        for report in ended.filter(|step| step.status.is_over()) {
-            let (step, status) = (&report.step, report.status.as_str());
-            metrics.step_ended(workflow, step, status);
-            tracing::info!(%run_id, workflow, step, status, "step ended");
-        }
-        if self.change.ended.is_some() {
-            let status = self.change.status.as_str();
-            metrics.workflow_ended(workflow, status);
-            tracing::info!(%run_id, workflow, status, "workflow run ended");
-        }
+        has_lease
     }
 }
 

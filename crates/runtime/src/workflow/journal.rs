@@ -1,35 +1,44 @@
 //! The journal: what a store of workflow runs must do.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::Usage;
-use crate::future::BoxFuture;
+use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::{DateTime, Uuid};
-use crate::workflow::run_report::{RunReport, RunStatus, StepReport};
+use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
 
-/// Stores workflow runs, step by step.
+/// Stores workflow runs, as the events of each in the order in which they happened.
 ///
 /// One process at a time owns an unfinished run, by a lease. A lease expires by itself, so that other processes resume
-/// the runs of a process that was killed.
+/// the runs of a process that was killed. All times are those of the journal's clock: the clocks of the processes that
+/// share a journal may differ.
 pub trait Journal: Send + Sync + 'static {
-    /// Stores a new run, leased if `lease` is given. If the same subject already has a run of this workflow under
-    /// `idempotency_key`, nothing is stored and that run is returned instead.
+    /// Checks that the journal can be written to now, by writing something that nobody reads.
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        boxed_ready(Ok(()))
+    }
+
+    /// Stores a new run. If the same subject already has a run of this workflow under the same idempotency key, nothing
+    /// is stored and that run is returned.
+    ///
+    /// A run that waits gets a round: the one after that of the subject's last waiting run of this workflow, or the lowest
+    /// round of all its waiting runs if that is higher. So the subjects take turns, however many runs each of them has.
     fn create<'a>(
         &'a self,
-        run: &'a JournaledRun,
-        lease: Option<&'a RunLease>,
-        idempotency_key: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>>;
+        run: &'a NewRun,
+        start: Start<'a>,
+    ) -> BoxFuture<'a, Result<CreateOutcome, StoreError>>;
 
-    /// Leases up to `limit` unfinished runs of `workflow` that nobody has leased, oldest first: runs that wait, and
-    /// runs whose process is gone.
+    /// Leases up to `limit` unfinished runs that nobody has leased: runs that wait, and runs whose process is gone. First
+    /// come those with the fewest resumptions, of them those of the lowest round, and of them the oldest.
     fn claim_unowned<'a>(
         &'a self,
-        workflow: &'a str,
+        filter: &'a RunFilter<'a>,
         lease: &'a RunLease,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<JournaledRun>, StoreError>>;
@@ -52,10 +61,11 @@ pub trait Journal: Send + Sync + 'static {
     /// Ends the lease of `owner`, so that any process can claim the run at once. Does nothing if `owner` has none.
     fn release<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Writes a change, all of it or nothing.
+    /// Writes a change, all of it or nothing, and returns `true`. A change that the journal already has is not written
+    /// again: a caller that does not know whether a write succeeded repeats it as it was.
     ///
-    /// Returns `false` and writes nothing if `change.owner` has no lease of the run, the run is finished, or one of the
-    /// steps had already ended: another process has taken over.
+    /// Returns `false` and writes nothing if `change.owner` has no lease of the run, the run is finished, or another
+    /// change has its number: another process has taken over.
     fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// The run with this id, if it belongs to `subject`.
@@ -64,6 +74,13 @@ pub trait Journal: Send + Sync + 'static {
         run: Uuid,
         subject: &'a str,
     ) -> BoxFuture<'a, Result<Option<JournaledRun>, StoreError>>;
+
+    /// Up to `limit` runs that `query` matches, the newest first, and of one millisecond the one with the greatest id.
+    fn list<'a>(
+        &'a self,
+        query: &'a RunQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<RunFacts>, StoreError>>;
 
     /// Up to `limit` events of a run with a number greater than `after`, in order. Events are numbered from 1 without
     /// gaps.
@@ -77,7 +94,26 @@ pub trait Journal: Send + Sync + 'static {
     /// Asks the owner of a run, or its next one, to cancel it. Returns whether the run is unfinished.
     fn request_cancel(&self, run: Uuid) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Deletes up to `limit` expired runs. Returns how many it deleted.
+    /// How many unfinished runs nobody has leased, by workflow and definition.
+    fn waiting_runs(&self) -> BoxFuture<'_, Result<Vec<WaitingRuns>, StoreError>>;
+
+    /// Gives the unfinished runs of `workflow` whose definition is not known the definition `definition`.
+    fn adopt_runs<'a>(
+        &'a self,
+        workflow: &'a str,
+        definition: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Lets the waiting runs of `workflow` with this definition expire after `keep`, unless they do already or a process
+    /// executes them before.
+    fn expire_waiting_runs<'a>(
+        &'a self,
+        workflow: &'a str,
+        definition: &'a str,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Deletes up to `limit` expired runs that nobody has leased. Returns how many it deleted.
     fn purge_runs(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
 
@@ -90,13 +126,109 @@ pub struct RunLease {
     pub ttl: Duration,
 }
 
+/// How a new run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start<'a> {
+    /// The process that creates it executes it at once.
+    Leased(&'a RunLease),
+    /// It waits until a process claims it.
+    Waiting {
+        /// How many runs of its subject may wait, this one included.
+        limit: u32,
+    },
+}
+
+/// Which runs to claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFilter<'a> {
+    /// The workflow's name.
+    pub workflow: &'a str,
+    /// The digest of the workflow's definition.
+    pub definition: &'a str,
+    /// How often they have been resumed, this time included.
+    pub resumptions: RangeInclusive<u32>,
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunQuery<'a> {
+    /// The subject that started them.
+    pub subject: &'a str,
+    /// Only those of the workflow with this name.
+    pub workflow: Option<&'a str>,
+    /// Only those with this status.
+    pub status: Option<RunStatus>,
+    /// Only those that were started then or later.
+    pub since: Option<SystemTime>,
+    /// Only those that come behind the run with this time of creation and this id: the last one of a page.
+    pub after: Option<(SystemTime, Uuid)>,
+}
+
+/// What a list tells of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFacts {
+    /// The run's id.
+    pub id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The status.
+    pub status: RunStatus,
+    /// Why the run did not complete, or what it completed without.
+    pub error: Option<String>,
+    /// When the run was started, to the millisecond.
+    pub created_at: SystemTime,
+    /// When the run finished, to the millisecond.
+    pub ended_at: Option<SystemTime>,
+}
+
+/// Unfinished runs that nobody has leased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRuns {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The digest of the workflow's definition; empty for runs of versions that recorded none.
+    pub definition: String,
+    /// How many there are.
+    pub count: u64,
+}
+
+/// A run that is to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewRun {
+    /// The run's id, a UUID of version 7.
+    pub id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The digest of the workflow's definition.
+    pub definition: String,
+    /// The subject that starts the run; nobody else can see it.
+    pub subject: String,
+    /// The subject's roles, with which steps run. `None` is not restricted by roles.
+    pub roles: Option<Vec<String>>,
+    /// The input, valid under the workflow's input schema.
+    pub input: Value,
+    /// The key of the request that starts the run.
+    pub idempotency_key: Option<String>,
+}
+
+/// The result of [`Journal::create`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum CreateOutcome {
+    /// The run was stored.
+    Created(Box<JournaledRun>),
+    /// The subject has this run under the idempotency key.
+    Existing(Box<JournaledRun>),
+    /// Nothing was stored: as many runs of the subject wait as may.
+    TooManyWaiting,
+}
+
 /// The result of [`Journal::claim`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClaimOutcome {
     /// The caller has the lease now.
     Claimed(Box<JournaledRun>),
-    /// A process has it until this moment, or longer if it renews it.
-    LeasedUntil(SystemTime),
+    /// A process has it for so long, or longer if it renews it.
+    Leased(Duration),
     /// The run is finished.
     Finished,
     /// There is no such run.
@@ -110,10 +242,12 @@ pub struct JournaledRun {
     pub id: Uuid,
     /// The workflow's name.
     pub workflow: String,
+    /// The digest of the workflow's definition.
+    pub definition: String,
     /// The subject that started the run; nobody else can see it.
     pub subject: String,
-    /// The subject's roles when it started the run. Steps run with them.
-    pub roles: Vec<String>,
+    /// The subject's roles when it started the run, with which steps run. `None` is not restricted by roles.
+    pub roles: Option<Vec<String>>,
     /// The input, valid under the workflow's input schema.
     pub input: Value,
     /// The status.
@@ -122,34 +256,124 @@ pub struct JournaledRun {
     pub error: Option<String>,
     /// When the run was started, to the millisecond.
     pub created_at: SystemTime,
+    /// How long ago that was when the run was read.
+    pub age: Duration,
     /// When the run finished, to the millisecond.
     pub ended_at: Option<SystemTime>,
     /// Whether the owner has to cancel the run.
     pub cancel_requested: bool,
-    /// The steps that are no longer pending, in any order.
+    /// How often a process resumed the run after the one that executed it died, since a step last finished.
+    pub resumptions: u32,
+    /// The number of its events.
+    pub event_count: u64,
+    /// The steps that are no longer pending, in the order in which they began.
     pub steps: Vec<StepReport>,
 }
 
 /// A change of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
+    /// Identifies the change.
+    pub id: Uuid,
     /// The run's id.
     pub run: Uuid,
     /// Who must have the lease.
     pub owner: String,
-    /// The new reports of the steps that changed.
-    pub steps: Vec<StepReport>,
-    /// The events to append, in order.
+    /// The number of its first event: the number of events before it, and one.
+    pub first_event: u64,
+    /// The events to append, in order; at least one.
     pub events: Vec<WorkflowEvent>,
-    /// The run's new status.
+    /// How the run stands after the change; `None` if that stays as it is.
+    pub state: Option<RunState>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunState {
+    /// The status.
     pub status: RunStatus,
-    /// The run's new error.
+    /// Why the run did not complete, or what it completed without.
     pub error: Option<String>,
-    /// For a run that finishes: when, and when it expires.
-    pub ended: Option<(SystemTime, SystemTime)>,
+    /// The new [`JournaledRun::resumptions`].
+    pub resumptions: u32,
+    /// For a run that finishes now: how long it is stored.
+    pub keep: Option<Duration>,
 }
 
 impl JournaledRun {
+    /// The run of `new`, created at `created_at`.
+    pub(crate) fn queued(new: &NewRun, created_at: SystemTime) -> Self {
+        Self {
+            id: new.id,
+            workflow: new.workflow.clone(),
+            definition: new.definition.clone(),
+            subject: new.subject.clone(),
+            roles: new.roles.clone(),
+            input: new.input.clone(),
+            status: RunStatus::Queued,
+            error: None,
+            created_at,
+            age: Duration::ZERO,
+            ended_at: None,
+            cancel_requested: false,
+            resumptions: 0,
+            event_count: 0,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Applies the next event, which was written at `written_at`: events are all that a journal stores about steps.
+    pub fn apply(&mut self, event: &WorkflowEvent, written_at: SystemTime) {
+        self.event_count += 1;
+        match event {
+            WorkflowEvent::StepStarted {
+                step,
+                agent,
+                endpoint,
+            } => self.put_step(StepReport {
+                status: StepStatus::Running,
+                attempts: 1,
+                began_at: Some(DateTime::from(written_at)),
+                ..StepReport::of(step, agent, endpoint)
+            }),
+            WorkflowEvent::StepRetried {
+                step,
+                attempt,
+                error,
+                ..
+            } => {
+                if let Some(report) = self.step(step) {
+                    report.attempts = *attempt;
+                    report.error = Some(error.clone());
+                }
+            }
+            WorkflowEvent::StepFallback { step, agent, error } => {
+                if let Some(report) = self.step(step) {
+                    report.fallback = Some(agent.clone());
+                    report.error = Some(error.clone());
+                }
+            }
+            WorkflowEvent::StepFinished { report } => self.put_step(report.clone()),
+            WorkflowEvent::Started { .. }
+            | WorkflowEvent::Resumed { .. }
+            | WorkflowEvent::PolicyApplied { .. }
+            | WorkflowEvent::HandoffStarted { .. }
+            | WorkflowEvent::HandoffCompleted { .. }
+            | WorkflowEvent::Finished { .. } => {}
+        }
+    }
+
+    fn step(&mut self, id: &str) -> Option<&mut StepReport> {
+        self.steps.iter_mut().find(|report| report.step == id)
+    }
+
+    fn put_step(&mut self, report: StepReport) {
+        match self.step(&report.step) {
+            Some(step) => *step = report,
+            None => self.steps.push(report),
+        }
+    }
+
     /// The report of the run. `pending` are the reports of all steps in the workflow's order; those that the journal
     /// has take their place.
     pub(crate) fn report(self, pending: impl IntoIterator<Item = StepReport>) -> RunReport {

@@ -1,7 +1,8 @@
 //! Distributes workflow runs over several processes.
 //!
 //! Invariant: a queue carries run ids and nothing else. It may deliver a run twice, late, or not at all while it can't
-//! be reached: the journal decides who executes it.
+//! be reached: the journal decides who executes it. A delivery means that one run more can begin; which one, the journal
+//! decides too, so that callers take turns.
 
 #[cfg(feature = "nats")]
 pub(crate) mod nats;

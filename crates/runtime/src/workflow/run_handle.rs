@@ -1,6 +1,6 @@
 //! A run that this process executes, and how its changes reach the journal and their readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
-use crate::schema::Uuid;
+use crate::schema::{Uuid, new_uuid_v4};
 use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
-use crate::workflow::journal::Change;
-use crate::workflow::run_report::{RunStatus, StepReport};
+use crate::workflow::journal::{Change, RunState};
+use crate::workflow::run_report::StepReport;
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;
 
@@ -37,12 +37,64 @@ pub(crate) struct RunHandle {
     pub(crate) input: Value,
     /// When the run has to end; `None` if the workflow has no time limit.
     pub(crate) deadline: Option<Instant>,
-    /// Notifies readers in this process of new events.
-    pub(crate) changed_tx: watch::Sender<()>,
-    /// Events that could not be written, oldest first. The next change writes them before its own.
-    pub(crate) unflushed_events: Mutex<Vec<WorkflowEvent>>,
+    /// Stops the executor.
+    pub(crate) stop: watch::Sender<Stop>,
+    /// Writes the run's changes one by one.
+    pub(crate) writer: tokio::sync::Mutex<Writer>,
     /// The reports of running steps that were tried more than once, by step id.
     pub(crate) step_progress: Mutex<BTreeMap<&'static str, StepReport>>,
+}
+
+/// Whether the executor of a run has to stop, and why. A later reason outweighs an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    /// It has not.
+    No,
+    /// The run is to be cancelled.
+    Cancel,
+    /// Another process may execute the run.
+    LeaseLost,
+}
+
+/// The changes of a run on their way to the journal.
+pub(crate) struct Writer {
+    /// The number of events in the journal.
+    event_count: u64,
+    /// The changes that the journal has not confirmed, oldest first. The first one may have been written: it is repeated
+    /// as it is, so that the journal recognises it.
+    unconfirmed: VecDeque<Change>,
+}
+
+impl Writer {
+    /// The writer of a run that has `event_count` events.
+    pub(crate) fn new(event_count: u64) -> Self {
+        Self {
+            event_count,
+            unconfirmed: VecDeque::new(),
+        }
+    }
+
+    fn add(&mut self, run: &RunHandle, events: Vec<WorkflowEvent>, state: Option<RunState>) {
+        let waiting = self.unconfirmed.iter().map(|change| change.events.len());
+        let first_event = self.event_count + waiting.sum::<usize>() as u64 + 1;
+        self.unconfirmed.push_back(Change {
+            id: new_uuid_v4(),
+            run: run.id,
+            owner: run.service.lease.owner.clone(),
+            first_event,
+            events,
+            state,
+        });
+    }
+}
+
+/// Asks an executor to stop.
+pub(crate) fn request_stop(stop: &watch::Sender<Stop>, reason: Stop) {
+    stop.send_if_modified(|current| {
+        let is_new = *current < reason;
+        *current = reason.max(*current);
+        is_new
+    });
 }
 
 impl RunHandle {
@@ -54,41 +106,42 @@ impl RunHandle {
         event: WorkflowEvent,
     ) {
         self.step_progress().insert(step.id, report.clone());
-        let mut change = self.change();
-        change.steps.push(report.clone());
-        change.events.push(event);
-        self.emit(change).await;
+        self.emit(event).await;
     }
 
     /// Emits what an agent's event means for its step, if readers of the run are to see it.
     pub(crate) async fn emit_agent_event(&self, step: &StepSpec, event: AgentEvent) {
         if let Some(event) = WorkflowEvent::of_step(step.id, event) {
-            let mut change = self.change();
-            change.events.push(event);
-            self.emit(change).await;
+            self.emit(event).await;
         }
     }
 
-    /// Writes `change` once. Its events wait for the next change if that fails.
-    async fn emit(&self, mut change: Change) {
-        if let Err(error) = self.write(&mut change).await {
+    /// Writes an event. If the journal can't be reached, the event waits for the next change.
+    async fn emit(&self, event: WorkflowEvent) {
+        self.writer.lock().await.add(self, vec![event], None);
+        if let Err(error) = self.flush().await {
             tracing::warn!(run_id = %self.id, %error, "an event of a run can't be written now");
-            self.unflushed_events().append(&mut change.events);
         }
     }
 
-    /// Writes `change` after the unflushed events, then notifies readers and counts the decisions in it. Returns whether
-    /// this process still has the lease.
-    async fn write(&self, change: &mut Change) -> Result<bool, StoreError> {
-        let unflushed = std::mem::take(&mut *self.unflushed_events());
-        change.events.splice(..0, unflushed);
-        let has_lease = self.service.journal.write(change).await?;
-        if has_lease {
-            self.changed_tx.send_replace(());
-            self.service.notify(self.id).await;
-            self.count_decisions(&change.events);
+    /// Writes all changes that the journal has not confirmed, then notifies readers and counts what is in them. Returns
+    /// whether this process still has the lease.
+    async fn flush(&self) -> Result<bool, StoreError> {
+        let mut writer = self.writer.lock().await;
+        while let Some(change) = writer.unconfirmed.front() {
+            if !self.service.journal.write(change).await? {
+                request_stop(&self.stop, Stop::LeaseLost);
+                return Ok(false);
+            }
+            if let Some(change) = writer.unconfirmed.pop_front() {
+                writer.event_count += change.events.len() as u64;
+                let state = change.state.as_ref();
+                let is_over = state.is_some_and(|state| state.keep.is_some());
+                self.service.notify_all(self.id, is_over).await;
+                self.record(&change);
+            }
         }
-        Ok(has_lease)
+        Ok(true)
     }
 
     /// See the field.
@@ -98,9 +151,14 @@ impl RunHandle {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes `change`, and retries until the journal answers: a finished step must not run again because the journal
+    /// Writes a change, and retries until the journal answers: a finished step must not run again because the journal
     /// was away. Returns whether this process still has the lease.
-    pub(crate) async fn write_with_retry(&self, change: &mut Change) -> bool {
+    pub(crate) async fn write_with_retry(
+        &self,
+        events: Vec<WorkflowEvent>,
+        state: Option<RunState>,
+    ) -> bool {
+        self.writer.lock().await.add(self, events, state);
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(MIN_WRITE_PAUSE)
             .with_max_delay(MAX_WRITE_PAUSE)
@@ -109,7 +167,7 @@ impl RunHandle {
             .build();
         let mut has_failed = false;
         loop {
-            match self.write(change).await {
+            match self.flush().await {
                 Ok(has_lease) => return has_lease,
                 Err(error) if !has_failed => {
                     has_failed = true;
@@ -123,29 +181,27 @@ impl RunHandle {
         }
     }
 
-    fn unflushed_events(&self) -> MutexGuard<'_, Vec<WorkflowEvent>> {
-        self.unflushed_events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn count_decisions(&self, events: &[WorkflowEvent]) {
+    /// Counts and logs what `change` says.
+    fn record(&self, change: &Change) {
         let metrics = &self.service.resources.metrics;
-        for (step, decision) in events.iter().filter_map(WorkflowEvent::decision) {
-            metrics.step_decided(self.spec.name, step, decision);
-        }
-    }
-
-    /// A change of a running run, without steps and events.
-    pub(crate) fn change(&self) -> Change {
-        Change {
-            run: self.id,
-            owner: self.service.lease.owner.clone(),
-            steps: Vec::new(),
-            events: Vec::new(),
-            status: RunStatus::Running,
-            error: None,
-            ended: None,
+        let (workflow, run_id) = (self.spec.name, self.id);
+        for event in &change.events {
+            if let Some((step, decision)) = event.decision() {
+                metrics.step_decided(workflow, step, decision);
+            }
+            match event {
+                WorkflowEvent::StepFinished { report } => {
+                    let (step, status) = (&report.step, report.status.as_str());
+                    metrics.step_ended(workflow, step, status);
+                    tracing::info!(%run_id, workflow, step, status, "step ended");
+                }
+                WorkflowEvent::Finished { status, .. } => {
+                    let status = status.as_str();
+                    metrics.workflow_ended(workflow, status);
+                    tracing::info!(%run_id, workflow, status, "workflow run ended");
+                }
+                _ => {}
+            }
         }
     }
 }

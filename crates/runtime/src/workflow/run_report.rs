@@ -204,10 +204,15 @@ impl StepStatus {
 impl StepReport {
     /// A step that has not begun.
     pub(crate) fn pending(spec: &StepSpec) -> Self {
+        Self::of(spec.id, spec.agent, spec.endpoint)
+    }
+
+    /// The step `step`, which has not begun.
+    pub(crate) fn of(step: &str, agent: &str, endpoint: &str) -> Self {
         Self {
-            step: spec.id.to_owned(),
-            agent: spec.agent.to_owned(),
-            endpoint: spec.endpoint.to_owned(),
+            step: step.to_owned(),
+            agent: agent.to_owned(),
+            endpoint: endpoint.to_owned(),
             status: StepStatus::Pending,
             skipped: None,
             output: Value::Null,

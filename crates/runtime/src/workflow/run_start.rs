@@ -1,7 +1,9 @@
 //! Starts runs, waits for their reports, and supervises those of this process and the abandoned ones.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -9,15 +11,23 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
+use crate::future::{json_bytes, off_worker};
 use crate::schema::{Uuid, new_uuid_v7};
 use crate::spec::workflow_spec::WorkflowSpec;
-use crate::unix_time::now;
-use crate::workflow::journal::JournaledRun;
-use crate::workflow::leases::{claim_abandoned, heartbeat_all, spawn_executor};
+use crate::workflow::journal::{CreateOutcome, JournaledRun, NewRun, Start};
+use crate::workflow::leases::{check_waiting_runs, claim_abandoned, heartbeat_all, spawn_executor};
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_consumer::{consume, relay_changes};
-use crate::workflow::run_report::{RunReport, RunStatus};
+use crate::workflow::run_report::RunReport;
 use crate::workflow::workflow_service::WorkflowService;
+
+/// The pause between two checks for runs that this process can't execute.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How soon a process with a free slot finds a run that waits for one in another process. With a queue, it is told.
+const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
+/// When a caller whose queue is full should try again.
+const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
 
 /// Starts a run. If the caller already started one with `idempotency_key`, that one is returned, whatever its input.
 pub(crate) async fn start_run(
@@ -30,7 +40,12 @@ pub(crate) async fn start_run(
     let schema = service.input_schemas.get(spec.name);
     let schema =
         schema.ok_or_else(|| AgentError::internal(format!("no workflow `{}`", spec.name)))?;
-    let violations = schema.violations(&input);
+    let schema = schema.clone();
+    let (input, violations) = off_worker(json_bytes(&input), move || {
+        let violations = schema.violations(&input);
+        (input, violations)
+    })
+    .await;
     if !violations.is_empty() {
         return Err(AgentError::Invalid(violations));
     }
@@ -38,26 +53,24 @@ pub(crate) async fn start_run(
     let service = Arc::clone(service);
     // In a task of its own: once the journal has the run, it must start even if the caller goes away.
     let starting = tokio::spawn(async move {
-        let run = JournaledRun {
+        let run = NewRun {
             id: new_uuid_v7(),
             workflow: spec.name.to_owned(),
+            definition: service.definitions[spec.name].clone(),
             subject: caller.subject,
             roles: caller.roles,
             input,
-            status: RunStatus::Queued,
-            error: None,
-            created_at: now(),
-            ended_at: None,
-            cancel_requested: false,
-            steps: Vec::new(),
+            idempotency_key,
         };
-        let key = idempotency_key.as_deref();
+        let waiting = Start::Waiting {
+            limit: service.max_queued_runs,
+        };
         if let Some(queue) = service.queue.clone() {
-            if let Some(earlier) = service.journal.create(&run, None, key).await? {
-                return Ok(earlier);
+            let (run, is_new) = create(&service, &run, waiting).await?;
+            if is_new {
+                // The caller need not wait for the queue.
+                tokio::spawn(enqueue(service, queue, run.id));
             }
-            // The caller need not wait for the queue.
-            tokio::spawn(enqueue(service, queue, run.id));
             return Ok(run);
         }
         // A new run must not overtake waiting ones.
@@ -66,12 +79,16 @@ pub(crate) async fn start_run(
         } else {
             Arc::clone(&service.slots).try_acquire_owned().ok()
         };
-        let lease = slot.is_some().then_some(&service.lease);
-        if let Some(earlier) = service.journal.create(&run, lease, key).await? {
-            return Ok(earlier);
+        let start = match slot {
+            Some(_) => Start::Leased(&service.lease),
+            None => waiting,
+        };
+        let (run, is_new) = create(&service, &run, start).await?;
+        if !is_new {
+            return Ok(run);
         }
         match slot {
-            Some(slot) => spawn_executor(&service, run.clone(), spec, Some(slot), None),
+            Some(slot) => spawn_executor(&service, run.clone(), spec, Some(slot.into()), None),
             None => {
                 service.has_waiting.store(true, Ordering::Release);
                 service.slot_freed.notify_one();
@@ -80,6 +97,24 @@ pub(crate) async fn start_run(
         Ok(run)
     });
     starting.await.map_err(AgentError::internal)?
+}
+
+/// Stores a run, or finds the earlier one with its idempotency key; returns whether it is new.
+async fn create(
+    service: &WorkflowService,
+    run: &NewRun,
+    start: Start<'_>,
+) -> Result<(JournaledRun, bool), AgentError> {
+    match service.journal.create(run, start).await? {
+        CreateOutcome::Created(run) => Ok((*run, true)),
+        CreateOutcome::Existing(earlier) => Ok((*earlier, false)),
+        CreateOutcome::TooManyWaiting => {
+            service.resources.metrics.rate_limited("queued_runs");
+            Err(AgentError::RateLimited {
+                retry_after: QUEUE_FULL_RETRY,
+            })
+        }
+    }
 }
 
 /// Enqueues a run. If that fails, the journal is swept for it.
@@ -100,12 +135,15 @@ pub(crate) async fn wait_for_report(
     loop {
         // Before the journal is read, so that no change after that is missed.
         let changes = service.subscribe(run);
-        let report = service.report(run, subject).await?.ok_or_else(gone)?;
-        if report.status.is_over() {
-            return Ok(report);
+        // One that is executed here is not over, and its followers are told when it no longer is.
+        if !service.active().contains_key(&run) {
+            let report = service.report(run, subject).await?.ok_or_else(gone)?;
+            if report.status.is_over() {
+                return Ok(report);
+            }
         }
         tokio::select! {
-            () = changes.wait() => {}
+            () = changes.wait_for_end() => {}
             () = service.resources.shutdown.terminated() => {
                 return Err(AgentError::unavailable("the service is shutting down"));
             }
@@ -124,18 +162,24 @@ pub(crate) fn spawn_supervisor(service: &Arc<WorkflowService>) {
     }
 }
 
-/// Renews all leases three times per TTL, and without a queue claims runs that nobody owns, until the service is
-/// dropped.
+/// Renews all leases three times per TTL, and without a queue claims runs that nobody owns once per [`CLAIM_INTERVAL`], until
+/// the service is dropped.
 async fn supervise(service: Weak<WorkflowService>) {
     let mut next_heartbeat = Instant::now();
+    let mut next_check = Instant::now();
+    let mut reported = BTreeSet::new();
     loop {
         let Some(service) = service.upgrade() else {
             return;
         };
         if next_heartbeat <= Instant::now() {
             next_heartbeat = Instant::now() + service.lease.ttl / 3;
-            if let Err(error) = heartbeat_all(&service).await {
-                tracing::warn!(%error, "the leases of active runs can't be renewed");
+            heartbeat_all(&service).await;
+        }
+        if next_check <= Instant::now() {
+            next_check = Instant::now() + CHECK_INTERVAL;
+            if let Err(error) = check_waiting_runs(&service, &mut reported).await {
+                tracing::warn!(%error, "runs of other definitions can't be found");
             }
         }
         if service.queue.is_none()
@@ -151,8 +195,9 @@ async fn supervise(service: Weak<WorkflowService>) {
             .then(|| Arc::clone(&service.slot_freed));
         // Not held while waiting, so that the service can be dropped.
         drop(service);
+        let next_claim = Instant::now() + CLAIM_INTERVAL;
         tokio::select! {
-            () = tokio::time::sleep_until(next_heartbeat) => {}
+            () = tokio::time::sleep_until(next_heartbeat.min(next_claim)) => {}
             () = notified(slot_freed) => {}
         }
     }

@@ -1,5 +1,6 @@
 //! Runs one step: calls its endpoint as a request would, with retries, and then its fallback.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,12 +23,14 @@ use crate::run::supervision::{self, EVENTS_AHEAD};
 use crate::schema::{DateTime, Schema, new_uuid_v7};
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
-use crate::spec::workflow_spec::{OnFailure, StepSpec};
+use crate::spec::workflow_spec::{OnFailure, StepSpec, WorkflowSpec};
 use crate::unix_time::now;
 use crate::workflow::evaluation::{Scope, fill, to_text};
+use crate::workflow::journal::JournaledRun;
 use crate::workflow::run_handle::RunHandle;
 use crate::workflow::run_report::{StepReport, StepStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
+use crate::workflow::workflow_service::WorkflowService;
 
 /// The endpoint that takes and gives free text.
 pub(crate) const INVOKE: &str = "invoke";
@@ -72,6 +75,32 @@ impl StepTask {
             text,
         }
     }
+}
+
+/// The requests of the steps of `run` that began, by step: what their agents are called with.
+pub(crate) fn step_requests(
+    service: &WorkflowService,
+    spec: &'static WorkflowSpec,
+    run: &JournaledRun,
+) -> BTreeMap<&'static str, Value> {
+    let scope = Scope {
+        input: &run.input,
+        steps: &run.steps,
+    };
+    let began = spec.steps.iter().filter(|step| {
+        let mut reports = run.steps.iter();
+        reports.any(|report| report.step == step.id && report.began_at.is_some())
+    });
+    let requests = began.map(|step| {
+        let request = StepTask::new(step, scope).request;
+        let target = service.targets.get(&(step.agent, step.endpoint));
+        let request = match target {
+            Some(target) => without_nulls(&request, &target.input_schema),
+            None => request,
+        };
+        (step.id, request)
+    });
+    requests.collect()
 }
 
 /// The text for a step without `with`: the run's input, and the outputs of the steps it needs.
@@ -232,6 +261,7 @@ async fn call_once(
         request: Arc::new(RequestInfo {
             id: run.id.to_string(),
             path: format!("/v1/runs/{}", run.id),
+            step_key: Some(format!("{}/{}", run.id, step.id)),
         }),
         agent: target.agent,
         endpoint: spec,
@@ -246,8 +276,8 @@ async fn call_once(
     }));
     let request = without_nulls(request, &target.input_schema);
     let input = Input::text(request.to_string());
-    let handler = (target.mounted.call)(cx.clone(), input, &target.input_schema)
-        .map_err(|error| error.to_problem())?;
+    let handler = (target.mounted.call)(cx.clone(), input, &target.input_schema);
+    let handler = handler.await.map_err(|error| error.to_problem())?;
     // A shutdown must not fail the step: the executor drops it instead.
     let shutdown = Shutdown::new();
     let mut call = pin!(supervision::run(&cx, handler, timeout, &shutdown));
@@ -264,6 +294,12 @@ async fn call_once(
     let reply = reply.map_err(|problem| *problem)?;
     // A handler may report usage beyond that of the models called through the runtime.
     meter.add(reply.usage.beyond(metered.usage()));
+    let limit = run.service.max_output_bytes;
+    if reply.value.len() > limit {
+        let bytes = reply.value.len();
+        let detail = format!("the output has {bytes} bytes; limits.output_bytes allows {limit}");
+        return Err(Problem::new(413, detail));
+    }
     let output = serde_json::from_str::<Value>(&reply.value);
     let mut output = output.map_err(|error| {
         tracing::error!(%error, "the output of a step is not JSON");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, broadcast, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::start_error::StartError;
 use crate::error::store_error::StoreError;
@@ -15,8 +15,9 @@ use crate::schema::{Schema, Uuid};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
-use crate::workflow::journal::{Journal, RunLease};
+use crate::workflow::journal::{Journal, JournaledRun, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
+use crate::workflow::run_handle::{Stop, request_stop};
 use crate::workflow::run_report::{RunReport, StepReport};
 
 /// How long a reader waits before it reads the journal again: a change in another process may not be notified.
@@ -27,18 +28,27 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 pub struct WorkflowLimits {
     /// How many runs one process executes at a time; further runs wait. At least 1, at most 100,000.
     pub runs: u32,
+    /// How many runs of one caller may wait, in all processes together. The request to start a further one is refused.
+    pub queued: u32,
     /// How long after the end of a process other processes resume its runs.
     pub lease: Duration,
     /// How long a finished run stays readable.
     pub keep: Duration,
+    /// How often a run is resumed after its process died, without a step that finishes, before it fails.
+    pub resumptions: u32,
+    /// The largest output of a step, in bytes of JSON.
+    pub output_bytes: usize,
 }
 
 impl Default for WorkflowLimits {
     fn default() -> Self {
         Self {
             runs: 64,
+            queued: 1000,
             lease: Duration::from_secs(10),
             keep: Duration::from_secs(7 * 24 * 60 * 60),
+            resumptions: 3,
+            output_bytes: 1024 * 1024,
         }
     }
 }
@@ -47,6 +57,8 @@ impl Default for WorkflowLimits {
 pub(crate) struct WorkflowService {
     /// The workflows, by name.
     pub(crate) specs: BTreeMap<&'static str, &'static WorkflowSpec>,
+    /// The digests of their definitions, by the workflow's name.
+    pub(crate) definitions: BTreeMap<&'static str, String>,
     /// The schemas of their inputs, by the workflow's name.
     pub(crate) input_schemas: BTreeMap<&'static str, Schema>,
     /// What steps can call, by agent and endpoint name.
@@ -57,21 +69,29 @@ pub(crate) struct WorkflowService {
     pub(crate) journal: Arc<dyn Journal>,
     /// Delivers runs to several processes. `None` for a process that claims them from the journal alone.
     pub(crate) queue: Option<Arc<dyn Queue>>,
-    /// The ids of runs that other processes changed.
-    pub(crate) remote_changes: broadcast::Sender<Uuid>,
+    /// Those who wait for changes of runs.
+    pub(crate) followers: Followers,
     /// The lease that this process takes of every run. Its owner is unique for each start of the process.
     pub(crate) lease: RunLease,
     /// How long a finished run stays readable.
     pub(crate) retention: Duration,
     /// One permit for each run that may start now.
     pub(crate) slots: Arc<Semaphore>,
+    /// One permit, for the run that is on probation.
+    pub(crate) probation: Arc<Semaphore>,
+    /// How often a run is resumed, without a step that finishes, before it fails.
+    pub(crate) max_resumptions: u32,
+    /// The largest output of a step, in bytes of JSON.
+    pub(crate) max_output_bytes: usize,
+    /// How many runs of one subject may wait.
+    pub(crate) max_queued_runs: u32,
     /// How many permits `slots` has in all.
     pub(crate) max_concurrent_runs: u32,
     /// The runs that this process executes.
     pub(crate) active: Mutex<BTreeMap<Uuid, ActiveRun>>,
     /// Whether runs may be waiting for a slot. A new run must not overtake them.
     pub(crate) has_waiting: AtomicBool,
-    /// The workflow that [`claim_abandoned`](crate::workflow::leases::claim_abandoned) starts with: a round-robin cursor.
+    /// The workflow whose runs are claimed first the next time: a round-robin cursor.
     pub(crate) next_workflow: AtomicUsize,
     /// Wakes the supervisor or the queue's consumer to look for runs in the journal.
     pub(crate) slot_freed: Arc<Notify>,
@@ -93,19 +113,22 @@ pub(crate) struct StepTarget {
 
 /// A run that this process executes, as others than its executor see it.
 pub(crate) struct ActiveRun {
-    /// Cancels the run.
-    pub(crate) cancel: watch::Sender<bool>,
-    /// Changes with every new event.
-    pub(crate) changed: watch::Receiver<()>,
+    /// Stops the run's executor.
+    pub(crate) stop: watch::Sender<Stop>,
     /// The queue's message about the run, if it came from there.
     pub(crate) delivery: Option<Arc<dyn Delivery>>,
 }
 
+/// Those who wait for changes of runs, by run. Each run is there for as long as somebody waits. They are sent whether the
+/// run may have finished.
+#[derive(Default)]
+pub(crate) struct Followers(Mutex<BTreeMap<Uuid, watch::Sender<bool>>>);
+
 /// Waits for changes of one run, in this process or another one.
-pub(crate) struct RunChanges {
+pub(crate) struct RunChanges<'a> {
+    followers: &'a Followers,
     run: Uuid,
-    local: Option<watch::Receiver<()>>,
-    remote: broadcast::Receiver<Uuid>,
+    changed: watch::Receiver<bool>,
 }
 
 /// The endpoints that steps can call.
@@ -140,9 +163,11 @@ impl WorkflowService {
         self.specs.is_empty()
     }
 
-    /// The workflow with this name.
-    pub(crate) fn spec(&self, name: &str) -> Option<&'static WorkflowSpec> {
-        self.specs.get(name).copied()
+    /// The workflow of a run, if this process has it with the definition that the run began with.
+    pub(crate) fn spec(&self, run: &JournaledRun) -> Option<&'static WorkflowSpec> {
+        let spec = self.specs.get(&*run.workflow)?;
+        let own = self.definitions.get(spec.name)?;
+        (run.definition == *own || run.definition.is_empty()).then_some(*spec)
     }
 
     /// The report of a run, if it belongs to `subject`.
@@ -152,9 +177,9 @@ impl WorkflowService {
         subject: &str,
     ) -> Result<Option<RunReport>, StoreError> {
         let found = self.journal.run(run, subject).await?;
-        Ok(found.map(|run| match self.spec(&run.workflow) {
+        Ok(found.map(|run| match self.spec(&run) {
             Some(spec) => run.report(spec.steps.iter().map(StepReport::pending)),
-            // This program no longer has the workflow; the journal still has the steps that began.
+            // This program does not have the workflow; the journal has the steps that began.
             None => {
                 let steps = run.steps.clone();
                 run.report(steps)
@@ -166,36 +191,33 @@ impl WorkflowService {
     pub(crate) async fn request_cancel(&self, run: Uuid) -> Result<bool, StoreError> {
         let is_unfinished = self.journal.request_cancel(run).await?;
         let local = self.active().get(&run).map(|active| {
-            active.cancel.send_replace(true);
+            request_stop(&active.stop, Stop::Cancel);
         });
         if local.is_none() {
-            self.notify(run).await;
+            self.publish_change(run).await;
         }
         Ok(is_unfinished)
     }
 
     /// Subscribes to changes of a run. A change after this call is not missed.
-    pub(crate) fn subscribe(&self, run: Uuid) -> RunChanges {
-        let local = self.active().get(&run).map(|active| {
-            let mut changed = active.changed.clone();
-            changed.mark_unchanged();
-            changed
-        });
+    pub(crate) fn subscribe(&self, run: Uuid) -> RunChanges<'_> {
+        let mut waiting = self.followers.waiting();
+        let sender = waiting.entry(run).or_default();
         RunChanges {
+            followers: &self.followers,
             run,
-            local,
-            remote: self.remote_changes.subscribe(),
+            changed: sender.subscribe(),
         }
     }
 
-    /// Tells subscribers that another process changed a run.
-    pub(crate) fn on_remote_change(&self, run: Uuid) {
-        // It fails if nobody subscribes, which is fine.
-        let _ = self.remote_changes.send(run);
+    /// Tells followers in all processes that a run changed, or has finished.
+    pub(crate) async fn notify_all(&self, run: Uuid, is_over: bool) {
+        self.followers.notify(run, is_over);
+        self.publish_change(run).await;
     }
 
     /// Tells other processes that a run changed.
-    pub(crate) async fn notify(&self, run: Uuid) {
+    async fn publish_change(&self, run: Uuid) {
         if let Some(queue) = &self.queue
             && let Err(error) = queue.publish_change(run).await
         {
@@ -230,31 +252,46 @@ impl WorkflowService {
     }
 }
 
-impl RunChanges {
+impl Followers {
+    /// Tells those of this process that a run changed, and whether it may have finished.
+    pub(crate) fn notify(&self, run: Uuid, may_be_over: bool) {
+        if let Some(sender) = self.waiting().get(&run) {
+            sender.send_replace(may_be_over);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Uuid, watch::Sender<bool>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunChanges<'_> {
     /// Waits until the run may have changed. Returns after [`POLL_INTERVAL`] at the latest.
-    pub(crate) async fn wait(self) {
-        let Self {
-            run,
-            local,
-            mut remote,
-        } = self;
-        let local_change = async {
-            let changed = match local {
-                Some(mut changed) => changed.changed().await.is_ok(),
-                None => false,
-            };
-            if !changed {
-                std::future::pending::<()>().await;
-            }
-        };
-        let remote_change = async {
-            // An error ends the wait too: after a lag, a missed change may have been of this run.
-            while matches!(remote.recv().await, Ok(other) if other != run) {}
+    pub(crate) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.changed.changed() => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
+        }
+    }
+
+    /// Waits until the run may have finished. Returns after [`POLL_INTERVAL`] at the latest.
+    pub(crate) async fn wait_for_end(mut self) {
+        let may_be_over = async {
+            while self.changed.changed().await.is_ok() && !*self.changed.borrow_and_update() {}
         };
         tokio::select! {
-            () = local_change => {}
-            () = remote_change => {}
+            () = may_be_over => {}
             () = tokio::time::sleep(POLL_INTERVAL) => {}
+        }
+    }
+}
+
+impl Drop for RunChanges<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.followers.waiting();
+        let sender = waiting.get(&self.run);
+        if sender.is_some_and(|sender| sender.receiver_count() == 1) {
+            waiting.remove(&self.run);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The workflows of a service: checks them at start, and runs them from the program's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use serde::Serialize;
-use serde_json::Value;
-use tokio::sync::{Semaphore, broadcast};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
@@ -24,8 +26,8 @@ use crate::workflow::run_start::{start_run, wait_for_report};
 use crate::workflow::step_task::INVOKE;
 use crate::workflow::workflow_service::{StepTarget, WorkflowLimits, WorkflowService};
 
-/// How many remote changes a slow reader may be behind. Further ones are dropped, and the reader reads the journal.
-const REMOTE_CHANGES_CAPACITY: usize = 256;
+/// How many bytes of a hash are the digest of a definition.
+const DIGEST_BYTES: usize = 16;
 
 /// Runs the workflows of a service from its own code, for example from a handler. It works once the registry that it
 /// was given to ([`Registry::workflows`](crate::Registry::workflows)) is served or has become a router.
@@ -33,8 +35,8 @@ const REMOTE_CHANGES_CAPACITY: usize = 256;
 pub struct Workflows(Arc<OnceLock<Weak<WorkflowService>>>);
 
 impl Workflows {
-    /// Runs a workflow for `subject`, to whom the run then belongs, and returns its report, however it ended. The run
-    /// continues if the future is dropped, and is resumed if the process ends.
+    /// Runs a workflow for `subject`, to whom the run then belongs, and returns its report, however it ended. Roles don't
+    /// restrict it: the program decides what it runs. The run continues if the future is dropped, and is resumed if the process ends.
     ///
     /// # Errors
     /// 422 for an input that is invalid under the workflow's schema; 503 if the service is not running, shuts down before
@@ -45,10 +47,9 @@ impl Workflows {
         input: Value,
         subject: &str,
     ) -> Result<RunReport, AgentError> {
-        let roles = Vec::new();
         let caller = Caller {
             subject: subject.to_owned(),
-            roles,
+            roles: None,
         };
         let service = self.0.get().and_then(Weak::upgrade);
         let service = service.ok_or_else(|| AgentError::unavailable("the service does not run"))?;
@@ -92,8 +93,10 @@ pub(crate) fn build_service(
 ) -> Result<Arc<WorkflowService>, StartError> {
     let mut by_name = BTreeMap::new();
     let mut input_schemas = BTreeMap::new();
+    let mut definitions = BTreeMap::new();
     for spec in specs {
         check(spec, &targets)?;
+        definitions.insert(spec.name, definition_digest(spec, &targets));
         let input = compile_schema("input", spec.operation_id, spec.input_schema)?;
         input_schemas.insert(spec.name, input);
         if by_name.insert(spec.name, *spec).is_some() {
@@ -106,18 +109,23 @@ pub(crate) fn build_service(
     let max_concurrent_runs = limits.runs.clamp(1, 100_000);
     Ok(Arc::new(WorkflowService {
         specs: by_name,
+        definitions,
         input_schemas,
         targets,
         resources,
         journal,
         queue,
-        remote_changes: broadcast::Sender::new(REMOTE_CHANGES_CAPACITY),
+        followers: Default::default(),
         lease: RunLease {
             owner: new_uuid_v4().to_string(),
             ttl: limits.lease,
         },
         retention: limits.keep,
         slots: Arc::new(Semaphore::new(max_concurrent_runs as usize)),
+        probation: Arc::new(Semaphore::new(1)),
+        max_resumptions: limits.resumptions,
+        max_output_bytes: limits.output_bytes,
+        max_queued_runs: limits.queued,
         max_concurrent_runs,
         active: Mutex::default(),
         has_waiting: AtomicBool::new(false),
@@ -125,6 +133,51 @@ pub(crate) fn build_service(
         slot_freed: Arc::default(),
         supervisor_spawned: AtomicBool::new(false),
     }))
+}
+
+/// The digest of everything that decides which steps run, what they are asked and what they answer: the schema of the
+/// run's input; of each step its id, its endpoint with the schemas of its input and output, what it needs and how many of
+/// that, its condition, its request, and what its failure does. Time limits, retries, roles and prompts are not part of
+/// it: a run goes on with the new ones. Neither is a step's fallback beyond its name.
+///
+/// It is stored with each run, so it must not change unless one of these does: it is made of JSON, whose members are
+/// sorted, and of schemas as values.
+fn definition_digest(
+    spec: &WorkflowSpec,
+    targets: &BTreeMap<(&'static str, &'static str), StepTarget>,
+) -> String {
+    let steps = spec.steps.iter().map(|step| {
+        let target = targets.get(&(step.agent, step.endpoint));
+        let endpoint = target.map(|target| target.mounted.spec);
+        json!({
+            "id": step.id,
+            "agent": step.agent,
+            "endpoint": step.endpoint,
+            "needs": step.needs,
+            "join": step.join,
+            "when": step.when,
+            "with": step.with,
+            "on_failure": step.on_failure,
+            "input": endpoint.map(|endpoint| schema_value(endpoint.input_schema)),
+            "output": endpoint.map(|endpoint| schema_value(endpoint.output_schema)),
+        })
+    });
+    let steps = steps.collect::<Vec<_>>();
+    let mut definition = json!({"input": schema_value(spec.input_schema), "steps": steps});
+    // Another crate may have switched on serde_json's `preserve_order`.
+    definition.sort_all_objects();
+    let hash = digest(&SHA256, definition.to_string().as_bytes());
+    let mut hex = String::with_capacity(2 * DIGEST_BYTES);
+    for byte in hash.as_ref().iter().take(DIGEST_BYTES) {
+        // Writing to a string can't fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// A schema as a value: its layout does not matter. A text that is no JSON, which no service starts with, stands for itself.
+fn schema_value(schema: &str) -> Value {
+    serde_json::from_str(schema).unwrap_or_else(|_| Value::from(schema))
 }
 
 /// Checks what the scheduler relies on. Generated workflows always pass.
@@ -177,5 +230,104 @@ fn start_error(spec: &WorkflowSpec, detail: String) -> StartError {
     StartError::Endpoint {
         operation_id: spec.operation_id,
         detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::definition_digest;
+    use crate::spec::workflow_spec::tests::STEP;
+    use crate::spec::workflow_spec::{
+        Comparison, Expression, Join, OnFailure, StepSpec, Template, WorkflowSpec,
+    };
+
+    const STEPS: &[StepSpec] = &[
+        STEP,
+        StepSpec {
+            id: "b",
+            needs: &["a"],
+            join: Join::Quorum(1),
+            when: Some(Expression::Compare(
+                Comparison::AtLeast,
+                &Expression::Path(&["steps", "a", "output", "score"]),
+                &Expression::Number(0.5),
+            )),
+            with: Some(Template::Object(&[(
+                "input",
+                Template::Text(&[
+                    Template::Json("\"About \""),
+                    Template::Value(Expression::Path(&["input", "topic"])),
+                ]),
+            )])),
+            on_failure: OnFailure::Fallback("helper"),
+            ..STEP
+        },
+    ];
+    const SPEC: WorkflowSpec = WorkflowSpec {
+        name: "play",
+        operation_id: "runPlay",
+        agent: "desk",
+        input_schema: r#"{"type": "object", "required": ["topic"]}"#,
+        roles: &[],
+        concurrency: None,
+        timeout_ms: None,
+        steps: STEPS,
+    };
+
+    fn digest(spec: WorkflowSpec) -> String {
+        definition_digest(&spec, &BTreeMap::new())
+    }
+
+    /// The digest of [`SPEC`]. A program with another one does not resume the runs that are stored now.
+    const DIGEST: &str = "cfcda39f05a16138895c64d3f712c8cf";
+
+    #[test]
+    fn the_digest_of_a_definition_stays() {
+        assert_eq!(digest(SPEC), DIGEST);
+        let same = WorkflowSpec {
+            input_schema: r#"{"required":["topic"],"type":"object"}"#,
+            concurrency: Some(1),
+            roles: &["planner"],
+            ..SPEC
+        };
+        assert_eq!(digest(same), DIGEST);
+    }
+
+    #[test]
+    fn the_digest_of_another_definition_is_another_one() {
+        let [a, b] = [STEPS[0], STEPS[1]];
+        let steps: [&'static [StepSpec]; 6] = [
+            &[],
+            Vec::leak(vec![b, a]),
+            Vec::leak(vec![a, StepSpec { when: None, ..b }]),
+            Vec::leak(vec![a, StepSpec { with: None, ..b }]),
+            Vec::leak(vec![
+                a,
+                StepSpec {
+                    join: Join::All,
+                    ..b
+                },
+            ]),
+            Vec::leak(vec![
+                a,
+                StepSpec {
+                    on_failure: OnFailure::Stop,
+                    ..b
+                },
+            ]),
+        ];
+        let mut digests = steps
+            .map(|steps| digest(WorkflowSpec { steps, ..SPEC }))
+            .to_vec();
+        digests.push(digest(SPEC));
+        digests.push(digest(WorkflowSpec {
+            input_schema: r#"{"type":"object"}"#,
+            ..SPEC
+        }));
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), 8);
     }
 }

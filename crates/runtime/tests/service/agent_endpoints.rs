@@ -106,6 +106,7 @@ async fn service_endpoints_describe_the_service() {
         get(&app, "/openapi.json").await.json(),
         json!({"openapi": "3.1.2"})
     );
+    get(&app, "/arazzo.json").await.problem(404);
     let description = "Answers the questions of a library's readers.";
     let listed =
         json!({"agents": [{"name": "desk", "description": description, "model": "sonnet"}]});
@@ -169,6 +170,8 @@ fn invalid_registries_are_rejected_at_startup() {
     let twice = registry().service(desk::service(DeskHandler));
     assert_eq!(refusal(twice), "agent `desk` is registered twice");
     assert!(refusal(Registry::new("{")).starts_with("the OpenAPI document is not valid JSON"));
+    let arazzo = Registry::new("{}").arazzo("{");
+    assert!(refusal(arazzo).starts_with("the Arazzo document is not valid JSON"));
     assert!(refusal(with_path("/chat")).contains("POST /chat is taken"));
     assert!(refusal(with_path("/chat/stream")).contains("POST /chat/stream is taken"));
     for bad in [
@@ -231,4 +234,24 @@ fn a_zero_rate_is_rejected_at_startup() {
         |_, _: agentgen_runtime::schema::JsonValue| async { Ok(().into()) },
     );
     assert!(refusal(registry().service(service)).contains("admits nothing"));
+}
+
+#[tokio::test]
+async fn head_runs_nothing() {
+    let app = app();
+    let head = async |path: &str| send(&app, request("HEAD", path, &[], "")).await;
+    // The handler would panic.
+    let fine = head("/shelves/1/search?query=panic").await;
+    assert_eq!((fine.status.as_u16(), fine.text.as_str()), (200, ""));
+    assert_eq!(fine.header("content-type"), "application/json");
+    assert!(!fine.headers.contains_key("content-length"));
+    let metrics = get(&app, "/metrics").await.text;
+    assert!(!metrics.contains(
+        "agentgen_runs_total{agent=\"desk\",endpoint=\"search\",outcome=\"completed\"} 1"
+    ));
+    assert!(
+        !metrics.contains(
+            "agentgen_runs_total{agent=\"desk\",endpoint=\"search\",outcome=\"failed\"} 1"
+        )
+    );
 }

@@ -25,7 +25,7 @@ fn cook() -> &'static AgentSpec {
         agent.slug = "cook";
         agent.summary = "Cooks meals.";
         agent.examples = &["Guests come. What soup do you serve?"];
-        agent.prompt = "You cook.";
+        agent.prompt = agentgen_runtime::spec::Prompt::new("You cook.");
         agent.policy = Policy::DEFAULT;
     })
 }
@@ -76,7 +76,7 @@ async fn agents_are_selected_by_a_configured_model() {
             ProviderKind::Anthropic => {
                 Script::tool_call("final_answer", &serde_json::from_str(chosen).unwrap())
             }
-            ProviderKind::OpenAi => Script::text(chosen),
+            ProviderKind::OpenAi | ProviderKind::OpenAiResponses => Script::text(chosen),
         };
         let server = mock_server([script]).await;
         let app = app(server.settings(kind));

@@ -1,22 +1,25 @@
 //! Authentication with HS256, roles, session ownership and rate limits.
 
-use agentgen_runtime::Settings;
 use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::{Registry, Settings};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use crate::desk_service::{app, registry};
 use crate::http_client::{TestResponse, get, post, request, send};
+use crate::stub_providers::ConversationEcho;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn guarded() -> Router {
+fn guarded(registry: Registry) -> Router {
     let auth = Auth::hs256(SECRET.as_bytes())
         .unwrap()
         .issuer("issuer")
         .audience("desk");
-    registry()
+    registry
         .into_router(Settings {
             auth: Some(auth),
             ..Settings::default()
@@ -67,7 +70,7 @@ async fn chat(app: &Router, authorization: &str) -> TestResponse {
 
 #[tokio::test]
 async fn every_agent_requires_a_token_when_a_secret_is_set() {
-    let app = guarded();
+    let app = guarded(registry());
     for path in ["/chat", "/v1/agents/desk/invoke"] {
         let answer = post(&app, path, r#"{"message":"hi"}"#).await;
         answer.problem(401);
@@ -93,7 +96,7 @@ async fn every_agent_requires_a_token_when_a_secret_is_set() {
 
 #[tokio::test]
 async fn an_invalid_token_is_a_401() {
-    let app = guarded();
+    let app = guarded(registry());
     let unsigned = {
         let good = token(json!({}));
         // {"alg":"none"}
@@ -156,7 +159,7 @@ async fn an_unexpected_audience_is_a_401() {
 
 #[tokio::test]
 async fn a_missing_role_is_a_403() {
-    let app = guarded();
+    let app = guarded(registry());
     for roles in [json!(null), json!([]), json!(["guest"])] {
         let answer = chat(&app, &format!("Bearer {}", token(json!({"roles": roles})))).await;
         assert!(
@@ -179,28 +182,44 @@ async fn a_missing_role_is_a_403() {
     assert_eq!(send(&app, who).await.json(), json!({"hits": ["ada"]}));
 }
 
+/// A request of `subject`.
+async fn send_as(
+    app: &Router,
+    subject: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> TestResponse {
+    let bearer = format!("Bearer {}", token(json!({"sub": subject})));
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+    ];
+    send(app, request(method, path, &headers, body)).await
+}
+
 #[tokio::test]
-async fn a_session_belongs_to_its_subject() {
-    let app = guarded();
-    let invoke = |subject: &str, body: Value| {
-        let bearer = format!("Bearer {}", token(json!({"sub": subject})));
-        let headers = [
-            ("content-type", "application/json"),
-            ("authorization", bearer.as_str()),
-        ];
-        request(
-            "POST",
-            "/v1/agents/desk/invoke",
-            &headers,
-            &body.to_string(),
-        )
+async fn the_same_session_id_of_two_subjects_names_two_sessions() {
+    let app = guarded(registry().provider(ConversationEcho));
+    let ask = async |subject: &str, input: &str| {
+        let body = json!({"input": input, "session_id": "shared"}).to_string();
+        let path = "/v1/agents/desk/invoke";
+        let answer = send_as(&app, subject, "POST", path, &body).await;
+        answer.json()["output"].clone()
     };
-    let first = send(&app, invoke("ada", json!({"input": "secret"})))
-        .await
-        .json();
-    let next = json!({"input": "again", "session_id": first["session_id"]});
-    send(&app, invoke("eve", next.clone())).await.problem(404);
-    assert_eq!(send(&app, invoke("ada", next)).await.status, 200);
+    let read = async |subject: &str, path: &str| {
+        let path = format!("/v1/agents/desk/sessions/{path}");
+        send_as(&app, subject, "GET", &path, "").await
+    };
+    assert_eq!(ask("ada", "a").await, "User=a");
+    // What eve learns of `shared` is what she learns of an id that nobody uses.
+    read("eve", "shared").await.problem(404);
+    read("eve", "unused").await.problem(404);
+    assert_eq!(ask("eve", "b").await, "User=b");
+    assert_eq!(ask("ada", "c").await, "User=a|Assistant=User=a|User=c");
+    assert_eq!(read("eve", "shared").await.json()["message_count"], 2);
+    let texts = read("eve", "shared/messages").await.json();
+    assert_eq!(texts["messages"][0]["text"], "b");
 }
 
 #[tokio::test]
@@ -240,7 +259,7 @@ async fn a_rate_limit_is_reported_and_enforced() {
 
 #[tokio::test]
 async fn a_rate_limit_counts_each_subject_separately() {
-    let app = guarded();
+    let app = guarded(registry());
     let search = |subject: &str| {
         let bearer = format!("Bearer {}", token(json!({"sub": subject})));
         request(
@@ -273,15 +292,10 @@ fn a_signing_secret_must_be_long_and_is_redacted() {
 
 #[tokio::test]
 async fn subjects_can_not_access_each_others_sessions() {
-    let app = guarded();
+    let app = guarded(registry());
     let path = "/v1/agents/desk/sessions";
     let as_subject = async |subject: &str, method: &str, path: &str, body: &str| {
-        let bearer = format!("Bearer {}", token(json!({"sub": subject})));
-        let headers = [
-            ("content-type", "application/json"),
-            ("authorization", bearer.as_str()),
-        ];
-        send(&app, request(method, path, &headers, body)).await
+        send_as(&app, subject, method, path, body).await
     };
     let hello = r#"{"input":"hello"}"#;
     let made = as_subject("ada", "POST", "/v1/agents/desk/invoke", hello).await;
@@ -300,4 +314,51 @@ async fn subjects_can_not_access_each_others_sessions() {
     assert_eq!(as_subject("ada", "GET", &messages, "").await.status, 200);
     let listed = as_subject("ada", "GET", path, "").await.json();
     assert_eq!(listed["sessions"][0]["id"], id.as_str());
+}
+
+#[tokio::test]
+async fn claims_of_the_wrong_type_are_refused() {
+    let open = Settings {
+        auth: Auth::hs256(SECRET.as_bytes()),
+        ..Settings::default()
+    };
+    let open = registry().into_router(open).unwrap();
+    let sign = |claims: Value| format!("Bearer {}", signed(&claims, Algorithm::HS256, SECRET));
+    let plain = |name: &str, value: Value| {
+        let mut claims = json!({"sub": "ada", "exp": now() + 60, "roles": ["user"]});
+        claims[name] = value;
+        sign(claims)
+    };
+    assert_eq!(chat(&open, &plain("iss", json!("any"))).await.status, 200);
+    for wrong in [json!(5), json!(null), json!({}), json!([5]), json!("desk")] {
+        chat(&open, &plain("aud", wrong)).await.problem(401);
+    }
+    for wrong in [json!(["a"]), json!(null), json!(7)] {
+        chat(&open, &plain("iss", wrong)).await.problem(401);
+    }
+    let both = json!({"sub": "ada", "exp": now() + 60, "aud": "desk", "iss": ["issuer", "evil"]});
+    chat(&guarded(registry()), &sign(both)).await.problem(401);
+}
+
+#[tokio::test]
+async fn a_token_that_changes_how_it_is_read_is_refused() {
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    for header in [
+        json!({"alg": "HS256", "b64": false}),
+        json!({"alg": "HS256", "b64": true}),
+        json!({"alg": "HS256", "zip": "DEF"}),
+        json!({"alg": "HS256", "crit": ["exp"], "exp": 1}),
+    ] {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", part(&header), part(&claims(json!({}))));
+        let signature =
+            jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        let answer = chat(
+            &guarded(registry()),
+            &format!("Bearer {message}.{signature}"),
+        )
+        .await;
+        answer.problem(401);
+        assert!(answer.text.contains("not understood"), "{}", answer.text);
+    }
 }

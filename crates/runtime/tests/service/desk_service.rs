@@ -7,7 +7,7 @@ use agentgen_runtime::{AgentError, Registry, RunContext, Settings};
 use crate::agents::desk::{Desk, SearchRequest, SearchResponse};
 use crate::agents::{self, Handlers};
 
-/// Returns hits for a query. Some queries cause failures: `panic`, `unwritten`, `slow`, `broken`.
+/// Returns hits for a query. Some queries cause failures: `panic`, `blocks`, `unwritten`, `slow`, `broken`.
 pub struct DeskHandler;
 
 impl Desk for DeskHandler {
@@ -19,6 +19,10 @@ impl Desk for DeskHandler {
         match request.query.as_str() {
             "panic" => panic!("a shelf fell over"),
             "unwritten" => Err(AgentError::not_implemented("search")),
+            "blocks" => {
+                std::thread::sleep(std::time::Duration::from_secs(60));
+                Err(AgentError::internal("slept"))
+            }
             "slow" => std::future::pending().await,
             "broken" => Err(AgentError::internal("password=hunter2")),
             "who" => Ok(SearchResponse {

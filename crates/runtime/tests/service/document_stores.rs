@@ -336,28 +336,27 @@ async fn filters_are_the_same_in_every_store() {
 }
 
 #[tokio::test]
-async fn passages_of_another_embedding_model_are_not_found() {
+async fn passages_of_another_embedding_model_are_not_found_and_this_is_said() {
     on_each_document_store(async |store, collection| {
-        assert!(!store.has_others(collection, "a").await.unwrap());
+        let query = query_near([1.0, 0.0, 0.0], 9);
+        let search = async || store.search(collection, &query).await.unwrap();
+        assert!(!search().await.has_other_models);
         let mut other = document("b", &[("t", [1.0, 0.0, 0.0])]);
         other.model = "b".to_owned();
         store
             .put(collection, vec![document("a", &[("t", [1.0, 0.0, 0.0])])])
             .await
             .unwrap();
-        assert!(!store.has_others(collection, "a").await.unwrap());
+        assert!(!search().await.has_other_models);
         store.put(collection, vec![other]).await.unwrap();
-        assert!(store.has_others(collection, "a").await.unwrap());
-        let found = store
-            .search(collection, &query_near([1.0, 0.0, 0.0], 9))
-            .await
-            .unwrap();
+        let found = search().await;
+        assert!(found.has_other_models);
         assert_eq!(
             (ids(&found), found.total),
             (vec!["a#0".to_owned()], Some(1))
         );
         store.delete(collection, "b").await.unwrap();
-        assert!(!store.has_others(collection, "a").await.unwrap());
+        assert!(!search().await.has_other_models);
     })
     .await;
 }

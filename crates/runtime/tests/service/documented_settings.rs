@@ -29,7 +29,7 @@ fn examples_of_service_toml_are_accepted() {
                     "AGENTGEN_AUTH_HS256_SECRET" | "AGENTGEN_TOKENS_CLIENTS_WEB_SECRET" => {
                         has_tokens
                     }
-                    _ => name == "OPENAI_API_KEY",
+                    _ => ["DATABASE_URI", "OPENAI_API_KEY"].contains(&name),
                 };
                 Ok(is_set.then(|| "a secret of thirty-two bytes or more".to_owned()))
             };

@@ -22,17 +22,33 @@ const SERVE: &str = "TEST_DURABLE";
 
 #[test]
 fn program() {
-    if std::env::var_os(SERVE).is_some() {
-        let code = serve_args(registry(), []);
+    if let Some(kind) = std::env::var_os(SERVE) {
+        let registry = match kind == "hang" {
+            true => registry().provider(HangingProvider::default()),
+            false => registry(),
+        };
+        let code = serve_args(registry, []);
         std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
     }
 }
 
 fn start(folder: &Path, url: Option<&str>) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    start_as("1", "exec", folder, url)
+}
+
+/// Starts the program by a line of shell, behind which it is a command with arguments.
+pub fn start_with(shell: &str, folder: &Path, url: Option<&str>) -> Child {
+    start_as("1", shell, folder, url)
+}
+
+/// As [`start_with`]; the model of a `kind` of `hang` never answers.
+fn start_as(kind: &str, shell: &str, folder: &Path, url: Option<&str>) -> Child {
+    let mut command = Command::new("sh");
     command
+        .args(["-c", &format!("{shell} \"$0\" \"$@\"")])
+        .arg(std::env::current_exe().unwrap())
         .args(["durability::program", "--exact", "--nocapture"])
-        .env(SERVE, "1")
+        .env(SERVE, kind)
         .env("AGENTGEN_ADDRESS", "127.0.0.1:0")
         .env_remove("AGENTGEN_STORE_URL")
         .current_dir(folder)
@@ -116,6 +132,86 @@ async fn sessions_survive_a_killed_service() {
     a_killed_service_goes_on(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
         a_killed_service_goes_on(test_store).await;
+    }
+}
+
+/// Kills a service in the middle of the first and of the second turn of two conversations.
+async fn a_killed_turn_leaves_its_question(test_store: TestStore) {
+    let folder = std::env::temp_dir();
+    let invoke = "/v1/agents/desk/invoke";
+    let body = |input: &str, id: &str| json!({"input": input, "session_id": id}).to_string();
+    let mut child = start(&folder, Some(&test_store.url));
+    let address = wait_for_address(&mut child);
+    let (status, _) = http_request(address, "POST", invoke, &body("hello", "old")).await;
+    assert_eq!(status, 200);
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let mut child = start_as("hang", "exec", &folder, Some(&test_store.url));
+    let address = wait_for_address(&mut child);
+    for id in ["old", "new"] {
+        // The first words of a stream show that the turn is at its model call.
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let body = body("lost", id);
+        let head = format!(
+            "POST {invoke}/stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut read = String::new();
+        while !read.contains("output.delta") {
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "{read}");
+            read.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        // Dropped only after the kill: a caller who leaves ends the turn.
+        std::mem::forget(stream);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if test_store.url.starts_with("postgres:") {
+        // Other processes of the service may be alive: they wait until the lease expires.
+        test_store
+            .execute("UPDATE session_leases SET expires_at = 0")
+            .await;
+    }
+
+    let mut child = start(&folder, Some(&test_store.url));
+    let address = wait_for_address(&mut child);
+    let messages = async |id: &str| {
+        let path = format!("/v1/agents/desk/sessions/{id}/messages");
+        let (_, page) = http_request(address, "GET", &path, "").await;
+        let messages = page["messages"].as_array().unwrap().iter();
+        let member = |message: &Value, name: &str| message[name].as_str().unwrap().to_owned();
+        let messages = messages.map(|message| (member(message, "status"), member(message, "text")));
+        messages.collect::<Vec<_>>()
+    };
+    let lost = ("interrupted".to_owned(), "lost".to_owned());
+    assert_eq!(messages("new").await, std::slice::from_ref(&lost));
+    let old = messages("old").await;
+    assert_eq!((old.len(), &old[2]), (3, &lost));
+    let (status, answer) = http_request(address, "POST", invoke, &body("again", "old")).await;
+    assert_eq!(status, 200, "{answer}");
+    // The model gets what was not answered together with the new question.
+    assert_eq!(
+        answer["output"],
+        "[echo] desk received 11 characters: lost\n\nagain"
+    );
+    let old = messages("old").await;
+    assert_eq!((old.len(), old[2].clone()), (5, lost));
+    assert_eq!(old[3], ("completed".to_owned(), "again".to_owned()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    test_store.remove().await;
+}
+
+#[tokio::test]
+async fn a_turn_that_a_kill_interrupts_leaves_its_question() {
+    a_killed_turn_leaves_its_question(sqlite_store()).await;
+    if let Some(test_store) = postgres_store().await {
+        a_killed_turn_leaves_its_question(test_store).await;
     }
 }
 

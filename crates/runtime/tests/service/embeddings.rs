@@ -13,6 +13,7 @@ use crate::document_fixture::{
     documents_app_on, post_json, put_documents, put_sample_documents, registry, search_ids,
 };
 use crate::http_client::{get, post, request, send};
+use crate::store_fixture::{postgres_store, sqlite_store};
 
 fn settings(server: &MockServer) -> Settings {
     let mut settings = server.settings(ProviderKind::OpenAi);
@@ -213,6 +214,39 @@ async fn documents_of_another_embedding_model_must_be_put_again() {
     post(&hashing, "/search", &query.to_string())
         .await
         .problem(503);
+}
+
+#[tokio::test]
+async fn a_change_of_the_embedding_model_is_noticed_by_other_processes() {
+    for test_store in [Some(sqlite_store()), postgres_store().await]
+        .into_iter()
+        .flatten()
+    {
+        let old = documents_app_on(&test_store.open().await);
+        put_sample_documents(&old).await;
+        let query = json!({ "query": "bread" });
+        let found = search_ids(&old, query.clone()).await;
+        assert_eq!(found[0], "bread#0");
+        // A process of the next version, with the same model but smaller vectors, puts one document again.
+        let mut settings = Settings::default();
+        settings.embeddings.dimensions = Some(512);
+        let new = registry().store(test_store.open().await);
+        let new = new.into_router(settings).unwrap();
+        put_documents(&new, json!([{ "id": "bread", "text": "bread" }])).await;
+        for (app, model) in [(&old, "hashing-2048"), (&new, "hashing-512")] {
+            let refused = post(app, "/search", &query.to_string()).await.problem(503);
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(
+                detail.contains(&format!("another model than `{model}`")),
+                "{detail}"
+            );
+        }
+        put_sample_documents(&new).await;
+        assert!(!search_ids(&new, query.clone()).await.is_empty());
+        post(&old, "/search", &query.to_string()).await.problem(503);
+        drop((old, new));
+        test_store.remove().await;
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::event_assertions::{event_types, find_event, find_events};
 use crate::mock_model::{
-    KINDS, NO_RETRIES, agent, invoke, mock_server, offered_tools, registry_of, stream_events,
+    KINDS, NO_RETRIES, agent, conversation, invoke, mock_server, offered_tools, registry_of,
+    stream_events, system_message,
 };
 
 #[derive(serde::Deserialize, agentgen_runtime::schemars::JsonSchema)]
@@ -60,7 +61,7 @@ fn desk(fallbacks: &'static [&'static str]) -> &'static AgentSpec {
 fn clerk() -> &'static AgentSpec {
     agent(|agent| {
         agent.slug = "clerk";
-        agent.prompt = "You are the clerk.";
+        agent.prompt = agentgen_runtime::spec::Prompt::new("You are the clerk.");
         agent.tools = Some(&["books"]);
         agent.agents = &["cook", "desk"];
         agent.policy = NO_RETRIES;
@@ -70,7 +71,7 @@ fn clerk() -> &'static AgentSpec {
 fn cook() -> &'static AgentSpec {
     agent(|agent| {
         agent.slug = "cook";
-        agent.prompt = "You cook.";
+        agent.prompt = agentgen_runtime::spec::Prompt::new("You cook.");
         agent.policy = NO_RETRIES;
     })
 }
@@ -122,23 +123,15 @@ async fn a_turn_stays_with_the_agent_that_answered_and_uses_its_tools() {
         assert_eq!(offered_tools(&requests[0].body), ["maps"]);
         // `desk` has had the task, so that it is not handed back.
         let tools = ["books", "hand_over_to_cook"];
-        let system = |index: usize| {
-            let body = &requests[index].body;
-            let text = body["system"].as_str();
-            let text = text.or(body["messages"][0]["content"].as_str());
-            text.unwrap().to_owned()
-        };
+        let system = |index: usize| system_message(&requests[index].body);
+        let said = |index: usize| json!(conversation(&requests[index].body)).to_string();
         for index in [1, 2, 4] {
             assert_eq!(offered_tools(&requests[index].body), tools);
             assert_eq!(system(index), "You are the clerk.");
         }
         assert_eq!(system(3), "You cook.");
-        assert!(requests[2].body["messages"].to_string().contains("done"));
-        assert!(
-            requests[4].body["messages"]
-                .to_string()
-                .contains("Onion soup.")
-        );
+        assert!(said(2).contains("done"));
+        assert!(said(4).contains("Onion soup."));
         assert_eq!(*callers.lock().unwrap(), ["clerk"]);
     }
 }

@@ -30,7 +30,7 @@ fn other_agent(slug: &'static str, agents: &'static [&'static str]) -> &'static 
         agent.name = slug;
         agent.slug = slug;
         agent.summary = "Cooks meals.";
-        agent.prompt = "You cook.";
+        agent.prompt = agentgen_runtime::spec::Prompt::new("You cook.");
         agent.agents = agents;
         agent.policy = NO_RETRIES;
     })

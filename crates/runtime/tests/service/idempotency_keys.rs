@@ -1,17 +1,21 @@
 //! Repeated requests with an idempotency key.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use agentgen_runtime::Settings;
 use agentgen_runtime::axum::Router;
+use agentgen_runtime::event::{StopReason, Usage};
+use agentgen_runtime::model::{Chunk, ChunkStream, ModelRequest, Provider};
+use futures_util::{StreamExt, stream};
 
 use crate::desk_service::app;
-use crate::desk_service::app_on;
-use crate::http_client::{TestResponse, eventually, request, send};
+use crate::desk_service::{app_on, registry};
+use crate::http_client::{TestResponse, eventually, get, request, send};
 use crate::store_fixture::on_each_store;
 use crate::stub_providers::ConversationEcho;
-use crate::stub_providers::{FailingProvider, HangingProvider};
+use crate::stub_providers::FailingProvider;
 use crate::workflow_fixture::{WorkflowApp, step, workflow};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -54,26 +58,99 @@ async fn a_failed_request_may_be_retried_with_its_key() {
     assert_eq!(again.status, 503);
 }
 
+/// A provider that counts its calls, and answers each after a while.
+#[derive(Clone, Default)]
+struct SlowAnswer(Arc<AtomicUsize>);
+
+impl Provider for SlowAnswer {
+    fn model(&self, _: Option<&str>) -> String {
+        "thinks".to_owned()
+    }
+
+    fn answer(&self, _: &ModelRequest) -> ChunkStream {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let done = Chunk::Done {
+            stop_reason: StopReason::EndTurn,
+            usage: Usage::default(),
+        };
+        let wait = stream::once(async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Ok(Chunk::Text("yes".to_owned()))
+        });
+        Box::pin(wait.chain(stream::iter([Ok(done)])))
+    }
+}
+
 #[tokio::test]
-async fn a_key_in_use_is_a_conflict_until_its_client_disconnects() {
-    let hangs = HangingProvider(Arc::new(AtomicUsize::new(0)));
-    let under_way = hangs.0.clone();
-    let app = app_on(hangs);
+async fn a_request_with_a_key_runs_once_though_its_connection_breaks() {
+    let provider = SlowAnswer::default();
+    let app = app_on(provider.clone());
     let first = tokio::spawn({
         let app = app.clone();
         async move { keyed(&app, "k", r#"{"input":"a"}"#).await.status }
     });
-    let count = || under_way.load(std::sync::atomic::Ordering::SeqCst);
-    assert!(eventually(|| count() == 1).await);
-    keyed(&app, "k", r#"{"input":"a"}"#).await.problem(409);
+    let calls = || provider.0.load(Ordering::SeqCst);
+    assert!(eventually(|| calls() == 1).await);
     first.abort();
-    assert!(eventually(|| count() == 0).await);
-    let second = tokio::spawn({
+    assert!(first.await.unwrap_err().is_cancelled());
+    keyed(&app, "k", r#"{"input":"a"}"#).await.problem(409);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let again = keyed(&app, "k", r#"{"input":"a"}"#).await;
+    assert_eq!(again.json()["output"], "yes", "{}", again.text);
+    assert_eq!(calls(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_still_counts() {
+    let provider = SlowAnswer::default();
+    let settings = Settings {
+        concurrency: 1,
+        ..Settings::default()
+    };
+    let registry = registry().provider(provider.clone());
+    let app = registry.into_router(settings).unwrap();
+    let first = tokio::spawn({
         let app = app.clone();
         async move { keyed(&app, "k", r#"{"input":"a"}"#).await.status }
     });
-    assert!(eventually(|| count() == 1).await, "the key is free again");
-    second.abort();
+    assert!(eventually(|| provider.0.load(Ordering::SeqCst) == 1).await);
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    get(&app, "/v1/agents").await.problem(503);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(get(&app, "/v1/agents").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_key_survives_a_restart() {
+    on_each_store(async |test_store| {
+        if !test_store.is_shared() {
+            return;
+        }
+        let provider = SlowAnswer::default();
+        let open = async || {
+            let registry = registry().provider(provider.clone());
+            let registry = registry.store(test_store.open().await);
+            registry.into_router(Settings::default()).unwrap()
+        };
+        let before = open().await;
+        let first = keyed(&before, "k", r#"{"input":"a"}"#).await.json();
+        drop(before);
+        let after = open().await;
+        let again = keyed(&after, "k", r#"{"input":"a"}"#).await.json();
+        assert_eq!(first, again);
+        keyed(&after, "k", r#"{"input":"b"}"#).await.problem(422);
+        // One that fails frees its key, in the store too.
+        let failing = registry()
+            .provider(FailingProvider(&["a"]))
+            .store(test_store.open().await)
+            .into_router(Settings::default())
+            .unwrap();
+        keyed(&failing, "f", r#"{"input":"a"}"#).await.problem(503);
+        assert_eq!(keyed(&after, "f", r#"{"input":"a"}"#).await.status, 200);
+        assert_eq!(provider.0.load(Ordering::SeqCst), 2);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -16,14 +16,14 @@ use crate::store_fixture::postgres_store;
 use crate::workflow_fixture::{WorkflowApp, step, step_report, workflow};
 
 /// A TCP proxy between a service and its database that can be interrupted.
-struct InterruptibleProxy {
-    here: SocketAddr,
+pub struct InterruptibleProxy {
+    pub here: SocketAddr,
     upstream: String,
     carries: Option<JoinHandle<()>>,
 }
 
 impl InterruptibleProxy {
-    async fn start(upstream: String) -> Self {
+    pub async fn start(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let here = listener.local_addr().unwrap();
         let carries = Some(forward_connections(listener, upstream.clone()));
@@ -34,14 +34,14 @@ impl InterruptibleProxy {
         }
     }
 
-    async fn interrupt(&mut self) {
+    pub async fn interrupt(&mut self) {
         if let Some(carries) = self.carries.take() {
             carries.abort();
             let _ = carries.await;
         }
     }
 
-    async fn restore(&mut self) {
+    pub async fn restore(&mut self) {
         let listener = TcpListener::bind(self.here).await.unwrap();
         self.carries = Some(forward_connections(listener, self.upstream.clone()));
     }
@@ -63,7 +63,7 @@ fn forward_connections(listener: TcpListener, upstream: String) -> JoinHandle<()
 }
 
 /// `HOST:PORT` in a database's URL.
-fn host_and_port(url: &str) -> &str {
+pub fn host_and_port(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap();
     let authority = rest.split(['/', '?']).next().unwrap();
     authority.rsplit('@').next().unwrap()

@@ -2,37 +2,55 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agentgen_runtime::Settings;
 use agentgen_runtime::event::Usage;
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::workflow::{
-    Change, ClaimOutcome, Journal, JournaledRun, RunLease, RunStatus, StepReport, StepStatus,
-    WorkflowEvent,
+    Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFilter, RunLease,
+    RunState, RunStatus, Start, StepReport, StepStatus, WaitingRuns, WorkflowEvent,
 };
 use serde_json::{Value, json};
 
 use crate::store_fixture::on_each_store;
 
-fn run() -> JournaledRun {
+fn run() -> NewRun {
     run_of("play", "ann\0 100%")
 }
 
+pub fn new_uuid() -> Uuid {
+    Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes())
+}
+
 /// A run of `workflow` that has not started.
-pub fn run_of(workflow: &str, subject: &str) -> JournaledRun {
-    JournaledRun {
-        id: Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()),
+pub fn run_of(workflow: &str, subject: &str) -> NewRun {
+    NewRun {
+        id: new_uuid(),
         workflow: workflow.to_owned(),
+        definition: "of today".to_owned(),
         subject: subject.to_owned(),
-        roles: vec!["planner".to_owned()],
+        roles: Some(vec!["planner".to_owned()]),
         input: json!({"topic": "a\u{0}b"}),
-        status: RunStatus::Queued,
-        error: None,
-        created_at: UNIX_EPOCH + Duration::from_millis(1_790_000_000_123),
-        ended_at: None,
-        cancel_requested: false,
-        steps: Vec::new(),
+        idempotency_key: None,
     }
 }
+
+/// `run` with this idempotency key.
+fn with_key(run: NewRun, key: &str) -> NewRun {
+    NewRun {
+        idempotency_key: Some(key.to_owned()),
+        ..run
+    }
+}
+
+pub async fn create(journal: &dyn Journal, run: &NewRun, lease: Option<&RunLease>) -> JournaledRun {
+    let start = lease.map_or(WAITING, Start::Leased);
+    match journal.create(run, start).await.unwrap() {
+        CreateOutcome::Created(run) => *run,
+        existing => panic!("{existing:?}"),
+    }
+}
+
+/// A run that waits, as many as there are.
+pub const WAITING: Start<'static> = Start::Waiting { limit: u32::MAX };
 
 fn lease(owner: &str, ttl: Duration) -> RunLease {
     RunLease {
@@ -59,17 +77,66 @@ fn step(status: StepStatus, output: &str) -> StepReport {
     }
 }
 
-fn change(run: &JournaledRun, owner: &str, step: StepReport) -> Change {
+/// A change that ends a step, or starts it.
+fn change(run: &NewRun, owner: &str, first_event: u64, step: StepReport) -> Change {
+    let event = match step.status {
+        StepStatus::Running => WorkflowEvent::StepStarted {
+            step: step.step,
+            agent: step.agent,
+            endpoint: step.endpoint,
+        },
+        _ => WorkflowEvent::StepFinished { report: step },
+    };
     Change {
+        id: new_uuid(),
         run: run.id,
         owner: owner.to_owned(),
-        events: vec![WorkflowEvent::StepFinished {
-            report: step.clone(),
+        first_event,
+        events: vec![event],
+        state: None,
+    }
+}
+
+/// A change that ends a run, which is stored for `keep` from then on.
+fn end(run: &NewRun, owner: &str, first_event: u64, status: RunStatus, keep: Duration) -> Change {
+    let error = (status == RunStatus::Failed).then(|| "so it is".to_owned());
+    Change {
+        id: new_uuid(),
+        run: run.id,
+        owner: owner.to_owned(),
+        first_event,
+        events: vec![WorkflowEvent::Finished {
+            run_id: run.id,
+            status,
+            error: error.clone(),
         }],
-        steps: vec![step],
-        status: RunStatus::Running,
+        state: Some(RunState {
+            status,
+            error,
+            resumptions: 0,
+            keep: Some(keep),
+        }),
+    }
+}
+
+/// `run` as it was created, at the age that the journal says.
+fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
+    JournaledRun {
+        id: run.id,
+        workflow: run.workflow.clone(),
+        definition: run.definition.clone(),
+        subject: run.subject.clone(),
+        roles: run.roles.clone(),
+        input: run.input.clone(),
+        status: RunStatus::Queued,
         error: None,
-        ended: None,
+        created_at: stored.created_at,
+        age: stored.age,
+        ended_at: None,
+        cancel_requested: false,
+        resumptions: 0,
+        event_count: 0,
+        steps: Vec::new(),
     }
 }
 
@@ -77,12 +144,25 @@ const LONG: Duration = Duration::from_secs(60);
 /// Long enough for a few requests on a busy machine.
 const SHORT: Duration = Duration::from_secs(1);
 
+/// The current time to the millisecond, as a journal knows it.
+fn now() -> SystemTime {
+    let millis = UNIX_EPOCH.elapsed().unwrap().as_millis();
+    UNIX_EPOCH + Duration::from_millis(millis as u64)
+}
+
 async fn try_write(journal: &dyn Journal, change: &Change) -> bool {
     journal.write(change).await.unwrap()
 }
 
+/// All runs of the workflow `play` and its definition.
+const ALL: RunFilter<'static> = RunFilter {
+    workflow: "play",
+    definition: "of today",
+    resumptions: 0..=u32::MAX,
+};
+
 async fn claimed(journal: &dyn Journal, lease: &RunLease) -> Vec<Uuid> {
-    let claimed = journal.claim_unowned("play", lease, 10).await.unwrap();
+    let claimed = journal.claim_unowned(&ALL, lease, 10).await.unwrap();
     claimed.iter().map(|run| run.id).collect()
 }
 
@@ -93,15 +173,29 @@ async fn only_the_lease_owner_can_update_a_run() {
         let journal = &*store.journal();
         let (ann, bob) = (lease("ann", SHORT), lease("bob", LONG));
         let run = run();
-        journal.create(&run, Some(&ann), None).await.unwrap();
-        assert_eq!(
-            journal.run(run.id, &run.subject).await.unwrap(),
-            Some(run.clone())
-        );
+        let before = now();
+        let created = create(journal, &run, Some(&ann)).await;
+        assert_eq!(created, as_created(&run, &created));
+        let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
+        assert_eq!(stored, as_created(&run, &stored));
+        assert!(stored.created_at >= before && stored.created_at <= SystemTime::now());
+        assert!(stored.age < LONG);
         assert_eq!(journal.run(run.id, "bob").await.unwrap(), None);
         assert_eq!(claimed(journal, &bob).await, []);
-        assert!(try_write(journal, &change(&run, "ann", step(StepStatus::Running, ""))).await);
-        assert!(!try_write(journal, &change(&run, "bob", step(StepStatus::Running, ""))).await);
+        assert!(
+            try_write(
+                journal,
+                &change(&run, "ann", 1, step(StepStatus::Running, ""))
+            )
+            .await
+        );
+        assert!(
+            !try_write(
+                journal,
+                &change(&run, "bob", 2, step(StepStatus::Running, ""))
+            )
+            .await
+        );
         assert_eq!(journal.renew(run.id, &bob).await.unwrap(), None);
 
         // An expired lease can be claimed by others; the previous owner can't renew it.
@@ -109,13 +203,12 @@ async fn only_the_lease_owner_can_update_a_run() {
         assert_eq!(claimed(journal, &bob).await, [run.id]);
         assert_eq!(claimed(journal, &lease("cat", LONG)).await, []);
         assert_eq!(journal.renew(run.id, &ann).await.unwrap(), None);
-        let late = change(&run, "ann", step(StepStatus::Succeeded, "late"));
+        let late = change(&run, "ann", 2, step(StepStatus::Succeeded, "late"));
         assert!(!try_write(journal, &late).await);
-        let done = change(&run, "bob", step(StepStatus::Succeeded, "in time"));
+        let done = change(&run, "bob", 2, step(StepStatus::Succeeded, "in time"));
         assert!(try_write(journal, &done).await);
 
-        // Finished runs do not change, and rejected changes append no event.
-        assert!(!try_write(journal, &done).await);
+        // A rejected change appends no event.
         let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
         assert_eq!(stored.steps, [step(StepStatus::Succeeded, "in time")]);
         let events = journal.events(run.id, 0, 10).await.unwrap();
@@ -140,59 +233,51 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
         let (ann, bob) = (lease("ann", SHORT), lease("bob", LONG));
         let (run, other) = (run(), self::run());
         for run in [&run, &other] {
-            journal.create(run, None, None).await.unwrap();
+            create(journal, run, None).await;
         }
-        let claim = async |run: &JournaledRun, lease| journal.claim(run.id, lease).await.unwrap();
-        assert_eq!(
-            claim(&run, &ann).await,
-            ClaimOutcome::Claimed(Box::new(run.clone()))
-        );
-        let before = SystemTime::now();
-        let ClaimOutcome::LeasedUntil(until) = claim(&run, &bob).await else {
+        let claim = async |run: &NewRun, lease| journal.claim(run.id, lease).await.unwrap();
+        let ClaimOutcome::Claimed(taken) = claim(&run, &ann).await else {
+            panic!("nobody has it");
+        };
+        assert_eq!(*taken, as_created(&run, &taken));
+        let ClaimOutcome::Leased(left) = claim(&run, &bob).await else {
             panic!("the run is leased");
         };
-        assert!(until > before && until <= before + SHORT, "{until:?}");
-        assert!(matches!(
-            claim(&run, &ann).await,
-            ClaimOutcome::LeasedUntil(_)
-        ));
+        assert!(left > Duration::ZERO && left <= SHORT, "{left:?}");
+        assert!(matches!(claim(&run, &ann).await, ClaimOutcome::Leased(_)));
 
         // The other run can be claimed at once, and this one when its lease has expired.
-        assert_eq!(
+        assert!(matches!(
             claim(&other, &bob).await,
-            ClaimOutcome::Claimed(Box::new(other.clone()))
-        );
-        assert!(
-            try_write(
-                journal,
-                &change(&run, "ann", step(StepStatus::Succeeded, "a"))
-            )
-            .await
-        );
+            ClaimOutcome::Claimed(_)
+        ));
+        let done = change(&run, "ann", 1, step(StepStatus::Succeeded, "a"));
+        assert!(try_write(journal, &done).await);
         tokio::time::sleep(SHORT + Duration::from_millis(50)).await;
         let ClaimOutcome::Claimed(taken) = claim(&run, &bob).await else {
             panic!("the lease has expired");
         };
         assert_eq!(taken.steps, [step(StepStatus::Succeeded, "a")]);
-        assert!(!try_write(journal, &change(&run, "ann", step(StepStatus::Failed, ""))).await);
+        assert_eq!((taken.event_count, taken.resumptions), (1, 1));
+        assert!(
+            !try_write(
+                journal,
+                &change(&run, "ann", 2, step(StepStatus::Failed, ""))
+            )
+            .await
+        );
 
-        // A released run can be claimed at once, a finished one can't.
+        // A released run can be claimed at once, a finished one can't. A run that was released has not lost its process.
         journal.release(run.id, "bob").await.unwrap();
-        assert!(matches!(claim(&run, &ann).await, ClaimOutcome::Claimed(_)));
-        let now = SystemTime::now();
-        let end = Change {
-            status: RunStatus::Completed,
-            ended: Some((now, now + LONG)),
-            steps: Vec::new(),
-            ..change(&run, "ann", step(StepStatus::Failed, ""))
+        let ClaimOutcome::Claimed(taken) = claim(&run, &ann).await else {
+            panic!("the run is released");
         };
+        assert_eq!(taken.resumptions, 1);
+        let end = end(&run, "ann", 2, RunStatus::Completed, LONG);
         assert!(try_write(journal, &end).await);
         assert_eq!(claim(&run, &bob).await, ClaimOutcome::Finished);
         assert_eq!(
-            journal
-                .claim(Uuid::from_bytes(uuid::Uuid::now_v7().into_bytes()), &bob)
-                .await
-                .unwrap(),
+            journal.claim(new_uuid(), &bob).await.unwrap(),
             ClaimOutcome::NotFound
         );
     })
@@ -206,48 +291,51 @@ async fn an_idempotent_request_creates_one_run() {
         let journal = store.journal();
         let ann = lease("ann", LONG);
         let first = run();
-        let create = async |run: &JournaledRun, key| journal.create(run, Some(&ann), key).await;
-        assert_eq!(create(&first, Some("k%1")).await.unwrap(), None);
-        let done = change(&first, "ann", step(StepStatus::Succeeded, "a"));
+        let again =
+            async |run: &NewRun| match journal.create(run, Start::Leased(&ann)).await.unwrap() {
+                CreateOutcome::Created(_) => None,
+                CreateOutcome::Existing(earlier) => Some(*earlier),
+                other => panic!("{other:?}"),
+            };
+        let first = with_key(first, "k%1");
+        assert_eq!(again(&first).await, None);
+        let done = change(&first, "ann", 1, step(StepStatus::Succeeded, "a"));
         assert!(try_write(&*journal, &done).await);
         // The existing run is returned, and the new one is not created.
-        let again = run();
-        let earlier = create(&again, Some("k%1")).await.unwrap().unwrap();
-        assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Running));
-        assert_eq!(earlier.steps, done.steps);
-        assert_eq!(journal.run(again.id, &again.subject).await.unwrap(), None);
+        let other = with_key(run(), "k%1");
+        let earlier = again(&other).await.unwrap();
+        assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Queued));
+        assert_eq!(earlier.steps, [step(StepStatus::Succeeded, "a")]);
+        assert_eq!(journal.run(other.id, &other.subject).await.unwrap(), None);
 
         // A different key, owner or workflow, or no key, makes a different request.
-        for (run, key) in [
-            (run(), Some("k")),
-            (run_of("play", "bob"), Some("k%1")),
-            (run_of("other", &first.subject), Some("k%1")),
-            (run(), None),
-            (run(), None),
+        for run in [
+            with_key(run(), "k"),
+            with_key(run_of("play", "bob"), "k%1"),
+            with_key(run_of("other", &first.subject), "k%1"),
+            run(),
+            run(),
         ] {
-            assert_eq!(create(&run, key).await.unwrap(), None, "{key:?}");
+            assert_eq!(again(&run).await, None, "{run:?}");
         }
 
         // Purging a run deletes its key.
-        let now = SystemTime::now();
-        let end = Change {
-            status: RunStatus::Completed,
-            ended: Some((now, now)),
-            steps: Vec::new(),
-            ..done
-        };
+        let end = end(&first, "ann", 2, RunStatus::Completed, Duration::ZERO);
         assert!(try_write(&*journal, &end).await);
         assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
-        assert_eq!(create(&again, Some("k%1")).await.unwrap(), None);
+        assert_eq!(again(&other).await, None);
 
         // One of several concurrent requests creates the run.
         let mut tasks = Vec::new();
         for _ in 0..8 {
             let journal = store.journal();
             tasks.push(tokio::spawn(async move {
-                let run = run();
-                let earlier = journal.create(&run, None, Some("at once")).await.unwrap();
-                earlier.map_or((run.id, true), |earlier| (earlier.id, false))
+                let run = with_key(run(), "at once");
+                match journal.create(&run, WAITING).await.unwrap() {
+                    CreateOutcome::Created(run) => (run.id, true),
+                    CreateOutcome::Existing(earlier) => (earlier.id, false),
+                    other => panic!("{other:?}"),
+                }
             }));
         }
         let mut expected = Vec::new();
@@ -272,22 +360,15 @@ async fn a_finished_run_is_stored_until_it_expires() {
         let ann = lease("ann", LONG);
         let (run, other) = (run(), run());
         for run in [&run, &other] {
-            journal.create(run, Some(&ann), None).await.unwrap();
+            create(journal, run, Some(&ann)).await;
         }
         assert!(journal.request_cancel(run.id).await.unwrap());
         assert_eq!(journal.renew(run.id, &ann).await.unwrap(), Some(true));
         assert_eq!(journal.renew(other.id, &ann).await.unwrap(), Some(false));
-        let now = SystemTime::now();
-        for (run, expires_at) in [(&run, now), (&other, now + LONG)] {
-            let end = Change {
-                status: RunStatus::Failed,
-                error: Some("so it is".to_owned()),
-                ended: Some((now, expires_at)),
-                steps: Vec::new(),
-                ..change(run, "ann", step(StepStatus::Failed, ""))
-            };
-            assert!(try_write(journal, &end).await);
-            assert!(!try_write(journal, &end).await, "the run has finished");
+        for (run, keep) in [(&run, Duration::ZERO), (&other, LONG)] {
+            assert!(try_write(journal, &end(run, "ann", 1, RunStatus::Failed, keep)).await);
+            let late = end(run, "ann", 2, RunStatus::Failed, keep);
+            assert!(!try_write(journal, &late).await, "the run has finished");
         }
         assert!(!journal.request_cancel(run.id).await.unwrap());
         assert_eq!(claimed(journal, &lease("bob", LONG)).await, []);
@@ -303,6 +384,7 @@ async fn a_finished_run_is_stored_until_it_expires() {
             (stored.status, stored.error.as_deref()),
             (RunStatus::Failed, Some("so it is"))
         );
+        assert!(stored.ended_at.unwrap() >= stored.created_at);
     })
     .await;
 }
@@ -317,7 +399,7 @@ async fn concurrent_claims_return_each_run_once() {
         let mut created = Vec::new();
         for _ in 0..20 {
             let run = run();
-            first.journal().create(&run, None, None).await.unwrap();
+            create(&*first.journal(), &run, None).await;
             created.push(run.id);
         }
         let mut tasks = Vec::new();
@@ -327,7 +409,7 @@ async fn concurrent_claims_return_each_run_once() {
                 let mut got = Vec::new();
                 loop {
                     let runs = journal
-                        .claim_unowned("play", &lease(name, LONG), 2)
+                        .claim_unowned(&ALL, &lease(name, LONG), 2)
                         .await
                         .unwrap();
                     if runs.is_empty() {
@@ -350,19 +432,153 @@ async fn concurrent_claims_return_each_run_once() {
     .await;
 }
 
-#[test]
-fn run_limits_are_settings() {
-    let file = "[workflows]\nruns = 3\nlease = \"2s\"\nkeep = \"1d\"\n";
-    let settings = Settings::from_text("service.toml", file, |_| Ok(None)).unwrap();
-    let limits = settings.workflows;
-    assert_eq!(limits.runs, 3);
-    assert_eq!(limits.lease, Duration::from_secs(2));
-    assert_eq!(limits.keep, Duration::from_secs(24 * 60 * 60));
-    for (file, expected) in [
-        ("[workflows]\nruns = 0\n", "workflows.runs"),
-        ("[workflows]\nlease = \"1ms\"\n", "workflows.lease"),
-    ] {
-        let error = Settings::from_text("service.toml", file, |_| Ok(None)).unwrap_err();
-        assert!(error.to_string().contains(expected), "{error}");
-    }
+#[tokio::test]
+async fn a_change_that_is_written_again_is_recognised() {
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
+        let journal = &*store.journal();
+        let ann = lease("ann", LONG);
+        let run = run();
+        create(journal, &run, Some(&ann)).await;
+        let first = change(&run, "ann", 1, step(StepStatus::Running, ""));
+        let last = end(&run, "ann", 2, RunStatus::Failed, LONG);
+        for change in [&first, &first, &last, &last] {
+            assert!(try_write(journal, change).await, "{change:?}");
+        }
+        let events = journal.events(run.id, 0, 10).await.unwrap();
+        let expected = [(1, first.events[0].clone()), (2, last.events[0].clone())];
+        assert_eq!(events, expected);
+
+        // Another change of that number is one of somebody else.
+        for number in [1, 2] {
+            let other = change(&run, "ann", number, step(StepStatus::Failed, ""));
+            assert!(!try_write(journal, &other).await);
+        }
+        assert_eq!(journal.events(run.id, 0, 10).await.unwrap(), expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_are_read_from_the_middle_of_a_change() {
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
+        let journal = &*store.journal();
+        let run = run();
+        create(journal, &run, Some(&lease("ann", LONG))).await;
+        for first in [1, 4, 7] {
+            let one = change(&run, "ann", first, step(StepStatus::Failed, ""));
+            let three = Change {
+                events: vec![one.events[0].clone(); 3],
+                ..one
+            };
+            assert!(try_write(journal, &three).await);
+        }
+        for after in 0..10 {
+            for limit in 1..10 {
+                let events = journal.events(run.id, after, limit).await.unwrap();
+                let numbers = events.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+                let last = 9.min(after + u64::from(limit));
+                assert_eq!(numbers, (after + 1..=last).collect::<Vec<_>>());
+            }
+        }
+        assert_eq!(journal.events(run.id, u64::MAX, 1).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn resumptions_are_counted_until_a_change_says_otherwise() {
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
+        let journal = &*store.journal();
+        let run = run();
+        create(journal, &run, Some(&lease("0", Duration::ZERO))).await;
+        let filter = |resumptions| RunFilter { resumptions, ..ALL };
+        let claim = async |owner: &str, resumptions| {
+            let lease = lease(owner, Duration::from_millis(1));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let filter = filter(resumptions);
+            let claimed = journal.claim_unowned(&filter, &lease, 1);
+            claimed.await.unwrap().pop().map(|run| run.resumptions)
+        };
+        assert_eq!(claim("1", 0..=0).await, None);
+        assert_eq!(claim("1", 0..=1).await, Some(1));
+        // An owner whose own lease has expired has not died.
+        assert_eq!(claim("1", 0..=1).await, Some(1));
+        assert_eq!(claim("2", 2..=u32::MAX).await, Some(2));
+        assert_eq!(claim("3", 0..=2).await, None);
+        let lease = lease("3", LONG);
+        let ClaimOutcome::Claimed(claimed) = journal.claim(run.id, &lease).await.unwrap() else {
+            panic!("the lease has expired");
+        };
+        assert_eq!(claimed.resumptions, 3);
+        let progress = Change {
+            state: Some(RunState {
+                status: RunStatus::Running,
+                error: None,
+                resumptions: 0,
+                keep: None,
+            }),
+            ..change(&run, "3", 1, step(StepStatus::Succeeded, ""))
+        };
+        assert!(try_write(journal, &progress).await);
+        let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
+        assert_eq!(stored.resumptions, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn runs_of_another_definition_wait_until_they_expire() {
+    on_each_store(async |test_store| {
+        let store = test_store.open().await;
+        let journal = &*store.journal();
+        let of = |workflow: &str, definition: &str| NewRun {
+            definition: definition.to_owned(),
+            ..run_of(workflow, "ann")
+        };
+        let (old, again, own) = (of("play", "old"), of("play", "old"), of("play", "of today"));
+        let gone = of("gone", "old");
+        for run in [&old, &again, &own, &gone] {
+            create(journal, run, None).await;
+        }
+        let ann = lease("ann", LONG);
+        assert_eq!(claimed(journal, &ann).await, [own.id]);
+        let waiting = |workflow: &str, count| WaitingRuns {
+            workflow: workflow.to_owned(),
+            definition: "old".to_owned(),
+            count,
+        };
+        let runs = journal.waiting_runs().await.unwrap();
+        assert_eq!(runs, [waiting("gone", 1), waiting("play", 2)]);
+
+        // One that is executed in time does not expire, and the first time to expire counts.
+        for keep in [Duration::ZERO, LONG] {
+            let expire = journal.expire_waiting_runs("play", "old", keep);
+            expire.await.unwrap();
+        }
+        assert!(matches!(
+            journal.claim(again.id, &ann).await.unwrap(),
+            ClaimOutcome::Claimed(_)
+        ));
+        assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
+        assert_eq!(journal.run(old.id, "ann").await.unwrap(), None);
+        let state = RunState {
+            status: RunStatus::Running,
+            error: None,
+            resumptions: 0,
+            keep: None,
+        };
+        let begin = Change {
+            state: Some(state),
+            ..change(&again, "ann", 1, step(StepStatus::Running, ""))
+        };
+        assert!(try_write(journal, &begin).await);
+        journal.release(again.id, "ann").await.unwrap();
+        assert_eq!(journal.purge_runs(10).await.unwrap(), 0);
+        let runs = journal.waiting_runs().await.unwrap();
+        assert_eq!(runs, [waiting("gone", 1), waiting("play", 1)]);
+    })
+    .await;
 }

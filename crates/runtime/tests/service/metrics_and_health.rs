@@ -6,17 +6,20 @@ use std::time::SystemTime;
 use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::axum::extract::ConnectInfo;
+use agentgen_runtime::axum::http::HeaderValue;
+use agentgen_runtime::model::{Message, ProviderKind};
 use agentgen_runtime::session::{
-    Conversation, MemorySessions, PastMessage, SessionFacts, SessionKey, SessionLease,
-    SessionStore, Turn,
+    MemorySessions, PastMessage, SessionFacts, SessionKey, SessionLease, SessionStore, Turn,
 };
 use agentgen_runtime::settings::Rates;
-use agentgen_runtime::spec::Rate;
+use agentgen_runtime::spec::{Policy, Rate};
+use agentgen_runtime::testing::Script;
 use agentgen_runtime::{BoxFuture, Settings, StoreError};
 use serde_json::json;
 
 use crate::desk_service::{app, app_on, registry};
 use crate::http_client::{eventually, get, post, request, send};
+use crate::mock_model::{NO_RETRIES, agent_app, desk_with, mock_server};
 use crate::stub_providers::{FailingProvider, HangingProvider};
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -148,17 +151,28 @@ async fn metrics_require_a_loopback_address_or_a_token() {
         let mut request = request("GET", "/metrics", headers, "");
         let address = address.parse::<SocketAddr>().unwrap();
         request.extensions_mut().insert(ConnectInfo(address));
+        request
+            .headers_mut()
+            .entry("host")
+            .or_insert(HeaderValue::from_static("localhost"));
         send(&app, request).await
     };
     assert_eq!(ask("127.0.0.1:1", &[]).await.status, 200);
-    assert_eq!(ask("[::1]:1", &[]).await.status, 200);
+    assert_eq!(ask("[::1]:1", &[("host", "[::1]:80")]).await.status, 200);
     ask("192.0.2.1:1", &[]).await.problem(401);
     // Forwarding headers mean a local proxy with remote clients.
-    for header in ["x-forwarded-for", "forwarded"] {
-        ask("127.0.0.1:1", &[(header, "127.0.0.1")])
-            .await
-            .problem(401);
+    for header in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+        ask(
+            "127.0.0.1:1",
+            &[("host", "localhost"), (header, "127.0.0.1")],
+        )
+        .await
+        .problem(401);
     }
+    // So does a name that is not this machine's.
+    ask("127.0.0.1:1", &[("host", "api.example")])
+        .await
+        .problem(401);
     get(&app, "/metrics").await.problem(401);
     let claims = json!({"sub": "prometheus", "exp": jsonwebtoken::get_current_timestamp() + 60});
     let key = jsonwebtoken::EncodingKey::from_secret(&[b'x'; 32]);
@@ -204,9 +218,8 @@ impl SessionStore for Unusable {
     fn begin<'a>(
         &'a self,
         _: &'a SessionKey,
-        _: &'a SessionLease,
-        _: u64,
-    ) -> BoxFuture<'a, Result<Option<Conversation>, StoreError>> {
+        _: &'a Turn,
+    ) -> BoxFuture<'a, Result<Vec<Message>, StoreError>> {
         self.answer()
     }
 
@@ -230,7 +243,12 @@ impl SessionStore for Unusable {
         self.answer()
     }
 
-    fn commit<'a>(&'a self, _: &'a SessionKey, _: Turn) -> BoxFuture<'a, Result<(), StoreError>> {
+    fn commit<'a>(
+        &'a self,
+        _: &'a SessionKey,
+        _: &'a Turn,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
         self.answer()
     }
 
@@ -277,21 +295,30 @@ impl SessionStore for Unusable {
     }
 }
 
-fn checks(store: &str, provider: &str) -> serde_json::Value {
-    let check = |name: &str, status: &str, detail: &str| match status {
-        "ok" => json!({"name": name, "status": "ok"}),
-        status => json!({"name": name, "status": status, "detail": detail}),
+/// The checks of a service whose store has this status, and whose models are these; `None` if all are well.
+fn checks(store: &str, models: Option<&[&str]>) -> serde_json::Value {
+    let store = match store {
+        "ok" => json!({"name": "store", "status": "ok"}),
+        status => {
+            json!({"name": "store", "status": status, "detail": "the store can't be written to"})
+        }
     };
-    json!([
-        check("store", store, "the store does not answer"),
-        check(
-            "provider",
-            provider,
-            "the provider failed several times in a row"
-        ),
-        check("authentication", "ok", ""),
-        check("shutdown", "ok", ""),
-    ])
+    let mut checks = vec![
+        store,
+        json!({"name": "authentication", "status": "ok"}),
+        json!({"name": "shutdown", "status": "ok"}),
+    ];
+    let model = |name: &&str| {
+        json!({
+            "name": "models", "model": name, "status": "degraded",
+            "detail": "the model failed several times in a row",
+        })
+    };
+    match models {
+        None => checks.push(json!({"name": "models", "status": "ok"})),
+        Some(models) => checks.extend(models.iter().map(model)),
+    }
+    json!(checks)
 }
 
 #[tokio::test]
@@ -300,7 +327,7 @@ async fn the_service_is_ready_when_its_dependencies_are() {
     assert_eq!(ready.status, 200);
     assert_eq!(
         ready.json(),
-        json!({ "status": "ready", "checks": checks("ok", "ok") })
+        json!({ "status": "ready", "checks": checks("ok", None) })
     );
     for path in ["/livez", "/healthz"] {
         assert_eq!(get(&app(), path).await.json(), json!({"status": "ok"}));
@@ -315,10 +342,15 @@ async fn a_failing_store_makes_the_service_live_but_not_ready() {
         let app = registry.into_router(Settings::default()).unwrap();
         let start = tokio::time::Instant::now();
         let unready = get(&app, "/readyz").await;
-        assert!(start.elapsed().as_millis() <= 2_010);
+        assert!(start.elapsed().as_millis() <= 1_010);
         let problem = unready.problem(503);
         assert_eq!(problem["detail"], "the service is not ready");
-        assert_eq!(problem["checks"], checks("failed", "ok"));
+        assert_eq!(problem["checks"], checks("failed", None));
+        assert_eq!(unready.header("retry-after"), "5");
+        // For a second, nobody asks the store again.
+        let start = tokio::time::Instant::now();
+        get(&app, "/readyz").await.problem(503);
+        assert!(start.elapsed().as_millis() <= 10);
         assert_eq!(get(&app, "/livez").await.status, 200);
     }
     let stored = registry().sessions(MemorySessions::default());
@@ -326,16 +358,65 @@ async fn a_failing_store_makes_the_service_live_but_not_ready() {
     assert_eq!(get(&app, "/readyz").await.status, 200);
 }
 
-#[tokio::test]
-async fn repeated_provider_failures_make_the_service_not_ready() {
+#[tokio::test(start_paused = true)]
+async fn a_model_that_keeps_failing_makes_the_service_degraded() {
     let app = app_on(FailingProvider(&[]));
+    let status = async || {
+        let answer = get(&app, "/readyz").await;
+        assert_eq!(answer.status, 200);
+        (
+            answer.json()["status"].clone(),
+            answer.json()["checks"].clone(),
+        )
+    };
     for _ in 0..4 {
         post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
-        assert_eq!(get(&app, "/readyz").await.status, 200);
+        assert_eq!(status().await, (json!("ready"), checks("ok", None)));
     }
     post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
-    let unready = get(&app, "/readyz").await;
-    assert_eq!(unready.problem(503)["checks"], checks("ok", "failed"));
+    let down = checks("ok", Some(&["fails"]));
+    assert_eq!(status().await, (json!("degraded"), down));
+    tokio::time::sleep(std::time::Duration::from_secs(31)).await;
+    assert_eq!(status().await, (json!("ready"), checks("ok", None)));
+}
+
+#[tokio::test]
+async fn a_model_is_degraded_alone_and_while_its_circuit_breaker_is_open() {
+    let server = mock_server([
+        Script::error(500, "broken"),
+        Script::text("Good day."),
+        Script::error(500, "broken"),
+    ])
+    .await;
+    let mut settings = server.settings(ProviderKind::OpenAi);
+    let haiku = ("haiku".to_owned(), "mock:small".to_owned());
+    settings.models.extend([haiku]);
+    let breaker = Policy {
+        fallbacks: &["haiku"],
+        breaker_failures: 1,
+        breaker_cooldown_ms: 400,
+        ..NO_RETRIES
+    };
+    let app = agent_app(desk_with(breaker), settings);
+    // The first model fails and the second one answers.
+    assert_eq!(post(&app, INVOKE, r#"{"input":"hi"}"#).await.status, 200);
+    let answer = get(&app, "/readyz").await;
+    assert_eq!(answer.status, 200);
+    let first = answer.json()["checks"][3]["model"].clone();
+    let first = first.as_str().unwrap();
+    assert!(
+        first.starts_with("mock:") && first != "mock:small",
+        "{first}"
+    );
+    assert_eq!(answer.json()["checks"], checks("ok", Some(&[first])));
+    // Then both are left alone.
+    post(&app, INVOKE, r#"{"input":"hi"}"#).await.problem(503);
+    let both = get(&app, "/readyz").await.json();
+    let mut names = [first, "mock:small"];
+    names.sort_unstable();
+    assert_eq!(both["checks"], checks("ok", Some(&names)));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(get(&app, "/readyz").await.json()["status"], "ready");
 }
 
 #[tokio::test]

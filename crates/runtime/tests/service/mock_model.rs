@@ -16,8 +16,12 @@ pub const NO_RETRIES: Policy = Policy {
     ..Policy::DEFAULT
 };
 
-/// Both provider formats.
-pub const KINDS: [ProviderKind; 2] = [ProviderKind::Anthropic, ProviderKind::OpenAi];
+/// All provider formats.
+pub const KINDS: [ProviderKind; 3] = [
+    ProviderKind::Anthropic,
+    ProviderKind::OpenAi,
+    ProviderKind::OpenAiResponses,
+];
 
 /// The specification of `desk` without tools, after `change`.
 pub fn agent(change: impl FnOnce(&mut AgentSpec)) -> &'static AgentSpec {
@@ -102,6 +106,18 @@ pub fn parse_events(text: &str) -> Vec<(String, Value)> {
         (data["type"].as_str().unwrap().to_owned(), data)
     };
     datas.map(event).collect()
+}
+
+/// The conversation in a request: messages, or items.
+pub fn conversation(body: &Value) -> &[Value] {
+    let conversation = body["messages"].as_array().or(body["input"].as_array());
+    conversation.unwrap()
+}
+
+/// The system message of a request.
+pub fn system_message(body: &Value) -> &str {
+    let text = body["system"].as_str().or(body["instructions"].as_str());
+    text.or(body["messages"][0]["content"].as_str()).unwrap()
 }
 
 /// The names of the tools in a request.

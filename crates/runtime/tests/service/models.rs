@@ -6,6 +6,7 @@ use agentgen_runtime::spec::AgentSpec;
 use agentgen_runtime::testing::Script;
 use agentgen_runtime::{Settings, StartError};
 
+use crate::desk_service::registry;
 use crate::mock_model::{agent, agent_app, invoke, mock_server, registry_of};
 
 fn settings(toml: &str, variables: &'static [(&str, &str)]) -> Result<Settings, StartError> {
@@ -162,4 +163,38 @@ async fn requests_name_the_resolved_model() {
     let requests = server.requests();
     assert_eq!(requests[0].body["model"], "meta/llama3:8b");
     assert_eq!(requests[1].body["model"], "model");
+}
+
+#[test]
+fn a_key_is_not_sent_unencrypted_to_another_machine() {
+    let serve = |url: &str, key: &str| {
+        let text = format!(
+            "[models]\ndefault = \"mine:m\"\nsonnet = \"mine:m\"\nhaiku = \"mine:m\"\nopus = \"mine:m\"\n[providers.mine]\nkind = \"openai\"\nbase_url = \"{url}\"\n{key}"
+        );
+        let settings = Settings::from_text("service.toml", &text, |_| Ok(None));
+        let served = settings.and_then(|settings| registry().into_router(settings));
+        served.map(|_| ()).map_err(|error| error.to_string())
+    };
+    const KEY: &str = "api_key = \"s3cret\"";
+    const HEADER: &str = "headers = { authorization = \"s3cret\" }";
+    for (url, key) in [
+        ("http://models.example/v1", KEY),
+        ("http://models.example/v1", HEADER),
+        ("http://localhost.evil.example/v1", KEY),
+        ("https://user:s3cret@models.example/v1", ""),
+        ("http://user@127.0.0.1/v1", KEY),
+    ] {
+        let error = serve(url, key).unwrap_err();
+        assert!(error.contains("providers.mine.base_url: must "), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+    for (url, key) in [
+        ("https://models.example/v1", KEY),
+        ("http://models.example/v1", ""),
+        ("http://127.0.0.1:8000/v1", KEY),
+        ("http://[::1]:8000/v1", KEY),
+        ("http://localhost:8000/v1", KEY),
+    ] {
+        assert_eq!(serve(url, key), Ok(()), "{url}");
+    }
 }

@@ -217,7 +217,7 @@ async fn a_fallback_agent_uses_its_own_prompt() {
     };
     let clerk = agent(|agent| {
         agent.slug = "clerk";
-        agent.prompt = "You are the clerk.";
+        agent.prompt = agentgen_runtime::spec::Prompt::new("You are the clerk.");
     });
     let server = mock_server([Script::error(503, "busy"), Script::text("The clerk, yes?")]).await;
     let app = registry_of(desk_with(policy))

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::serve_args;
-use agentgen_runtime::workflow::WorkflowSpec;
-use agentgen_runtime::workflow::{Journal, StepStatus};
+use agentgen_runtime::workflow::{
+    Comparison, Expression, Journal, RunStatus, StepSpec, StepStatus, WorkflowSpec,
+};
 
 use crate::durability::{http_request, wait_for_address};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
@@ -36,10 +37,32 @@ pub fn marking_workflow() -> WorkflowSpec {
     ])
 }
 
+/// A workflow whose first step ends the process if the run's topic is `poison`.
+fn poisonous_workflow() -> WorkflowSpec {
+    let is_poison = Expression::Compare(
+        Comparison::Equal,
+        &Expression::Path(&["input", "topic"]),
+        &Expression::Text("poison"),
+    );
+    let dies = StepSpec {
+        when: Some(is_poison),
+        ..step("dies", &[], "die")
+    };
+    workflow(vec![
+        dies,
+        step("one", &["dies"], "mark one 200"),
+        step("two", &["one"], "mark two 200"),
+    ])
+}
+
 #[test]
 fn program() {
-    if std::env::var_os(SERVE).is_some() {
-        let registry = registry_of(marking_workflow(), &Default::default());
+    if let Some(kind) = std::env::var_os(SERVE) {
+        let spec = match kind == "poison" {
+            true => poisonous_workflow(),
+            false => marking_workflow(),
+        };
+        let registry = registry_of(spec, &Default::default());
         let code = serve_args(registry, []);
         std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
     }
@@ -54,6 +77,7 @@ pub fn start(url: &str, marks: &Path, more: &[(&str, &str)]) -> Child {
         .env("AGENTGEN_ADDRESS", "127.0.0.1:0")
         .env("AGENTGEN_STORE_URL", url)
         .env("AGENTGEN_WORKFLOWS_LEASE", "150ms")
+        .env("AGENTGEN_WORKFLOWS_RESUMPTIONS", "1000")
         .envs(more.iter().copied())
         .current_dir(std::env::temp_dir())
         .stdout(Stdio::piped())
@@ -199,5 +223,66 @@ async fn a_killed_service_resumes_its_runs_without_repeating_finished_steps() {
     kill_repeatedly(sqlite_store()).await;
     if let Some(test_store) = postgres_store().await {
         kill_repeatedly(test_store).await;
+    }
+}
+
+/// One run ends its process whenever it is executed. The process starts again each time, as under a supervisor.
+async fn run_with_poison(test_store: TestStore) {
+    let marks = std::env::temp_dir().join(format!("agentgen-marks-{}", uuid::Uuid::new_v4()));
+    std::fs::write(&marks, "").unwrap();
+    let more = [(SERVE, "poison"), ("AGENTGEN_WORKFLOWS_RESUMPTIONS", "3")];
+    let mut child = start(&test_store.url, &marks, &more);
+    let address = wait_for_address(&mut child);
+    let path = "/v1/workflows/play/runs";
+    let mut innocent = Vec::new();
+    for _ in 0..4 {
+        start_run(address, &mut innocent).await;
+    }
+    let (status, poison) = http_request(address, "POST", path, r#"{"topic":"poison"}"#).await;
+    assert_eq!(status, 202, "{poison}");
+    let poison: Uuid = poison["run_id"].as_str().unwrap().parse().unwrap();
+    let store = test_store.open().await;
+    let journal = store.journal();
+    let mut deaths = 0;
+    let mut all = innocent.clone();
+    all.push(poison);
+    for _ in 0..1500 {
+        if child.try_wait().unwrap().is_some() {
+            deaths += 1;
+            assert!(deaths < 12, "it dies for ever");
+            child = start(&test_store.url, &marks, &more);
+        }
+        if finished(&*journal, &all).await.1 == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for id in innocent {
+        let run = journal.run(id, "anonymous").await.unwrap().unwrap();
+        assert_eq!(run.status, RunStatus::Completed, "{run:?}");
+    }
+    let run = journal.run(poison, "anonymous").await.unwrap().unwrap();
+    assert_eq!(run.status, RunStatus::Failed, "{run:?}");
+    let expected = "its process ended 4 times while `dies` ran";
+    assert_eq!(run.error.as_deref(), Some(expected));
+    assert_eq!(deaths, 4);
+    let dies = run.steps.iter().find(|step| step.step == "dies").unwrap();
+    assert_eq!(dies.status, StepStatus::Failed);
+    assert_eq!(
+        dies.error.as_ref().unwrap().detail,
+        "its process ended 4 times while it ran"
+    );
+    std::fs::remove_file(&marks).unwrap();
+    drop((journal, store));
+    test_store.remove().await;
+}
+
+#[tokio::test]
+async fn a_run_that_ends_its_process_fails_and_spares_the_others() {
+    run_with_poison(sqlite_store()).await;
+    if let Some(test_store) = postgres_store().await {
+        run_with_poison(test_store).await;
     }
 }

@@ -4,6 +4,9 @@ use agentgen_runtime::Settings;
 use agentgen_runtime::model::{Dialect, Models, ProviderKind, StructuredOutput, SystemRole};
 use serde_json::json;
 
+use crate::mock_model::{mock_server, output_text, stream_events};
+use crate::wire_cases::{TWICE, app, end, events, text};
+
 const KEYS: [&str; 3] = ["DEEPSEEK_API_KEY", "AZURE_OPENAI_API_KEY", "GATEWAY_KEY"];
 
 fn load(text: &str) -> Result<Settings, String> {
@@ -18,6 +21,23 @@ fn the_dialect_follows_from_name_kind_and_address() {
         ("ollama", "base_url = \"http://gpu:11434\"", "ollama"),
         ("ollama", "kind = \"openai\"", "ollama"),
         ("ollama", "kind = \"anthropic\"", "anthropic"),
+        ("openai-responses", "", "openai-responses"),
+        (
+            "mine",
+            "kind = \"openai-responses\"\nbase_url = \"http://proxy/v1\"",
+            "openai-compatible/responses",
+        ),
+        ("openai", "kind = \"openai-responses\"", "openai/responses"),
+        (
+            "azure",
+            "kind = \"openai-responses\"\nbase_url = \"https://x\"",
+            "azure/responses",
+        ),
+        (
+            "mine",
+            "dialect = \"vllm\"\nkind = \"openai-responses\"",
+            "vllm/responses",
+        ),
         ("openai", "", "openai"),
         (
             "openai",
@@ -59,11 +79,11 @@ fn the_dialect_follows_from_name_kind_and_address() {
     ] {
         let text = format!("[providers.{name}]\n{settings}");
         let loaded = load(&text).unwrap();
-        assert_eq!(
-            loaded.providers[name].dialect,
-            Dialect::named(dialect).unwrap(),
-            "{text}"
-        );
+        let wanted = match dialect.strip_suffix("/responses") {
+            Some(server) => Dialect::named(server).unwrap().with_responses(),
+            None => Dialect::named(dialect).unwrap(),
+        };
+        assert_eq!(loaded.providers[name].dialect, wanted, "{text}");
     }
 }
 
@@ -108,6 +128,22 @@ fn a_dialect_with_an_address_needs_no_settings() {
 }
 
 #[test]
+fn the_responses_api_of_openai_needs_no_settings_and_has_its_key() {
+    let get = |name: &str| Ok((name == "OPENAI_API_KEY").then(|| "sk-one".to_owned()));
+    for text in [
+        "[models]\ndefault = \"openai-responses:gpt-5\"",
+        "[models]\ndefault = \"openai:gpt-5\"\n[providers.openai]\nkind = \"openai-responses\"",
+    ] {
+        let loaded = Settings::from_text("service.toml", text, get).unwrap();
+        let (_, provider) = loaded.providers.first_key_value().unwrap();
+        assert_eq!(provider.dialect.kind(), ProviderKind::OpenAiResponses);
+        let key = provider.api_key.as_ref().unwrap();
+        assert_eq!(key.expose(), "sk-one", "{text}");
+        assert!(Models::new(&loaded.models, &loaded.providers).is_ok());
+    }
+}
+
+#[test]
 fn the_settings_of_requests_are_read() {
     let text = r#"
         [providers.mine]
@@ -118,6 +154,8 @@ fn the_settings_of_requests_are_read() {
         max_tokens_parameter = "max_completion_tokens"
         max_output_tokens = 16384
         system_role = "user"
+        tool_calls_in_text = false
+        thinking_prefilled = ["QwQ-32B"]
         headers = { x-title = "desk" }
         headers_env = { x-gateway = "GATEWAY_KEY" }
         [providers.mine.extra_body]
@@ -134,6 +172,8 @@ fn the_settings_of_requests_are_read() {
     );
     assert_eq!(requests.max_output_tokens, Some(16384));
     assert_eq!(requests.system_role, Some(SystemRole::User));
+    assert_eq!(requests.tool_calls_in_text, Some(false));
+    assert_eq!(requests.thinking_prefilled, ["QwQ-32B"]);
     let headers = requests
         .headers
         .iter()
@@ -167,10 +207,29 @@ fn the_settings_of_requests_are_read() {
 #[test]
 fn settings_that_make_no_sense_are_refused_with_their_place() {
     for (settings, error) in [
-        ("kind = \"gemini\"", "kind: must be `anthropic` or `openai`"),
+        (
+            "kind = \"gemini\"",
+            "kind: must be `anthropic`, `openai` or `openai-responses`",
+        ),
         (
             "base_url = \"http://x\"",
-            "kind: must be `anthropic` or `openai`, or `dialect` must be set",
+            "kind: must be `anthropic`, `openai` or `openai-responses`, or `dialect` must be set",
+        ),
+        (
+            "dialect = \"anthropic\"\nkind = \"openai-responses\"",
+            "kind: is not the API of the dialect `anthropic`",
+        ),
+        (
+            "dialect = \"openai-responses\"\nkind = \"openai\"",
+            "kind: is not the API of the dialect `openai-responses`",
+        ),
+        (
+            "kind = \"openai-responses\"\nsystem_role = \"developer\"",
+            "system_role: is a setting of providers with OpenAI's Chat Completions API",
+        ),
+        (
+            "dialect = \"vllm\"\nextra_body = { input = [] }",
+            "extra_body.input: is written by the service itself",
         ),
         (
             "dialect = \"llama\"",
@@ -190,7 +249,7 @@ fn settings_that_make_no_sense_are_refused_with_their_place() {
         ),
         (
             "dialect = \"anthropic\"\nstream_options = true",
-            "stream_options: is a setting of providers with OpenAI's API",
+            "stream_options: is a setting of providers with OpenAI's Chat Completions API",
         ),
         (
             "dialect = \"vllm\"\nsystem_role = \"boss\"",
@@ -239,4 +298,24 @@ fn settings_that_make_no_sense_are_refused_with_their_place() {
         loaded.providers["mine"].dialect.kind(),
         ProviderKind::OpenAi
     );
+}
+
+#[tokio::test]
+async fn a_model_that_is_known_to_begin_with_thoughts_streams_none() {
+    let answer = [text("I reason.\n"), text("</think>\n\nHello."), end()];
+    for (known, streamed) in [
+        (&[][..], "I reason.\nHello."),
+        (&["other", "model"], "Hello."),
+    ] {
+        let server = mock_server([events(&answer)]).await;
+        let app = app(&server, ProviderKind::OpenAi, TWICE, |settings| {
+            let provider = settings.providers.get_mut("mock").unwrap();
+            provider.requests.thinking_prefilled =
+                known.iter().map(|name| (*name).to_owned()).collect();
+        });
+        let received = stream_events(&app, "/v1/agents/desk/invoke", r#"{"input":"hi"}"#).await;
+        assert_eq!(output_text(&received), streamed);
+        let (_, completed) = received.last().unwrap();
+        assert_eq!(completed["output"]["output"], "Hello.");
+    }
 }

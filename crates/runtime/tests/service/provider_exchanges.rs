@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::http_client::post;
 use crate::mock_model::{
-    NO_RETRIES, desk_with, mock_server, output_text, registry_of, stream_events,
+    KINDS, NO_RETRIES, desk_with, mock_server, output_text, registry_of, stream_events,
 };
 
 const INVOKE: &str = "/v1/agents/desk/invoke";
@@ -25,6 +25,7 @@ fn fixture(kind: ProviderKind, name: &str) -> PathBuf {
     let folder = match kind {
         ProviderKind::Anthropic => "anthropic",
         ProviderKind::OpenAi => "openai",
+        ProviderKind::OpenAiResponses => "openai-responses",
     };
     let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     fixtures.join(folder).join(name)
@@ -63,6 +64,7 @@ async fn replayed(kind: ProviderKind, answers: &[&str]) -> (Router, MockServer) 
     let (key, model) = match kind {
         ProviderKind::Anthropic => ("sk-ant-fixture", "mock:claude-sonnet-4-5"),
         ProviderKind::OpenAi => ("sk-fixture", "mock:gpt-4.1-mini"),
+        ProviderKind::OpenAiResponses => ("sk-fixture", "mock:gpt-5.1"),
     };
     settings
         .models
@@ -103,6 +105,10 @@ async fn text_answers_are_read_with_usage() {
             ProviderKind::OpenAi,
             json!({"input_tokens": 25, "output_tokens": 17}),
         ),
+        (
+            ProviderKind::OpenAiResponses,
+            json!({"input_tokens": 1049, "output_tokens": 17}),
+        ),
     ] {
         let (app, server) = replayed(kind, &["text.sse"]).await;
         let events = stream_events(&app, INVOKE, MAPS).await;
@@ -131,6 +137,11 @@ async fn tool_calls_and_their_results_are_exchanged() {
             "",
             json!({"input_tokens": 229, "output_tokens": 56}),
         ),
+        (
+            ProviderKind::OpenAiResponses,
+            "",
+            json!({"input_tokens": 292, "output_tokens": 120}),
+        ),
     ] {
         let (app, server) = replayed(kind, &["tool_use.sse", "tool_answer.sse"]).await;
         let body = r#"{"input":"What is on shelves 4 and 5?"}"#;
@@ -148,7 +159,7 @@ async fn tool_calls_and_their_results_are_exchanged() {
 
 #[tokio::test]
 async fn structured_outputs_are_read() {
-    for kind in [ProviderKind::Anthropic, ProviderKind::OpenAi] {
+    for kind in KINDS {
         let (app, server) = replayed(kind, &["structured.sse"]).await;
         let answer = post(&app, "/chat", BUSY).await.json();
         let wanted = json!({"mood": "calm", "reply": "No, come in.", "sure": 0.9});
@@ -184,6 +195,30 @@ async fn stop_reasons_are_reported() {
             "I can't help with that.",
             "refusal",
         ),
+        (
+            ProviderKind::OpenAiResponses,
+            "reasoning.sse",
+            "Shelf 4.",
+            "end_turn",
+        ),
+        (
+            ProviderKind::OpenAiResponses,
+            "max_tokens.sse",
+            "The maps are",
+            "max_tokens",
+        ),
+        (
+            ProviderKind::OpenAiResponses,
+            "refusal.sse",
+            "I can't help with that.",
+            "refusal",
+        ),
+        (
+            ProviderKind::OpenAiResponses,
+            "content_filter.sse",
+            "The maps",
+            "refusal",
+        ),
     ] {
         let (app, _server) = replayed(kind, &[name]).await;
         let answer = post(&app, INVOKE, MAPS).await.json();
@@ -209,8 +244,17 @@ async fn a_minimal_server_is_supported() {
 }
 
 #[tokio::test]
+async fn thoughts_are_not_asked_for_where_the_model_has_none() {
+    let kind = ProviderKind::OpenAiResponses;
+    let answers = ["no_encrypted_content.400.json", "text.sse"];
+    let (app, server) = replayed(kind, &answers).await;
+    assert_eq!(post(&app, INVOKE, MAPS).await.status, 200);
+    sent(kind, &server, &["text", "no_include"]);
+}
+
+#[tokio::test]
 async fn provider_errors_map_to_statuses_without_provider_text() {
-    let (anthropic, openai) = (ProviderKind::Anthropic, ProviderKind::OpenAi);
+    let [anthropic, openai, responses] = KINDS;
     for (kind, name, status) in [
         (anthropic, "authentication.401.json", 502),
         (anthropic, "invalid.400.json", 502),
@@ -222,6 +266,10 @@ async fn provider_errors_map_to_statuses_without_provider_text() {
         (openai, "quota.429.json", 502),
         (openai, "rate_limit.429.json", 503),
         (openai, "server.500.json", 503),
+        (responses, "authentication.401.json", 502),
+        (responses, "quota.429.json", 502),
+        (responses, "failed.sse", 503),
+        (responses, "rate_limit.sse", 503),
     ] {
         let (app, _server) = replayed(kind, &[name]).await;
         let answer = post(&app, INVOKE, MAPS).await;

@@ -124,7 +124,7 @@ async fn message_text_is_not_logged_by_default() {
         let log = CapturedLog::default();
         let _guard = log.capture(tracing::Level::INFO);
         let server = mock_server([
-            Script::error(400, "the prompt is too long"),
+            Script::error(400, "the prompt is no good"),
             Script::text("badgers are no JSON"),
             Script::text(r#"{"mood":"badgers"}"#),
         ])

@@ -128,6 +128,14 @@ async fn the_conversation_and_the_prompt_are_sent_in_each_format() {
                 );
                 assert!(request.body.get("max_tokens").is_none());
             }
+            ProviderKind::OpenAiResponses => {
+                assert_eq!(request.path, "/v1/responses");
+                assert_eq!(request.body["instructions"], system);
+                assert_eq!(request.body["input"], json!(conversation));
+                assert_eq!(request.body["store"], false);
+                assert!(request.body.get("max_output_tokens").is_none());
+                assert!(request.body.get("text").is_none());
+            }
         }
         assert_eq!(request.body["model"], "model");
         assert_eq!(request.body["stream"], true);
@@ -156,7 +164,7 @@ async fn api_keys_are_sent_per_vendor_and_never_returned() {
         let request = &server.requests()[0];
         match kind {
             ProviderKind::Anthropic => assert_eq!(request.header("x-api-key"), "sk-hidden"),
-            ProviderKind::OpenAi => {
+            ProviderKind::OpenAi | ProviderKind::OpenAiResponses => {
                 assert_eq!(request.header("authorization"), "Bearer sk-hidden");
             }
         }
@@ -171,7 +179,7 @@ async fn provider_statuses_map_to_service_statuses() {
         (403, 502, ""),
         (404, 502, ""),
         (408, 504, ""),
-        (413, 502, ""),
+        (409, 503, "7"),
         (429, 503, "7"),
         (500, 503, "7"),
         (503, 503, "7"),
@@ -416,6 +424,7 @@ async fn redirects_are_not_followed() {
         let path = match kind {
             ProviderKind::Anthropic => "/v1/messages",
             ProviderKind::OpenAi => "/v1/chat/completions",
+            ProviderKind::OpenAiResponses => "/v1/responses",
         };
         let there = format!("{}{path}", elsewhere.base_url());
         server.push(Script::error(307, "over there").header("location", &there));
@@ -448,7 +457,11 @@ async fn a_token_budget_limits_max_tokens() {
         let server = mock_server([Script::text("short")]).await;
         let app = agent_app(desk_with(policy), server.settings(kind));
         assert_eq!(invoke(&app, "hi").await.status, 200);
-        assert_eq!(server.requests()[0].body["max_tokens"], 500);
+        let limit = match kind {
+            ProviderKind::Anthropic | ProviderKind::OpenAi => "max_tokens",
+            ProviderKind::OpenAiResponses => "max_output_tokens",
+        };
+        assert_eq!(server.requests()[0].body[limit], 500);
     }
 }
 

@@ -1,10 +1,13 @@
 //! Documents in Qdrant. The common contract is tested in `document_stores.rs`.
 
+use std::sync::{Arc, Mutex};
+
 use agentgen_runtime::axum::http::StatusCode;
 use agentgen_runtime::axum::response::IntoResponse;
-use agentgen_runtime::axum::{self, Router};
+use agentgen_runtime::axum::{self, Json, Router, routing};
 use agentgen_runtime::documents::{
-    DocumentStore, DocumentsSettings, Embeddings, PassageQuery, Qdrant,
+    DocumentStore, DocumentsSettings, EmbeddedDocument, EmbeddedPassage, Embeddings, PassageQuery,
+    Qdrant,
 };
 use agentgen_runtime::{Secret, Settings};
 use serde_json::{Value, json};
@@ -71,21 +74,61 @@ async fn document_store_errors_are_logged_and_not_returned() {
     };
     tokio::spawn(axum::serve(listener, Router::new().fallback(refuses)).into_future());
     let documents = documents_settings(&url, Some("sk-hush"));
-    let error = Qdrant::open(&documents)
-        .unwrap()
-        .delete("c", "d")
-        .await
-        .unwrap_err();
-    let error = error.to_string();
-    assert!(
-        error.contains("403") && error.contains("check documents.api_key"),
-        "{error}"
-    );
-    assert!(!error.contains("sk-hush"), "{error}");
     let app = documents_app_at(documents);
     let answer = post(&app, "/search", r#"{"query": "x"}"#).await;
+    answer.problem(503);
+    assert_eq!(answer.header("retry-after"), "5");
+    let hidden = ["403", "sk-hush", "not yours"];
+    assert!(
+        !hidden.iter().any(|text| answer.text.contains(text)),
+        "{}",
+        answer.text
+    );
+    // What the server does not understand is a fault of the service.
+    let app = documents_app_at(documents_settings(&url, None));
+    let answer = post(&app, "/search", r#"{"query": "x"}"#).await;
     answer.problem(500);
-    assert!(!answer.text.contains("403"), "{}", answer.text);
+    assert!(!answer.text.contains("418"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn indexes_that_a_collection_lacks_are_created() {
+    let created = Arc::new(Mutex::new(Vec::new()));
+    let (seen, listener) = (
+        Arc::clone(&created),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    );
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // The process that created the collection ended after two of its indexes.
+    let info = json!({ "result": {
+        "config": { "params": { "vectors": { "size": 1, "distance": "Cosine" } } },
+        "payload_schema": { "document": {}, "number": {} },
+    } });
+    let index = async move |Json(body): Json<Value>| {
+        seen.lock()
+            .unwrap()
+            .push(body["field_name"].as_str().unwrap().to_owned());
+        Json(json!({ "result": {} }))
+    };
+    let server = Router::new()
+        .route("/collections/shelf", routing::get(Json(info)))
+        .route("/collections/shelf/index", routing::put(index))
+        .fallback(async || Json(json!({ "result": {} })));
+    tokio::spawn(axum::serve(listener, server).into_future());
+    let store = Qdrant::open(&documents_settings(&url, None)).unwrap();
+    let head = json!({ "id": "a", "updated_at": "2026-01-01T00:00:00Z", "text": "x" });
+    let document = EmbeddedDocument {
+        document: serde_json::from_value(head).unwrap(),
+        model: "m".to_owned(),
+        passages: vec![EmbeddedPassage {
+            title: None,
+            text: "x".to_owned(),
+            vector: vec![1.0],
+        }],
+    };
+    store.put("shelf", vec![document]).await.unwrap();
+    let created = created.lock().unwrap();
+    assert_eq!(*created, ["model", "head.language", "head.updated_at"]);
 }
 
 #[test]

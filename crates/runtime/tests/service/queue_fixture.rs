@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentgen_runtime::workflow::WorkflowLimits;
 use agentgen_runtime::workflow::WorkflowSpec;
-use agentgen_runtime::{Secret, Settings, StartError, serve_on};
+use agentgen_runtime::{Registry, Secret, Settings, StartError, serve_on};
 use async_nats::jetstream::{self, Context};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -107,11 +107,19 @@ pub struct RunningService {
 
 /// Serves `workflow` on a free port.
 pub async fn serve(workflow: WorkflowSpec, settings: Settings) -> RunningService {
+    let inputs = RecordedInputs::default();
+    serve_registry(registry_of(workflow, &inputs), inputs, settings).await
+}
+
+/// Serves `registry`, whose agents record `inputs`, on a free port.
+pub async fn serve_registry(
+    registry: Registry,
+    inputs: RecordedInputs,
+    settings: Settings,
+) -> RunningService {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let inputs = RecordedInputs::default();
-    let registry = registry_of(workflow, &inputs);
     let stopped = async {
         let _ = stopped.await;
     };

@@ -64,6 +64,8 @@ fn chat(subject: &str, address: &str) -> Request<Body> {
 fn with_peer_address(mut request: Request<Body>, address: &str) -> Request<Body> {
     let address = address.parse::<SocketAddr>().unwrap();
     request.extensions_mut().insert(ConnectInfo(address));
+    let host = "localhost".parse().unwrap();
+    request.headers_mut().insert("host", host);
     request
 }
 

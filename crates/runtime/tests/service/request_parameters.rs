@@ -104,6 +104,51 @@ async fn headers_are_read_by_type_whatever_their_case() {
 }
 
 #[tokio::test]
+async fn parameters_are_read_as_a_body_is() {
+    static CLOSED: EndpointSpec = EndpointSpec {
+        input_schema: r#"{"type":"object","properties":{"limit":{"type":"integer","format":"uint64","minimum":0},"text":{"type":"string"}},"additionalProperties":false}"#,
+        parameters: &[
+            Parameter {
+                name: "limit",
+                location: ParameterLocation::Query,
+                kind: ParameterKind::Integer,
+            },
+            Parameter {
+                name: "text",
+                location: ParameterLocation::Query,
+                kind: ParameterKind::String,
+            },
+        ],
+        ..BASE
+    };
+    let app = mirror(&CLOSED);
+    for (query, read) in [
+        ("limit=7", json!({ "limit": 7 })),
+        ("limit=7.0", json!({ "limit": 7 })),
+        ("limit=7e2", json!({ "limit": 700 })),
+        ("limit=18446744073709551615", json!({ "limit": u64::MAX })),
+        ("&&text=%C3%A4%25+%2B=&", json!({ "text": "ä% +=" })),
+        ("text", json!({ "text": "" })),
+    ] {
+        let found = get(&app, &format!("/post?{query}")).await;
+        assert_eq!(found.json(), read, "{query}");
+    }
+    for wrong in ["7.5", "1e30", "%5B7%5D", "null", "18446744073709551616", ""] {
+        let found = get(&app, &format!("/post?limit={wrong}")).await;
+        let errors = &found.problem(422)["errors"];
+        let integer = json!([{"detail": "must be an integer", "pointer": "/limit"}]);
+        assert_eq!(*errors, integer, "{wrong}");
+    }
+    let negative = get(&app, "/post?limit=-1").await;
+    assert_eq!(negative.pointers(), ["/limit"]);
+    for query in ["text=%FF", "text=a&%C3=a", "text=%C3%28"] {
+        let wrong = get(&app, &format!("/post?{query}")).await;
+        let detail = &wrong.problem(400)["detail"];
+        assert_eq!(detail, "the query is not valid UTF-8", "{query}");
+    }
+}
+
+#[tokio::test]
 async fn pages_may_send_the_headers_of_endpoints() {
     static CLOSED: EndpointSpec = EndpointSpec {
         input_schema: r#"{"type":"object"}"#,

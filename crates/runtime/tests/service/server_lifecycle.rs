@@ -11,15 +11,15 @@ use tokio::sync::oneshot;
 
 use crate::desk_service::registry;
 use crate::http_client::eventually;
-use crate::stub_providers::HangingProvider;
+use crate::stub_providers::{HangingProvider, SlowAnswer};
 
-async fn listener(address: &str) -> (TcpListener, SocketAddr) {
+pub(crate) async fn listener(address: &str) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-async fn send_request(address: SocketAddr, head: &str, body: &str) -> TcpStream {
+pub(crate) async fn send_request(address: SocketAddr, head: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let text = format!(
@@ -29,7 +29,7 @@ async fn send_request(address: SocketAddr, head: &str, body: &str) -> TcpStream 
     stream
 }
 
-async fn read_to_end_of_stream(mut stream: TcpStream) -> String {
+pub(crate) async fn read_to_end_of_stream(mut stream: TcpStream) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     text
@@ -212,6 +212,7 @@ async fn a_connection_over_the_limit_waits_for_a_free_slot() {
     let (listener, address) = listener("127.0.0.1:0").await;
     let settings = Settings {
         connections: 2,
+        share: 1.0,
         ..Settings::default()
     };
     let (stop, stopped) = oneshot::channel::<()>();
@@ -242,32 +243,6 @@ async fn a_connection_over_the_limit_waits_for_a_free_slot() {
     stop.send(()).unwrap();
     drop((second, waiting));
     served.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn without_authentication_only_local_host_names_are_accepted() {
-    let (listener, address) = listener("127.0.0.1:0").await;
-    tokio::spawn(serve_on(
-        listener,
-        registry(),
-        Settings::default(),
-        std::future::pending(),
-    ));
-    for (host, status) in [
-        ("localhost:8080", 200),
-        ("127.0.0.1", 200),
-        ("[::1]:80", 200),
-        ("evil.example", 421),
-        ("localhost.evil.example:8080", 421),
-        ("127.0.0.1.evil.example", 421),
-    ] {
-        let head = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\nConnection: close");
-        let answer = read_to_end_of_stream(send_request(address, &head, "").await).await;
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{host}: {answer}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -303,6 +278,8 @@ async fn without_authentication_only_loopback_addresses_are_allowed() {
 
 /// When this variable is set, this test program runs as a service.
 const SERVE: &str = "TEST_SERVE";
+/// When this variable is set too, its model takes a second.
+const SLOW_MODEL: &str = "TEST_SLOW_MODEL";
 /// The command-line arguments of that service.
 const ARGUMENTS: &str = "TEST_ARGUMENTS";
 
@@ -314,9 +291,15 @@ fn program(variables: &[(&str, &str)]) -> std::process::Child {
             "--exact",
             "--nocapture",
         ])
-        .env(SERVE, "1")
-        .env("AGENTGEN_STORE_URL", "memory:");
+        .env(SERVE, "1");
+    // Variables of tests, such as AGENTGEN_CORPUS, are no settings.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AGENTGEN_") {
+            command.env_remove(name);
+        }
+    }
     command
+        .env("AGENTGEN_STORE_URL", "memory:")
         .envs(variables.iter().copied())
         .stdout(std::process::Stdio::piped());
     command
@@ -436,7 +419,12 @@ fn a_service_program_starts_on_a_free_port_and_stops_on_sigterm() {
     if std::env::var_os(SERVE).is_some() {
         let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
         let arguments = arguments.split_whitespace().map(str::to_owned);
-        let code = serve_args(registry(), arguments);
+        let registry = registry();
+        let registry = match std::env::var_os(SLOW_MODEL) {
+            Some(_) => registry.provider(SlowAnswer(Duration::from_secs(1))),
+            None => registry,
+        };
+        let code = serve_args(registry, arguments);
         std::process::exit(if code == ExitCode::SUCCESS {
             0
         } else if code == ExitCode::from(2) {
@@ -492,5 +480,83 @@ fn a_service_program_starts_on_a_free_port_and_stops_on_sigterm() {
                 .success()
         );
         assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+}
+
+/// A program that serves, and its address.
+fn serving(variables: &[(&str, &str)]) -> (std::process::Child, SocketAddr) {
+    let mut child = program(variables);
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let address = std::io::BufRead::lines(&mut out).find_map(|line| {
+        let line = line.unwrap();
+        let (_, address) = line.split_once("listening on http://")?;
+        Some(address.trim().parse().unwrap())
+    });
+    std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    (child, address.expect("it never listened"))
+}
+
+fn signal(child: &std::process::Child, name: &str) {
+    let mut kill = std::process::Command::new("kill");
+    let kill = kill.args([name, &child.id().to_string()]);
+    assert!(kill.status().unwrap().success());
+}
+
+/// Sends a request, and returns without its response.
+fn ask_for(address: SocketAddr, query: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let text = format!("GET /shelves/1/search?query={query} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    std::io::Write::write_all(&mut stream, text.as_bytes()).unwrap();
+    stream
+}
+
+#[cfg(unix)]
+#[test]
+fn a_process_ends_in_time_though_every_worker_is_busy() {
+    let (mut child, address) = serving(&[("AGENTGEN_LIMITS_DRAIN", "300ms")]);
+    let workers = std::thread::available_parallelism().unwrap().get();
+    let _busy: Vec<_> = (0..workers * 3)
+        .map(|_| ask_for(address, "blocks"))
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    signal(&child, "-TERM");
+    child.wait().unwrap();
+    let took = began.elapsed().as_millis();
+    assert!((250..2_500).contains(&took), "{took} ms");
+}
+
+/// For each signal that stops it: requests under way are answered, and then the process ends without waiting for its drain.
+#[cfg(unix)]
+#[test]
+fn a_process_answers_running_requests_before_it_ends() {
+    for name in ["-TERM", "-INT"] {
+        let variables = [("AGENTGEN_LIMITS_DRAIN", "20s"), (SLOW_MODEL, "1")];
+        let (mut child, address) = serving(&variables);
+        let ask = |accept: &str| {
+            let body = r#"{"input":"hi"}"#;
+            let length = body.len();
+            let text = format!(
+                "POST /v1/agents/desk/invoke HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            std::io::Write::write_all(&mut stream, text.as_bytes()).unwrap();
+            stream
+        };
+        let mut running = ask("application/json");
+        let mut streaming = ask("text/event-stream");
+        std::thread::sleep(Duration::from_millis(300));
+        let began = Instant::now();
+        signal(&child, name);
+        for stream in [&mut running, &mut streaming] {
+            let mut answer = String::new();
+            std::io::Read::read_to_string(stream, &mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{name}: {answer}");
+            assert!(answer.contains("at last"), "{name}: {answer}");
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let took = began.elapsed().as_millis();
+        assert!((500..5_000).contains(&took), "{took} ms");
     }
 }

@@ -159,3 +159,39 @@ fn the_log_records_runs_but_no_content() {
         "{quiet}"
     );
 }
+
+/// The pipe of standard error holds some hundred lines, and the service some thousand.
+#[test]
+fn a_log_that_nobody_reads_does_not_stop_the_service() {
+    let (mut child, address) = service(&[]);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    for _ in 0..80 {
+        let requests = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+        stream.write_all(requests.as_bytes()).unwrap();
+        let mut answered = 0;
+        let mut line = String::new();
+        while answered < 100 {
+            line.clear();
+            assert!(answers.read_line(&mut line).unwrap() > 0, "it stopped");
+            answered += usize::from(line.contains("HTTP/1.1 200"));
+        }
+    }
+    let metrics = ask(&address, "GET /metrics", "");
+    let dropped = metrics.lines().find_map(|line| {
+        let count = line.strip_prefix("agentgen_log_lines_dropped_total ")?;
+        count.trim().parse::<f64>().ok()
+    });
+    assert!(
+        dropped.is_some_and(|dropped| dropped > 100.0),
+        "{dropped:?}"
+    );
+    drop((stream, answers));
+    // Nor does it keep the process from ending.
+    let began = std::time::Instant::now();
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+    assert!(killed.success());
+    child.wait().unwrap();
+    assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
+}

@@ -55,15 +55,44 @@ async fn turns_beyond_the_history_limit_are_not_sent() {
 }
 
 #[tokio::test]
-async fn an_unknown_session_is_a_404_for_invoke() {
+async fn a_session_id_of_the_clients_choice_begins_a_session() {
     let app = app_on(ConversationEcho);
-    post(&app, INVOKE, r#"{"input":"a","session_id":"made-up"}"#)
-        .await
-        .problem(404);
-    let long = json!({"input": "a", "session_id": "x".repeat(129)}).to_string();
-    assert_eq!(post(&app, INVOKE, &long).await.pointers(), ["/session_id"]);
-    let empty = post(&app, INVOKE, r#"{"input":"a","session_id":""}"#).await;
-    assert_eq!(empty.pointers(), ["/session_id"]);
+    let mine = |input: &str| json!({"input": input, "session_id": "chat:ada@example.com=1+2~3"});
+    let first = invoke(&app, mine("a")).await;
+    assert_eq!(first["output"], "User=a");
+    assert_eq!(first["session_id"], "chat:ada@example.com=1+2~3");
+    let second = invoke(&app, mine("b")).await;
+    assert_eq!(second["output"], "User=a|Assistant=User=a|User=b");
+}
+
+#[tokio::test]
+async fn a_session_id_has_a_length_and_an_alphabet() {
+    let app = app_on(FixedAnswer(r#"{"mood":"calm","reply":"ok"}"#.into()));
+    let long = "x".repeat(128);
+    for id in [
+        "x",
+        "-1001234",
+        "_",
+        "01936f2e-7b1c-7000-8000-000000000002",
+        &*long,
+    ] {
+        for (path, member) in [(INVOKE, "input"), ("/chat", "message")] {
+            let body = json!({member: "a", "session_id": id}).to_string();
+            let answer = post(&app, path, &body).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+    }
+    let longer = "x".repeat(129);
+    for id in [
+        "", ".", "..", "a/b", "a b", "a?b", "\0", "%00", "☃", "a\n", &*longer,
+    ] {
+        for (path, member) in [(INVOKE, "input"), ("/chat", "message")] {
+            let body = json!({member: "a", "session_id": id}).to_string();
+            let mut pointers = post(&app, path, &body).await.pointers();
+            pointers.dedup();
+            assert_eq!(pointers, ["/session_id"], "{path} {id:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -73,12 +102,6 @@ async fn a_declared_endpoint_continues_a_client_chosen_session() {
     let body = r#"{"message":"a","session_id":"mine"}"#;
     assert_eq!(post(&app, "/chat", body).await.status, 200);
     assert_eq!(post(&app, "/chat", body).await.status, 200);
-    // The length of an id is counted in characters, as in JSON Schema.
-    let named = |id: String| json!({"message": "a", "session_id": id}).to_string();
-    let longest = post(&app, "/chat", &named("\u{1f5dd}".repeat(128))).await;
-    assert_eq!(longest.status, 200, "{}", longest.text);
-    let longer = post(&app, "/chat", &named("\u{1f5dd}".repeat(129))).await;
-    assert_eq!(longer.pointers(), ["/session_id"]);
     // Sessions belong to the agent, so invoke continues them too.
     assert_eq!(
         post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)
@@ -127,7 +150,7 @@ async fn a_failed_turn_is_not_stored() {
     let app = app_on(FixedAnswer("no JSON".into()));
     let body = r#"{"message":"a","session_id":"mine"}"#;
     post(&app, "/chat", body).await.problem(502);
-    post(&app, INVOKE, r#"{"input":"b","session_id":"mine"}"#)
+    get(&app, "/v1/agents/desk/sessions/mine")
         .await
         .problem(404);
 }

@@ -410,6 +410,10 @@ fn invalid_authentication_settings_are_one_error() {
             "auth.jwks_url: must begin with https://",
         ),
         (
+            "[documents]\nurl = \"http://q.example\"\napi_key = \"s3cret\"".to_owned(),
+            "documents.url: must be https",
+        ),
+        (
             "[auth]\njwks_url = \"https://user:s3cret@a.example/\"".to_owned(),
             "auth.jwks_url: must hold neither",
         ),

@@ -9,7 +9,7 @@ use agentgen_runtime::{Secret, Store};
 pub struct TestStore {
     pub url: String,
     folder: Option<PathBuf>,
-    schema: Option<(String, String)>,
+    pub schema: Option<(String, String)>,
 }
 
 impl TestStore {
@@ -21,6 +21,11 @@ impl TestStore {
     /// Whether a second `open` sees the same data.
     pub fn is_shared(&self) -> bool {
         self.url != "memory:"
+    }
+
+    /// Changes the database, which is PostgreSQL's.
+    pub async fn execute(&self, statement: &'static str) {
+        execute(&self.url, statement.to_owned()).await;
     }
 
     /// Removes everything that the test created.
@@ -70,7 +75,7 @@ pub async fn postgres_store() -> Option<TestStore> {
     })
 }
 
-async fn execute(url: &str, statement: String) {
+pub async fn execute(url: &str, statement: String) {
     use sqlx::Connection;
     let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
     let statement = sqlx::AssertSqlSafe(statement);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use agentgen_runtime::AgentError;
 use agentgen_runtime::event::{StopReason, Usage};
@@ -23,6 +24,25 @@ impl Provider for FixedAnswer {
         };
         let text = Chunk::Text(self.0.clone());
         Box::pin(stream::iter([Ok(text), Ok(done)]))
+    }
+}
+
+/// A provider that begins to answer after some time.
+pub struct SlowAnswer(pub Duration);
+
+impl Provider for SlowAnswer {
+    fn model(&self, _: Option<&str>) -> String {
+        "thinks".to_owned()
+    }
+
+    fn answer(&self, request: &ModelRequest) -> ChunkStream {
+        let answer = FixedAnswer("at last".to_owned()).answer(request);
+        let pause = tokio::time::sleep(self.0);
+        let late = async move {
+            pause.await;
+            answer
+        };
+        Box::pin(stream::once(late).flatten())
     }
 }
 

@@ -239,7 +239,7 @@ async fn every_error_in_a_stream_is_read() {
         (
             "context",
             error(json!({"message": "m", "code": "context_length_exceeded"})),
-            Fails(502),
+            Fails(413),
         ),
         (
             "no such model",

@@ -75,14 +75,16 @@ async fn login(app: &Router) -> Value {
 }
 
 async fn refresh(app: &Router, token: &Value) -> TestResponse {
+    refresh_as(app, &basic("web", CLIENT_SECRET), token).await
+}
+
+async fn refresh_as(app: &Router, authorization: &str, token: &Value) -> TestResponse {
     let body = json!({ "refresh_token": token }).to_string();
-    ask(
-        app,
-        "/auth/refresh",
-        &[("content-type", "application/json")],
-        &body,
-    )
-    .await
+    let headers = [
+        ("content-type", "application/json"),
+        ("authorization", authorization),
+    ];
+    ask(app, "/auth/refresh", &headers, &body).await
 }
 
 async fn chat(app: &Router, token: &Value) -> TestResponse {
@@ -239,18 +241,15 @@ async fn invalid_token_requests_return_their_oauth_error_code() {
         refused(&answer, 400, "invalid_request");
     }
     for body in ["", "refresh_token="] {
-        refused(
-            &ask(&app, "/auth/refresh", &[], body).await,
-            400,
-            "invalid_request",
-        );
+        let answer = ask(&app, "/auth/refresh", &[credentials], body).await;
+        refused(&answer, 400, "invalid_request");
     }
     // Parameters that are not known are ignored, also where they come twice.
     let unknown = "grant_type=client_credentials&x=1&x=2&=&=";
     let answer = ask(&app, "/auth/token", &[credentials], unknown).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let other = "grant_type=password&refresh_token=x";
-    let answer = ask(&app, "/auth/refresh", &[], other).await;
+    let answer = ask(&app, "/auth/refresh", &[credentials], other).await;
     refused(&answer, 400, "unsupported_grant_type");
     for path in ["/auth/token", "/auth/refresh"] {
         let plain = [credentials, ("content-type", "text/plain")];
@@ -278,7 +277,8 @@ async fn a_refresh_token_can_be_used_once() {
     assert_eq!(chat(&app, &second["access_token"]).await.status, 200);
     // The form encoding of RFC 6749, section 6, is accepted too.
     let form = format!(
-        "grant_type=refresh_token&refresh_token={}",
+        "grant_type=refresh_token&client_id=web&client_secret={}&refresh_token={}",
+        form_urlencoded::byte_serialize(CLIENT_SECRET.as_bytes()).collect::<String>(),
         second["refresh_token"].as_str().unwrap()
     );
     let third = ask(&app, "/auth/refresh", &[], &form).await;
@@ -304,15 +304,76 @@ async fn reuse_of_a_refresh_token_revokes_its_family() {
 }
 
 #[tokio::test]
-async fn concurrent_reuse_of_a_refresh_token_revokes_its_family() {
+async fn a_repeated_refresh_gives_the_same_successor_for_a_while() {
     let app = issuing();
     let token = login(&app).await["refresh_token"].clone();
     let all = futures_util::future::join_all((0..8).map(|_| refresh(&app, &token))).await;
-    let good = all.iter().filter(|answer| answer.status == 200);
-    let good = good.collect::<Vec<_>>();
-    assert_eq!(good.len(), 1);
-    let last = refresh(&app, &good[0].json()["refresh_token"]).await;
+    let successor = all[0].json()["refresh_token"].clone();
+    assert_ne!(successor, token);
+    for answer in &all {
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(answer.json()["refresh_token"], successor);
+    }
+    let next = refresh(&app, &successor).await;
+    assert_eq!(next.status, 200, "{}", next.text);
+    // Whoever has the successor received the response: now it is a second use.
+    refused(&refresh(&app, &token).await, 400, "invalid_grant");
+    let last = refresh(&app, &next.json()["refresh_token"]).await;
     refused(&last, 400, "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_refresh_token_works_only_for_its_authenticated_client() {
+    let app = issuing();
+    let token = login(&app).await["refresh_token"].clone();
+    let form = format!("refresh_token={}", token.as_str().unwrap());
+    for body in [
+        form.clone(),
+        format!("{form}&client_id=web"),
+        format!("{form}&client_id=web&client_secret=guess"),
+    ] {
+        let answer = ask(&app, "/auth/refresh", &[], &body).await;
+        refused(&answer, 401, "invalid_client");
+        assert_eq!(answer.header("www-authenticate"), "Basic realm=\"tokens\"");
+    }
+    for (client, secret) in [("web", "guess"), ("nobody", CLIENT_SECRET)] {
+        let answer = refresh_as(&app, &basic(client, secret), &token).await;
+        refused(&answer, 401, "invalid_client");
+    }
+    let other = refresh_as(&app, &basic("a b", "another-secret-of-mine"), &token).await;
+    refused(&other, 400, "invalid_grant");
+    // None of these used the token up.
+    assert_eq!(refresh(&app, &token).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_logins_are_counted_and_slowed_down() {
+    let app = issuing();
+    let token = login(&app).await["access_token"].clone();
+    let guess = format!("{GRANT}&client_id=web&client_secret=guess");
+    let began = tokio::time::Instant::now();
+    for _ in 0..10 {
+        ask(&app, "/auth/token", &[], &guess).await.problem(401);
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    ask(&app, "/auth/token", &[], &guess).await.problem(401);
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    // The client itself is served at once.
+    let began = tokio::time::Instant::now();
+    login(&app).await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let unknown = format!("{GRANT}&client_id=hunter2&client_secret=guess");
+    ask(&app, "/auth/token", &[], &unknown).await.problem(401);
+    let bearer = format!("Bearer {}", token.as_str().unwrap());
+    let metrics = request("GET", "/metrics", &[("authorization", &bearer)], "");
+    let counted = send(&app, metrics).await.text;
+    for expected in [
+        "agentgen_failed_logins_total{client=\"web\"} 11",
+        "agentgen_failed_logins_total{client=\"\"} 1",
+    ] {
+        assert!(counted.contains(expected), "{counted}");
+    }
+    assert!(!counted.contains("hunter2"), "{counted}");
 }
 
 #[tokio::test]
@@ -350,10 +411,10 @@ async fn refresh_tokens_survive_a_restart_unless_the_client_is_removed() {
     without.tokens.as_mut().unwrap().clients.remove("web");
     let app = service(without);
     let refused_now = refresh(&app, &second["refresh_token"]).await;
-    refused(&refused_now, 400, "invalid_grant");
+    refused(&refused_now, 401, "invalid_client");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn failed_client_authentication_is_rate_limited() {
     let mut settings = settings();
     // The general limit per address is higher, so the limit of failed attempts is reported.

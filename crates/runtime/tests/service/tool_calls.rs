@@ -16,8 +16,8 @@ use tokio::sync::Barrier;
 use crate::event_assertions::{assert_lines_of_types, event_types, find_event};
 use crate::http_client::{eventually, post};
 use crate::mock_model::{
-    KINDS, NO_RETRIES, agent, desk_with, invoke, mock_server, output_text, registry_of,
-    stream_events,
+    KINDS, NO_RETRIES, agent, conversation, desk_with, invoke, mock_server, output_text,
+    registry_of, stream_events,
 };
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -101,11 +101,11 @@ async fn a_tool_is_called_and_its_result_is_sent_to_the_model() {
         assert_eq!(first["tools"].as_array().unwrap().len(), 2);
         assert_eq!(first["tools"], second["tools"]);
         let tool = &first["tools"][0];
-        let messages = second["messages"].as_array().unwrap();
+        let messages = conversation(second);
         let result = r#"{"books":["Maps","Tides"]}"#;
         let schema = match kind {
             ProviderKind::Anthropic => {
-                let [_, called, answered] = &**messages else {
+                let [_, called, answered] = messages else {
                     panic!("{messages:?}")
                 };
                 assert_eq!(
@@ -128,7 +128,7 @@ async fn a_tool_is_called_and_its_result_is_sent_to_the_model() {
                 &tool["input_schema"]
             }
             ProviderKind::OpenAi => {
-                let [_, _, called, answered] = &**messages else {
+                let [_, _, called, answered] = messages else {
                     panic!("{messages:?}")
                 };
                 assert_eq!(called["content"], "Let me look.");
@@ -143,6 +143,26 @@ async fn a_tool_is_called_and_its_result_is_sent_to_the_model() {
                 );
                 assert_eq!(tool["function"]["name"], "books");
                 &tool["function"]["parameters"]
+            }
+            ProviderKind::OpenAiResponses => {
+                let [_, said, called, answered] = messages else {
+                    panic!("{messages:?}")
+                };
+                assert_eq!(said["content"][0]["text"], "Let me look.");
+                assert_eq!(said["id"], "msg_mock_0", "items go back as they are");
+                assert_eq!(
+                    (&called["name"], &called["arguments"]),
+                    (&json!("books"), &json!(r#"{"number":4}"#))
+                );
+                assert_eq!(
+                    answered,
+                    &json!({"type": "function_call_output", "call_id": called["call_id"], "output": result})
+                );
+                assert_eq!(
+                    (&tool["name"], &tool["strict"]),
+                    (&json!("books"), &json!(false))
+                );
+                &tool["parameters"]
             }
         };
         assert_eq!(
@@ -172,19 +192,21 @@ async fn tool_errors_are_sent_to_the_model() {
             4
         );
         let body = &server.requests()[1].body;
-        let messages = body["messages"].as_array().unwrap();
+        let messages = conversation(body);
         let results = match kind {
             ProviderKind::Anthropic => messages[2]["content"].as_array().unwrap().clone(),
             ProviderKind::OpenAi => messages[3..].to_vec(),
+            ProviderKind::OpenAiResponses => messages[6..].to_vec(),
         };
         let results = results
             .iter()
-            .map(|result| result["content"].as_str().unwrap())
+            .map(|result| result["content"].as_str().or(result["output"].as_str()))
+            .map(Option::unwrap)
             .collect::<Vec<_>>();
         assert_eq!(results.len(), 5);
         let error = |kind| match kind {
             ProviderKind::Anthropic => "",
-            ProviderKind::OpenAi => "error: ",
+            ProviderKind::OpenAi | ProviderKind::OpenAiResponses => "error: ",
         };
         let error = error(kind);
         assert_eq!(results[0], format!("{error}there is no shelf 5"));

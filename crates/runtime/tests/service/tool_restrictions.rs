@@ -9,7 +9,7 @@ use agentgen_runtime::tools::{ToolContext, ToolError, tool};
 use serde_json::{Value, json};
 
 use crate::mock_model::{
-    KINDS, NO_RETRIES, agent, invoke, mock_server, offered_tools, registry_of,
+    KINDS, NO_RETRIES, agent, conversation, invoke, mock_server, offered_tools, registry_of,
 };
 
 #[derive(serde::Deserialize, agentgen_runtime::schemars::JsonSchema)]
@@ -37,7 +37,7 @@ fn app(
 
 /// Whether the first tool call was denied, from the request that answers it.
 fn was_denied(body: &Value) -> bool {
-    let text = body["messages"].to_string();
+    let text = Value::from(conversation(body)).to_string();
     assert_ne!(text.contains("denied"), text.contains("done"), "{text}");
     text.contains("denied")
 }

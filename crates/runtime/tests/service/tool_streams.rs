@@ -1,10 +1,10 @@
 //! Tool calls as servers with OpenAI's API send them, and what goes back. Each case is a public report, or of the same kind.
 
-use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::model::{Dialect, ProviderKind};
 use agentgen_runtime::testing::Script;
 use serde_json::{Value, json};
 
-use crate::mock_model::{invoke, mock_server};
+use crate::mock_model::{invoke, mock_server, output_text, stream_events};
 use crate::wire_cases::{
     DONE, Outcome, TWICE, app, calls, check, data, delta, end, events, finish, hello, text,
 };
@@ -61,6 +61,11 @@ async fn tool_calls_are_put_together_from_their_pieces() {
                 calls(json!([more(0.into(), ":1}")])),
                 tools(),
             ],
+            vec![ONE],
+        ),
+        (
+            "JSON in a text",
+            vec![calls(json!([at(0, "a", r#""{\"number\":1}""#)])), tools()],
             vec![ONE],
         ),
         (
@@ -501,4 +506,76 @@ async fn answers_without_the_calls_they_announce_are_failures() {
         ),
     ];
     check(ProviderKind::OpenAi, cases).await;
+}
+
+const HERMES: &str =
+    "I look.\n<tool_call>\n{\"name\": \"books\", \"arguments\": {\"number\": 1}}\n</tool_call>";
+const INVOKE: &str = "/v1/agents/desk/invoke";
+
+/// An answer that comes character by character.
+fn written(answer: &str) -> Script {
+    let pieces = answer.chars().map(|c| text(&c.to_string()));
+    events(&pieces.chain([end()]).collect::<Vec<_>>())
+}
+
+#[tokio::test]
+async fn calls_that_the_model_writes_into_its_text_are_made() {
+    for (name, answer, said) in [
+        ("Hermes", HERMES, Some("I look.\n")),
+        (
+            "after thoughts",
+            "<think>I could use <tool_call>.</think><tool_call>{\"name\":\"books\",\"arguments\":{\"number\":1}}</tool_call>",
+            None,
+        ),
+        (
+            "Mistral",
+            "[TOOL_CALLS][{\"name\":\"books\",\"arguments\":{\"number\":1}}]",
+            None,
+        ),
+        (
+            "Llama",
+            "<|python_tag|>{\"name\":\"books\",\"parameters\":{\"number\":1}}<|eom_id|>",
+            None,
+        ),
+    ] {
+        let messages = sent_back(name, written(answer)).await;
+        assert_eq!(messages.len(), 2, "{name}");
+        assert_eq!(messages[0]["content"].as_str(), said, "{name}");
+        let function = &messages[0]["tool_calls"][0]["function"];
+        assert_eq!(function["name"], "books", "{name}");
+        assert_eq!(function["arguments"], ONE, "{name}");
+        assert_eq!(messages[1]["content"], "books of 1", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn callers_of_a_stream_do_not_see_the_calls_in_its_text() {
+    let server = mock_server([written(HERMES), hello()]).await;
+    let app = app(&server, ProviderKind::OpenAi, TWICE, |_| {});
+    let events = stream_events(&app, INVOKE, r#"{"input":"hi"}"#).await;
+    assert_eq!(output_text(&events), "I look.\n\n\nHello.");
+    let tools = events.iter().filter(|(name, _)| name == "tool.started");
+    assert_eq!(tools.count(), 1);
+}
+
+#[tokio::test]
+async fn what_looks_like_a_call_stays_text_where_it_is_none() {
+    let other = HERMES.replace("books", "bombs");
+    let quoted = format!("```\n{HERMES}\n```");
+    for (answer, dialect, setting) in [
+        (HERMES, "openai", None),
+        (HERMES, "vllm", Some(false)),
+        (&other, "vllm", None),
+        (&quoted, "vllm", None),
+    ] {
+        let server = mock_server([written(answer)]).await;
+        let app = app(&server, ProviderKind::OpenAi, TWICE, |settings| {
+            let provider = settings.providers.get_mut("mock").unwrap();
+            provider.dialect = Dialect::named(dialect).unwrap();
+            provider.requests.tool_calls_in_text = setting;
+        });
+        let answered = invoke(&app, "hi").await.json();
+        assert_eq!(answered["output"], answer, "{dialect}");
+        assert_eq!(server.requests().len(), 1);
+    }
 }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::agents::desk;
 use crate::http_client::post;
 use crate::mock_model::{
-    KINDS, agent, agent_app, desk_app, desk_with, mock_server, output_text, registry_of,
-    stream_events,
+    KINDS, agent, agent_app, conversation, desk_app, desk_with, mock_server, output_text,
+    registry_of, stream_events, system_message,
 };
 
 const ASK: &str = r#"{"message":"Are you busy?"}"#;
@@ -36,14 +36,13 @@ async fn the_output_schema_is_sent_to_the_model_and_enforced() {
         assert_eq!(last["output"], json!({"mood": "calm", "reply": "No."}));
         assert_eq!(last["usage"]["output_tokens"], 7);
         let sent = &server.requests()[0].body;
-        let system = match kind {
+        match kind {
             ProviderKind::Anthropic => {
                 assert_eq!(
                     sent["tool_choice"],
                     json!({"type": "tool", "name": "final_answer"})
                 );
                 assert_eq!(sent["tools"][0]["input_schema"], schema());
-                sent["system"].as_str().unwrap()
             }
             ProviderKind::OpenAi => {
                 assert_eq!(
@@ -53,9 +52,13 @@ async fn the_output_schema_is_sent_to_the_model_and_enforced() {
                         "json_schema": {"name": "chatDesk", "schema": schema(), "strict": false},
                     })
                 );
-                sent["messages"][0]["content"].as_str().unwrap()
             }
-        };
+            ProviderKind::OpenAiResponses => {
+                let format = json!({"type": "json_schema", "name": "chatDesk", "schema": schema(), "strict": false});
+                assert_eq!(sent["text"], json!({ "format": format }));
+            }
+        }
+        let system = system_message(sent);
         assert!(system.starts_with("You work at the desk of a library.\n\n"));
         assert!(system.contains(desk::CHAT.output_schema));
     }
@@ -88,8 +91,8 @@ async fn an_invalid_answer_is_requested_once_more() {
             );
             let sent = server.requests();
             assert_eq!(sent.len(), 2);
-            let messages = sent[1].body["messages"].as_array().unwrap();
-            let [.., answer, objection] = &**messages else {
+            let messages = conversation(&sent[1].body);
+            let [.., answer, objection] = messages else {
                 panic!("{messages:?}")
             };
             assert_eq!(answer["role"], "assistant");

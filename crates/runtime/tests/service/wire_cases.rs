@@ -62,6 +62,51 @@ pub fn end() -> String {
     finish("stop") + DONE
 }
 
+/// An item of OpenAI's Responses API, as it begins and with these events, in an answer where it has the place `index`.
+pub fn item(index: u32, item: &Value, parts: &[String]) -> String {
+    let at = |kind: &str| event(json!({ "output_index": index, "item": item }), kind);
+    [
+        at("response.output_item.added"),
+        parts.concat(),
+        at("response.output_item.done"),
+    ]
+    .concat()
+}
+
+/// A message of the Responses API with a piece of text.
+pub fn message_item(index: u32, text: &str) -> String {
+    let delta = json!({ "output_index": index, "content_index": 0, "delta": text });
+    item(
+        index,
+        &json!({ "type": "message", "id": format!("msg_{index}"), "role": "assistant", "content": [] }),
+        &[event(delta, "response.output_text.delta")],
+    )
+}
+
+/// A call in the Responses API.
+pub fn call_item(index: u32, name: &str, arguments: &str) -> String {
+    let call = json!({
+        "type": "function_call", "id": format!("fc_{index}"), "call_id": format!("call_{index}"), "name": name,
+        "arguments": arguments, "status": "completed",
+    });
+    item(index, &call, &[])
+}
+
+/// The last event of the Responses API with this status, and what the answer has beside it.
+pub fn response_end(status: &str, mut response: Value) -> String {
+    response["status"] = status.into();
+    response["object"] = "response".into();
+    event(
+        json!({ "response": response }),
+        &format!("response.{status}"),
+    )
+}
+
+/// A stream of the Responses API with these items, which ends well.
+pub fn response(items: &[String]) -> Script {
+    events(&[items.concat(), response_end("completed", json!({}))])
+}
+
 /// A response with these events.
 pub fn events(parts: &[String]) -> Script {
     Script::replay(200, "text/event-stream", parts.concat())
@@ -167,6 +212,7 @@ pub async fn check(kind: ProviderKind, cases: Vec<(&str, Script, Outcome)>) {
         let good = match kind {
             ProviderKind::Anthropic => message(&[text_block(0, "Hello.")], "end_turn"),
             ProviderKind::OpenAi => hello(),
+            ProviderKind::OpenAiResponses => response(&[message_item(0, "Hello.")]),
         };
         let server = match outcome {
             Outcome::Fails(_) => mock_server([]).await,

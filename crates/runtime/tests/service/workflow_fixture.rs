@@ -76,11 +76,11 @@ pub fn diamond() -> WorkflowSpec {
     ])
 }
 
-/// Executes the command in `input`: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, `mark STEP MS`.
+/// Executes the command in `input`: `wait MS`, `fail`, `refuse`, `hang`, `panic`, `flaky TIMES`, `mark STEP MS`, `die`, `key`.
 async fn run_command(
     cx: &RunContext,
     inputs: &RecordedInputs,
-    input: String,
+    mut input: String,
 ) -> Result<InvokeResponse, AgentError> {
     let times = {
         let mut inputs = inputs.lock().unwrap();
@@ -97,6 +97,12 @@ async fn run_command(
         "flaky" if times <= number() as usize => {
             return Err(AgentError::unavailable("out of order"));
         }
+        "die" => {
+            // Whoever began the run has its answer by then.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            std::process::abort()
+        }
+        "key" => input = cx.step_key().unwrap_or("none").to_owned(),
         // Appends the run and the step to a file that outlives the process.
         "mark" => {
             let path = std::env::var("TEST_MARKS").unwrap();

@@ -1,10 +1,11 @@
 //! The compiled form of a schema: a table of nodes that refer to each other by their index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::compiler::pattern::Pattern;
+use crate::evaluator::equality::equal;
 use crate::evaluator::numbers::ExactNumber;
 use crate::formats::Format;
 use crate::validator::Bounds;
@@ -28,7 +29,7 @@ pub(crate) enum Node {
 pub(crate) struct Rules {
     pub(crate) types: Option<Vec<Type>>,
     /// The values of `enum` and `const`.
-    pub(crate) choices: Option<Vec<Value>>,
+    pub(crate) choices: Option<Choices>,
     pub(crate) number: Bounds<ExactNumber>,
     pub(crate) string: StringRules,
     pub(crate) array: ArrayRules,
@@ -40,6 +41,33 @@ pub(crate) struct Rules {
     pub(crate) one_of: Vec<NodeId>,
     pub(crate) not: Option<NodeId>,
     pub(crate) condition: Option<Condition>,
+}
+
+/// The values of `enum` and `const`.
+#[derive(Debug)]
+pub(crate) struct Choices {
+    /// In the order of the schema.
+    pub(crate) values: Vec<Value>,
+    /// The texts among them: a long list consists of texts, and each value of a list may be looked up in it.
+    texts: BTreeSet<String>,
+}
+
+impl Choices {
+    pub(crate) fn new(values: Vec<Value>) -> Self {
+        let texts = values.iter().filter_map(Value::as_str);
+        Self {
+            texts: texts.map(str::to_owned).collect(),
+            values,
+        }
+    }
+
+    /// Whether `value` is one of them.
+    pub(crate) fn has(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => self.texts.contains(text),
+            _ => self.values.iter().any(|choice| equal(choice, value)),
+        }
+    }
 }
 
 #[derive(Debug, Default)]

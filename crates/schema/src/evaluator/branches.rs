@@ -140,11 +140,10 @@ impl<'s> Evaluator<'s> {
     }
 
     fn choices(&self, id: NodeId) -> Option<&'s [Value]> {
-        let rules = self.branch_rules(id).into_iter();
-        rules
-            .flat_map(|rules| &rules.choices)
-            .next()
-            .map(Vec::as_slice)
+        self.branch_rules(id)
+            .into_iter()
+            .find_map(|rules| rules.choices.as_ref())
+            .map(|choices| choices.values.as_slice())
     }
 
     fn choices_only(&self, branches: &[NodeId]) -> bool {

@@ -171,6 +171,18 @@ fn whole_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX / 2)
 }
 
+impl From<DateTime> for SystemTime {
+    fn from(moment: DateTime) -> Self {
+        let seconds = Duration::from_secs(moment.seconds.unsigned_abs());
+        let whole = if moment.seconds < 0 {
+            Self::UNIX_EPOCH - seconds
+        } else {
+            Self::UNIX_EPOCH + seconds
+        };
+        whole + Duration::from_nanos(moment.nanos.into())
+    }
+}
+
 impl FromStr for DateTime {
     type Err = FormatError;
 

@@ -56,13 +56,14 @@ fn parse(text: &str) -> Option<[u8; 16]> {
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let places = (0..text.len()).filter(|place| !HYPHENS.contains(place));
+        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        for (place, half) in places.zip(halves) {
+            text[place] = DIGITS[usize::from(half)];
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -3,4 +3,5 @@
 mod schema_agreement;
 mod schema_compile_errors;
 mod schema_cost;
+mod schema_growth;
 mod schema_violations;

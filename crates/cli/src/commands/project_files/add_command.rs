@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::scaffold;
 use agentgen_build::inspect::{
-    STUB_MODULE, Slug, default_folder, has_errors, path_inside, printable, reason, relative,
-    write_file,
+    STUB_MODULE, default_folder, has_errors, path_inside, reason, relative, write_file,
 };
 use agentgen_build::{Code, Diagnostic, generate};
 use clap::Args;
 
+use crate::commands::project_files::project_change::slug_of;
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::scaffold::stub_writer::write_missing;
 use crate::terminal::diagnostic_report::{self, Format};
@@ -42,12 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     };
     let one = |diagnostic| refuse(vec![diagnostic]);
     let name = arguments.name.trim();
-    let slug = Slug::new(name).map_err(|_| {
-        let shown = printable(name);
-        let message = "no file or route can be named like that";
-        one(Diagnostic::error(Code::NameUnusable, shown, message)
-            .help("use the letters a to z, digits and hyphens, 64 at most"))
-    })?;
+    let slug = slug_of(name).map_err(one)?;
     let folder = folder(&mut settings).map_err(one)?;
     settings.config.stubs = stubs(&settings);
     let root = settings.root.clone();

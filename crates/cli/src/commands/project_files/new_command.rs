@@ -160,7 +160,7 @@ fn finish(
         } else {
             "referred to"
         };
-        let mut line = format!("{verb} {}", plural(imported.reading.agents, "agent"));
+        let mut line = format!("{verb} {}", plural(imported.reading.agents(), "agent"));
         if !imported.found_folders.is_empty() {
             line.push_str(&format!(", found in {}", list(&imported.found_folders)));
         }

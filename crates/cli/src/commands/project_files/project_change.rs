@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use agentgen_build::inspect::{MANIFEST_NAME, has_errors};
-use agentgen_build::{ChangeKind, Diagnostic, Options, Scope, apply, generate, plan};
+use agentgen_build::inspect::{MANIFEST_NAME, Slug, has_errors, printable};
+use agentgen_build::{ChangeKind, Code, Diagnostic, Options, Scope, apply, generate, plan};
 use clap::Args;
 
 use crate::configuration::project_arguments::Settings;
@@ -27,6 +27,24 @@ pub struct ChangeArguments {
     /// What to print
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub format: Format,
+}
+
+/// The form in paths of the `name` that an agent is to get.
+pub fn slug_of(name: &str) -> Result<Slug, Diagnostic> {
+    let unusable = |message: &str, help: &str| {
+        Err(Diagnostic::error(Code::NameUnusable, printable(name), message).help(help))
+    };
+    if name.contains(['/', '\\']) || name.ends_with(".md") {
+        let help = "give the name alone, as in `librarian`; the file is named after it";
+        return unusable("this is a path, not the name of an agent", help);
+    }
+    if name.contains(char::is_control) {
+        return unusable("the name has a character that can't be seen", "remove it");
+    }
+    Slug::new(name).or_else(|_| {
+        let help = "use the letters a to z, digits and hyphens, 64 at most";
+        unusable("no file or route can be named like that", help)
+    })
 }
 
 /// Shows `changes` as a diff and makes them in the project, if the user agrees. `notes` are said before the question.

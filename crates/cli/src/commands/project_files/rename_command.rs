@@ -8,7 +8,9 @@ use agentgen_build::inspect::{Slug, find_agent, printable};
 use agentgen_build::{Agent, Code, Diagnostic, Project, Severity, Source, Span, check};
 use clap::Args;
 
-use crate::commands::project_files::project_change::{ChangeArguments, change_project, rebuild};
+use crate::commands::project_files::project_change::{
+    ChangeArguments, change_project, rebuild, slug_of,
+};
 use crate::commands::project_files::remove_command::{mention_note, own_files, unknown_agent};
 use crate::configuration::project_arguments::{Inputs, Settings};
 use crate::scaffold::agent_references::{mentions, mentions_in_code, references};
@@ -104,11 +106,7 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
 /// The new name in paths, if it is free.
 fn new_slug(new: &str, agent: &Agent, agents: &[Agent]) -> Result<Slug, Diagnostic> {
     let shown = printable(new);
-    let slug = Slug::new(new).map_err(|_| {
-        let message = "no file or route can be named like that";
-        Diagnostic::error(Code::NameUnusable, shown.clone(), message)
-            .help("use the letters a to z, digits and hyphens, 64 at most")
-    })?;
+    let slug = slug_of(new)?;
     let taken = agents.iter().find(|other| {
         let same = other.spec.slug.as_str() == slug.as_str() || other.spec.name == new;
         same && other.spec.source.path() != agent.spec.source.path()

@@ -10,6 +10,7 @@ use toml::Table;
 
 use crate::commands::project_files::project_change::{ChangeArguments, change_project, rebuild};
 use crate::configuration::project_arguments::{Inputs, Settings};
+use crate::scaffold::file_change::apply_changes;
 use crate::scaffold::project_record::{ProjectRecord, RECORD_PATH};
 use crate::scaffold::project_update::{ProjectUpdate, plan_update};
 use crate::scaffold::vendor::{RUNTIME_CRATE, VERSION, checkout};
@@ -84,7 +85,15 @@ fn finish(
         .changes
         .iter()
         .any(|change| change.path() != RECORD_PATH);
-    if update.changes.is_empty() {
+    let writes = !arguments.check && !change.dry_run;
+    let is_current = known && !out_of_date && update.notes.is_empty();
+    if update.changes.is_empty() || is_current {
+        // The record alone changes where no file is different in this version: there is nothing to show or to ask.
+        if writes {
+            apply_changes(&settings.root, &update.changes).map_err(|failure| {
+                diagnostic_report::refuse(vec![failure], change.format, Status::Io)
+            })?;
+        }
         eprint_line(&format!(
             "the project is up to date with agentgen {VERSION}"
         ));

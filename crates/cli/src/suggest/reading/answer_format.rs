@@ -1,5 +1,6 @@
 //! The form of the answers that a body asks for, under a heading such as "Output Format".
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -130,7 +131,10 @@ fn data(section: &[Block]) -> Option<(Form, Vec<Property>)> {
         if matches!(language, "yaml" | "yml") {
             let source = Arc::new(Source::new("answer.yaml", block.text.clone()));
             let node = read_yaml(&mut Report::new(&source))?;
-            return Some((Form::Yaml, json_sample::of_value(&node.to_json(), &[])?));
+            return Some((
+                Form::Yaml,
+                json_sample::of_value(&node.to_json(), &BTreeMap::new())?,
+            ));
         }
         let found = json_sample::of_json(&block.text)?;
         Some((Form::Json, found))

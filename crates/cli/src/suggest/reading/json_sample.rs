@@ -1,6 +1,8 @@
 //! Reads the properties of an answer from an example in JSON, as people write them: with comments, with `...`, with
 //! types or choices in place of values.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value as Json};
 
 use crate::suggest::reading::one_line;
@@ -10,14 +12,17 @@ use agentgen_build::inspect::Ident;
 /// How deep properties are read; deeper ones become `any`.
 const MAX_DEPTH: usize = 6;
 
+/// The comments on keys.
+type Remarks = BTreeMap<String, String>;
+
 /// The properties of the JSON object in `text`, or of those in the list that it is.
 pub fn of_json(text: &str) -> Option<Vec<Property>> {
     let (strict, remarks) = strict(text)?;
     of_value(&serde_json::from_str(&strict).ok()?, &remarks)
 }
 
-/// The properties of the object `value`, or of those in the list that it is. `remarks` are the comments on keys.
-pub fn of_value(value: &Json, remarks: &[(String, String)]) -> Option<Vec<Property>> {
+/// The properties of the object `value`, or of those in the list that it is.
+pub fn of_value(value: &Json, remarks: &Remarks) -> Option<Vec<Property>> {
     let properties = match value {
         Json::Object(map) => object(map, 0, remarks),
         Json::Array(items) => {
@@ -36,7 +41,7 @@ pub fn of_value(value: &Json, remarks: &[(String, String)]) -> Option<Vec<Proper
     (!properties.is_empty()).then_some(properties)
 }
 
-fn object(map: &Map<String, Json>, depth: usize, remarks: &[(String, String)]) -> Vec<Property> {
+fn object(map: &Map<String, Json>, depth: usize, remarks: &Remarks) -> Vec<Property> {
     let members = map.iter().filter_map(|(key, value)| {
         // These mean something in the keys of Picoschema, or have no name in Rust.
         let odd = key.contains(['(', ')', '?', '$']) || one_line(key, 64) != *key;
@@ -54,10 +59,7 @@ fn object(map: &Map<String, Json>, depth: usize, remarks: &[(String, String)]) -
                 && kind(sample).is_none()
                 && !matches!(shape, Shape::Enum(_))
         });
-        let remark = remarks
-            .iter()
-            .find(|(of, _)| of == key)
-            .map(|(_, remark)| remark.as_str());
+        let remark = remarks.get(key).map(String::as_str);
         Some(Property {
             name: key.clone(),
             description: one_line(remark.or(phrase).unwrap_or_default(), 120),
@@ -68,7 +70,7 @@ fn object(map: &Map<String, Json>, depth: usize, remarks: &[(String, String)]) -
     unique(members.collect())
 }
 
-fn shape(value: &Json, depth: usize, remarks: &[(String, String)]) -> (Shape, bool) {
+fn shape(value: &Json, depth: usize, remarks: &Remarks) -> (Shape, bool) {
     match value {
         Json::Bool(_) => (Shape::Scalar("boolean"), false),
         Json::Number(number) if number.is_f64() => (Shape::Scalar("number"), false),
@@ -155,9 +157,9 @@ fn kind(text: &str) -> Option<&'static str> {
 
 /// `text` as strict JSON, and its comments with the keys before them. A placeholder for a value
 /// without quotes becomes a text, and `...` nothing.
-fn strict(text: &str) -> Option<(String, Vec<(String, String)>)> {
+fn strict(text: &str) -> Option<(String, Remarks)> {
     let mut out = String::with_capacity(text.len());
-    let mut remarks: Vec<(String, String)> = Vec::new();
+    let mut remarks = Remarks::new();
     let mut key = String::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -173,7 +175,10 @@ fn strict(text: &str) -> Option<(String, Vec<(String, String)>)> {
         } else if let Some(comment) = rest.strip_prefix("//").or_else(|| rest.strip_prefix('#')) {
             let (comment, behind) = comment.split_once('\n').unwrap_or((comment, ""));
             if !key.is_empty() {
-                remarks.push((std::mem::take(&mut key), comment.trim().to_owned()));
+                let key = std::mem::take(&mut key);
+                remarks
+                    .entry(key)
+                    .or_insert_with(|| comment.trim().to_owned());
             }
             rest = behind;
         } else if matches!(first, '{' | '}' | '[' | ']' | ',' | ':') {
@@ -188,7 +193,7 @@ fn strict(text: &str) -> Option<(String, Vec<(String, String)>)> {
             let end = rest
                 .find([',', '}', ']', '{', '\n', '"', ':'])
                 .unwrap_or(rest.len());
-            let end = rest.find("//").map_or(end, |comment| comment.min(end));
+            let end = rest[..end].find("//").unwrap_or(end);
             let word = rest[..end].trim();
             if serde_json::from_str::<Json>(word).is_ok() {
                 out.push_str(word);

@@ -1,25 +1,29 @@
 //! The endpoints of agents: from an HTTP request to a run and back.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
+use crate::error::AgentError;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::http::admission::admit;
 use crate::http::api::api_state::ApiState;
 use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::{Offer, Representation, negotiate};
+use crate::http::idempotency::Operation;
 use crate::http::layers::rate_limiter::Limiter;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::raw_request::read_path;
@@ -29,6 +33,7 @@ use crate::http::sse_response;
 use crate::run::bound_service::BoundHandler;
 use crate::run::run_context::RequestInfo;
 use crate::run::run_context::{Run, RunContext};
+use crate::run::run_input::Input;
 use crate::run::supervision::{EVENTS_AHEAD, run, start};
 use crate::schema::{Schema, new_uuid_v7};
 use crate::spec::agent_spec::AgentSpec;
@@ -139,6 +144,9 @@ async fn invoke_handler(
         let schema = &endpoint.input_schema;
         request_reader::read(spec, schema, parts, path, body, state.body_limit).await?
     };
+    if parts.method == axum::http::Method::HEAD {
+        return head(endpoint, representation, input).await;
+    }
     let timeout = spec.timeout_ms.or(endpoint.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
     let (events, reader) = match representation {
@@ -163,28 +171,61 @@ async fn invoke_handler(
         meter: Meter::default(),
         sink: Sink::new(id, endpoint.agent.slug, events),
     }));
-    let call = &endpoint.handler.call;
     if let Some(reader) = reader {
-        let handler = call(cx.clone(), input, &endpoint.input_schema)?;
+        let handler = (endpoint.handler.call)(cx.clone(), input, &endpoint.input_schema).await?;
         let shutdown = resources.shutdown.clone();
         return Ok(sse_response::respond(start(cx, handler, timeout, shutdown, reader)).await);
     }
-    let invoke = async |input| {
-        let handler = call(cx.clone(), input, &endpoint.input_schema)?;
-        match run(&cx, handler, timeout, &resources.shutdown).await {
-            Ok(reply) => Ok(reply.value),
-            Err(problem) => Err(ApiError::Run(problem)),
+    let subject = cx.0.caller.subject.clone();
+    let invoke = {
+        let (endpoint, resources) = (Arc::clone(endpoint), Arc::clone(resources));
+        async move |input| {
+            let handler = (endpoint.handler.call)(cx.clone(), input, &endpoint.input_schema);
+            let handler = handler.await?;
+            match run(&cx, handler, timeout, &resources.shutdown).await {
+                Ok(reply) => Ok(reply.value),
+                Err(problem) => Err(ApiError::Run(problem)),
+            }
         }
     };
     let output = if spec.method == Method::Post {
-        let (headers, subject) = (&parts.headers, &cx.0.caller.subject);
-        let cache = &state.idempotency;
-        let cached = cache.get_or_run(headers, subject, spec.operation_id, input, invoke);
-        cached.await?
+        let operation = Operation {
+            keys: &state.idempotency_keys,
+            shutdown: &resources.shutdown,
+            name: spec.operation_id.to_owned(),
+            timeout,
+        };
+        operation.get_or_run(parts, &subject, input, invoke).await?
     } else {
         invoke(input).await?
     };
     Ok(success(spec.status, output))
+}
+
+/// The head of the response to a valid request. Nothing runs for it: a model costs, whoever looks at its answer.
+async fn head(
+    endpoint: &MountedEndpoint,
+    representation: Representation,
+    mut input: Input,
+) -> Result<Response, ApiError> {
+    let schema = endpoint.input_schema.clone();
+    let violations = input.inspect(move |json| schema.violations(json)).await?;
+    if !violations.is_empty() {
+        return Err(AgentError::Invalid(violations).into());
+    }
+    let status = endpoint.handler.spec.status;
+    let media_type = match representation {
+        Representation::EventStream => "text/event-stream",
+        Representation::Json if status == 204 => return Ok(success(status, String::new())),
+        Representation::Json => "application/json",
+    };
+    // Of no known length, as the response to a GET would be.
+    let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    Ok(response)
 }
 
 /// The answer of a run; one of status 204 has no body.

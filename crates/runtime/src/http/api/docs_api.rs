@@ -1,6 +1,8 @@
 //! `/docs`: a page that shows `/openapi.json` and tries it. It is made of four files in the binary, loads nothing
 //! from anywhere else, and may run no script but its own.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
@@ -20,12 +22,23 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      trusted-types 'none'",
 );
 
-/// The page.
-pub(crate) fn page() -> Response {
-    let mut response = file(
-        "text/html; charset=utf-8",
-        include_str!("../../../docs/page.html"),
-    );
+/// Where the link to the console is in the page, if there is a console.
+const CONSOLE: &str = "<!-- console -->";
+
+/// The page; with a link to the console if there is one.
+pub(crate) fn page(has_console: bool) -> Response {
+    let text = include_str!("../../../docs/page.html");
+    let link = if has_console {
+        r#"<a href="./">Console</a>"#
+    } else {
+        ""
+    };
+    html(text.replace(CONSOLE, link))
+}
+
+/// A page that may load its own script and style, and call its own service.
+pub(crate) fn html(text: impl Into<Cow<'static, str>>) -> Response {
+    let mut response = file("text/html; charset=utf-8", text);
     response
         .headers_mut()
         .insert(header::CONTENT_SECURITY_POLICY, POLICY);
@@ -53,7 +66,8 @@ pub(crate) fn icon() -> Response {
     file("image/svg+xml", include_str!("../../../docs/icon.svg"))
 }
 
-fn file(content_type: &'static str, text: &'static str) -> Response {
+/// A file of a page.
+pub(crate) fn file(content_type: &'static str, text: impl Into<Cow<'static, str>>) -> Response {
     let content_type = HeaderValue::from_static(content_type);
-    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+    ([(header::CONTENT_TYPE, content_type)], text.into()).into_response()
 }

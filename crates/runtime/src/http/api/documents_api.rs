@@ -17,10 +17,12 @@ use crate::documents::{
     LONGEST_LANGUAGE,
 };
 use crate::error::AgentError;
+use crate::future::off_worker;
 use crate::http::admission::admit;
 use crate::http::api::api_state::ApiState;
 use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::accept_json;
+use crate::http::idempotency::Operation;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::pagination::{Page, decode_text, encode_text, invalid_cursor};
 use crate::http::raw_request::{self, RawRequest};
@@ -386,14 +388,20 @@ async fn put(
     read_query(&[], &request.parts.uri)?;
     let input = read_body(headers, body, state.body_limit).await?;
     // The same key may be used for two collections.
-    let operation = format!("putDocuments {collection}");
-    let put = async |input: Input| {
-        let DocumentsRequest { documents } = input.typed(&PUT_SCHEMA)?;
+    let operation = Operation {
+        keys: &state.idempotency_keys,
+        shutdown: &state.resources.shutdown,
+        name: format!("putDocuments {collection}"),
+        timeout: state.resources.timeout,
+    };
+    let resources = Arc::clone(&state.resources);
+    let put = async move |input: Input| {
+        let DocumentsRequest { documents } = input.typed(&PUT_SCHEMA).await?;
         let documents = documents.into_iter().map(Document::from);
         let documents = documents.collect::<Vec<_>>();
         let ids = documents.iter().map(|document| document.head.id.clone());
         let ids = ids.collect::<Vec<_>>();
-        let counts = state.resources.documents.put(collection, documents).await?;
+        let counts = resources.documents.put(collection, documents).await?;
         let put = ids.iter().zip(counts);
         let documents = put.map(|(id, passages)| PutDocument {
             id: id.clone(),
@@ -402,8 +410,7 @@ async fn put(
         let documents = documents.collect();
         Ok(serde_json::to_string(&DocumentsPut { documents }).map_err(AgentError::internal)?)
     };
-    let cache = &state.idempotency;
-    let response = cache.get_or_run(headers, &caller.subject, operation, input, put);
+    let response = operation.get_or_run(&request.parts, &caller.subject, input, put);
     Ok(json_text_response(response.await?))
 }
 
@@ -432,7 +439,9 @@ async fn get(
     let id = read_id(request)?;
     let found = state.resources.documents.store.document(collection, id);
     let (document, passages) = found.await?.ok_or_else(no_such_document)?;
-    Ok(json_response(&StoredDocument { document, passages }))
+    let bytes = document.text.len();
+    let respond = move || json_response(&StoredDocument { document, passages });
+    Ok(off_worker(bytes, respond).await)
 }
 
 async fn delete(

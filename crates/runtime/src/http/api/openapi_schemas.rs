@@ -26,11 +26,11 @@ use crate::http::api::health_api::{ReadinessCheck, ReadinessReport};
 use crate::http::api::own_paths;
 use crate::http::api::sessions_api::{Session, SessionList, SessionMessage, SessionMessageList};
 use crate::http::api::system_api::{AgentList, AgentSummary, Health};
-use crate::http::api::workflow_api::WorkflowRun;
+use crate::http::api::workflow_api::{RunList, WorkflowRun};
 use crate::model::{Message, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse};
 use crate::schema::new_uuid_v7;
-use crate::session::session_store::{PastMessage, SessionFacts};
+use crate::session::session_store::{MessageStatus, PastMessage, SessionFacts};
 use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -52,6 +52,7 @@ fn components() -> Map<String, Value> {
     responses.subschema_for::<InvokeResponse>();
     responses.subschema_for::<ReadinessReport>();
     responses.subschema_for::<RouteResponse>();
+    responses.subschema_for::<RunList>();
     responses.subschema_for::<RunReport>();
     responses.subschema_for::<SessionList>();
     responses.subschema_for::<SessionMessageList>();
@@ -66,6 +67,8 @@ fn components() -> Map<String, Value> {
         components.extend(variants);
     }
     components.values_mut().for_each(simplify);
+    let enums = extract_enums(&mut components);
+    components.extend(enums);
     components.sort_keys();
     components
 }
@@ -101,6 +104,27 @@ fn extract_variants(schema: &mut Value) -> Map<String, Value> {
     }
     schema["discriminator"] = json!({ "propertyName": "type", "mapping": mapping });
     components
+}
+
+/// Makes each enum in a property a component, so that no generator of clients invents a name: the property `status` of
+/// `StepReport` becomes `StepReportStatus`. One of a single value is a constant.
+fn extract_enums(components: &mut Map<String, Value>) -> Map<String, Value> {
+    let mut enums = Map::new();
+    for (component, schema) in components {
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (name, property) in properties.into_iter().flatten() {
+            let Some([first, _, ..]) = property["enum"].as_array().map(Vec::as_slice) else {
+                continue;
+            };
+            let first = first.clone();
+            let name = format!("{component}{}", capitalized(name));
+            let mut schema =
+                std::mem::replace(property, json!({ "$ref": format!("{SCHEMAS}{name}") }));
+            schema["examples"] = json!([first]);
+            assert!(enums.insert(name, schema).is_none());
+        }
+    }
+    enums
 }
 
 fn capitalized(word: &str) -> String {
@@ -341,6 +365,7 @@ fn openapi_schemas_allow_what_is_written() {
             role: Role::Assistant,
             text: "Yes.".to_owned(),
         },
+        status: MessageStatus::Interrupted,
         created_at: UNIX_EPOCH,
     };
     assert_allowed(
@@ -351,14 +376,16 @@ fn openapi_schemas_allow_what_is_written() {
         },
     );
     let check = ReadinessCheck {
-        name: "queue",
+        name: "models",
+        model: Some("openai:gpt-5".to_owned()),
+        server: Some("files".to_owned()),
         status: "degraded",
-        detail: Some("the queue can't be reached"),
+        detail: Some("the model failed several times in a row"),
     };
     assert_allowed(
         "Readiness",
         &ReadinessReport {
-            status: "ready",
+            status: "degraded",
             checks: vec![check],
         },
     );
@@ -412,7 +439,15 @@ fn assert_allowed(name: &str, value: &impl Serialize) {
 }
 
 /// The paths that are served and described elsewhere: starting a workflow has an operation for each workflow.
-const OTHER_PATHS: [&str; 6] = [
+const OTHER_PATHS: [&str; 14] = [
+    "/",
+    "/arazzo.json",
+    "/console/agents/{agent}",
+    "/console/app.js",
+    "/console/icon.svg",
+    "/console/runs/{run_id}",
+    "/console/service",
+    "/console/style.css",
     "/docs",
     "/docs/app.js",
     "/docs/icon.svg",

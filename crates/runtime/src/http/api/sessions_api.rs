@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use agentgen_schema::MAX_SESSION_ID_LENGTH;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,8 +24,8 @@ use crate::http::raw_request::{self, RawRequest};
 use crate::http::responses::{json_response, other_method};
 use crate::model::Message;
 use crate::schema::DateTime;
-use crate::session::conversations::{LONGEST_SESSION_ID, no_such_session};
-use crate::session::session_store::{PastMessage, SessionFacts, SessionKey};
+use crate::session::conversations::no_such_session;
+use crate::session::session_store::{MessageStatus, PastMessage, SessionFacts, SessionKey};
 
 const SESSIONS: &str = "/v1/agents/{agent}/sessions";
 const SESSION: &str = "/v1/agents/{agent}/sessions/{session_id}";
@@ -70,12 +71,14 @@ pub(super) struct SessionList {
 /// A message of a conversation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = json!({
-    "role": "user", "text": "Which books are overdue?", "created_at": "2026-01-01T12:00:00Z",
+    "role": "user", "text": "Which books are overdue?", "status": "completed", "created_at": "2026-01-01T12:00:00Z",
 }))]
 pub(super) struct SessionMessage {
     #[serde(flatten)]
     message: Message,
-    /// When the turn ended that the message belongs to.
+    /// What became of its turn. The service stopped in the middle of one that is `interrupted`: nothing answered the message.
+    status: MessageStatus,
+    /// When the turn ended that the message belongs to, or when it began if it was interrupted.
     created_at: DateTime,
 }
 
@@ -200,7 +203,7 @@ fn read_key(
     if !agents.contains(agent.as_str()) {
         return Err(ApiError::not_found(format!("there is no agent `{agent}`")));
     }
-    if id.chars().count() > LONGEST_SESSION_ID {
+    if id.chars().count() > MAX_SESSION_ID_LENGTH {
         return Err(no_such_session().into());
     }
     Ok(SessionKey { subject, agent, id })
@@ -209,7 +212,7 @@ fn read_key(
 /// The digits of a cursor that are a time: milliseconds, up to the year 10889.
 const TIME_DIGITS: usize = 12;
 /// The most digits of an id: two for a byte, and four bytes for a character.
-const MAX_ID_DIGITS: usize = 2 * 4 * LONGEST_SESSION_ID;
+const MAX_ID_DIGITS: usize = 2 * 4 * MAX_SESSION_ID_LENGTH;
 
 /// The creation time and the id of a session, in hexadecimal digits.
 fn session_cursor(facts: &SessionFacts) -> String {
@@ -250,6 +253,7 @@ impl From<PastMessage> for SessionMessage {
     fn from(past: PastMessage) -> Self {
         Self {
             message: past.message,
+            status: past.status,
             created_at: DateTime::from(past.created_at),
         }
     }

@@ -1,8 +1,12 @@
-//! The endpoints of the service itself: its agents, its health, its metrics, its OpenAPI document and the page `/docs`.
+//! The endpoints of the service itself: its agents, its health, its metrics, its OpenAPI and Arazzo
+//! documents and the page `/docs`.
 
+use std::borrow::Cow;
+use std::future::ready;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, header};
@@ -16,6 +20,7 @@ use serde_json::json;
 use crate::auth::Auth;
 use crate::error::start_error::StartError;
 use crate::http::admission::admit;
+use crate::http::api::console_api;
 use crate::http::api::docs_api;
 use crate::http::api::health_api::Readiness;
 use crate::http::api::token_api::{REFRESH, TOKEN};
@@ -26,14 +31,16 @@ use crate::run::bound_service::Service;
 use crate::telemetry::metrics::{METRICS_TYPE, Metrics};
 
 const AGENTS: &str = "/v1/agents";
+const ARAZZO: &str = "/arazzo.json";
 const HEALTH: &str = "/healthz";
 const OPENAPI: &str = "/openapi.json";
 const LIVE: &str = "/livez";
 const READY: &str = "/readyz";
 const METRICS: &str = "/metrics";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 12] = [
+pub(crate) const PATHS: [&str; 13] = [
     AGENTS,
+    ARAZZO,
     docs_api::ICON,
     docs_api::PAGE,
     docs_api::SCRIPT,
@@ -52,10 +59,20 @@ const ALLOW: &str = "GET, HEAD, OPTIONS";
 pub(crate) struct System {
     auth: Option<Auth>,
     agents: AgentList,
-    openapi: &'static str,
+    openapi: Bytes,
+    arazzo: Option<Bytes>,
     readiness: Readiness,
     metrics: Option<Arc<Metrics>>,
-    docs: bool,
+    pages: Pages,
+}
+
+/// Which pages for people there are.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages {
+    /// `/docs`.
+    pub(crate) docs: bool,
+    /// The console.
+    pub(crate) console: bool,
 }
 
 /// The agents of a service.
@@ -90,16 +107,20 @@ pub(super) struct Health {
 }
 
 impl System {
-    /// For `services`. Without `metrics` or `docs` those paths do not exist.
+    /// For `services`. Without `arazzo`, `metrics` or `pages` those paths do not exist.
     pub(crate) fn new(
-        openapi: &'static str,
+        openapi: Cow<'static, str>,
+        arazzo: Option<Cow<'static, str>>,
         services: &[Service],
         auth: Option<Auth>,
         readiness: Readiness,
         metrics: Option<Arc<Metrics>>,
-        docs: bool,
+        pages: Pages,
     ) -> Result<Self, StartError> {
-        serde_json::from_str::<IgnoredAny>(openapi).map_err(StartError::OpenApi)?;
+        serde_json::from_str::<IgnoredAny>(&openapi).map_err(StartError::OpenApi)?;
+        if let Some(arazzo) = &arazzo {
+            serde_json::from_str::<IgnoredAny>(arazzo).map_err(StartError::Arazzo)?;
+        }
         let agents = services.iter().map(|service| AgentSummary {
             name: service.agent.slug,
             description: service.agent.summary,
@@ -111,10 +132,11 @@ impl System {
         Ok(Self {
             auth,
             agents,
-            openapi,
+            openapi: bytes(openapi),
+            arazzo: arazzo.map(bytes),
             readiness,
             metrics,
-            docs,
+            pages,
         })
     }
 }
@@ -145,17 +167,25 @@ pub(crate) fn routes(system: System) -> Router {
             }
         })
     };
-    let document = |system: &System| json_text_response(system.openapi);
     // Only those who may call the agents see them.
     let agents = |system: &System| json_response(&system.agents);
     let mut router = Router::new()
         .route(HEALTH, route(Access::Public, live))
         .route(LIVE, route(Access::Public, live))
-        .route(OPENAPI, route(Access::Public, document))
+        .route(OPENAPI, route(Access::Public, openapi))
         .route(AGENTS, route(Access::Callers, agents));
-    if system.docs {
+    if system.arazzo.is_some() {
+        router = router.route(ARAZZO, route(Access::Public, arazzo));
+    }
+    if system.pages.console {
+        for (path, file) in console_api::FILES {
+            router = router.route(path, route(Access::Public, file));
+        }
+    }
+    if system.pages.docs {
+        let page = |system: &System| docs_api::page(system.pages.console);
         router = router
-            .route(docs_api::PAGE, route(Access::Public, |_| docs_api::page()))
+            .route(docs_api::PAGE, route(Access::Public, page))
             .route(docs_api::ICON, route(Access::Public, |_| docs_api::icon()))
             .route(
                 docs_api::SCRIPT,
@@ -205,12 +235,42 @@ fn live(_: &System) -> Response {
     json_response(&Health { status: "ok" })
 }
 
-fn metrics(system: &System) -> Response {
-    match &system.metrics {
-        Some(metrics) => {
-            let content_type = HeaderValue::from_static(METRICS_TYPE);
-            ([(header::CONTENT_TYPE, content_type)], metrics.render()).into_response()
-        }
+fn openapi(system: &System) -> Response {
+    json_text_response(system.openapi.clone())
+}
+
+/// A text that is sent without copying it.
+fn bytes(text: Cow<'static, str>) -> Bytes {
+    match text {
+        Cow::Borrowed(text) => Bytes::from_static(text.as_bytes()),
+        Cow::Owned(text) => Bytes::from(text),
+    }
+}
+
+fn arazzo(system: &System) -> Response {
+    match &system.arazzo {
+        Some(document) => json_text_response(document.clone()),
         None => ApiError::not_found("there is nothing here").into_response(),
     }
+}
+
+fn metrics(system: &System) -> Response {
+    match &system.metrics {
+        Some(metrics) => metrics_response(metrics),
+        None => ApiError::not_found("there is nothing here").into_response(),
+    }
+}
+
+/// `/metrics` alone, for everyone who reaches it.
+pub(crate) fn metrics_route(metrics: Arc<Metrics>) -> Router {
+    let respond = any(move |request: Request| {
+        let refused = read_only(&request.into_parts().0);
+        ready(refused.unwrap_or_else(|| metrics_response(&metrics)))
+    });
+    Router::new().route(METRICS, respond)
+}
+
+fn metrics_response(metrics: &Metrics) -> Response {
+    let content_type = HeaderValue::from_static(METRICS_TYPE);
+    ([(header::CONTENT_TYPE, content_type)], metrics.render()).into_response()
 }

@@ -1,7 +1,9 @@
 //! `POST /auth/token` and `POST /auth/refresh`, for services that issue tokens (OAuth 2.0, RFC 6749).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -33,6 +35,13 @@ const RATE: Rate = Rate {
     requests: 60,
     seconds: 60,
 };
+/// The failed logins of one client, wherever they come from, that are answered at once. Further ones are answered after
+/// [`FAILURE_DELAY`]. The client itself is never locked out, since whoever knows its name could do that.
+const FAILURES: Rate = Rate {
+    requests: 10,
+    seconds: 60,
+};
+const FAILURE_DELAY: Duration = Duration::from_secs(1);
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 16 * 1024;
 
@@ -48,6 +57,7 @@ enum Grant {
 struct TokenState {
     issuer: Issuer,
     limiter: Option<Limiter>,
+    failures: Option<Limiter>,
     proxies: usize,
     metrics: Arc<Metrics>,
 }
@@ -57,6 +67,7 @@ pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize, metrics: Arc<Metric
     let state = issuer.map(|issuer| TokenState {
         issuer,
         limiter: Limiter::new("address", RATE),
+        failures: Limiter::new("client", FAILURES),
         proxies,
         metrics,
     });
@@ -78,11 +89,10 @@ pub(crate) fn routes(issuer: Option<Issuer>, proxies: usize, metrics: Arc<Metric
 
 async fn handle(state: &TokenState, grant: Grant, request: Request) -> Response {
     let address = client_address::address(request.headers(), request.extensions(), state.proxies);
-    let address = client_address::rate_key(address);
     let limiter = state.limiter.as_ref();
-    let status = limiter.map(|limiter| limiter.check(&address));
+    let status = limiter.map(|limiter| limiter.check(&client_address::rate_key(address)));
     with_rate_headers(status, &state.metrics, async {
-        let granted = issue(&state.issuer, grant, request).await;
+        let granted = issue(state, grant, request, address).await;
         granted
             .map(|granted| json_response(&granted))
             .into_response()
@@ -90,11 +100,29 @@ async fn handle(state: &TokenState, grant: Grant, request: Request) -> Response 
     .await
 }
 
+impl TokenState {
+    /// Logs, counts and slows down a login that failed.
+    async fn login_failed(&self, client: &str, address: Option<IpAddr>) {
+        // A name that is not one of the settings may be a secret in the wrong field.
+        let client = self.issuer.client(client).unwrap_or_default();
+        let address = address.map(|address| address.to_string());
+        let address = address.as_deref().unwrap_or_default();
+        tracing::warn!(client, address, "a client failed to authenticate");
+        self.metrics.login_failed(client);
+        let status = self.failures.as_ref().map(|limiter| limiter.check(client));
+        if status.is_some_and(|status| status.retry_after.is_some()) {
+            tokio::time::sleep(FAILURE_DELAY).await;
+        }
+    }
+}
+
 async fn issue(
-    issuer: &Issuer,
+    state: &TokenState,
     grant: Grant,
     request: Request,
+    address: Option<IpAddr>,
 ) -> Result<TokenResponse, GrantError> {
+    let issuer = &state.issuer;
     let (parts, body) = request.into_parts();
     accept_json(&parts.headers)?;
     let content_type = parts.headers.get(header::CONTENT_TYPE);
@@ -111,9 +139,9 @@ async fn issue(
     let fields = read(&bytes).ok_or(GrantError::InvalidRequest(
         "the body is no list of texts, each with a name of its own".to_owned(),
     ))?;
+    let (client, secret) = read_credentials(&parts.headers, &fields)?;
     let granted = match grant {
         Grant::ClientCredentials => {
-            let (client, secret) = read_credentials(&parts.headers, &fields)?;
             if field(&fields, "grant_type")? != "client_credentials" {
                 let detail = "`grant_type` must be client_credentials";
                 return Err(GrantError::UnsupportedGrantType(detail));
@@ -129,16 +157,20 @@ async fn issue(
                 let detail = "`grant_type` must be refresh_token, or left out";
                 return Err(GrantError::UnsupportedGrantType(detail));
             }
-            issuer.refresh(field(&fields, "refresh_token")?).await
+            let token = field(&fields, "refresh_token")?;
+            issuer.refresh(&client, &secret, token).await
         }
     };
-    granted.map_err(|denied| match denied {
-        TokenError::InvalidClient => {
-            GrantError::InvalidClient("the client is not who it has to be")
+    match granted {
+        Ok(granted) => Ok(granted),
+        Err(TokenError::InvalidClient) => {
+            state.login_failed(&client, address).await;
+            let detail = "the client is not who it has to be";
+            Err(GrantError::InvalidClient(detail))
         }
-        TokenError::InvalidGrant => GrantError::InvalidGrant,
-        TokenError::Internal(error) => ApiError::from(error).into(),
-    })
+        Err(TokenError::InvalidGrant) => Err(GrantError::InvalidGrant),
+        Err(TokenError::Internal(error)) => Err(ApiError::from(error).into()),
+    }
 }
 
 /// Why no token is issued.

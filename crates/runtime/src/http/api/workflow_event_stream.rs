@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use crate::http::api_error::ApiError;
+use crate::http::layers::admission_slot::Admission;
+use crate::http::layers::places::Place;
 use crate::http::sse_response::{sse_event, stream_response};
 use crate::schema::Uuid;
 use crate::workflow::run_report::RunReport;
@@ -29,6 +32,8 @@ struct Reader {
     after: u64,
     read: VecDeque<(u64, WorkflowEvent)>,
     is_over: bool,
+    /// Its place among those that follow runs.
+    place: Option<Place>,
 }
 
 /// The events of a run after the one that `Last-Event-ID` names, until the run ends or the service stops. A caller that
@@ -36,13 +41,13 @@ struct Reader {
 pub(crate) async fn respond(
     runs: &Arc<WorkflowService>,
     report: &RunReport,
-    headers: &HeaderMap,
+    parts: &Parts,
 ) -> Result<Response, ApiError> {
     let unknown_id = || {
         let detail = "Last-Event-ID must be the id of an event of this run";
         ApiError::rejected(StatusCode::BAD_REQUEST, detail)
     };
-    let after = match headers.get("last-event-id") {
+    let after = match parts.headers.get("last-event-id") {
         None => 0,
         // A client that has received no event sends an empty id.
         Some(id) if id.is_empty() => 0,
@@ -60,6 +65,7 @@ pub(crate) async fn respond(
         after,
         read: VecDeque::new(),
         is_over: false,
+        place: None,
     };
     let journal = &runs.journal;
     let events = journal.events(reader.run, after, BATCH).await?;
@@ -75,6 +81,8 @@ pub(crate) async fn respond(
         }
     }
     reader.read = events.into();
+    let place = Admission::of(parts).map(|admission| admission.follow());
+    reader.place = place.transpose()?;
     Ok(stream_response(stream::unfold(
         reader,
         |mut reader| async move {
@@ -108,6 +116,10 @@ impl Reader {
             }
         }
         let (number, event) = self.read.pop_front()?;
+        if self.read.is_empty() {
+            // Its room too: a follower mostly waits.
+            self.read = VecDeque::new();
+        }
         self.after = number;
         self.is_over = matches!(event, WorkflowEvent::Finished { .. });
         Some((number, event))

@@ -25,11 +25,38 @@ pub(crate) fn address(
     Some(forwarded.unwrap_or_else(|| peer.ip()).to_canonical())
 }
 
-/// Whether a request comes from this machine, and not through a proxy on it.
+/// The headers by which a proxy shows itself.
+const PROXY_HEADERS: [HeaderName; 4] = [
+    FORWARDED_FOR,
+    header::FORWARDED,
+    header::VIA,
+    HeaderName::from_static("x-real-ip"),
+];
+
+/// Whether a request comes from this machine, to a name of this machine, and not through a proxy on it.
 pub(crate) fn is_local(headers: &HeaderMap, extensions: &Extensions) -> bool {
-    !headers.contains_key(FORWARDED_FOR)
-        && !headers.contains_key(header::FORWARDED)
+    let is_forwarded = PROXY_HEADERS.iter().any(|name| headers.contains_key(name));
+    !is_forwarded
+        && is_loopback_host(headers)
         && address(headers, extensions, 0).is_some_and(|address| address.is_loopback())
+}
+
+/// Whether the `Host` header, if there is one, is a name of this machine.
+pub(crate) fn is_loopback_host(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let Ok(host) = host.to_str() else {
+        return false;
+    };
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((six, _)) => six,
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// The key of an address in a rate limiter: an IPv6 caller owns its whole /64.

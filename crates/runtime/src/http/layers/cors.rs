@@ -110,6 +110,11 @@ impl Origins {
         response
     }
 
+    /// Whether the page that sent a request with `headers` may call.
+    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
+        self.allowed(headers).is_some()
+    }
+
     fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let text = origin.to_str().ok()?;

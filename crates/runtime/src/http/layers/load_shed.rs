@@ -10,10 +10,10 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::AgentError;
 use crate::http::api_error::ApiError;
+use crate::http::layers::admission_slot::{Admission, ArrivingBody, Capacity};
 use crate::http::layers::client_address;
 use crate::http::layers::rate_limiter::{Limiter, RateStatus};
 use crate::run::shutdown::Shutdown;
@@ -25,7 +25,7 @@ const EXEMPT: [&str; 4] = ["/healthz", "/livez", "/metrics", "/readyz"];
 
 /// Refuses requests over the limits.
 pub(crate) struct LoadShed {
-    permits: Arc<Semaphore>,
+    capacity: Arc<Capacity>,
     address: Option<Limiter>,
     proxies: usize,
     metrics: Arc<Metrics>,
@@ -33,16 +33,16 @@ pub(crate) struct LoadShed {
 }
 
 impl LoadShed {
-    /// Admits `concurrency` requests at a time; `address` is the rate of each address.
+    /// Admits as many requests at a time as `capacity` has slots; `address` is the rate of each address.
     pub(crate) fn new(
-        concurrency: usize,
+        capacity: Arc<Capacity>,
         address: Option<Limiter>,
         proxies: usize,
         metrics: Arc<Metrics>,
         shutdown: Shutdown,
     ) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS))),
+            capacity,
             address,
             proxies,
             metrics,
@@ -50,23 +50,24 @@ impl LoadShed {
         }
     }
 
-    /// Passes an admitted request to `next`. Its permit is released when the last byte of the response is sent.
+    /// Passes an admitted request to `next`. Its slot is free again when the last byte of the response is sent.
     pub(crate) async fn call(
         &self,
-        request: Request,
+        mut request: Request,
         next: impl AsyncFnOnce(Request) -> Response,
     ) -> Response {
         let began = Instant::now();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let is_exempt = request.method() == Method::OPTIONS
             || EXEMPT.contains(&route.as_ref().map_or("", MatchedPath::as_str));
-        let (permit, status) = if is_exempt {
+        let (admission, status) = if is_exempt {
             (Ok(None), None)
         } else {
-            self.admit(&request)
+            let (admission, status) = self.admit(&mut request);
+            (admission.map(Some), status)
         };
-        let (permit, mut response) = match permit {
-            Ok(permit) => (permit, next(request).await),
+        let (admission, mut response) = match admission {
+            Ok(admission) => (admission, next(request).await),
             Err(error) => (None, ApiError::from(error).into_response()),
         };
         if let Some(status) = status {
@@ -81,7 +82,7 @@ impl LoadShed {
             status: response.status().as_u16(),
             began,
             metrics: Arc::clone(&self.metrics),
-            _permit: permit,
+            _admission: admission,
         };
         response.map(|body| {
             Body::new(TrackedBody {
@@ -91,24 +92,21 @@ impl LoadShed {
         })
     }
 
-    /// Takes a permit for a request, and counts it against the rate of its address.
+    /// Counts a request against the rate of its address, and gives it a slot; one with a body gets it when the body has
+    /// arrived.
     fn admit(
         &self,
-        request: &Request,
-    ) -> (
-        Result<Option<OwnedSemaphorePermit>, AgentError>,
-        Option<RateStatus>,
-    ) {
+        request: &mut Request,
+    ) -> (Result<Arc<Admission>, AgentError>, Option<RateStatus>) {
         if self.shutdown.is_draining() {
             self.metrics.rejected("shutdown");
             let error = AgentError::unavailable("the service is shutting down");
             return (Err(error), None);
         }
-        let status = self.address.as_ref().map(|limiter| {
-            let address =
-                client_address::address(request.headers(), request.extensions(), self.proxies);
-            limiter.check(&client_address::rate_key(address))
-        });
+        let address =
+            client_address::address(request.headers(), request.extensions(), self.proxies);
+        let key = client_address::rate_key(address);
+        let status = self.address.as_ref().map(|limiter| limiter.check(&key));
         if let Some(RateStatus {
             retry_after: Some(seconds),
             name,
@@ -119,25 +117,29 @@ impl LoadShed {
             self.metrics.rate_limited(name);
             return (Err(AgentError::RateLimited { retry_after }), status);
         }
-        match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => (Ok(Some(permit)), status),
-            Err(_) => {
-                self.metrics.rejected("concurrency");
-                let detail = "the service has as many requests as it can answer";
-                (Err(AgentError::unavailable(detail)), status)
-            }
+        let admission = self.capacity.admission(address.map(|_| key));
+        request.extensions_mut().insert(Arc::clone(&admission));
+        // The handlers of the other methods read no body.
+        let reads_body = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
+        if reads_body && !request.body().is_end_stream() {
+            let body = std::mem::take(request.body_mut());
+            let arriving = ArrivingBody::new(body, Arc::clone(&admission));
+            *request.body_mut() = Body::new(arriving);
+        } else if let Err(error) = admission.take_slot() {
+            return (Err(error), status);
         }
+        (Ok(admission), status)
     }
 }
 
-/// A request under way. Dropping it releases its permit and counts its status and duration.
+/// A request under way. Dropping it frees its slot and counts its status and duration.
 struct InFlight {
     endpoint: Option<Arc<EndpointMetrics>>,
     route: Option<MatchedPath>,
     status: u16,
     began: Instant,
     metrics: Arc<Metrics>,
-    _permit: Option<OwnedSemaphorePermit>,
+    _admission: Option<Arc<Admission>>,
 }
 
 impl Drop for InFlight {

@@ -1,11 +1,12 @@
 //! Limits how many requests one caller may make, with the headers of draft-ietf-httpapi-ratelimit-headers.
 
 use std::convert::Infallible;
+use std::fmt::{self, Write};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
@@ -15,6 +16,8 @@ use governor::{Quota, RateLimiter};
 
 use crate::spec::agent_spec::Rate;
 
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
 /// How many checks pass between two removals of idle callers.
 const SWEEP: u32 = 1024;
 
@@ -167,6 +170,13 @@ pub(crate) fn check<'a>(
     })
 }
 
+/// A value of a header. It is short: one allocation is enough.
+fn header_value(text: fmt::Arguments<'_>) -> Option<HeaderValue> {
+    let mut value = String::with_capacity(48);
+    value.write_fmt(text).ok()?;
+    HeaderValue::try_from(value).ok()
+}
+
 impl RateStatus {
     /// The one with less left.
     pub(crate) fn stricter(self, other: Self) -> Self {
@@ -182,10 +192,11 @@ impl RateStatus {
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let Rate { requests, seconds } = self.rate;
         let name = self.name;
-        let policy = format!("\"{name}\";q={requests};w={seconds}");
-        let state = format!("\"{name}\";r={};t={}", self.remaining, self.reset);
-        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-            if let Ok(value) = HeaderValue::from_str(&value) {
+        let (remaining, reset) = (self.remaining, self.reset);
+        let policy = header_value(format_args!("\"{name}\";q={requests};w={seconds}"));
+        let state = header_value(format_args!("\"{name}\";r={remaining};t={reset}"));
+        for (name, value) in [(POLICY, policy), (STATE, state)] {
+            if let Some(value) = value {
                 headers.insert(name, value);
             }
         }

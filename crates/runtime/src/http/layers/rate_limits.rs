@@ -9,6 +9,7 @@ use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::http::api_error::ApiError;
+use crate::http::layers::admission_slot::Admission;
 use crate::http::layers::client_address;
 use crate::http::layers::rate_limiter::{self, Limiter, RateStatus};
 use crate::spec::agent_spec::Rate;
@@ -55,6 +56,7 @@ impl Limits {
 
     /// Counts a request of `caller` that reaches no agent.
     pub(crate) fn check(&self, caller: &Caller, parts: &Parts) -> Option<RateStatus> {
+        self.identify(caller, parts);
         let subject = self.subject.as_ref()?;
         Some(subject.check(&self.rate_key(caller, parts)))
     }
@@ -67,6 +69,7 @@ impl Limits {
         own: Option<&Limiter>,
         agent: &str,
     ) -> Option<RateStatus> {
+        self.identify(caller, parts);
         if self.subject.is_none() && own.is_none() && self.agent.is_none() {
             return None;
         }
@@ -74,6 +77,15 @@ impl Limits {
         let of_caller = [self.subject.as_ref(), own].into_iter().flatten();
         let of_caller = of_caller.map(|limiter| (limiter, &*caller));
         rate_limiter::check(of_caller.chain(self.agent.iter().map(|limiter| (limiter, agent))))
+    }
+
+    /// Counts what the request holds among what this subject holds.
+    fn identify(&self, caller: &Caller, parts: &Parts) {
+        if self.authenticated
+            && let Some(admission) = Admission::of(parts)
+        {
+            admission.identify(&caller.subject);
+        }
     }
 
     /// The key of a caller in a rate limiter: the token's subject, or the address.

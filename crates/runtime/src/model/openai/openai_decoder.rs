@@ -6,49 +6,52 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::client::error_response::{ResponseError, error_text, is_error, parse_error_body};
-use crate::client::lenient_json::{self, TextJoiner};
+use crate::client::lenient_json;
 use crate::client::server_words::Outcome;
 use crate::client::sse_decoder::{DONE, SseEvent};
 use crate::event::agent_event::{StopReason, Usage};
 use crate::model::answer_end::{AnswerEnd, stop_reason};
-use crate::model::answer_tool::AnswerTexts;
+use crate::model::answer_tool::push_calls;
 use crate::model::chunk_stream::Decoder;
+use crate::model::openai::answer_text::AnswerText;
 use crate::model::openai::openai_reasoning::Reasoning;
-use crate::model::openai::reported_usage::reported_usage;
-use crate::model::openai::thinking_tags::{Piece, ThinkingTags};
 use crate::model::openai::tool_call_pieces::ToolCallPieces;
+use crate::model::reported_usage::reported_usage;
 use crate::model::request_adaptation::ModelMemory;
-use crate::model::{ANSWER_TOOL, Chunk, ModelRequest};
+use crate::model::{Chunk, ModelRequest};
 
 /// Decodes the chunks of one answer.
 #[derive(Debug)]
 pub(crate) struct OpenAiDecoder {
     /// The number of earlier steps: makes ids unique that the server does not set.
     round: usize,
-    memory: Arc<ModelMemory>,
     calls: ToolCallPieces,
     reasoning: Reasoning,
-    text: TextJoiner,
-    thinking: ThinkingTags,
+    text: AnswerText,
     /// Whether the model declined in a member of its own.
     refused: bool,
     end: Option<AnswerEnd>,
+    /// The index of the choice that the answer is made of.
+    choice: Option<u64>,
     usage: Usage,
     is_complete: bool,
 }
 
 impl OpenAiDecoder {
-    /// A decoder for the answer to `request`.
-    pub(crate) fn new(request: &ModelRequest, memory: Arc<ModelMemory>) -> Self {
+    /// A decoder for the answer to `request`. `callable`: the names of the tools that the model may call in its text.
+    pub(crate) fn new(
+        request: &ModelRequest,
+        memory: Arc<ModelMemory>,
+        callable: Vec<String>,
+    ) -> Self {
         Self {
             round: request.steps.len(),
-            thinking: ThinkingTags::new(memory.closes_thoughts_only()),
-            memory,
             calls: ToolCallPieces::default(),
             reasoning: Reasoning::default(),
-            text: TextJoiner::default(),
+            text: AnswerText::new(memory, callable),
             refused: false,
             end: None,
+            choice: None,
             usage: Usage::default(),
             is_complete: false,
         }
@@ -65,7 +68,7 @@ impl OpenAiDecoder {
         if is_error(answer) {
             return Err(ResponseError::in_answer(parse_error_body(answer)));
         }
-        let choice = &answer["choices"][0];
+        let choice = self.choice(answer);
         if has_error(choice) {
             return Err(ResponseError::in_answer(parse_error_body(choice)));
         }
@@ -89,7 +92,7 @@ impl OpenAiDecoder {
         }
         if let Some(text) = message["refusal"].as_str().filter(|text| !text.is_empty()) {
             self.refused = true;
-            self.add_text(text, chunks);
+            self.text.add(text, chunks);
         }
         self.calls.add(&message["tool_calls"], is_whole);
         self.calls.add_function(&message["function_call"]);
@@ -97,10 +100,24 @@ impl OpenAiDecoder {
         Ok(())
     }
 
+    /// The choice that the answer is made of: the first one that came. No other is asked for.
+    fn choice<'a>(&mut self, answer: &'a Value) -> &'a Value {
+        let choices = answer["choices"].as_array().into_iter().flatten();
+        for choice in choices {
+            let index = choice["index"].as_u64();
+            if self.choice.is_none() || index.is_none() || index == self.choice {
+                self.choice = self.choice.or(index);
+                return choice;
+            }
+        }
+        &Value::Null
+    }
+
     /// Adds a text, a part, or a list of texts and parts.
     fn add_content(&mut self, content: &Value, chunks: &mut VecDeque<Chunk>) {
         match content {
-            Value::String(text) => self.add_text(text, chunks),
+            Value::String(text) => self.text.add(text, chunks),
+            Value::Number(_) | Value::Bool(_) => self.text.add(&content.to_string(), chunks),
             Value::Array(parts) => {
                 for part in parts {
                     self.add_content(part, chunks);
@@ -122,18 +139,12 @@ impl OpenAiDecoder {
                 }
                 for key in ["text", "refusal"] {
                     if let Some(text) = part.get(key) {
-                        self.add_text(&plain_text(text), chunks);
+                        self.text.add(&plain_text(text), chunks);
                     }
                 }
             }
             _ => {}
         }
-    }
-
-    fn add_text(&mut self, text: &str, chunks: &mut VecDeque<Chunk>) {
-        let text = self.text.add(text);
-        let pieces = self.thinking.add(&text);
-        push_pieces(pieces, chunks);
     }
 
     /// Some servers send `""` in place of `null`. What ended an answer badly is not undone by a later reason.
@@ -164,16 +175,19 @@ impl OpenAiDecoder {
 
     fn complete(&mut self, chunks: &mut VecDeque<Chunk>) -> Result<(), ResponseError> {
         self.is_complete = true;
-        let rest = self.text.end();
-        let mut pieces = self.thinking.add(&rest);
-        pieces.extend(self.thinking.end());
-        push_pieces(pieces, chunks);
-        if self.thinking.found_lone_close() {
-            self.memory.set_closes_thoughts_only();
+        self.text.end(chunks);
+        let written = self.text.take_calls();
+        // A server that reads the calls itself, and passes the text on too, has them already.
+        if self.calls.is_empty() {
+            self.calls.add(&written.into(), true);
         }
         let has_calls = !self.calls.is_empty();
         // A refusal needs no reason, and comes in place of calls.
-        let mut stop_reason = stop_reason(self.end.as_ref(), has_calls || self.refused)?;
+        let mut stop_reason = stop_reason(
+            self.end.as_ref(),
+            self.text.is_filled(),
+            has_calls || self.refused,
+        )?;
         if self.refused {
             stop_reason = StopReason::Refusal;
         }
@@ -182,14 +196,7 @@ impl OpenAiDecoder {
                 .calls
                 .finish(self.round)
                 .map_err(ResponseError::malformed)?;
-            let mut answers = AnswerTexts::default();
-            for call in calls {
-                if call.name == ANSWER_TOOL {
-                    chunks.extend(answers.add(&call.arguments).map(Chunk::Text));
-                } else {
-                    chunks.push_back(Chunk::ToolCall(call));
-                }
-            }
+            push_calls(calls, chunks);
             let metadata = std::mem::take(&mut self.reasoning).into_metadata();
             if !metadata.is_empty() {
                 chunks.push_back(Chunk::Metadata(metadata));
@@ -263,12 +270,4 @@ fn push_thought(thought: String, chunks: &mut VecDeque<Chunk>) {
     if !thought.is_empty() {
         chunks.push_back(Chunk::Reasoning(thought));
     }
-}
-
-fn push_pieces(pieces: Vec<Piece>, chunks: &mut VecDeque<Chunk>) {
-    chunks.extend(pieces.into_iter().map(|piece| match piece {
-        Piece::Text(text) => Chunk::Text(text),
-        Piece::Thought(thought) => Chunk::Reasoning(thought),
-        Piece::TextWasThought => Chunk::TextWasReasoning,
-    }));
 }

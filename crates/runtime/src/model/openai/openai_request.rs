@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::model::answer_tool::answer_tool;
 use crate::model::dialects::{RequestShape, StructuredOutput, SystemRole, response_format};
-use crate::model::request_adaptation::set_system_role;
-use crate::model::{ANSWER_TOOL, ModelRequest, Step, ToolCall, ToolDefinition};
+use crate::model::request_change::set_system_role;
+use crate::model::{ANSWER_TOOL, ModelRequest, Step, ToolCall, ToolDefinition, ToolResult};
 
 /// Limit of the API.
 const MAX_SCHEMA_NAME: usize = 64;
@@ -23,7 +23,8 @@ pub(crate) fn embeddings_url(base: &str) -> Option<Url> {
     operation(base, "embeddings")
 }
 
-fn operation(base: &str, path: &str) -> Option<Url> {
+/// The address of the operation at `path`.
+pub(super) fn operation(base: &str, path: &str) -> Option<Url> {
     let mut url = Url::parse(base).ok()?;
     let folder = match url.path().trim_matches('/') {
         "" => "v1",
@@ -60,9 +61,12 @@ pub(crate) fn body(
                 "required".into()
             };
             tools.push(tool(&answer_tool(schema)));
-        } else if let Some(format) =
-            response_format(structured, &schema_name(endpoint.operation_id), &schema)
-        {
+        } else if let Some(format) = response_format(
+            structured,
+            &schema_name(endpoint.operation_id),
+            &schema,
+            false,
+        ) {
             body["response_format"] = format;
         }
     }
@@ -73,8 +77,16 @@ pub(crate) fn body(
     body
 }
 
+/// The names of the tools in the body of a request.
+pub(crate) fn offered_tools(body: &Value) -> Vec<String> {
+    let tools = body["tools"].as_array().into_iter().flatten();
+    let names =
+        tools.filter_map(|tool| tool["function"]["name"].as_str().or(tool["name"].as_str()));
+    names.map(str::to_owned).collect()
+}
+
 /// The limit of output tokens: what the budget leaves, and never more than the model can.
-fn limit(left: Option<u64>, most: Option<u64>) -> Option<u64> {
+pub(super) fn limit(left: Option<u64>, most: Option<u64>) -> Option<u64> {
     match (left, most) {
         (Some(left), Some(most)) => Some(left.min(most)),
         (Some(left), None) => Some(left).filter(|left| *left <= SAFE_LIMIT),
@@ -82,7 +94,8 @@ fn limit(left: Option<u64>, most: Option<u64>) -> Option<u64> {
     }
 }
 
-fn schema_name(operation_id: &str) -> String {
+/// The name of a schema: that of its operation, in the characters that the API takes.
+pub(super) fn schema_name(operation_id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     operation_id
         .chars()
@@ -135,9 +148,7 @@ fn messages(full_model: &str, request: &ModelRequest, system_role: SystemRole) -
                 members.insert("tool_calls".to_owned(), tool_calls.collect());
                 messages.push(Value::Object(members));
                 messages.extend(calls.iter().zip(results).map(|(call, result)| {
-                    // The protocol has no flag for failed calls.
-                    let error = if result.is_error { "error: " } else { "" };
-                    let content = format!("{error}{}", result.text);
+                    let content = result_text(result);
                     json!({ "role": "tool", "tool_call_id": call.id, "content": content })
                 }));
             }
@@ -157,13 +168,9 @@ fn messages(full_model: &str, request: &ModelRequest, system_role: SystemRole) -
 
 /// A call as it goes back, with its further members if it goes to the model that made it.
 fn tool_call(call: &ToolCall, is_own: bool) -> Value {
-    let arguments = match &call.arguments {
-        Value::String(invalid_json) => invalid_json.clone(),
-        arguments => arguments.to_string(),
-    };
     let mut function = Map::new();
     function.insert("name".to_owned(), call.name.as_str().into());
-    function.insert("arguments".to_owned(), arguments.into());
+    function.insert("arguments".to_owned(), arguments_text(call).into());
     let mut members = Map::new();
     members.insert("id".to_owned(), call.id.as_str().into());
     members.insert("type".to_owned(), "function".into());
@@ -179,4 +186,18 @@ fn tool_call(call: &ToolCall, is_own: bool) -> Value {
     }
     members.insert("function".to_owned(), function.into());
     members.into()
+}
+
+/// The arguments as JSON, or as what the model wrote in place of it.
+pub(super) fn arguments_text(call: &ToolCall) -> String {
+    match &call.arguments {
+        Value::String(invalid_json) => invalid_json.clone(),
+        arguments => arguments.to_string(),
+    }
+}
+
+/// What a model is told of a result: the protocols have no flag for failed calls.
+pub(super) fn result_text(result: &ToolResult) -> String {
+    let error = if result.is_error { "error: " } else { "" };
+    format!("{error}{}", result.text)
 }

@@ -164,14 +164,18 @@ impl ThinkingTags {
 
     /// Takes the buffer without an end that may be the beginning of `tag`.
     fn take_decided(&mut self, tag: &str) -> String {
-        let longest = tag.len().min(self.buffer.len());
-        let kept = (1..=longest)
-            .rev()
-            .find(|length| self.buffer.ends_with(&tag[..*length]))
-            .unwrap_or(0);
+        let kept = beginning(&self.buffer, tag);
         let kept = self.buffer.split_off(self.buffer.len() - kept);
         std::mem::replace(&mut self.buffer, kept)
     }
+}
+
+/// How many bytes at the end of `text` may be the beginning of `mark`.
+pub(crate) fn beginning(text: &str, mark: &str) -> usize {
+    let longest = mark.len().min(text.len());
+    let lengths = (1..=longest).rev();
+    let mut lengths = lengths.filter(|length| text.ends_with(&mark[..*length]));
+    lengths.next().unwrap_or_default()
 }
 
 #[cfg(test)]

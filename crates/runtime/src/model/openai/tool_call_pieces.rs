@@ -137,12 +137,8 @@ impl ToolCallPieces {
             }
             let rest = call.joiner.end();
             call.arguments.push_str(&rest);
-            let arguments = match lenient_json::parse(&call.arguments) {
-                _ if call.arguments.trim().is_empty() => json!({}),
-                Some(Value::Null) => json!({}),
-                Some(arguments) => arguments,
-                None => Value::String(call.arguments),
-            };
+            let arguments = lenient_json::parse(&call.arguments);
+            let arguments = arguments.unwrap_or(Value::String(call.arguments));
             let is_taken = calls.iter().any(|other| other.id == call.id);
             let id = match &*call.id {
                 "" => format!("call_{round}_{number}"),
@@ -152,7 +148,7 @@ impl ToolCallPieces {
             calls.push(ToolCall {
                 id,
                 name: call.name,
-                arguments,
+                arguments: lenient_json::arguments(arguments),
                 metadata: call.metadata,
             });
         }

@@ -1,7 +1,7 @@
 //! Executes the runs that the queue delivers to this process, and looks in the journal for those that it does not.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::sync::OwnedSemaphorePermit;
@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use crate::error::store_error::StoreError;
 use crate::schema::Uuid;
 use crate::workflow::journal::ClaimOutcome;
-use crate::workflow::leases::{ack, claim_abandoned, heartbeat, spawn_executor};
+use crate::workflow::leases::{
+    ack, claim_abandoned, claim_next, heartbeat, permits, spawn_executor,
+};
 use crate::workflow::queue::{Ack, Delivery, Queue};
 use crate::workflow::workflow_service::WorkflowService;
 
@@ -90,28 +92,32 @@ async fn handle_delivery(
         tracing::warn!("the queue delivered something that is no run id; it is dropped");
         return ack(&*delivery, Ack::Done).await;
     };
-    if let Some(active) = service.active().get_mut(&id) {
+    if let Some(active) = service.active().get_mut(&id)
+        && active.delivery.is_none()
+    {
         active.delivery = Some(delivery);
         return;
     }
     let ttl = service.lease.ttl;
-    let answer = match service.journal.claim(id, &service.lease).await {
-        Ok(ClaimOutcome::Claimed(run)) => match service.spec(&run.workflow) {
+    let answer = match claim(&service, id).await {
+        Ok(ClaimOutcome::Claimed(run)) => match service.spec(&run) {
             Some(spec) => {
-                return spawn_executor(&service, *run, spec, Some(slot), Some(delivery));
+                if let Some(permits) = permits(&service, &run, slot) {
+                    return spawn_executor(&service, *run, spec, Some(permits), Some(delivery));
+                }
+                let released = service.journal.release(run.id, &service.lease.owner).await;
+                log_failure(run.id, released);
+                Ack::RetryAfter(ttl / 3)
             }
             None => {
                 let workflow = &run.workflow;
-                tracing::warn!(run_id = %id, workflow, "a delivered run is of a workflow that this program does not have");
-                let released = service.journal.release(id, &service.lease.owner).await;
-                log_failure(id, released);
+                tracing::debug!(run_id = %id, workflow, "a delivered run is of a definition that this program does not have");
+                let released = service.journal.release(run.id, &service.lease.owner).await;
+                log_failure(run.id, released);
                 Ack::RetryAfter(ttl)
             }
         },
-        Ok(ClaimOutcome::LeasedUntil(until)) => {
-            let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-            Ack::RetryAfter(left.max(ttl / 10))
-        }
+        Ok(ClaimOutcome::Leased(left)) => Ack::RetryAfter(left.max(ttl / 10)),
         Ok(ClaimOutcome::Finished) => Ack::Done,
         Ok(ClaimOutcome::NotFound) => {
             tracing::warn!(run_id = %id, "the queue delivered a run that is not in the store; it is dropped");
@@ -123,6 +129,15 @@ async fn handle_delivery(
         }
     };
     ack(&*delivery, answer).await;
+}
+
+/// Claims the run whose turn it is, which another delivery may be about: each delivery means that one run more can begin.
+/// Without such a run, claims the delivered one, or says why that can't be executed.
+async fn claim(service: &WorkflowService, delivered: Uuid) -> Result<ClaimOutcome, StoreError> {
+    match claim_next(service).await? {
+        Some(run) => Ok(ClaimOutcome::Claimed(Box::new(run))),
+        None => service.journal.claim(delivered, &service.lease).await,
+    }
 }
 
 fn log_failure(id: Uuid, outcome: Result<(), StoreError>) {
@@ -149,8 +164,8 @@ pub(crate) async fn relay_changes(service: Weak<WorkflowService>, queue: Arc<dyn
         let is_active = service.active().contains_key(&id);
         if is_active {
             // Another process changes a run that this one executes only to request its cancellation.
-            log_failure(id, heartbeat(&service, id).await);
+            heartbeat(&service, id).await;
         }
-        service.on_remote_change(id);
+        service.followers.notify(id, true);
     }
 }

@@ -135,9 +135,7 @@ impl QueueUrl {
     /// # Errors
     /// Always.
     pub(crate) fn parse(_: &str) -> Result<Self, SettingError> {
-        let detail =
-            "needs the feature `nats` of agentgen-runtime, which this program was built without";
-        Err(wrong(detail))
+        Err(SettingError::missing_feature(SETTING, "nats"))
     }
 
     /// Never called.
@@ -164,6 +162,7 @@ pub(crate) fn check_authorities(path: &Path) -> Result<(), SettingError> {
     }
 }
 
+#[cfg(feature = "nats")]
 fn wrong(detail: &str) -> SettingError {
     SettingError::new(SETTING, detail)
 }

@@ -2,20 +2,97 @@
 //!
 //! A condition becomes alternatives, each a list of criteria that hold together: its disjunctive normal form, since an
 //! action has no `or`. Texts are compared with regular expressions, because simple conditions ignore case. Whether a list
-//! contains something is not said: engines disagree about what a JSONPath is applied to.
+//! contains something is a JSONPath for its descendants, as engines disagree about the root: some apply it to a list of the
+//! value. The part of an output that a condition reads is an output of the step too, as some engines read no pointers there.
 
 use agentgen_schema::Comparison;
 use serde_json::{Value as Json, json};
 
+use crate::contract::workflow_contract::Step;
 use crate::expression::{Expression, Kind};
-use crate::targets::openapi::arazzo_ids::Ids;
+use crate::targets::openapi::arazzo::arazzo_ids::Ids;
 use crate::yaml::yaml_settings::Name;
 
 /// Lists of criteria, of which one list has to hold.
 pub type Alternatives = Vec<Vec<Json>>;
 
 /// The most alternatives of one condition; more are no longer readable.
-const MAX_ALTERNATIVES: usize = 8;
+pub const MAX_ALTERNATIVES: usize = 8;
+
+/// A part of a step's output that a condition reads.
+pub struct MemberOutput {
+    /// The id of the step.
+    pub step: String,
+    /// The names of properties that lead to it.
+    pub path: Vec<String>,
+    /// Its name among the outputs of the step in Arazzo.
+    pub name: String,
+}
+
+/// The parts of `outputs`, schemas by id of the step, that the conditions of `steps` read and that are always there: engines
+/// stop at an output without a value.
+pub fn member_outputs(steps: &[Step], outputs: &[(String, Json)]) -> Vec<MemberOutput> {
+    let mut found: Vec<MemberOutput> = Vec::new();
+    for condition in steps.iter().filter_map(|step| step.condition.as_ref()) {
+        for path in paths(condition) {
+            let names: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+            let ["steps", step, "output", members @ ..] = names.as_slice() else {
+                continue;
+            };
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let is_plain = members.iter().all(|name| name.chars().all(is_part));
+            let is_there = outputs
+                .iter()
+                .any(|(id, schema)| id == step && is_always_there(schema, members));
+            let own = || found.iter().filter(|known| known.step == **step);
+            if members.is_empty()
+                || !is_plain
+                || !is_there
+                || own().any(|known| known.path == members)
+            {
+                continue;
+            }
+            let mut name = format!("output_{}", members.join("_"));
+            while own().any(|known| known.name == name) {
+                name.push('_');
+            }
+            let path = members.iter().map(|name| (*name).to_owned()).collect();
+            found.push(MemberOutput {
+                step: (*step).to_owned(),
+                path,
+                name,
+            });
+        }
+    }
+    found
+}
+
+/// Whether every value of the schema `root` has something at `path`.
+pub fn is_always_there<T: AsRef<str>>(root: &Json, path: &[T]) -> bool {
+    let mut schema = resolved(root, root);
+    for member in path.iter().map(AsRef::as_ref) {
+        let Some(object) = schema.filter(|schema| schema["type"] == "object") else {
+            return false;
+        };
+        let required = object["required"].as_array();
+        if !required.is_some_and(|names| names.iter().any(|name| name == member)) {
+            return false;
+        }
+        schema = resolved(root, &object["properties"][member]);
+    }
+    schema.is_some()
+}
+
+/// The paths in `expression`.
+fn paths(expression: &Expression) -> Vec<&[Name]> {
+    match &expression.kind {
+        Kind::Path(path) => vec![path],
+        Kind::Not(inner) => paths(inner),
+        Kind::All(parts) | Kind::Any(parts) => parts.iter().flat_map(paths).collect(),
+        Kind::Compare(_, sides) => sides.iter().flat_map(paths).collect(),
+        Kind::Null | Kind::Boolean(_) | Kind::Number(_) | Kind::Text(_) => Vec::new(),
+    }
+}
 
 /// What a condition can refer to.
 pub struct Scope<'a> {
@@ -25,15 +102,17 @@ pub struct Scope<'a> {
     pub input: &'a Json,
     /// The steps that may have an output, by id, with the schema of it.
     pub outputs: &'a [(String, Json)],
-    /// The step that has just answered, and the runtime expression for its output.
+    /// The parts of outputs that are outputs.
+    pub members: &'a [MemberOutput],
+    /// The step that has just answered, and the id of what answered for it in Arazzo: the step or its fallback.
     pub current: Option<(&'a str, &'a str)>,
     /// The ids of steps that were left out: their outputs are null.
     pub absent: &'a [&'a str],
 }
 
-/// The criteria of `condition`; none if Arazzo can't say it.
-pub fn criteria(condition: &Expression, scope: &Scope<'_>) -> Option<Alternatives> {
-    scope.alternatives(condition, true)
+/// When `condition` is true, or false, as `expected` says; none if Arazzo can't say it.
+pub fn criteria(condition: &Expression, expected: bool, scope: &Scope<'_>) -> Option<Alternatives> {
+    scope.alternatives(condition, expected)
 }
 
 impl Scope<'_> {
@@ -117,6 +196,21 @@ impl Scope<'_> {
         right: &Expression,
         expected: bool,
     ) -> Option<Alternatives> {
+        if let (Comparison::In, Kind::Path(path), true) = (comparison, &right.kind, expected)
+            && self.is_list_of_scalars(path)
+        {
+            let item = match &left.kind {
+                Kind::Text(text) if !text.contains(['\'', '"', '\\', '{']) => format!("'{text}'"),
+                Kind::Number(number) => number.to_string(),
+                Kind::Boolean(value) => value.to_string(),
+                _ => return None,
+            };
+            let condition = format!("$..[?(@ == {item})]");
+            let context = self.place(path)?;
+            return Some(one(
+                json!({ "context": context, "condition": condition, "type": "jsonpath" }),
+            ));
+        }
         if let (Comparison::In, Kind::Text(text), Kind::Path(path)) =
             (comparison, &left.kind, &right.kind)
         {
@@ -181,10 +275,17 @@ impl Scope<'_> {
         let names: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
         let (base, members) = match names.as_slice() {
             ["input", name, members @ ..] => (format!("$inputs.{name}"), members),
-            ["steps", id, "output", members @ ..] => match self.current {
-                Some((current, output)) if current == *id => (output.to_owned(), members),
-                _ => (self.ids.output(id), members),
-            },
+            ["steps", id, "output", members @ ..] => {
+                let step = match self.current {
+                    Some((current, step)) if current == *id => step,
+                    _ => self.ids.get(id),
+                };
+                let is_it = |known: &&MemberOutput| known.step == *id && known.path == members;
+                match self.members.iter().find(is_it) {
+                    Some(member) => (format!("$steps.{step}.outputs.{}", member.name), &[][..]),
+                    None => (format!("$steps.{step}.outputs.output"), members),
+                }
+            }
             _ => return None,
         };
         let is_plain = |name: &&str| {
@@ -202,8 +303,23 @@ impl Scope<'_> {
         })
     }
 
+    /// Whether the value at `path` is a list whose items hold no others.
+    fn is_list_of_scalars(&self, path: &[Name]) -> bool {
+        let Some((root, schema)) = self.schema(path) else {
+            return false;
+        };
+        let item = resolved(root, &schema["items"]).and_then(|item| item["type"].as_str());
+        let is_scalar = |kind| matches!(kind, "string" | "integer" | "number" | "boolean");
+        schema["type"] == "array" && item.is_some_and(is_scalar)
+    }
+
     /// The type of the value at `path`, if its schema says one.
     fn kind(&self, path: &[Name]) -> Option<&str> {
+        self.schema(path)?.1["type"].as_str()
+    }
+
+    /// The schema of the value at `path`, behind the root of the schema that it is in.
+    fn schema(&self, path: &[Name]) -> Option<(&Json, &Json)> {
         let names: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
         let (root, members) = match names.as_slice() {
             ["input", members @ ..] => (self.input, members),
@@ -217,7 +333,7 @@ impl Scope<'_> {
         for member in members {
             schema = resolved(root, &schema["properties"][member])?;
         }
-        schema["type"].as_str()
+        Some((root, schema))
     }
 }
 

@@ -1,7 +1,10 @@
+-- Posts the JSON that is given after `--`.
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"question": "Where are the maps of the harbour, and who may borrow them?", "limit": 3}'
 
+function init(arguments)
+    wrk.body = arguments[1]
+end
 
 function done(summary, latency, requests)
     local errors = summary.errors

@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::contract::endpoint::{Endpoint, INVOKE_NAME};
 use crate::contract::workflow_contract::{Step, Workflow};
 use crate::schema::{Schema, Type};
-use crate::targets::openapi::arazzo_ids::Ids;
+use crate::targets::openapi::arazzo::arazzo_ids::Ids;
 
 /// The request of an operation.
 #[derive(Debug)]

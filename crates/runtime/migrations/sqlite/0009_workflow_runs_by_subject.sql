@@ -1,0 +1,2 @@
+-- A caller lists its own runs, the newest first.
+CREATE INDEX workflow_runs_by_subject ON workflow_runs (subject, created_at, id);

@@ -1,0 +1,37 @@
+//! MCP servers that the operator configured: their tools are tools of the service.
+//!
+//! Invariant: an agent file names servers and tools, and never says what is started or called. A server that can't be used costs a run
+//! the tools of that server and at most its `connect_timeout`.
+//!
+//! The protocol is that of <https://modelcontextprotocol.io/specification>, spoken by the crate `rmcp`: 2026-07-28, and 2025-11-25
+//! and older with servers that don't know it.
+
+#[cfg(feature = "mcp")]
+mod mcp_connection;
+pub(crate) mod mcp_file;
+#[cfg(feature = "mcp")]
+mod mcp_program;
+#[cfg(feature = "mcp")]
+mod mcp_result;
+#[cfg(feature = "mcp")]
+mod mcp_servers;
+pub(crate) mod mcp_settings;
+#[cfg(feature = "mcp")]
+mod mcp_tool;
+
+pub use self::mcp_settings::{McpServerSettings, McpTransport};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::tools::RemoteTools;
+
+/// The tools of the servers in the settings; `None` where there are no servers, which is always so without the feature `mcp`.
+pub(crate) fn open(servers: &BTreeMap<String, McpServerSettings>) -> Option<Arc<dyn RemoteTools>> {
+    #[cfg(feature = "mcp")]
+    if !servers.is_empty() {
+        return Some(Arc::new(mcp_servers::McpServers::new(servers)));
+    }
+    let _ = servers;
+    None
+}
