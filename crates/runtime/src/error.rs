@@ -29,6 +29,10 @@ pub enum AgentError {
     NotFound(String),
     /// It conflicts with something that is in progress or was changed meanwhile (409).
     Conflict(String),
+    /// It was there, and is no longer (410).
+    Gone(String),
+    /// It is larger than the service takes (413).
+    TooLarge(String),
     /// The request breaks these rules of its schema (422).
     Invalid(Vec<Violation>),
     /// Too many requests (429).
@@ -79,6 +83,16 @@ impl AgentError {
     /// An [`AgentError::Conflict`].
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::Conflict(detail.into())
+    }
+
+    /// An [`AgentError::Gone`].
+    pub fn gone(detail: impl Into<String>) -> Self {
+        Self::Gone(detail.into())
+    }
+
+    /// An [`AgentError::TooLarge`].
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::TooLarge(detail.into())
     }
 
     /// An [`AgentError::Invalid`] with one violation. `pointer` is a JSON Pointer into the request, as in `/limit`.
@@ -138,6 +152,8 @@ impl AgentError {
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
+            Self::Gone(_) => "gone",
+            Self::TooLarge(_) => "too_large",
             Self::Invalid(_) => "invalid",
             Self::RateLimited { .. } => "rate_limited",
             Self::Internal(_) => "internal",
@@ -161,6 +177,8 @@ impl AgentError {
             | Self::Forbidden(detail)
             | Self::NotFound(detail)
             | Self::Conflict(detail)
+            | Self::Gone(detail)
+            | Self::TooLarge(detail)
             | Self::NotImplemented(detail)
             | Self::TruncatedAnswer(detail)
             | Self::SchemaMismatch(detail)

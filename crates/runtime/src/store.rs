@@ -1,8 +1,6 @@
 //! A store, opened by its URL: `sqlite:`, `postgres:` or `memory:`. It holds sessions, journal, documents and refresh tokens.
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod journal_statements;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod passage_cache;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -50,7 +48,7 @@ use crate::store::sql_store::SqlStore;
 use crate::store::store_url::SETTING;
 use crate::store::store_url::StoreUrl;
 use crate::workflow::journal::Journal;
-use crate::workflow::memory_journal::MemoryJournal;
+use crate::workflow::journal::memory_journal::MemoryJournal;
 
 /// The pause between two purges.
 const PURGE_INTERVAL: Duration = Duration::from_secs(60);

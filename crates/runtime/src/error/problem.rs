@@ -102,6 +102,8 @@ impl AgentError {
             Self::Forbidden(_) => 403,
             Self::NotFound(_) => 404,
             Self::Conflict(_) => 409,
+            Self::Gone(_) => 410,
+            Self::TooLarge(_) => 413,
             Self::Invalid(_) => 422,
             Self::RateLimited { .. } => 429,
             Self::Internal(_) => 500,

@@ -16,7 +16,6 @@ pub(crate) mod sessions_api;
 pub(crate) mod system_api;
 pub(crate) mod token_api;
 pub(crate) mod workflow_api;
-pub(crate) mod workflow_event_stream;
 
 /// The paths of the runtime itself, which no endpoint may have.
 pub(crate) fn own_paths() -> impl Iterator<Item = &'static str> {

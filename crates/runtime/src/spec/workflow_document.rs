@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::spec::constant_pool::{Pool, text, texts};
 use crate::spec::workflow_spec::{
-    Comparison, Expression, Join, OnFailure, StepSpec, Template, WorkflowSpec,
+    Comparison, Expression, Join, OnFailure, StepKind, StepSpec, Template, WorkflowSpec,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -22,8 +22,7 @@ pub(crate) struct WorkflowDocument {
 #[derive(Debug, Clone, Deserialize)]
 struct StepDocument {
     id: String,
-    agent: String,
-    endpoint: String,
+    kind: KindDocument,
     needs: Vec<String>,
     join: JoinDocument,
     when: Option<ExpressionDocument>,
@@ -32,6 +31,27 @@ struct StepDocument {
     attempts: u32,
     backoff_ms: u64,
     on_failure: FailureDocument,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindDocument {
+    Call {
+        agent: String,
+        endpoint: String,
+    },
+    Ask {
+        prompt: TemplateDocument,
+        answer_schema: String,
+        roles: Vec<String>,
+    },
+    WaitFor {
+        event: String,
+        payload_schema: String,
+    },
+    Wait {
+        duration_ms: u64,
+    },
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -112,8 +132,7 @@ impl StepDocument {
     fn constant(&self, key: &'static str) -> StepSpec {
         StepSpec {
             id: text(&self.id),
-            agent: text(&self.agent),
-            endpoint: text(&self.endpoint),
+            kind: self.kind.constant(key),
             needs: texts(&self.needs),
             join: match self.join {
                 JoinDocument::All => Join::All,
@@ -131,6 +150,36 @@ impl StepDocument {
                 FailureDocument::Escalate => OnFailure::Escalate,
                 FailureDocument::Join => OnFailure::Join,
                 FailureDocument::Fallback(agent) => OnFailure::Fallback(text(agent)),
+            },
+        }
+    }
+}
+
+impl KindDocument {
+    fn constant(&self, key: &'static str) -> StepKind {
+        match self {
+            Self::Call { agent, endpoint } => StepKind::Call {
+                agent: text(agent),
+                endpoint: text(endpoint),
+            },
+            Self::Ask {
+                prompt,
+                answer_schema,
+                roles,
+            } => StepKind::Ask {
+                prompt: prompt.constant(key),
+                answer_schema: text(answer_schema),
+                roles: texts(roles),
+            },
+            Self::WaitFor {
+                event,
+                payload_schema,
+            } => StepKind::WaitFor {
+                event: text(event),
+                payload_schema: text(payload_schema),
+            },
+            Self::Wait { duration_ms } => StepKind::Wait {
+                duration_ms: *duration_ms,
             },
         }
     }

@@ -24,15 +24,13 @@ pub struct WorkflowSpec {
     pub steps: &'static [StepSpec],
 }
 
-/// One step: a call of an agent.
+/// One step: a call of an agent, or something that the run waits for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSpec {
     /// Its id, unique in its workflow.
     pub id: &'static str,
-    /// The slug of the agent.
-    pub agent: &'static str,
-    /// The endpoint's name; `invoke` has free text as its input and output.
-    pub endpoint: &'static str,
+    /// What it does.
+    pub kind: StepKind,
     /// The ids of the steps that come first.
     pub needs: &'static [&'static str],
     /// How many of those have to succeed.
@@ -42,7 +40,7 @@ pub struct StepSpec {
     /// The request; `None`: for `invoke` the run's input and the outputs of the needed steps, as text, and for any other
     /// endpoint the run's input.
     pub with: Option<Template>,
-    /// The longest one attempt may take, in milliseconds.
+    /// The longest one attempt may take, in milliseconds; of a question or an event, how long the run waits for it.
     pub timeout_ms: Option<u64>,
     /// The most attempts; at least 1.
     pub attempts: u32,
@@ -50,6 +48,40 @@ pub struct StepSpec {
     pub backoff_ms: u64,
     /// What a failure of the last attempt does.
     pub on_failure: OnFailure,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// It calls an endpoint of an agent.
+    Call {
+        /// The slug of the agent.
+        agent: &'static str,
+        /// The endpoint's name; `invoke` has free text as its input and output.
+        endpoint: &'static str,
+    },
+    /// It asks a person. Its output is the answer.
+    Ask {
+        /// The question, as a text.
+        prompt: Template,
+        /// JSON Schema of the answer.
+        answer_schema: &'static str,
+        /// The roles of which the person needs one; empty: the caller that started the run.
+        roles: &'static [&'static str],
+    },
+    /// It waits for an event that somebody sends to the run. Its output is what was sent.
+    WaitFor {
+        /// The event's name.
+        event: &'static str,
+        /// JSON Schema of what is sent.
+        payload_schema: &'static str,
+    },
+    /// It lets time pass. Its output is null.
+    Wait {
+        /// How long, in milliseconds.
+        duration_ms: u64,
+    },
 }
 
 /// How many of the needed steps have to succeed before a step begins.
@@ -72,7 +104,7 @@ pub enum OnFailure {
     Stop,
     /// The run continues without the step's output.
     Skip,
-    /// The run ends and waits for a person: its status says so.
+    /// The caller that started the run is asked how it continues: retry, skip, answer or stop.
     Escalate,
     /// The steps that need it decide: the run continues while each of them, by its `join`, can still start without it. If
     /// one can't, the run fails.
@@ -122,15 +154,28 @@ pub enum Template {
     List(&'static [Template]),
 }
 
+impl StepSpec {
+    /// The agent and the endpoint that it calls; `None` where it calls none.
+    #[must_use]
+    pub const fn call(&self) -> Option<(&'static str, &'static str)> {
+        match self.kind {
+            StepKind::Call { agent, endpoint } => Some((agent, endpoint)),
+            StepKind::Ask { .. } | StepKind::WaitFor { .. } | StepKind::Wait { .. } => None,
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{Join, OnFailure, StepSpec};
+    use super::{Join, OnFailure, StepKind, StepSpec};
 
     /// A step with every setting at its default.
     pub(crate) const STEP: StepSpec = StepSpec {
         id: "a",
-        agent: "desk",
-        endpoint: "invoke",
+        kind: StepKind::Call {
+            agent: "desk",
+            endpoint: "invoke",
+        },
         needs: &[],
         join: Join::All,
         when: None,

@@ -81,6 +81,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "write probes",
         include_str!("../../migrations/postgres/0011_write_probes.sql"),
     ),
+    (
+        12,
+        "waiting runs",
+        include_str!("../../migrations/postgres/0012_waiting_runs.sql"),
+    ),
 ];
 
 /// Connects and migrates. Of several processes that start at once, one migrates and the others wait for it.

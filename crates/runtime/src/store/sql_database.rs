@@ -162,13 +162,13 @@ impl Database {
 
     /// Runs `sql`, whose parameter is how many rows it removes at most; says how many it removed.
     pub(crate) async fn purge(&self, sql: &'static str, limit: u32) -> Result<u64, StoreError> {
-        let sql = self.purge_sql(sql, limit);
+        let sql = self.limited_sql(sql, limit);
         query(AssertSqlSafe(sql)).execute(self.write()).await
     }
 
-    /// The text of a statement that removes rows. The limit stands in it: a planner that does not know it expects a tenth of
+    /// The text of a statement that changes up to `$1` rows. The limit stands in it: a planner that does not know it expects a tenth of
     /// the table.
-    pub(crate) fn purge_sql(&self, sql: &str, limit: u32) -> String {
+    pub(crate) fn limited_sql(&self, sql: &str, limit: u32) -> String {
         self.sql(sql).replace("$1", &limit.to_string())
     }
 }

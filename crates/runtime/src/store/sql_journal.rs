@@ -1,22 +1,31 @@
 //! Workflow runs in a database.
+//!
+//! Invariant: what a method of a journal does, it does in one transaction.
+
+mod journal_statements;
+mod waiting_runs;
+mod waiting_statements;
 
 use std::time::Duration;
 
 use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
 use crate::schema::Uuid;
-use crate::store::journal_statements::{
+use crate::store::sql_database::{Executor, Query, Row, query};
+use crate::store::sql_journal::journal_statements::{
     ADD_CHANGE, ADD_CHANGE_AND_END, ADD_CHANGE_AND_SET_STATE, ADOPT, CHANGES, CLAIM, CLAIM_UNOWNED,
     CREATE_LEASED, CREATE_WAITING, END, EVENTS, EXPIRE_WAITING, FIND_CHANGE, LEASE, LIST, PURGE,
     RELEASE, RENEW, REQUEST_CANCEL, RUN, RUN_WITH_KEY, SET_STATE, WAITING,
 };
-use crate::store::sql_database::{Executor, Query, Row, query};
 use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
 use crate::unix_time::{duration_millis, from_millis, to_millis};
 use crate::workflow::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
     RunLease, RunQuery, RunState, Start, WaitingRuns,
+};
+use crate::workflow::waiting::inbox::{
+    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
 };
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -39,6 +48,8 @@ fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
         resumptions: u32::try_from(row.integer("resumptions")?).unwrap_or(u32::MAX),
         event_count: 0,
         steps: Vec::new(),
+        actions: Vec::new(),
+        received_events: Vec::new(),
     })
 }
 
@@ -238,6 +249,57 @@ impl Journal for SqlStore {
         })
     }
 
+    fn suspend<'a>(
+        &'a self,
+        run: Uuid,
+        owner: &'a str,
+        suspension: &'a Suspension,
+    ) -> BoxFuture<'a, Result<SuspendOutcome, StoreError>> {
+        Box::pin(waiting_runs::suspend(
+            &self.database,
+            run,
+            owner,
+            suspension,
+        ))
+    }
+
+    fn wake_due(&self, limit: u32) -> BoxFuture<'_, Result<Vec<Uuid>, StoreError>> {
+        Box::pin(waiting_runs::wake_due(&self.database, limit))
+    }
+
+    fn inbox(&self, run: Uuid) -> BoxFuture<'_, Result<Inbox, StoreError>> {
+        Box::pin(waiting_runs::inbox(&self.database, run))
+    }
+
+    fn action(
+        &self,
+        run: Uuid,
+        action: Uuid,
+    ) -> BoxFuture<'_, Result<Option<StoredAction>, StoreError>> {
+        Box::pin(waiting_runs::action(&self.database, run, action))
+    }
+
+    fn answer<'a>(
+        &'a self,
+        run: Uuid,
+        answer: &'a Answer,
+    ) -> BoxFuture<'a, Result<AnswerOutcome, StoreError>> {
+        Box::pin(waiting_runs::answer(&self.database, run, answer))
+    }
+
+    fn expire_action(&self, run: Uuid, action: Uuid) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(waiting_runs::expire_action(&self.database, run, action))
+    }
+
+    fn send_event<'a>(
+        &'a self,
+        run: Uuid,
+        event: &'a NewEvent,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<SendOutcome, StoreError>> {
+        Box::pin(waiting_runs::send_event(&self.database, run, event, limit))
+    }
+
     fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
             let id = change.run.to_string();
@@ -253,9 +315,10 @@ impl Journal for SqlStore {
                         .bind(to_json(&change.events)?),
                 )
             };
+            let has_questions = waiting_runs::has_questions(&change.events);
             let added = match &change.state {
-                None => add(ADD_CHANGE)?.execute(self.database.write()).await?,
-                Some(state) if self.database.writes_in_queries() => {
+                None if !has_questions => add(ADD_CHANGE)?.execute(self.database.write()).await?,
+                Some(state) if !has_questions && self.database.writes_in_queries() => {
                     let statement = match state.keep {
                         None => ADD_CHANGE_AND_SET_STATE,
                         Some(_) => ADD_CHANGE_AND_END,
@@ -263,18 +326,23 @@ impl Journal for SqlStore {
                     let write = bind_state(add(statement)?, state)?;
                     write.execute(self.database.write()).await?
                 }
-                Some(state) => {
+                state => {
                     let mut transaction = self.database.begin().await?;
                     let added = add(ADD_CHANGE)?.execute(transaction.executor()).await?;
                     if added > 0 {
-                        let statement = match state.keep {
-                            None => SET_STATE,
-                            Some(_) => END,
-                        };
-                        let set = self.database.query(statement).bind(&id);
-                        bind_state(set, state)?
-                            .execute(transaction.executor())
-                            .await?;
+                        if let Some(state) = state {
+                            let statement = match state.keep {
+                                None => SET_STATE,
+                                Some(_) => END,
+                            };
+                            let set = self.database.query(statement).bind(&id);
+                            bind_state(set, state)?
+                                .execute(transaction.executor())
+                                .await?;
+                        }
+                        let (run, events) = (change.run, &change.events);
+                        let (database, within) = (&self.database, &mut transaction);
+                        waiting_runs::write_questions(run, events, database, within).await?;
                         transaction.commit().await?;
                     }
                     added

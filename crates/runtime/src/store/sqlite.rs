@@ -86,6 +86,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "write probes",
         include_str!("../../migrations/sqlite/0011_write_probes.sql"),
     ),
+    (
+        12,
+        "waiting runs",
+        include_str!("../../migrations/sqlite/0012_waiting_runs.sql"),
+    ),
 ];
 
 /// Opens the file and migrates it. A file that is not there is created, with its folder, readable by its owner alone.

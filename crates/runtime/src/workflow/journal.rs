@@ -1,4 +1,10 @@
-//! The journal: what a store of workflow runs must do.
+//! The journal: what a store of workflow runs must do, and a journal in memory.
+//!
+//! Invariant: a journal stores events in the order in which they happened, and everything else follows from them.
+
+pub(crate) mod memory_inbox;
+pub(crate) mod memory_journal;
+mod memory_runs;
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
@@ -10,6 +16,10 @@ use crate::event::agent_event::Usage;
 use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::{DateTime, Uuid};
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus};
+use crate::workflow::waiting::inbox::{
+    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
+};
+use crate::workflow::waiting::pending_action::PendingAction;
 use crate::workflow::workflow_event::WorkflowEvent;
 
 /// Stores workflow runs, as the events of each in the order in which they happened.
@@ -34,7 +44,7 @@ pub trait Journal: Send + Sync + 'static {
         start: Start<'a>,
     ) -> BoxFuture<'a, Result<CreateOutcome, StoreError>>;
 
-    /// Leases up to `limit` unfinished runs that nobody has leased: runs that wait, and runs whose process is gone. First
+    /// Leases up to `limit` unfinished runs that nobody has leased: runs that wait for a process, and runs whose process is gone. First
     /// come those with the fewest resumptions, of them those of the lowest round, and of them the oldest.
     fn claim_unowned<'a>(
         &'a self,
@@ -43,7 +53,7 @@ pub trait Journal: Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<JournaledRun>, StoreError>>;
 
-    /// Leases this run, if it is unfinished and nobody has leased it.
+    /// Leases this run, if it is unfinished and nobody has leased it, also if it is suspended.
     fn claim<'a>(
         &'a self,
         run: Uuid,
@@ -60,6 +70,46 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Ends the lease of `owner`, so that any process can claim the run at once. Does nothing if `owner` has none.
     fn release<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Ends the lease of a run that waits, and keeps processes from claiming it with [`claim_unowned`](Self::claim_unowned) until
+    /// its time comes or something is sent to it. Its status is [`RunStatus::Waiting`] then.
+    fn suspend<'a>(
+        &'a self,
+        run: Uuid,
+        owner: &'a str,
+        suspension: &'a Suspension,
+    ) -> BoxFuture<'a, Result<SuspendOutcome, StoreError>>;
+
+    /// Wakes up to `limit` suspended runs whose time has come; returns their ids.
+    fn wake_due(&self, limit: u32) -> BoxFuture<'_, Result<Vec<Uuid>, StoreError>>;
+
+    /// Everything that was sent to a run.
+    fn inbox(&self, run: Uuid) -> BoxFuture<'_, Result<Inbox, StoreError>>;
+
+    /// The question `action` of a run.
+    fn action(
+        &self,
+        run: Uuid,
+        action: Uuid,
+    ) -> BoxFuture<'_, Result<Option<StoredAction>, StoreError>>;
+
+    /// Stores the answer to a question, unless it is closed or has expired, and wakes the run.
+    fn answer<'a>(
+        &'a self,
+        run: Uuid,
+        answer: &'a Answer,
+    ) -> BoxFuture<'a, Result<AnswerOutcome, StoreError>>;
+
+    /// Closes a question that has expired. Returns `false` if it has not, or was answered: the answer is in the inbox.
+    fn expire_action(&self, run: Uuid, action: Uuid) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Stores an event for a run that has not ended and has fewer than `limit`, and wakes the run.
+    fn send_event<'a>(
+        &'a self,
+        run: Uuid,
+        event: &'a NewEvent,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<SendOutcome, StoreError>>;
 
     /// Writes a change, all of it or nothing, and returns `true`. A change that the journal already has is not written
     /// again: a caller that does not know whether a write succeeded repeats it as it was.
@@ -268,6 +318,10 @@ pub struct JournaledRun {
     pub event_count: u64,
     /// The steps that are no longer pending, in the order in which they began.
     pub steps: Vec<StepReport>,
+    /// What it waits for.
+    pub actions: Vec<PendingAction>,
+    /// The numbers of the events that its steps have received.
+    pub received_events: Vec<u64>,
 }
 
 /// A change of a run.
@@ -319,6 +373,8 @@ impl JournaledRun {
             resumptions: 0,
             event_count: 0,
             steps: Vec::new(),
+            actions: Vec::new(),
+            received_events: Vec::new(),
         }
     }
 
@@ -334,7 +390,7 @@ impl JournaledRun {
                 status: StepStatus::Running,
                 attempts: 1,
                 began_at: Some(DateTime::from(written_at)),
-                ..StepReport::of(step, agent, endpoint)
+                ..StepReport::of(step, Some((agent, endpoint)))
             }),
             WorkflowEvent::StepRetried {
                 step,
@@ -354,6 +410,30 @@ impl JournaledRun {
                 }
             }
             WorkflowEvent::StepFinished { report } => self.put_step(report.clone()),
+            WorkflowEvent::ActionRequired { action, report } => {
+                let report = report.clone().unwrap_or_else(|| StepReport {
+                    began_at: Some(DateTime::from(written_at)),
+                    ..StepReport::of(&action.step, None)
+                });
+                self.put_step(StepReport {
+                    status: StepStatus::Waiting,
+                    ..report
+                });
+                self.actions.push(action.clone());
+            }
+            WorkflowEvent::ActionResolved {
+                action,
+                step,
+                event_number,
+                ..
+            } => {
+                self.actions.retain(|open| open.id != *action);
+                self.received_events.extend(*event_number);
+                // What it is now, the next event says.
+                if let Some(report) = self.step(step) {
+                    report.status = StepStatus::Pending;
+                }
+            }
             WorkflowEvent::Started { .. }
             | WorkflowEvent::Resumed { .. }
             | WorkflowEvent::PolicyApplied { .. }
@@ -383,6 +463,7 @@ impl JournaledRun {
             found.cloned().unwrap_or(pending)
         });
         let steps = steps.collect::<Vec<_>>();
+        let actions = self.actions;
         let usage = steps.iter().map(|step| step.usage);
         RunReport {
             run_id: self.id,
@@ -393,6 +474,12 @@ impl JournaledRun {
             ended_at: self.ended_at.map(DateTime::from),
             usage: usage.fold(Usage::default(), Usage::plus),
             steps,
+            actions,
         }
+    }
+
+    /// The time on the journal's clock when the run was read.
+    pub(crate) fn read_at(&self) -> SystemTime {
+        self.created_at + self.age
     }
 }

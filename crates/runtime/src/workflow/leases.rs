@@ -14,16 +14,22 @@ use crate::error::store_error::StoreError;
 use crate::schema::{DateTime, Uuid, new_uuid_v4};
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::unix_time::now;
-use crate::workflow::executor::{ExecutionEnd, deadline, execute};
+use crate::workflow::execution::executor::{ExecutionEnd, deadline, execute};
+use crate::workflow::execution::executor_waits::cancelled as cancelled_action;
+use crate::workflow::execution::run_handle::{JournalClock, RunHandle, Stop, Writer, request_stop};
 use crate::workflow::journal::{Change, ClaimOutcome, JournaledRun, RunFilter, RunState};
 use crate::workflow::queue::{Ack, Delivery};
-use crate::workflow::run_handle::{RunHandle, Stop, Writer, request_stop};
 use crate::workflow::run_report::{RunStatus, StepReport, StepStatus};
+use crate::workflow::waiting::inbox::{SuspendOutcome, Suspension};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::{ActiveRun, WorkflowService};
 
 /// How many leases are renewed at the same time.
 const RENEWALS: usize = 8;
+/// How often it is tried to suspend a run.
+const SUSPEND_ATTEMPTS: u32 = 10;
+/// How many runs are woken at a time.
+const WAKE_BATCH: u32 = 100;
 
 /// Renews the leases of all active runs, each whatever becomes of the others.
 pub(crate) async fn heartbeat_all(service: &WorkflowService) {
@@ -250,6 +256,7 @@ pub(crate) async fn cancel(service: &Arc<WorkflowService>, id: Uuid) -> Result<b
 /// Ends a run whose workflow this process does not have. Its steps are those that the journal has.
 async fn end_cancelled(service: &WorkflowService, run: JournaledRun) -> Result<(), StoreError> {
     let status = RunStatus::Cancelled;
+    let resolved = run.actions.into_iter().map(cancelled_action);
     let running = run.steps.into_iter().filter(|step| !step.status.is_over());
     let cancelled = running.map(|step| WorkflowEvent::StepFinished {
         report: StepReport {
@@ -268,7 +275,7 @@ async fn end_cancelled(service: &WorkflowService, run: JournaledRun) -> Result<(
         run: run.id,
         owner: service.lease.owner.clone(),
         first_event: run.event_count + 1,
-        events: cancelled.chain([finished]).collect(),
+        events: resolved.chain(cancelled).chain([finished]).collect(),
         state: Some(RunState {
             status,
             error: None,
@@ -324,6 +331,7 @@ pub(crate) fn spawn_executor(
         },
         input: run.input.clone(),
         deadline: deadline(run.age, spec.timeout_ms),
+        clock: JournalClock::new(run.read_at()),
         stop,
         writer: tokio::sync::Mutex::new(Writer::new(run.event_count)),
         step_progress: Mutex::default(),
@@ -334,7 +342,11 @@ pub(crate) fn spawn_executor(
         // Before the lease ends: a run that this process claims again gets an executor of its own.
         let active = service.active().remove(&id);
         service.followers.notify(id, true);
-        if end != ExecutionEnd::Finished {
+        let end = match end {
+            ExecutionEnd::Waiting(suspension) => suspend(&service, id, suspension).await,
+            end => end,
+        };
+        if matches!(end, ExecutionEnd::Released | ExecutionEnd::LeaseLost) {
             // Another process resumes the run, or this one after its next start.
             let owner = &service.lease.owner;
             if let Err(error) = service.journal.release(id, owner).await {
@@ -343,7 +355,9 @@ pub(crate) fn spawn_executor(
         }
         if let Some(delivery) = active.and_then(|active| active.delivery) {
             match end {
-                ExecutionEnd::Finished => ack(&*delivery, Ack::Done).await,
+                ExecutionEnd::Finished | ExecutionEnd::Waiting(_) => {
+                    ack(&*delivery, Ack::Done).await;
+                }
                 ExecutionEnd::Released => ack(&*delivery, Ack::RetryAfter(Duration::ZERO)).await,
                 // The new owner has a delivery of its own, or the queue redelivers the run after its timeout.
                 ExecutionEnd::LeaseLost => {}
@@ -354,6 +368,47 @@ pub(crate) fn spawn_executor(
             service.slot_freed.notify_one();
         }
     });
+}
+
+/// Suspends a run that waits. If something was sent to it meanwhile, or the journal can't be reached for as long as the lease lasts, a
+/// process claims it again.
+async fn suspend(service: &WorkflowService, id: Uuid, suspension: Suspension) -> ExecutionEnd {
+    let owner = &service.lease.owner;
+    let mut attempts = SUSPEND_ATTEMPTS;
+    loop {
+        match service.journal.suspend(id, owner, &suspension).await {
+            Ok(SuspendOutcome::Suspended) => {
+                service.notify_all(id, false).await;
+                return ExecutionEnd::Waiting(suspension);
+            }
+            Ok(SuspendOutcome::InboxChanged) => {
+                service.has_waiting.store(true, Ordering::Release);
+                return ExecutionEnd::Released;
+            }
+            Ok(SuspendOutcome::LeaseLost) => return ExecutionEnd::LeaseLost,
+            Err(error) => {
+                tracing::warn!(run_id = %id, %error, "a run that waits can't be suspended");
+                attempts -= 1;
+                if attempts == 0 {
+                    return ExecutionEnd::Released;
+                }
+                tokio::time::sleep(service.lease.ttl / SUSPEND_ATTEMPTS).await;
+            }
+        }
+    }
+}
+
+/// Wakes the suspended runs whose time has come.
+pub(crate) async fn wake_due(service: &WorkflowService) -> Result<(), StoreError> {
+    loop {
+        let woken = service.journal.wake_due(WAKE_BATCH).await?;
+        for run in &woken {
+            service.wake(*run).await;
+        }
+        if woken.len() < WAKE_BATCH as usize {
+            return Ok(());
+        }
+    }
 }
 
 /// Acknowledges a delivery. If that fails, the queue redelivers the run, and the journal says who owns it.

@@ -26,6 +26,9 @@ pub(crate) trait Queue: Send + Sync + 'static {
     /// Adds a run. It is delivered to one process after the other until one acknowledges it with [`Ack::Done`].
     fn enqueue(&self, run: Uuid) -> QueueResult<'_, ()>;
 
+    /// Adds a run that was in the queue before, and was acknowledged with [`Ack::Done`].
+    fn enqueue_again(&self, run: Uuid) -> QueueResult<'_, ()>;
+
     /// The next run for this process; `None` if there is none within `timeout`.
     fn pull(&self, timeout: Duration) -> QueueResult<'_, Option<Arc<dyn Delivery>>>;
 

@@ -10,6 +10,7 @@ use crate::error::problem::Problem;
 use crate::event::agent_event::Usage;
 use crate::schema::{DateTime, Uuid, Violation};
 use crate::spec::workflow_spec::StepSpec;
+use crate::workflow::waiting::pending_action::PendingAction;
 
 /// A run of a workflow, as far as it has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,9 +41,12 @@ pub struct RunReport {
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
     pub steps: Vec<StepReport>,
+    /// What it waits for now: answers, events and moments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<PendingAction>,
 }
 
-/// How a run stands. It has ended when it is neither queued nor running.
+/// How a run stands. It has ended when it is neither queued nor running nor waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "WorkflowRunStatus", example = Self::Running)]
@@ -51,13 +55,15 @@ pub enum RunStatus {
     Queued,
     /// It is in progress.
     Running,
+    /// It waits for an answer, an event or a moment, and is not executed meanwhile.
+    Waiting,
     /// It ended, and no step failed.
     Completed,
     /// It ended, and a step failed that it could continue without.
     CompletedWithFailures,
     /// A step failed that it could not continue without, or its time was up.
     Failed,
-    /// A step failed that a person has to look at.
+    /// A step failed, and the person who was asked stopped the run.
     Escalated,
     /// Its owner cancelled it.
     Cancelled,
@@ -77,16 +83,19 @@ pub enum RunStatus {
 pub struct StepReport {
     /// The step's id.
     pub step: String,
-    /// The name of its agent.
-    pub agent: String,
+    /// The name of its agent. A step that waits has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// The endpoint of the agent.
-    pub endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// How the step stands.
     pub status: StepStatus,
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
-    /// The result: the text of `invoke`, the answer of any other endpoint; null where there is none.
+    /// The result: the text of `invoke`, the answer of any other endpoint or of a person, what came with an event; null where
+    /// there is none.
     #[serde(default)]
     #[schemars(required)]
     pub output: Value,
@@ -121,6 +130,8 @@ pub enum StepStatus {
     Pending,
     /// It is in progress.
     Running,
+    /// It waits for an answer, an event or a moment: `actions` of the run says which.
+    Waiting,
     /// It has an output.
     Succeeded,
     /// It has none, for the reason in `error`.
@@ -140,6 +151,8 @@ pub enum SkipReason {
     Condition,
     /// Too few of the steps it needs can still succeed.
     Needs,
+    /// It failed, and a person decided that the run continues without it.
+    Decision,
     /// The run ended before.
     RunEnded,
 }
@@ -165,6 +178,7 @@ impl RunStatus {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Completed => "completed",
             Self::CompletedWithFailures => "completed_with_failures",
             Self::Failed => "failed",
@@ -176,7 +190,7 @@ impl RunStatus {
     /// Whether nothing more will happen.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
+        !matches!(self, Self::Queued | Self::Running | Self::Waiting)
     }
 }
 
@@ -187,6 +201,7 @@ impl StepStatus {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
@@ -197,22 +212,22 @@ impl StepStatus {
     /// Whether nothing more will happen.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        !matches!(self, Self::Pending | Self::Running)
+        !matches!(self, Self::Pending | Self::Running | Self::Waiting)
     }
 }
 
 impl StepReport {
     /// A step that has not begun.
     pub(crate) fn pending(spec: &StepSpec) -> Self {
-        Self::of(spec.id, spec.agent, spec.endpoint)
+        Self::of(spec.id, spec.call())
     }
 
-    /// The step `step`, which has not begun.
-    pub(crate) fn of(step: &str, agent: &str, endpoint: &str) -> Self {
+    /// The step `step`, which has not begun; `call` is the agent and the endpoint that it calls.
+    pub(crate) fn of(step: &str, call: Option<(&str, &str)>) -> Self {
         Self {
             step: step.to_owned(),
-            agent: agent.to_owned(),
-            endpoint: endpoint.to_owned(),
+            agent: call.map(|(agent, _)| agent.to_owned()),
+            endpoint: call.map(|(_, endpoint)| endpoint.to_owned()),
             status: StepStatus::Pending,
             skipped: None,
             output: Value::Null,
@@ -263,10 +278,10 @@ pub struct TypedReport<S> {
 pub struct StepOutcome<T> {
     /// The step's id.
     pub step: String,
-    /// The slug of the agent.
-    pub agent: String,
+    /// The slug of the agent; `None` for a step that waits.
+    pub agent: Option<String>,
     /// The endpoint's name.
-    pub endpoint: String,
+    pub endpoint: Option<String>,
     /// The status.
     pub status: StepStatus,
     /// Why it was skipped.

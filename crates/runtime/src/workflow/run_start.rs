@@ -15,7 +15,9 @@ use crate::future::{json_bytes, off_worker};
 use crate::schema::{Uuid, new_uuid_v7};
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::workflow::journal::{CreateOutcome, JournaledRun, NewRun, Start};
-use crate::workflow::leases::{check_waiting_runs, claim_abandoned, heartbeat_all, spawn_executor};
+use crate::workflow::leases::{
+    check_waiting_runs, claim_abandoned, heartbeat_all, spawn_executor, wake_due,
+};
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_consumer::{consume, relay_changes};
 use crate::workflow::run_report::RunReport;
@@ -162,8 +164,8 @@ pub(crate) fn spawn_supervisor(service: &Arc<WorkflowService>) {
     }
 }
 
-/// Renews all leases three times per TTL, and without a queue claims runs that nobody owns once per [`CLAIM_INTERVAL`], until
-/// the service is dropped.
+/// Renews all leases three times per TTL, and once per [`CLAIM_INTERVAL`] wakes the runs whose time has come, and without a queue
+/// claims runs that nobody owns, until the service is dropped.
 async fn supervise(service: Weak<WorkflowService>) {
     let mut next_heartbeat = Instant::now();
     let mut next_check = Instant::now();
@@ -182,8 +184,15 @@ async fn supervise(service: Weak<WorkflowService>) {
                 tracing::warn!(%error, "runs of other definitions can't be found");
             }
         }
+        let is_draining = service.resources.shutdown.is_draining();
+        if !is_draining
+            && service.waits
+            && let Err(error) = wake_due(&service).await
+        {
+            tracing::warn!(%error, "runs whose time has come can't be woken");
+        }
         if service.queue.is_none()
-            && !service.resources.shutdown.is_draining()
+            && !is_draining
             && let Err(error) = claim_abandoned(&service).await
         {
             tracing::warn!(%error, "abandoned runs can't be claimed");

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::schema::Uuid;
 use crate::workflow::run_report::{RunStatus, StepError, StepReport};
+use crate::workflow::waiting::pending_action::{ActionOutcome, PendingAction};
 
 /// What happens in a run of a workflow. Events are numbered from 1, and none is ever taken back: a step that was in
 /// progress when its process ended begins again after `run.resumed`. Clients skip events of types that they don't know:
@@ -33,7 +34,7 @@ pub enum WorkflowEvent {
         /// The workflow's name.
         workflow: String,
     },
-    /// The run continues after the process that it was in has ended.
+    /// The run continues: the process that it was in has ended, or what it waited for is there.
     #[serde(rename = "run.resumed")]
     #[schemars(title = "WorkflowResumedEvent", example = json!({
         "type": "run.resumed", "run_id": EXAMPLE_RUN,
@@ -172,6 +173,40 @@ pub enum WorkflowEvent {
         /// Everything that is reported about the step.
         report: StepReport,
     },
+    /// The run waits for something before a step can continue.
+    #[serde(rename = "action.required")]
+    #[schemars(example = json!({
+        "type": "action.required",
+        "action": {
+            "id": EXAMPLE_ACTION, "step": "confirm", "kind": "question", "prompt": "Release 2.1?", "roles": ["admin"],
+        },
+    }))]
+    ActionRequired {
+        /// What it waits for.
+        action: PendingAction,
+        /// For a question about a step that failed: the step as it is now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<StepReport>,
+    },
+    /// The run no longer waits for something.
+    #[serde(rename = "action.resolved")]
+    #[schemars(example = json!({
+        "type": "action.resolved", "action": EXAMPLE_ACTION, "step": "confirm", "outcome": "answered", "by": "ann",
+    }))]
+    ActionResolved {
+        /// Identifies the action.
+        action: Uuid,
+        /// The step that waited.
+        step: String,
+        /// How it ended.
+        outcome: ActionOutcome,
+        /// Who answered, or sent the event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The number of the event among those that were sent to the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event_number: Option<u64>,
+    },
     /// The run has ended; the last event.
     #[serde(rename = "run.finished")]
     #[schemars(title = "WorkflowFinishedEvent", example = json!({
@@ -190,6 +225,8 @@ pub enum WorkflowEvent {
 
 /// The run in examples.
 const EXAMPLE_RUN: &str = "01936f2e-7b1c-7000-8000-000000000004";
+/// The action in examples.
+const EXAMPLE_ACTION: &str = "01936f2e-7b1c-7000-8000-000000000005";
 
 impl WorkflowEvent {
     /// The step and the policy of a decision of the workflow, for its metrics; the run as a whole is the step `""`.
@@ -212,6 +249,8 @@ impl WorkflowEvent {
             | Self::HandoffStarted { .. }
             | Self::HandoffCompleted { .. }
             | Self::StepFinished { .. }
+            | Self::ActionRequired { .. }
+            | Self::ActionResolved { .. }
             | Self::Finished { .. } => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The workflow runs of one process: what executors share, and how others learn of changes.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::schema::{Schema, Uuid};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
+use crate::workflow::execution::run_handle::{Stop, request_stop};
 use crate::workflow::journal::{Journal, JournaledRun, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
-use crate::workflow::run_handle::{Stop, request_stop};
 use crate::workflow::run_report::{RunReport, StepReport};
 
 /// How long a reader waits before it reads the journal again: a change in another process may not be notified.
@@ -57,6 +57,8 @@ impl Default for WorkflowLimits {
 pub(crate) struct WorkflowService {
     /// The workflows, by name.
     pub(crate) specs: BTreeMap<&'static str, &'static WorkflowSpec>,
+    /// Whether a run of one of them may wait for a moment.
+    pub(crate) waits: bool,
     /// The digests of their definitions, by the workflow's name.
     pub(crate) definitions: BTreeMap<&'static str, String>,
     /// The schemas of their inputs, by the workflow's name.
@@ -214,6 +216,21 @@ impl WorkflowService {
     pub(crate) async fn notify_all(&self, run: Uuid, is_over: bool) {
         self.followers.notify(run, is_over);
         self.publish_change(run).await;
+    }
+
+    /// Lets a process claim a run that is no longer suspended, and tells the one that executes it, if one does.
+    pub(crate) async fn wake(&self, run: Uuid) {
+        self.notify_all(run, false).await;
+        if let Some(queue) = &self.queue
+            && let Err(error) = queue.enqueue_again(run).await
+        {
+            tracing::warn!(run_id = %run, %error, "a run can't be enqueued; it is claimed from the journal");
+        }
+        // Without a queue, or while it can't be reached.
+        if !self.has_queue() {
+            self.has_waiting.store(true, Ordering::Release);
+            self.slot_freed.notify_one();
+        }
     }
 
     /// Tells other processes that a run changed.

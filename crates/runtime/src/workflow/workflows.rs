@@ -15,15 +15,17 @@ use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::run::endpoint_schemas::compile_schema;
 use crate::run::resources::Resources;
-use crate::schema::{Validate, check as check_input, new_uuid_v4};
-use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::evaluation::check_literals;
+use crate::schema::{Uuid, Validate, check as check_input, new_uuid_v4};
+use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec, WorkflowSpec};
+use crate::workflow::execution::evaluation::check_literals;
+use crate::workflow::execution::step_task::INVOKE;
 use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
 use crate::workflow::run_report::RunReport;
 use crate::workflow::run_report::{TypedReport, TypedSteps};
 use crate::workflow::run_start::{start_run, wait_for_report};
-use crate::workflow::step_task::INVOKE;
+use crate::workflow::waiting::answers;
+use crate::workflow::waiting::inbox::NewEvent;
 use crate::workflow::workflow_service::{StepTarget, WorkflowLimits, WorkflowService};
 
 /// How many bytes of a hash are the digest of a definition.
@@ -47,14 +49,77 @@ impl Workflows {
         input: Value,
         subject: &str,
     ) -> Result<RunReport, AgentError> {
-        let caller = Caller {
-            subject: subject.to_owned(),
-            roles: None,
-        };
-        let service = self.0.get().and_then(Weak::upgrade);
-        let service = service.ok_or_else(|| AgentError::unavailable("the service does not run"))?;
-        let run = start_run(&service, spec, input, caller, None).await?;
+        let service = self.service()?;
+        let run = start_run(&service, spec, input, of_program(subject), None).await?;
         wait_for_report(&service, run.id, subject).await
+    }
+
+    /// Starts a workflow as [`run`](Self::run) does, and returns the run's id at once.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub async fn start(
+        &self,
+        spec: &'static WorkflowSpec,
+        input: Value,
+        subject: &str,
+    ) -> Result<Uuid, AgentError> {
+        let run = start_run(&self.service()?, spec, input, of_program(subject), None).await?;
+        Ok(run.id)
+    }
+
+    /// The report of a run of `subject` as far as it has come, with what it waits for; `None` if there is no such run.
+    ///
+    /// # Errors
+    /// 503 if the service is not running or can't reach its journal.
+    pub async fn report(&self, run: Uuid, subject: &str) -> Result<Option<RunReport>, AgentError> {
+        Ok(self.service()?.report(run, subject).await?)
+    }
+
+    /// Answers the question `action` of a run for `subject`, to whom the run belongs. Roles don't restrict it.
+    ///
+    /// # Errors
+    /// 404 for a question that is not there, 422 for an answer that is invalid under its schema, 409 if it was answered before, 410 if it has
+    /// expired; 503 if the service is not running or can't reach its journal.
+    pub async fn answer(
+        &self,
+        run: Uuid,
+        action: Uuid,
+        answer: &(impl Serialize + Sync),
+        subject: &str,
+    ) -> Result<(), AgentError> {
+        let value = serde_json::to_value(answer).map_err(AgentError::internal)?;
+        let service = self.service()?;
+        answers::answer(&service, run, action, value, &of_program(subject)).await?;
+        Ok(())
+    }
+
+    /// Sends the event `name` to a run of `subject`. A step that waits for it later receives it, too.
+    ///
+    /// # Errors
+    /// 404 for a run that is not there, and if none of its steps waits for such an event; 422 for a payload that no such step takes; 409 if the
+    /// run has ended; 503 if the service is not running or can't reach its journal.
+    pub async fn send_event(
+        &self,
+        run: Uuid,
+        name: &str,
+        payload: &(impl Serialize + Sync),
+        subject: &str,
+    ) -> Result<(), AgentError> {
+        let service = self.service()?;
+        let report = service.report(run, subject).await?;
+        let report = report.ok_or_else(|| AgentError::not_found("there is no such run"))?;
+        let event = NewEvent {
+            name: name.to_owned(),
+            payload: serde_json::to_value(payload).map_err(AgentError::internal)?,
+            by: subject.to_owned(),
+        };
+        answers::send_event(&service, &report, event).await
+    }
+
+    fn service(&self) -> Result<Arc<WorkflowService>, AgentError> {
+        let service = self.0.get().and_then(Weak::upgrade);
+        service.ok_or_else(|| AgentError::unavailable("the service does not run"))
     }
 
     /// Runs a workflow as [`run`](Self::run) does, with a typed input and typed outputs. The generated function of a
@@ -76,6 +141,14 @@ impl Workflows {
     /// Binds it to a service. A second call changes nothing.
     pub(crate) fn bind(&self, service: &Arc<WorkflowService>) {
         let _ = self.0.set(Arc::downgrade(service));
+    }
+}
+
+/// The program itself, on behalf of `subject`.
+fn of_program(subject: &str) -> Caller {
+    Caller {
+        subject: subject.to_owned(),
+        roles: None,
     }
 }
 
@@ -108,6 +181,7 @@ pub(crate) fn build_service(
     }
     let max_concurrent_runs = limits.runs.clamp(1, 100_000);
     Ok(Arc::new(WorkflowService {
+        waits: by_name.values().any(|spec| waits(spec)),
         specs: by_name,
         definitions,
         input_schemas,
@@ -147,20 +221,25 @@ fn definition_digest(
     targets: &BTreeMap<(&'static str, &'static str), StepTarget>,
 ) -> String {
     let steps = spec.steps.iter().map(|step| {
-        let target = targets.get(&(step.agent, step.endpoint));
-        let endpoint = target.map(|target| target.mounted.spec);
-        json!({
+        let call = step.call();
+        let endpoint = call.and_then(|call| targets.get(&call));
+        let endpoint = endpoint.map(|target| target.mounted.spec);
+        let mut definition = json!({
             "id": step.id,
-            "agent": step.agent,
-            "endpoint": step.endpoint,
+            "agent": call.map(|(agent, _)| agent),
+            "endpoint": call.map(|(_, endpoint)| endpoint),
             "needs": step.needs,
             "join": step.join,
             "when": step.when,
             "with": step.with,
-            "on_failure": step.on_failure,
+            "on_failure": failure_definition(step),
             "input": endpoint.map(|endpoint| schema_value(endpoint.input_schema)),
             "output": endpoint.map(|endpoint| schema_value(endpoint.output_schema)),
-        })
+        });
+        if let Some(waits_for) = wait_definition(step) {
+            definition["waits_for"] = waits_for;
+        }
+        definition
     });
     let steps = steps.collect::<Vec<_>>();
     let mut definition = json!({"input": schema_value(spec.input_schema), "steps": steps});
@@ -173,6 +252,37 @@ fn definition_digest(
         let _ = write!(hex, "{byte:02x}");
     }
     hex
+}
+
+/// What a step that calls no agent waits for.
+fn wait_definition(step: &StepSpec) -> Option<Value> {
+    Some(match &step.kind {
+        StepKind::Call { .. } => return None,
+        StepKind::Ask {
+            prompt,
+            answer_schema,
+            ..
+        } => json!({ "ask": prompt, "answer": schema_value(answer_schema) }),
+        StepKind::WaitFor {
+            event,
+            payload_schema,
+        } => json!({ "event": event, "payload": schema_value(payload_schema) }),
+        StepKind::Wait { .. } => json!("moment"),
+    })
+}
+
+/// What the failure of a step does. Programs from before the question knew `escalate` as an end of the run.
+fn failure_definition(step: &StepSpec) -> Value {
+    match step.on_failure {
+        OnFailure::Escalate => json!("ask"),
+        other => json!(other),
+    }
+}
+
+/// Whether a run of `spec` may wait for something.
+fn waits(spec: &WorkflowSpec) -> bool {
+    let mut steps = spec.steps.iter();
+    steps.any(|step| step.call().is_none() || step.on_failure == OnFailure::Escalate)
 }
 
 /// A schema as a value: its layout does not matter. A text that is no JSON, which no service starts with, stands for itself.
@@ -207,14 +317,29 @@ fn check(
                 ))
             })?;
         }
+        match &step.kind {
+            StepKind::Call { .. } | StepKind::Wait { .. } => {}
+            StepKind::Ask {
+                prompt,
+                answer_schema,
+                ..
+            } => {
+                check_literals(prompt).map_err(|error| {
+                    wrong(format!(
+                        "a literal in the question of the step `{id}` is not JSON: {error}"
+                    ))
+                })?;
+                compile_schema("answer", spec.operation_id, answer_schema)?;
+            }
+            StepKind::WaitFor { payload_schema, .. } => {
+                compile_schema("payload", spec.operation_id, payload_schema)?;
+            }
+        }
         let fallback = match step.on_failure {
             OnFailure::Fallback(agent) => Some((agent, INVOKE)),
             _ => None,
         };
-        for target in [Some((step.agent, step.endpoint)), fallback]
-            .into_iter()
-            .flatten()
-        {
+        for target in [step.call(), fallback].into_iter().flatten() {
             if !targets.contains_key(&target) {
                 let (agent, endpoint) = target;
                 return Err(wrong(format!(

@@ -12,7 +12,7 @@ use agentgen_runtime::axum::extract::ConnectInfo;
 use agentgen_runtime::axum::http::Request;
 use agentgen_runtime::settings::Rates;
 use agentgen_runtime::spec::Rate;
-use agentgen_runtime::workflow::{StepSpec, Template};
+use agentgen_runtime::workflow::{StepKind, StepSpec, Template};
 use agentgen_runtime::{Secret, Service, Settings};
 use serde_json::json;
 
@@ -59,8 +59,10 @@ const NOT_LIMITED: [&str; 4] = ["/healthz", "/livez", "/metrics", "/readyz"];
 /// A service with everything switched on.
 fn app(rates: Rates) -> Router {
     let step = StepSpec {
-        agent: "desk",
-        endpoint: "chat",
+        kind: StepKind::Call {
+            agent: "desk",
+            endpoint: "chat",
+        },
         with: Some(Template::Json(r#"{"message":"hello"}"#)),
         ..STEP
     };

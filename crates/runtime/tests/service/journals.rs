@@ -62,8 +62,8 @@ fn lease(owner: &str, ttl: Duration) -> RunLease {
 fn step(status: StepStatus, output: &str) -> StepReport {
     StepReport {
         step: "a".to_owned(),
-        agent: "worker".to_owned(),
-        endpoint: "invoke".to_owned(),
+        agent: Some("worker".to_owned()),
+        endpoint: Some("invoke".to_owned()),
         status,
         skipped: None,
         output: Value::from(output),
@@ -82,8 +82,8 @@ fn change(run: &NewRun, owner: &str, first_event: u64, step: StepReport) -> Chan
     let event = match step.status {
         StepStatus::Running => WorkflowEvent::StepStarted {
             step: step.step,
-            agent: step.agent,
-            endpoint: step.endpoint,
+            agent: step.agent.unwrap(),
+            endpoint: step.endpoint.unwrap(),
         },
         _ => WorkflowEvent::StepFinished { report: step },
     };
@@ -137,6 +137,8 @@ fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
         resumptions: 0,
         event_count: 0,
         steps: Vec::new(),
+        actions: Vec::new(),
+        received_events: Vec::new(),
     }
 }
 

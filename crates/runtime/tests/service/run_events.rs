@@ -3,7 +3,7 @@
 use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
+use agentgen_runtime::workflow::{OnFailure, StepKind, StepSpec, WorkflowSpec};
 use agentgen_runtime::{Registry, Service, Settings, Store};
 use serde_json::{Value, json};
 
@@ -15,7 +15,10 @@ use crate::workflow_fixture::{STEP, WorkflowApp, diamond, parse_run_events, step
 
 /// A step that calls `desk`.
 pub const ASKS: StepSpec = StepSpec {
-    agent: "desk",
+    kind: StepKind::Call {
+        agent: "desk",
+        endpoint: "invoke",
+    },
     ..STEP
 };
 
@@ -298,7 +301,6 @@ async fn failure_decisions_of_a_workflow_follow_the_failure_and_are_counted() {
     for (on_failure, decisions) in [
         (OnFailure::Skip, &["skip"][..]),
         (OnFailure::Stop, &["stop"]),
-        (OnFailure::Escalate, &["escalate"]),
         (OnFailure::Fallback("helper"), &["fallback", "stop"]),
     ] {
         let fails = StepSpec {

@@ -7,7 +7,7 @@ use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::spec::{AgentSpec, Policy};
 use agentgen_runtime::testing::{MockServer, Script};
-use agentgen_runtime::workflow::{OnFailure, StepSpec, WorkflowSpec};
+use agentgen_runtime::workflow::{OnFailure, StepKind, StepSpec, WorkflowSpec};
 use serde_json::{Value, json};
 
 use crate::http_client::get;
@@ -20,7 +20,10 @@ use crate::workflow_fixture::{STEP, WorkflowApp, step, step_report, workflow};
 
 /// A step that calls `desk`.
 const ASKS: StepSpec = StepSpec {
-    agent: "desk",
+    kind: StepKind::Call {
+        agent: "desk",
+        endpoint: "invoke",
+    },
     on_failure: OnFailure::Skip,
     ..STEP
 };

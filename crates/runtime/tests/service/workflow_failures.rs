@@ -89,10 +89,6 @@ async fn on_failure_selects_what_a_failed_step_causes() {
     assert_eq!(*error, json!({"status": 400, "detail": "out of order"}));
     assert_eq!(step_report(&report, "after")["skipped"], "run_ended");
 
-    let (report, _) = failing(OnFailure::Escalate, "refuse").await;
-    assert_eq!(report["status"], "escalated");
-    assert_eq!(step_statuses(&report), ["failed", "cancelled", "skipped"]);
-
     let (report, _) = failing(OnFailure::Skip, "refuse").await;
     assert_eq!(report["status"], "completed_with_failures");
     assert_eq!(report["error"], "it went on without what failed: `first`");

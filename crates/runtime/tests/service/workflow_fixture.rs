@@ -8,7 +8,7 @@ use agentgen_runtime::axum::Router;
 use agentgen_runtime::event::{StopReason, Usage};
 use agentgen_runtime::schema::DateTime;
 use agentgen_runtime::spec::{AgentSpec, EndpointSpec};
-use agentgen_runtime::workflow::{Join, OnFailure, StepSpec, Template, WorkflowSpec};
+use agentgen_runtime::workflow::{Join, OnFailure, StepKind, StepSpec, Template, WorkflowSpec};
 use agentgen_runtime::{
     AgentError, InvokeRequest, InvokeResponse, Registry, RunContext, Service, Settings, Store,
     Workflows,
@@ -25,8 +25,10 @@ pub type RecordedInputs = Arc<Mutex<Vec<String>>>;
 /// A step with default values. Its request is the input of the workflow.
 pub const STEP: StepSpec = StepSpec {
     id: "a",
-    agent: "worker",
-    endpoint: "invoke",
+    kind: StepKind::Call {
+        agent: "worker",
+        endpoint: "invoke",
+    },
     needs: &[],
     join: Join::All,
     when: None,
@@ -218,7 +220,10 @@ impl WorkflowApp {
     pub async fn final_report(&self, location: &str) -> Value {
         for _ in 0..1000 {
             let report = get(&self.app, location).await.json();
-            if !matches!(report["status"].as_str().unwrap(), "queued" | "running") {
+            if !matches!(
+                report["status"].as_str().unwrap(),
+                "queued" | "running" | "waiting"
+            ) {
                 return report;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

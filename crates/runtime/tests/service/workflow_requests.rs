@@ -1,7 +1,9 @@
 //! Requests to run a workflow: authorization, validation, and ownership of runs.
 
 use agentgen_runtime::auth::Auth;
-use agentgen_runtime::workflow::{Expression, OnFailure, StepSpec, Template, WorkflowSpec};
+use agentgen_runtime::workflow::{
+    Expression, OnFailure, StepKind, StepSpec, Template, WorkflowSpec,
+};
 use agentgen_runtime::workflow::{RunStatus, StepStatus};
 use agentgen_runtime::{Settings, StartError, Store};
 use serde_json::json;
@@ -134,7 +136,10 @@ async fn an_input_of_several_shapes_is_checked_against_the_one_its_tag_names() {
 fn an_invalid_workflow_is_a_startup_error() {
     let needs = |needs| StepSpec { needs, ..STEP };
     let elsewhere = StepSpec {
-        agent: "nobody",
+        kind: StepKind::Call {
+            agent: "nobody",
+            endpoint: "invoke",
+        },
         ..STEP
     };
     let fallback = StepSpec {
@@ -209,8 +214,10 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_all_its_endpoints() {
     // The workflow requires no role, but its endpoint does.
     let asks = |endpoint, roles| {
         let mut spec = workflow(vec![StepSpec {
-            agent: "desk",
-            endpoint,
+            kind: StepKind::Call {
+                agent: "desk",
+                endpoint,
+            },
             with: Some(Template::Json(r#"{"message":"hello"}"#)),
             ..STEP
         }]);
@@ -233,8 +240,10 @@ async fn a_caller_needs_the_roles_of_the_workflow_and_all_its_endpoints() {
 async fn a_step_calls_a_typed_endpoint_and_outputs_json() {
     let spec = workflow(vec![
         StepSpec {
-            agent: "desk",
-            endpoint: "search",
+            kind: StepKind::Call {
+                agent: "desk",
+                endpoint: "search",
+            },
             with: Some(Template::Object(&[
                 ("shelf", Template::Value(Expression::Number(7.0))),
                 (
@@ -246,7 +255,10 @@ async fn a_step_calls_a_typed_endpoint_and_outputs_json() {
             ..STEP
         },
         StepSpec {
-            agent: "desk",
+            kind: StepKind::Call {
+                agent: "desk",
+                endpoint: "invoke",
+            },
             needs: &["a"],
             id: "b",
             with: Some(Template::Value(Expression::Path(&[
@@ -255,8 +267,10 @@ async fn a_step_calls_a_typed_endpoint_and_outputs_json() {
             ..STEP
         },
         StepSpec {
-            agent: "desk",
-            endpoint: "search",
+            kind: StepKind::Call {
+                agent: "desk",
+                endpoint: "search",
+            },
             id: "c",
             with: Some(Template::Json(r#"{"shelf":"seven"}"#)),
             on_failure: OnFailure::Skip,

@@ -23,7 +23,7 @@ use crate::http::raw_request::{self, RawRequest};
 use crate::http::responses::{json_response, other_method};
 use crate::run::bound_service::Service;
 use crate::schema::Uuid;
-use crate::workflow::step_task::step_requests;
+use crate::workflow::execution::step_task::step_requests;
 use crate::workflow::workflow_service::WorkflowService;
 
 const PAGE: &str = "/";

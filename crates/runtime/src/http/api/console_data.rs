@@ -1,6 +1,7 @@
 //! What the console shows of agents and workflows, as JSON for its page alone.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::model::{Provider, estimated_tokens};
 use crate::run::bound_service::Service;
 use crate::spec::agent_spec::{AgentSpec, Policy, Rate};
 use crate::spec::endpoint_spec::{EndpointSpec, SessionUse};
-use crate::spec::workflow_spec::{Join, OnFailure, StepSpec, WorkflowSpec};
+use crate::spec::workflow_spec::{Join, OnFailure, StepKind, StepSpec, WorkflowSpec};
 
 /// What is wrong with the files that the agents of a running service are read from. All clones share one list, which the
 /// console shows.
@@ -179,6 +180,20 @@ pub(super) fn workflow(spec: &WorkflowSpec) -> Value {
     })
 }
 
+/// What a step that calls no agent waits for, in words.
+fn waits_for(step: &StepSpec) -> Option<String> {
+    match step.kind {
+        StepKind::Call { .. } => None,
+        StepKind::Ask { roles: [], .. } => Some("an answer".to_owned()),
+        StepKind::Ask { roles, .. } => Some(format!("an answer of {}", roles.join(" or "))),
+        StepKind::WaitFor { event, .. } => Some(format!("the event {event}")),
+        StepKind::Wait { duration_ms } => {
+            let duration = humantime::format_duration(Duration::from_millis(duration_ms));
+            Some(duration.to_string())
+        }
+    }
+}
+
 fn step(step: &StepSpec) -> Value {
     let join = match step.join {
         Join::All => "all".to_owned(),
@@ -194,8 +209,9 @@ fn step(step: &StepSpec) -> Value {
     };
     json!({
         "id": step.id,
-        "agent": step.agent,
-        "endpoint": step.endpoint,
+        "agent": step.call().map(|(agent, _)| agent),
+        "endpoint": step.call().map(|(_, endpoint)| endpoint),
+        "waits_for": waits_for(step),
         "needs": step.needs,
         "join": join,
         "when": step.when.as_ref().map(ToString::to_string),

@@ -1,37 +1,39 @@
-//! Workflow runs: start one, list those of the caller, read a report and its events, cancel a run.
+//! Workflow runs: start one, list those of the caller, read a report and its events, answer a question, send an event, cancel a run.
+//!
+//! Invariant: whoever may not see a run gets the answer that there is none.
+
+pub(crate) mod run_actions;
+pub(crate) mod run_list;
+pub(crate) mod workflow_event_stream;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::http::admission::{admit, require_role};
 use crate::http::api::api_state::ApiState;
-use crate::http::api::workflow_event_stream;
+use crate::http::api::workflow_api::run_list::list_runs;
 use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::accept_json;
 use crate::http::idempotency;
 use crate::http::layers::rate_limits::with_rate_headers;
-use crate::http::pagination::{Page, decode_number, invalid_cursor};
 use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::{read_body, read_query};
 use crate::http::responses::{json_response, other_method};
-use crate::schema::{DateTime, Uuid};
-use crate::spec::endpoint_spec::{Parameter, ParameterKind, ParameterLocation};
+use crate::schema::Uuid;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::journal::{RunFacts, RunQuery};
+use crate::workflow::execution::step_task::INVOKE;
 use crate::workflow::leases;
 use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::run_start;
-use crate::workflow::step_task::INVOKE;
 use crate::workflow::workflow_service::WorkflowService;
 
 const RUNS: &str = "/v1/workflows/{name}/runs";
@@ -39,8 +41,10 @@ const LIST: &str = "/v1/runs";
 const RUN: &str = "/v1/runs/{run_id}";
 const EVENTS: &str = "/v1/runs/{run_id}/events";
 const CANCEL: &str = "/v1/runs/{run_id}/cancel";
+const ACTION: &str = "/v1/runs/{run_id}/actions/{action_id}";
+const EVENT: &str = "/v1/runs/{run_id}/events/{event}";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 5] = [RUNS, LIST, RUN, EVENTS, CANCEL];
+pub(crate) const PATHS: [&str; 7] = [RUNS, LIST, RUN, EVENTS, CANCEL, ACTION, EVENT];
 
 /// The routes of workflow runs; none if there is no workflow.
 pub(crate) fn routes(runs: &Arc<WorkflowService>, state: &Arc<ApiState>) -> Router {
@@ -62,7 +66,11 @@ async fn handle(
 ) -> Result<Response, ApiError> {
     let method = &request.parts.method;
     let (is_offered, allow) = match request.path {
-        RUNS | CANCEL => (*method == Method::POST, "POST, OPTIONS"),
+        RUNS | CANCEL | EVENT => (*method == Method::POST, "POST, OPTIONS"),
+        ACTION => (
+            [Method::GET, Method::HEAD, Method::POST].contains(method),
+            "GET, HEAD, POST, OPTIONS",
+        ),
         _ => (
             *method == Method::GET || *method == Method::HEAD,
             "GET, HEAD, OPTIONS",
@@ -78,6 +86,8 @@ async fn handle(
         let response = with_rate_headers(status, metrics, async {
             let handled = match request.path {
                 LIST => list_runs(runs, &caller, &request).await,
+                ACTION => run_actions::handle(runs, state, &caller, &request, body).await,
+                EVENT => run_actions::send(runs, state, &caller, &request, body).await,
                 _ => handle_run(runs, &caller, &request).await,
             };
             handled.into_response()
@@ -112,7 +122,7 @@ fn require_roles(
             OnFailure::Fallback(agent) => Some((agent, INVOKE)),
             _ => None,
         };
-        [Some((step.agent, step.endpoint)), fallback]
+        [step.call(), fallback]
     });
     let targets = targets.flatten();
     let targets = targets.filter_map(|target| runs.targets.get(&target));
@@ -183,19 +193,35 @@ async fn handle_run(
     caller: &Caller,
     request: &RawRequest,
 ) -> Result<Response, ApiError> {
-    let no_such_run = || ApiError::not_found("there is no such run");
-    let run = request.parameter("run_id").parse::<Uuid>();
-    let run = run.map_err(|_| no_such_run())?;
     if request.path != EVENTS {
         accept_json(&request.parts.headers)?;
     }
-    let report = runs.report(run, &caller.subject).await?;
-    let report = report.ok_or_else(no_such_run)?;
+    let report = own_run(runs, caller, request).await?;
     match request.path {
         EVENTS => workflow_event_stream::respond(runs, &report, &request.parts).await,
         CANCEL => cancel(runs, report).await,
         _ => Ok(json_response(&report)),
     }
+}
+
+/// The report of the run that the path names, which is the caller's.
+async fn own_run(
+    runs: &WorkflowService,
+    caller: &Caller,
+    request: &RawRequest,
+) -> Result<RunReport, ApiError> {
+    let report = runs.report(run_id(request)?, &caller.subject).await?;
+    report.ok_or_else(no_such_run)
+}
+
+/// The id of a run in the path.
+fn run_id(request: &RawRequest) -> Result<Uuid, ApiError> {
+    let id = request.parameter("run_id").parse();
+    id.map_err(|_| no_such_run())
+}
+
+fn no_such_run() -> ApiError {
+    ApiError::not_found("there is no such run")
 }
 
 async fn cancel(runs: &Arc<WorkflowService>, report: RunReport) -> Result<Response, ApiError> {
@@ -208,136 +234,4 @@ async fn cancel(runs: &Arc<WorkflowService>, report: RunReport) -> Result<Respon
         workflow: report.workflow,
         status: report.status,
     }))
-}
-
-/// The longest name of a workflow that is looked for, in characters.
-const LONGEST_NAME: usize = 64;
-/// What narrows the list down, besides the parameters of a page.
-const LIST_FILTERS: [Parameter; 3] = [
-    query_text("since"),
-    query_text("status"),
-    query_text("workflow"),
-];
-
-const fn query_text(name: &'static str) -> Parameter {
-    Parameter {
-        name,
-        location: ParameterLocation::Query,
-        kind: ParameterKind::String,
-    }
-}
-
-/// A run of a workflow, without its steps.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "WorkflowRunSummary", example = json!({
-    "run_id": "01936f2e-7b1c-7000-8000-000000000004",
-    "workflow": "release",
-    "status": "running",
-    "created_at": "2026-01-01T12:00:00Z",
-}))]
-pub(super) struct RunSummary {
-    /// Identifies the run.
-    run_id: Uuid,
-    /// The workflow's name.
-    workflow: String,
-    /// How the run stands.
-    status: RunStatus,
-    /// Why it did not complete, or what it continued without.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// When it was started, in UTC to the millisecond.
-    created_at: DateTime,
-    /// When it ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<DateTime>,
-}
-
-/// A page of workflow runs.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "WorkflowRunList", example = json!({ "runs": [], "next_cursor": null }))]
-pub(super) struct RunList {
-    /// The runs, the newest first.
-    pub(super) runs: Vec<RunSummary>,
-    /// Where the next page begins; null if this is the last one.
-    pub(super) next_cursor: Option<String>,
-}
-
-/// The page of the caller's runs that `request` asks for.
-async fn list_runs(
-    service: &WorkflowService,
-    caller: &Caller,
-    request: &RawRequest,
-) -> Result<Response, ApiError> {
-    accept_json(&request.parts.headers)?;
-    let (page, filters) = Page::read_with(&LIST_FILTERS, &request.parts.uri)?;
-    let workflow = filters.get("workflow").and_then(Value::as_str);
-    if workflow.is_some_and(|name| name.chars().count() > LONGEST_NAME) {
-        let detail = format!("`workflow` has more than {LONGEST_NAME} characters");
-        return Err(AgentError::bad_request(detail).into());
-    }
-    let query = RunQuery {
-        subject: &caller.subject,
-        workflow,
-        status: filters.get("status").map(read_status).transpose()?,
-        since: read_since(&filters)?,
-        after: page.cursor.as_deref().map(read_run_cursor).transpose()?,
-    };
-    let runs = service.journal.list(&query, page.limit + 1).await?;
-    let (runs, next_cursor) = page.cut(runs, run_cursor);
-    Ok(json_response(&RunList {
-        runs: runs.into_iter().map(RunSummary::from).collect(),
-        next_cursor,
-    }))
-}
-
-fn read_status(status: &Value) -> Result<RunStatus, AgentError> {
-    RunStatus::deserialize(status)
-        .map_err(|_| AgentError::invalid("/status", "must be the status of a run"))
-}
-
-fn read_since(filters: &Map<String, Value>) -> Result<Option<SystemTime>, AgentError> {
-    let since = filters.get("since").and_then(Value::as_str);
-    let since = since.map(|since| {
-        let moment = since.parse::<DateTime>();
-        moment.map_err(|error| AgentError::invalid("/since", error.to_string()))
-    });
-    Ok(since.transpose()?.map(SystemTime::from))
-}
-
-/// The digits of a cursor that are a time: milliseconds, up to the year 10889.
-const TIME_DIGITS: usize = 12;
-
-/// The creation time and the id of a run, in hexadecimal digits.
-fn run_cursor(run: &RunFacts) -> String {
-    let since = run.created_at.duration_since(UNIX_EPOCH);
-    let millis = since.unwrap_or_default().as_millis();
-    let id = run.id.to_string().replace('-', "");
-    format!("{millis:0TIME_DIGITS$x}{id}")
-}
-
-fn read_run_cursor(cursor: &str) -> Result<(SystemTime, Uuid), ApiError> {
-    let parts = cursor.split_at_checked(TIME_DIGITS);
-    let (time, id) = parts
-        .filter(|(_, id)| id.len() == 32)
-        .ok_or_else(invalid_cursor)?;
-    let time = UNIX_EPOCH + Duration::from_millis(decode_number(time)?);
-    let mut bytes = [0; 16];
-    for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
-        let digits = id.get(at..at + 2).ok_or_else(invalid_cursor)?;
-        *byte = decode_number(digits)? as u8;
-    }
-    Ok((time, Uuid::from_bytes(bytes)))
-}
-
-impl From<RunFacts> for RunSummary {
-    fn from(facts: RunFacts) -> Self {
-        Self {
-            run_id: facts.id,
-            workflow: facts.workflow,
-            status: facts.status,
-            error: facts.error,
-            created_at: DateTime::from(facts.created_at),
-            ended_at: facts.ended_at.map(DateTime::from),
-        }
-    }
 }

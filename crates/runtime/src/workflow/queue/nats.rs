@@ -249,18 +249,26 @@ async fn while_connected<T>(
         .unwrap_or(Err(QueueError::TimedOut))
 }
 
+impl NatsQueue {
+    /// Adds a message to the stream.
+    async fn send(&self, message: PublishMessage) -> Result<(), QueueError> {
+        let sent = self.jetstream.send_publish(self.runs_subject(), message);
+        let acknowledged = sent.await.map_err(failed)?.await;
+        acknowledged.map(|_| ()).map_err(failed)
+    }
+}
+
 impl Queue for NatsQueue {
     fn enqueue(&self, run: Uuid) -> QueueResult<'_, ()> {
-        Box::pin(while_connected(&self.client, TIMEOUT, async move {
-            let id = run.to_string();
-            let message = PublishMessage::build().message_id(&id).payload(id.into());
-            let sent = self
-                .jetstream
-                .send_publish(self.runs_subject(), message)
-                .await;
-            let acknowledged = sent.map_err(failed)?.await;
-            acknowledged.map(|_| ()).map_err(failed)
-        }))
+        let id = run.to_string();
+        let message = PublishMessage::build().message_id(&id).payload(id.into());
+        Box::pin(while_connected(&self.client, TIMEOUT, self.send(message)))
+    }
+
+    fn enqueue_again(&self, run: Uuid) -> QueueResult<'_, ()> {
+        // With the id of the first message, the server would take it for that one, sent twice.
+        let message = PublishMessage::build().payload(run.to_string().into());
+        Box::pin(while_connected(&self.client, TIMEOUT, self.send(message)))
     }
 
     fn pull(&self, timeout: Duration) -> QueueResult<'_, Option<Arc<dyn Delivery>>> {

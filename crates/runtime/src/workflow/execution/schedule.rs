@@ -3,12 +3,12 @@
 //! Invariant: a pure function of the workflow and the reports of its steps.
 //!
 //! A step starts when enough of the steps it needs have succeeded. With [`Join::All`], a needed step also counts if its
-//! own condition was false, or if it failed under `on_failure: skip`: its output is then null. A step is skipped when too
+//! own condition was false, if it failed under `on_failure: skip`, or if a person decided so: its output is then null. A step is skipped when too
 //! few of its needs can still succeed, and so are in turn the steps that need it. If that would happen because of a failed
 //! step that the workflow does not tolerate, the run fails instead.
 
 use crate::spec::workflow_spec::{Join, OnFailure, StepSpec, WorkflowSpec};
-use crate::workflow::evaluation::{Scope, is_truthy};
+use crate::workflow::execution::evaluation::{Scope, is_truthy};
 use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 
 /// What to do next with a run.
@@ -69,9 +69,9 @@ pub(crate) fn next(spec: &WorkflowSpec, scope: Scope<'_>) -> Decision {
 
 /// The end of a run whose steps have all ended.
 fn finish(steps: &[StepReport]) -> Decision {
-    let failed = steps
-        .iter()
-        .filter(|step| step.status == StepStatus::Failed);
+    let failed = steps.iter().filter(|step| {
+        step.status == StepStatus::Failed || step.skipped == Some(SkipReason::Decision)
+    });
     let failed = failed.map(|step| format!("`{}`", step.step));
     let failed = failed.collect::<Vec<_>>().join(", ");
     if failed.is_empty() {
@@ -93,7 +93,7 @@ fn finish_after_failure(spec: &WorkflowSpec, steps: &[StepReport]) -> Option<Dec
             OnFailure::Skip => return None,
             OnFailure::Stop => (RunStatus::Failed, failed),
             OnFailure::Escalate => {
-                let error = format!("{failed}, and a person has to look at it");
+                let error = format!("{failed}, and the run was stopped");
                 (RunStatus::Escalated, error)
             }
             OnFailure::Join | OnFailure::Fallback(_) => match failure_impact(spec, index, steps) {
@@ -134,9 +134,9 @@ fn readiness(spec: &WorkflowSpec, step: &StepSpec, steps: &[StepReport]) -> Read
         let report = &steps[index];
         match report.status {
             StepStatus::Succeeded => succeeded += 1,
-            StepStatus::Pending | StepStatus::Running => unfinished += 1,
+            StepStatus::Pending | StepStatus::Running | StepStatus::Waiting => unfinished += 1,
             StepStatus::Failed if spec.steps[index].on_failure == OnFailure::Skip => tolerated += 1,
-            StepStatus::Skipped if report.skipped == Some(SkipReason::Condition) => tolerated += 1,
+            StepStatus::Skipped if is_tolerated_skip(report) => tolerated += 1,
             StepStatus::Failed | StepStatus::Skipped | StepStatus::Cancelled => {}
         }
     }
@@ -155,6 +155,14 @@ fn readiness(spec: &WorkflowSpec, step: &StepSpec, steps: &[StepReport]) -> Read
     } else {
         Readiness::Unreachable
     }
+}
+
+/// Whether a step counts for those that need it although it was skipped.
+fn is_tolerated_skip(report: &StepReport) -> bool {
+    matches!(
+        report.skipped,
+        Some(SkipReason::Condition | SkipReason::Decision)
+    )
 }
 
 /// What the failure of a step does to the steps that need it.
@@ -197,7 +205,7 @@ mod tests {
     use super::{Decision, next};
     use crate::spec::workflow_spec::tests::STEP;
     use crate::spec::workflow_spec::{Expression, Join, OnFailure, StepSpec, WorkflowSpec};
-    use crate::workflow::evaluation::Scope;
+    use crate::workflow::execution::evaluation::Scope;
     use crate::workflow::run_report::{RunStatus, SkipReason, StepReport, StepStatus};
 
     fn workflow(steps: Vec<StepSpec>, concurrency: Option<u32>) -> WorkflowSpec {

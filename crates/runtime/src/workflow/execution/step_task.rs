@@ -25,9 +25,9 @@ use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
 use crate::spec::workflow_spec::{OnFailure, StepSpec, WorkflowSpec};
 use crate::unix_time::now;
-use crate::workflow::evaluation::{Scope, fill, to_text};
+use crate::workflow::execution::evaluation::{Scope, fill, to_text};
+use crate::workflow::execution::run_handle::RunHandle;
 use crate::workflow::journal::JournaledRun;
-use crate::workflow::run_handle::RunHandle;
 use crate::workflow::run_report::{StepReport, StepStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;
@@ -37,10 +37,12 @@ pub(crate) const INVOKE: &str = "invoke";
 /// The longest pause between two attempts, unless the step's own pause or a `retry_after` is longer.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// A step and its request.
+/// A step that calls an agent, and its request.
 pub(crate) struct StepTask {
     /// The step.
     pub(crate) step: &'static StepSpec,
+    /// The agent and the endpoint.
+    pub(crate) call: (&'static str, &'static str),
     /// The request.
     request: Value,
     /// The request as text, for the fallback.
@@ -51,10 +53,14 @@ impl StepTask {
     /// The task of a step that starts now. The generator checks step inputs by the same rules: an object is the request;
     /// without `with`, `invoke` gets [`default_request`] and any other endpoint the run's input. A fallback gets the text
     /// under `input`, or else the whole request as text.
-    pub(crate) fn new(step: &'static StepSpec, scope: Scope<'_>) -> Self {
+    ///
+    /// `None` for a step that calls no agent.
+    pub(crate) fn new(step: &'static StepSpec, scope: Scope<'_>) -> Option<Self> {
+        let call = step.call()?;
+        let is_invoke = call.1 == INVOKE;
         let default_text = || default_request(step, scope);
         let (request, text) = match &step.with {
-            None if step.endpoint == INVOKE => (json!({"input": default_text()}), default_text()),
+            None if is_invoke => (json!({"input": default_text()}), default_text()),
             None => (scope.input.clone(), default_text()),
             Some(template) => {
                 let request = fill(template, scope);
@@ -62,18 +68,19 @@ impl StepTask {
                     Value::String(text) => text.clone(),
                     _ => to_text(&request),
                 };
-                if step.endpoint == INVOKE && !request.is_object() {
+                if is_invoke && !request.is_object() {
                     (json!({"input": &text}), text)
                 } else {
                     (request, text)
                 }
             }
         };
-        Self {
+        Some(Self {
             step,
+            call,
             request,
             text,
-        }
+        })
     }
 }
 
@@ -91,14 +98,13 @@ pub(crate) fn step_requests(
         let mut reports = run.steps.iter();
         reports.any(|report| report.step == step.id && report.began_at.is_some())
     });
-    let requests = began.map(|step| {
-        let request = StepTask::new(step, scope).request;
-        let target = service.targets.get(&(step.agent, step.endpoint));
-        let request = match target {
+    let requests = began.filter_map(|step| {
+        let StepTask { call, request, .. } = StepTask::new(step, scope)?;
+        let request = match service.targets.get(&call) {
             Some(target) => without_nulls(&request, &target.input_schema),
             None => request,
         };
-        (step.id, request)
+        Some((step.id, request))
     });
     requests.collect()
 }
@@ -181,8 +187,7 @@ async fn call_with_retries(
         .with_jitter()
         .build();
     loop {
-        let target = (step.agent, step.endpoint);
-        let answered = call_once(run, step, target, &task.request, meter);
+        let answered = call_once(run, step, task.call, &task.request, meter);
         let problem = match answered.await {
             Err(problem) if is_retryable(&problem) => problem,
             answered => return answered,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::Value;
@@ -14,6 +14,7 @@ use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
 use crate::schema::{Uuid, new_uuid_v4};
 use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
+use crate::unix_time::{from_millis, to_millis};
 use crate::workflow::journal::{Change, RunState};
 use crate::workflow::run_report::StepReport;
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -37,12 +38,34 @@ pub(crate) struct RunHandle {
     pub(crate) input: Value,
     /// When the run has to end; `None` if the workflow has no time limit.
     pub(crate) deadline: Option<Instant>,
+    /// The clock of the journal.
+    pub(crate) clock: JournalClock,
     /// Stops the executor.
     pub(crate) stop: watch::Sender<Stop>,
     /// Writes the run's changes one by one.
     pub(crate) writer: tokio::sync::Mutex<Writer>,
     /// The reports of running steps that were tried more than once, by step id.
     pub(crate) step_progress: Mutex<BTreeMap<&'static str, StepReport>>,
+}
+
+/// The clock of a journal, as far as a process knows it: it asks once, and counts on with a clock that nobody sets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JournalClock {
+    read: SystemTime,
+    at: Instant,
+}
+
+impl JournalClock {
+    /// The clock that shows `read` now.
+    pub(crate) fn new(read: SystemTime) -> Self {
+        let at = Instant::now();
+        Self { read, at }
+    }
+
+    /// The time on it.
+    pub(crate) fn now(&self) -> SystemTime {
+        from_millis(to_millis(self.read + self.at.elapsed()))
+    }
 }
 
 /// Whether the executor of a run has to stop, and why. A later reason outweighs an earlier one.
@@ -98,6 +121,12 @@ pub(crate) fn request_stop(stop: &watch::Sender<Stop>, reason: Stop) {
 }
 
 impl RunHandle {
+    /// How long it is until `moment` on the journal's clock.
+    pub(crate) fn time_until(&self, moment: SystemTime) -> Duration {
+        let left = moment.duration_since(self.clock.now());
+        left.unwrap_or_default()
+    }
+
     /// Emits an event about a running step, whose report is now `report`.
     pub(crate) async fn emit_step_progress(
         &self,

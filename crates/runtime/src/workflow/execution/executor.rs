@@ -16,26 +16,30 @@ use crate::event::usage_meter::Meter;
 use crate::schema::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
 use crate::unix_time::now;
-use crate::workflow::evaluation::Scope;
+use crate::workflow::execution::evaluation::Scope;
+use crate::workflow::execution::run_handle::{RunHandle, Stop};
+use crate::workflow::execution::schedule::{Decision, next};
+use crate::workflow::execution::step_task::{StepTask, run_step};
 use crate::workflow::journal::{JournaledRun, RunState};
 use crate::workflow::leases::RunPermits;
-use crate::workflow::run_handle::{RunHandle, Stop};
 use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, StepStatus};
-use crate::workflow::schedule::{Decision, is_tolerated, next};
-use crate::workflow::step_task::{StepTask, run_step};
+use crate::workflow::waiting::inbox::Suspension;
+use crate::workflow::waiting::open_actions::{OpenActions, action_of};
 use crate::workflow::workflow_event::WorkflowEvent;
 
 /// The state of a run while this process executes it.
-struct Executor {
-    run: Arc<RunHandle>,
+pub(super) struct Executor {
+    pub(super) run: Arc<RunHandle>,
     /// The reports of all steps, in the workflow's order.
-    steps: Vec<StepReport>,
+    pub(super) steps: Vec<StepReport>,
     /// The usage of each step in this process.
-    meters: Vec<Meter>,
+    pub(super) meters: Vec<Meter>,
     /// The running steps; each task returns its index and report.
     tasks: JoinSet<(usize, StepReport)>,
+    /// What it waits for.
+    pub(super) actions: OpenActions,
     /// What the journal does not have yet: events, and how the run stands after them if that changes.
-    events: Vec<WorkflowEvent>,
+    pub(super) events: Vec<WorkflowEvent>,
     state: Option<RunState>,
     /// See [`JournaledRun::resumptions`].
     resumptions: u32,
@@ -52,11 +56,18 @@ pub(crate) enum ExecutionEnd {
     Finished,
     /// The service shuts down, and the lease is released.
     Released,
+    /// The run only waits, and is suspended.
+    Waiting(Suspension),
     /// Another process has the lease, or this one terminates and could not write the last change.
     LeaseLost,
 }
 
-/// Executes `run`, whose lease this process has, until it finishes, the service shuts down or the lease is lost. Returns the
+/// The longest time that a run waits for in its slot: suspended, it is woken no sooner.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// The pause before the inbox of a run is read again that could not be read.
+const INBOX_RETRY: Duration = Duration::from_secs(1);
+
+/// Executes `run`, whose lease this process has, until it finishes or only waits, the service shuts down or the lease is lost. Returns the
 /// permits, which are the run's until its lease has ended too.
 pub(crate) async fn execute(
     handle: Arc<RunHandle>,
@@ -70,6 +81,15 @@ pub(crate) async fn execute(
     let mut end = ExecutionEnd::Released;
     loop {
         let is_draining = shutdown.is_draining();
+        // Before the inbox is read, so that nothing that is sent after that is missed.
+        let changes = run.service.subscribe(run.id);
+        let mut is_unread = false;
+        if !executor.actions.is_empty()
+            && let Err(error) = executor.read_inbox().await
+        {
+            tracing::warn!(run_id = %run.id, %error, "what was sent to a run can't be read now");
+            is_unread = true;
+        }
         let tasks = executor.advance(is_draining).await;
         let deadlocked = tasks.is_empty() && executor.events.is_empty();
         let state = executor.state.as_ref();
@@ -85,7 +105,15 @@ pub(crate) async fn execute(
         }
         // Steps run only after the journal knows that they started.
         executor.spawn(tasks);
-        if executor.tasks.is_empty() {
+        let next_moment = executor.actions.next_moment();
+        let next_moment = next_moment.map(|moment| run.time_until(moment));
+        if executor.tasks.is_empty() && !executor.actions.is_empty() && !is_unread {
+            // One that has an end in a moment is worth no suspension.
+            if is_draining || next_moment.is_none_or(|left| left > SHORT_WAIT) {
+                end = ExecutionEnd::Waiting(executor.suspension());
+                break;
+            }
+        } else if executor.tasks.is_empty() && !is_unread {
             if is_draining {
                 break;
             }
@@ -96,12 +124,15 @@ pub(crate) async fn execute(
             continue;
         }
         tokio::select! {
-            Some(joined) = executor.tasks.join_next() => {
+            Some(joined) = executor.tasks.join_next(), if !executor.tasks.is_empty() => {
                 executor.on_step_end(joined);
                 while let Some(joined) = executor.tasks.try_join_next() {
                     executor.on_step_end(joined);
                 }
             }
+            () = changes.wait(), if !executor.actions.is_empty() && !is_unread => {}
+            () = tokio::time::sleep(INBOX_RETRY), if is_unread => {}
+            () = elapsed(next_moment) => {}
             reason = stopped(&mut stop) => {
                 if reason == Stop::LeaseLost {
                     tracing::warn!(run_id = %run.id, "another process has taken a run over; its steps are stopped here");
@@ -155,6 +186,14 @@ async fn lease_lost(stop: &mut watch::Receiver<Stop>) {
     }
 }
 
+/// Waits for `time`; forever for none.
+async fn elapsed(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn deadline_reached(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -175,8 +214,10 @@ impl Executor {
         let meters = run.spec.steps.iter().map(|_| Meter::default());
         let steps = run.spec.steps.iter().map(|spec| {
             let journaled = journaled.steps.iter().find(|step| step.step == spec.id);
-            // A step that was running when its process ended starts again.
-            match journaled.filter(|step| step.status.is_over()) {
+            // A step that was running when its process ended starts again. One that waits goes on waiting.
+            let goes_on =
+                |step: &&StepReport| step.status.is_over() || step.status == StepStatus::Waiting;
+            match journaled.filter(goes_on) {
                 Some(step) => step.clone(),
                 None => StepReport::pending(spec),
             }
@@ -194,6 +235,7 @@ impl Executor {
             meters: meters.collect(),
             run,
             tasks: JoinSet::new(),
+            actions: OpenActions::of(&journaled),
             events: vec![event],
             state: Some(RunState {
                 status: RunStatus::Running,
@@ -216,7 +258,7 @@ impl Executor {
         let times = journaled.resumptions;
         let running = journaled.steps.into_iter();
         let running = running
-            .filter(|step| !step.status.is_over())
+            .filter(|step| step.status == StepStatus::Running)
             .collect::<Vec<_>>();
         let detail = match running.is_empty() {
             true => format!("its process ended {times} times before a step began"),
@@ -268,18 +310,30 @@ impl Executor {
                 }
                 let steps = &self.steps;
                 let scope = Scope { input, steps };
-                let task = |index: usize| (index, StepTask::new(&run.spec.steps[index], scope));
-                let tasks = start.into_iter().map(task).collect::<Vec<_>>();
+                let now_there = run.clock.now();
+                let (mut tasks, mut waits) = (Vec::new(), Vec::new());
+                for index in start {
+                    let step = &run.spec.steps[index];
+                    let task = StepTask::new(step, scope).map(|task| (index, task));
+                    let action = action_of(step, scope, now_there).map(|action| (index, action));
+                    tasks.extend(task);
+                    waits.extend(action);
+                }
                 for (index, task) in &tasks {
                     let report = &mut self.steps[*index];
                     report.status = StepStatus::Running;
                     report.attempts = 1;
                     report.began_at = Some(DateTime::from(now()));
+                    let (agent, endpoint) = task.call;
                     self.events.push(WorkflowEvent::StepStarted {
                         step: report.step.clone(),
-                        agent: task.step.agent.to_owned(),
-                        endpoint: task.step.endpoint.to_owned(),
+                        agent: agent.to_owned(),
+                        endpoint: endpoint.to_owned(),
                     });
+                }
+                for (index, action) in waits {
+                    self.steps[index].began_at = Some(DateTime::from(now()));
+                    self.wait_for(index, action, None);
                 }
                 tasks
             }
@@ -312,16 +366,9 @@ impl Executor {
     fn on_step_end(&mut self, joined: Result<(usize, StepReport), tokio::task::JoinError>) {
         match joined {
             Ok((index, report)) => {
-                let has_failed = report.status == StepStatus::Failed;
                 self.steps[index] = report;
-                self.finish_step(index);
                 self.set_progress();
-                if has_failed {
-                    let spec = self.run.spec;
-                    let is_tolerated = is_tolerated(spec, index, &self.steps);
-                    let event = failure_policy(&spec.steps[index], is_tolerated);
-                    self.events.push(event);
-                }
+                self.settle_step(index);
             }
             Err(error) => tracing::error!(%error, "the task of a step was aborted"),
         }
@@ -336,14 +383,14 @@ impl Executor {
     }
 
     /// Adds the final report of a step to what is written next.
-    fn finish_step(&mut self, index: usize) {
+    pub(super) fn finish_step(&mut self, index: usize) {
         self.steps[index].usage = self.meters[index].usage();
         let report = self.steps[index].clone();
         self.events.push(WorkflowEvent::StepFinished { report });
     }
 
     /// A step has finished: from now on, the resumptions are counted anew.
-    fn set_progress(&mut self) {
+    pub(super) fn set_progress(&mut self) {
         if self.permits.as_mut().is_some_and(RunPermits::end_probation) {
             self.run.service.slot_freed.notify_one();
         }
@@ -360,9 +407,10 @@ impl Executor {
     async fn finish_run(&mut self, status: RunStatus, error: Option<String>) {
         // No step may have an effect after the run has finished. Model calls that are cut off count their usage now.
         self.tasks.shutdown().await;
+        self.cancel_actions();
         for index in 0..self.steps.len() {
             match self.steps[index].status {
-                StepStatus::Running => {
+                StepStatus::Running | StepStatus::Waiting => {
                     let progress = self.run.step_progress().remove(&*self.steps[index].step);
                     if let Some(progress) = progress {
                         self.steps[index] = progress;
@@ -409,7 +457,7 @@ impl Executor {
 }
 
 /// The event that says which policy applies to a failed step. `is_tolerated`: the steps that need it can do without it.
-fn failure_policy(step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
+pub(super) fn failure_policy(step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
     let (policy, detail) = match step.on_failure {
         OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
         OnFailure::Join | OnFailure::Fallback(_) if is_tolerated => {
@@ -418,7 +466,10 @@ fn failure_policy(step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
         }
         OnFailure::Stop | OnFailure::Join => (PolicyKind::Stop, "it failed, and so the run does"),
         OnFailure::Fallback(_) => (PolicyKind::Stop, "it failed, and so did its fallback"),
-        OnFailure::Escalate => (PolicyKind::Escalate, "the run ends, and waits for a person"),
+        OnFailure::Escalate => {
+            let detail = "a person decides how the run continues";
+            (PolicyKind::Escalate, detail)
+        }
     };
     policy_applied(Some(step.id), policy, detail)
 }

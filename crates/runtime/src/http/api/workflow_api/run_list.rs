@@ -1,0 +1,153 @@
+//! The list of the caller's runs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::auth::claims::Caller;
+use crate::error::AgentError;
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::accept_json;
+use crate::http::pagination::{Page, decode_number, invalid_cursor};
+use crate::http::raw_request::RawRequest;
+use crate::http::responses::json_response;
+use crate::schema::{DateTime, Uuid};
+use crate::spec::endpoint_spec::{Parameter, ParameterKind, ParameterLocation};
+use crate::workflow::journal::{RunFacts, RunQuery};
+use crate::workflow::run_report::RunStatus;
+use crate::workflow::workflow_service::WorkflowService;
+
+/// The longest name of a workflow that is looked for, in characters.
+const LONGEST_NAME: usize = 64;
+/// What narrows the list down, besides the parameters of a page.
+const LIST_FILTERS: [Parameter; 3] = [
+    query_text("since"),
+    query_text("status"),
+    query_text("workflow"),
+];
+
+const fn query_text(name: &'static str) -> Parameter {
+    Parameter {
+        name,
+        location: ParameterLocation::Query,
+        kind: ParameterKind::String,
+    }
+}
+
+/// A run of a workflow, without its steps.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WorkflowRunSummary", example = json!({
+    "run_id": "01936f2e-7b1c-7000-8000-000000000004",
+    "workflow": "release",
+    "status": "running",
+    "created_at": "2026-01-01T12:00:00Z",
+}))]
+pub(in crate::http::api) struct RunSummary {
+    /// Identifies the run.
+    run_id: Uuid,
+    /// The workflow's name.
+    workflow: String,
+    /// How the run stands.
+    status: RunStatus,
+    /// Why it did not complete, or what it continued without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// When it was started, in UTC to the millisecond.
+    created_at: DateTime,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<DateTime>,
+}
+
+/// A page of workflow runs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WorkflowRunList", example = json!({ "runs": [], "next_cursor": null }))]
+pub(in crate::http::api) struct RunList {
+    /// The runs, the newest first.
+    pub(in crate::http::api) runs: Vec<RunSummary>,
+    /// Where the next page begins; null if this is the last one.
+    pub(in crate::http::api) next_cursor: Option<String>,
+}
+
+/// The page of the caller's runs that `request` asks for.
+pub(super) async fn list_runs(
+    service: &WorkflowService,
+    caller: &Caller,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    accept_json(&request.parts.headers)?;
+    let (page, filters) = Page::read_with(&LIST_FILTERS, &request.parts.uri)?;
+    let workflow = filters.get("workflow").and_then(Value::as_str);
+    if workflow.is_some_and(|name| name.chars().count() > LONGEST_NAME) {
+        let detail = format!("`workflow` has more than {LONGEST_NAME} characters");
+        return Err(AgentError::bad_request(detail).into());
+    }
+    let query = RunQuery {
+        subject: &caller.subject,
+        workflow,
+        status: filters.get("status").map(read_status).transpose()?,
+        since: read_since(&filters)?,
+        after: page.cursor.as_deref().map(read_run_cursor).transpose()?,
+    };
+    let runs = service.journal.list(&query, page.limit + 1).await?;
+    let (runs, next_cursor) = page.cut(runs, run_cursor);
+    Ok(json_response(&RunList {
+        runs: runs.into_iter().map(RunSummary::from).collect(),
+        next_cursor,
+    }))
+}
+
+fn read_status(status: &Value) -> Result<RunStatus, AgentError> {
+    RunStatus::deserialize(status)
+        .map_err(|_| AgentError::invalid("/status", "must be the status of a run"))
+}
+
+fn read_since(filters: &Map<String, Value>) -> Result<Option<SystemTime>, AgentError> {
+    let since = filters.get("since").and_then(Value::as_str);
+    let since = since.map(|since| {
+        let moment = since.parse::<DateTime>();
+        moment.map_err(|error| AgentError::invalid("/since", error.to_string()))
+    });
+    Ok(since.transpose()?.map(SystemTime::from))
+}
+
+/// The digits of a cursor that are a time: milliseconds, up to the year 10889.
+const TIME_DIGITS: usize = 12;
+
+/// The creation time and the id of a run, in hexadecimal digits.
+fn run_cursor(run: &RunFacts) -> String {
+    let since = run.created_at.duration_since(UNIX_EPOCH);
+    let millis = since.unwrap_or_default().as_millis();
+    let id = run.id.to_string().replace('-', "");
+    format!("{millis:0TIME_DIGITS$x}{id}")
+}
+
+fn read_run_cursor(cursor: &str) -> Result<(SystemTime, Uuid), ApiError> {
+    let parts = cursor.split_at_checked(TIME_DIGITS);
+    let (time, id) = parts
+        .filter(|(_, id)| id.len() == 32)
+        .ok_or_else(invalid_cursor)?;
+    let time = UNIX_EPOCH + Duration::from_millis(decode_number(time)?);
+    let mut bytes = [0; 16];
+    for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
+        let digits = id.get(at..at + 2).ok_or_else(invalid_cursor)?;
+        *byte = decode_number(digits)? as u8;
+    }
+    Ok((time, Uuid::from_bytes(bytes)))
+}
+
+impl From<RunFacts> for RunSummary {
+    fn from(facts: RunFacts) -> Self {
+        Self {
+            run_id: facts.id,
+            workflow: facts.workflow,
+            status: facts.status,
+            error: facts.error,
+            created_at: DateTime::from(facts.created_at),
+            ended_at: facts.ended_at.map(DateTime::from),
+        }
+    }
+}

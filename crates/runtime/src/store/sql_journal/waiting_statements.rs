@@ -1,0 +1,29 @@
+//! The statements about runs that wait. Each is whole, as those about runs.
+//!
+//! Invariant: a transaction that changes a run and a question changes the run first, so that two never wait for each other.
+
+pub(super) const ADD_QUESTION: &str =
+    "INSERT INTO workflow_questions (id, run, body, expires_at) VALUES ($1, $2, $3, $4)";
+pub(super) const CLOSE_QUESTION: &str =
+    "UPDATE workflow_questions SET closed_at = {now} WHERE id = $1 AND closed_at IS NULL";
+pub(super) const EXPIRE_QUESTION: &str = "UPDATE workflow_questions SET closed_at = {now} \
+     WHERE id = $1 AND run = $2 AND closed_at IS NULL AND expires_at <= {now}";
+pub(super) const QUESTION: &str = "SELECT body, workflow, subject, workflow_questions.expires_at AS expires_at, closed_at, answered_by, {now} AS now \
+     FROM workflow_questions JOIN workflow_runs ON workflow_runs.id = workflow_questions.run \
+     WHERE workflow_questions.id = $1 AND workflow_questions.run = $2";
+pub(super) const ANSWER: &str = "UPDATE workflow_questions SET answer = $3, answered_by = $4, closed_at = {now} \
+     WHERE id = $1 AND run = $2 AND closed_at IS NULL AND (expires_at IS NULL OR expires_at > {now})";
+pub(super) const ANSWERS: &str = "SELECT id, answer, answered_by FROM workflow_questions WHERE run = $1 AND answer IS NOT NULL ORDER BY id";
+/// Something is sent to a run that has not ended.
+pub(super) const SEND: &str = "UPDATE workflow_runs SET inbox = inbox + 1, wake_at = NULL WHERE id = $1 AND COALESCE(ended_at, -1) < 0";
+/// Adds nothing if `$5` events were sent.
+pub(super) const ADD_EVENT: &str = "INSERT INTO workflow_sent_events (run, number, name, payload, sent_by) \
+     SELECT $1, last + 1, $2, $3, $4 FROM \
+     (SELECT COALESCE(MAX(number), 0) AS last FROM workflow_sent_events WHERE run = $1) AS sent WHERE last < $5";
+pub(super) const SENT_EVENTS: &str = "SELECT number, name, payload, sent_by FROM workflow_sent_events WHERE run = $1 ORDER BY number";
+pub(super) const INBOX: &str = "SELECT inbox, {now} AS now FROM workflow_runs WHERE id = $1";
+pub(super) const SUSPEND: &str = "UPDATE workflow_runs SET status = '\"waiting\"', lease_owner = NULL, lease_expires_at = NULL, \
+     wake_at = $4 WHERE id = $1 AND lease_owner = $2 AND inbox = $3";
+pub(super) const OWNED: &str = "SELECT inbox FROM workflow_runs WHERE id = $1 AND lease_owner = $2";
+pub(super) const WAKE_DUE: &str = "UPDATE workflow_runs SET wake_at = NULL WHERE id IN \
+     (SELECT id FROM workflow_runs WHERE wake_at <= {now} ORDER BY wake_at LIMIT $1 {skip_locked}) RETURNING id";

@@ -1,0 +1,72 @@
+//! Something that a run waits for, and how that ended.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::schema::{DateTime, Uuid};
+
+/// Something that a run waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({
+    "id": "01936f2e-7b1c-7000-8000-000000000005",
+    "step": "confirm",
+    "kind": "question",
+    "prompt": "Release 2.1?",
+    "schema": { "type": "object", "required": ["approved"], "properties": { "approved": { "type": "boolean" } } },
+    "roles": ["admin"],
+    "expires_at": "2026-01-03T12:00:00Z",
+}))]
+pub struct PendingAction {
+    /// Identifies the action.
+    pub id: Uuid,
+    /// The step that waits.
+    pub step: String,
+    /// What it waits for.
+    pub kind: ActionKind,
+    /// The question, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The event's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// JSON Schema of the answer, or of what is sent with the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// The roles of which the person who answers needs one. Left out, the caller that started the run answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// When the run no longer waits; of a timer, when it is up. Left out, it waits for as long as it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime>,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "PendingActionKind", example = Self::Question)]
+pub enum ActionKind {
+    /// The answer of a person.
+    Question,
+    /// An event that somebody sends to the run.
+    Event,
+    /// A moment.
+    Timer,
+}
+
+/// How a pending action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ActionOutcome {
+    /// A person answered.
+    Answered,
+    /// The event came.
+    Received,
+    /// The time is up.
+    Elapsed,
+    /// Nothing came in time.
+    Expired,
+    /// The run ended before.
+    Cancelled,
+}
