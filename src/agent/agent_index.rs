@@ -37,7 +37,8 @@ impl<'a> AgentIndex<'a> {
                 OnFailure::Fallback(name) => Some(name),
                 _ => None,
             };
-            [Some(&step.agent), fallback].into_iter().flatten()
+            let called = step.call().map(|call| &call.agent);
+            [called, fallback].into_iter().flatten()
         });
         let names = service
             .agents

@@ -347,7 +347,9 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             .iter()
             .flat_map(|workflow| &workflow.steps)
         {
-            check(&step.agent, false);
+            if let Some(call) = step.call() {
+                check(&call.agent, false);
+            }
             if let OnFailure::Fallback(name) = &step.on_failure {
                 check(name, false);
             }

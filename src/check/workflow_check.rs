@@ -15,10 +15,11 @@ use crate::check::infer::infer;
 use crate::check::scope::{Scope, ScopeStep, TEXT, plain};
 use crate::check::step_input_check::check_value;
 use crate::contract::endpoint::INVOKE_NAME;
-use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
+use crate::contract::workflow_contract::{Join, OnFailure, Step, StepKind, Workflow};
+use crate::contract::workflow_step::Call;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::diagnostics::{Diagnostic, Report};
+use crate::diagnostics::{Diagnostic, Report, Severity};
 use crate::expression::input_template::TemplateKind;
 use crate::schema::Schema;
 use crate::schema::compare::disjoint::{Mismatch, disjoint};
@@ -48,6 +49,32 @@ pub fn check_workflows(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
         }
         diagnostics.extend(report.into_diagnostics());
     }
+    diagnostics.extend(left_out_of_arazzo(agents));
+}
+
+/// The note that the Arazzo document has no workflow that waits for somebody, at the first one.
+fn left_out_of_arazzo(agents: &[Agent]) -> Option<Diagnostic> {
+    let waiting = agents.iter().flat_map(|agent| {
+        let workflows = agent.service.workflows.iter();
+        let waiting = workflows.filter(|workflow| workflow.waits());
+        waiting.map(move |workflow| (agent, workflow))
+    });
+    let waiting: Vec<(&Agent, &Workflow)> = waiting.collect();
+    let (agent, first) = waiting.first()?;
+    let names: Vec<String> = waiting.iter().map(|(_, one)| one.name.clone()).collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "the Arazzo document leaves out {}: it can't say that a workflow waits",
+        quoted.join(", ")
+    );
+    let mut note = Diagnostic::error(Code::UnsaidWait, "", message)
+        .with_severity(Severity::Note)
+        .at(&agent.service.source, first.span)
+        .help(
+            "the service runs it all the same; only other engines that read the document lack it",
+        );
+    note.subjects = names;
+    Some(note)
 }
 
 /// The types of the input and the outputs of a step; none and empty where they are unknown.
@@ -71,7 +98,7 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         let steps = workflow.steps.iter().zip(&types).map(|(other, types)| {
             let mut outputs = types.outputs.clone();
             let may_be_missing = other.when.is_some()
-                || other.on_failure == OnFailure::Skip
+                || matches!(other.on_failure, OnFailure::Skip | OnFailure::Escalate)
                 || !over.contains(other.id.as_str());
             if may_be_missing && !outputs.is_empty() {
                 outputs.push(plain(&NULL));
@@ -91,17 +118,24 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         if let Some(condition) = &step.condition {
             infer(condition, &scope, report);
         }
+        if let StepKind::Ask(ask) = &step.kind {
+            check_value(&ask.prompt, None, "", true, &scope, report);
+        }
         match (&step.inputs, own.input) {
             (Some(template), input) => check_value(template, input, "", true, &scope, report),
             (None, Some(input)) if step.with.is_none() => {
-                check_default_input(input, step, &workflow.input, report);
+                if let Some(call) = step.call() {
+                    check_default_input(input, step, call, &workflow.input, report);
+                }
             }
             (None, _) => {}
         }
-        if let (OnFailure::Fallback(name), Some(input)) = (&step.on_failure, own.fallback) {
+        if let (OnFailure::Fallback(name), Some(input), Some(call)) =
+            (&step.on_failure, own.fallback, step.call())
+        {
             check_fallback(name, input, step, report);
-            let asks_invoke = step.endpoint_name() == INVOKE_NAME;
-            if asks_invoke && find_slug(agents, &name.text) == find_slug(agents, &step.agent.text) {
+            let asks_invoke = call.endpoint_name() == INVOKE_NAME;
+            if asks_invoke && find_slug(agents, &name.text) == find_slug(agents, &call.agent.text) {
                 let message = format!(
                     "where the step `{}` fails, the same agent is called again",
                     step.id
@@ -117,10 +151,18 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
 static NULL: Type = Type::Null;
 
 /// The types of `step`. An endpoint that does not exist is an error.
-fn step_types<'a>(step: &Step, agents: &'a [Agent], report: &mut Report) -> StepTypes<'a> {
-    let name = step.endpoint.as_ref();
-    let span = name.unwrap_or(&step.agent).span;
-    let mut types = endpoint(&step.agent.text, step.endpoint_name(), span, agents, report);
+fn step_types<'a>(step: &'a Step, agents: &'a [Agent], report: &mut Report) -> StepTypes<'a> {
+    let Some(call) = step.call() else {
+        let awaited = step.awaited().map_or(plain(&NULL), typed);
+        return StepTypes {
+            input: None,
+            outputs: vec![awaited],
+            fallback: None,
+        };
+    };
+    let span = call.endpoint.as_ref().unwrap_or(&call.agent).span;
+    let name = call.endpoint_name();
+    let mut types = endpoint(&call.agent.text, name, span, agents, report);
     if let OnFailure::Fallback(other) = &step.on_failure {
         let fallback = endpoint(&other.text, INVOKE_NAME, other.span, agents, report);
         types.fallback = fallback.input;
@@ -224,9 +266,14 @@ fn invoke_request(text: Type) -> Type {
 }
 
 /// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
-fn check_default_input(input: SchemaType<'_>, step: &Step, run: &Schema, report: &mut Report) {
-    let endpoint = step.endpoint.as_ref().map(|name| name.text.as_str());
-    let endpoint = endpoint.unwrap_or(INVOKE_NAME);
+fn check_default_input(
+    input: SchemaType<'_>,
+    step: &Step,
+    call: &Call,
+    run: &Schema,
+    report: &mut Report,
+) {
+    let endpoint = call.endpoint_name();
     let (mismatch, given) = match endpoint {
         INVOKE_NAME => (
             disjoint(plain(&invoke_request(TEXT.clone())), input),
@@ -239,7 +286,7 @@ fn check_default_input(input: SchemaType<'_>, step: &Step, run: &Schema, report:
     }
     let message = format!(
         "the step `{}` has no `with`, and `{endpoint}` of `{}` doesn't take {given}",
-        step.id, step.agent.text,
+        step.id, call.agent.text,
     );
     report
         .error(Code::BadWorkflow, step.span, message)

@@ -15,7 +15,7 @@ use crate::text::slug::Slug;
 use crate::yaml::node::{Entry, Node, Value};
 use crate::yaml::yaml_settings;
 
-pub use crate::contract::workflow_step::{Join, OnFailure, Step};
+pub use crate::contract::workflow_step::{Join, OnFailure, Step, StepKind};
 
 /// Named steps over agents, as a graph without cycles.
 #[derive(Debug, Clone)]
@@ -42,6 +42,11 @@ impl Workflow {
     /// The name of the operation that starts it, such as `startFullStackFeature`.
     pub fn operation_id(&self) -> String {
         format!("start{}", self.slug.as_str().to_upper_camel_case())
+    }
+
+    /// Whether one of its steps waits for something instead of calling an agent.
+    pub fn waits(&self) -> bool {
+        self.steps.iter().any(|step| step.call().is_none())
     }
 }
 

@@ -1,32 +1,38 @@
-//! One step of a workflow.
+//! One step of a workflow: a call of an agent, or something that the run waits for.
+//!
+//! Invariant: a step that was read has all that its kind needs; what is missing is reported.
 
-use std::sync::Arc;
+mod awaited_step;
+pub(crate) mod step_failure;
+pub(crate) mod step_order;
 
-use agentgen_schema::vocabulary;
 use serde_json::Value as Json;
 
 use crate::contract::endpoint::INVOKE_NAME;
+use crate::contract::workflow_step::awaited_step::{WAIT_KEYS, read_wait};
+use crate::contract::workflow_step::step_failure::on_failure;
+use crate::contract::workflow_step::step_order::{check_join, read_order};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
+use crate::expression::Expression;
 use crate::expression::input_template::{self, InputTemplate};
-use crate::expression::parser::parse;
-use crate::expression::{Expression, Kind};
-use crate::text::did_you_mean::did_you_mean;
+use crate::schema::Schema;
 use crate::text::ident::Ident;
 use crate::yaml::node::{Entry, Node, Value};
-use crate::yaml::yaml_scalar::Scalar;
-use crate::yaml::yaml_settings::{self, Name};
+use crate::yaml::yaml_settings::{self, Name, name};
 
-/// One step of a workflow: a call of an agent.
+pub use crate::contract::workflow_step::awaited_step::{Ask, WaitFor};
+pub use crate::contract::workflow_step::step_failure::OnFailure;
+pub use crate::contract::workflow_step::step_order::Join;
+
+/// One step of a workflow: a call of an agent, or something that the run waits for.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The key of the step, unique in its workflow.
     pub id: String,
-    /// The agent.
-    pub agent: Name,
-    /// The endpoint of the agent; none for `invoke`.
-    pub endpoint: Option<Name>,
+    /// What it does.
+    pub kind: StepKind,
     /// The ids of the steps that come first. Without a span of their own they have that of the step.
     pub needs: Vec<Name>,
     /// How many of those have to succeed.
@@ -39,7 +45,7 @@ pub struct Step {
     pub with: Option<Json>,
     /// The inputs with their holes, understood: an object.
     pub inputs: Option<InputTemplate>,
-    /// How long one attempt may take, in milliseconds.
+    /// How long one attempt may take, in milliseconds; of a question or an event, how long the run waits for it.
     pub timeout_ms: Option<u64>,
     /// How often it is tried, as far as it is written; see [`Step::attempts`].
     pub attempts: Option<u32>,
@@ -51,95 +57,26 @@ pub struct Step {
     pub span: Span,
 }
 
-/// What comes of a step that fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The workflow ends.
-    Stop,
-    /// The step is tried again, three times in all unless it says otherwise; then the workflow ends.
-    Retry,
-    /// The workflow continues without it.
-    Skip,
-    /// A person decides.
-    Escalate,
-    /// The steps that need it decide, as `on_failure` is not set: the workflow ends once one of them can't begin any more.
-    Join,
-    /// Another agent is called.
-    Fallback(Name),
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    /// It calls an agent.
+    Call(Call),
+    /// It asks a person.
+    Ask(Ask),
+    /// It waits for an event.
+    WaitFor(WaitFor),
+    /// It lets so many milliseconds pass.
+    Wait(u64),
 }
 
-/// How many of the needed steps have to succeed before a step begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Join {
-    /// All of them.
-    All,
-    /// One of them.
-    Any,
-    /// So many of them.
-    Quorum(u32),
-}
-
-vocabulary! {
-    /// The words of [`OnFailure`].
-    pub enum OnFailureKind {
-        /// The step is tried again.
-        Retry = "retry",
-        /// The workflow continues without the step.
-        Skip = "skip",
-        /// The workflow ends.
-        Stop = "stop",
-        /// A person decides.
-        Escalate = "escalate",
-        /// Another agent is called.
-        Fallback = "fallback",
-        /// The steps that need this one decide. It is the default and has no word in a service block.
-        Join = "join",
-    }
-}
-
-vocabulary! {
-    /// The words of [`Join`].
-    pub enum JoinKind {
-        /// All needed steps have to succeed.
-        All = "all",
-        /// One needed step has to succeed.
-        Any = "any",
-        /// A number of needed steps has to succeed.
-        Quorum = "quorum",
-    }
-}
-
-impl OnFailure {
-    /// The word for it.
-    pub fn kind(&self) -> OnFailureKind {
-        match self {
-            Self::Stop => OnFailureKind::Stop,
-            Self::Retry => OnFailureKind::Retry,
-            Self::Skip => OnFailureKind::Skip,
-            Self::Escalate => OnFailureKind::Escalate,
-            Self::Join => OnFailureKind::Join,
-            Self::Fallback(_) => OnFailureKind::Fallback,
-        }
-    }
-}
-
-impl Join {
-    /// The word for it.
-    pub fn kind(self) -> JoinKind {
-        match self {
-            Self::All => JoinKind::All,
-            Self::Any => JoinKind::Any,
-            Self::Quorum(_) => JoinKind::Quorum,
-        }
-    }
-
-    /// How many steps have to succeed, where it is a quorum.
-    pub fn quorum(self) -> Option<u32> {
-        match self {
-            Self::Quorum(count) => Some(count),
-            Self::All | Self::Any => None,
-        }
-    }
+/// A call of an agent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The agent.
+    pub agent: Name,
+    /// The endpoint of the agent; none for `invoke`.
+    pub endpoint: Option<Name>,
 }
 
 /// How often a step is tried that is to be tried again and doesn't say how often.
@@ -149,11 +86,32 @@ pub const RETRY_ATTEMPTS: u32 = 3;
 pub const RETRY_BACKOFF_MS: u64 = 500;
 
 impl Step {
-    /// The name of the endpoint that it asks.
-    pub fn endpoint_name(&self) -> &str {
-        self.endpoint
-            .as_ref()
-            .map_or(INVOKE_NAME, |name| &name.text)
+    /// The agent that it calls; none where it waits for something.
+    pub fn call(&self) -> Option<&Call> {
+        match &self.kind {
+            StepKind::Call(call) => Some(call),
+            StepKind::Ask(_) | StepKind::WaitFor(_) | StepKind::Wait(_) => None,
+        }
+    }
+
+    /// The schema of the answer, or of what comes with the event, that it waits for.
+    pub fn awaited(&self) -> Option<&Schema> {
+        match &self.kind {
+            StepKind::Ask(ask) => Some(&ask.answer),
+            StepKind::WaitFor(wait) => Some(&wait.payload),
+            StepKind::Call(_) | StepKind::Wait(_) => None,
+        }
+    }
+
+    /// What it waits for, in words, such as `the event paid`; none where it calls an agent.
+    pub fn waits_for_what(&self) -> Option<String> {
+        match &self.kind {
+            StepKind::Call(_) => None,
+            StepKind::Ask(ask) if ask.roles.is_empty() => Some("an answer".to_owned()),
+            StepKind::Ask(ask) => Some(format!("an answer of {}", ask.roles.join(" or "))),
+            StepKind::WaitFor(wait) => Some(format!("the event {}", wait.event)),
+            StepKind::Wait(ms) => Some(format_duration(*ms)),
+        }
     }
 
     /// The field of its outcome in Rust; none where the id has no ASCII letter or digit.
@@ -182,6 +140,30 @@ impl Step {
     }
 }
 
+impl Call {
+    /// The name of the endpoint that it calls.
+    pub fn endpoint_name(&self) -> &str {
+        self.endpoint
+            .as_ref()
+            .map_or(INVOKE_NAME, |name| &name.text)
+    }
+}
+
+/// A duration as it can be written in a service block, in its largest whole unit: `2d`, `90s`, `1500ms`.
+pub fn format_duration(ms: u64) -> String {
+    let units = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1000, "s"),
+    ];
+    let unit = units.into_iter().find(|(unit, _)| ms > 0 && ms % unit == 0);
+    match unit {
+        Some((unit, name)) => format!("{}{name}", ms / unit),
+        None => format!("{ms}ms"),
+    }
+}
+
 const STEP_KEYS: &[&str] = &[
     "agent",
     "endpoint",
@@ -194,7 +176,7 @@ const STEP_KEYS: &[&str] = &[
     "on_failure",
 ];
 
-/// Reads `{id: agent}` or `{id: {agent: …, …}}`.
+/// Reads `{id: agent}`, `{id: {agent: …, …}}` or a step that waits.
 pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<Step> {
     let entry = match node.entries() {
         Some([entry]) => entry,
@@ -207,11 +189,13 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
     };
     let mut step = Step {
         id: entry.key.clone(),
-        agent: Name {
-            text: String::new(),
-            span: entry.value.span,
-        },
-        endpoint: None,
+        kind: StepKind::Call(Call {
+            agent: Name {
+                text: String::new(),
+                span: entry.value.span,
+            },
+            endpoint: None,
+        }),
         needs: before
             .iter()
             .map(|id| Name {
@@ -231,39 +215,38 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         span: entry.key_span,
     };
     if entry.value.as_str().is_some() {
-        step.agent = name(&entry.value, report)?;
+        step.kind = StepKind::Call(Call {
+            agent: name(&entry.value, report)?,
+            endpoint: None,
+        });
         return Some(step);
     }
+    let waits = WAIT_KEYS
+        .iter()
+        .find(|(key, _)| entry.value.get(key).is_some());
+    if let Some((key, others)) = waits {
+        return read_wait(step, key, others, &entry.value, report);
+    }
+    let mut call = Call {
+        agent: Name {
+            text: String::new(),
+            span: entry.value.span,
+        },
+        endpoint: None,
+    };
     let entries = yaml_settings::allowed_entries(&entry.value, STEP_KEYS, report);
     let mut join_span = entry.value.span;
     // An unknown key may be a misspelt `agent`.
     let all_allowed = entry.value.entries().map(<[Entry]>::len) == Some(entries.len());
     for Entry { key, value, .. } in entries {
         match key.as_str() {
-            "agent" => step.agent = name(value, report)?,
-            "endpoint" => step.endpoint = name(value, report),
+            "agent" => call.agent = name(value, report)?,
+            "endpoint" => call.endpoint = name(value, report),
             "join" => {
                 join_span = value.span;
-                step.join = join(value, report).unwrap_or(Join::All);
+                read_order(&mut step, key, value, report);
             }
-            "needs" => step.needs = yaml_settings::names(value, report),
-            "when" => {
-                if let Value::Bool(boolean) = value.value {
-                    step.when = Some(boolean.to_string());
-                    step.condition = Some(Expression {
-                        kind: Kind::Boolean(boolean),
-                        span: value.span,
-                    });
-                    continue;
-                }
-                step.when = yaml_settings::text(value, report).map(str::to_owned);
-                let source = Arc::clone(report.source());
-                if step.when.is_some()
-                    && let Some(scalar) = Scalar::new(value, &source)
-                {
-                    step.condition = parse(&scalar, report);
-                }
-            }
+            "needs" | "when" => read_order(&mut step, key, value, report),
             "with" => {
                 step.with = Some(value.to_json());
                 match value.value {
@@ -288,128 +271,15 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         }
     }
     check_join(&step, join_span, report);
-    if step.agent.text.is_empty() {
+    if call.agent.text.is_empty() {
         if all_allowed {
             let message = format!("the step `{}` calls no agent", step.id);
-            report
-                .error(Code::BadWorkflow, step.span, message)
-                .advise("name one under `agent`");
+            report.error(Code::BadWorkflow, step.span, message).advise(
+                "name one under `agent`, or what it waits for under `ask`, `wait_for` or `wait`",
+            );
         }
         return None;
     }
+    step.kind = StepKind::Call(call);
     Some(step)
-}
-
-fn name(node: &Node, report: &mut Report) -> Option<Name> {
-    yaml_settings::text(node, report).map(|text| Name {
-        text: text.to_owned(),
-        span: node.span,
-    })
-}
-
-/// Reads `all`, `any`, `quorum N` or `{quorum: N}`.
-fn join(node: &Node, report: &mut Report) -> Option<Join> {
-    let read = match node.entries() {
-        Some([entry]) if entry.key == JoinKind::Quorum.as_str() => {
-            return yaml_settings::small_count(&entry.value, report).map(Join::Quorum);
-        }
-        Some(_) => None,
-        None => {
-            let text = yaml_settings::text(node, report)?;
-            let (word, count) = match text.split_once(char::is_whitespace) {
-                Some((word, count)) => (word, Some(count.trim())),
-                None => (text, None),
-            };
-            match (JoinKind::parse(word), count) {
-                (Some(JoinKind::All), None) => Some(Join::All),
-                (Some(JoinKind::Any), None) => Some(Join::Any),
-                (Some(JoinKind::Quorum), Some(count)) => {
-                    let count = count.parse().ok().filter(|count| *count > 0);
-                    count.map(Join::Quorum)
-                }
-                _ => None,
-            }
-        }
-    };
-    if read.is_none() {
-        report
-            .error(Code::BadSetting, node.span, "this is not a value of `join`")
-            .advise("write `all`, `any` or `quorum N`, where N is a whole number above zero");
-    }
-    read
-}
-
-/// Checks that so many steps as have to succeed are needed at all.
-fn check_join(step: &Step, span: Span, report: &mut Report) {
-    let least = match step.join {
-        Join::All => 0,
-        Join::Any => 1,
-        Join::Quorum(count) => count as usize,
-    };
-    let needed = step.needs.len();
-    if least > needed {
-        let message = format!(
-            "the step `{}` waits for {least} of the steps it needs, which are {needed}",
-            step.id
-        );
-        report
-            .error(Code::BadWorkflow, span, message)
-            .advise("name more of them under `needs`, or wait for fewer");
-    }
-}
-
-/// The place of `word` at the end of the plain text at `span`; `span` where the text is quoted or folded.
-fn last_word(span: Span, word: &str, report: &Report) -> Span {
-    let raw = report.source().text().get(span.start..span.end);
-    let before = raw.and_then(|raw| raw.trim_end().strip_suffix(word));
-    match before {
-        Some(before) if before.starts_with(char::is_alphabetic) => Span {
-            start: span.start + before.len(),
-            end: span.start + before.len() + word.len(),
-        },
-        _ => span,
-    }
-}
-
-fn on_failure(node: &Node, report: &mut Report) -> Option<OnFailure> {
-    const OTHERWISE: &str = "it takes `retry`, `skip`, `stop`, `escalate` or `fallback: agent`";
-    if let Some(entries) = node.entries() {
-        if let [entry] = entries
-            && entry.key == OnFailureKind::Fallback.as_str()
-        {
-            return name(&entry.value, report).map(OnFailure::Fallback);
-        }
-        report
-            .error(
-                Code::BadSetting,
-                node.span,
-                "this is not a value of `on_failure`",
-            )
-            .advise(OTHERWISE);
-        return None;
-    }
-    let text = yaml_settings::text(node, report)?;
-    let (word, agent) = match text.split_once(char::is_whitespace) {
-        Some((word, agent)) => (word, Some(agent.trim())),
-        None => (text, None),
-    };
-    match (OnFailureKind::parse(word), agent) {
-        (Some(OnFailureKind::Retry), None) => Some(OnFailure::Retry),
-        (Some(OnFailureKind::Skip), None) => Some(OnFailure::Skip),
-        (Some(OnFailureKind::Stop), None) => Some(OnFailure::Stop),
-        (Some(OnFailureKind::Escalate), None) => Some(OnFailure::Escalate),
-        (Some(OnFailureKind::Fallback), Some(agent)) => Some(OnFailure::Fallback(Name {
-            text: agent.to_owned(),
-            span: last_word(node.span, agent, report),
-        })),
-        _ => {
-            let message = format!("`{text}` is not a value of `on_failure`");
-            let candidates = OnFailureKind::ALL.map(OnFailureKind::as_str);
-            let candidates = candidates.into_iter().filter(|word| *word != "join");
-            report
-                .error(Code::BadSetting, node.span, message)
-                .advise(did_you_mean(text, candidates, OTHERWISE));
-            None
-        }
-    }
 }

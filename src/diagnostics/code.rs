@@ -100,6 +100,8 @@ vocabulary! {
         ComponentCollision = "AG072",
         /// Arazzo can't say a condition.
         UnsaidCondition = "AG073",
+        /// Arazzo can't say that a workflow waits.
+        UnsaidWait = "AG074",
 
         // The project: 090 to 099.
         /// The configuration can't be used.

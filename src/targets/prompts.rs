@@ -6,7 +6,8 @@ use serde_json::{Map, Value as Json, json};
 use crate::agent::operation;
 use crate::agent::{Agent, find_slug};
 use crate::contract::Policy;
-use crate::contract::workflow_contract::{OnFailure, Workflow};
+use crate::contract::workflow_contract::{OnFailure, Step, StepKind, Workflow};
+use crate::contract::workflow_step::Call;
 use crate::diagnostics::Diagnostic;
 use crate::output::artifact::Artifact;
 use crate::targets::template_engine::Templates;
@@ -150,6 +151,23 @@ fn policy(policy: &Policy) -> Json {
     })
 }
 
+/// What a step waits for that calls no agent.
+fn waits_for(step: &Step) -> Option<Json> {
+    match &step.kind {
+        StepKind::Call(_) => None,
+        StepKind::Ask(ask) => Some(json!({
+            "ask": ask.prompt_text,
+            "answer": ask.answer.json,
+            "roles": ask.roles,
+        })),
+        StepKind::WaitFor(wait) => Some(json!({
+            "event": wait.event,
+            "output": wait.payload.json,
+        })),
+        StepKind::Wait(ms) => Some(json!({ "duration_ms": ms })),
+    }
+}
+
 fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
     let slug = |name: &str| find_slug(agents, name).map(|slug| slug.to_string());
     json!({
@@ -162,8 +180,9 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
         "timeout_ms": workflow.timeout_ms,
         "steps": workflow.steps.iter().map(|step| json!({
             "id": step.id,
-            "agent": slug(&step.agent.text),
-            "endpoint": step.endpoint_name(),
+            "agent": step.call().map(|call| slug(&call.agent.text)),
+            "endpoint": step.call().map(Call::endpoint_name),
+            "waits_for": waits_for(step),
             "needs": step.needs.iter().map(|need| &need.text).collect::<Vec<_>>(),
             "join": step.join.kind().as_str(),
             "quorum": step.join.quorum(),

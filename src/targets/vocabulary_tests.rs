@@ -4,7 +4,8 @@ use agentgen_schema::{Handler, Method};
 use serde_json::Value as Json;
 
 use crate::contract;
-use crate::contract::workflow_step::{JoinKind, OnFailureKind};
+use crate::contract::workflow_step::step_failure::OnFailureKind;
+use crate::contract::workflow_step::step_order::JoinKind;
 use crate::targets::prompts;
 
 fn assert_enum<const N: usize>(schema: &str, pointer: &str, words: [&str; N]) {
@@ -61,17 +62,16 @@ fn the_schema_of_service_blocks_lists_the_same_words() {
         methods.each_ref().map(String::as_str),
     );
     // What an editor offers: a whole value for each word that a service block has.
-    let step = "/$defs/step/additionalProperties/else/properties";
-    let offered = |key: &str, taken: &dyn Fn(&str) -> bool| {
+    let offered = |place: &str, taken: &dyn Fn(&str) -> bool| {
         let schema: Json = serde_json::from_str(contract::SCHEMA).expect("the schema is JSON");
-        let values = schema.pointer(&format!("{step}/{key}/anyOf/0/enum"));
+        let values = schema.pointer(&format!("/$defs/{place}/anyOf/0/enum"));
         let values = values.and_then(Json::as_array).expect("it has an enum");
         values.iter().filter_map(Json::as_str).all(taken)
     };
     assert!(offered("join", &|value| {
         JoinKind::parse(value.split(' ').next().unwrap_or_default()).is_some()
     }));
-    assert!(offered("on_failure", &|value| {
+    assert!(offered("callStep/properties/on_failure", &|value| {
         OnFailureKind::parse(value).is_some_and(|kind| kind != OnFailureKind::Join)
     }));
 }

@@ -235,6 +235,14 @@ pub fn text<'a>(node: &'a Node, report: &mut Report) -> Option<&'a str> {
     text
 }
 
+/// A text that is a name, with its place.
+pub fn name(node: &Node, report: &mut Report) -> Option<Name> {
+    text(node, report).map(|text| Name {
+        text: text.to_owned(),
+        span: node.span,
+    })
+}
+
 /// The names in the list in `node`, each once.
 pub fn names(node: &Node, report: &mut Report) -> Vec<Name> {
     let Some(items) = node.items() else {

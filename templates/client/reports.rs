@@ -39,9 +39,74 @@ pub struct RunReport {
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
     pub steps: Vec<StepReport>,
+    /// What it waits for now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<PendingAction>,
 }
 
-/// How a run stands. It has ended when it is neither queued nor running.
+/// Something that a run waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingAction {
+    /// Identifies the action.
+    pub id: Uuid,
+    /// The step that waits.
+    pub step: String,
+    /// What it waits for.
+    pub kind: ActionKind,
+    /// The question, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The event's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// JSON Schema of the answer, or of what is sent with the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<JsonValue>,
+    /// The roles of which the person who answers needs one. Empty: the caller that started the run answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// When the run no longer waits; of a timer, when it is up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime>,
+}
+
+/// What a run waits for.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    /// The answer of a person.
+    Question,
+    /// An event that somebody sends to the run.
+    Event,
+    /// A moment.
+    Timer,
+    /// One of a later version of the service.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a pending action ended.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionOutcome {
+    /// A person answered.
+    Answered,
+    /// The event came.
+    Received,
+    /// The time is up.
+    Elapsed,
+    /// Nothing came in time.
+    Expired,
+    /// The run ended before.
+    Cancelled,
+    /// One of a later version of the service.
+    #[serde(other)]
+    Unknown,
+}
+
+/// How a run stands. It has ended when it is neither queued nor running nor waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -49,13 +114,15 @@ pub enum RunStatus {
     Queued,
     /// It is in progress.
     Running,
+    /// It waits for an answer, an event or a moment, and is not executed meanwhile.
+    Waiting,
     /// It ended, and no step failed.
     Completed,
     /// It ended, and a step failed that it could continue without.
     CompletedWithFailures,
     /// A step failed that it could not continue without, or its time was up.
     Failed,
-    /// A step failed that a person has to look at.
+    /// A step failed, and the person who was asked stopped the run.
     Escalated,
     /// Its owner cancelled it.
     Cancelled,
@@ -64,7 +131,7 @@ pub enum RunStatus {
 impl RunStatus {
     /// Whether nothing more will happen.
     pub fn is_over(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
+        !matches!(self, Self::Queued | Self::Running | Self::Waiting)
     }
 }
 
@@ -73,16 +140,19 @@ impl RunStatus {
 pub struct StepReport {
     /// The step's id.
     pub step: String,
-    /// The name of its agent.
-    pub agent: String,
+    /// The name of its agent. A step that waits has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// The endpoint of the agent.
-    pub endpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// How the step stands.
     pub status: StepStatus,
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
-    /// The result: the text of `invoke`, the answer of any other endpoint; null where there is none.
+    /// The result: the text of `invoke`, the answer of any other endpoint or of a person, what came with an event; null where
+    /// there is none.
     #[serde(default)]
     pub output: JsonValue,
     /// Why the last attempt failed. With a fallback, it stands beside the fallback's output.
@@ -114,6 +184,8 @@ pub enum StepStatus {
     Pending,
     /// It is in progress.
     Running,
+    /// It waits for an answer, an event or a moment: `actions` of the run says which.
+    Waiting,
     /// It has an output.
     Succeeded,
     /// It has none, for the reason in `error`.
@@ -132,6 +204,8 @@ pub enum SkipReason {
     Condition,
     /// Too few of the steps it needs can still succeed.
     Needs,
+    /// It failed, and a person decided that the run continues without it.
+    Decision,
     /// The run ended before.
     RunEnded,
 }
@@ -161,7 +235,7 @@ pub enum WorkflowEvent {
         /// The workflow's name.
         workflow: String,
     },
-    /// The run continues after the process that it was in has ended.
+    /// The run continues: the process that it was in has ended, or what it waited for is there.
     #[serde(rename = "run.resumed")]
     Resumed {
         /// Identifies the run.
@@ -245,6 +319,31 @@ pub enum WorkflowEvent {
         /// Everything that is reported about the step.
         report: StepReport,
     },
+    /// The run waits for something before a step can continue.
+    #[serde(rename = "action.required")]
+    ActionRequired {
+        /// What it waits for.
+        action: PendingAction,
+        /// For a question about a step that failed: the step as it is now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<StepReport>,
+    },
+    /// The run no longer waits for something.
+    #[serde(rename = "action.resolved")]
+    ActionResolved {
+        /// Identifies the action.
+        action: Uuid,
+        /// The step that waited.
+        step: String,
+        /// How it ended.
+        outcome: ActionOutcome,
+        /// Who answered, or sent the event.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        /// The number of the event among those that were sent to the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event_number: Option<u64>,
+    },
     /// The run has ended; the last event.
     #[serde(rename = "run.finished")]
     Finished {
@@ -280,6 +379,8 @@ pub struct TypedReport<S> {
     pub usage: Usage,
     /// Its steps.
     pub steps: S,
+    /// What it waits for now.
+    pub actions: Vec<PendingAction>,
 }
 
 /// The report of one step, whose output is a `T`.
@@ -287,10 +388,10 @@ pub struct TypedReport<S> {
 pub struct StepOutcome<T> {
     /// The step's id.
     pub step: String,
-    /// The name of its agent.
-    pub agent: String,
+    /// The name of its agent; none where the step waits.
+    pub agent: Option<String>,
     /// The endpoint of the agent.
-    pub endpoint: String,
+    pub endpoint: Option<String>,
     /// How the step stands.
     pub status: StepStatus,
     /// Why it was skipped.

@@ -140,6 +140,7 @@ impl<I: Serialize, S: TypedSteps> Workflow<I, S> {
             ended_at: report.ended_at,
             usage: report.usage,
             steps: S::read(&mut reports).map_err(unlike)?,
+            actions: report.actions,
         })
     }
 
@@ -165,6 +166,36 @@ impl<I: Serialize, S: TypedSteps> Workflow<I, S> {
         self.get(run_id).await
     }
 
+    /// Answers a question of a run, one of its `actions`. One that was answered before is a problem of status 409.
+    pub fn answer(
+        &self,
+        run_id: &Uuid,
+        action_id: &Uuid,
+        answer: &impl Serialize,
+    ) -> Call<WorkflowRun> {
+        let answer = Answer {
+            run_id,
+            action_id,
+            answer,
+        };
+        Call::new(&self.client, &ANSWER, &answer)
+    }
+
+    /// Sends an event to a run. A step that waits for it later receives it, too.
+    pub fn send_event(
+        &self,
+        run_id: &Uuid,
+        event: &str,
+        payload: &impl Serialize,
+    ) -> Call<WorkflowRun> {
+        let event = Event {
+            run_id,
+            event,
+            payload,
+        };
+        Call::new(&self.client, &SEND_EVENT, &event)
+    }
+
     /// Calls a run off. One that is over is a problem of status 409.
     pub fn cancel(&self, run_id: &Uuid) -> Call<WorkflowRun> {
         Call::new(&self.client, &CANCEL, &Run { run_id })
@@ -177,6 +208,28 @@ struct Run<'a> {
     run_id: &'a Uuid,
 }
 
+/// An answer, an object. No member of one is called like those in the path.
+#[derive(Serialize)]
+struct Answer<'a, A> {
+    #[serde(rename = ":run_id")]
+    run_id: &'a Uuid,
+    #[serde(rename = ":action_id")]
+    action_id: &'a Uuid,
+    #[serde(flatten)]
+    answer: &'a A,
+}
+
+/// An event with what is sent with it, an object.
+#[derive(Serialize)]
+struct Event<'a, P> {
+    #[serde(rename = ":run_id")]
+    run_id: &'a Uuid,
+    #[serde(rename = ":event")]
+    event: &'a str,
+    #[serde(flatten)]
+    payload: &'a P,
+}
+
 const GET: Operation = Operation {
     method: Method::GET,
     path: "/v1/runs/{run_id}",
@@ -187,6 +240,20 @@ const GET: Operation = Operation {
 const CANCEL: Operation = Operation {
     method: Method::POST,
     path: "/v1/runs/{run_id}/cancel",
+    headers: &[],
+    stream_path: "",
+};
+
+const ANSWER: Operation = Operation {
+    method: Method::POST,
+    path: "/v1/runs/{:run_id}/actions/{:action_id}",
+    headers: &[],
+    stream_path: "",
+};
+
+const SEND_EVENT: Operation = Operation {
+    method: Method::POST,
+    path: "/v1/runs/{:run_id}/events/{:event}",
     headers: &[],
     stream_path: "",
 };

@@ -206,7 +206,7 @@ A.
         assert_eq!(plain[key], Json::Null, "{key}");
     }
     let step = json!({
-        "id": "first", "agent": "a", "endpoint": "invoke", "needs": [], "join": "all", "quorum": null, "when": null,
+        "id": "first", "agent": "a", "endpoint": "invoke", "waits_for": null, "needs": [], "join": "all", "quorum": null, "when": null,
         "with": null, "timeout_ms": null, "attempts": null, "backoff_ms": null, "on_failure": "stop", "fallback": null,
     });
     assert_eq!(plain["steps"], json!([step]));
@@ -215,7 +215,7 @@ A.
     assert_eq!(limited["concurrency"], 2);
     assert_eq!(limited["timeout_ms"], 600_000);
     let step = json!({
-        "id": "z", "agent": "a", "endpoint": "plan", "needs": ["x", "y"], "join": "quorum", "quorum": 1,
+        "id": "z", "agent": "a", "endpoint": "plan", "waits_for": null, "needs": ["x", "y"], "join": "quorum", "quorum": 1,
         "when": "x.status == 'succeeded'", "with": { "goal": "{{ x.output }}" }, "timeout_ms": 1_000, "attempts": 2,
         "backoff_ms": 250, "on_failure": "fallback", "fallback": "a",
     });

@@ -242,6 +242,12 @@ const SHOP_SETTINGS: &str = r###"
   documents: { collection: hand-book, roles: [Read, "Bash(git \"diff\":*)"] }
   workflows:
     match: [self: shop, next: { agent: shop, join: any }]
+    hold:
+    - asks: { ask: 'Go "{{ input.input }}"?', answer: { go: boolean, note?: string }, roles: ['b"oss'], timeout: 2d }
+    - paid: { wait_for: a.b-c_1, output: { amount: number }, timeout: 1h, on_timeout: skip }
+    - rest: { wait: 90s }
+    - why: { ask: Why? }
+    - anything: { wait_for: x }
     1st Try:
       input: { kind: string, n?: number }
       roles: ["a\"b"]

@@ -118,8 +118,10 @@ export interface Workflow {
 
 export interface Step {
   id: string;
-  agent: string;
-  endpoint: string;
+  agent: string | null;
+  endpoint: string | null;
+  /** What the step waits for, in words; null where it calls an agent. */
+  waits_for: string | null;
   needs: string[];
   join: string;
   when: string | null;
@@ -137,10 +139,10 @@ export interface RunInputs {
 }
 
 export type RunStatus =
-  "queued" | "running" | "completed" | "completed_with_failures" | "failed" | "escalated" | "cancelled";
+  "queued" | "running" | "waiting" | "completed" | "completed_with_failures" | "failed" | "escalated" | "cancelled";
 export const RUN_STATUSES: RunStatus[] =
-  ["queued", "running", "completed", "completed_with_failures", "failed", "escalated", "cancelled"];
-export type StepStatus = "pending" | "running" | "succeeded" | "failed" | "skipped" | "cancelled";
+  ["queued", "running", "waiting", "completed", "completed_with_failures", "failed", "escalated", "cancelled"];
+export type StepStatus = "pending" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled";
 
 export interface RunSummary {
   run_id: string;
@@ -154,12 +156,25 @@ export interface RunSummary {
 export interface RunReport extends RunSummary {
   usage: Usage;
   steps: StepReport[];
+  actions?: PendingAction[];
+}
+
+/** What a run waits for. */
+export interface PendingAction {
+  id: string;
+  step: string;
+  kind: "question" | "event" | "timer";
+  prompt?: string;
+  event?: string;
+  schema?: Json;
+  roles?: string[];
+  expires_at?: string;
 }
 
 export interface StepReport {
   step: string;
-  agent: string;
-  endpoint: string;
+  agent?: string;
+  endpoint?: string;
   status: StepStatus;
   skipped?: string;
   output: Json;
@@ -186,4 +201,4 @@ export interface Message {
   text: string;
 }
 
-export const isOver = (status: RunStatus): boolean => status !== "queued" && status !== "running";
+export const isOver = (status: RunStatus): boolean => !["queued", "running", "waiting"].includes(status);

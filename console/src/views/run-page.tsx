@@ -11,6 +11,7 @@ import { call, curl, failureOf, get, isAbort, load, type Failure } from "../serv
 import { useService } from "../service/context.ts";
 import { events } from "../service/events.ts";
 import { isOver, type RunInputs, type RunReport } from "../service/types.ts";
+import { PendingActions } from "./pending-actions.tsx";
 import { Timeline, type StepEvent } from "./timeline.tsx";
 import { secondLine } from "./workflow-page.tsx";
 
@@ -25,6 +26,8 @@ function brought(report: RunReport, happened: StepEvent[]): RunReport {
   for (const event of happened) {
     if (event.type === "step.finished" && event.report) steps.set(event.report.step, event.report);
     const step = steps.get(event.step ?? "");
+    const waiting = typeof event.action === "object" ? steps.get(event.action.step) : undefined;
+    if (waiting && !["succeeded", "failed", "skipped", "cancelled"].includes(waiting.status)) steps.set(waiting.step, { ...waiting, status: "waiting" });
     if (event.type === "step.started" && step?.status === "pending") steps.set(step.step, { ...step, status: "running" });
   }
   return { ...report, steps: report.steps.map((step) => steps.get(step.step) ?? step) };
@@ -88,6 +91,7 @@ export function RunPage({ id }: { id: string }) {
     setHappened((before) => [...before, event]);
     if (event.type === "step.started") setSaid(`Step ${event.step} began`);
     if (event.type === "step.finished" && event.report) setSaid(`Step ${event.report.step} ${event.report.status}`);
+    if (typeof event.action === "object") setSaid(`Step ${event.action.step} waits`);
     if (event.type === "run.finished") setSaid(`The run is ${words(event.status ?? "over")}`);
     refresh();
   });
@@ -117,6 +121,7 @@ export function RunPage({ id }: { id: string }) {
   }
   const workflow = data.workflows.find(({ name }) => name === run.workflow);
   const needs = new Map(workflow?.steps.map((step) => [step.id, step.needs]));
+  const waits = new Map(workflow?.steps.map((step) => [step.id, step.waits_for]));
   const knows = run.steps.every(({ step }) => needs.has(step));
   const end = run.ended_at ? Date.parse(run.ended_at) : now;
   return (
@@ -137,20 +142,21 @@ export function RunPage({ id }: { id: string }) {
         <Fact name="Started"><Moment of={run.created_at} /></Fact>
         <Fact name="Took">{duration(end - Date.parse(run.created_at))}</Fact>
         <Fact name="Tokens"><Tokens usage={run.usage} /></Fact>
-        <Fact name="Steps">{`${run.steps.filter(({ status }) => status !== "pending" && status !== "running").length} of ${run.steps.length} ended`}</Fact>
+        <Fact name="Steps">{`${run.steps.filter(({ status }) => status !== "pending" && status !== "running" && status !== "waiting").length} of ${run.steps.length} ended`}</Fact>
       </Facts>
       {inputs.data && <details class="run-input"><summary>Input of the run</summary><Code label="Input of the run" text={json(inputs.data.input)} /></details>}
       <div class="buttons">
         <Copy label="Copy as curl" text={() => curl(get(`/v1/runs/${id}`))} />
         <Copy label="Copy the report" text={() => json(run)} />
       </div>
+      {isLive && <PendingActions run={run} done={refresh} />}
       <h2>Graph</h2>
       {knows
         ? <GraphView label={`Steps of ${run.workflow} and how they stand`} selected={selected} select={select}
-            steps={run.steps.map((step) => ({ id: step.step, needs: needs.get(step.step) ?? [], agent: secondLine(step), status: step.status }))} />
+            steps={run.steps.map((step) => ({ id: step.step, needs: needs.get(step.step) ?? [], agent: secondLine({ ...step, waits_for: waits.get(step.step) ?? null }), status: step.status }))} />
         : <p class="soft">This service does not have the workflow that the run began with; its steps are below.</p>}
       <h2>Timeline</h2>
-      <Timeline run={run} inputs={inputs.data} events={happened} now={now} />
+      <Timeline run={run} waits={waits} inputs={inputs.data} events={happened} now={now} />
     </>
   );
 }

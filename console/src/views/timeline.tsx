@@ -3,7 +3,7 @@
 import { Code, Fact, Facts, Moment, Status, Tokens } from "../parts/elements.tsx";
 import { to } from "../parts/route.ts";
 import { duration, json, millis, plural, shown, words } from "../parts/text.ts";
-import type { RunInputs, RunReport, RunStatus, StepReport } from "../service/types.ts";
+import type { PendingAction, RunInputs, RunReport, RunStatus, StepReport } from "../service/types.ts";
 import { secondLine } from "./workflow-page.tsx";
 
 /** An event of a workflow run; which members are there depends on its type. */
@@ -21,10 +21,15 @@ export interface StepEvent {
   from?: string;
   to?: string;
   is_error?: boolean;
+  action?: PendingAction | string;
+  outcome?: string;
+  by?: string;
 }
 
-export function Timeline({ run, inputs, events, now }: {
+export function Timeline({ run, waits, inputs, events, now }: {
   run: RunReport;
+  /** What steps wait for, by step. */
+  waits: Map<string, string | null>;
   inputs: RunInputs | undefined;
   events: StepEvent[];
   now: number;
@@ -36,22 +41,23 @@ export function Timeline({ run, inputs, events, now }: {
   return (
     <ol class="timeline">
       {steps.map(({ step }) => (
-        <Entry key={step.step} step={step} span={[start, end]} now={now} input={inputs?.steps[step.step]}
+        <Entry key={step.step} step={step} waitsFor={waits.get(step.step) ?? null} span={[start, end]} now={now} input={inputs?.steps[step.step]}
           events={events.filter((event) => event.step === step.step)} />
       ))}
     </ol>
   );
 }
 
-function Entry({ step, span: [start, end], now, input, events }: {
+function Entry({ step, waitsFor, span: [start, end], now, input, events }: {
   step: StepReport;
+  waitsFor: string | null;
   span: [number, number];
   now: number;
   input: unknown;
   events: StepEvent[];
 }) {
   const from = millis(step.began_at);
-  const until = millis(step.ended_at) ?? (step.status === "running" ? now : from);
+  const until = millis(step.ended_at) ?? (step.status === "running" || step.status === "waiting" ? now : from);
   const took = from !== undefined && until !== undefined ? until - from : undefined;
   const percent = (time: number): number => Math.min(100, Math.max(0, ((time - start) / (end - start)) * 100));
   const remarks = events.map(remark).filter(Boolean);
@@ -62,7 +68,7 @@ function Entry({ step, span: [start, end], now, input, events }: {
           <span class="entry-head">
             <Status of={step.status} />
             <strong>{step.step}</strong>
-            <span class="soft">{secondLine(step)}</span>
+            <span class="soft">{secondLine({ ...step, waits_for: waitsFor })}</span>
             <span class="entry-end soft">
               {step.attempts > 1 && <span>{plural(step.attempts, "attempt")}</span>}
               {took !== undefined && <span>{duration(took)}</span>}
@@ -77,7 +83,7 @@ function Entry({ step, span: [start, end], now, input, events }: {
         </summary>
         <div class="entry-body">
           <Facts>
-            <Fact name="Agent"><a href={to("agents", step.agent)}>{step.agent}</a></Fact>
+            <Fact name="Agent">{step.agent && <a href={to("agents", step.agent)}>{step.agent}</a>}</Fact>
             <Fact name="Endpoint">{step.endpoint}</Fact>
             <Fact name="Began">{step.began_at && <Moment of={step.began_at} />}</Fact>
             <Fact name="Ended">{step.ended_at && <Moment of={step.ended_at} />}</Fact>
@@ -106,6 +112,7 @@ function remark(event: StepEvent): string {
   switch (event.type) {
     case "step.retried":
       return `Attempt ${event.attempt ?? ""} failed (${event.error?.status ?? ""} ${event.error?.detail ?? ""}); the next one follows in ${duration(event.pause_ms ?? 0)}.`;
+    case "action.resolved": return `It is ${words(event.outcome ?? "over")}${event.by ? ` by ${event.by}` : ""}.`;
     case "step.fallback": return `${event.agent ?? "Another agent"} is asked instead: ${event.error?.detail ?? ""}`;
     case "policy.applied": return `${words(event.policy ?? "")}: ${event.detail ?? ""}`;
     case "handoff.started": return `${event.from ?? ""} hands a task to ${event.to ?? ""}.`;

@@ -43,16 +43,20 @@ export function WorkflowPage({ name }: { name: string }) {
 export const graphOf = (workflow: Workflow) => workflow.steps.map((step) => (
   { id: step.id, needs: step.needs, agent: secondLine(step), status: undefined }));
 
-export const secondLine = ({ agent, endpoint }: { agent: string; endpoint: string }): string =>
-  endpoint === "invoke" ? agent : `${agent} · ${endpoint}`;
+/** Whom a step asks, or what it waits for. */
+export function secondLine({ agent, endpoint, waits_for }: { agent?: string | null; endpoint?: string | null; waits_for?: string | null }): string {
+  if (!agent) return `waits for ${waits_for ?? "something"}`;
+  return endpoint === "invoke" ? agent : `${agent} · ${endpoint ?? ""}`;
+}
 
 export function StepFacts({ step }: { step: Step }) {
   return (
     <section aria-label={`Step ${step.id}`} class="card">
       <h3>{step.id}</h3>
       <Facts>
-        <Fact name="Agent"><a href={to("agents", step.agent)}>{step.agent}</a></Fact>
+        <Fact name="Agent">{step.agent && <a href={to("agents", step.agent)}>{step.agent}</a>}</Fact>
         <Fact name="Endpoint">{step.endpoint}</Fact>
+        <Fact name="Waits for">{step.waits_for}</Fact>
         <Fact name="Needs">{step.needs.length > 0 && `${step.needs.join(", ")} (${step.join})`}</Fact>
         <Fact name="When">{step.when && <code>{step.when}</code>}</Fact>
         <Fact name="Attempts">{step.attempts > 1 && `${step.attempts}, the first pause ${duration(step.backoff_ms)}`}</Fact>
@@ -67,7 +71,7 @@ function onFailure(policy: string): string {
   const told: Record<string, string> = {
     stop: "the run fails",
     skip: "the run goes on without its output",
-    escalate: "the run ends and waits for a person",
+    escalate: "a person decides how the run continues",
     join: "the steps that need it decide",
   };
   return told[policy] ?? policy.replace(/^fallback /, "instead of it: ");

@@ -178,9 +178,12 @@ fn workflow_part(workflow: &Workflow) -> Part {
 
 fn step_node(step: &Step) -> Node {
     let mut lines = wrap(&step.id);
-    lines.extend(wrap(&match &step.endpoint {
-        Some(endpoint) => format!("{} · {}", step.agent.text, endpoint.text),
-        None => step.agent.text.clone(),
+    lines.extend(wrap(&match step.call() {
+        Some(call) => match &call.endpoint {
+            Some(endpoint) => format!("{} · {}", call.agent.text, endpoint.text),
+            None => call.agent.text.clone(),
+        },
+        None => format!("waits for {}", step.waits_for_what().unwrap_or_default()),
     }));
     match step.join {
         Join::All => {}

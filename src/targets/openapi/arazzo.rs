@@ -4,7 +4,7 @@
 //! Arazzo has no conditions for steps. The step before chooses by the criteria of its `onSuccess` which step follows, and so
 //! leaves out those whose `when` is false; before a first step with a condition comes one that asks whether the service is
 //! alive. A `when` that criteria can't say is in `x-when`, and a `join` of less than all in `x-join`. Nor can Arazzo say that
-//! two calls may overlap: `dependsOn` tells which ones may.
+//! two calls may overlap: `dependsOn` tells which ones may. Workflows that wait for somebody are not in it.
 
 pub mod arazzo_conditions;
 pub mod arazzo_ids;
@@ -41,7 +41,7 @@ pub struct Document {
     pub note: Option<Diagnostic>,
 }
 
-/// The document of all workflows of `agents`; none where there is no workflow.
+/// The document of all workflows of `agents` that call agents alone; none where there is no such workflow.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn render(
     let mut workflows = Vec::new();
     let mut unsaid = Vec::new();
     for agent in agents {
-        for workflow in &agent.service.workflows {
+        for workflow in agent.service.workflows.iter().filter(|one| !one.waits()) {
             let mut context = workflow_context(workflow, agent, agents, &mut unsaid)?;
             let place = format!("#/workflows/{}/inputs", workflows.len());
             context["input_schema"] = placed(&workflow.input.json, &place);
@@ -148,15 +148,18 @@ fn workflow_context<'a>(
     let ids = Ids::new(&workflow.steps);
     let mut calls = Vec::new();
     for step in &workflow.steps {
-        calls.push(operation(&step.agent, step.endpoint_name(), agent, agents)?);
+        if let Some(call) = step.call() {
+            calls.push(operation(&call.agent, call.endpoint_name(), agent, agents)?);
+        }
     }
     let flow = Flow::new(workflow, &calls, &ids);
     let mut steps: Vec<Json> = flow.opening().into_iter().collect();
     for (index, (step, call)) in workflow.steps.iter().zip(&calls).enumerate() {
         let id = ids.get(&step.id);
+        let asked = step.call().map_or("", |call| &call.agent.text);
         let mut description = match id == step.id {
-            true => format!("Asks {}.", step.agent.text),
-            false => format!("{}: asks {}.", step.id, step.agent.text),
+            true => format!("Asks {}.", asked),
+            false => format!("{}: asks {}.", step.id, asked),
         };
         let absent: Vec<String> = step
             .needs

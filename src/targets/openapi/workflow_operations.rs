@@ -118,7 +118,9 @@ fn role_lists<'a>(workflow: &'a Workflow, agents: &'a [Agent]) -> Vec<&'a [Strin
         lists.extend(called.map(|operation| operation.roles));
     };
     for step in &workflow.steps {
-        add(&step.agent.text, step.endpoint_name());
+        if let Some(call) = step.call() {
+            add(&call.agent.text, call.endpoint_name());
+        }
         if let OnFailure::Fallback(name) = &step.on_failure {
             add(&name.text, INVOKE_NAME);
         }

@@ -27,7 +27,7 @@ pub(crate) struct RegistryContext<'a> {
     /// Whether an agent must be given a handler.
     code: bool,
     /// Whether there is an Arazzo document.
-    has_workflows: bool,
+    has_arazzo: bool,
 }
 
 /// An agent in the registry.
@@ -75,7 +75,10 @@ pub(crate) fn registry_context(agents: &[Agent]) -> RegistryContext<'_> {
     RegistryContext {
         version: env!("CARGO_PKG_VERSION"),
         code: entries.iter().any(|entry| entry.code),
-        has_workflows: entries.iter().any(|entry| !entry.workflows.is_empty()),
+        has_arazzo: agents.iter().any(|agent| {
+            let mut workflows = agent.service.workflows.iter();
+            workflows.any(|workflow| !workflow.waits())
+        }),
         agents: entries,
     }
 }

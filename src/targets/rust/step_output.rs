@@ -26,11 +26,12 @@ impl<'a> EndpointTypeCache<'a> {
         }
     }
 
-    /// The type of the output of `step`, as the module `workflows` of `owner` calls it. None where an agent is not there,
+    /// The type of the output of `step`, which calls an agent, as the module `workflows` of `owner` calls it. None where an agent is not there,
     /// which is an error before anything is generated.
     pub fn output(&mut self, step: &Step, owner: &Agent, agents: &'a [Agent]) -> Option<String> {
-        let target = find_agent(agents, &step.agent.text)?;
-        let own = self.answer(target, step.endpoint_name(), owner);
+        let call = step.call()?;
+        let target = find_agent(agents, &call.agent.text)?;
+        let own = self.answer(target, call.endpoint_name(), owner);
         let OnFailure::Fallback(other) = &step.on_failure else {
             return Some(own);
         };

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::agent::{Agent, find_agent};
-use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow, is_joined};
+use crate::contract::workflow_contract::{Join, OnFailure, Step, StepKind, Workflow, is_joined};
+use crate::contract::workflow_step::format_duration;
 use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
 use crate::targets::rust::rust_item::{Names, RustType};
@@ -31,7 +32,7 @@ pub struct RustWorkflow {
     pub steps_type: String,
     /// The type of its report.
     pub report: String,
-    /// The types that its input is made of.
+    /// The types that its input is made of, and what its steps wait for.
     pub types: Vec<RustType>,
     /// Its name as Markdown.
     pub doc: String,
@@ -58,12 +59,10 @@ pub struct RustStep {
     pub field: String,
     /// The type of its output.
     pub output: String,
-    /// Whom it asks, as Markdown.
+    /// What it does, as Markdown.
     pub doc: String,
-    /// The slug of the agent.
-    pub agent: String,
-    /// The endpoint's name.
-    pub endpoint: String,
+    /// A variant of the runtime's `StepKind`, as Rust.
+    pub kind: String,
     /// The ids of the steps that come first.
     pub needs: Vec<String>,
     /// A variant of the runtime's `Join`, as Rust.
@@ -119,7 +118,7 @@ fn rust<'a>(
     let camel = |suffix: &str| Ident::camel(&format!("{name} {suffix}"));
     let about = format!("What the workflow {doc} is given.");
     let input = camel("input")?;
-    let types = types(
+    let mut types = types(
         &workflow.input,
         input.as_str(),
         &about,
@@ -137,7 +136,26 @@ fn rust<'a>(
             Some(ident) => ident.to_string(),
             None => fields.take("step"),
         };
-        let output = scope.endpoint_types.output(step, agent, agents)?;
+        let output = match (&step.kind, step.awaited()) {
+            (StepKind::Call(_), _) => scope.endpoint_types.output(step, agent, agents)?,
+            (_, None) => "()".to_owned(),
+            (_, Some(awaited)) => {
+                let suffix = match &step.kind {
+                    StepKind::Ask(_) => "answer",
+                    _ => "event",
+                };
+                let name = camel(&format!("{} {suffix}", step.id))?;
+                let about = format!(
+                    "What the step {} of the workflow {doc} waits for.",
+                    code_span(&step.id)
+                );
+                let (names, paths) = (&mut scope.types, scope.paths);
+                let own = self::types(awaited, name.as_str(), &about, names, paths);
+                let first = own.first()?.name.clone();
+                types.extend(own);
+                first
+            }
+        };
         steps.push(rust_step(step, workflow, agents, field, output)?);
     }
     Some(RustWorkflow {
@@ -167,8 +185,39 @@ fn rust_step(
     field: String,
     output: String,
 ) -> Option<RustStep> {
-    let agent = find_agent(agents, &step.agent.text)?;
-    let endpoint = step.endpoint_name();
+    let (kind, doc) = match &step.kind {
+        StepKind::Call(call) => {
+            let agent = find_agent(agents, &call.agent.text)?;
+            let endpoint = call.endpoint_name();
+            let (slug, name) = (literal(agent.spec.slug.as_str()), literal(endpoint));
+            let kind = format!("Call {{ agent: {slug}, endpoint: {name} }}");
+            let (endpoint, agent) = (code_span(endpoint), code_span(&agent.spec.name));
+            (kind, format!("which asks {endpoint} of {agent}"))
+        }
+        StepKind::Ask(ask) => {
+            let roles = ask.roles.iter().map(|role| literal(role));
+            let kind = format!(
+                "Ask {{ prompt: {}, answer_schema: {}, roles: &[{}] }}",
+                template(&ask.prompt),
+                literal(&ask.answer.json.to_string()),
+                roles.collect::<Vec<_>>().join(", ")
+            );
+            (kind, "which asks a person".to_owned())
+        }
+        StepKind::WaitFor(wait) => {
+            let kind = format!(
+                "WaitFor {{ event: {}, payload_schema: {} }}",
+                literal(&wait.event),
+                literal(&wait.payload.json.to_string())
+            );
+            let doc = format!("which waits for the event {}", code_span(&wait.event));
+            (kind, doc)
+        }
+        StepKind::Wait(ms) => {
+            let doc = format!("which waits {}", format_duration(*ms));
+            (format!("Wait {{ duration_ms: {ms} }}"), doc)
+        }
+    };
     let on_failure = match &step.on_failure {
         // Tried in vain, it has failed as any other.
         OnFailure::Retry if is_joined(step, &workflow.steps) => "Join".to_owned(),
@@ -190,14 +239,8 @@ fn rust_step(
         id: step.id.clone(),
         field,
         output,
-        doc: format!(
-            "The step {}, which asks {} of {}.",
-            code_span(&step.id),
-            code_span(endpoint),
-            code_span(&agent.spec.name)
-        ),
-        agent: agent.spec.slug.to_string(),
-        endpoint: endpoint.to_owned(),
+        doc: format!("The step {}, {doc}.", code_span(&step.id)),
+        kind: format!("{RUNTIME}StepKind::{kind}"),
         needs: step.needs.iter().map(|need| need.text.clone()).collect(),
         join: format!("{RUNTIME}Join::{join}"),
         when: step.condition.as_ref().map(expression),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::agent::invoke::INVOKE_SCHEMAS;
 use crate::agent::operation::{self, Operation};
 use crate::agent::{Agent, find_agent};
-use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow, is_joined};
+use crate::contract::workflow_contract::{Join, OnFailure, Step, StepKind, Workflow, is_joined};
 use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
 use crate::targets::served::service_constants::{
@@ -117,8 +117,7 @@ fn step(step: &Step, workflow: &Workflow, agents: &[Agent]) -> Option<Json> {
     };
     Some(json!({
         "id": step.id,
-        "agent": find_agent(agents, &step.agent.text)?.spec.slug.as_str(),
-        "endpoint": step.endpoint_name(),
+        "kind": kind(step, agents)?,
         "needs": needs,
         "join": join,
         "when": step.condition.as_ref().map(expression),
@@ -128,6 +127,26 @@ fn step(step: &Step, workflow: &Workflow, agents: &[Agent]) -> Option<Json> {
         "backoff_ms": step.backoff_ms(),
         "on_failure": on_failure,
     }))
+}
+
+/// What the step does; none where an agent is not there.
+fn kind(step: &Step, agents: &[Agent]) -> Option<Json> {
+    Some(match &step.kind {
+        StepKind::Call(call) => json!({ "call": {
+            "agent": find_agent(agents, &call.agent.text)?.spec.slug.as_str(),
+            "endpoint": call.endpoint_name(),
+        } }),
+        StepKind::Ask(ask) => json!({ "ask": {
+            "prompt": template(&ask.prompt),
+            "answer_schema": ask.answer.json.to_string(),
+            "roles": ask.roles,
+        } }),
+        StepKind::WaitFor(wait) => json!({ "wait_for": {
+            "event": wait.event,
+            "payload_schema": wait.payload.json.to_string(),
+        } }),
+        StepKind::Wait(ms) => json!({ "wait": { "duration_ms": ms } }),
+    })
 }
 
 fn expression(expression: &Expression) -> Json {

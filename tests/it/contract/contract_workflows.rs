@@ -96,7 +96,9 @@ fn workflows() {
             r#"workflows:
   w:
   - a: { needs: [] }"#,
-            &["7:7 AG046 the step `a` calls no agent; name one under `agent`"],
+            &[
+                "7:7 AG046 the step `a` calls no agent; name one under `agent`, or what it waits for under `ask`, `wait_for` or `wait`",
+            ],
         ),
         (
             r#"workflows:
@@ -113,6 +115,57 @@ fn workflows() {
                 "10:44 AG045 `retry` is text; it takes the number of attempts, or a mapping with attempts, backoff",
                 "10:56 AG045 `with` is a number; it takes a mapping of inputs to values",
                 "10:65 AG045 `when` is the number 5; it takes text",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn steps_that_wait() {
+    assert_diagnostics(&[
+        (
+            r#"workflows:
+  w:
+  - a: keys
+  - b: { ask: "Go on with {{ a.output }}?", answer: { yes: boolean }, roles: [admin], timeout: 2d, on_timeout: skip }
+  - c: { wait: 10m, when: b.output.yes }
+  - d: { wait_for: payment.received, output: { amount: number }, timeout: 1d }
+  - e: { agent: keys, when: d.output.amount > 3 and c.output == null, with: { input: "Got {{ d.output.amount }}." } }"#,
+            &[
+                "note keys.md:6:5 AG074 the Arazzo document leaves out `w`: it can't say that a workflow waits; the service runs it all the same; only other engines that read the document lack it",
+            ],
+        ),
+        (
+            r#"workflows:
+  w:
+  - a: { ask: "Go on with {{ b.output }}?", answers: {} }
+  - b: { ask: [] }
+  - c: { wait: 5 }
+  - d: { wait_for: a/b, on_timeout: later }
+  - e: { wait: 5m, timeout: 3m }
+  - f: { ask: x, wait: 5m }
+  - g: { ask: x, answer: string }"#,
+            &[
+                "note keys.md:6:5 AG074 the Arazzo document leaves out `w`: it can't say that a workflow waits; the service runs it all the same; only other engines that read the document lack it",
+                "7:32 AG046 there is no step `b` in this workflow; name `input` or a step",
+                "7:47 AG026 there is no setting `answers`; did you mean `answer`?",
+                "8:17 AG045 `ask` is a list; it takes text",
+                "9:18 AG045 `wait` is not a duration; write a whole number and a unit: `500ms`, `30s`, `5m`, `2h`, `7d`",
+                "10:22 AG046 an event can't be named `a/b`; use up to 64 letters, digits, `.`, `_` and `-`, the first one a letter or digit: `payment.received`",
+                "10:39 AG045 `later` is not a value of `on_timeout`; it takes `stop` or `skip`",
+                "11:22 AG026 there is no setting `timeout`; the settings are wait, needs, join, when",
+                "12:20 AG026 there is no setting `wait`; the settings are ask, answer, roles, timeout, on_timeout, needs, join, when",
+                "13:28 AG050 the input is text, and a request is an object; make it a property of an object",
+            ],
+        ),
+        (
+            r#"workflows:
+  w:
+  - a: { ask: Who?, answer: { name: string } }
+  - b: { agent: keys, when: a.output.nam == 'x' }"#,
+            &[
+                "note keys.md:6:5 AG074 the Arazzo document leaves out `w`: it can't say that a workflow waits; the service runs it all the same; only other engines that read the document lack it",
+                "8:40 AG046 there is no `nam` in what is an object; did you mean `name`?",
             ],
         ),
     ]);

@@ -6,8 +6,10 @@ use generated_crate::agents::shop::{
     MaybeResponse, ORDER, OrderRequest, OrderRequestCircle, OrderRequestColour, OrderRequestPayment,
     OrderRequestShape, OrderResponse, PickResponse, PickResponseValue, WordRequest, WordResponse,
 };
-use agentgen_runtime::workflow::{Comparison, Expression, Join, OnFailure, Template};
-use generated_crate::agents::shop::workflows::{_1ST_TRY, MATCH};
+use agentgen_runtime::workflow::{Comparison, Expression, Join, OnFailure, StepKind, Template};
+use generated_crate::agents::shop::workflows::{
+    _1ST_TRY, HOLD, HoldAsksAnswer, HoldPaidEvent, HoldReport, MATCH,
+};
 use serde_json::{Value, from_value, json, to_value};
 
 fn order() -> Value {
@@ -186,7 +188,7 @@ fn workflows_say_what_the_file_says() {
     assert_eq!(MATCH.roles, [""; 0]);
     assert_eq!((MATCH.concurrency, MATCH.timeout_ms), (None, None));
     let [step, next] = MATCH.steps else { panic!("two steps") };
-    assert_eq!((step.id, step.agent, step.endpoint, step.needs), ("self", "shop", "invoke", &[][..]));
+    assert_eq!((step.id, step.call(), step.needs), ("self", Some(("shop", "invoke")), &[][..]));
     assert_eq!((step.join, step.when, step.with), (Join::All, None, None));
     assert_eq!((step.attempts, step.backoff_ms, step.on_failure), (1, 500, OnFailure::Join));
     assert_eq!((next.id, next.join, next.on_failure), ("next", Join::Any, OnFailure::Stop));
@@ -207,7 +209,8 @@ fn workflows_say_what_the_file_says() {
     assert_eq!(*unlike, Expression::Compare(Comparison::NotEqual, &N, &Expression::Number(-1e300)));
     assert_eq!(**within, Expression::Compare(Comparison::In, &Expression::Text("\"\\"), &KIND));
     assert_eq!((x.on_failure, y.on_failure), (OnFailure::Skip, OnFailure::Fallback("shop")));
-    assert_eq!((y.join, y.attempts, y.backoff_ms, y.endpoint), (Join::Quorum(1), 2, 1_000, "prompt"));
+    assert_eq!((y.join, y.attempts, y.backoff_ms), (Join::Quorum(1), 2, 1_000));
+    assert_eq!(y.call(), Some(("shop", "prompt")));
     let Some(Template::Object([("text", Template::Text(pieces)), ("more", Template::List(more))])) = y.with else {
         panic!("{:?}", y.with);
     };
@@ -217,6 +220,31 @@ fn workflows_say_what_the_file_says() {
     assert_eq!(more[1], Template::Object(&[("b", Template::Value(N))]));
     let missing = Expression::Compare(Comparison::Equal, &KIND, &Expression::Null);
     assert!(matches!(more[2], Template::Text([Template::Value(found), Template::Json("\"!\"")]) if *found == missing));
+}
+
+#[test]
+fn steps_that_wait_have_types() {
+    let [asks, paid, rest, why, anything] = HOLD.steps else { panic!("five steps") };
+    let StepKind::Ask { prompt, answer_schema, roles } = asks.kind else { panic!("{:?}", asks.kind) };
+    let input = Template::Value(Expression::Path(&["input", "input"]));
+    assert_eq!(prompt, Template::Text(&[Template::Json("\"Go \\\"\""), input, Template::Json("\"\\\"?\"")]));
+    assert_eq!(serde_json::from_str::<Value>(answer_schema).unwrap()["required"], json!(["go"]));
+    assert_eq!((roles, asks.timeout_ms, asks.on_failure), (&["b\"oss"][..], Some(172_800_000), OnFailure::Stop));
+    assert!(matches!(paid.kind, StepKind::WaitFor { event: "a.b-c_1", .. }));
+    assert_eq!((paid.needs, paid.on_failure), (&["asks"][..], OnFailure::Skip));
+    assert_eq!(rest.kind, StepKind::Wait { duration_ms: 90_000 });
+    assert_eq!((why.call(), anything.call()), (None, None));
+
+    let answer = HoldAsksAnswer { go: true, note: None };
+    assert_eq!(to_value(&answer).unwrap(), json!({ "go": true }));
+    assert!(from_value::<HoldAsksAnswer>(json!({ "go": true, "more": 1 })).is_err());
+    let steps = |report: &HoldReport| {
+        let asks: &Option<HoldAsksAnswer> = &report.steps.asks.output;
+        let paid: &Option<HoldPaidEvent> = &report.steps.paid.output;
+        let rest: &Option<()> = &report.steps.rest.output;
+        (asks.is_some(), paid.is_some(), rest.is_some())
+    };
+    let _ = steps;
 }
 
 #[test]

@@ -82,7 +82,7 @@ async fn outputs_have_the_types_of_the_endpoints() {
     let PublishSteps { draft, shout, review, count, free, stamp } = report.steps;
     let drafted: DraftResponse = draft.output.unwrap();
     assert!(!drafted.title.is_empty());
-    assert_eq!((draft.agent.as_str(), draft.endpoint.as_str(), draft.attempts), ("writer", "draft", 1));
+    assert_eq!((draft.agent.as_deref(), draft.endpoint.as_deref(), draft.attempts), (Some("writer"), Some("draft"), 1));
     assert!(draft.model.is_some() && draft.began_at <= draft.ended_at && draft.usage.output_tokens > 0);
     let shouted: String = shout.output.unwrap();
     assert!(shouted.contains("ducks"), "{shouted}");

@@ -3,6 +3,7 @@
 pub mod chat_command;
 pub mod dev_command;
 pub mod run_command;
+mod run_questions;
 pub mod serve_command;
 
 use clap::Args;

@@ -168,12 +168,12 @@ fn workflows(agent: &Agent) -> String {
         .workflows
         .iter()
         .map(|workflow| {
-            let steps = workflow.steps.iter().map(|step| {
-                let (id, agent) = (step.id.as_str(), step.agent.text.as_str());
-                if id == agent {
-                    id.to_owned()
-                } else {
-                    format!("{id} ({agent})")
+            let steps = workflow.steps.iter().map(|step| match step.call() {
+                Some(call) if call.agent.text == step.id => step.id.clone(),
+                Some(call) => format!("{} ({})", step.id, call.agent.text),
+                None => {
+                    let what = step.waits_for_what().unwrap_or_default();
+                    format!("{} (waits for {what})", step.id)
                 }
             });
             vec![

@@ -28,7 +28,7 @@ pub fn references(agents: &[Agent], agent: &Agent) -> Vec<Reference> {
         let mut written: Vec<_> = service.agents.iter().collect();
         written.extend(&service.policy.fallbacks);
         for step in service.workflows.iter().flat_map(|flow| &flow.steps) {
-            written.push(&step.agent);
+            written.extend(step.call().map(|call| &call.agent));
             if let OnFailure::Fallback(name) = &step.on_failure {
                 written.push(name);
             }

@@ -271,6 +271,8 @@ pub struct TypedReport<S> {
     pub usage: Usage,
     /// The steps.
     pub steps: S,
+    /// What it waits for now.
+    pub actions: Vec<PendingAction>,
 }
 
 /// The typed report of one step.
@@ -406,6 +408,7 @@ impl<S: TypedSteps> TryFrom<RunReport> for TypedReport<S> {
             ended_at: report.ended_at,
             usage: report.usage,
             steps: S::read(&mut reports)?,
+            actions: report.actions,
         })
     }
 }

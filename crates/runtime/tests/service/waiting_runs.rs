@@ -207,6 +207,31 @@ async fn an_event_is_received_whether_it_comes_before_the_step_or_after() {
 }
 
 #[tokio::test]
+async fn an_event_is_kept_while_the_run_waits_for_something_else() {
+    on_each_store(async |test_store| {
+        let paid = StepSpec {
+            needs: &["confirm"],
+            ..waits_for_payment(None)
+        };
+        let spec = workflow(vec![asks(&[], None), paid]);
+        let store = test_store.open().await;
+        let app = WorkflowApp::with_store(spec, store, Settings::default());
+        let location = app.start_run().await;
+        let report = waiting(&app.app, &location).await;
+        let event = format!("{location}/events/payment.received");
+        let sent = post(&app.app, &event, r#"{"amount":2}"#).await;
+        assert_eq!(sent.status, 202, "{}", sent.text);
+        let action = action_path(&location, &report);
+        let answered = post(&app.app, &action, r#"{"approved":true}"#).await;
+        assert_eq!(answered.status, 202, "{}", answered.text);
+        let report = app.final_report(&location).await;
+        assert_eq!(report["status"], "completed", "{report}");
+        assert_eq!(step_report(&report, "paid")["output"]["amount"], 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_timer_ends_by_itself_and_the_run_holds_no_slot_meanwhile() {
     let settings = Settings {
         workflows: WorkflowLimits {

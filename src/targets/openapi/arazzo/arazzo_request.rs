@@ -24,7 +24,8 @@ pub fn of_step(
     ids: &Ids<'_>,
     may_be_absent: &dyn Fn(&str) -> bool,
 ) -> Request {
-    let given = match (&step.with, &step.endpoint) {
+    let called = step.call().and_then(|call| call.endpoint.as_ref());
+    let given = match (&step.with, called) {
         (Some(with), _) => filled(with, ids, value_text),
         (None, Some(name)) if name.text != INVOKE_NAME => names(&workflow.input)
             .map(|name| (name.to_owned(), json!(format!("$inputs.{name}"))))

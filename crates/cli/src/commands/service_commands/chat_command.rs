@@ -101,7 +101,7 @@ async fn talk(service: &ServiceConnection, agent: &str) -> Result<Status, Status
 }
 
 /// The next line of stdin; none at its end.
-async fn next_line() -> Option<String> {
+pub(super) async fn next_line() -> Option<String> {
     let read = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
         match stdin().read_line(&mut line) {

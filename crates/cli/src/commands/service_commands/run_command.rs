@@ -4,6 +4,7 @@ use agentgen_build::inspect::{did_you_mean, json_text, printable};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::commands::service_commands::run_questions::Questions;
 use crate::commands::service_commands::{Interrupts, Target};
 use crate::serve::call_failure::Failure;
 use crate::serve::service_connection::ServiceConnection;
@@ -121,18 +122,29 @@ fn input(text: Option<&str>) -> Value {
     }
 }
 
-/// Tells of what happens in a run until it ends.
+/// Tells of what happens in a run until it ends, and answers its questions with lines of stdin.
 async fn follow(service: &ServiceConnection, run: &str) -> Result<(), Failure> {
     let mut events = service.events(&format!("{run}/events"), None).await?;
-    while let Some(event) = events.next().await? {
+    let mut questions = Questions::default();
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event?,
+            line = questions.next_line() => {
+                questions.answer(service, run, line).await?;
+                continue;
+            }
+        };
+        let Some(event) = event else {
+            return Err(Failure::broken("the run has no end"));
+        };
         if let Some(line) = line(&event) {
             eprint_line(&line);
         }
+        questions.note(&event);
         if event["type"] == "run.finished" {
             return Ok(());
         }
     }
-    Err(Failure::broken("the run has no end"))
 }
 
 /// What is told of an event.
@@ -154,6 +166,16 @@ fn line(event: &Value) -> Option<String> {
         ),
         "handoff.started" => format!("  {} asks {}", text(&event["from"]), text(&event["to"])),
         "policy.applied" => format!("  {}: {}", text(&event["policy"]), text(&event["detail"])),
+        "action.required" => {
+            let action = &event["action"];
+            let what = match action["kind"].as_str()? {
+                "event" => format!("waits for the event {}", text(&action["event"])),
+                "timer" => format!("waits until {}", text(&action["expires_at"])),
+                _ => text(&action["prompt"]),
+            };
+            format!("  {} {what}", step(&action["step"]))
+        }
+        "action.resolved" => format!("  {} {}", step(&event["step"]), text(&event["outcome"])),
         "step.finished" => {
             let report = &event["report"];
             let tokens = report["usage"]["output_tokens"].as_u64();

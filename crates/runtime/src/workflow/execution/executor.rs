@@ -105,6 +105,9 @@ pub(crate) async fn execute(
         }
         // Steps run only after the journal knows that they started.
         executor.spawn(tasks);
+        if executor.actions.is_unread() && !is_unread {
+            continue;
+        }
         let next_moment = executor.actions.next_moment();
         let next_moment = next_moment.map(|moment| run.time_until(moment));
         if executor.tasks.is_empty() && !executor.actions.is_empty() && !is_unread {

@@ -21,6 +21,8 @@ pub(crate) struct OpenActions {
     received: BTreeSet<u64>,
     /// How many answers and events were in the inbox when it was read last.
     inbox_count: u64,
+    /// Whether one of them may be there already: an event is kept for a step that begins later.
+    is_unread: bool,
 }
 
 /// What came of an action.
@@ -55,7 +57,13 @@ impl OpenActions {
             open: run.actions.clone(),
             received: run.received_events.iter().copied().collect(),
             inbox_count: 0,
+            is_unread: true,
         }
+    }
+
+    /// Whether the inbox has to be read before the run can be left alone.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.is_unread && !self.open.is_empty()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -74,6 +82,7 @@ impl OpenActions {
     }
 
     pub(crate) fn add(&mut self, action: PendingAction) {
+        self.is_unread |= action.kind == ActionKind::Event;
         self.open.push(action);
     }
 
@@ -90,6 +99,7 @@ impl OpenActions {
     /// an event that came in time count even if they are read late.
     pub(crate) fn resolved(&mut self, inbox: &Inbox) -> Vec<(PendingAction, Resolution)> {
         self.inbox_count = inbox.count;
+        self.is_unread = false;
         let mut resolved = Vec::new();
         for action in &self.open {
             let answer = inbox.answers.iter();
