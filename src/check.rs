@@ -5,12 +5,12 @@
 pub mod agent_checks;
 pub mod handler_check;
 pub mod infer;
-pub mod mcp_check;
 pub mod model_check;
 pub mod resolve_path;
 pub mod role_check;
 pub mod scope;
 pub mod step_input_check;
+pub mod tool_check;
 pub mod workflow_check;
 
 #[cfg(test)]

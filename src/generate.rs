@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::agent::agent_index::AgentIndex;
 use crate::agent::{Agent, agent_reader};
 use crate::check::{
-    agent_checks, handler_check, mcp_check, model_check, role_check, workflow_check,
+    agent_checks, handler_check, model_check, role_check, tool_check, workflow_check,
 };
 use crate::diagnostics::code::Code;
 use crate::diagnostics::{Diagnostic, Severity, has_errors};
@@ -71,7 +71,7 @@ pub(crate) fn checked(project: &Project) -> Checked {
     model_check::check_models(&agents, config, &mut others);
     workflow_check::check_workflows(&agents, &mut others);
     role_check::check_roles(&agents, &mut others);
-    mcp_check::check_mcp_servers(&agents, config, &mut others);
+    tool_check::check_tools(&agents, config, &mut others);
     others.extend(template_overrides::check(project));
     let is_fine = !has_errors(&own) && !has_errors(&others);
     if agents.is_empty() && is_fine {

@@ -26,6 +26,8 @@ pub struct Config {
     pub service_models: Vec<String>,
     /// The MCP servers that the service's own settings configure.
     pub mcp_servers: Vec<String>,
+    /// The tools that the workspace of the service's own settings gives.
+    pub workspace_tools: Vec<String>,
     /// Diagnostics that count as errors.
     pub deny: Vec<Code>,
     /// Whether a file that needs repair is an error.
@@ -139,6 +141,7 @@ impl Default for Config {
             models: Vec::new(),
             service_models: Vec::new(),
             mcp_servers: Vec::new(),
+            workspace_tools: Vec::new(),
             deny: Vec::new(),
             strict: false,
             allow_outside: false,

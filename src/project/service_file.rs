@@ -11,6 +11,11 @@ use crate::yaml::node::{Node, Value};
 /// The name of the file.
 pub const SERVICE_FILE: &str = "service.toml";
 
+/// The tools of a workspace.
+pub const READING_TOOLS: [&str; 3] = ["Read", "Glob", "Grep"];
+/// The tools of a workspace that may be written.
+pub const WRITING_TOOLS: [&str; 3] = ["Write", "Edit", "MultiEdit"];
+
 /// The file. It is empty where there is none, and where it can't be read: the service itself says what is wrong with it.
 pub struct ServiceFile(Node);
 
@@ -63,6 +68,23 @@ impl ServiceFile {
         servers.dedup();
         servers
     }
+
+    /// The tools that agents get from `[workspace]`; none where it names no folder.
+    pub fn workspace_tools(&self) -> Vec<String> {
+        let Some(workspace) = self.0.get("workspace") else {
+            return Vec::new();
+        };
+        if workspace.get("root").and_then(Node::as_str).is_none() {
+            return Vec::new();
+        }
+        let write = workspace.get("write").map(|write| &write.value);
+        let writing = match write {
+            Some(Value::Bool(true)) => &WRITING_TOOLS[..],
+            _ => &[],
+        };
+        let tools = READING_TOOLS.iter().chain(writing);
+        tools.map(|tool| (*tool).to_owned()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +111,22 @@ mod tests {
         ] {
             fs::write(folder.path().join("service.toml"), text).unwrap();
             assert_eq!(ServiceFile::read(folder.path()).models(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_workspace_gives_tools_once_it_has_a_root() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, wanted) in [
+            ("", 0),
+            ("[workspace]\nwrite = true\n", 0),
+            ("[workspace]\nroot = \"repo\"\n", 3),
+            ("[workspace]\nroot = \"repo\"\nwrite = false\n", 3),
+            ("[workspace]\nroot = \"repo\"\nwrite = true\n", 6),
+        ] {
+            fs::write(folder.path().join("service.toml"), text).unwrap();
+            let tools = ServiceFile::read(folder.path()).workspace_tools();
+            assert_eq!(tools.len(), wanted, "{text}");
         }
     }
 

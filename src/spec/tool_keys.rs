@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::spec::tool_access::{ToolAccess, note_whole, place_and_names, quoted};
+use crate::spec::tool_access::{ToolAccess, note_whole};
 use crate::spec::tool_list::{self, Tool};
 use crate::spec::{tool_names, tool_rules};
 use crate::text::did_you_mean::did_you_mean;
@@ -56,7 +56,10 @@ fn read_allowed(entry: &Entry, access: &mut ToolAccess, report: &mut Report) {
     match &node.value {
         Value::Bool(true) => {}
         Value::Bool(false) => access.allowed = Some(Vec::new()),
-        Value::Map(entries) => tool_rules::read_switches(entry, entries, access, report),
+        Value::Map(entries) => {
+            tool_rules::read_switches(entry, entries, access, report);
+            access.span = node.span;
+        }
         _ if tool_list::is_sentence(node) => not_a_list(entry, report),
         _ => match tool_list::parse(node) {
             Some(tools) if is_every_tool(&tools) => {}
@@ -210,16 +213,6 @@ fn note_allowed(entry: &Entry, tools: &[(Tool, Span)], report: &mut Report) {
         report
             .note(Code::ToolReach, entry.key_span, message)
             .advise("remove the key to allow all tools that the service registers");
-    }
-    // Whether a service has the tools of an MCP server, its settings say.
-    let foreign = tools
-        .iter()
-        .filter(|(tool, _)| tool.is_foreign() && tool.mcp_server.is_none());
-    if let Some((span, names)) = place_and_names(foreign) {
-        let message = format!("a service can't run {}", quoted(&names));
-        report.note(Code::ToolNotExecutable, span, message).about(names).advise(
-            "its model is offered only the tools that the service registers (`Registry::tool`), and denied all others",
-        );
     }
     let partial = tools
         .iter()

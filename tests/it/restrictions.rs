@@ -35,6 +35,72 @@ fn bundle(generation: &Generation) -> Json {
     serde_json::from_str(&text(generation, "prompts/desk/bundle.json")).unwrap()
 }
 
+/// What is said about `yaml` in a project whose workspace gives these tools, with the code AG028.
+fn missing_tools(yaml: &str, workspace_tools: &[&str]) -> Vec<(String, String)> {
+    let config = Config {
+        workspace_tools: workspace_tools
+            .iter()
+            .map(|tool| (*tool).to_owned())
+            .collect(),
+        ..Config::default()
+    };
+    let generation = of(&[("desk", yaml)], config);
+    let notes = generation.diagnostics.into_iter();
+    let notes = notes.filter(|note| note.code == Code::ToolNotExecutable);
+    notes
+        .map(|note| {
+            assert_eq!(note.severity, Severity::Note);
+            let names = note.message.strip_prefix("a service can't run ").unwrap();
+            (names.to_owned(), note.help.unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn tools_that_a_service_has_only_if_it_registers_them_are_noted() {
+    for (yaml, wanted) in [
+        (
+            "tools: Read, books, mcp__shop__buy, Bash(ls), Bash(cat)",
+            "`Read`, `Bash`",
+        ),
+        (
+            "tools: ['search/usages', 'github/*', books]",
+            "`search/usages`",
+        ),
+        ("tools: Diff Engine", "`Diff Engine`"),
+        ("tools: {\"*\": false, Bash: true}", "`Bash`"),
+    ] {
+        let notes = missing_tools(yaml, &[]);
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert_eq!(notes[0].0, wanted);
+    }
+    for yaml in [
+        "tools: books, maps",
+        "tools: search, read",
+        "tools: TodoWrite",
+        "disallowedTools: Bash",
+        "tools: '*'",
+    ] {
+        assert_eq!(missing_tools(yaml, &[]), [], "{yaml}");
+    }
+}
+
+#[test]
+fn tools_of_the_workspace_are_there_once_it_is_set_up() {
+    let reading = ["Read", "Glob", "Grep"];
+    let all = ["Read", "Glob", "Grep", "Write", "Edit", "MultiEdit"];
+    let yaml = "tools: Read, Grep, Edit, TodoWrite";
+    let notes = missing_tools(yaml, &[]);
+    assert_eq!(notes[0].0, "`Read`, `Grep`, `Edit`");
+    assert!(notes[0].1.contains("`[workspace] root`"), "{notes:?}");
+    let notes = missing_tools(yaml, &reading);
+    assert_eq!(notes[0].0, "`Edit`");
+    assert!(notes[0].1.contains("`write = true`"), "{notes:?}");
+    assert_eq!(missing_tools(yaml, &all), []);
+    // An entry for some calls allows none, whatever the service has.
+    assert_eq!(missing_tools("tools: Read(src/**)", &all)[0].0, "`Read`");
+}
+
 #[test]
 fn denied_tools_are_in_the_bundle_and_in_the_constants() {
     let generation = desk(

@@ -8,6 +8,7 @@ pub(crate) mod fallbacks;
 pub(crate) mod handoff;
 pub(crate) mod model_call;
 pub(crate) mod structured_output;
+pub(crate) mod todo_list;
 pub(crate) mod tools;
 pub(crate) mod turn;
 pub(crate) mod turn_context;

@@ -61,6 +61,7 @@ mod telemetry;
 pub mod testing;
 mod unix_time;
 pub mod workflow;
+pub mod workspace;
 
 /// Functions that a model can call.
 pub mod tools {

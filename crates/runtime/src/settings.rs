@@ -11,6 +11,7 @@ pub(crate) mod settings_load;
 pub(crate) mod settings_read;
 pub(crate) mod settings_report;
 pub(crate) mod settings_table;
+pub(crate) mod workspace_load;
 
 pub use crate::http::layers::rate_limits::Rates;
 pub use crate::telemetry::log::{Log, LogFormat};
@@ -27,6 +28,7 @@ use crate::mcp::McpServerSettings;
 use crate::model::provider_settings::ProviderSettings;
 use crate::secret::Secret;
 use crate::workflow::workflow_service::WorkflowLimits;
+use crate::workspace::WorkspaceSettings;
 
 /// `host:port` to listen at.
 pub(crate) const ADDRESS: &str = "AGENTGEN_ADDRESS";
@@ -94,6 +96,8 @@ pub struct Settings {
     pub providers: BTreeMap<String, ProviderSettings>,
     /// The MCP servers whose tools agents may use, by name.
     pub mcp_servers: BTreeMap<String, McpServerSettings>,
+    /// The folder on whose files agents work; `None` gives them no files.
+    pub workspace: Option<WorkspaceSettings>,
     /// What is logged, and how.
     pub log: Log,
     /// Whether the web console is served at `/`; `None` serves it where only this machine can reach the service.
@@ -135,6 +139,7 @@ impl Default for Settings {
             models: BTreeMap::new(),
             providers: BTreeMap::new(),
             mcp_servers: BTreeMap::new(),
+            workspace: None,
             log: Log {
                 format: LogFormat::Json,
                 level: tracing::Level::INFO,

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
+use crate::engine::todo_list::{self, TODO_WRITE, TodoList};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::future::BoxFuture;
@@ -132,11 +133,7 @@ where
     }
 
     fn input_schema(&self) -> Value {
-        let mut schema = schemars::schema_for!(I);
-        // A model has no use for these two.
-        schema.remove("$schema");
-        schema.remove("title");
-        schema.into()
+        input_schema::<I>()
     }
 
     fn call(&self, cx: ToolContext, input: Value) -> ToolFuture<'_> {
@@ -149,6 +146,15 @@ where
             serde_json::to_value(output).map_err(|error| ToolError::new(error.to_string()))
         })
     }
+}
+
+/// The JSON Schema of `I`, for a model.
+pub(crate) fn input_schema<I: JsonSchema>() -> Value {
+    let mut schema = schemars::schema_for!(I);
+    // A model has no use for these two.
+    schema.remove("$schema");
+    schema.remove("title");
+    schema.into()
 }
 
 /// Tools that other programs have, and that may come and go while the service runs.
@@ -187,50 +193,86 @@ pub(crate) struct Tools {
 
 /// A tool, and what it said of itself when it was registered.
 struct RegisteredTool {
-    tool: Box<dyn Tool>,
+    implementation: Implementation,
     definition: ToolDefinition,
     input_schema: Schema,
 }
 
+/// What answers a call.
+enum Implementation {
+    Tool(Box<dyn Tool>),
+    /// The list of the run.
+    TodoList,
+}
+
+impl RegisteredTool {
+    fn new(implementation: Implementation, definition: ToolDefinition) -> Result<Self, StartError> {
+        let name = &definition.name;
+        let wrong = |detail: &str| StartError::Tool {
+            name: name.clone(),
+            detail: detail.to_owned(),
+        };
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+        if !name.chars().all(is_plain) || !(1..=MAX_TOOL_NAME).contains(&name.len()) {
+            return Err(wrong("a name has 1 to 64 letters, digits, _ and -"));
+        }
+        if name == ANSWER_TOOL || name.starts_with(TOOL_PREFIX) {
+            return Err(wrong("the name is reserved by the runtime"));
+        }
+        if definition.input_schema["type"] != "object" {
+            return Err(wrong("its input is not an object"));
+        }
+        let input_schema = Schema::compile(&definition.input_schema)
+            .map_err(|error| wrong(&format!("its input schema does not compile: {error}")))?;
+        Ok(Self {
+            implementation,
+            definition,
+            input_schema,
+        })
+    }
+
+    /// Whether `answerer` may use it. The list of a run is only for agents that name it: it is of no use to others.
+    fn is_for(&self, answerer: Answerer) -> bool {
+        let is_offered = match self.implementation {
+            Implementation::Tool(_) => true,
+            Implementation::TodoList => answerer.agent.tools.is_some(),
+        };
+        is_offered && answerer.may_use(&self.definition.name)
+    }
+}
+
 impl Tools {
-    /// Checks and registers tools.
+    /// Checks and registers the tools of a program, and those that a service has itself. Of two with one name, that of the program goes
+    /// first.
     ///
     /// # Errors
     /// A name that providers refuse, that is reserved or registered twice, and an input that is not an object.
-    pub(crate) fn new(tools: Vec<Box<dyn Tool>>) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        tools: Vec<Box<dyn Tool>>,
+        built_in: Vec<Box<dyn Tool>>,
+    ) -> Result<Self, StartError> {
         let mut by_name = BTreeMap::new();
-        for tool in tools {
-            let name = tool.name().to_owned();
-            let wrong = |detail: &str| StartError::Tool {
-                name: name.clone(),
-                detail: detail.to_owned(),
-            };
-            let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-            if !name.chars().all(is_plain) || !(1..=MAX_TOOL_NAME).contains(&name.len()) {
-                return Err(wrong("a name has 1 to 64 letters, digits, _ and -"));
-            }
-            if name == ANSWER_TOOL || name.starts_with(TOOL_PREFIX) {
-                return Err(wrong("the name is reserved by the runtime"));
-            }
+        let tools = tools.into_iter().map(|tool| (tool, false));
+        let built_in = built_in.into_iter().map(|tool| (tool, true));
+        for (tool, is_built_in) in tools.chain(built_in) {
             let definition = ToolDefinition {
-                name: name.clone(),
+                name: tool.name().to_owned(),
                 description: tool.description().to_owned(),
                 input_schema: tool.input_schema(),
             };
-            if definition.input_schema["type"] != "object" {
-                return Err(wrong("its input is not an object"));
+            let name = definition.name.clone();
+            if !is_built_in || !by_name.contains_key(&name) {
+                let tool = RegisteredTool::new(Implementation::Tool(tool), definition)?;
+                if by_name.insert(name.clone(), tool).is_some() {
+                    let detail = "is registered twice".to_owned();
+                    return Err(StartError::Tool { name, detail });
+                }
             }
-            let input_schema = Schema::compile(&definition.input_schema)
-                .map_err(|error| wrong(&format!("its input schema does not compile: {error}")))?;
-            if by_name.contains_key(&name) {
-                return Err(wrong("is registered twice"));
-            }
-            let registered = RegisteredTool {
-                tool,
-                definition,
-                input_schema,
-            };
-            by_name.insert(name, registered);
+        }
+        if !by_name.contains_key(TODO_WRITE) {
+            let definition = todo_list::definition();
+            let tool = RegisteredTool::new(Implementation::TodoList, definition)?;
+            by_name.insert(TODO_WRITE.to_owned(), tool);
         }
         Ok(Self {
             by_name: Arc::new(by_name),
@@ -259,10 +301,10 @@ impl Tools {
 
     /// The definitions of the tools that `answerer` may use. A registered tool goes before a remote one of the same name.
     pub(crate) async fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
-        let definitions = self.by_name.values().map(|tool| &tool.definition);
-        let mut definitions: Vec<ToolDefinition> = definitions
-            .filter(|definition| answerer.may_use(&definition.name))
-            .cloned()
+        let registered = self.by_name.values();
+        let mut definitions: Vec<ToolDefinition> = registered
+            .filter(|tool| tool.is_for(answerer))
+            .map(|tool| tool.definition.clone())
             .collect();
         if let Some(remote) = &self.remote {
             let named = answerer.agent.tools.unwrap_or_default();
@@ -279,6 +321,7 @@ impl Tools {
         name: &str,
         answerer: Answerer,
         cx: ToolContext,
+        todo_list: &TodoList,
         mut input: Value,
     ) -> Result<Value, ToolError> {
         let denied = || ToolError::new("denied: this agent has no such tool");
@@ -290,8 +333,14 @@ impl Tools {
             let call = remote.and_then(|remote| remote.call(name, input));
             return call.ok_or_else(denied)?.await;
         };
+        if !registered.is_for(answerer) {
+            return Err(denied());
+        }
         check_input(&registered.input_schema, &mut input)?;
-        registered.tool.call(cx, input).await
+        match &registered.implementation {
+            Implementation::Tool(tool) => tool.call(cx, input).await,
+            Implementation::TodoList => todo_list.replace(input),
+        }
     }
 }
 

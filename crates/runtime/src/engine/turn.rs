@@ -15,6 +15,7 @@ use crate::engine::fallbacks::{Answerer, Fallbacks};
 use crate::engine::handoff;
 use crate::engine::model_call::call;
 use crate::engine::structured_output::{ExpectedOutput, OutputMismatch};
+use crate::engine::todo_list::TodoList;
 use crate::engine::tools::ToolContext;
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
@@ -227,7 +228,13 @@ async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> 
     };
     let output = cx
         .tools
-        .call(name, answerer, tool_context, arguments.clone())
+        .call(
+            name,
+            answerer,
+            tool_context,
+            &cx.todo_list,
+            arguments.clone(),
+        )
         .await;
     let (text, is_error) = match output {
         Ok(Value::String(text)) => (text, false),
@@ -302,6 +309,7 @@ async fn run_handoff(
             agent: target.slug,
             ..cx.tool_context.clone()
         },
+        todo_list: TodoList::default(),
         deadline,
         meter: cx.meter.handoff(target.policy.budget_tokens),
         sink: sink.as_ref(),

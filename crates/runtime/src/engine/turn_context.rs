@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::engine::circuit_breaker::{CircuitBreakers, Outages};
+use crate::engine::todo_list::TodoList;
 use crate::engine::tools::{ToolContext, Tools};
 use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::event::event_sink::Sink;
@@ -21,6 +22,8 @@ pub(crate) struct TurnContext<'a> {
     pub(crate) tools: &'a Tools,
     /// Passed to every tool that is called.
     pub(crate) tool_context: ToolContext,
+    /// What the agent has to do in this run.
+    pub(crate) todo_list: TodoList,
     /// Who the turn is for: it reaches no agent whose roles the caller lacks.
     pub(crate) caller: &'a Caller,
     /// No model call starts or waits for its first chunk after this.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::auth::claims::Caller;
 use crate::documents::Passage;
 use crate::documents::grounding::Grounding;
+use crate::engine::todo_list::TodoList;
 use crate::engine::tools::ToolContext;
 use crate::engine::turn;
 use crate::engine::turn_context::TurnContext;
@@ -54,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) counted: Arc<EndpointMetrics>,
     /// The sessions of the service, or for a workflow step a store of its own that ends with the step.
     pub(crate) sessions: Arc<Sessions>,
+    /// What its agent has to do.
+    pub(crate) todo_list: TodoList,
     /// The usage so far.
     pub(crate) meter: Meter,
     /// Where events are sent.
@@ -280,6 +283,10 @@ impl RunContext {
                 agent: agent.slug,
                 subject: run.caller.subject.clone(),
                 roles: run.caller.roles().to_vec(),
+            },
+            todo_list: match agent.slug == run.agent.slug {
+                true => run.todo_list.clone(),
+                false => TodoList::default(),
             },
             caller: &run.caller,
             deadline: run.deadline,

@@ -29,6 +29,7 @@ use crate::settings::Settings;
 use crate::spec::endpoint_spec::ParameterLocation;
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
+use crate::workspace;
 
 /// What a program brings itself, whatever the settings say.
 #[derive(Default)]
@@ -96,9 +97,12 @@ pub(crate) fn assemble(
             services.iter().flat_map(Service::specs),
             previous.map(|previous| &previous.schemas),
         )?,
-        tools: Tools::new(overrides.tools)?
-            .with_handoff_targets(targets)
-            .with_remote(remote),
+        tools: Tools::new(
+            overrides.tools,
+            workspace::open(settings.workspace.as_ref())?,
+        )?
+        .with_handoff_targets(targets)
+        .with_remote(remote),
         outages: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.outages)),
         breakers: previous.map_or_else(Arc::default, |previous| Arc::clone(&previous.breakers)),
         metrics,

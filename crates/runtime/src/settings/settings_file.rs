@@ -28,6 +28,7 @@ pub(crate) struct File {
     pub(crate) models: BTreeMap<String, String>,
     pub(crate) providers: BTreeMap<String, ProviderFile>,
     pub(crate) mcp: McpFile,
+    pub(crate) workspace: WorkspaceFile,
     pub(crate) log: LogFile,
     pub(crate) console: SwitchFile,
     pub(crate) docs: SwitchFile,
@@ -169,6 +170,17 @@ pub(crate) struct McpServerFile {
     #[serde(deserialize_with = "span")]
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) result_bytes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct WorkspaceFile {
+    pub(crate) root: Option<PathBuf>,
+    pub(crate) write: Option<bool>,
+    pub(crate) result_bytes: Option<usize>,
+    pub(crate) file_bytes: Option<usize>,
+    #[serde(deserialize_with = "span")]
+    pub(crate) search_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

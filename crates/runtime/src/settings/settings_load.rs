@@ -17,6 +17,7 @@ use crate::settings::document_settings::{documents, embeddings};
 use crate::settings::mcp_load::mcp_servers;
 use crate::settings::provider_load::providers;
 use crate::settings::settings_read::{self, CONFIG, EMPTY, Loaded, NOT_UNICODE};
+use crate::settings::workspace_load::workspace;
 use crate::settings::{AUTH_SETTINGS, Settings};
 use crate::store::store_url::{self, StoreUrl};
 use crate::telemetry::log::{Log, LogFormat};
@@ -211,6 +212,7 @@ fn resolve(
         models: file.models.clone(),
         providers,
         mcp_servers: mcp_servers(loaded, &get)?,
+        workspace: workspace(&file.workspace).map_err(wrong)?,
         log: log(loaded, defaults.log)?,
         console: file.console.enabled,
         docs: file.docs.enabled.unwrap_or(defaults.docs),

@@ -83,6 +83,17 @@ pub(crate) fn report(settings: &Settings) -> Result<String, StartError> {
         }
     });
     line("providers", listed(providers));
+    if let Some(workspace) = &settings.workspace {
+        let access = if workspace.write {
+            "may be written"
+        } else {
+            "is only read"
+        };
+        line(
+            "workspace",
+            format!("{} {access}", workspace.root.display()),
+        );
+    }
     Ok(text)
 }
 

@@ -90,6 +90,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("mcp.servers.<name>.idle_timeout", Duration, Some("\"10m\""), "After this time without a call the server is ended; the next call starts it again."),
     setting("mcp.servers.<name>.result_bytes", WholeNumber, Some("262144"), "A longer result of a tool is cut off, and the model is told."),
 
+    setting("workspace.root", Text, None, "The folder on whose files agents work, with the tools `Read`, `Glob` and `Grep`; see [Workspace](workspace.md). Without it: none. Needs the feature `workspace`."),
+    setting("workspace.write", Boolean, Some("false"), "Whether agents also get `Write`, `Edit` and `MultiEdit`."),
+    setting("workspace.result_bytes", WholeNumber, Some("131072"), "A longer result of a tool is cut off, and the model is told. At least 4096."),
+    setting("workspace.file_bytes", WholeNumber, Some("8388608"), "The largest file that is read, searched or written, in bytes."),
+    setting("workspace.search_timeout", Duration, Some("\"20s\""), "How long `Glob` and `Grep` may take. The model gets what they found until then, and is told."),
+
     setting("limits.body_bytes", WholeNumber, Some("1048576"), "The largest body of a request, in bytes."),
     setting("limits.output_bytes", WholeNumber, Some("1048576"), "The largest output of a workflow step, in bytes of JSON. A step with a larger one fails."),
     setting("limits.concurrency", WholeNumber, Some("256"), "The most requests at a time. Further requests get 503. A request counts once its body has arrived; one that only follows a workflow run does not."),

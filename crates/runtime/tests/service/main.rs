@@ -95,6 +95,9 @@ mod workflow_failures;
 mod workflow_fixture;
 mod workflow_requests;
 mod workflow_runs;
+mod workspace_escapes;
+mod workspace_fixture;
+mod workspace_tools;
 
 mod agents {
     agentgen_runtime::include_agents!("generated");

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
+use crate::engine::todo_list::TodoList;
 use crate::error::AgentError;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
@@ -168,6 +169,7 @@ async fn invoke_handler(
         sessions: Arc::clone(&resources.sessions),
         deadline: Instant::now() + timeout,
         counted: Arc::clone(&endpoint.metrics),
+        todo_list: TodoList::default(),
         meter: Meter::default(),
         sink: Sink::new(id, endpoint.agent.slug, events),
     }));

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::claims::Caller;
+use crate::engine::todo_list::TodoList;
 use crate::engine::tools::{ToolContext, Tools};
 use crate::engine::turn::typed_turn;
 use crate::engine::turn_context::TurnContext;
@@ -332,6 +333,7 @@ async fn select_by_model(
         provider: &*state.resources.provider,
         tools: &Tools::default(),
         tool_context,
+        todo_list: TodoList::default(),
         caller,
         deadline,
         outages: &state.resources.outages,

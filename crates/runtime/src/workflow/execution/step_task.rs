@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::engine::todo_list::TodoList;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::event_sink::Sink;
@@ -276,6 +277,7 @@ async fn call_once(
         deadline: Instant::now() + timeout,
         counted: Arc::clone(&target.metrics),
         sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
+        todo_list: TodoList::default(),
         meter: metered.clone(),
         sink: Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
     }));
