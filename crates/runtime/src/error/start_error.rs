@@ -71,7 +71,8 @@ impl SettingError {
             feature = "nats",
             feature = "postgres",
             feature = "qdrant",
-            feature = "sqlite"
+            feature = "sqlite",
+            feature = "workspace"
         ),
         allow(dead_code, reason = "nothing is left out")
     )]

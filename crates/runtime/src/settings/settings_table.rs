@@ -226,7 +226,8 @@ mod tests {
     const SECRETS: &str = "[auth]\nhs256_secret = \"a secret of thirty-two bytes or more\"\n\
                            [tokens.clients.web]\nsecret = \"a secret of thirty-two bytes or more\"\n\
                            [providers.openai]\nkind = \"openai\"\n\
-                           [mcp.servers.openai]\ncommand = \"mcp\"\n";
+                           [mcp.servers.openai]\ncommand = \"mcp\"\n\
+                           [workspace]\nroot = \".\"\n";
 
     #[test]
     fn the_list_has_every_key_of_the_file() {

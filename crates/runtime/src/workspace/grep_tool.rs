@@ -137,6 +137,7 @@ fn pattern(input: &GrepInput) -> Result<Regex, ToolError> {
     RegexBuilder::new(&input.pattern)
         .case_insensitive(input.ignore_case == Some(true))
         .multi_line(true)
+        .crlf(true)
         .dot_matches_new_line(input.multiline == Some(true))
         .size_limit(MAX_PATTERN)
         .build()

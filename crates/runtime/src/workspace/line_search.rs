@@ -59,6 +59,7 @@ pub(super) fn search<'a>(
         }
         let number = index + 1;
         let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let end = start + text.len();
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let mut show = |number: usize, text: &'a [u8], is_match| {
             let is_gap = last.is_some_and(|last| last + 1 < number);
@@ -70,7 +71,7 @@ pub(super) fn search<'a>(
                 is_gap,
             })
         };
-        if fits(start, start + text.len(), text) {
+        if fits(start, end, text) {
             for (number, text) in before.drain(..) {
                 show(number, text, false)?;
             }
@@ -103,6 +104,7 @@ mod tests {
     fn lines(text: &str, pattern: &str, multiline: bool, before: usize, after: usize) -> String {
         let pattern = RegexBuilder::new(pattern)
             .multi_line(true)
+            .crlf(true)
             .dot_matches_new_line(multiline)
             .build()
             .unwrap();

@@ -102,3 +102,58 @@ impl Workspace {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::Workspace;
+    use crate::engine::tools::ToolContext;
+    use crate::schema::new_uuid_v7;
+    use crate::workspace::workspace_settings::WorkspaceSettings;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Nothing {}
+
+    static IS_RUNNING: AtomicBool = AtomicBool::new(false);
+
+    #[tokio::test]
+    async fn work_ends_when_nobody_waits_for_it() {
+        let settings = WorkspaceSettings::new(env!("CARGO_MANIFEST_DIR"));
+        let workspace = Workspace::open(&settings).unwrap();
+        let tool = workspace.tool(
+            "endless",
+            "Works until it is stopped.",
+            |_, _: Nothing, stop| {
+                IS_RUNNING.store(true, Ordering::SeqCst);
+                while !stop.is_cancelled() {
+                    std::thread::yield_now();
+                }
+                Ok(String::new())
+            },
+        );
+        let cx = ToolContext {
+            run_id: new_uuid_v7(),
+            request_id: String::new(),
+            agent: "desk",
+            subject: String::new(),
+            roles: Vec::new(),
+        };
+        let call = tokio::spawn(async move { tool.call(cx, json!({})).await });
+        while !IS_RUNNING.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        // All calls together have the permits: it is over once they can be had.
+        let calls = Arc::clone(&workspace.calls);
+        let all = u32::try_from(super::CONCURRENT_CALLS).unwrap();
+        drop(calls.acquire_many(all).await.unwrap());
+    }
+}

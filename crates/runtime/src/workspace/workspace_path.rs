@@ -32,7 +32,8 @@ impl WorkspacePath {
             let mut chars = text.chars();
             chars.next().is_some_and(|c| c.is_ascii_alphabetic()) && chars.next() == Some(':')
         };
-        if text.starts_with('/') || is_drive(text) {
+        let is_url = text.contains("://");
+        if text.starts_with('/') || text.starts_with("~/") || is_drive(text) || is_url {
             return Err(wrong(
                 "is absolute: paths start in the workspace, as in `src/main.rs`",
             ));
@@ -108,6 +109,8 @@ mod tests {
             "a/..",
             "/etc/passwd",
             "//server/share",
+            "~/x",
+            "file:///x",
             "C:/x",
             "C:\\x",
             "c:x",
