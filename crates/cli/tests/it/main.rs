@@ -36,3 +36,5 @@ mod suggest_corpus;
 mod templates_page;
 mod update;
 mod watch;
+#[cfg(feature = "serve")]
+mod workspace_agent;

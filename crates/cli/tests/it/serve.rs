@@ -89,7 +89,7 @@ impl Serving {
         (response.status().as_u16(), json)
     }
 
-    fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.send("POST", path, Some(&body))
     }
 

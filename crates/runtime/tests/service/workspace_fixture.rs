@@ -112,23 +112,17 @@ impl Desk {
     }
 
     /// What the model got of a call that must not fail.
-    #[track_caller]
-    pub fn ok(&self, tool: &str, input: Value) -> impl Future<Output = String> {
-        async move {
-            let (text, is_error) = self.call(tool, input).await;
-            assert!(!is_error, "{text}");
-            text
-        }
+    pub async fn ok(&self, tool: &str, input: Value) -> String {
+        let (text, is_error) = self.call(tool, input).await;
+        assert!(!is_error, "{tool}: {text}");
+        text
     }
 
     /// What the model got of a call that must fail.
-    #[track_caller]
-    pub fn refused(&self, tool: &str, input: Value) -> impl Future<Output = String> {
-        async move {
-            let (text, is_error) = self.call(tool, input).await;
-            assert!(is_error, "{text}");
-            text
-        }
+    pub async fn refused(&self, tool: &str, input: Value) -> String {
+        let (text, is_error) = self.call(tool, input).await;
+        assert!(is_error, "{tool}: {text}");
+        text
     }
 }
 
