@@ -235,7 +235,10 @@ impl RegisteredTool {
     fn is_for(&self, answerer: Answerer) -> bool {
         let is_offered = match self.implementation {
             Implementation::Tool(_) => true,
-            Implementation::TodoList => answerer.agent.tools.is_some(),
+            Implementation::TodoList => {
+                let listed = answerer.agent.tools.unwrap_or_default();
+                listed.contains(&TODO_WRITE)
+            }
         };
         is_offered && answerer.may_use(&self.definition.name)
     }
