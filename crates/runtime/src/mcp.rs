@@ -7,17 +7,27 @@
 //! and older with servers that don't know it.
 
 #[cfg(feature = "mcp")]
+mod mcp_client;
+#[cfg(feature = "mcp")]
 mod mcp_connection;
 pub(crate) mod mcp_file;
+#[cfg(feature = "mcp")]
+mod mcp_list;
+#[cfg(feature = "mcp")]
+mod mcp_log;
 #[cfg(feature = "mcp")]
 mod mcp_program;
 #[cfg(feature = "mcp")]
 mod mcp_result;
 #[cfg(feature = "mcp")]
+mod mcp_server;
+#[cfg(feature = "mcp")]
 mod mcp_servers;
 pub(crate) mod mcp_settings;
 #[cfg(feature = "mcp")]
 mod mcp_tool;
+#[cfg(feature = "mcp")]
+mod mcp_traffic;
 
 pub use self::mcp_settings::{McpServerSettings, McpTransport};
 

@@ -15,7 +15,6 @@ pub(crate) mod openai;
 pub(crate) mod provider_settings;
 mod reported_usage;
 mod request_adaptation;
-mod request_change;
 pub(crate) mod user_message;
 
 pub use self::catalog::Models;
@@ -197,6 +196,29 @@ pub struct ToolResult {
     pub text: String,
     /// Whether the tool failed, or may not be called by this agent.
     pub is_error: bool,
+    /// Pictures for models that see. The text describes them for the others.
+    pub images: Vec<Image>,
+}
+
+/// A picture that a tool gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
+    pub media_type: &'static str,
+    /// The bytes, in Base64.
+    pub data: String,
+}
+
+impl ToolResult {
+    /// A result without pictures.
+    #[must_use]
+    pub const fn text(text: String, is_error: bool) -> Self {
+        Self {
+            text,
+            is_error,
+            images: Vec::new(),
+        }
+    }
 }
 
 impl ModelRequest {

@@ -19,7 +19,7 @@ use crate::engine::todo_list::{self, TODO_WRITE, TodoList};
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::future::BoxFuture;
-use crate::model::{ANSWER_TOOL, MAX_TOOL_NAME, ToolDefinition};
+use crate::model::{ANSWER_TOOL, Image, MAX_TOOL_NAME, ToolDefinition};
 use crate::schema::{Schema, Uuid, remove_zero_fractions};
 
 /// A function that a model can call.
@@ -74,6 +74,14 @@ impl fmt::Display for ToolError {
 }
 
 impl std::error::Error for ToolError {}
+
+/// What a tool gave.
+#[derive(Debug, Default)]
+pub(crate) struct ToolOutput {
+    pub(crate) value: Value,
+    /// Pictures that `value` only describes.
+    pub(crate) images: Vec<Image>,
+}
 
 /// A tool from an async function. The input schema is derived from the function's second parameter.
 ///
@@ -172,7 +180,7 @@ pub(crate) trait RemoteTools: Send + Sync {
         &'a self,
         name: &'a str,
         input: Value,
-    ) -> Option<BoxFuture<'a, Result<Value, ToolError>>>;
+    ) -> Option<BoxFuture<'a, Result<ToolOutput, ToolError>>>;
 
     /// The programs, each with whether it can be used as far as anybody knows.
     fn health(&self) -> Vec<(String, bool)>;
@@ -326,7 +334,7 @@ impl Tools {
         cx: ToolContext,
         todo_list: &TodoList,
         mut input: Value,
-    ) -> Result<Value, ToolError> {
+    ) -> Result<ToolOutput, ToolError> {
         let denied = || ToolError::new("denied: this agent has no such tool");
         if !answerer.may_use(name) {
             return Err(denied());
@@ -340,10 +348,14 @@ impl Tools {
             return Err(denied());
         }
         check_input(&registered.input_schema, &mut input)?;
-        match &registered.implementation {
-            Implementation::Tool(tool) => tool.call(cx, input).await,
-            Implementation::TodoList => todo_list.replace(input),
-        }
+        let value = match &registered.implementation {
+            Implementation::Tool(tool) => tool.call(cx, input).await?,
+            Implementation::TodoList => todo_list.replace(input)?,
+        };
+        Ok(ToolOutput {
+            value,
+            images: Vec::new(),
+        })
     }
 }
 

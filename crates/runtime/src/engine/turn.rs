@@ -16,7 +16,7 @@ use crate::engine::handoff;
 use crate::engine::model_call::call;
 use crate::engine::structured_output::{ExpectedOutput, OutputMismatch};
 use crate::engine::todo_list::TodoList;
-use crate::engine::tools::ToolContext;
+use crate::engine::tools::{ToolContext, ToolOutput};
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
@@ -236,20 +236,26 @@ async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> 
             arguments.clone(),
         )
         .await;
-    let (text, is_error) = match output {
-        Ok(Value::String(text)) => (text, false),
-        Ok(value) => (value.to_string(), false),
-        Err(error) => (error.to_string(), true),
+    let result = match output {
+        Ok(ToolOutput { value, images }) => ToolResult {
+            text: match value {
+                Value::String(text) => text,
+                value => value.to_string(),
+            },
+            is_error: false,
+            images,
+        },
+        Err(error) => ToolResult::text(error.to_string(), true),
     };
     if let Some(sink) = cx.sink {
         sink.send(AgentEvent::ToolCompleted {
             call_id: id.clone(),
             tool: name.clone(),
-            is_error,
+            is_error: result.is_error,
         })
         .await;
     }
-    ToolResult { text, is_error }
+    result
 }
 
 /// Hands a task to `target`, with the events before and after it. Boxed, since a handoff may contain another one.
@@ -283,7 +289,7 @@ fn hand_off<'a>(
             })
             .await;
         }
-        ToolResult { text, is_error }
+        ToolResult::text(text, is_error)
     })
 }
 

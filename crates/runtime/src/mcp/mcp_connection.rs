@@ -1,296 +1,113 @@
-//! One server: started when it is needed, kept while it is used, and started again after it failed.
+//! One connection to a server: opened, asked, and ended.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
+use rmcp::RoleClient;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ClientConfig, Implementation, ProtocolVersion,
+    CallToolRequest, CallToolRequestParams, CancelledNotificationParam, ClientRequest,
+    ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{
-    ClientInitializeError, ClientLifecycleMode, NotificationContext, Peer, RunningService,
+    ClientInitializeError, ClientLifecycleMode, Peer, PeerRequestOptions, RunningService,
     ServiceError, serve_client_with_lifecycle,
 };
 use rmcp::transport::streamable_http_client::{
     StreamableHttpClientTransport, StreamableHttpClientTransportConfig,
 };
-use rmcp::{ClientHandler, RoleClient};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::client::key_redaction::redact_keys;
-use crate::engine::tools::{ToolError, check_input};
+use crate::mcp::mcp_client::Client;
+use crate::mcp::mcp_list;
+use crate::mcp::mcp_log::Words;
 use crate::mcp::mcp_program::Program;
-use crate::mcp::mcp_result;
 use crate::mcp::mcp_settings::{McpServerSettings, McpTransport};
-use crate::mcp::mcp_tool::{self, McpTool, PREFIX, SEPARATOR, cut};
-use crate::model::ToolDefinition;
+use crate::mcp::mcp_tool::McpTool;
+use crate::mcp::mcp_traffic::{LimitedOutput, Traffic};
 
-/// The pauses after a first and after many failed starts.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a connection may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(400);
-/// The most tools of a server. Each one costs tokens in every request.
-const MAX_TOOLS: usize = 500;
-/// The longest message of a server that is repeated, in bytes.
-const MAX_LOGGED: usize = 500;
 
-/// A server.
-pub(super) struct McpServer {
-    name: String,
-    slug: String,
-    settings: McpServerSettings,
-    /// What no text about it may have.
-    secrets: Vec<String>,
-    state: tokio::sync::Mutex<State>,
-    /// Why it can't be used, for `/readyz`, which doesn't wait for a start.
-    problem: Mutex<Option<String>>,
-}
-
-#[derive(Default)]
-struct State {
-    connection: Option<Connection>,
-    /// How many starts failed since the last that did not.
-    failures: u32,
-    /// No start before this.
-    not_before: Option<Instant>,
-}
-
-struct Connection {
-    running: RunningService<RoleClient, Handler>,
+/// A connection.
+pub(super) struct Connection {
+    running: RunningService<RoleClient, Client>,
     /// The server's program, where it is one of this machine.
     program: Option<Program>,
-    tools: Arc<[McpTool]>,
-    last_used: Instant,
+    pub(super) tools: Arc<[McpTool]>,
+    pub(super) line: Line,
 }
 
-/// Notices that the server has other tools than before.
+/// What calls share of a connection, which may end before them.
 #[derive(Clone)]
-struct Handler {
-    config: ClientConfig,
-    tools_changed: Arc<AtomicBool>,
+pub(super) struct Line {
+    peer: Peer<RoleClient>,
+    pub(super) traffic: Arc<Traffic>,
+    usage: Arc<Usage>,
 }
 
-impl ClientHandler for Handler {
-    fn get_info(&self) -> ClientConfig {
-        self.config.clone()
-    }
-
-    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.tools_changed.store(true, Ordering::Relaxed);
-    }
+struct Usage {
+    calls: AtomicUsize,
+    last: Mutex<Instant>,
 }
 
-impl McpServer {
-    pub(super) fn new(name: String, settings: McpServerSettings) -> Arc<Self> {
-        Arc::new(Self {
-            slug: mcp_tool::slug(&name),
-            name,
-            secrets: settings.secrets(),
-            settings,
-            state: tokio::sync::Mutex::default(),
-            problem: Mutex::default(),
-        })
-    }
+/// A call that runs. Dropping it ends the call.
+struct Call<'a> {
+    usage: &'a Usage,
+    peer: &'a Peer<RoleClient>,
+    /// The request, until it is answered.
+    request: Option<RequestId>,
+}
 
-    /// Its name as a part of the names of its tools.
-    pub(super) fn slug(&self) -> &str {
-        &self.slug
-    }
-
-    /// Why it can't be used; `None` if it can, or if nobody has tried.
-    pub(super) fn problem(&self) -> Option<String> {
-        let problem = self.problem.lock();
-        problem.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Its tools. It is started if it is not running.
+impl Connection {
+    /// Connects to a server and lists its tools.
     ///
     /// # Errors
-    /// Why it can't be used now, in words for the model.
-    pub(super) async fn tools(self: &Arc<Self>) -> Result<Arc<[McpTool]>, String> {
-        Ok(self.connected().await?.1)
-    }
-
-    /// Calls the tool that the service knows as `name`. If the future is dropped, the server is told to stop.
-    pub(super) async fn call(
-        self: &Arc<Self>,
-        name: &str,
-        mut input: Value,
-    ) -> Result<Value, ToolError> {
-        let (peer, tools) = self.connected().await.map_err(ToolError::new)?;
-        let Some(tool) = tools.iter().find(|tool| tool.definition.name == name) else {
-            let detail = format!("the MCP server `{}` has no such tool", self.name);
-            return Err(ToolError::new(detail));
-        };
-        check_input(&tool.input_schema, &mut input)?;
-        let Value::Object(arguments) = input else {
-            return Err(ToolError::new(
-                "the input does not fit: it is not an object",
-            ));
-        };
-        let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments);
-        let limit = self.settings.call_timeout;
-        let called = tokio::time::timeout(limit, peer.call_tool_once(params)).await;
-        self.touch().await;
-        match called {
-            Err(_) => Err(ToolError::new(format!(
-                "the tool did not answer within {}",
-                humantime::format_duration(limit)
-            ))),
-            Ok(Ok(CallToolResponse::Complete(result))) => {
-                mcp_result::output(result, self.settings.result_bytes, &self.secrets)
-            }
-            Ok(Ok(CallToolResponse::InputRequired(_))) => Err(ToolError::new(
-                "the tool asks for more input, which this service can't give",
+    /// Why it can't be used, as what is said of it.
+    pub(super) async fn open(
+        settings: &McpServerSettings,
+        slug: &str,
+        words: &Arc<Words>,
+    ) -> Result<Self, String> {
+        let traffic = Traffic::new();
+        let opened = Self::connect(settings, slug, words, &traffic);
+        tokio::select! {
+            opened = opened => opened.map_err(|error| match traffic.fault() {
+                Some(fault) => fault.to_owned(),
+                None => error,
+            }),
+            () = traffic.faulted() => Err(traffic.fault().unwrap_or_default().to_owned()),
+            () = tokio::time::sleep(settings.connect_timeout) => Err(format!(
+                "did not start within {}",
+                humantime::format_duration(settings.connect_timeout)
             )),
-            Ok(Ok(_)) => Err(ToolError::new(
-                "the tool answered in a form that is not supported",
-            )),
-            Ok(Err(error)) => Err(self.failed(&error)),
         }
     }
 
-    /// The definitions of the tools in `named`, exact names of an agent's list, that would be those of this server if it could be used. Their calls
-    /// tell the model why it can't.
-    pub(super) fn unreachable_tools(
-        &self,
-        named: &[&str],
-        may_use: &(dyn Fn(&str) -> bool + Send + Sync),
-        reason: &str,
-    ) -> Vec<ToolDefinition> {
-        let own = named.iter().filter(|name| self.has(name) && may_use(name));
-        let definitions = own.map(|name| ToolDefinition {
-            name: (*name).to_owned(),
-            description: format!("Not available now: {reason}."),
-            input_schema: json!({ "type": "object", "properties": {} }),
-        });
-        definitions.collect()
-    }
-
-    /// Whether an agent may use any tool of the server, as far as names tell: it names one, or may use tools whose names nobody knows yet.
-    pub(super) fn may_be_used(
-        &self,
-        may_use: &(dyn Fn(&str) -> bool + Send + Sync),
-        named: &[&str],
-    ) -> bool {
-        let any = format!("{PREFIX}{}{SEPARATOR}", self.slug);
-        may_use(&any) || named.iter().any(|name| self.has(name))
-    }
-
-    /// Whether `name`, without `*`, is a name that a tool of the server may have.
-    fn has(&self, name: &str) -> bool {
-        let rest = name.strip_prefix(PREFIX);
-        let rest = rest.and_then(|rest| rest.strip_prefix(self.slug.as_str()));
-        let tool = rest.and_then(|rest| rest.strip_prefix(SEPARATOR));
-        tool.is_some_and(|tool| !tool.is_empty() && !tool.contains('*'))
-    }
-
-    /// Ends the connection, and with it the process.
-    pub(super) async fn close(&self) {
-        let connection = self.state.lock().await.connection.take();
-        if let Some(connection) = connection {
-            connection.close().await;
-        }
-    }
-
-    /// The connection, opened if there is none.
-    async fn connected(self: &Arc<Self>) -> Result<(Peer<RoleClient>, Arc<[McpTool]>), String> {
-        let mut state = self.state.lock().await;
-        if let Some(connection) = &mut state.connection {
-            let peer = connection.running.peer().clone();
-            if !connection.running.is_closed() && !peer.is_transport_closed() {
-                connection.last_used = Instant::now();
-                if connection.has_other_tools()
-                    && let Ok(Ok(tools)) = self.limited(self.list(&peer)).await
-                {
-                    connection.tools = tools;
-                }
-                return Ok((peer, Arc::clone(&connection.tools)));
-            }
-            tracing::warn!(
-                server = self.name,
-                "an MCP server ended; it is started again"
-            );
-            state.connection = None;
-        }
-        if state.not_before.is_some_and(|time| Instant::now() < time) {
-            return Err(self.problem().unwrap_or_default());
-        }
-        let opened = match self.limited(self.open()).await {
-            Ok(opened) => opened,
-            Err(_) => Err(format!(
-                "the MCP server `{}` did not start within {}",
-                self.name,
-                humantime::format_duration(self.settings.connect_timeout)
-            )),
-        };
-        let problem = opened.as_ref().err().cloned();
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
-        match opened {
-            Ok(connection) => {
-                let opened = (
-                    connection.running.peer().clone(),
-                    Arc::clone(&connection.tools),
-                );
-                tracing::info!(
-                    server = self.name,
-                    tools = connection.tools.len(),
-                    "an MCP server is connected"
-                );
-                *state = State {
-                    connection: Some(connection),
-                    ..State::default()
-                };
-                drop(state);
-                self.close_when_idle();
-                Ok(opened)
-            }
-            Err(problem) => {
-                tracing::warn!(server = self.name, problem, "an MCP server can't be used");
-                let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6));
-                state.not_before = Some(Instant::now() + pause.min(LONGEST_PAUSE));
-                state.failures += 1;
-                Err(problem)
-            }
-        }
-    }
-
-    async fn limited<T>(
-        &self,
-        work: impl Future<Output = T>,
-    ) -> Result<T, tokio::time::error::Elapsed> {
-        tokio::time::timeout(self.settings.connect_timeout, work).await
-    }
-
-    async fn open(&self) -> Result<Connection, String> {
-        let tools_changed = Arc::new(AtomicBool::new(false));
-        let handler = Handler {
-            config: ClientConfig::new(
-                Default::default(),
-                Implementation::new("agentgen", env!("CARGO_PKG_VERSION")),
-            ),
-            tools_changed,
-        };
+    async fn connect(
+        settings: &McpServerSettings,
+        slug: &str,
+        words: &Arc<Words>,
+        traffic: &Arc<Traffic>,
+    ) -> Result<Self, String> {
+        let is_http = matches!(settings.transport, McpTransport::Http { .. });
+        let roots = settings.roots.clone();
+        let client = Client::new(roots, Arc::clone(words), Arc::clone(traffic), is_http);
         let lifecycle = ClientLifecycleMode::Auto {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             legacy_version: Some(ProtocolVersion::V_2025_11_25),
         };
         let mut program = None;
-        let running = match &self.settings.transport {
+        let running = match &settings.transport {
             McpTransport::Stdio { command, args, env } => {
-                let started = Program::start(&self.name, command, args, env, &self.secrets);
-                let (started, pipes) = started.map_err(|error| {
-                    format!(
-                        "`{command}`, the MCP server `{}`, can't be started: {error}",
-                        self.name
-                    )
-                })?;
+                let started = Program::start(words, command, args, env);
+                let (started, (output, input)) =
+                    started.map_err(|error| format!("can't be started: `{command}`: {error}"))?;
                 program = Some(started);
-                serve_client_with_lifecycle(handler, pipes, lifecycle).await
+                let output = LimitedOutput::new(output, Arc::clone(traffic));
+                serve_client_with_lifecycle(client, (output, input), lifecycle).await
             }
             McpTransport::Http { url, headers } => {
                 let headers = headers.iter().filter_map(|(name, value)| {
@@ -303,151 +120,167 @@ impl McpServer {
                 let config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
                     .custom_headers(headers)
                     .reinit_on_expired_session(true);
-                let client = crate::client::client()
-                    .map_err(|error| format!("the HTTP client can't be created: {error}"))?;
-                let transport = StreamableHttpClientTransport::with_client(client, config);
-                serve_client_with_lifecycle(handler, transport, lifecycle).await
+                let http = crate::client::client();
+                let http = http.map_err(|error| format!("can't be reached: {error}"))?;
+                let transport = StreamableHttpClientTransport::with_client(http, config);
+                serve_client_with_lifecycle(client, transport, lifecycle).await
             }
         };
-        let running = running.map_err(|error| self.not_opened(&error))?;
-        let tools = self.list(running.peer()).await?;
-        Ok(Connection {
+        let running = running.map_err(|error| not_opened(&error, words))?;
+        let line = Line {
+            peer: running.peer().clone(),
+            traffic: Arc::clone(traffic),
+            usage: Arc::new(Usage {
+                calls: AtomicUsize::new(0),
+                last: Mutex::new(Instant::now()),
+            }),
+        };
+        let tools = line.list(slug, words).await?;
+        Ok(Self {
             running,
             program,
             tools,
-            last_used: Instant::now(),
+            line,
         })
     }
 
-    /// The tools that the server lists.
-    async fn list(&self, peer: &Peer<RoleClient>) -> Result<Arc<[McpTool]>, String> {
-        let listed = peer.list_all_tools().await;
-        let listed = listed.map_err(|error| {
-            format!(
-                "the MCP server `{}` does not list its tools: {}",
-                self.name,
-                self.short(&error)
-            )
-        })?;
-        if listed.len() > MAX_TOOLS {
-            tracing::warn!(
-                server = self.name,
-                tools = listed.len(),
-                "an MCP server has too many tools: those after the first {MAX_TOOLS} are left out"
-            );
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&self) -> bool {
+        self.running.is_closed() || self.line.has_ended()
+    }
+
+    /// Lists the tools again if the server has said that they are others.
+    ///
+    /// # Errors
+    /// The server does not list them in time.
+    pub(super) async fn refresh(
+        &mut self,
+        settings: &McpServerSettings,
+        slug: &str,
+        words: &Words,
+    ) -> Result<(), String> {
+        if self.running.service().take_tools_changed() {
+            let listed = self.line.list(slug, words);
+            let listed = tokio::time::timeout(settings.connect_timeout, listed).await;
+            self.tools = listed.map_err(|_| "does not list its tools in time".to_owned())??;
         }
-        let mut tools: Vec<McpTool> = Vec::new();
-        for tool in listed.iter().take(MAX_TOOLS) {
-            let read = mcp_tool::read(&self.slug, tool).and_then(|read| {
-                let name = &read.definition.name;
-                match tools.iter().any(|other| other.definition.name == *name) {
-                    true => Err("another tool of the server has the same name".to_owned()),
-                    false => Ok(read),
-                }
-            });
-            match read {
-                Ok(tool) => tools.push(tool),
-                Err(reason) => tracing::warn!(
-                    server = self.name,
-                    tool = &*tool.name,
-                    reason,
-                    "a tool of an MCP server is left out"
-                ),
-            }
+        Ok(())
+    }
+
+    /// For how long nobody has used it.
+    pub(super) fn idle(&self) -> Duration {
+        let usage = &self.line.usage;
+        if usage.calls.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
         }
-        tools.sort_by(|a, b| a.definition.name.cmp(&b.definition.name));
-        Ok(tools.into())
+        let last = usage.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.elapsed()
     }
 
-    /// Ends the connection once nobody has used it for `idle_timeout`.
-    fn close_when_idle(self: &Arc<Self>) {
-        let limit = self.settings.idle_timeout.max(self.settings.call_timeout);
-        let server = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let mut pause = limit;
-            loop {
-                tokio::time::sleep(pause).await;
-                let Some(server) = server.upgrade() else {
-                    return;
-                };
-                let mut state = server.state.lock().await;
-                let Some(connection) = &state.connection else {
-                    return;
-                };
-                let idle = connection.last_used.elapsed();
-                if idle >= limit {
-                    let connection = state.connection.take();
-                    drop(state);
-                    if let Some(connection) = connection {
-                        tracing::info!(
-                            server = server.name,
-                            "an MCP server was not used and is ended"
-                        );
-                        connection.close().await;
-                    }
-                    return;
-                }
-                pause = limit - idle;
-            }
-        });
-    }
-
-    async fn touch(&self) {
-        if let Some(connection) = &mut self.state.lock().await.connection {
-            connection.last_used = Instant::now();
-        }
-    }
-
-    /// Why the server could not be connected to.
-    fn not_opened(&self, error: &ClientInitializeError) -> String {
-        if error.is_authorization_required() {
-            return format!(
-                "the MCP server `{0}` asks for a login, and no person is here to log in: the operator has to set a token in \
-                 mcp.servers.{0}.headers, as in `authorization = \"Bearer ...\"`",
-                self.name
-            );
-        }
-        format!(
-            "the MCP server `{}` can't be used: {}",
-            self.name,
-            self.short(error)
-        )
-    }
-
-    /// What `message` says, on one line, not too long and without secrets.
-    fn short(&self, message: &impl ToString) -> String {
-        let secrets = self.secrets.iter().map(String::as_str);
-        let mut text = redact_keys(&message.to_string(), secrets).replace(char::is_control, " ");
-        if cut(&mut text, MAX_LOGGED) {
-            text.push('…');
-        }
-        text
-    }
-
-    /// Why a call failed, in words for the model. What the server says of a call is its answer; other failures are logged.
-    fn failed(&self, error: &ServiceError) -> ToolError {
-        if let ServiceError::McpError(error) = error {
-            return ToolError::new(self.short(&error.message));
-        }
-        tracing::warn!(
-            server = self.name,
-            error = self.short(error),
-            "a call of an MCP tool failed"
-        );
-        ToolError::new(format!("the MCP server `{}` can't be used now", self.name))
-    }
-}
-
-impl Connection {
-    fn has_other_tools(&self) -> bool {
-        let changed = &self.running.service().tools_changed;
-        changed.swap(false, Ordering::Relaxed)
-    }
-
-    async fn close(mut self) {
+    /// Ends it, and with it the program.
+    pub(super) async fn close(mut self) {
         let _ = self.running.close_with_timeout(CLOSE_TIMEOUT).await;
         if let Some(program) = self.program {
             program.end().await;
         }
     }
+}
+
+impl Line {
+    /// Whether `other` is of the same connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.traffic, &other.traffic)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.traffic.fault().is_some() || self.peer.is_transport_closed()
+    }
+
+    async fn list(&self, slug: &str, words: &Words) -> Result<Arc<[McpTool]>, String> {
+        self.traffic.requested();
+        let listed = mcp_list::list(&self.peer, slug, words).await;
+        listed.map_err(|error| {
+            let error = words.short(&error.to_string());
+            format!("does not list its tools: {error}")
+        })
+    }
+
+    /// Calls a tool. The call may take `idle` without a report of its progress, and `total` in all. If the future is dropped, the server
+    /// is told to stop.
+    ///
+    /// # Errors
+    /// As `rmcp`; also that the server is at fault, as [`ServiceError::TransportClosed`].
+    pub(super) async fn call(
+        &self,
+        params: CallToolRequestParams,
+        idle: Duration,
+        total: Duration,
+    ) -> Result<ServerResult, ServiceError> {
+        self.traffic.requested();
+        let mut call = Call::new(self);
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let options = PeerRequestOptions::with_timeout(idle.min(total))
+            .reset_timeout_on_progress()
+            .with_max_total_timeout(total);
+        let answered = async {
+            let sent = self.peer.send_request_with_option(request, options);
+            let timed_out = |_| ServiceError::Timeout { timeout: idle };
+            let sent = tokio::time::timeout(idle, sent)
+                .await
+                .map_err(timed_out)??;
+            call.request = Some(sent.id.clone());
+            let answered = sent.await_response().await;
+            // It has told the server of a timeout.
+            call.request = None;
+            answered
+        };
+        tokio::select! {
+            answered = answered => answered,
+            () = self.traffic.faulted() => Err(ServiceError::TransportClosed),
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    fn new(line: &'a Line) -> Self {
+        line.usage.calls.fetch_add(1, Ordering::Relaxed);
+        Self {
+            usage: &line.usage,
+            peer: &line.peer,
+            request: None,
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut last = self
+            .usage
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Instant::now();
+        self.usage.calls.fetch_sub(1, Ordering::Relaxed);
+        let Some(request) = self.request.take() else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let peer = self.peer.clone();
+            let reason = Some("the run ended".to_owned());
+            let params = CancelledNotificationParam::new(Some(request), reason);
+            runtime.spawn(async move { peer.notify_cancelled(params).await });
+        }
+    }
+}
+
+/// Why a server could not be connected to.
+fn not_opened(error: &ClientInitializeError, words: &Words) -> String {
+    if error.is_authorization_required() {
+        return format!(
+            "asks for a login, and no person is here to log in: the operator has to set a token in mcp.servers.{}.headers, \
+             as in `authorization = \"Bearer ...\"`",
+            words.server()
+        );
+    }
+    format!("can't be used: {}", words.short(&error.to_string()))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(unix)]
@@ -12,8 +13,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::client::key_redaction::redact_keys;
+use crate::mcp::mcp_log::Words;
 use crate::secret::Secret;
 
 /// What a program gets of the service's own environment.
@@ -22,6 +24,8 @@ const INHERITED: [&str; 4] = ["HOME", "LANG", "PATH", "TMPDIR"];
 const END_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest piece of a line that is logged, in bytes.
 const MAX_LINE: u64 = 500;
+/// How much a program may write to its standard error in a second, in bytes.
+const MAX_PER_SECOND: usize = 1 << 20;
 
 /// A program that runs. Dropping it ends the program.
 pub(super) struct Program {
@@ -33,16 +37,15 @@ pub(super) struct Program {
 pub(super) type Pipes = (ChildStdout, ChildStdin);
 
 impl Program {
-    /// Starts `command` with the environment `env`. What it writes to its standard error is logged as of `server`, without `secrets`.
+    /// Starts `command` with the environment `env`. What it writes to its standard error is logged in `words`.
     ///
     /// # Errors
     /// That of the operating system.
     pub(super) fn start(
-        server: &str,
+        words: &Arc<Words>,
         command: &str,
         args: &[String],
         env: &BTreeMap<String, Secret>,
-        secrets: &[String],
     ) -> io::Result<(Self, Pipes)> {
         let mut program = Command::new(command);
         program.args(args).env_clear();
@@ -64,7 +67,7 @@ impl Program {
         let pipes = child.stdout().take().zip(child.stdin().take());
         let pipes = pipes.ok_or_else(|| io::Error::other("it has no standard input and output"))?;
         if let Some(stderr) = child.stderr().take() {
-            tokio::spawn(log_lines(server.to_owned(), stderr, secrets.to_vec()));
+            tokio::spawn(log_lines(Arc::clone(words), stderr));
         }
         let (stop, stopped) = oneshot::channel();
         let watcher = tokio::spawn(watch(child, stopped));
@@ -93,24 +96,27 @@ async fn watch(mut child: Box<dyn ChildWrapper>, stopped: oneshot::Receiver<()>)
     let _ = child.inner_mut().wait().await;
 }
 
-/// Logs what a program writes to its standard error, so that it never waits for a reader.
-async fn log_lines(server: String, stderr: ChildStderr, secrets: Vec<String>) {
+/// Logs what a program writes to its standard error. A program that writes more than [`MAX_PER_SECOND`] waits.
+async fn log_lines(words: Arc<Words>, stderr: ChildStderr) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
+    let mut second = Instant::now();
+    let mut bytes = 0;
     loop {
         line.clear();
         // A line without an end is taken in pieces.
-        match (&mut stderr)
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)
-            .await
-        {
+        let mut piece = (&mut stderr).take(MAX_LINE);
+        match piece.read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
-            Ok(_) => {
-                let secrets = secrets.iter().map(String::as_str);
-                let line = redact_keys(&String::from_utf8_lossy(&line), secrets);
-                tracing::debug!(server, line, "an MCP server wrote");
-            }
+            Ok(read) => bytes += read,
+        }
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let line = words.short(&String::from_utf8_lossy(&line));
+            tracing::debug!(server = words.server(), line, "an MCP server wrote");
+        }
+        if bytes > MAX_PER_SECOND {
+            tokio::time::sleep_until(second + Duration::from_secs(1)).await;
+            (second, bytes) = (Instant::now(), 0);
         }
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::engine::tools::{RemoteTools, ToolError};
+use crate::engine::tools::{RemoteTools, ToolError, ToolOutput};
 use crate::future::BoxFuture;
-use crate::mcp::mcp_connection::McpServer;
+use crate::mcp::mcp_server::McpServer;
 use crate::mcp::mcp_settings::McpServerSettings;
 use crate::mcp::mcp_tool::{PREFIX, SEPARATOR};
 use crate::model::ToolDefinition;
@@ -65,7 +65,7 @@ impl RemoteTools for McpServers {
         &'a self,
         name: &'a str,
         input: Value,
-    ) -> Option<BoxFuture<'a, Result<Value, ToolError>>> {
+    ) -> Option<BoxFuture<'a, Result<ToolOutput, ToolError>>> {
         let server = self.server_of(name)?;
         Some(Box::pin(server.call(name, input)))
     }

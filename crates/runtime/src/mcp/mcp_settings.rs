@@ -7,8 +7,10 @@ use crate::secret::Secret;
 
 /// How long a server may take to start and to list its tools.
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a call of a tool may take.
+/// How long a call of a tool may take without a report of its progress.
 pub(crate) const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a call may take in all.
+pub(crate) const DEFAULT_MAX_TOTAL_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// After how long without a call the connection is closed.
 pub(crate) const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// The most bytes of a result that the model gets.
@@ -21,12 +23,16 @@ pub struct McpServerSettings {
     pub transport: McpTransport,
     /// The longest time until it has listed its tools.
     pub connect_timeout: Duration,
-    /// The longest time of a call.
+    /// The longest time of a call in which the server does not report progress.
     pub call_timeout: Duration,
+    /// The longest time of a call.
+    pub max_total_timeout: Duration,
     /// After this time without a call its connection ends; the next call opens it again.
     pub idle_timeout: Duration,
     /// A longer result is cut off, and the model is told.
     pub result_bytes: usize,
+    /// The addresses of folders that the server is told to work on, such as `file:///srv/repo`.
+    pub roots: Vec<String>,
 }
 
 /// How a server is reached.
@@ -58,8 +64,10 @@ impl McpServerSettings {
             transport,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             call_timeout: DEFAULT_CALL_TIMEOUT,
+            max_total_timeout: DEFAULT_MAX_TOTAL_TIMEOUT,
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             result_bytes: DEFAULT_RESULT_BYTES,
+            roots: Vec::new(),
         }
     }
 

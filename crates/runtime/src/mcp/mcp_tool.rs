@@ -1,6 +1,6 @@
 //! What the tools of a server are called in the service, and what the model is told of them.
 
-use rmcp::model::Tool;
+use rmcp::model::{JsonObject, Tool};
 use serde_json::{Value, json};
 
 use crate::model::{MAX_TOOL_NAME, ToolDefinition};
@@ -12,6 +12,8 @@ pub(super) const PREFIX: &str = "mcp__";
 pub(super) const SEPARATOR: &str = "__";
 /// The longest description that the model gets, in bytes. A server can't fill the context with words about itself.
 const MAX_DESCRIPTION: usize = 8 << 10;
+/// The largest schema that is read, in bytes.
+const MAX_SCHEMA: usize = 128 << 10;
 
 /// A tool of a server.
 pub(super) struct McpTool {
@@ -21,6 +23,8 @@ pub(super) struct McpTool {
     pub(super) name: String,
     /// Checks the input before it is sent: the schema that the model is told.
     pub(super) input_schema: Schema,
+    /// Checks structured results, where the server promises what they look like.
+    pub(super) output_schema: Option<Schema>,
 }
 
 /// The part of a name that stands for `name`: letters, digits, `_` and `-`, as all providers accept.
@@ -31,24 +35,37 @@ pub(super) fn slug(name: &str) -> String {
         .collect()
 }
 
-/// The tool `tool` of the server whose slug is `server`.
+/// The tool `tool` of the server whose slug is `server`, and what is wrong with its schemas.
 ///
 /// # Errors
 /// Why the service leaves it out.
-pub(super) fn read(server: &str, tool: &Tool) -> Result<McpTool, String> {
+pub(super) fn read(
+    server: &str,
+    tool: &Tool,
+) -> Result<(McpTool, Option<&'static str>), &'static str> {
+    if tool.name.is_empty() {
+        return Err("the name is empty");
+    }
     let name = format!("{PREFIX}{server}{SEPARATOR}{}", slug(&tool.name));
     if name.len() > MAX_TOOL_NAME {
-        return Err(format!(
-            "its name would have more than {MAX_TOOL_NAME} bytes"
-        ));
+        return Err("the name would have more than 64 bytes");
     }
-    let (input_schema, compiled) = input_schema(tool)?;
+    let (input_schema, problem) = match input_schema(tool) {
+        Ok(schema) => (schema, None),
+        Err(problem) => (json!({ "type": "object", "properties": {} }), Some(problem)),
+    };
+    let compiled = Schema::compile(&input_schema).map_err(|_| "the input schema is not valid")?;
+    let (output_schema, problem) = match tool.output_schema.as_deref().map(output_schema) {
+        None => (None, problem),
+        Some(Ok(schema)) => (Some(schema), problem),
+        Some(Err(other)) => (None, problem.or(Some(other))),
+    };
     let mut description = tool.description.as_deref().unwrap_or_default().to_owned();
     if description.is_empty() {
         description = tool.title.clone().unwrap_or_else(|| tool.name.to_string());
     }
     cut(&mut description, MAX_DESCRIPTION);
-    Ok(McpTool {
+    let tool = McpTool {
         definition: ToolDefinition {
             name,
             description,
@@ -56,41 +73,47 @@ pub(super) fn read(server: &str, tool: &Tool) -> Result<McpTool, String> {
         },
         name: tool.name.to_string(),
         input_schema: compiled,
-    })
+        output_schema,
+    };
+    Ok((tool, problem))
 }
 
-/// The schema of the input for the model, and to check with. A schema that is not one of an object, or not valid, becomes an object of
-/// anything: then the server checks alone.
-fn input_schema(tool: &Tool) -> Result<(Value, Schema), String> {
+/// The schema of the input for the model, and to check with.
+///
+/// # Errors
+/// Why it is replaced by that of an object of anything; then the server checks alone.
+fn input_schema(tool: &Tool) -> Result<Value, &'static str> {
     let mut schema = Value::Object((*tool.input_schema).clone());
-    if schema["type"] == "object" {
-        // Providers want the member; a model has no use for the dialect.
-        if schema
-            .get("properties")
-            .is_none_or(|properties| !properties.is_object())
-        {
-            schema["properties"] = json!({});
-        }
-        if let Some(members) = schema.as_object_mut() {
-            members.remove("$schema");
-        }
-        match Schema::compile(&schema) {
-            Ok(compiled) => return Ok((schema, compiled)),
-            Err(error) => tracing::warn!(
-                tool = &*tool.name,
-                %error,
-                "the input schema of an MCP tool can't be used: the model is told that it takes an object"
-            ),
-        }
-    } else {
-        tracing::warn!(
-            tool = &*tool.name,
-            "the input schema of an MCP tool is not that of an object: the model is told that it takes an object"
+    if schema["type"] != "object" {
+        return Err(
+            "the input schema is not that of an object; the model is told that it takes an object",
         );
     }
-    let any = json!({ "type": "object", "properties": {} });
-    let compiled = Schema::compile(&any).map_err(|error| error.to_string())?;
-    Ok((any, compiled))
+    // Providers want the member; a model has no use for the dialect.
+    if !schema["properties"].is_object() {
+        schema["properties"] = json!({});
+    }
+    if let Some(members) = schema.as_object_mut() {
+        members.shift_remove("$schema");
+    }
+    if schema.to_string().len() > MAX_SCHEMA {
+        return Err(
+            "the input schema has more than 128 KiB; the model is told that it takes an object",
+        );
+    }
+    match Schema::compile(&schema) {
+        Ok(_) => Ok(schema),
+        Err(_) => Err("the input schema is not valid; the model is told that it takes an object"),
+    }
+}
+
+fn output_schema(schema: &JsonObject) -> Result<Schema, &'static str> {
+    const PROBLEM: &str = "the output schema can't be used; structured results are not checked";
+    let schema = Value::Object(schema.clone());
+    if schema.to_string().len() > MAX_SCHEMA {
+        return Err(PROBLEM);
+    }
+    Schema::compile(&schema).map_err(|_| PROBLEM)
 }
 
 /// Cuts `text` off at `max` bytes, between two characters. Whether it was longer.

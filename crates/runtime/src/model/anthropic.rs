@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use crate::model::answer_tool::answer_tool;
 use crate::model::dialects::{RequestShape, StructuredOutput};
-use crate::model::{ANSWER_TOOL, ModelRequest, ProviderMetadata, Step, ToolCall, ToolDefinition};
+use crate::model::{
+    ANSWER_TOOL, ModelRequest, ProviderMetadata, Step, ToolCall, ToolDefinition, ToolResult,
+};
 
 /// The API requires a limit.
 const MAX_TOKENS: u64 = 8192;
@@ -35,7 +37,7 @@ pub(crate) fn body(
         "model": model,
         "max_tokens": request.max_tokens.unwrap_or(most).min(most),
         "stream": true,
-        "messages": messages(full_model, request),
+        "messages": messages(full_model, request, shape),
     });
     let system = request.system();
     if !system.is_empty() {
@@ -67,7 +69,7 @@ fn tool(tool: &ToolDefinition) -> Value {
     })
 }
 
-fn messages(full_model: &str, request: &ModelRequest) -> Vec<Value> {
+fn messages(full_model: &str, request: &ModelRequest, shape: &RequestShape) -> Vec<Value> {
     let message = |role: &str, text: &str| {
         let text = if text.is_empty() { EMPTY_MESSAGE } else { text };
         json!({ "role": role, "content": text })
@@ -92,7 +94,7 @@ fn messages(full_model: &str, request: &ModelRequest) -> Vec<Value> {
                     json!({
                         "type": "tool_result",
                         "tool_use_id": call.id,
-                        "content": result.text,
+                        "content": result_content(result, shape),
                         "is_error": result.is_error,
                     })
                 });
@@ -105,6 +107,20 @@ fn messages(full_model: &str, request: &ModelRequest) -> Vec<Value> {
         }
     }
     messages
+}
+
+/// A result, with its images for models that see.
+fn result_content(result: &ToolResult, shape: &RequestShape) -> Value {
+    if !shape.images || result.images.is_empty() {
+        return result.text.as_str().into();
+    }
+    let images = result.images.iter().map(|image| {
+        let source =
+            json!({ "type": "base64", "media_type": image.media_type, "data": image.data });
+        json!({ "type": "image", "source": source })
+    });
+    let text = json!({ "type": "text", "text": result.text });
+    [text].into_iter().chain(images).collect()
 }
 
 /// The content of an answer with tool calls.

@@ -61,6 +61,8 @@ pub(crate) struct DialectRow {
     pub(crate) max_tokens_parameter: &'static str,
     /// Whether the server may pass on tool calls as the text that the model writes.
     pub(crate) tool_calls_in_text: bool,
+    /// Whether its models see the images that tools give.
+    pub(crate) images: bool,
 }
 
 /// A dialect by its name, as in [`Dialect::named`], and the API that is spoken with its server.
@@ -83,6 +85,7 @@ const fn row(
         stream_options: true,
         max_tokens_parameter: "max_tokens",
         tool_calls_in_text: false,
+        images: false,
     }
 }
 
@@ -106,6 +109,7 @@ pub(crate) static DIALECTS: [DialectRow; 15] = [
         key_header: KeyHeader::Named("x-api-key"),
         structured: StructuredOutput::Tool,
         structured_with_tools: StructuredOutput::Tool,
+        images: true,
         ..row("anthropic", Some("https://api.anthropic.com"), Some("ANTHROPIC_API_KEY"))
     },
     // The v1 API, or the address of a deployment: https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
@@ -123,6 +127,7 @@ pub(crate) static DIALECTS: [DialectRow; 15] = [
     // Schemas together with tools are for the newest models alone: https://ai.google.dev/gemini-api/docs/openai
     DialectRow {
         structured_with_tools: StructuredOutput::Prompt,
+        images: true,
         ..row("gemini", Some("https://generativelanguage.googleapis.com/v1beta/openai"), Some("GEMINI_API_KEY"))
     },
     // Schemas are for some models, and neither with tools: https://console.groq.com/docs/structured-outputs
@@ -151,11 +156,13 @@ pub(crate) static DIALECTS: [DialectRow; 15] = [
     // https://platform.openai.com/docs/api-reference/chat/create
     DialectRow {
         max_tokens_parameter: "max_completion_tokens",
+        images: true,
         ..row("openai", Some("https://api.openai.com/v1"), Some("OPENAI_API_KEY"))
     },
     // https://platform.openai.com/docs/api-reference/responses/create
     DialectRow {
         kind: ProviderKind::OpenAiResponses,
+        images: true,
         ..row("openai-responses", Some("https://api.openai.com/v1"), Some("OPENAI_API_KEY"))
     },
     // https://openrouter.ai/docs/api-reference/overview
@@ -228,6 +235,8 @@ pub(crate) struct RequestShape {
     pub(crate) max_output_tokens: Option<u64>,
     pub(crate) system_role: SystemRole,
     pub(crate) tool_calls_in_text: bool,
+    /// Whether its models see the images that tools give.
+    pub(crate) images: bool,
     /// Members that every request gets.
     extra_body: ProviderMetadata,
 }
@@ -248,6 +257,7 @@ impl RequestShape {
             tool_calls_in_text: settings
                 .tool_calls_in_text
                 .unwrap_or(dialect.tool_calls_in_text),
+            images: settings.images.unwrap_or(dialect.images),
             extra_body: settings.extra_body.clone(),
         }
     }

@@ -51,6 +51,8 @@ pub struct RequestSettings {
     pub system_role: Option<SystemRole>,
     /// Whether tool calls that the model writes into its text are read as calls.
     pub tool_calls_in_text: Option<bool>,
+    /// Whether the models get the images that tools give.
+    pub images: Option<bool>,
     /// The models that begin with their thoughts, and mark only the end of them.
     pub thinking_prefilled: Vec<String>,
     /// Further headers.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::fs;
+use std::path::PathBuf;
 
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
@@ -107,10 +108,25 @@ fn server(
     Ok(McpServerSettings {
         connect_timeout: file.connect_timeout.unwrap_or(defaults.connect_timeout),
         call_timeout: file.call_timeout.unwrap_or(defaults.call_timeout),
+        max_total_timeout: file.max_total_timeout.unwrap_or(defaults.max_total_timeout),
         idle_timeout: file.idle_timeout.unwrap_or(defaults.idle_timeout),
         result_bytes: file.result_bytes.unwrap_or(defaults.result_bytes),
+        roots: roots(&file.roots).map_err(|detail| wrong("roots", detail))?,
         ..defaults
     })
+}
+
+/// The addresses of folders.
+fn roots(folders: &[PathBuf]) -> Result<Vec<String>, String> {
+    let folders = folders.iter().map(|folder| {
+        let place = folder.display();
+        let whole = fs::canonicalize(folder)
+            .map_err(|error| format!("the folder `{place}` can't be found: {error}"))?;
+        let address = Url::from_directory_path(whole);
+        let address = address.map_err(|()| format!("the folder `{place}` has no address"))?;
+        Ok(address.as_str().trim_end_matches('/').to_owned())
+    });
+    folders.collect()
 }
 
 fn check_url(url: &str, headers: &BTreeMap<String, Secret>) -> Result<(), String> {

@@ -195,6 +195,7 @@ fn requests(
         max_output_tokens: file.max_output_tokens.map(u64::from),
         system_role,
         tool_calls_in_text: file.tool_calls_in_text,
+        images: file.images,
         thinking_prefilled: file.thinking_prefilled.clone(),
         headers,
         extra_body,

@@ -140,6 +140,7 @@ pub(crate) struct ProviderFile {
     pub(crate) max_output_tokens: Option<u32>,
     pub(crate) system_role: Option<String>,
     pub(crate) tool_calls_in_text: Option<bool>,
+    pub(crate) images: Option<bool>,
     pub(crate) thinking_prefilled: Vec<String>,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) headers_env: BTreeMap<String, String>,
@@ -168,8 +169,11 @@ pub(crate) struct McpServerFile {
     #[serde(deserialize_with = "span")]
     pub(crate) call_timeout: Option<Duration>,
     #[serde(deserialize_with = "span")]
+    pub(crate) max_total_timeout: Option<Duration>,
+    #[serde(deserialize_with = "span")]
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) result_bytes: Option<usize>,
+    pub(crate) roots: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

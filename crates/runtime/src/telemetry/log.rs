@@ -11,6 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How many lines may wait to be written.
 const LINES_AHEAD: usize = 4096;
@@ -67,13 +70,19 @@ pub(crate) fn start(log: Log) {
         .with_ansi(false)
         .with_writer(|| LineWriter)
         .with_max_level(log.level);
+    // What `rmcp` logs has the messages of MCP servers, whole.
+    let targets = Targets::new()
+        .with_default(log.level)
+        .with_target("rmcp", LevelFilter::OFF);
     let started = match log.format {
-        LogFormat::Text => lines.try_init(),
+        LogFormat::Text => lines.finish().with(targets).try_init(),
         LogFormat::Json => lines
             .json()
             .flatten_event(true)
             .with_current_span(true)
             .with_span_list(false)
+            .finish()
+            .with(targets)
             .try_init(),
     };
     if started.is_ok() {

@@ -35,6 +35,12 @@ mod jwt_keys;
 mod keyword_search;
 mod killed_requests;
 mod mcp_fixture;
+#[cfg(unix)]
+mod mcp_hostile_programs;
+mod mcp_hostile_servers;
+mod mcp_images;
+#[cfg(unix)]
+mod mcp_shell_server;
 mod mcp_tools;
 mod metrics_and_health;
 mod mock_model;

@@ -3,14 +3,24 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentgen_runtime::Secret;
 use agentgen_runtime::axum::extract::State;
 use agentgen_runtime::axum::http::{HeaderMap, StatusCode};
 use agentgen_runtime::axum::response::{IntoResponse, Response};
 use agentgen_runtime::axum::{self, Json, Router, routing};
 use agentgen_runtime::mcp::{McpServerSettings, McpTransport};
+use agentgen_runtime::model::ProviderKind;
+use agentgen_runtime::spec::AgentSpec;
+use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::{Secret, Settings};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use crate::http_client::get;
+use crate::mock_model::{agent_app, conversation, mock_server};
+
+/// An image of one pixel.
+pub const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=";
 
 /// What a server was asked, and what it lists.
 #[derive(Clone)]
@@ -70,7 +80,11 @@ async fn answer(
             "capabilities": { "tools": {} },
             "serverInfo": { "name": "test", "version": "1" },
         }),
-        "tools/list" => json!({ "tools": *server.tools.lock().unwrap() }),
+        // Without an end where there are no tools.
+        "tools/list" => match server.tools.lock().unwrap().clone() {
+            Value::Null => json!({ "tools": [plain_tool("echo")], "nextCursor": "more" }),
+            tools => json!({ "tools": tools }),
+        },
         "tools/call" => call(&request["params"]).await,
         method if method.starts_with("notifications/") => {
             return StatusCode::ACCEPTED.into_response();
@@ -101,6 +115,16 @@ async fn call(params: &Value) -> Value {
             { "type": "image", "data": "AAAA", "mimeType": "image/png" },
             { "type": "resource", "resource": { "uri": "file:///a.txt", "text": "inside" } },
         ] }),
+        "promised" => json!({
+            "content": [],
+            "structuredContent": { "rows": "none" },
+        }),
+        "seen" => json!({ "content": [
+            { "type": "text", "text": "look" },
+            { "type": "image", "data": PNG, "mimeType": "image/jpeg" },
+            { "type": "audio", "data": "AAAA", "mimeType": "audio/wav" },
+        ] }),
+        "huge" => text(&"x".repeat(20 << 20)),
         "fails" => json!({
             "content": [{ "type": "text", "text": "there is no such table" }],
             "isError": true,
@@ -117,4 +141,63 @@ async fn call(params: &Value) -> Value {
 /// A tool with a schema of no properties.
 pub fn plain_tool(name: &str) -> Value {
     json!({ "name": name, "description": format!("Does {name}."), "inputSchema": { "type": "object" } })
+}
+
+/// A model that calls `tool` once and then answers.
+pub async fn model_that_calls(tool: &str, input: &Value) -> MockServer {
+    mock_server([
+        Script::text("").then_tool_call(tool, input),
+        Script::text("ok"),
+    ])
+    .await
+}
+
+pub fn app(
+    model: &MockServer,
+    agent: &'static AgentSpec,
+    servers: impl IntoIterator<Item = (&'static str, McpServerSettings)>,
+) -> Router {
+    let servers = servers.into_iter();
+    let settings = Settings {
+        mcp_servers: servers
+            .map(|(name, server)| (name.to_owned(), server))
+            .collect(),
+        ..model.settings(ProviderKind::Anthropic)
+    };
+    agent_app(agent, settings)
+}
+
+/// The result of the tool call as the model got it, and whether it was an error.
+pub fn result(model: &MockServer) -> (String, bool) {
+    let requests = model.requests();
+    let answered = conversation(&requests[1].body).last().unwrap()["content"][0].clone();
+    let text = answered["content"].as_str().unwrap().to_owned();
+    (text, answered["is_error"] == true)
+}
+
+/// The results of the last step, as the model got them.
+pub fn results(model: &MockServer) -> Vec<(String, bool)> {
+    let requests = model.requests();
+    let steps = conversation(&requests.last().unwrap().body).to_vec();
+    let results = steps.iter().filter_map(|step| {
+        let result = &step["content"][0];
+        let text = result["content"].as_str()?.to_owned();
+        Some((text, result["is_error"] == true))
+    });
+    results.collect()
+}
+
+/// The server that `/readyz` names, and why the service is not wholly ready.
+pub async fn degraded(app: &Router) -> Option<String> {
+    let ready = get(app, "/readyz").await.json();
+    let checks = ready["checks"].as_array().unwrap().clone();
+    let mut failed = checks.iter().filter_map(|check| check["server"].as_str());
+    let server = failed.next().map(str::to_owned);
+    let status = if server.is_some() {
+        "degraded"
+    } else {
+        "ready"
+    };
+    assert_eq!(ready["status"], status, "{ready}");
+    server
 }

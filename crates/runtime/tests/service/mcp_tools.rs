@@ -1,53 +1,17 @@
 //! Tools of MCP servers.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use agentgen_runtime::Settings;
-use agentgen_runtime::axum::Router;
 use agentgen_runtime::mcp::{McpServerSettings, McpTransport};
-use agentgen_runtime::model::ProviderKind;
-use agentgen_runtime::spec::AgentSpec;
-use agentgen_runtime::testing::{MockServer, Script};
+use agentgen_runtime::testing::Script;
 use serde_json::{Value, json};
 
 use crate::http_client::{eventually, get};
-use crate::mcp_fixture::{McpServer, plain_tool};
-use crate::mock_model::{agent, agent_app, conversation, invoke, mock_server, offered_tools};
-
-/// A model that calls `tool` once and then answers.
-async fn model_that_calls(tool: &str, input: &Value) -> MockServer {
-    mock_server([
-        Script::text("").then_tool_call(tool, input),
-        Script::text("ok"),
-    ])
-    .await
-}
-
-fn app(
-    model: &MockServer,
-    agent: &'static AgentSpec,
-    servers: impl IntoIterator<Item = (&'static str, McpServerSettings)>,
-) -> Router {
-    let servers = servers.into_iter();
-    let settings = Settings {
-        mcp_servers: servers
-            .map(|(name, server)| (name.to_owned(), server))
-            .collect(),
-        ..model.settings(ProviderKind::Anthropic)
-    };
-    agent_app(agent, settings)
-}
-
-/// The result of the tool call as the model got it, and whether it was an error.
-fn result(model: &MockServer) -> (String, bool) {
-    let requests = model.requests();
-    let answered = conversation(&requests[1].body).last().unwrap()["content"][0].clone();
-    let text = answered["content"].as_str().unwrap().to_owned();
-    (text, answered["is_error"] == true)
-}
+use crate::mcp_fixture::{McpServer, app, model_that_calls, plain_tool, result};
+#[cfg(unix)]
+use crate::mcp_shell_server::ShellServer;
+use crate::mock_model::{agent, invoke, mock_server, offered_tools};
 
 /// What the model gets of a call of `tool` of the server `db`.
 async fn called(server: &McpServer, tool: &str, input: &Value) -> (String, bool) {
@@ -246,51 +210,12 @@ async fn a_server_that_wants_a_login_is_explained() {
     assert!(text.contains("mcp.servers.db.headers"), "{text}");
 }
 
-/// A server in the language of the shell: it has one tool, which says what its environment is, and `crash`, which ends it.
-#[cfg(unix)]
-const PROGRAM: &str = r#"
-sleep 600 & echo $! > "$STATE/child"
-echo started >> "$STATE/starts"
-while IFS= read -r line; do
-    id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
-    answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
-    case "$line" in
-        *'"initialize"'*) answer '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"sh","version":"1"}}' ;;
-        *'"tools/list"'*) answer '{"tools":[{"name":"env","inputSchema":{"type":"object"}},{"name":"crash","inputSchema":{"type":"object"}}]}' ;;
-        *'"crash"'*) echo "I am about to end" >&2; exit 3 ;;
-        *'"tools/call"'*) answer "{\"content\":[{\"type\":\"text\",\"text\":\"$(env | sort | tr '\n' ' ')\"}]}" ;;
-        *'"id"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}\n' "$id" ;;
-    esac
-done
-"#;
-
-#[cfg(unix)]
-fn state_folder() -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("agentgen-{}", uuid::Uuid::new_v4()));
-    fs::create_dir(&folder).unwrap();
-    folder
-}
-
-#[cfg(unix)]
-fn program(state: &Path) -> McpServerSettings {
-    let env = [
-        ("STATE", state.to_str().unwrap()),
-        ("TOKEN", "hush-hush-hush"),
-    ];
-    let env = env.map(|(name, value)| (name.to_owned(), agentgen_runtime::Secret::new(value)));
-    McpServerSettings::new(McpTransport::Stdio {
-        command: "sh".to_owned(),
-        args: vec!["-c".to_owned(), PROGRAM.to_owned()],
-        env: env.into(),
-    })
-}
-
 #[cfg(unix)]
 #[tokio::test]
 async fn a_program_gets_its_own_environment_only() {
-    let state = state_folder();
+    let program = ShellServer::new();
     let model = model_that_calls("mcp__sh__env", &json!({})).await;
-    let app = app(&model, agent(|_| {}), [("sh", program(&state))]);
+    let app = app(&model, agent(|_| {}), [("sh", program.settings(""))]);
     assert_eq!(invoke(&app, "go").await.status, 200);
     let (text, _) = result(&model);
     assert!(
@@ -302,38 +227,30 @@ async fn a_program_gets_its_own_environment_only() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_program_that_ends_is_started_again_and_leaves_nothing_behind() {
-    let state = state_folder();
-    let model = mock_server([
-        Script::text("").then_tool_call("mcp__sh__crash", &json!({})),
-        Script::text("").then_tool_call("mcp__sh__env", &json!({})),
-        Script::text("ok"),
-    ])
-    .await;
-    let app = app(&model, agent(|_| {}), [("sh", program(&state))]);
-    assert_eq!(invoke(&app, "go").await.status, 200);
-    let requests = model.requests();
-    let steps: Vec<&Value> = conversation(&requests[2].body).iter().collect();
-    let failed = &steps[steps.len() - 3]["content"][0];
-    assert_eq!(failed["content"], "the MCP server `sh` can't be used now");
-    let (text, is_error) = {
-        let last = &steps[steps.len() - 1]["content"][0];
+async fn a_program_is_told_its_roots() {
+    let program = ShellServer::new();
+    for (roots, expected) in [
+        (vec![], r#""roots":[]"#),
         (
-            last["content"].as_str().unwrap().to_owned(),
-            last["is_error"] == true,
-        )
-    };
-    assert!(!is_error && text.contains("TOKEN="), "{text}");
-    let starts = fs::read_to_string(state.join("starts")).unwrap();
-    assert_eq!(starts.lines().count(), 2);
-    // What the program has started ends with it.
-    let child = fs::read_to_string(state.join("child")).unwrap();
-    drop(app);
-    let begun = Instant::now();
-    let path = format!("/proc/{}/stat", child.trim());
-    let runs = || fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
-    while cfg!(target_os = "linux") && runs() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it still runs");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+            vec!["file:///srv/a%20b".to_owned()],
+            r#""roots":[{"uri":"file:///srv/a%20b"}]"#,
+        ),
+    ] {
+        let model = model_that_calls("mcp__sh__roots", &json!({})).await;
+        let settings = McpServerSettings {
+            roots,
+            ..program.settings("")
+        };
+        let app = app(&model, agent(|_| {}), [("sh", settings)]);
+        assert_eq!(invoke(&app, "go").await.status, 200);
+        let (text, _) = result(&model);
+        assert!(text.contains(expected), "{text}");
     }
+    // Whoever has roots says so.
+    let received = program.noted("received");
+    let mut greetings = received
+        .lines()
+        .filter(|line| line.contains(r#""initialize""#));
+    assert!(!greetings.next().unwrap().contains("roots"), "{received}");
+    assert!(greetings.next().unwrap().contains("roots"), "{received}");
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::model::answer_tool::answer_tool;
 use crate::model::dialects::{RequestShape, StructuredOutput, SystemRole, response_format};
-use crate::model::request_change::set_system_role;
-use crate::model::{ANSWER_TOOL, ModelRequest, Step, ToolCall, ToolDefinition, ToolResult};
+use crate::model::request_adaptation::request_change::set_system_role;
+use crate::model::{ANSWER_TOOL, Image, ModelRequest, Step, ToolCall, ToolDefinition, ToolResult};
 
 /// Limit of the API.
 const MAX_SCHEMA_NAME: usize = 64;
@@ -47,7 +47,7 @@ pub(crate) fn body(
     if shape.stream_options {
         body["stream_options"] = json!({ "include_usage": true });
     }
-    body["messages"] = messages(full_model, request, shape.system_role).into();
+    body["messages"] = messages(full_model, request, shape).into();
     if let Some(limit) = limit(request.max_tokens, shape.max_output_tokens) {
         body[&*shape.max_tokens_parameter] = limit.into();
     }
@@ -115,7 +115,7 @@ fn tool(tool: &ToolDefinition) -> Value {
     })
 }
 
-fn messages(full_model: &str, request: &ModelRequest, system_role: SystemRole) -> Vec<Value> {
+fn messages(full_model: &str, request: &ModelRequest, shape: &RequestShape) -> Vec<Value> {
     let message = |role: &str, text: &str| json!({ "role": role, "content": text });
     let mut messages = Vec::new();
     let system = request.system();
@@ -151,6 +151,10 @@ fn messages(full_model: &str, request: &ModelRequest, system_role: SystemRole) -
                     let content = result_text(result);
                     json!({ "role": "tool", "tool_call_id": call.id, "content": content })
                 }));
+                let images = results.iter().flat_map(|result| &result.images);
+                if shape.images && images.clone().next().is_some() {
+                    messages.push(images_message(images));
+                }
             }
             Step::SchemaMismatch { text, correction } => {
                 messages.push(message("assistant", text));
@@ -158,12 +162,26 @@ fn messages(full_model: &str, request: &ModelRequest, system_role: SystemRole) -
             }
         }
     }
-    match system_role {
+    match shape.system_role {
         SystemRole::System => {}
         SystemRole::Developer => set_system_role(&mut messages, "developer"),
         SystemRole::User => set_system_role(&mut messages, "user"),
     }
     messages
+}
+
+/// The images of tools, in a message of the user: the results of tools can't have them.
+fn images_message<'a>(images: impl Iterator<Item = &'a Image>) -> Value {
+    let text = json!({ "type": "text", "text": "The images of the tool results, in their order:" });
+    let images =
+        images.map(|image| json!({ "type": "image_url", "image_url": { "url": data_url(image) } }));
+    let content = [text].into_iter().chain(images).collect::<Vec<_>>();
+    json!({ "role": "user", "content": content })
+}
+
+/// An image as an address.
+pub(super) fn data_url(image: &Image) -> String {
+    format!("data:{};base64,{}", image.media_type, image.data)
 }
 
 /// A call as it goes back, with its further members if it goes to the model that made it.

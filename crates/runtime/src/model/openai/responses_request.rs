@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::model::answer_tool::answer_tool;
 use crate::model::dialects::{RequestShape, StructuredOutput, response_format};
 use crate::model::openai::openai_request::{
-    arguments_text, limit, operation, result_text, schema_name,
+    arguments_text, data_url, limit, operation, result_text, schema_name,
 };
-use crate::model::{ANSWER_TOOL, ModelRequest, Step, ToolCall, ToolDefinition};
+use crate::model::{ANSWER_TOOL, ModelRequest, Step, ToolCall, ToolDefinition, ToolResult};
 
 /// The member of a step's metadata with the items of the answer.
 pub(crate) const OUTPUT: &str = "output";
@@ -40,7 +40,7 @@ pub(crate) fn body(
     if !system.is_empty() {
         body["instructions"] = system.into();
     }
-    body["input"] = input(full_model, request).into();
+    body["input"] = input(full_model, request, shape).into();
     if let Some(limit) = limit(request.max_tokens, shape.max_output_tokens) {
         body["max_output_tokens"] = limit.max(LEAST_LIMIT).into();
     }
@@ -86,7 +86,7 @@ fn tool(tool: &ToolDefinition) -> Value {
     })
 }
 
-fn input(full_model: &str, request: &ModelRequest) -> Vec<Value> {
+fn input(full_model: &str, request: &ModelRequest, shape: &RequestShape) -> Vec<Value> {
     let message = |role: &str, text: &str| json!({ "role": role, "content": text });
     let mut items = Vec::new();
     for past in &request.messages {
@@ -109,7 +109,7 @@ fn input(full_model: &str, request: &ModelRequest) -> Vec<Value> {
                     items.extend(calls.iter().map(function_call));
                 }
                 items.extend(calls.iter().zip(results).map(|(call, result)| {
-                    let output = result_text(result);
+                    let output = output(result, shape);
                     json!({ "type": "function_call_output", "call_id": call.id, "output": output })
                 }));
             }
@@ -120,6 +120,19 @@ fn input(full_model: &str, request: &ModelRequest) -> Vec<Value> {
         }
     }
     items
+}
+
+/// A result, with its images for models that see.
+fn output(result: &ToolResult, shape: &RequestShape) -> Value {
+    let text = result_text(result);
+    if !shape.images || result.images.is_empty() {
+        return text.into();
+    }
+    let images = result.images.iter().map(
+        |image| json!({ "type": "input_image", "detail": "auto", "image_url": data_url(image) }),
+    );
+    let text = json!({ "type": "input_text", "text": text });
+    [text].into_iter().chain(images).collect()
 }
 
 /// A call as it goes to another model than the one that made it.

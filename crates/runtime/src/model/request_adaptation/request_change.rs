@@ -1,9 +1,16 @@
 //! One change of a request that a server asked for.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use crate::model::request_adaptation::simple_schema::simplified;
 
 /// Where requests have the form of the answer, as JSON Pointers.
 pub(super) const FORMATS: [&str; 2] = ["/response_format", "/text/format"];
+
+/// Where tools have the schema of their input, as JSON Pointers.
+const TOOL_SCHEMAS: [&str; 3] = ["/input_schema", "/parameters", "/function/parameters"];
+/// The types of the parts of messages that are images.
+const IMAGES: [&str; 3] = ["image", "image_url", "input_image"];
 
 /// A change of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +34,10 @@ pub(super) enum Change {
     OmitInMessages(&'static str),
     /// Sends the system message under another role.
     SystemRole(&'static str),
+    /// Leaves the images of tools to the texts, which describe them.
+    DescribeImages,
+    /// Leaves out of the tools' schemas what servers refuse.
+    SimplifyTools,
 }
 
 impl Change {
@@ -83,6 +94,17 @@ impl Change {
                     set_system_role(messages, role);
                 }
             }
+            Self::DescribeImages => describe_images(members),
+            Self::SimplifyTools => {
+                let tools = members.get_mut("tools").and_then(Value::as_array_mut);
+                for tool in tools.into_iter().flatten() {
+                    for place in TOOL_SCHEMAS {
+                        if let Some(schema) = tool.pointer_mut(place) {
+                            *schema = simplified(schema);
+                        }
+                    }
+                }
+            }
         }
         *body != before
     }
@@ -128,11 +150,67 @@ impl Change {
                 format!("the system message is sent as `{role}` from now on"),
                 format!("system_role = \"{role}\""),
             ),
+            Self::DescribeImages => (
+                "images of tools are only described from now on".to_owned(),
+                "images = false".to_owned(),
+            ),
+            Self::SimplifyTools => (
+                "the schemas of tools are simplified from now on".to_owned(),
+                String::new(),
+            ),
         };
         if setting.is_empty() {
             return what;
         }
         format!("{what}; `{setting}` in [providers.{provider}] says so from the start")
+    }
+}
+
+/// Whether a request has images.
+pub(super) fn has_images(body: &Value) -> bool {
+    let of = |member: &str| body[member].as_array().into_iter().flatten();
+    of("messages").chain(of("input")).any(|message| {
+        let results = message["content"].as_array().into_iter().flatten();
+        let mut parts = results.clone().map(|result| &result["content"]);
+        [&message["content"], &message["output"]]
+            .into_iter()
+            .any(is_with_image)
+            || parts.any(is_with_image)
+    })
+}
+
+fn is_with_image(content: &Value) -> bool {
+    let parts = content.as_array().into_iter().flatten();
+    parts.into_iter().any(is_image)
+}
+
+fn is_image(part: &Value) -> bool {
+    part["type"]
+        .as_str()
+        .is_some_and(|kind| IMAGES.contains(&kind))
+}
+
+/// Takes images out of messages and results, and messages that are there for images alone.
+fn describe_images(members: &mut Map<String, Value>) {
+    if let Some(Value::Array(messages)) = members.get_mut("messages") {
+        messages.retain(|message| !is_with_image(&message["content"]));
+        for message in messages {
+            let results = message.get_mut("content").and_then(Value::as_array_mut);
+            for result in results.into_iter().flatten() {
+                omit_images(result, "content");
+            }
+        }
+    }
+    if let Some(Value::Array(items)) = members.get_mut("input") {
+        items
+            .iter_mut()
+            .for_each(|item| omit_images(item, "output"));
+    }
+}
+
+fn omit_images(result: &mut Value, member: &str) {
+    if let Some(Value::Array(parts)) = result.get_mut(member) {
+        parts.retain(|part| !is_image(part));
     }
 }
 
