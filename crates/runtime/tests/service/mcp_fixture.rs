@@ -1,8 +1,10 @@
 //! An MCP server in this process, over streamable HTTP, whose tools do what the tests need.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agentgen_runtime::axum::body::{Body, Bytes};
 use agentgen_runtime::axum::extract::State;
 use agentgen_runtime::axum::http::{HeaderMap, StatusCode};
 use agentgen_runtime::axum::response::{IntoResponse, Response};
@@ -12,6 +14,7 @@ use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::spec::AgentSpec;
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::{Secret, Settings};
+use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -85,6 +88,7 @@ async fn answer(
             Value::Null => json!({ "tools": [plain_tool("echo")], "nextCursor": "more" }),
             tools => json!({ "tools": tools }),
         },
+        "tools/call" if request["params"]["name"] == "floods" => return endless_notifications(),
         "tools/call" => call(&request["params"]).await,
         method if method.starts_with("notifications/") => {
             return StatusCode::ACCEPTED.into_response();
@@ -96,6 +100,16 @@ async fn answer(
         }
     };
     Json(json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).into_response()
+}
+
+/// A stream of events that answers nothing.
+fn endless_notifications() -> Response {
+    let params = json!({ "level": "info", "data": "x" });
+    let note = json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params });
+    let piece = Bytes::from(format!("data: {note}\n\n").repeat(100));
+    let pieces = stream::repeat_with(move || Ok::<_, Infallible>(piece.clone()));
+    let body = Body::from_stream(pieces);
+    ([("content-type", "text/event-stream")], body).into_response()
 }
 
 async fn call(params: &Value) -> Value {

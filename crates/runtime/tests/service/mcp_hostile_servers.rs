@@ -125,6 +125,25 @@ async fn a_result_over_http_that_is_too_long_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_that_floods_over_http_loses_its_connection() {
+    let server = McpServer::start(json!([plain_tool("floods"), plain_tool("echo")])).await;
+    let model = mock_server([
+        Script::tool_call("mcp__db__floods", &json!({})),
+        Script::text("ok"),
+        Script::tool_call("mcp__db__echo", &json!({})),
+        Script::text("ok"),
+    ])
+    .await;
+    let app = app(&model, agent(|_| {}), [("db", server.settings())]);
+    assert_eq!(invoke(&app, "go").await.status, 200);
+    let flood = "the MCP server `db` sends too many messages that nobody asked for";
+    assert_eq!(result(&model), (flood.to_owned(), true));
+    assert_eq!(degraded(&app).await.as_deref(), Some("db"));
+    assert_eq!(invoke(&app, "go").await.status, 200);
+    assert_eq!(degraded(&app).await, None);
+}
+
+#[tokio::test]
 async fn a_schema_that_the_provider_refuses_is_simplified_once() {
     let schema = json!({ "type": "object", "properties": {
         "when": { "type": "string", "format": "date-time", "pattern": "Z$", "description": "Start" },
