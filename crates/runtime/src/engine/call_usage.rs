@@ -106,6 +106,9 @@ impl Drop for CallUsage<'_> {
     }
 }
 
+/// As many bytes of text cost what an image costs: providers count some 1,500 tokens for a large one, whatever its file has.
+const IMAGE_BYTES: usize = 6_000;
+
 /// The bytes of the texts that a model reads.
 fn sent_bytes(request: &ModelRequest) -> usize {
     let messages = request.messages.iter().map(|message| message.text.len());
@@ -117,7 +120,9 @@ fn sent_bytes(request: &ModelRequest) -> usize {
             ..
         } => {
             let calls = calls.iter().map(call_bytes);
-            let results = results.iter().map(|result| result.text.len());
+            let results = results
+                .iter()
+                .map(|result| result.text.len() + result.images.len() * IMAGE_BYTES);
             text.len() + calls.chain(results).sum::<usize>()
         }
         Step::SchemaMismatch { text, correction } => text.len() + correction.len(),

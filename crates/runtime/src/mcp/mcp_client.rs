@@ -102,6 +102,7 @@ impl Service<RoleClient> for Client {
             }
             ServerNotification::ProgressNotification(progress) => {
                 self.log_progress(&progress.params);
+                self.traffic.progressed(progress.params.progress_token);
             }
             _ => {}
         }

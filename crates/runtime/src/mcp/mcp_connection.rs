@@ -1,6 +1,7 @@
 //! One connection to a server: opened, asked, and ended.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,12 +68,12 @@ impl Connection {
     /// # Errors
     /// Why it can't be used, as what is said of it.
     pub(super) async fn open(
-        settings: &McpServerSettings,
-        slug: &str,
-        words: &Arc<Words>,
+        settings: Arc<McpServerSettings>,
+        slug: String,
+        words: Arc<Words>,
     ) -> Result<Self, String> {
         let traffic = Traffic::new();
-        let opened = Self::connect(settings, slug, words, &traffic);
+        let opened = Self::connect(&settings, &slug, &words, &traffic);
         tokio::select! {
             opened = opened => opened.map_err(|error| match traffic.fault() {
                 Some(fault) => fault.to_owned(),
@@ -218,25 +219,49 @@ impl Line {
     ) -> Result<ServerResult, ServiceError> {
         self.traffic.requested();
         let mut call = Call::new(self);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
-        let options = PeerRequestOptions::with_timeout(idle.min(total))
-            .reset_timeout_on_progress()
-            .with_max_total_timeout(total);
-        let answered = async {
-            let sent = self.peer.send_request_with_option(request, options);
-            let timed_out = |_| ServiceError::Timeout { timeout: idle };
-            let sent = tokio::time::timeout(idle, sent)
-                .await
-                .map_err(timed_out)??;
-            call.request = Some(sent.id.clone());
-            let answered = sent.await_response().await;
-            // It has told the server of a timeout.
-            call.request = None;
-            answered
-        };
         tokio::select! {
-            answered = answered => answered,
+            answered = self.request(&mut call, params, idle, total) => answered,
             () = self.traffic.faulted() => Err(ServiceError::TransportClosed),
+        }
+    }
+
+    /// As [`Self::call`]. `rmcp` has such limits too, but with them it waits for the server to read that it may stop.
+    async fn request(
+        &self,
+        call: &mut Call<'_>,
+        params: CallToolRequestParams,
+        idle: Duration,
+        total: Duration,
+    ) -> Result<ServerResult, ServiceError> {
+        let mut progress = self.traffic.progress();
+        let mut deadline = Instant::now() + idle;
+        let end = Instant::now() + total;
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let options = PeerRequestOptions::no_options();
+        let sent = self.peer.send_request_with_option(request, options);
+        let sent = tokio::time::timeout_at(deadline.min(end), sent).await;
+        let sent = sent.map_err(|_| ServiceError::Timeout { timeout: idle })??;
+        call.request = Some(sent.id.clone());
+        let token = sent.progress_token.clone();
+        let mut answered = pin!(sent.await_response());
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answered => {
+                    call.request = None;
+                    return answered;
+                }
+                () = tokio::time::sleep_until(deadline.min(end)) => {
+                    let timeout = if deadline < end { idle } else { total };
+                    return Err(ServiceError::Timeout { timeout });
+                }
+                reported = progress.recv() => {
+                    if reported.is_ok_and(|reported| reported != token) {
+                        continue;
+                    }
+                    deadline = Instant::now() + idle;
+                }
+            }
         }
     }
 }
@@ -266,7 +291,7 @@ impl Drop for Call<'_> {
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let peer = self.peer.clone();
-            let reason = Some("the run ended".to_owned());
+            let reason = Some("nobody waits for the result any more".to_owned());
             let params = CancelledNotificationParam::new(Some(request), reason);
             runtime.spawn(async move { peer.notify_cancelled(params).await });
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rmcp::model::{CallToolRequestParams, ServerResult};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::engine::tools::{ToolError, ToolOutput, check_input};
@@ -21,10 +22,13 @@ use crate::model::ToolDefinition;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// After how many calls in a row without an answer a server is started again.
+const HUNG_CALLS: u32 = 3;
+
 /// A server.
 pub(super) struct McpServer {
     slug: String,
-    settings: McpServerSettings,
+    settings: Arc<McpServerSettings>,
     words: Arc<Words>,
     state: tokio::sync::Mutex<State>,
     /// How often it has failed since a call was last answered.
@@ -45,7 +49,7 @@ impl McpServer {
         Arc::new(Self {
             slug: mcp_tool::slug(&name),
             words: Arc::new(Words::new(name, settings.secrets())),
-            settings,
+            settings: Arc::new(settings),
             state: tokio::sync::Mutex::default(),
             failures: AtomicU32::new(0),
             problem: Mutex::default(),
@@ -174,7 +178,7 @@ impl McpServer {
         if state.not_before.is_some_and(|time| Instant::now() < time) {
             return Err(self.problem().unwrap_or_default());
         }
-        match Connection::open(&self.settings, &self.slug, &self.words).await {
+        match self.open().await {
             Ok(connection) => {
                 let opened = (connection.line.clone(), Arc::clone(&connection.tools));
                 tracing::info!(
@@ -199,6 +203,22 @@ impl McpServer {
                 state.not_before = Some(Instant::now() + pause(failures));
                 Err(problem)
             }
+        }
+    }
+
+    /// Opens a connection in a task of its own: it outlives the run that needs it first, and does not belong into what is logged of that run.
+    /// The task ends with this future.
+    async fn open(&self) -> Result<Connection, String> {
+        let settings = Arc::clone(&self.settings);
+        let mut task = JoinSet::new();
+        task.spawn(Connection::open(
+            settings,
+            self.slug.clone(),
+            Arc::clone(&self.words),
+        ));
+        match task.join_next().await {
+            Some(Ok(opened)) => opened,
+            _ => Err("can't be used: its connection broke off".to_owned()),
         }
     }
 
@@ -274,9 +294,11 @@ impl McpServer {
         }
         if let ServiceError::Timeout { timeout } = error {
             let limit = humantime::format_duration(*timeout);
-            self.set_problem(Some(
-                self.sentence(&format!("did not answer a call within {limit}")),
-            ));
+            let problem = format!("did not answer a call within {limit}");
+            self.set_problem(Some(self.sentence(&problem)));
+            if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= HUNG_CALLS {
+                self.end_if_current(line, &problem).await;
+            }
             return ToolError::new(format!("the tool did not answer within {limit}"));
         }
         let problem = line.traffic.fault().unwrap_or("can't be used now");
@@ -287,13 +309,18 @@ impl McpServer {
         );
         self.set_problem(Some(self.sentence(problem)));
         if line.has_ended() {
-            let mut state = self.state.lock().await;
-            let current = state.connection.as_ref();
-            if current.is_some_and(|current| current.line.is(line)) {
-                self.end(&mut state, "ended in a call");
-            }
+            self.end_if_current(line, "ended in a call").await;
         }
         ToolError::new(self.sentence(problem))
+    }
+
+    /// Ends the connection of `line`, unless another has taken its place.
+    async fn end_if_current(&self, line: &Line, problem: &str) {
+        let mut state = self.state.lock().await;
+        let current = state.connection.as_ref();
+        if current.is_some_and(|current| current.line.is(line)) {
+            self.end(&mut state, problem);
+        }
     }
 }
 

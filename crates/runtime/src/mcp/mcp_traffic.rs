@@ -8,19 +8,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
+use rmcp::model::ProgressToken;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 /// The longest message over standard output, in bytes. `rmcp` has the same limit for messages over HTTP.
 const MAX_MESSAGE: usize = 16 << 20;
 /// The most messages after a request of the service.
 const MAX_MESSAGES: usize = 100_000;
+/// How many reports of progress a call may be behind.
+const PROGRESS_AHEAD: usize = 16;
 
 /// What a connection received, and what is wrong with it.
 pub(super) struct Traffic {
     /// Messages since the last request of the service.
     messages: AtomicUsize,
     fault: watch::Sender<Option<&'static str>>,
+    /// The tokens of requests whose progress is reported.
+    progress: broadcast::Sender<ProgressToken>,
 }
 
 impl Traffic {
@@ -28,6 +33,7 @@ impl Traffic {
         Arc::new(Self {
             messages: AtomicUsize::new(0),
             fault: watch::Sender::new(None),
+            progress: broadcast::Sender::new(PROGRESS_AHEAD),
         })
     }
 
@@ -41,6 +47,17 @@ impl Traffic {
         if self.messages.fetch_add(1, Ordering::Relaxed) == MAX_MESSAGES {
             self.set_fault("sends too many messages that nobody asked for");
         }
+    }
+
+    /// Notes a report of progress.
+    pub(super) fn progressed(&self, token: ProgressToken) {
+        // Fails where nobody waits.
+        let _ = self.progress.send(token);
+    }
+
+    /// The reports from now on. Whoever misses some may take them for its own.
+    pub(super) fn progress(&self) -> broadcast::Receiver<ProgressToken> {
+        self.progress.subscribe()
     }
 
     /// Why the connection has to end, as what the server does.

@@ -75,6 +75,29 @@ async fn a_call_that_hangs_leaves_the_server_and_others_usable() {
 }
 
 #[tokio::test]
+async fn a_program_that_reads_nothing_holds_nobody_up_and_is_started_again() {
+    let program = ShellServer::new();
+    let settings = McpServerSettings {
+        call_timeout: Duration::from_secs(1),
+        ..program.settings("")
+    };
+    // More than a pipe holds.
+    let long = json!({ "text": "x".repeat(300_000) });
+    let model = mock_server([
+        Script::tool_call("mcp__sh__deaf", &json!({})),
+        Script::tool_call("mcp__sh__env", &long),
+        Script::tool_call("mcp__sh__env", &long),
+        Script::text("ok"),
+    ])
+    .await;
+    let app = app(&model, agent(|_| {}), [("sh", settings)]);
+    assert_eq!(invoke(&app, "go").await.status, 200);
+    let silence = ("the tool did not answer within 1s".to_owned(), true);
+    assert_eq!(results(&model), [silence.clone(), silence.clone(), silence]);
+    program.wait_for_end_of_child().await;
+}
+
+#[tokio::test]
 async fn a_call_ends_with_its_run() {
     let program = ShellServer::new();
     let model = model_that_calls("mcp__sh__hang", &json!({})).await;

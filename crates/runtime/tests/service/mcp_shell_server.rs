@@ -13,7 +13,7 @@ sleep 600 & echo $! > "$STATE/child"
 echo started >> "$STATE/starts"
 note='{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'
 tools=''
-for tool in env crash hang flood loud huge slow roots; do
+for tool in env crash hang flood loud huge slow roots deaf; do
     tools="$tools,{\"name\":\"$tool\",\"inputSchema\":{\"type\":\"object\"}}"
 done
 answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
@@ -32,6 +32,7 @@ while IFS= read -r line; do
             if [ "$MODE" = flood-later ]; then yes "$note"; fi ;;
         *'"name":"crash"'*) echo "I am about to end" >&2; exit 3 ;;
         *'"name":"hang"'*) ;;
+        *'"name":"deaf"'*) sleep 600 ;;
         *'"name":"flood"'*) yes "$note" ;;
         *'"name":"loud"'*) yes "not so loud" >&2 & say loud ;;
         *'"name":"huge"'*)

@@ -396,6 +396,43 @@ mod tests {
     }
 
     #[test]
+    fn schemas_of_tools_are_simplified_where_they_are_refused() {
+        let tool = |schema: Value| json!({"tools": [{"function": {"name": "t", "parameters": schema}}], "messages": []});
+        let body = tool(
+            json!({"type": "object", "properties": {"a": {"type": "string", "format": "uri"}}}),
+        );
+        let simple = tool(json!({"type": "object", "properties": {"a": {"type": "string"}}}));
+        for (words, is_meant) in [
+            (
+                "Invalid schema for function 't': In context=('properties', 'a'), 'uri' is not a valid format.",
+                true,
+            ),
+            (
+                "`tools[0].function.parameters` invalid_function_parameters",
+                true,
+            ),
+            (
+                "Invalid value at 'tools[0].function_declarations[0].parameters.properties[0].value': Cannot find field.",
+                true,
+            ),
+            ("tools.0.custom.input_schema: JSON schema is invalid", true),
+            ("JSON schema conversion failed: Unrecognized schema", true),
+            ("Failed to parse grammar", true),
+            ("tools[0].function.name is not valid", false),
+            ("tools are not supported", false),
+            ("the messages are wrong", false),
+        ] {
+            let expected = if is_meant { &simple } else { &Value::Null };
+            assert_eq!(changed(&body, words), *expected, "{words}");
+        }
+        // Once it is simple, another refusal is an error.
+        assert_eq!(
+            changed(&simple, "tools.0.custom.input_schema: no"),
+            Value::Null
+        );
+    }
+
+    #[test]
     fn a_system_message_alone_becomes_a_message_of_the_user() {
         let mut messages = vec![json!({"role": "system", "content": "S"})];
         set_system_role(&mut messages, "user");
