@@ -74,14 +74,11 @@ fn simple(schema: &Value, root: &Value, depth: usize, left: &mut usize) -> Map<S
             (name.clone(), Value::Object(property))
         });
         let properties = properties.collect::<Map<_, _>>();
-        let required = schema.get("required").cloned().unwrap_or(json!([]));
-        let own = [("properties", properties.into()), ("required", required)];
-        add(
-            &mut result,
-            own.map(|(key, value)| (key.to_owned(), value))
-                .into_iter()
-                .collect(),
-        );
+        let mut own = Map::new();
+        own.insert("properties".to_owned(), properties.into());
+        let required = schema.get("required").cloned();
+        own.extend(required.map(|required| ("required".to_owned(), required)));
+        add(&mut result, own);
     }
     if result.get("type").is_some_and(|kind| kind == "array") {
         let items = match schema.get("items") {
