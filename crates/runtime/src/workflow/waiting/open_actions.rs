@@ -102,8 +102,8 @@ impl OpenActions {
         self.is_unread = false;
         let mut resolved = Vec::new();
         for action in &self.open {
-            let answer = inbox.answers.iter();
-            let answer = answer.filter(|answer| answer.action == action.id).next();
+            let mut answers = inbox.answers.iter();
+            let answer = answers.find(|answer| answer.action == action.id);
             if let Some(answer) = answer {
                 let answered = Resolution::Answered {
                     value: answer.value.clone(),
@@ -115,10 +115,8 @@ impl OpenActions {
             let is_next = |number: &u64, name: &str| {
                 action.event.as_deref() == Some(name) && !self.received.contains(number)
             };
-            let sent = inbox.events.iter();
-            let sent = sent
-                .filter(|sent| is_next(&sent.number, &sent.event.name))
-                .next();
+            let mut sent = inbox.events.iter();
+            let sent = sent.find(|sent| is_next(&sent.number, &sent.event.name));
             if let Some(sent) = sent {
                 self.received.insert(sent.number);
                 let received = Resolution::Received {
