@@ -157,7 +157,9 @@ pub fn format_duration(ms: u64) -> String {
         (60_000, "m"),
         (1000, "s"),
     ];
-    let unit = units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
+    let unit = units
+        .into_iter()
+        .find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit));
     match unit {
         Some((unit, name)) => format!("{}{name}", ms / unit),
         None => format!("{ms}ms"),

@@ -93,6 +93,7 @@ mod tool_calls;
 mod tool_restrictions;
 mod tool_streams;
 mod typed_answers;
+mod waiting_kills;
 mod waiting_runs;
 mod wire_cases;
 mod worker_kills;

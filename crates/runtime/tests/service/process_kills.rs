@@ -17,6 +17,7 @@ use agentgen_runtime::workflow::{
 
 use crate::durability::{http_request, wait_for_address};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
+use crate::waiting_kills::waiting_workflow;
 use crate::workflow_fixture::{registry_of, step, workflow};
 
 /// When this variable is set, this test program runs as a service.
@@ -58,9 +59,10 @@ fn poisonous_workflow() -> WorkflowSpec {
 #[test]
 fn program() {
     if let Some(kind) = std::env::var_os(SERVE) {
-        let spec = match kind == "poison" {
-            true => poisonous_workflow(),
-            false => marking_workflow(),
+        let spec = match kind.to_str() {
+            Some("poison") => poisonous_workflow(),
+            Some("waiting") => waiting_workflow(),
+            _ => marking_workflow(),
         };
         let registry = registry_of(spec, &Default::default());
         let code = serve_args(registry, []);
