@@ -50,9 +50,9 @@ fn workflow_runs_can_be_started_followed_and_cancelled() {
                     "/v1/runs/{run_id}/actions/{action_id}",
                     "answerAction"
                 ),
+                ("post", "/v1/runs/{run_id}/events/{event}", "sendRunEvent"),
                 ("post", "/v1/runs/{run_id}/cancel", "cancelRun"),
                 ("get", "/v1/runs/{run_id}/events", "listRunEvents"),
-                ("post", "/v1/runs/{run_id}/events/{event}", "sendRunEvent"),
             ]
         );
         let start = |name: &str| &document["paths"][format!("/v1/workflows/{name}/runs")]["post"];

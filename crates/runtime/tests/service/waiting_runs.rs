@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::workflow::{
-    Expression, OnFailure, StepKind, StepSpec, Template, WorkflowLimits,
+    Expression, OnFailure, StepKind, StepSpec, Template, WorkflowLimits, WorkflowSpec,
 };
 use agentgen_runtime::{Settings, Store};
 use serde_json::{Value, json};
@@ -259,6 +259,25 @@ async fn a_timer_ends_by_itself_and_the_run_holds_no_slot_meanwhile() {
         assert_eq!(report["status"], "completed");
         assert_eq!(step_report(&report, "settle")["output"], Value::Null);
     }
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_run_ends_it_while_it_waits() {
+    let spec = WorkflowSpec {
+        timeout_ms: Some(1500),
+        ..workflow(vec![asks(&[], None), SHIP])
+    };
+    let app = WorkflowApp::new(spec);
+    let location = app.start_run().await;
+    let report = waiting(&app.app, &location).await;
+    let path = action_path(&location, &report);
+    let report = app.final_report(&location).await;
+    assert_eq!(report["status"], "failed");
+    assert_eq!(report["error"], "the run took longer than 1500 ms");
+    assert_eq!(step_statuses(&report), ["cancelled", "skipped"]);
+    post(&app.app, &path, r#"{"approved":true}"#)
+        .await
+        .problem(409);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, 
 use crate::workflow::waiting::inbox::Suspension;
 use crate::workflow::waiting::open_actions::{OpenActions, action_of};
 use crate::workflow::workflow_event::WorkflowEvent;
+use crate::workflow::workflow_service::RunChanges;
 
 /// The state of a run while this process executes it.
 pub(super) struct Executor {
@@ -82,11 +83,10 @@ pub(crate) async fn execute(
     loop {
         let is_draining = shutdown.is_draining();
         // Before the inbox is read, so that nothing that is sent after that is missed.
-        let changes = run.service.subscribe(run.id);
+        let waits = !executor.actions.is_empty();
+        let changes = waits.then(|| run.service.subscribe(run.id));
         let mut is_unread = false;
-        if !executor.actions.is_empty()
-            && let Err(error) = executor.read_inbox().await
-        {
+        if waits && let Err(error) = executor.read_inbox().await {
             tracing::warn!(run_id = %run.id, %error, "what was sent to a run can't be read now");
             is_unread = true;
         }
@@ -111,9 +111,11 @@ pub(crate) async fn execute(
         let next_moment = executor.actions.next_moment();
         let next_moment = next_moment.map(|moment| run.time_until(moment));
         if executor.tasks.is_empty() && !executor.actions.is_empty() && !is_unread {
-            // One that has an end in a moment is worth no suspension.
-            if is_draining || next_moment.is_none_or(|left| left > SHORT_WAIT) {
-                end = ExecutionEnd::Waiting(executor.suspension());
+            let suspension = executor.suspension();
+            let left = suspension.until.map(|moment| run.time_until(moment));
+            // One that ends in a moment is worth no suspension.
+            if is_draining || left.is_none_or(|left| left > SHORT_WAIT) {
+                end = ExecutionEnd::Waiting(suspension);
                 break;
             }
         } else if executor.tasks.is_empty() && !is_unread {
@@ -133,7 +135,7 @@ pub(crate) async fn execute(
                     executor.on_step_end(joined);
                 }
             }
-            () = changes.wait(), if !executor.actions.is_empty() && !is_unread => {}
+            () = changed(changes), if !is_unread => {}
             () = tokio::time::sleep(INBOX_RETRY), if is_unread => {}
             () = elapsed(next_moment) => {}
             reason = stopped(&mut stop) => {
@@ -186,6 +188,14 @@ async fn lease_lost(stop: &mut watch::Receiver<Stop>) {
         .is_err()
     {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the run may have changed; forever for one that waits for nothing.
+async fn changed(changes: Option<RunChanges<'_>>) {
+    match changes {
+        Some(changes) => changes.wait().await,
+        None => std::future::pending().await,
     }
 }
 

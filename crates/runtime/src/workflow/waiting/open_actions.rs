@@ -21,7 +21,7 @@ pub(crate) struct OpenActions {
     received: BTreeSet<u64>,
     /// How many answers and events were in the inbox when it was read last.
     inbox_count: u64,
-    /// Whether one of them may be there already: an event is kept for a step that begins later.
+    /// Whether what one of them waits for may be there already: an event is kept for a step that begins later.
     is_unread: bool,
 }
 
@@ -61,7 +61,7 @@ impl OpenActions {
         }
     }
 
-    /// Whether the inbox has to be read before the run can be left alone.
+    /// Whether the inbox has to be read before the run can wait for news.
     pub(crate) fn is_unread(&self) -> bool {
         self.is_unread && !self.open.is_empty()
     }
@@ -82,7 +82,7 @@ impl OpenActions {
     }
 
     pub(crate) fn add(&mut self, action: PendingAction) {
-        self.is_unread |= action.kind == ActionKind::Event;
+        self.is_unread = true;
         self.open.push(action);
     }
 
