@@ -32,8 +32,9 @@ pub use self::problem::{
     ClientError, DeclaredError, FailedRun, NoDeclaredError, Problem, Violation,
 };
 pub use self::reports::{
-    RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport,
-    StepReports, StepStatus, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
+    ActionKind, ActionOutcome, PendingAction, RunReport, RunStatus, SkipReason, StepAnswer,
+    StepError, StepOutcome, StepOutput, StepReport, StepReports, StepStatus, TypedReport,
+    TypedSteps, WorkflowEvent, WorkflowRun,
 };
 pub use self::runs::{RunEvent, RunEvents, RunFilter, RunList, RunSummary, Workflow};
 pub use self::service::{

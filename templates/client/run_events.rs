@@ -142,7 +142,7 @@ pub enum PolicyKind {
     Skip,
     /// A step failed, and so the workflow run fails.
     Stop,
-    /// A step failed, and the workflow run ends and waits for a person.
+    /// A step failed, and a person decides how the workflow run continues.
     Escalate,
     /// One of a later version of the service.
     #[serde(other)]

@@ -13,7 +13,8 @@ use generated_client::flows::client::agents::desk::{
 use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows::{self, PublishInput, PublishInputTone};
 use generated_client::flows::client::{
-    AgentEvent, Client, ClientError, DocumentInput, InvokeRequest, Page, RunFilter, RunStatus, StepAnswer, StepStatus, StopReason, WorkflowEvent,
+    ActionKind, AgentEvent, Client, ClientError, DocumentInput, InvokeRequest, Page, RunFilter, RunStatus, StepAnswer, StepStatus, StopReason,
+    WorkflowEvent,
 };
 use generated_client::{page, serve};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -397,6 +398,31 @@ async fn a_workflow_is_started_followed_and_reported() {
     assert_eq!(error.status(), Some(409));
     let error = publish.get(&"01936f2e-7b1c-7000-8000-000000000001".into()).await.expect_err("none");
     assert_eq!(error.status(), Some(404));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_gets_an_answer_and_an_event() {
+    let (client, _said) = client().await;
+    let hold = workflows::hold(&client);
+    let input = workflows::HoldInput { input: "now".to_owned() };
+    let run = hold.start(&input).await.expect("a run").run_id;
+    let mut report = hold.get(&run).await.expect("a report");
+    while report.actions.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        report = hold.get(&run).await.expect("a report");
+    }
+    assert_eq!((report.actions[0].kind, report.actions[0].prompt.as_deref()), (ActionKind::Question, Some("Go on?")));
+    let question = report.actions[0].id.clone();
+    let answer = workflows::HoldAsksAnswer { go: true };
+    hold.answer(&run, &question, &answer).await.expect("it is taken");
+    let error = hold.answer(&run, &question, &answer).await.expect_err("it is answered");
+    assert_eq!(error.status(), Some(409));
+    let paid = workflows::HoldPaidEvent { amount: 3.5 };
+    hold.send_event(&run, "a.paid", &paid).await.expect("it is taken");
+    let report = hold.wait(&run).await.expect("a report");
+    assert_eq!(report.status, RunStatus::Completed);
+    assert_eq!(report.steps.asks.output, Some(answer));
+    assert_eq!(report.steps.paid.output, Some(paid));
 }
 
 struct Bookshop;

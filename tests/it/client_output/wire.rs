@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows;
 use generated_client::flows::client::{
-    AgentEvent, Client, ClientError, Document, DocumentInput, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
+    AgentEvent, Client, ClientError, Document, DocumentInput, PendingAction, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
     InvokeResponse, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, Session, SessionList,
     SessionMessage, SessionMessageList, StepError, StepReport, StopReason, TokenResponse, Usage, Violation, WorkflowEvent,
     WorkflowRun,
@@ -212,9 +212,14 @@ fn every_property_of_the_runtime_is_kept() {
     });
     assert_full::<StepReport>("StepReport", &full);
     assert_full::<StepError>("StepError", &error);
+    let action = serde_json::json!({
+        "id": "i", "step": "s", "kind": "event", "prompt": "p", "event": "e", "schema": {}, "roles": ["r"],
+        "expires_at": "2026-01-01T00:00:00Z",
+    });
+    assert_full::<PendingAction>("PendingAction", &action);
     assert_full::<RunReport>("WorkflowRunReport", &serde_json::json!({
         "run_id": "r", "workflow": "w", "status": "completed", "error": "e", "created_at": "2026-01-01T00:00:00Z",
-        "ended_at": "2026-01-01T00:00:00Z", "usage": usage, "steps": [full],
+        "ended_at": "2026-01-01T00:00:00Z", "usage": usage, "steps": [full], "actions": [action],
     }));
     assert_full::<Problem>("Problem", &serde_json::json!({
         "type": "/p", "title": "t", "status": 400, "detail": "d", "instance": "/i", "errors": [violation],

@@ -227,7 +227,8 @@ fn steps_that_wait_have_types() {
     let [asks, paid, rest, why, anything] = HOLD.steps else { panic!("five steps") };
     let StepKind::Ask { prompt, answer_schema, roles } = asks.kind else { panic!("{:?}", asks.kind) };
     let input = Template::Value(Expression::Path(&["input", "input"]));
-    assert_eq!(prompt, Template::Text(&[Template::Json("\"Go \\\"\""), input, Template::Json("\"\\\"?\"")]));
+    let Template::Text(pieces) = prompt else { panic!("{prompt:?}") };
+    assert_eq!(*pieces, [Template::Json("\"Go \\\"\""), input, Template::Json("\"\\\"?\"")]);
     assert_eq!(serde_json::from_str::<Value>(answer_schema).unwrap()["required"], json!(["go"]));
     assert_eq!((roles, asks.timeout_ms, asks.on_failure), (&["b\"oss"][..], Some(172_800_000), OnFailure::Stop));
     assert!(matches!(paid.kind, StepKind::WaitFor { event: "a.b-c_1", .. }));
