@@ -80,8 +80,8 @@ async fn answer_all(address: SocketAddr, runs: Vec<Uuid>, sent: Arc<Mutex<Sent>>
         for run in &runs {
             let is_paid = sent.lock().unwrap().events.contains_key(run);
             if !is_paid {
-                let event = post(&client, &format!("{base}/{run}/events/paid"), &json!({}));
-                let Some(status) = event.await else {
+                let path = format!("{base}/{run}/events/paid");
+                let Some(status) = post(&client, &path, &json!({})).await else {
                     return;
                 };
                 if status == 202 {

@@ -188,6 +188,8 @@ async fn an_event_is_received_whether_it_comes_before_the_step_or_after() {
     let sent = post(&app.app, &path, r#"{"amount":12.5}"#).await;
     assert_eq!(sent.status, 202, "{}", sent.text);
     post(&app.app, &path, r#"{"amount":0}"#).await.problem(422);
+    let large = json!({"amount": 1, "note": "x".repeat(70_000)}).to_string();
+    post(&app.app, &path, &large).await.problem(413);
     post(&app.app, &format!("{location}/events/payment.lost"), "{}")
         .await
         .problem(404);
@@ -420,7 +422,8 @@ async fn only_who_has_a_role_of_the_question_answers_it() {
     let report = ann.report(app, &location, "waiting").await;
     let path = action_path(&location, &report);
     let approved = r#"{"approved":true}"#;
-    // The run's own subject sees that it needs a role; others don't see anything.
+    // The run's own subject sees the question, and that it needs a role; others don't see anything.
+    assert_eq!(ann.get(app, &path).await.status, 200);
     ann.post(app, &path, approved).await.problem(403);
     eve.post(app, &path, approved).await.problem(404);
     eve.get(app, &path).await.problem(404);

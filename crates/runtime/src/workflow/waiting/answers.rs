@@ -14,14 +14,14 @@ use crate::workflow::run_start::spawn_supervisor;
 use crate::workflow::waiting::inbox::{Answer, AnswerOutcome, NewEvent, SendOutcome, StoredAction};
 use crate::workflow::workflow_service::WorkflowService;
 
-/// How many events may be sent to one run.
-const MAX_EVENTS: u32 = 1000;
+/// How many events may be sent to one run, and how many bytes of JSON one may carry: a run reads all of them at once.
+const MAX_EVENTS: u32 = 256;
+const MAX_EVENT_BYTES: usize = 64 * 1024;
 
-/// The question `action` of a run, if `caller` may answer it: with one of its roles, or as the subject that started the run where it names
-/// no role. That subject sees it in any case.
+/// The question `action` of a run, if `caller` may see it: as the subject that started the run, or with one of the roles of the question.
 ///
 /// # Errors
-/// 404 for a question that is not there or is not the caller's to see; 403 for the run's own subject without the role.
+/// 404 for a question that is not there or is not the caller's to see.
 pub(crate) async fn question(
     service: &WorkflowService,
     run: Uuid,
@@ -31,29 +31,23 @@ pub(crate) async fn question(
     let not_found = || AgentError::not_found("there is no such action");
     let stored = service.journal.action(run, action).await?;
     let stored = stored.ok_or_else(not_found)?;
-    let is_own = stored.subject == caller.subject;
-    let roles = &stored.action.roles;
-    let has_role = caller
-        .roles
-        .as_ref()
-        .is_none_or(|own| own.iter().any(|role| roles.contains(role)));
-    match (roles.is_empty(), is_own, has_role) {
-        (true, true, _) | (false, _, true) => Ok(stored),
-        (false, true, false) => {
-            let roles = roles.join(", ");
-            Err(AgentError::forbidden(format!(
-                "needs one of the roles: {roles}"
-            )))
-        }
-        // Whoever may not see the run does not learn that it is there.
-        _ => Err(not_found()),
-    }
+    let is_visible = stored.subject == caller.subject || has_role(caller, &stored);
+    // Whoever may not see it does not learn that it is there.
+    is_visible.then_some(stored).ok_or_else(not_found)
 }
 
-/// Stores the answer to a question that `caller` may answer. The run continues once this returns, whatever becomes of this process.
+/// Whether `caller` has one of the roles of the question. One without roles is nobody's in this way.
+fn has_role(caller: &Caller, question: &StoredAction) -> bool {
+    let roles = &question.action.roles;
+    let mut own = caller.roles.iter().flatten();
+    !roles.is_empty() && (caller.roles.is_none() || own.any(|role| roles.contains(role)))
+}
+
+/// Stores the answer to a question that `caller` may answer: with one of its roles, or, where it names none, as the subject that started the
+/// run. The run continues once this returns, whatever becomes of this process.
 ///
 /// # Errors
-/// Those of [`question`]; 422 for a value that is invalid under the schema, 413 for one that is too large, 409 if it was answered before, 410
+/// Those of [`question`]; 403 for the subject of the run without the role; 422 for a value that is invalid under the schema, 413 for one that is too large, 409 if it was answered before, 410
 /// if it has expired.
 pub(crate) async fn answer(
     service: &Arc<WorkflowService>,
@@ -63,10 +57,16 @@ pub(crate) async fn answer(
     caller: &Caller,
 ) -> Result<StoredAction, AgentError> {
     let stored = question(service, run, action, caller).await?;
+    let roles = &stored.action.roles;
+    if !roles.is_empty() && !has_role(caller, &stored) {
+        let detail = format!("needs one of the roles: {}", roles.join(", "));
+        return Err(AgentError::forbidden(detail));
+    }
     closed(stored.state)?;
     let any = Value::Bool(true);
     let schema = stored.action.schema.as_ref().unwrap_or(&any);
-    let value = checked(service, value, schema).await?;
+    let limit = service.max_output_bytes;
+    let value = checked(value, schema, ("limits.output_bytes allows", limit)).await?;
     let answer = Answer {
         action,
         value,
@@ -110,7 +110,8 @@ pub(crate) async fn send_event(
     let mut refused = None;
     for schema in schemas.ok_or_else(unknown)? {
         let schema = serde_json::from_str(schema).map_err(AgentError::internal)?;
-        match checked(service, payload.clone(), &schema).await {
+        let limit = ("an event may have", MAX_EVENT_BYTES);
+        match checked(payload.clone(), &schema, limit).await {
             Ok(checked) => {
                 payload = checked;
                 refused = None;
@@ -152,15 +153,15 @@ fn payload_schemas(spec: &WorkflowSpec, event: &str) -> Vec<&'static str> {
     schemas.collect()
 }
 
-/// `value`, if it is valid under `schema` and not too large to be the output of a step.
+/// `value`, if it is valid under `schema` and not too large. `limit` is how many bytes are allowed, and the words for that.
 async fn checked(
-    service: &WorkflowService,
     mut value: Value,
     schema: &Value,
+    (words, limit): (&str, usize),
 ) -> Result<Value, AgentError> {
-    let (bytes, limit) = (json_bytes(&value), service.max_output_bytes);
+    let bytes = json_bytes(&value);
     if bytes > limit {
-        let detail = format!("it has {bytes} bytes; limits.output_bytes allows {limit}");
+        let detail = format!("it has {bytes} bytes; {words} {limit}");
         return Err(AgentError::too_large(detail));
     }
     let schema = Schema::compile(schema).map_err(AgentError::internal)?;
