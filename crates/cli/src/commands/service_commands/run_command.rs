@@ -34,6 +34,9 @@ pub fn run(arguments: &Arguments) -> Result<Status, Status> {
     })
 }
 
+/// What is said once Ctrl-C was pressed.
+const CANCELLING: &str = "cancelling; a second Ctrl-C does not wait for that";
+
 async fn run_workflow(
     service: &ServiceConnection,
     arguments: &Arguments,
@@ -41,14 +44,26 @@ async fn run_workflow(
     let input = input(arguments.input.as_deref());
     let path = format!("/v1/workflows/{}/runs", arguments.workflow);
     let mut interrupts = Interrupts::new();
-    let started = tokio::select! {
-        started = service.post(&path, &input) => match started {
-            Ok(started) => started,
-            Err(failure) => {
-                return Err(unknown(service, &arguments.workflow).await.unwrap_or(failure));
+    // A run that begins although nobody waits for the answer any more would go on.
+    let starting = service.post(&path, &input);
+    tokio::pin!(starting);
+    let (started, is_interrupted) = tokio::select! {
+        started = &mut starting => (started, false),
+        () = interrupts.next() => {
+            eprint_line(CANCELLING);
+            tokio::select! {
+                started = &mut starting => (started, true),
+                () = interrupts.next() => return Ok(Status::Interrupted),
             }
-        },
-        () = interrupts.next() => return Ok(Status::Interrupted),
+        }
+    };
+    let started = match started {
+        Ok(started) => started,
+        Err(failure) => {
+            return Err(unknown(service, &arguments.workflow)
+                .await
+                .unwrap_or(failure));
+        }
     };
     let Some(id) = started["run_id"].as_str() else {
         return Err(Failure::broken("the run has no id"));
@@ -57,12 +72,15 @@ async fn run_workflow(
     let run = format!("/v1/runs/{id}");
     let followed = follow(service, &run);
     tokio::pin!(followed);
-    let is_interrupted = tokio::select! {
-        ended = &mut followed => ended.map(|()| false)?,
-        () = interrupts.next() => true,
-    };
+    let is_interrupted = is_interrupted
+        || tokio::select! {
+            ended = &mut followed => ended.map(|()| false)?,
+            () = interrupts.next() => {
+                eprint_line(CANCELLING);
+                true
+            }
+        };
     if is_interrupted {
-        eprint_line("cancelling; a second Ctrl-C does not wait for that");
         let cancelled = async {
             service.post(&format!("{run}/cancel"), &json!({})).await?;
             followed.await
