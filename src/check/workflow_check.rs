@@ -25,6 +25,7 @@ use crate::schema::Schema;
 use crate::schema::compare::disjoint::{Mismatch, disjoint};
 use crate::schema::schema_type::{Field, Object, Type};
 use crate::schema::typed_schema::{SchemaType, exactly_text};
+use crate::spec::tool_access::quoted;
 use crate::text::did_you_mean::did_you_mean;
 use crate::text::ident::Ident;
 use crate::yaml::yaml_settings::Name;
@@ -61,11 +62,10 @@ fn left_out_of_arazzo(agents: &[Agent]) -> Option<Diagnostic> {
     });
     let waiting: Vec<(&Agent, &Workflow)> = waiting.collect();
     let (agent, first) = waiting.first()?;
-    let names: Vec<String> = waiting.iter().map(|(_, one)| one.name.clone()).collect();
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let names: Vec<&str> = waiting.iter().map(|(_, one)| one.name.as_str()).collect();
     let message = format!(
         "the Arazzo document leaves out {}: it can't say that a workflow waits",
-        quoted.join(", ")
+        quoted(&names)
     );
     let mut note = Diagnostic::error(Code::UnsaidWait, "", message)
         .with_severity(Severity::Note)
@@ -73,7 +73,7 @@ fn left_out_of_arazzo(agents: &[Agent]) -> Option<Diagnostic> {
         .help(
             "the service runs it all the same; only other engines that read the document lack it",
         );
-    note.subjects = names;
+    note.about(names);
     Some(note)
 }
 

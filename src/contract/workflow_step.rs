@@ -189,15 +189,16 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
             return None;
         }
     };
+    let mut call = Call {
+        agent: Name {
+            text: String::new(),
+            span: entry.value.span,
+        },
+        endpoint: None,
+    };
     let mut step = Step {
         id: entry.key.clone(),
-        kind: StepKind::Call(Call {
-            agent: Name {
-                text: String::new(),
-                span: entry.value.span,
-            },
-            endpoint: None,
-        }),
+        kind: StepKind::Call(call.clone()),
         needs: before
             .iter()
             .map(|id| Name {
@@ -229,26 +230,14 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
     if let Some((key, others)) = waits {
         return read_wait(step, key, others, &entry.value, report);
     }
-    let mut call = Call {
-        agent: Name {
-            text: String::new(),
-            span: entry.value.span,
-        },
-        endpoint: None,
-    };
     let entries = yaml_settings::allowed_entries(&entry.value, STEP_KEYS, report);
-    let mut join_span = entry.value.span;
     // An unknown key may be a misspelt `agent`.
     let all_allowed = entry.value.entries().map(<[Entry]>::len) == Some(entries.len());
     for Entry { key, value, .. } in entries {
         match key.as_str() {
             "agent" => call.agent = name(value, report)?,
             "endpoint" => call.endpoint = name(value, report),
-            "join" => {
-                join_span = value.span;
-                read_order(&mut step, key, value, report);
-            }
-            "needs" | "when" => read_order(&mut step, key, value, report),
+            "needs" | "join" | "when" => read_order(&mut step, key, value, report),
             "with" => {
                 step.with = Some(value.to_json());
                 match value.value {
@@ -272,7 +261,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
             _ => step.on_failure = on_failure(value, report).unwrap_or(OnFailure::Stop),
         }
     }
-    check_join(&step, join_span, report);
+    check_join(&step, &entry.value, report);
     if call.agent.text.is_empty() {
         if all_allowed {
             let message = format!("the step `{}` calls no agent", step.id);

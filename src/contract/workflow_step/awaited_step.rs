@@ -56,18 +56,13 @@ pub(super) fn read_wait(
     report: &mut Report,
 ) -> Option<Step> {
     let keys = [&[key], others, ORDER_KEYS].concat();
-    let mut join_span = node.span;
     let (mut subject, mut schema, mut roles) = (None, None, Vec::new());
     for Entry {
         key: name, value, ..
     } in yaml_settings::allowed_entries(node, &keys, report)
     {
         match name.as_str() {
-            "needs" | "when" => read_order(&mut step, name, value, report),
-            "join" => {
-                join_span = value.span;
-                read_order(&mut step, name, value, report);
-            }
+            "needs" | "join" | "when" => read_order(&mut step, name, value, report),
             "answer" | "output" => schema = Some(schema::read(value, report, Role::Input)?),
             "roles" => {
                 let names = yaml_settings::names(value, report).into_iter();
@@ -78,7 +73,7 @@ pub(super) fn read_wait(
             _ => subject = Some(value),
         }
     }
-    check_join(&step, join_span, report);
+    check_join(&step, node, report);
     let subject = subject?;
     step.kind = match key {
         ASK => StepKind::Ask(Ask {

@@ -7,7 +7,6 @@ use agentgen_schema::vocabulary;
 use crate::contract::workflow_step::Step;
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
-use crate::diagnostics::span::Span;
 use crate::expression::parser::parse;
 use crate::expression::{Expression, Kind};
 use crate::yaml::node::{Node, Value};
@@ -113,8 +112,8 @@ fn join(node: &Node, report: &mut Report) -> Option<Join> {
     read
 }
 
-/// Checks that so many steps as have to succeed are needed at all.
-pub(super) fn check_join(step: &Step, span: Span, report: &mut Report) {
+/// Checks that so many steps as have to succeed are needed at all. `node` is what the step was read from.
+pub(super) fn check_join(step: &Step, node: &Node, report: &mut Report) {
     let least = match step.join {
         Join::All => 0,
         Join::Any => 1,
@@ -126,6 +125,7 @@ pub(super) fn check_join(step: &Step, span: Span, report: &mut Report) {
             "the step `{}` waits for {least} of the steps it needs, which are {needed}",
             step.id
         );
+        let span = node.get("join").unwrap_or(node).span;
         report
             .error(Code::BadWorkflow, span, message)
             .advise("name more of them under `needs`, or wait for fewer");

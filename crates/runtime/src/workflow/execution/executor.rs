@@ -85,10 +85,10 @@ pub(crate) async fn execute(
         // Before the inbox is read, so that nothing that is sent after that is missed.
         let waits = !executor.actions.is_empty();
         let changes = waits.then(|| run.service.subscribe(run.id));
-        let mut is_unread = false;
+        let mut inbox_failed = false;
         if waits && let Err(error) = executor.read_inbox().await {
             tracing::warn!(run_id = %run.id, %error, "what was sent to a run can't be read now");
-            is_unread = true;
+            inbox_failed = true;
         }
         let tasks = executor.advance(is_draining).await;
         let deadlocked = tasks.is_empty() && executor.events.is_empty();
@@ -105,12 +105,12 @@ pub(crate) async fn execute(
         }
         // Steps run only after the journal knows that they started.
         executor.spawn(tasks);
-        if executor.actions.is_unread() && !is_unread {
+        if executor.actions.is_unread() && !inbox_failed {
             continue;
         }
         let next_moment = executor.actions.next_moment();
         let next_moment = next_moment.map(|moment| run.time_until(moment));
-        if executor.tasks.is_empty() && !executor.actions.is_empty() && !is_unread {
+        if executor.tasks.is_empty() && !executor.actions.is_empty() && !inbox_failed {
             let suspension = executor.suspension();
             let left = suspension.until.map(|moment| run.time_until(moment));
             // One that ends in a moment is worth no suspension.
@@ -118,7 +118,7 @@ pub(crate) async fn execute(
                 end = ExecutionEnd::Waiting(suspension);
                 break;
             }
-        } else if executor.tasks.is_empty() && !is_unread {
+        } else if executor.tasks.is_empty() && !inbox_failed {
             if is_draining {
                 break;
             }
@@ -135,8 +135,8 @@ pub(crate) async fn execute(
                     executor.on_step_end(joined);
                 }
             }
-            () = changed(changes), if !is_unread => {}
-            () = tokio::time::sleep(INBOX_RETRY), if is_unread => {}
+            () = changed(changes), if !inbox_failed => {}
+            () = tokio::time::sleep(INBOX_RETRY), if inbox_failed => {}
             () = elapsed(next_moment) => {}
             reason = stopped(&mut stop) => {
                 if reason == Stop::LeaseLost {
