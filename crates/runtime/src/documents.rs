@@ -110,7 +110,7 @@ pub struct EmbeddedPassage {
 }
 
 /// A passage that a search found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Passage {
     /// The document that it is from.
     pub document: DocumentHead,

@@ -4,11 +4,14 @@
 
 pub(crate) mod call_usage;
 pub(crate) mod circuit_breaker;
+pub(crate) mod durable_turns;
 pub(crate) mod fallbacks;
 pub(crate) mod handoff;
 pub(crate) mod model_call;
 pub(crate) mod structured_output;
 pub(crate) mod todo_list;
+mod tool_calls;
+pub(crate) mod tool_questions;
 pub(crate) mod tools;
 pub(crate) mod turn;
 pub(crate) mod turn_context;

@@ -5,6 +5,7 @@
 
 pub(crate) mod agent_event;
 pub(crate) mod event_sink;
+pub(crate) mod pending_action;
 pub(crate) mod usage_meter;
 
 pub use self::agent_event::{AgentEvent, PolicyKind, RetrievedPassage, StopReason, Usage};

@@ -65,7 +65,7 @@ pub mod workspace;
 
 /// Functions that a model can call.
 pub mod tools {
-    pub use crate::engine::tools::{Tool, ToolContext, ToolError, ToolFuture, tool};
+    pub use crate::engine::tools::{Tool, ToolContext, ToolError, ToolFuture, idempotent, tool};
 }
 
 /// Server-sent events, for those who call a service.

@@ -141,7 +141,7 @@ impl Role {
 }
 
 /// Something that a model did before its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// It called tools.
     ToolCalls {
@@ -177,7 +177,7 @@ pub struct ToolDefinition {
 }
 
 /// A tool call that a model asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// Connects the result with the call; unique within an answer.
     pub id: String,
@@ -190,7 +190,7 @@ pub struct ToolCall {
 }
 
 /// The result of a tool call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// JSON, or the text of an error.
     pub text: String,
@@ -201,10 +201,10 @@ pub struct ToolResult {
 }
 
 /// A picture that a tool gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
-    pub media_type: &'static str,
+    pub media_type: Cow<'static, str>,
     /// The bytes, in Base64.
     pub data: String,
 }

@@ -13,7 +13,7 @@ pub(crate) mod value_shape;
 mod workflow_document;
 pub(crate) mod workflow_spec;
 
-pub use self::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
+pub use self::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate, ToolPolicy};
 pub use self::endpoint_spec::{
     EndpointSpec, ErrorSpec, Handler, HitShape, Method, Parameter, ParameterKind,
     ParameterLocation, Retrieve, SessionUse,

@@ -4,6 +4,7 @@
 //! with the definition that the run began with resumes it, and a finished step is never executed again. A run that waits for
 //! somebody has no owner. Nothing here knows HTTP.
 
+pub(crate) mod agent_run;
 pub(crate) mod execution;
 pub(crate) mod journal;
 pub(crate) mod leases;
@@ -19,18 +20,19 @@ pub(crate) mod workflows;
 pub use self::journal::memory_journal::MemoryJournal;
 pub use self::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
-    RunLease, RunQuery, RunState, Start, WaitingRuns,
+    RunLease, RunQuery, RunState, Start, StoredTurn, WaitingRuns,
 };
 pub use self::run_report::{
     RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport,
     StepReports, StepStatus, TypedReport, TypedSteps,
 };
 pub use self::waiting::{
-    ActionKind, ActionOutcome, Answer, AnswerOutcome, Inbox, NewEvent, PendingAction, SendOutcome,
-    SentEvent, StoredAction, SuspendOutcome, Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,
+    Suspension,
 };
 pub use self::workflow_event::WorkflowEvent;
 pub use self::workflow_service::WorkflowLimits;
+pub use crate::event::pending_action::{ActionKind, ActionOutcome, PendingAction, PendingToolCall};
 pub use crate::spec::workflow_spec::{
     Comparison, Expression, Join, OnFailure, StepKind, StepSpec, Template, WorkflowSpec,
 };

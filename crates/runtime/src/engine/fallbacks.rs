@@ -2,6 +2,7 @@
 //!
 //! Invariant: a turn stays with who answered. A model that failed is not asked again in the same turn.
 
+use crate::engine::tool_questions::ask_user;
 use crate::engine::turn_context::TurnContext;
 use crate::model::{ModelRequest, ToolDefinition};
 use crate::spec::agent_spec::AgentSpec;
@@ -23,6 +24,18 @@ impl Answerer {
     /// Whether the tool `name` is denied.
     pub(crate) fn denies(self, name: &str) -> bool {
         self.agents().any(|agent| agent.denies(name))
+    }
+
+    /// Whether a person approves each call of the tool `name`: what the agent says, and the one that it replaces.
+    pub(crate) fn needs_approval(self, name: &str) -> bool {
+        self.agents().any(|agent| agent.needs_approval(name))
+    }
+
+    /// The agent that says that a person approves calls of the tool `name`.
+    pub(crate) fn asks_for(self, name: &str) -> &'static AgentSpec {
+        let mut agents = self.agents();
+        let asking = agents.find(|agent| agent.needs_approval(name));
+        asking.unwrap_or(self.agent)
     }
 
     /// Whether its model may hand tasks to the agents it lists.
@@ -61,6 +74,30 @@ impl Fallbacks {
         self.primary
     }
 
+    /// How many entries of the list were passed over or have failed, counting the one that answers.
+    pub(crate) fn used(&self) -> usize {
+        self.primary.policy.fallbacks.len() - self.left.len()
+    }
+
+    /// Points `request` at the one that answered when so many entries of the list were used.
+    pub(crate) fn restore(
+        &mut self,
+        cx: &TurnContext<'_>,
+        request: &mut ModelRequest,
+        used: usize,
+    ) {
+        let fallbacks = self.primary.policy.fallbacks;
+        let used = used.min(fallbacks.len());
+        self.left = &fallbacks[used..];
+        let Some(fallback) = used.checked_sub(1).map(|last| fallbacks[last]) else {
+            return;
+        };
+        self.tried.push(cx.provider.model(request.model));
+        let other = cx.tools.handoff_targets.agent(fallback);
+        request.agent = other.unwrap_or(self.primary);
+        request.model = other.map_or(Some(fallback), |other| other.model);
+    }
+
     /// Who answers `request`.
     pub(crate) fn answerer(&self, request: &ModelRequest) -> Answerer {
         let agent = request.agent;
@@ -78,6 +115,9 @@ impl Fallbacks {
     ) -> Vec<ToolDefinition> {
         let answerer = self.answerer(request);
         let mut tools = cx.tools.definitions(answerer).await;
+        if cx.turns.is_some() && cx.tools.offers_ask_user(answerer) {
+            tools.push(ask_user());
+        }
         tools.extend(cx.tools.handoff_targets.definitions(answerer, cx.caller));
         tools
     }

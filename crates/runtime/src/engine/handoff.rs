@@ -4,7 +4,7 @@
 //! Invariant: within one turn a task never returns to an agent that has had it, and passes through at most
 //! [`MAX_HANDOFFS`] handoffs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -22,6 +22,8 @@ const MAX_HANDOFFS: usize = 4;
 #[derive(Clone, Default)]
 pub(crate) struct HandoffTargets {
     agents: Arc<BTreeMap<&'static str, &'static AgentSpec>>,
+    /// The slugs of those whose turns may wait for a person.
+    asking: Arc<BTreeSet<&'static str>>,
     /// Slugs, the first agent of the chain first.
     visited: Vec<&'static str>,
     /// How often the task was handed on.
@@ -32,8 +34,10 @@ impl HandoffTargets {
     /// The agents of a service, before any handoff.
     pub(crate) fn new(agents: impl IntoIterator<Item = &'static AgentSpec>) -> Self {
         let agents = agents.into_iter().map(|agent| (agent.slug, agent));
+        let agents: BTreeMap<_, _> = agents.collect();
         Self {
-            agents: Arc::new(agents.collect()),
+            asking: Arc::new(asking(&agents)),
+            agents: Arc::new(agents),
             visited: Vec::new(),
             handoffs: 0,
         }
@@ -42,6 +46,13 @@ impl HandoffTargets {
     /// The agent with this slug, whether it may receive a task or not.
     pub(crate) fn agent(&self, slug: &str) -> Option<&'static AgentSpec> {
         self.agents.get(slug).copied()
+    }
+
+    /// Whether a turn of `answerer` may wait for a person: it asks, or one that works for it does.
+    pub(crate) fn asks(&self, answerer: Answerer) -> bool {
+        answerer
+            .agents()
+            .any(|agent| self.asking.contains(agent.slug))
     }
 
     /// The targets that remain after `answerer` has handed the task on.
@@ -108,6 +119,24 @@ impl HandoffTargets {
             let is_admitted = caller.has_one_of(target.roles) && !answerer.denies(&name);
             (!has_had_it && is_admitted).then_some((name, target))
         })
+    }
+}
+
+/// The slugs of the agents that ask, and of those that may hand a task to one of them or be replaced by one.
+fn asking(agents: &BTreeMap<&'static str, &'static AgentSpec>) -> BTreeSet<&'static str> {
+    let asks = agents.values().filter(|agent| agent.asks());
+    let mut asking: BTreeSet<_> = asks.map(|agent| agent.slug).collect();
+    loop {
+        let known = asking.len();
+        for agent in agents.values() {
+            let mut others = agent.agents.iter().chain(agent.policy.fallbacks);
+            if others.any(|other| asking.contains(other)) {
+                asking.insert(agent.slug);
+            }
+        }
+        if asking.len() == known {
+            return asking;
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
 use crate::engine::todo_list::{self, TODO_WRITE, TodoList};
+use crate::engine::tool_questions::ASK_USER;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::future::BoxFuture;
@@ -32,6 +33,12 @@ pub trait Tool: Send + Sync + 'static {
 
     /// JSON Schema of its input, of type `object`.
     fn input_schema(&self) -> Value;
+
+    /// Whether calling it twice with the same input does no more than calling it once. A call that was under way when the service was
+    /// killed is made again without asking the person who approved it.
+    fn is_idempotent(&self) -> bool {
+        false
+    }
 
     /// Runs the tool. `input` is what the model wrote, and valid under the schema. The future is dropped if
     /// the run ends first.
@@ -118,6 +125,36 @@ where
     }
 }
 
+/// The tool `tool`, which does no more when it is called twice with the same input than when it is called once. A call that was under
+/// way when the service was killed is made again without asking the person who approved it.
+pub fn idempotent<T: Tool>(tool: T) -> impl Tool {
+    Idempotent(tool)
+}
+
+struct Idempotent<T>(T);
+
+impl<T: Tool> Tool for Idempotent<T> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn description(&self) -> &str {
+        self.0.description()
+    }
+
+    fn input_schema(&self) -> Value {
+        self.0.input_schema()
+    }
+
+    fn is_idempotent(&self) -> bool {
+        true
+    }
+
+    fn call(&self, cx: ToolContext, input: Value) -> ToolFuture<'_> {
+        self.0.call(cx, input)
+    }
+}
+
 struct Function<I, F> {
     name: String,
     description: String,
@@ -181,6 +218,10 @@ pub(crate) trait RemoteTools: Send + Sync {
         name: &'a str,
         input: Value,
     ) -> Option<BoxFuture<'a, Result<ToolOutput, ToolError>>>;
+
+    /// Whether calling the tool `name` twice does no more than calling it once, as far as its program says; `None` if the name is not
+    /// that of such a tool.
+    fn is_idempotent<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, bool>>;
 
     /// The programs, each with whether it can be used as far as anybody knows.
     fn health(&self) -> Vec<(String, bool)>;
@@ -326,6 +367,53 @@ impl Tools {
         definitions
     }
 
+    /// Whether the model of `answerer` may ask its user.
+    pub(crate) fn offers_ask_user(&self, answerer: Answerer) -> bool {
+        let is_on = answerer.agent.policy.tools.ask_user && !answerer.denies(ASK_USER);
+        is_on && !self.by_name.contains_key(ASK_USER)
+    }
+
+    /// Whether [`call`](Self::call) would call the tool `name`, as far as this program can tell.
+    ///
+    /// # Errors
+    /// Why not, for the model.
+    pub(crate) fn check(
+        &self,
+        name: &str,
+        answerer: Answerer,
+        input: &Value,
+    ) -> Result<(), ToolError> {
+        let registered = self.by_name.get(name);
+        let exists = match registered {
+            Some(registered) => registered.is_for(answerer),
+            None => {
+                let remote = self.remote.as_deref();
+                remote.is_some_and(|remote| remote.is_idempotent(name).is_some())
+            }
+        };
+        if !exists || !answerer.may_use(name) {
+            return Err(denied());
+        }
+        registered.map_or(Ok(()), |registered| {
+            check_input(&registered.input_schema, &mut input.clone())
+        })
+    }
+
+    /// Whether calling the tool `name` twice with the same input does no more than calling it once.
+    pub(crate) async fn is_idempotent(&self, name: &str) -> bool {
+        match self.by_name.get(name).map(|tool| &tool.implementation) {
+            Some(Implementation::Tool(tool)) => tool.is_idempotent(),
+            Some(Implementation::TodoList) => true,
+            None => {
+                let remote = self.remote.as_deref();
+                match remote.and_then(|remote| remote.is_idempotent(name)) {
+                    Some(is_idempotent) => is_idempotent.await,
+                    None => false,
+                }
+            }
+        }
+    }
+
     /// Calls the tool `name`, if it exists, `answerer` may use it and `input` is valid under its schema.
     pub(crate) async fn call(
         &self,
@@ -335,7 +423,6 @@ impl Tools {
         todo_list: &TodoList,
         mut input: Value,
     ) -> Result<ToolOutput, ToolError> {
-        let denied = || ToolError::new("denied: this agent has no such tool");
         if !answerer.may_use(name) {
             return Err(denied());
         }
@@ -357,6 +444,10 @@ impl Tools {
             images: Vec::new(),
         })
     }
+}
+
+fn denied() -> ToolError {
+    ToolError::new("denied: this agent has no such tool")
 }
 
 /// Checks what a model wrote as the input of a tool, and writes whole numbers as integers.

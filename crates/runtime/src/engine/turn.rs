@@ -3,35 +3,26 @@
 //! Invariant: usage is counted on the meter of the [`TurnContext`] when a call ends, so that failed and cancelled turns
 //! are counted too.
 
-use std::pin::Pin;
-use std::time::Duration;
-
-use futures_util::{StreamExt, stream};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio::time::Instant;
 
-use crate::engine::fallbacks::{Answerer, Fallbacks};
-use crate::engine::handoff;
+use crate::documents::grounding::Grounding;
+use crate::engine::durable_turns::{CallState, OpenCalls, TurnEnd, TurnRecord, is_handoff};
+use crate::engine::fallbacks::Fallbacks;
 use crate::engine::model_call::call;
 use crate::engine::structured_output::{ExpectedOutput, OutputMismatch};
-use crate::engine::todo_list::TodoList;
-use crate::engine::tools::{ToolContext, ToolOutput};
+use crate::engine::tool_calls::run_calls;
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
-use crate::event::agent_event::{AgentEvent, PolicyKind, StopReason, Usage};
+use crate::event::agent_event::{PolicyKind, StopReason, Usage};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::BudgetLeft;
-use crate::model::{Message, ModelRequest, Role, Step, ToolCall, ToolResult};
+use crate::model::{ModelRequest, Step};
 use crate::schema::{Schema, Validate};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 
 /// Model calls in one turn where the policy sets no `budget_turns`.
 const DEFAULT_MODEL_CALLS: u32 = 16;
-/// How many of the tool calls of one answer run at a time. The others wait, so that one answer can't start any number of
-/// handoffs before the budget is looked at again.
-const CONCURRENT_TOOL_CALLS: usize = 8;
 /// Separates two texts of one answer with a tool call between them.
 const TEXT_SEPARATOR: &str = "\n\n";
 
@@ -46,14 +37,130 @@ pub(crate) struct Turn {
     pub(crate) stop_reason: StopReason,
 }
 
+/// Why a turn has no end yet.
+pub(super) enum Interruption {
+    /// It failed.
+    Failed(AgentError),
+    /// A person is asked. The turn is stored, and continues when the endpoint is called again.
+    Waiting,
+}
+
+impl From<AgentError> for Interruption {
+    fn from(error: AgentError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Runs a turn in free text. Usage that the meter of `cx` already holds counts into the turn. A failure before the first
 /// chunk emits no event.
 pub(crate) async fn turn(
     cx: &TurnContext<'_>,
     request: &mut ModelRequest,
 ) -> Result<Turn, AgentError> {
+    settle(cx, free_turn(cx, request).await).await
+}
+
+/// The outcome of a turn. One that waits never comes to that: its future is dropped.
+async fn settle<T>(
+    cx: &TurnContext<'_>,
+    outcome: Result<T, Interruption>,
+) -> Result<T, AgentError> {
+    match (outcome, cx.turns) {
+        (Ok(value), _) => Ok(value),
+        (Err(Interruption::Failed(error)), _) => Err(error),
+        (Err(Interruption::Waiting), Some(turns)) => match turns.suspend().await {},
+        (Err(Interruption::Waiting), None) => Err(AgentError::internal(
+            "a turn waits that nobody can continue",
+        )),
+    }
+}
+
+/// As [`turn`], for a turn that may be a part of another one.
+pub(super) async fn free_turn(
+    cx: &TurnContext<'_>,
+    request: &mut ModelRequest,
+) -> Result<Turn, Interruption> {
     let mut fallbacks = Fallbacks::new(request.agent);
-    answer(cx, request, &mut fallbacks).await
+    let mut progress = Progress::begin(cx, request, &mut fallbacks).await;
+    if let Some(turn) = progress.end(cx) {
+        return Ok(turn);
+    }
+    let turn = answer(cx, request, &mut fallbacks, &mut progress).await?;
+    keep_end(cx, &fallbacks, &turn);
+    Ok(turn)
+}
+
+/// What a turn begins with: nothing, or what is stored of it.
+#[derive(Default)]
+struct Progress {
+    /// The answer so far.
+    text: String,
+    /// The tool calls under way.
+    calls: Option<OpenCalls>,
+    end: Option<TurnEnd>,
+}
+
+impl Progress {
+    /// Brings `request` to where the turn was.
+    async fn begin(
+        cx: &TurnContext<'_>,
+        request: &mut ModelRequest,
+        fallbacks: &mut Fallbacks,
+    ) -> Self {
+        let primary = fallbacks.primary();
+        let record = cx
+            .turns
+            .and_then(|turns| turns.record(&cx.turn_key, primary.slug));
+        let Some(record) = record else {
+            return Self::default();
+        };
+        match is_handoff(&cx.turn_key) {
+            true => cx.meter.restore(record.usage),
+            false => cx.meter.add(record.usage),
+        }
+        if record.end.is_none() {
+            request.messages = record.messages;
+            request.steps = record.steps;
+            let schema = request.output_schema.clone();
+            if let (Some((question, passages)), Some(schema)) = (record.grounding, schema) {
+                request.grounding = Some(Grounding::new(question, passages, schema));
+            }
+            fallbacks.restore(cx, request, record.fallbacks);
+        }
+        Self {
+            text: record.text,
+            calls: record.calls,
+            end: record.end,
+        }
+    }
+
+    /// The turn, if it has ended.
+    fn end(&mut self, cx: &TurnContext<'_>) -> Option<Turn> {
+        let TurnEnd {
+            text,
+            model,
+            stop_reason,
+        } = self.end.take()?;
+        cx.meter.called(&model);
+        Some(turn_so_far(cx, text, stop_reason, model))
+    }
+}
+
+/// Keeps the end of a turn for a handler that has to wait later.
+fn keep_end(cx: &TurnContext<'_>, fallbacks: &Fallbacks, turn: &Turn) {
+    if let Some(turns) = cx.turns.filter(|_| !is_handoff(&cx.turn_key)) {
+        let record = TurnRecord {
+            agent: fallbacks.primary().slug.to_owned(),
+            usage: turn.usage,
+            end: Some(TurnEnd {
+                text: turn.text.clone(),
+                model: turn.model.clone(),
+                stop_reason: turn.stop_reason,
+            }),
+            ..TurnRecord::default()
+        };
+        turns.ended(&cx.turn_key, record);
+    }
 }
 
 /// Calls the model and its tools until there is an answer. The budget is that of the agent that was asked, whoever answers.
@@ -61,18 +168,23 @@ async fn answer(
     cx: &TurnContext<'_>,
     request: &mut ModelRequest,
     fallbacks: &mut Fallbacks,
-) -> Result<Turn, AgentError> {
+    progress: &mut Progress,
+) -> Result<Turn, Interruption> {
     let primary = fallbacks.primary();
     let max_calls = max_model_calls(primary);
     request.tools = fallbacks.tools(cx, request).await;
-    let mut text = String::new();
+    let mut text = std::mem::take(&mut progress.text);
     let mut model = String::new();
+    if let Some(open) = progress.calls.take() {
+        model.clone_from(&open.model);
+        make_calls(cx, request, fallbacks, &text, open).await?;
+    }
     while request.steps.len() < max_calls {
         if let Some(BudgetLeft { tokens, budget }) = cx.meter.left() {
             if tokens == 0 {
                 let detail = format!("the run used up its {budget} tokens before it had an answer");
                 let turn = turn_so_far(cx, text, StopReason::MaxTokens, model);
-                return end_over_budget(cx, request, primary, turn, detail).await;
+                return Ok(end_over_budget(cx, request, primary, turn, detail).await?);
             }
             request.max_tokens = Some(tokens);
         }
@@ -91,22 +203,55 @@ async fn answer(
         if reply.tool_calls.is_empty() || reply.stop_reason == StopReason::MaxTokens {
             return Ok(turn_so_far(cx, text, reply.stop_reason, model));
         }
-        let answerer = fallbacks.answerer(request);
-        let calls = reply.tool_calls.iter();
-        let calls: Vec<_> = calls.map(|call| run_tool(cx, answerer, call)).collect();
-        let results = stream::iter(calls).buffered(CONCURRENT_TOOL_CALLS);
-        let results = results.collect().await;
-        request.steps.push(Step::ToolCalls {
+        let open = OpenCalls {
             model: model.clone(),
             text: reply.text,
+            states: vec![CallState::New; reply.tool_calls.len()],
             calls: reply.tool_calls,
-            results,
             metadata: reply.metadata,
-        });
+        };
+        make_calls(cx, request, fallbacks, &text, open).await?;
     }
     let detail = format!("the model was called {max_calls} times, and asked for tools each time");
     let turn = turn_so_far(cx, text, StopReason::MaxTurns, model);
-    end_over_budget(cx, request, primary, turn, detail).await
+    Ok(end_over_budget(cx, request, primary, turn, detail).await?)
+}
+
+/// Makes the tool calls of an answer, and adds them to `request`.
+async fn make_calls(
+    cx: &TurnContext<'_>,
+    request: &mut ModelRequest,
+    fallbacks: &Fallbacks,
+    text: &str,
+    open: OpenCalls,
+) -> Result<(), Interruption> {
+    let answerer = fallbacks.answerer(request);
+    // Only of what may have to wait is more kept than the run itself needs.
+    let record = match cx.turns {
+        Some(_) if cx.tools.handoff_targets.asks(answerer) => TurnRecord {
+            agent: fallbacks.primary().slug.to_owned(),
+            fallbacks: fallbacks.used(),
+            messages: request.messages.clone(),
+            grounding: request
+                .grounding
+                .as_ref()
+                .map(|grounding| (grounding.question.clone(), grounding.passages.clone())),
+            steps: request.steps.clone(),
+            text: text.to_owned(),
+            ..TurnRecord::default()
+        },
+        _ => TurnRecord::default(),
+    };
+    let answers = request.steps.len();
+    let results = run_calls(cx, answerer, &open, answers, record).await?;
+    request.steps.push(Step::ToolCalls {
+        model: open.model,
+        text: open.text,
+        calls: open.calls,
+        results,
+        metadata: open.metadata,
+    });
+    Ok(())
 }
 
 /// Runs a turn whose answer must be valid under `output_schema`, that of `endpoint`. The model gets one chance to correct its answer;
@@ -122,43 +267,61 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate + Send + 'static>(
     let expected = ExpectedOutput::of(&request, output_schema);
     let mut fallbacks = Fallbacks::new(request.agent);
     let max_calls = max_model_calls(fallbacks.primary());
-    let first = answer(cx, &mut request, &mut fallbacks).await?;
-    let mismatch = match expected.parse(&first.text).await {
-        Ok(value) => return Ok((value, first)),
-        Err(mismatch) => mismatch,
-    };
-    match first.stop_reason {
-        StopReason::EndTurn if request.steps.len() + 1 < max_calls => {}
-        StopReason::EndTurn => return Err(schema_mismatch(endpoint, &mismatch)),
-        StopReason::MaxTokens => {
-            let detail = "the model's answer was cut off at its most tokens".to_owned();
-            return Err(AgentError::TruncatedAnswer(detail));
-        }
-        StopReason::MaxTurns => {
-            let detail = "the model was called too often".to_owned();
-            return Err(AgentError::BudgetExceeded(detail));
-        }
-        StopReason::Refusal => return Err(AgentError::Refused),
+    let mut progress = Progress::begin(cx, &mut request, &mut fallbacks).await;
+    if let Some(turn) = progress.end(cx) {
+        return match expected.parse(&turn.text).await {
+            Ok(value) => Ok((value, turn)),
+            Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
+        };
     }
-    tracing::info!(
-        endpoint = endpoint.operation_id,
-        "the model's answer does not fit the output schema; asking for a correction"
-    );
-    let correction = format!(
-        "This answer does not fit the JSON Schema: {mismatch}. Give the whole answer again, as JSON that fits it."
-    );
-    request.steps.push(Step::SchemaMismatch {
-        text: first.text,
-        correction,
-    });
+    let was_corrected = |step: &Step| matches!(step, Step::SchemaMismatch { .. });
+    if !request.steps.iter().any(was_corrected) {
+        let first = answer(cx, &mut request, &mut fallbacks, &mut progress).await;
+        let first = settle(cx, first).await?;
+        let mismatch = match expected.parse(&first.text).await {
+            Ok(value) => {
+                keep_end(cx, &fallbacks, &first);
+                return Ok((value, first));
+            }
+            Err(mismatch) => mismatch,
+        };
+        match first.stop_reason {
+            StopReason::EndTurn if request.steps.len() + 1 < max_calls => {}
+            StopReason::EndTurn => return Err(schema_mismatch(endpoint, &mismatch)),
+            StopReason::MaxTokens => {
+                let detail = "the model's answer was cut off at its most tokens".to_owned();
+                return Err(AgentError::TruncatedAnswer(detail));
+            }
+            StopReason::MaxTurns => {
+                let detail = "the model was called too often".to_owned();
+                return Err(AgentError::BudgetExceeded(detail));
+            }
+            StopReason::Refusal => return Err(AgentError::Refused),
+        }
+        tracing::info!(
+            endpoint = endpoint.operation_id,
+            "the model's answer does not fit the output schema; asking for a correction"
+        );
+        let correction = format!(
+            "This answer does not fit the JSON Schema: {mismatch}. Give the whole answer again, as JSON that fits it."
+        );
+        request.steps.push(Step::SchemaMismatch {
+            text: first.text,
+            correction,
+        });
+    }
     let sink = cx.sink.map(Sink::quiet);
     let cx = TurnContext {
         sink: sink.as_ref(),
         ..cx.clone()
     };
-    let second = answer(&cx, &mut request, &mut fallbacks).await?;
+    let second = answer(&cx, &mut request, &mut fallbacks, &mut progress).await;
+    let second = settle(&cx, second).await?;
     match expected.parse(&second.text).await {
-        Ok(value) => Ok((value, second)),
+        Ok(value) => {
+            keep_end(&cx, &fallbacks, &second);
+            Ok((value, second))
+        }
         Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
     }
 }
@@ -201,145 +364,4 @@ fn schema_mismatch(endpoint: &EndpointSpec, mismatch: &OutputMismatch) -> AgentE
     // The mismatch may quote the answer.
     tracing::debug!(endpoint, %mismatch, "why it does not fit");
     AgentError::SchemaMismatch(detail.to_owned())
-}
-
-/// Calls one tool of `answerer`, with the events before and after it.
-async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> ToolResult {
-    let ToolCall {
-        id,
-        name,
-        arguments,
-        ..
-    } = call;
-    if let Some(target) = cx.tools.handoff_targets.target(answerer, cx.caller, name) {
-        return hand_off(cx, answerer, target, call).await;
-    }
-    if let Some(sink) = cx.sink {
-        sink.send(AgentEvent::ToolStarted {
-            call_id: id.clone(),
-            tool: name.clone(),
-            arguments: arguments.clone(),
-        })
-        .await;
-    }
-    let tool_context = ToolContext {
-        agent: answerer.agent.slug,
-        ..cx.tool_context.clone()
-    };
-    let output = cx
-        .tools
-        .call(
-            name,
-            answerer,
-            tool_context,
-            &cx.todo_list,
-            arguments.clone(),
-        )
-        .await;
-    let result = match output {
-        Ok(ToolOutput { value, images }) => ToolResult {
-            text: match value {
-                Value::String(text) => text,
-                value => value.to_string(),
-            },
-            is_error: false,
-            images,
-        },
-        Err(error) => ToolResult::text(error.to_string(), true),
-    };
-    if let Some(sink) = cx.sink {
-        sink.send(AgentEvent::ToolCompleted {
-            call_id: id.clone(),
-            tool: name.clone(),
-            is_error: result.is_error,
-        })
-        .await;
-    }
-    result
-}
-
-/// Hands a task to `target`, with the events before and after it. Boxed, since a handoff may contain another one.
-fn hand_off<'a>(
-    cx: &'a TurnContext<'_>,
-    answerer: Answerer,
-    target: &'static AgentSpec,
-    call: &'a ToolCall,
-) -> Pin<Box<dyn Future<Output = ToolResult> + Send + 'a>> {
-    Box::pin(async move {
-        let (from, to) = (answerer.agent.slug, target.slug);
-        if let Some(sink) = cx.sink {
-            sink.send(AgentEvent::HandoffStarted {
-                call_id: call.id.clone(),
-                from: from.to_owned(),
-                to: to.to_owned(),
-            })
-            .await;
-        }
-        let (text, is_error) = match run_handoff(cx, answerer, target, &call.arguments).await {
-            Ok(turn) => (turn.text, false),
-            Err(error) => (error.to_string(), true),
-        };
-        cx.metrics.handed_off(from, to, is_error);
-        if let Some(sink) = cx.sink {
-            sink.send(AgentEvent::HandoffCompleted {
-                call_id: call.id.clone(),
-                from: from.to_owned(),
-                to: to.to_owned(),
-                is_error,
-            })
-            .await;
-        }
-        ToolResult::text(text, is_error)
-    })
-}
-
-/// Runs a turn of `target` in a conversation of its own. Its usage counts into the turn of `answerer`, also if it fails, and
-/// what is left of that turn's budget limits it too.
-async fn run_handoff(
-    cx: &TurnContext<'_>,
-    answerer: Answerer,
-    target: &'static AgentSpec,
-    arguments: &Value,
-) -> Result<Turn, AgentError> {
-    let task = handoff::task(arguments)
-        .ok_or_else(|| AgentError::invalid("/task", "must be a text that is not empty"))?;
-    let targets = cx.tools.handoff_targets.after(answerer);
-    let tools = cx.tools.clone().with_handoff_targets(targets);
-    let timeout = target.policy.timeout_ms.map(Duration::from_millis);
-    let own_deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let deadline = own_deadline.map_or(cx.deadline, |own| own.min(cx.deadline));
-    let sink = cx.sink.map(Sink::quiet);
-    let cx = TurnContext {
-        tools: &tools,
-        tool_context: ToolContext {
-            agent: target.slug,
-            ..cx.tool_context.clone()
-        },
-        todo_list: TodoList::default(),
-        deadline,
-        meter: cx.meter.handoff(target.policy.budget_tokens),
-        sink: sink.as_ref(),
-        ..cx.clone()
-    };
-    let message = Message {
-        role: Role::User,
-        text: task.to_owned(),
-    };
-    let mut request = ModelRequest::new(target, vec![message]);
-    match tokio::time::timeout_at(deadline, turn(&cx, &mut request)).await {
-        Ok(outcome) if !is_past_deadline(&outcome, deadline) => outcome,
-        _ => {
-            let detail = format!("the agent `{}` took too long", target.slug);
-            if own_deadline == Some(deadline) {
-                cx.record_policy(target, PolicyKind::Deadline, None, detail.clone())
-                    .await;
-            }
-            Err(AgentError::TimedOut(detail))
-        }
-    }
-}
-
-/// Whether the turn itself noticed `deadline` before the timer did.
-fn is_past_deadline(outcome: &Result<Turn, AgentError>, deadline: Instant) -> bool {
-    matches!(outcome, Err(AgentError::TimedOut(_))) && Instant::now() >= deadline
 }

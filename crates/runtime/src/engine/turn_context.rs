@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::engine::circuit_breaker::{CircuitBreakers, Outages};
+use crate::engine::durable_turns::DurableTurns;
 use crate::engine::todo_list::TodoList;
 use crate::engine::tools::{ToolContext, Tools};
 use crate::event::agent_event::{AgentEvent, PolicyKind};
@@ -35,6 +36,10 @@ pub(crate) struct TurnContext<'a> {
     pub(crate) meter: Meter,
     /// Receives text, tool calls and policy decisions; `None` sends none.
     pub(crate) sink: Option<&'a Sink>,
+    /// Stores the turn, so that it can wait for a person; `None` where nobody can be asked.
+    pub(crate) turns: Option<&'a DurableTurns>,
+    /// Under which key.
+    pub(crate) turn_key: String,
 }
 
 impl TurnContext<'_> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::problem::Problem;
+use crate::event::pending_action::{ActionOutcome, PendingAction};
 use crate::schema::Uuid;
 
 /// One JSON document in the data field of a server-sent event; the event field repeats its type. Clients skip events of
@@ -128,6 +129,41 @@ pub enum AgentEvent {
         /// Whether it failed.
         is_error: bool,
     },
+    /// The run waits until somebody answers a question: an approval of a tool call, or what the model wants to know.
+    #[serde(rename = "action.required")]
+    #[schemars(title = "AgentActionRequiredEvent", example = json!({
+        "type": "action.required",
+        "run_id": EXAMPLE_RUN,
+        "action": {
+            "id": "01936f2e-7b1c-7000-8000-000000000005",
+            "step": "answer",
+            "kind": "approval",
+            "prompt": "`librarian` wants to call the tool `Write`. May it?",
+            "tool_call": { "call_id": "call_1", "agent": "librarian", "tool": "Write", "arguments": { "file_path": "notes.md" } },
+        },
+    }))]
+    ActionRequired {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// The question. It is answered at `/v1/runs/{run_id}/actions/{id}`.
+        action: Box<PendingAction>,
+    },
+    /// The run no longer waits for an answer.
+    #[serde(rename = "action.resolved")]
+    #[schemars(title = "AgentActionResolvedEvent", example = json!({
+        "type": "action.resolved",
+        "run_id": EXAMPLE_RUN,
+        "action": "01936f2e-7b1c-7000-8000-000000000005",
+        "outcome": "answered",
+    }))]
+    ActionResolved {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// Identifies the question.
+        action: Uuid,
+        /// How it ended.
+        outcome: ActionOutcome,
+    },
     /// The run finished; the last event of a stream.
     #[serde(rename = "run.completed")]
     #[schemars(example = json!({
@@ -196,6 +232,8 @@ impl AgentEvent {
             | Self::Delta { .. }
             | Self::ToolStarted { .. }
             | Self::ToolCompleted { .. }
+            | Self::ActionRequired { .. }
+            | Self::ActionResolved { .. }
             | Self::Completed { .. }
             | Self::Failed { .. } => Audience::Caller,
         }

@@ -62,6 +62,12 @@ impl Meter {
         }
     }
 
+    /// Counts what is counted already in what this is a part of.
+    pub(crate) fn restore(&self, usage: Usage) {
+        let mut counted = self.counted();
+        counted.used = counted.used.plus(usage);
+    }
+
     /// Records that `model` is called.
     pub(crate) fn called(&self, model: &str) {
         for meter in self.up() {

@@ -70,6 +70,18 @@ impl RemoteTools for McpServers {
         Some(Box::pin(server.call(name, input)))
     }
 
+    fn is_idempotent<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, bool>> {
+        let server = self.server_of(name)?;
+        Some(Box::pin(async move {
+            let tools = server.tools().await;
+            tools.is_ok_and(|tools| {
+                let mut tools = tools.iter();
+                let tool = tools.find(|tool| tool.definition.name == name);
+                tool.is_some_and(|tool| tool.is_idempotent)
+            })
+        }))
+    }
+
     fn health(&self) -> Vec<(String, bool)> {
         let servers = self.0.iter();
         servers

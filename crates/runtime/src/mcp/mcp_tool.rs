@@ -25,6 +25,8 @@ pub(super) struct McpTool {
     pub(super) input_schema: Schema,
     /// Checks structured results, where the server promises what they look like.
     pub(super) output_schema: Option<Schema>,
+    /// Whether the server says that calling it twice does no more than calling it once.
+    pub(super) is_idempotent: bool,
 }
 
 /// The part of a name that stands for `name`: letters, digits, `_` and `-`, as all providers accept.
@@ -74,8 +76,17 @@ pub(super) fn read(
         name: tool.name.to_string(),
         input_schema: compiled,
         output_schema,
+        is_idempotent: is_idempotent(tool),
     };
     Ok((tool, problem))
+}
+
+/// Whether a second call of `tool` does no harm: it changes nothing, or nothing more.
+fn is_idempotent(tool: &Tool) -> bool {
+    let hints = tool.annotations.as_ref();
+    hints.is_some_and(|hints| {
+        hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true)
+    })
 }
 
 /// The schema of the input for the model, and to check with.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::auth::claims::Caller;
 use crate::documents::Passage;
 use crate::documents::grounding::Grounding;
+use crate::engine::durable_turns::DurableTurns;
 use crate::engine::todo_list::TodoList;
 use crate::engine::tools::ToolContext;
 use crate::engine::turn;
@@ -61,6 +62,8 @@ pub(crate) struct Run {
     pub(crate) meter: Meter,
     /// Where events are sent.
     pub(crate) sink: Sink,
+    /// Stores the turns of models, so that they can wait for a person; `None` where nobody can be asked.
+    pub(crate) turns: Option<Arc<DurableTurns>>,
 }
 
 /// The request that a run belongs to. For a workflow step it names the workflow run.
@@ -295,6 +298,11 @@ impl RunContext {
             metrics: &run.resources.metrics,
             meter: run.meter.part(agent.policy.budget_tokens),
             sink: called.then_some(&run.sink),
+            turns: run.turns.as_deref(),
+            turn_key: run
+                .turns
+                .as_ref()
+                .map_or_else(String::new, |turns| turns.next_key()),
         }
     }
 
@@ -311,6 +319,9 @@ impl RunContext {
             agent: agent.slug.to_owned(),
             id,
         };
+        // The session of a run that begins again is the same one.
+        let is_first = self.0.turns.as_ref().is_some_and(|turns| turns.is_new());
+        let id = id.or_else(|| is_first.then(|| self.0.id.to_string()));
         let Some(id) = id else {
             // Of increasing ids, so that a new one is added at the end of the indexes of a store.
             let id = new_uuid_v7().to_string();

@@ -154,6 +154,15 @@ async fn run_to_end(
 }
 
 impl Running {
+    /// A run elsewhere, whose events `task` sends.
+    pub(crate) fn elsewhere(events: mpsc::Receiver<AgentEvent>, task: JoinHandle<()>) -> Self {
+        Self {
+            events,
+            response_began: Arc::default(),
+            task,
+        }
+    }
+
     /// The next event; `None` after the last one.
     pub(crate) async fn next(&mut self) -> Option<AgentEvent> {
         self.events.recv().await
@@ -197,6 +206,10 @@ impl<'a> RunRecord<'a> {
 impl Drop for RunRecord<'_> {
     fn drop(&mut self) {
         let run = &self.cx.0;
+        // One that waits for a person is dropped, and continues later.
+        if run.turns.as_ref().is_some_and(|turns| turns.is_suspended()) {
+            self.outcome = "waiting";
+        }
         run.counted.run_ended(self.outcome);
         let Usage {
             input_tokens,

@@ -9,6 +9,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::routing::any;
 
+use crate::engine::fallbacks::Answerer;
 use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
 use crate::http::api;
@@ -17,15 +18,17 @@ use crate::http::api::api_state::ApiState;
 use crate::http::content_negotiation::Offer;
 use crate::http::layers::rate_limiter::Limiter;
 use crate::run::bound_service::Service;
-use crate::spec::agent_spec::Rate;
-use crate::spec::endpoint_spec::{EndpointSpec, ParameterLocation};
+use crate::spec::agent_spec::{AgentSpec, Rate};
+use crate::spec::endpoint_spec::{EndpointSpec, Handler, ParameterLocation};
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
+use crate::workflow::workflow_service::WorkflowService;
 
-/// Adds the endpoints of `services` to `router`. axum panics on an invalid or conflicting path, so matchit tries each
+/// Adds the endpoints of `services` to `router`; `runs` has the runs of those that may have to wait for a person. axum panics on an invalid or conflicting path, so matchit tries each
 /// one first.
 pub(crate) fn mount(
     mut router: Router,
     services: Vec<Service>,
+    runs: Option<&Arc<WorkflowService>>,
     state: Arc<ApiState>,
 ) -> Result<Router, StartError> {
     let mut probe = matchit::Router::new();
@@ -58,6 +61,7 @@ pub(crate) fn mount(
             let endpoint = Arc::new(MountedEndpoint {
                 agent,
                 input_schema: state.resources.schemas.input(spec)?,
+                runs: runs.filter(|_| may_wait(agent, spec, &state)).cloned(),
                 handler,
                 limiter,
                 metrics: Arc::new(metrics),
@@ -87,6 +91,15 @@ pub(crate) fn mount(
         router = router.route(&path, any(handler));
     }
     Ok(router)
+}
+
+/// Whether an answer of the endpoint may have to wait for a person.
+fn may_wait(agent: &'static AgentSpec, spec: &EndpointSpec, state: &ApiState) -> bool {
+    let answerer = Answerer {
+        agent,
+        replaced: None,
+    };
+    spec.handler != Handler::Search && state.resources.tools.handoff_targets.asks(answerer)
 }
 
 /// The paths of an endpoint, and what each offers.

@@ -292,7 +292,7 @@ impl Registry {
             handle.bind(&runs);
         }
         let slugs = slugs(&self.services);
-        let router = mount(routes, self.services, state)?
+        let router = mount(routes, self.services, Some(&runs), state)?
             .fallback(move |uri: Uri| ready(not_found(&slugs, uri.path()).into_response()))
             .layer(from_fn_with_state(Arc::new(layers), layer_stack));
         Ok(BuiltService {

@@ -34,5 +34,5 @@ fn router(service: Service, settings: &Settings) -> Result<Router, StartError> {
     let store = Store::memory();
     let assembled = assemble(settings, &store, &services, Overrides::default(), None)?;
     let state = api_state(settings, &store, &assembled.resources)?;
-    mount(Router::new(), services, state)
+    mount(Router::new(), services, None, state)
 }

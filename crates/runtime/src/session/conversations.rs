@@ -70,6 +70,15 @@ impl Sessions {
         }
     }
 
+    /// The same sessions, for turns that `owner` has the leases of.
+    pub(crate) fn of_owner(&self, owner: String) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            owner,
+            locked: Mutex::default(),
+        }
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> &dyn SessionStore {
         &*self.store

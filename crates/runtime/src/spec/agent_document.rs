@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::spec::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate};
+use crate::spec::agent_spec::{AgentSpec, DocumentsSpec, Policy, Rate, ToolPolicy};
 use crate::spec::constant_pool::{Pool, text, texts};
 use crate::spec::endpoint_spec::{
     EndpointSpec, ErrorSpec, Handler, HitShape, Method, Parameter, ParameterKind,
@@ -59,6 +59,16 @@ struct PolicyDocument {
     rate: Option<RateDocument>,
     history_tokens: Option<u64>,
     session_ttl_seconds: Option<u64>,
+    tools: Option<ToolPolicyDocument>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolPolicyDocument {
+    approve: Vec<String>,
+    roles: Vec<String>,
+    timeout_ms: Option<u64>,
+    ask_user: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -236,6 +246,15 @@ impl PolicyDocument {
             rate: self.rate.map(Rate::from),
             history_tokens: self.history_tokens,
             session_ttl_seconds: self.session_ttl_seconds,
+            tools: self
+                .tools
+                .as_ref()
+                .map_or(default.tools, |tools| ToolPolicy {
+                    approve: texts(&tools.approve),
+                    roles: texts(&tools.roles),
+                    timeout_ms: tools.timeout_ms,
+                    ask_user: tools.ask_user,
+                }),
         }
     }
 }

@@ -45,17 +45,35 @@ impl AgentSpec {
 
     /// Whether the tool `name` is denied.
     pub(crate) fn denies(&self, name: &str) -> bool {
-        let name = name.to_ascii_lowercase();
-        self.denied_tools.iter().any(|entry| {
-            let pattern = entry.split('(').next().unwrap_or(entry).trim();
-            matches(&pattern.to_ascii_lowercase(), &name)
-        })
+        is_restricted(self.denied_tools, name)
+    }
+
+    /// Whether a person approves each call of the tool `name`.
+    pub(crate) fn needs_approval(&self, name: &str) -> bool {
+        is_restricted(self.policy.tools.approve, name)
+    }
+
+    /// Whether its model may ask a person something.
+    pub(crate) fn asks(&self) -> bool {
+        let ToolPolicy {
+            approve, ask_user, ..
+        } = self.policy.tools;
+        ask_user || !approve.is_empty()
     }
 
     /// Whether its model may hand tasks to the agents it lists.
     pub(crate) fn may_hand_off(&self) -> bool {
         !self.denies("Agent") && !self.denies("Task")
     }
+}
+
+/// Whether one of `entries` is about the tool `name`, in any case and whatever arguments the entry is about.
+fn is_restricted(entries: &[&str], name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    entries.iter().any(|entry| {
+        let pattern = entry.split('(').next().unwrap_or(entry).trim();
+        matches(&pattern.to_ascii_lowercase(), &name)
+    })
 }
 
 /// Whether `pattern`, in which `*` stands for any characters, is `name`.
@@ -114,6 +132,31 @@ pub struct Policy {
     pub history_tokens: Option<u64>,
     /// After how many idle seconds a session is deleted.
     pub session_ttl_seconds: Option<u64>,
+    /// What its tools may not do without a person.
+    pub tools: ToolPolicy,
+}
+
+/// When a model that calls tools waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToolPolicy {
+    /// The tools whose calls a person approves first; names as in [`AgentSpec::denied_tools`], and `*` for all tools.
+    pub approve: &'static [&'static str],
+    /// The roles of which that person needs one; empty: the caller that started the run.
+    pub roles: &'static [&'static str],
+    /// How long a question stays open, in milliseconds; `None` for as long as it takes.
+    pub timeout_ms: Option<u64>,
+    /// Whether the model has the tool `ask_user`, with which it asks the caller that started the run.
+    pub ask_user: bool,
+}
+
+impl ToolPolicy {
+    /// Every tool runs at once.
+    pub const DEFAULT: Self = Self {
+        approve: &[],
+        roles: &[],
+        timeout_ms: None,
+        ask_user: false,
+    };
 }
 
 impl Policy {
@@ -130,6 +173,7 @@ impl Policy {
         rate: None,
         history_tokens: None,
         session_ttl_seconds: None,
+        tools: ToolPolicy::DEFAULT,
     };
 }
 

@@ -77,6 +77,9 @@ pub enum StepKind {
         /// JSON Schema of what is sent.
         payload_schema: &'static str,
     },
+    /// It calls the endpoint that the run's input names: the step of the run of an agent, which no program declares.
+    #[doc(hidden)]
+    AgentRun,
     /// It lets time pass. Its output is null.
     Wait {
         /// How long, in milliseconds.
@@ -160,7 +163,10 @@ impl StepSpec {
     pub const fn call(&self) -> Option<(&'static str, &'static str)> {
         match self.kind {
             StepKind::Call { agent, endpoint } => Some((agent, endpoint)),
-            StepKind::Ask { .. } | StepKind::WaitFor { .. } | StepKind::Wait { .. } => None,
+            StepKind::AgentRun
+            | StepKind::Ask { .. }
+            | StepKind::WaitFor { .. }
+            | StepKind::Wait { .. } => None,
         }
     }
 }

@@ -86,6 +86,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "waiting runs",
         include_str!("../../migrations/postgres/0012_waiting_runs.sql"),
     ),
+    (
+        16,
+        "turns",
+        include_str!("../../migrations/postgres/0016_turns.sql"),
+    ),
 ];
 
 /// Connects and migrates. Of several processes that start at once, one migrates and the others wait for it.

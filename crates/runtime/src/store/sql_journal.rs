@@ -3,6 +3,7 @@
 //! Invariant: what a method of a journal does, it does in one transaction.
 
 mod journal_statements;
+mod stored_turns;
 mod waiting_runs;
 mod waiting_statements;
 
@@ -20,6 +21,7 @@ use crate::store::sql_journal::journal_statements::{
 use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
 use crate::unix_time::{duration_millis, from_millis, to_millis};
+use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
     RunLease, RunQuery, RunState, Start, WaitingRuns,
@@ -298,6 +300,31 @@ impl Journal for SqlStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<SendOutcome, StoreError>> {
         Box::pin(waiting_runs::send_event(&self.database, run, event, limit))
+    }
+
+    fn save_turn<'a>(
+        &'a self,
+        run: Uuid,
+        owner: &'a str,
+        turn: &'a StoredTurn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(stored_turns::save_turn(&self.database, run, owner, turn))
+    }
+
+    fn turns<'a>(
+        &'a self,
+        run: Uuid,
+        step: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<StoredTurn>, StoreError>> {
+        Box::pin(stored_turns::turns(&self.database, run, step))
+    }
+
+    fn forget_turns<'a>(
+        &'a self,
+        run: Uuid,
+        step: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(stored_turns::forget_turns(&self.database, run, step))
     }
 
     fn write<'a>(&'a self, change: &'a Change) -> BoxFuture<'a, Result<bool, StoreError>> {

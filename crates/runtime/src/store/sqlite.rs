@@ -91,6 +91,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "waiting runs",
         include_str!("../../migrations/sqlite/0012_waiting_runs.sql"),
     ),
+    (
+        16,
+        "turns",
+        include_str!("../../migrations/sqlite/0016_turns.sql"),
+    ),
 ];
 
 /// Opens the file and migrates it. A file that is not there is created, with its folder, readable by its owner alone.

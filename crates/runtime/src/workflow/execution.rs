@@ -9,3 +9,4 @@ pub(crate) mod executor_waits;
 pub(crate) mod run_handle;
 pub(crate) mod schedule;
 pub(crate) mod step_task;
+mod step_turns;

@@ -13,13 +13,13 @@ use serde_json::Value;
 
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::Usage;
+use crate::event::pending_action::PendingAction;
 use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::{DateTime, Uuid};
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus};
 use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
 };
-use crate::workflow::waiting::pending_action::PendingAction;
 use crate::workflow::workflow_event::WorkflowEvent;
 
 /// Stores workflow runs, as the events of each in the order in which they happened.
@@ -110,6 +110,28 @@ pub trait Journal: Send + Sync + 'static {
         event: &'a NewEvent,
         limit: u32,
     ) -> BoxFuture<'a, Result<SendOutcome, StoreError>>;
+
+    /// Stores a turn in place of the one of the same step and key. Returns `false` and stores nothing if `owner` has no lease of the run.
+    fn save_turn<'a>(
+        &'a self,
+        run: Uuid,
+        owner: &'a str,
+        turn: &'a StoredTurn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// The turns of a step that are stored.
+    fn turns<'a>(
+        &'a self,
+        run: Uuid,
+        step: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<StoredTurn>, StoreError>>;
+
+    /// Deletes the turns of a step.
+    fn forget_turns<'a>(
+        &'a self,
+        run: Uuid,
+        step: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Writes a change, all of it or nothing, and returns `true`. A change that the journal already has is not written
     /// again: a caller that does not know whether a write succeeded repeats it as it was.
@@ -341,6 +363,17 @@ pub struct Change {
     pub state: Option<RunState>,
 }
 
+/// How far a turn of a model is that waits for a person, or has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTurn {
+    /// The step that it is a part of.
+    pub step: String,
+    /// Which turn of the step.
+    pub key: String,
+    /// What is needed to continue it. A journal stores it as it is.
+    pub record: Value,
+}
+
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunState {
@@ -427,11 +460,19 @@ impl JournaledRun {
                 event_number,
                 ..
             } => {
+                let resolved = self.actions.iter().find(|open| open.id == *action);
+                let is_of_a_turn = resolved.is_some_and(|open| open.tool_call.is_some());
                 self.actions.retain(|open| open.id != *action);
                 self.received_events.extend(*event_number);
-                // What it is now, the next event says.
+                let is_open = self.actions.iter().any(|open| open.step == *step);
                 if let Some(report) = self.step(step) {
-                    report.status = StepStatus::Pending;
+                    report.status = match is_of_a_turn {
+                        // The turn continues when all its questions are answered.
+                        true if is_open => StepStatus::Waiting,
+                        true => StepStatus::Running,
+                        // What it is now, the next event says.
+                        false => StepStatus::Pending,
+                    };
                 }
             }
             WorkflowEvent::Started { .. }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::agent_event::Usage;
+use crate::event::pending_action::PendingAction;
 use crate::schema::{DateTime, Uuid, Violation};
 use crate::spec::workflow_spec::StepSpec;
-use crate::workflow::waiting::pending_action::PendingAction;
 
 /// A run of a workflow, as far as it has come.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -166,6 +166,13 @@ pub struct StepError {
     pub status: u16,
     /// What went wrong.
     pub detail: String,
+    /// The kind of problem, as a URI. Left out where the status says it all.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "uri-reference"))]
+    pub kind: Option<String>,
+    /// Identifies the kind of problem among those that the endpoint declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Everything that is wrong with the step's request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Violation>,
@@ -242,12 +249,27 @@ impl StepReport {
     }
 }
 
+impl StepError {
+    /// An error of this status, and what went wrong.
+    pub(crate) fn new(status: u16, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            kind: None,
+            code: None,
+            errors: Vec::new(),
+        }
+    }
+}
+
 impl From<Problem> for StepError {
     fn from(problem: Problem) -> Self {
+        let kind = Some(problem.kind);
         Self {
-            status: problem.status,
-            detail: problem.detail,
+            kind: kind.filter(|kind| kind != "about:blank"),
+            code: problem.code,
             errors: problem.errors,
+            ..Self::new(problem.status, problem.detail)
         }
     }
 }

@@ -39,6 +39,18 @@ pub(crate) async fn start_run(
     caller: Caller,
     idempotency_key: Option<String>,
 ) -> Result<JournaledRun, AgentError> {
+    start_run_as(new_uuid_v7(), service, spec, input, caller, idempotency_key).await
+}
+
+/// As [`start_run`], under the id `id` if it is a new one.
+pub(crate) async fn start_run_as(
+    id: Uuid,
+    service: &Arc<WorkflowService>,
+    spec: &'static WorkflowSpec,
+    input: Value,
+    caller: Caller,
+    idempotency_key: Option<String>,
+) -> Result<JournaledRun, AgentError> {
     let schema = service.input_schemas.get(spec.name);
     let schema =
         schema.ok_or_else(|| AgentError::internal(format!("no workflow `{}`", spec.name)))?;
@@ -56,7 +68,7 @@ pub(crate) async fn start_run(
     // In a task of its own: once the journal has the run, it must start even if the caller goes away.
     let starting = tokio::spawn(async move {
         let run = NewRun {
-            id: new_uuid_v7(),
+            id,
             workflow: spec.name.to_owned(),
             definition: service.definitions[spec.name].clone(),
             subject: caller.subject,

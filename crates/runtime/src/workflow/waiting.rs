@@ -7,10 +7,8 @@ pub(crate) mod answers;
 pub(crate) mod inbox;
 
 pub(crate) mod open_actions;
-pub(crate) mod pending_action;
 
 pub use self::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,
     Suspension,
 };
-pub use self::pending_action::{ActionKind, ActionOutcome, PendingAction};

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::event::agent_event::{AgentEvent, PolicyKind};
+use crate::event::pending_action::{ActionOutcome, PendingAction};
 use crate::schema::Uuid;
 use crate::workflow::run_report::{RunStatus, StepError, StepReport};
-use crate::workflow::waiting::pending_action::{ActionOutcome, PendingAction};
 
 /// What happens in a run of a workflow. Events are numbered from 1, and none is ever taken back: a step that was in
 /// progress when its process ended begins again after `run.resumed`. Clients skip events of types that they don't know:
@@ -292,6 +292,8 @@ impl WorkflowEvent {
             | AgentEvent::Delta { .. }
             | AgentEvent::ToolStarted { .. }
             | AgentEvent::ToolCompleted { .. }
+            | AgentEvent::ActionRequired { .. }
+            | AgentEvent::ActionResolved { .. }
             | AgentEvent::Completed { .. }
             | AgentEvent::Failed { .. } => None,
         }

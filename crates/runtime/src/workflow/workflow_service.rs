@@ -15,6 +15,7 @@ use crate::schema::{Schema, Uuid};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
+use crate::workflow::agent_run::{LiveReaders, is_agent_run};
 use crate::workflow::execution::run_handle::{Stop, request_stop};
 use crate::workflow::journal::{Journal, JournaledRun, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
@@ -73,6 +74,8 @@ pub(crate) struct WorkflowService {
     pub(crate) queue: Option<Arc<dyn Queue>>,
     /// Those who wait for changes of runs.
     pub(crate) followers: Followers,
+    /// Those who read what agents write while they do.
+    pub(crate) live_readers: LiveReaders,
     /// The lease that this process takes of every run. Its owner is unique for each start of the process.
     pub(crate) lease: RunLease,
     /// How long a finished run stays readable.
@@ -160,9 +163,15 @@ pub(crate) fn step_targets(
 }
 
 impl WorkflowService {
-    /// Whether there is no workflow.
+    /// Whether there are no runs.
     pub(crate) fn is_empty(&self) -> bool {
         self.specs.is_empty()
+    }
+
+    /// The workflows that somebody declares.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = &'static WorkflowSpec> {
+        let specs = self.specs.values().copied();
+        specs.filter(|spec| !is_agent_run(spec))
     }
 
     /// The workflow of a run, if this process has it with the definition that the run began with.

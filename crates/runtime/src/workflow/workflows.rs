@@ -17,6 +17,7 @@ use crate::run::endpoint_schemas::compile_schema;
 use crate::run::resources::Resources;
 use crate::schema::{Uuid, Validate, check as check_input, new_uuid_v4};
 use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec, WorkflowSpec};
+use crate::workflow::agent_run::AGENT_RUN;
 use crate::workflow::execution::evaluation::check_literals;
 use crate::workflow::execution::step_task::INVOKE;
 use crate::workflow::journal::{Journal, RunLease};
@@ -167,12 +168,15 @@ pub(crate) fn build_service(
     let mut by_name = BTreeMap::new();
     let mut input_schemas = BTreeMap::new();
     let mut definitions = BTreeMap::new();
-    for spec in specs {
+    // Only where an agent asks somebody, so that nothing else is claimed in vain.
+    let asks = targets.values().any(|target| target.agent.asks());
+    let agent_runs = asks.then_some(&AGENT_RUN);
+    for spec in specs.iter().copied().chain(agent_runs) {
         check(spec, &targets)?;
         definitions.insert(spec.name, definition_digest(spec, &targets));
         let input = compile_schema("input", spec.operation_id, spec.input_schema)?;
         input_schemas.insert(spec.name, input);
-        if by_name.insert(spec.name, *spec).is_some() {
+        if by_name.insert(spec.name, spec).is_some() {
             return Err(start_error(
                 spec,
                 format!("there are two workflows `{}`", spec.name),
@@ -181,7 +185,7 @@ pub(crate) fn build_service(
     }
     let max_concurrent_runs = limits.runs.clamp(1, 100_000);
     Ok(Arc::new(WorkflowService {
-        waits: by_name.values().any(|spec| waits(spec)),
+        waits: asks || by_name.values().any(|spec| waits(spec)),
         specs: by_name,
         definitions,
         input_schemas,
@@ -190,6 +194,7 @@ pub(crate) fn build_service(
         journal,
         queue,
         followers: Default::default(),
+        live_readers: Default::default(),
         lease: RunLease {
             owner: new_uuid_v4().to_string(),
             ttl: limits.lease,
@@ -257,7 +262,7 @@ fn definition_digest(
 /// What a step that calls no agent waits for.
 fn wait_definition(step: &StepSpec) -> Option<Value> {
     Some(match &step.kind {
-        StepKind::Call { .. } => return None,
+        StepKind::Call { .. } | StepKind::AgentRun => return None,
         StepKind::Ask {
             prompt,
             answer_schema,
@@ -318,7 +323,7 @@ fn check(
             })?;
         }
         match &step.kind {
-            StepKind::Call { .. } | StepKind::Wait { .. } => {}
+            StepKind::Call { .. } | StepKind::AgentRun | StepKind::Wait { .. } => {}
             StepKind::Ask {
                 prompt,
                 answer_schema,

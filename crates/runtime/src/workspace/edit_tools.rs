@@ -51,24 +51,24 @@ struct Replacement {
 /// The tools that change files.
 pub(super) fn all(workspace: &Arc<Workspace>) -> [Box<dyn Tool>; 3] {
     [
-        workspace.tool(
+        Box::new(workspace.tool(
             "Write",
             "Writes a text file of the workspace: a new one, or over the one that is there. Paths are relative to the root of the workspace.",
             write,
-        ),
-        workspace.tool(
+        )),
+        Box::new(workspace.tool(
             "Edit",
             "Replaces a text in a file of the workspace. The text must be in the file exactly once, unless `replace_all` is true: take \
              lines around it along until it is unique. An empty `old_string` makes a new file. Paths are relative to the root of the \
              workspace.",
             edit,
-        ),
-        workspace.tool(
+        )),
+        Box::new(workspace.tool(
             "MultiEdit",
             "Makes several changes of one file of the workspace, as `Edit` makes one. If one of them is not possible, none is made. \
              Paths are relative to the root of the workspace.",
             multi_edit,
-        ),
+        )),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::engine::tools::{Tool, ToolError};
+use crate::engine::tools::{Tool, ToolError, idempotent};
 use crate::workspace::file_filter::FileFilter;
 use crate::workspace::limited_text::LimitedText;
 use crate::workspace::tree_walk::{FoundFile, walk};
@@ -29,7 +29,7 @@ struct GlobInput {
 pub(super) fn glob(workspace: &Arc<Workspace>) -> Box<dyn Tool> {
     let description = "Lists the files of the workspace whose paths fit a pattern, the one that was changed last first. What `.gitignore` \
                        leaves out is not there, nor are hidden files, unless the pattern names them as in `.github/**`.";
-    workspace.tool("Glob", description, run)
+    Box::new(idempotent(workspace.tool("Glob", description, run)))
 }
 
 fn run(workspace: &Workspace, input: GlobInput, stop: &Stop) -> Result<String, ToolError> {

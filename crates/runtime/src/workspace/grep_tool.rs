@@ -8,7 +8,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::engine::tools::{Tool, ToolError};
+use crate::engine::tools::{Tool, ToolError, idempotent};
 use crate::workspace::file_filter::FileFilter;
 use crate::workspace::limited_text::{LimitedText, cut};
 use crate::workspace::line_search::{Around, search};
@@ -79,7 +79,7 @@ enum OutputMode {
 pub(super) fn grep(workspace: &Arc<Workspace>) -> Box<dyn Tool> {
     let description = "Searches the files of the workspace for a regular expression. Paths are relative to the root of the workspace. \
                        What `.gitignore` leaves out is not searched, nor are hidden and binary files.";
-    workspace.tool("Grep", description, run)
+    Box::new(idempotent(workspace.tool("Grep", description, run)))
 }
 
 fn run(workspace: &Workspace, input: GrepInput, stop: &Stop) -> Result<String, ToolError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::engine::tools::{Tool, ToolError};
+use crate::engine::tools::{Tool, ToolError, idempotent};
 use crate::workspace::limited_text::{LimitedText, cut};
 use crate::workspace::workspace_call::{Stop, Workspace};
 use crate::workspace::workspace_folder::is_binary;
@@ -31,7 +31,7 @@ struct ReadInput {
 pub(super) fn read(workspace: &Arc<Workspace>) -> Box<dyn Tool> {
     let description = "Reads a text file of the workspace. The result has a line number and a tab before each line. Paths are relative to \
                        the root of the workspace.";
-    workspace.tool("Read", description, run)
+    Box::new(idempotent(workspace.tool("Read", description, run)))
 }
 
 fn run(workspace: &Workspace, input: ReadInput, _: &Stop) -> Result<String, ToolError> {

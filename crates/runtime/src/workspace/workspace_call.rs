@@ -78,9 +78,9 @@ impl Workspace {
         name: &str,
         description: &str,
         run: fn(&Self, I, &Stop) -> Result<String, ToolError>,
-    ) -> Box<dyn Tool> {
+    ) -> impl Tool + use<I> {
         let workspace = Arc::clone(self);
-        Box::new(tool(name, description, move |_, input: I| {
+        tool(name, description, move |_, input: I| {
             let workspace = Arc::clone(&workspace);
             async move {
                 let permit = Arc::clone(&workspace.calls).acquire_owned().await;
@@ -99,7 +99,7 @@ impl Workspace {
                     },
                 }
             }
-        }))
+        })
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use serde_json::json;
 
     use super::Workspace;
-    use crate::engine::tools::ToolContext;
+    use crate::engine::tools::{Tool, ToolContext};
     use crate::schema::new_uuid_v7;
     use crate::workspace::workspace_settings::WorkspaceSettings;
 

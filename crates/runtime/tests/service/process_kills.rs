@@ -15,6 +15,7 @@ use agentgen_runtime::workflow::{
     Comparison, Expression, Journal, RunStatus, StepSpec, StepStatus, WorkflowSpec,
 };
 
+use crate::approval_kills::asking_registry;
 use crate::durability::{http_request, wait_for_address};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::waiting_kills::waiting_workflow;
@@ -64,7 +65,10 @@ fn program() {
             Some("waiting") => waiting_workflow(),
             _ => marking_workflow(),
         };
-        let registry = registry_of(spec, &Default::default());
+        let registry = match kind.to_str() {
+            Some("asking") => asking_registry(),
+            _ => registry_of(spec, &Default::default()),
+        };
         let code = serve_args(registry, []);
         std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
     }

@@ -66,7 +66,7 @@ struct Sent {
 }
 
 /// The status that answers `body`; `None` if the process is gone.
-async fn post(client: &Client, path: &str, body: &Value) -> Option<u16> {
+pub async fn post(client: &Client, path: &str, body: &Value) -> Option<u16> {
     let request = client.post(path).header("content-type", "application/json");
     let answer = request.body(body.to_string()).send().await.ok()?;
     Some(answer.status().as_u16())
@@ -234,7 +234,7 @@ async fn kill_while_waiting(test_store: &TestStore, settings: &[(&str, &str)], p
 }
 
 /// A process that is killed when it is dropped.
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

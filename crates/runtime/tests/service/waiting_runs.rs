@@ -363,13 +363,13 @@ async fn a_person_decides_how_a_run_continues_after_a_step_that_escalates() {
     }
 }
 
-const SECRET: &str = "a-secret-of-thirty-two-bytes-12345678";
+pub const SECRET: &str = "a-secret-of-thirty-two-bytes-12345678";
 
 /// A caller with a token.
-struct TestCaller(String);
+pub struct TestCaller(String);
 
 impl TestCaller {
-    fn new(subject: &str, role: &str) -> Self {
+    pub fn new(subject: &str, role: &str) -> Self {
         let exp = jsonwebtoken::get_current_timestamp() + 60;
         let claims = json!({ "sub": subject, "exp": exp, "roles": [role] });
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
@@ -377,12 +377,12 @@ impl TestCaller {
         Self(format!("Bearer {}", token.unwrap()))
     }
 
-    async fn get(&self, app: &Router, path: &str) -> TestResponse {
+    pub async fn get(&self, app: &Router, path: &str) -> TestResponse {
         let headers = [("authorization", &*self.0)];
         send(app, request("GET", path, &headers, "")).await
     }
 
-    async fn post(&self, app: &Router, path: &str, body: &str) -> TestResponse {
+    pub async fn post(&self, app: &Router, path: &str, body: &str) -> TestResponse {
         let headers = [
             ("authorization", &*self.0),
             ("content-type", "application/json"),
@@ -391,7 +391,7 @@ impl TestCaller {
     }
 
     /// Waits until the run at `location` has this status; returns its report.
-    async fn report(&self, app: &Router, location: &str, status: &str) -> Value {
+    pub async fn report(&self, app: &Router, location: &str, status: &str) -> Value {
         for _ in 0..1500 {
             let report = self.get(app, location).await.json();
             if report["status"] == status {

@@ -21,6 +21,7 @@ use crate::error::AgentError;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::http::admission::admit;
+use crate::http::api::agent_run_api;
 use crate::http::api::api_state::ApiState;
 use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::{Offer, Representation, negotiate};
@@ -40,6 +41,7 @@ use crate::schema::{Schema, new_uuid_v7};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::Method;
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
+use crate::workflow::workflow_service::WorkflowService;
 
 /// An endpoint that is served.
 pub(crate) struct MountedEndpoint {
@@ -53,6 +55,8 @@ pub(crate) struct MountedEndpoint {
     pub(crate) limiter: Option<Arc<Limiter>>,
     /// Its metrics.
     pub(crate) metrics: Arc<EndpointMetrics>,
+    /// Where its runs are, if they may have to wait for a person.
+    pub(crate) runs: Option<Arc<WorkflowService>>,
 }
 
 /// An endpoint at one of its paths, and what that path offers.
@@ -148,6 +152,9 @@ async fn invoke_handler(
     if parts.method == axum::http::Method::HEAD {
         return head(endpoint, representation, input).await;
     }
+    if let Some(runs) = &endpoint.runs {
+        return agent_run_api::respond(runs, endpoint, representation, caller, parts, input).await;
+    }
     let timeout = spec.timeout_ms.or(endpoint.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
     let (events, reader) = match representation {
@@ -172,6 +179,7 @@ async fn invoke_handler(
         todo_list: TodoList::default(),
         meter: Meter::default(),
         sink: Sink::new(id, endpoint.agent.slug, events),
+        turns: None,
     }));
     if let Some(reader) = reader {
         let handler = (endpoint.handler.call)(cx.clone(), input, &endpoint.input_schema).await?;
@@ -210,11 +218,7 @@ async fn head(
     representation: Representation,
     mut input: Input,
 ) -> Result<Response, ApiError> {
-    let schema = endpoint.input_schema.clone();
-    let violations = input.inspect(move |json| schema.violations(json)).await?;
-    if !violations.is_empty() {
-        return Err(AgentError::Invalid(violations).into());
-    }
+    check_input(endpoint, &mut input).await?;
     let status = endpoint.handler.spec.status;
     let media_type = match representation {
         Representation::EventStream => "text/event-stream",
@@ -230,8 +234,24 @@ async fn head(
     Ok(response)
 }
 
+/// Checks the input of an endpoint before anything runs.
+///
+/// # Errors
+/// 422 with everything that is wrong with it.
+pub(super) async fn check_input(
+    endpoint: &MountedEndpoint,
+    input: &mut Input,
+) -> Result<(), ApiError> {
+    let schema = endpoint.input_schema.clone();
+    let violations = input.inspect(move |json| schema.violations(json)).await?;
+    match violations.is_empty() {
+        true => Ok(()),
+        false => Err(AgentError::Invalid(violations).into()),
+    }
+}
+
 /// The answer of a run; one of status 204 has no body.
-fn success(status: u16, output: String) -> Response {
+pub(super) fn success(status: u16, output: String) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     if status == StatusCode::NO_CONTENT {
         return status.into_response();

@@ -341,6 +341,8 @@ async fn select_by_model(
         metrics: &state.resources.metrics,
         meter: Meter::default(),
         sink: None,
+        turns: None,
+        turn_key: String::new(),
     };
     let text = json!({
         "agents": agents.descriptions,

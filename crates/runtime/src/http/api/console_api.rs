@@ -75,10 +75,10 @@ impl Console {
         runs: &Arc<WorkflowService>,
         state: &Arc<ApiState>,
     ) -> Self {
-        let workflows = runs.specs.values();
+        let workflows = runs.declared();
         Self {
             agents: services.iter().map(ShownAgent::new).collect(),
-            workflows: workflows.map(|spec| console_data::workflow(spec)).collect(),
+            workflows: workflows.map(console_data::workflow).collect(),
             diagnostics,
             runs: Arc::clone(runs),
             state: Arc::clone(state),

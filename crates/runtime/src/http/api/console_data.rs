@@ -183,7 +183,7 @@ pub(super) fn workflow(spec: &WorkflowSpec) -> Value {
 /// What a step that calls no agent waits for, in words.
 fn waits_for(step: &StepSpec) -> Option<String> {
     match step.kind {
-        StepKind::Call { .. } => None,
+        StepKind::Call { .. } | StepKind::AgentRun => None,
         StepKind::Ask { roles: [], .. } => Some("an answer".to_owned()),
         StepKind::Ask { roles, .. } => Some(format!("an answer of {}", roles.join(" or "))),
         StepKind::WaitFor { event, .. } => Some(format!("the event {event}")),

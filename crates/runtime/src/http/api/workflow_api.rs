@@ -46,7 +46,7 @@ const EVENT: &str = "/v1/runs/{run_id}/events/{event}";
 /// The paths that no endpoint may have.
 pub(crate) const PATHS: [&str; 7] = [RUNS, LIST, RUN, EVENTS, CANCEL, ACTION, EVENT];
 
-/// The routes of workflow runs; none if there is no workflow.
+/// The routes of runs; none if there is no workflow and no agent that asks.
 pub(crate) fn routes(runs: &Arc<WorkflowService>, state: &Arc<ApiState>) -> Router {
     if runs.is_empty() {
         return Router::new();
@@ -95,7 +95,7 @@ async fn handle(
         return Ok(response.await);
     }
     let name = request.parameter("name");
-    let Some(spec) = runs.specs.get(name).copied() else {
+    let Some(spec) = runs.declared().find(|spec| spec.name == name) else {
         return Err(ApiError::not_found(format!(
             "there is no workflow `{name}`"
         )));
@@ -177,11 +177,15 @@ pub(super) struct WorkflowRun {
     pub(super) status: RunStatus,
 }
 
-/// 202, with the path of the run's report.
 fn accepted(run: &WorkflowRun) -> Response {
-    let mut response = json_response(run);
+    accepted_run(run.run_id, run)
+}
+
+/// 202 with `body`, and the path of the run's report.
+pub(super) fn accepted_run(run: Uuid, body: &impl Serialize) -> Response {
+    let mut response = json_response(body);
     *response.status_mut() = StatusCode::ACCEPTED;
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{}", run.run_id)) {
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/runs/{run}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response

@@ -15,7 +15,6 @@ use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,
     Suspension,
 };
-use crate::workflow::waiting::pending_action::ActionKind;
 use crate::workflow::workflow_event::WorkflowEvent;
 
 /// Until when a run waits that waits for no moment.
@@ -40,7 +39,7 @@ pub(super) async fn write_questions(
 ) -> Result<(), StoreError> {
     for event in events {
         let statement = match event {
-            WorkflowEvent::ActionRequired { action, .. } if action.kind == ActionKind::Question => {
+            WorkflowEvent::ActionRequired { action, .. } if action.kind.is_answered() => {
                 let expires_at = action.expires_at.map(|end| to_millis(end.into()));
                 query(ADD_QUESTION)
                     .bind(action.id.to_string())

@@ -19,7 +19,7 @@ use crate::unix_time::now;
 use crate::workflow::execution::evaluation::Scope;
 use crate::workflow::execution::run_handle::{RunHandle, Stop};
 use crate::workflow::execution::schedule::{Decision, next};
-use crate::workflow::execution::step_task::{StepTask, run_step};
+use crate::workflow::execution::step_task::{StepProgress, StepTask, run_step};
 use crate::workflow::journal::{JournaledRun, RunState};
 use crate::workflow::leases::RunPermits;
 use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, StepStatus};
@@ -35,8 +35,10 @@ pub(super) struct Executor {
     pub(super) steps: Vec<StepReport>,
     /// The usage of each step in this process.
     pub(super) meters: Vec<Meter>,
-    /// The running steps; each task returns its index and report.
-    tasks: JoinSet<(usize, StepReport)>,
+    /// The running steps; each task returns its index and how it stands.
+    tasks: JoinSet<(usize, StepProgress)>,
+    /// Whether turns of its steps may be stored: an earlier process executed the run, or a step has waited.
+    pub(super) may_have_turns: bool,
     /// What it waits for.
     pub(super) actions: OpenActions,
     /// What the journal does not have yet: events, and how the run stands after them if that changes.
@@ -227,12 +229,19 @@ impl Executor {
         let meters = run.spec.steps.iter().map(|_| Meter::default());
         let steps = run.spec.steps.iter().map(|spec| {
             let journaled = journaled.steps.iter().find(|step| step.step == spec.id);
-            // A step that was running when its process ended starts again. One that waits goes on waiting.
-            let goes_on =
-                |step: &&StepReport| step.status.is_over() || step.status == StepStatus::Waiting;
-            match journaled.filter(goes_on) {
-                Some(step) => step.clone(),
-                None => StepReport::pending(spec),
+            // A step that was running when its process ended starts again, with its fallback if it was there already. One that waits
+            // goes on waiting.
+            match journaled {
+                Some(step) if step.status.is_over() || step.status == StepStatus::Waiting => {
+                    step.clone()
+                }
+                Some(step) if step.status == StepStatus::Running && step.fallback.is_some() => {
+                    StepReport {
+                        status: StepStatus::Pending,
+                        ..step.clone()
+                    }
+                }
+                _ => StepReport::pending(spec),
             }
         });
         let cancelled = (RunStatus::Cancelled, None);
@@ -248,6 +257,7 @@ impl Executor {
             meters: meters.collect(),
             run,
             tasks: JoinSet::new(),
+            may_have_turns: journaled.status != RunStatus::Queued,
             actions: OpenActions::of(&journaled),
             events: vec![event],
             state: Some(RunState {
@@ -288,11 +298,10 @@ impl Executor {
                 self.steps[index] = StepReport {
                     status: StepStatus::Failed,
                     ended_at: Some(DateTime::from(now())),
-                    error: Some(StepError {
-                        status: 500,
-                        detail: format!("its process ended {times} times while it ran"),
-                        errors: Vec::new(),
-                    }),
+                    error: Some(StepError::new(
+                        500,
+                        format!("its process ended {times} times while it ran"),
+                    )),
                     ..report
                 };
                 self.finish_step(index);
@@ -327,7 +336,7 @@ impl Executor {
                 let (mut tasks, mut waits) = (Vec::new(), Vec::new());
                 for index in start {
                     let step = &run.spec.steps[index];
-                    let task = StepTask::new(step, scope).map(|task| (index, task));
+                    let task = StepTask::new(&run.service, step, scope).map(|task| (index, task));
                     let action = action_of(step, scope, now_there).map(|action| (index, action));
                     tasks.extend(task);
                     waits.extend(action);
@@ -335,9 +344,16 @@ impl Executor {
                 for (index, task) in &tasks {
                     let report = &mut self.steps[*index];
                     report.status = StepStatus::Running;
+                    // It continues after a question.
+                    if report.began_at.is_some() {
+                        self.meters[*index] = Meter::default();
+                        continue;
+                    }
                     report.attempts = 1;
                     report.began_at = Some(DateTime::from(now()));
                     let (agent, endpoint) = task.call;
+                    report.agent = Some(agent.to_owned());
+                    report.endpoint = Some(endpoint.to_owned());
                     self.events.push(WorkflowEvent::StepStarted {
                         step: report.step.clone(),
                         agent: agent.to_owned(),
@@ -361,27 +377,33 @@ impl Executor {
         for (index, task) in tasks {
             let run = Arc::clone(&self.run);
             let (report, meter) = (self.steps[index].clone(), self.meters[index].clone());
+            let has_turns = self.may_have_turns;
             self.tasks.spawn(async move {
                 let mut panicked = report.clone();
-                let step = AssertUnwindSafe(run_step(&run, task, report, &meter));
-                let report = step.catch_unwind().await.unwrap_or_else(|_| {
+                let step = run_step(&run, task, report, &meter, has_turns);
+                let progress = AssertUnwindSafe(step).catch_unwind().await;
+                let progress = progress.unwrap_or_else(|_| {
                     let error = AgentError::internal("the handler panicked").to_problem();
                     panicked.status = StepStatus::Failed;
                     panicked.error = Some(Problem::into(error));
                     panicked.ended_at = Some(DateTime::from(now()));
-                    panicked
+                    StepProgress::Ended(panicked)
                 });
-                (index, report)
+                (index, progress)
             });
         }
     }
 
-    fn on_step_end(&mut self, joined: Result<(usize, StepReport), tokio::task::JoinError>) {
+    fn on_step_end(&mut self, joined: Result<(usize, StepProgress), tokio::task::JoinError>) {
         match joined {
-            Ok((index, report)) => {
+            Ok((index, StepProgress::Ended(report))) => {
                 self.steps[index] = report;
                 self.set_progress();
                 self.settle_step(index);
+            }
+            Ok((index, StepProgress::Waiting(report, questions))) => {
+                self.steps[index] = report;
+                self.wait_for_turn(index, questions);
             }
             Err(error) => tracing::error!(%error, "the task of a step was aborted"),
         }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::engine::tool_questions::ToolQuestion;
 use crate::error::store_error::StoreError;
+use crate::event::pending_action::{ActionKind, ActionOutcome, PendingAction};
 use crate::schema::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepSpec};
 use crate::unix_time::now;
@@ -17,7 +19,6 @@ use crate::workflow::execution::step_task::INVOKE;
 use crate::workflow::run_report::{SkipReason, StepError, StepReport, StepStatus};
 use crate::workflow::waiting::inbox::Suspension;
 use crate::workflow::waiting::open_actions::{Resolution, decision, escalation};
-use crate::workflow::waiting::pending_action::{ActionKind, ActionOutcome, PendingAction};
 use crate::workflow::workflow_event::WorkflowEvent;
 
 impl Executor {
@@ -65,6 +66,21 @@ impl Executor {
             .push(WorkflowEvent::ActionRequired { action, report });
     }
 
+    /// Lets a step wait until `questions` of its models are answered.
+    pub(super) fn wait_for_turn(&mut self, index: usize, questions: Vec<ToolQuestion>) {
+        self.set_progress();
+        self.may_have_turns = true;
+        let report = self.steps[index].clone();
+        for question in questions {
+            // One that was open before is told once.
+            if !self.actions.contains(question.id) {
+                let action = question.into_action(&report.step);
+                self.wait_for(index, action, Some(report.clone()));
+            }
+        }
+        self.steps[index].status = StepStatus::Waiting;
+    }
+
     /// How long the run can be left alone.
     pub(super) fn suspension(&self) -> Suspension {
         let deadline = self.run.deadline.map(|deadline| {
@@ -84,7 +100,7 @@ impl Executor {
         let inbox = run.service.journal.inbox(run.id).await?;
         for (action, resolution) in self.actions.resolved(&inbox) {
             // Once it is closed nobody can answer it, and what was answered before is in the inbox the next time.
-            if action.kind == ActionKind::Question
+            if action.kind.is_answered()
                 && resolution == Resolution::Expired
                 && !run.service.journal.expire_action(run.id, action.id).await?
             {
@@ -125,6 +141,13 @@ impl Executor {
             return;
         };
         self.set_progress();
+        if action.tool_call.is_some() {
+            // The turn reads the answers when the step continues.
+            if !self.actions.has_of(&action.step) {
+                self.steps[index].status = StepStatus::Pending;
+            }
+            return;
+        }
         let is_escalated = self.run.spec.steps[index].call().is_some();
         let report = &mut self.steps[index];
         report.ended_at = Some(DateTime::from(now()));
@@ -136,16 +159,13 @@ impl Executor {
             }
             None => {
                 report.status = StepStatus::Failed;
-                report.error = Some(StepError {
-                    status: 408,
-                    detail: match action.kind {
-                        ActionKind::Event => "the event did not come in time".to_owned(),
-                        ActionKind::Question | ActionKind::Timer => {
-                            "nobody answered in time".to_owned()
-                        }
-                    },
-                    errors: Vec::new(),
-                });
+                let detail = match action.kind {
+                    ActionKind::Event => "the event did not come in time",
+                    ActionKind::Approval | ActionKind::Question | ActionKind::Timer => {
+                        "nobody answered in time"
+                    }
+                };
+                report.error = Some(StepError::new(408, detail));
             }
         }
         self.settle_step(index);

@@ -10,9 +10,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::engine::durable_turns::{DurableTurns, StoredTurns};
 use crate::engine::todo_list::TodoList;
+use crate::engine::tool_questions::ToolQuestion;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
+use crate::event::agent_event::AgentEvent;
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::run::reply::Reply;
@@ -24,10 +27,12 @@ use crate::run::supervision::{self, EVENTS_AHEAD};
 use crate::schema::{DateTime, Schema, new_uuid_v7};
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
-use crate::spec::workflow_spec::{OnFailure, StepSpec, WorkflowSpec};
+use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec, WorkflowSpec};
 use crate::unix_time::now;
+use crate::workflow::agent_run;
 use crate::workflow::execution::evaluation::{Scope, fill, to_text};
 use crate::workflow::execution::run_handle::RunHandle;
+use crate::workflow::execution::step_turns::{StepTurns, forget_turns, stored_turns};
 use crate::workflow::journal::JournaledRun;
 use crate::workflow::run_report::{StepReport, StepStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -56,8 +61,15 @@ impl StepTask {
     /// under `input`, or else the whole request as text.
     ///
     /// `None` for a step that calls no agent.
-    pub(crate) fn new(step: &'static StepSpec, scope: Scope<'_>) -> Option<Self> {
-        let call = step.call()?;
+    pub(crate) fn new(
+        service: &WorkflowService,
+        step: &'static StepSpec,
+        scope: Scope<'_>,
+    ) -> Option<Self> {
+        let call = match step.kind {
+            StepKind::AgentRun => agent_run::call(service, scope.input)?,
+            _ => step.call()?,
+        };
         let is_invoke = call.1 == INVOKE;
         let default_text = || default_request(step, scope);
         let (request, text) = match &step.with {
@@ -100,7 +112,7 @@ pub(crate) fn step_requests(
         reports.any(|report| report.step == step.id && report.began_at.is_some())
     });
     let requests = began.filter_map(|step| {
-        let StepTask { call, request, .. } = StepTask::new(step, scope)?;
+        let StepTask { call, request, .. } = StepTask::new(service, step, scope)?;
         let request = match service.targets.get(&call) {
             Some(target) => without_nulls(&request, &target.input_schema),
             None => request,
@@ -130,28 +142,72 @@ fn default_request(step: &StepSpec, scope: Scope<'_>) -> String {
     text
 }
 
-/// Runs a step to its end. `report` is its report so far; `meter` counts its usage.
+/// How a step stands after its agent was called.
+pub(crate) enum StepProgress {
+    /// It has ended.
+    Ended(StepReport),
+    /// It continues when these questions are answered.
+    Waiting(StepReport, Vec<ToolQuestion>),
+}
+
+/// Runs a step as far as it goes. `report` is its report so far; `meter` counts its usage. `has_turns`: it ran before, and something may
+/// be stored of that.
 pub(crate) async fn run_step(
-    run: &RunHandle,
+    run: &Arc<RunHandle>,
     task: StepTask,
     mut report: StepReport,
     meter: &Meter,
-) -> StepReport {
+    has_turns: bool,
+) -> StepProgress {
     let step = task.step;
-    let mut answered = call_with_retries(run, &task, &mut report, meter).await;
-    if let (Err(problem), OnFailure::Fallback(agent)) = (&answered, step.on_failure) {
-        report.error = Some(problem.clone().into());
-        report.fallback = Some(agent.to_owned());
-        let fallback = WorkflowEvent::StepFallback {
-            step: step.id.to_owned(),
-            agent: agent.to_owned(),
-            error: problem.clone().into(),
-        };
-        run.emit_step_progress(step, &report, fallback).await;
-        let request = json!({"input": task.text});
-        answered = call_once(run, step, (agent, INVOKE), &request, meter).await;
+    let mut stored = match has_turns {
+        true => stored_turns(run, step.id).await,
+        false => StoredTurns::default(),
+    };
+    let may_have_stored = !stored.records.is_empty();
+    // What the turns used, they count themselves.
+    meter.add(report.usage.beyond(stored.usage()));
+    let mut answered = match &report.fallback {
+        Some(_) => None,
+        None => {
+            let turns = std::mem::take(&mut stored);
+            Some(call_with_retries(run, &task, &mut report, meter, turns).await)
+        }
+    };
+    if let OnFailure::Fallback(agent) = step.on_failure {
+        if let Some(Err(CallEnd::Failed(problem))) = &answered {
+            report.error = Some(Problem::clone(problem).into());
+            report.fallback = Some(agent.to_owned());
+            let fallback = WorkflowEvent::StepFallback {
+                step: step.id.to_owned(),
+                agent: agent.to_owned(),
+                error: Problem::clone(problem).into(),
+            };
+            run.emit_step_progress(step, &report, fallback).await;
+            answered = None;
+        }
+        if answered.is_none() {
+            let request = json!({"input": task.text});
+            let call = (agent, INVOKE);
+            answered = Some(call_once(run, step, call, &request, meter, stored).await);
+        }
     }
-    match answered {
+    let gone = || {
+        let problem = Problem::new(500, "the step has no fallback");
+        Err(CallEnd::Failed(Box::new(problem)))
+    };
+    let ended = match answered.unwrap_or_else(gone) {
+        Ok(answer) => Ok(answer),
+        Err(CallEnd::Failed(problem)) => Err(problem),
+        Err(CallEnd::Waiting(questions)) => {
+            report.usage = meter.usage();
+            return StepProgress::Waiting(report, questions);
+        }
+    };
+    if may_have_stored {
+        forget_turns(run, step.id).await;
+    }
+    match ended {
         Ok((output, reply)) => {
             report.status = StepStatus::Succeeded;
             report.output = output;
@@ -162,22 +218,30 @@ pub(crate) async fn run_step(
         }
         Err(problem) => {
             report.status = StepStatus::Failed;
-            report.error = Some(problem.into());
+            report.error = Some((*problem).into());
         }
     }
     report.ended_at = Some(DateTime::from(now()));
     run.step_progress().remove(step.id);
-    report
+    StepProgress::Ended(report)
 }
 
 /// An endpoint's output, and the rest of its reply.
-type CallResult = Result<(Value, Reply<()>), Problem>;
+type CallResult = Result<(Value, Reply<()>), CallEnd>;
+
+/// Why a call gave no output.
+enum CallEnd {
+    Failed(Box<Problem>),
+    /// It continues when these questions are answered.
+    Waiting(Vec<ToolQuestion>),
+}
 
 async fn call_with_retries(
-    run: &RunHandle,
+    run: &Arc<RunHandle>,
     task: &StepTask,
     report: &mut StepReport,
     meter: &Meter,
+    stored: StoredTurns,
 ) -> CallResult {
     let step = task.step;
     let first = Duration::from_millis(step.backoff_ms);
@@ -187,14 +251,17 @@ async fn call_with_retries(
         .with_max_times(step.attempts.saturating_sub(1) as usize)
         .with_jitter()
         .build();
+    let may_have_stored = !stored.records.is_empty();
+    let mut stored = Some(stored);
     loop {
-        let answered = call_once(run, step, task.call, &task.request, meter);
+        let stored = stored.take().unwrap_or_default();
+        let answered = call_once(run, step, task.call, &task.request, meter, stored);
         let problem = match answered.await {
-            Err(problem) if is_retryable(&problem) => problem,
+            Err(CallEnd::Failed(problem)) if is_retryable(&problem) => problem,
             answered => return answered,
         };
         let Some(pause) = pauses.next() else {
-            return Err(problem);
+            return Err(CallEnd::Failed(problem));
         };
         // Only a rate limit knows when to retry; other errors carry a default.
         let retry_after = problem.retry_after.filter(|_| problem.status == 429);
@@ -203,15 +270,19 @@ async fn call_with_retries(
             .deadline
             .is_some_and(|deadline| Instant::now() + pause >= deadline)
         {
-            return Err(problem);
+            return Err(CallEnd::Failed(problem));
+        }
+        // The next attempt begins anew.
+        if may_have_stored {
+            forget_turns(run, step.id).await;
         }
         let retry = WorkflowEvent::StepRetried {
             step: step.id.to_owned(),
             attempt: report.attempts,
             pause_ms: crate::telemetry::log::millis(pause),
-            error: problem.clone().into(),
+            error: Problem::clone(&problem).into(),
         };
-        report.error = Some(problem.into());
+        report.error = Some((*problem).into());
         run.emit_step_progress(step, report, retry).await;
         tokio::time::sleep(pause).await;
         report.attempts += 1;
@@ -243,25 +314,38 @@ fn is_retryable(problem: &Problem) -> bool {
 /// Calls an endpoint as a request of the run's caller would, with a session store of its own that ends with the call.
 /// The events of the call are emitted before its result is returned.
 async fn call_once(
-    run: &RunHandle,
+    run: &Arc<RunHandle>,
     step: &StepSpec,
     (agent, endpoint): (&'static str, &'static str),
     request: &Value,
     meter: &Meter,
+    stored: StoredTurns,
 ) -> CallResult {
     let resources = &run.service.resources;
+    let failed = |problem| CallEnd::Failed(Box::new(problem));
     let Some(target) = run.service.targets.get(&(agent, endpoint)) else {
-        return Err(Problem::new(500, "the service failed; its log says why"));
+        let problem = Problem::new(500, "the service failed; its log says why");
+        return Err(failed(problem));
     };
+    let is_agent_run = agent_run::is_agent_run(run.spec);
     let spec = target.mounted.spec;
     let timeout = step
         .timeout_ms
         .or(spec.timeout_ms)
         .or(target.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
-    let id = new_uuid_v7();
+    let id = match is_agent_run {
+        true => run.id,
+        false => new_uuid_v7(),
+    };
+    let reader = run.service.live_readers.reader(run.id);
     let (events_tx, mut events) = mpsc::channel(EVENTS_AHEAD);
     let metered = meter.part(None);
+    let store = StepTurns {
+        run: Arc::clone(run),
+        step: step.id.to_owned(),
+    };
+    let turns = Arc::new(DurableTurns::new(Box::new(store), stored));
     let cx = RunContext(Arc::new(Run {
         id,
         request: Arc::new(RequestInfo {
@@ -276,46 +360,69 @@ async fn call_once(
         // The deadline of the whole run is the executor's: it drops the step.
         deadline: Instant::now() + timeout,
         counted: Arc::clone(&target.metrics),
-        sessions: Arc::new(Sessions::new(Arc::new(MemorySessions::default()))),
+        sessions: Arc::new(match is_agent_run {
+            // After a crash the run takes its own lease of the session again.
+            true => resources.sessions.of_owner(run.id.to_string()),
+            false => Sessions::new(Arc::new(MemorySessions::default())),
+        }),
         todo_list: TodoList::default(),
         meter: metered.clone(),
-        sink: Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
+        sink: match reader {
+            Some(_) => Sink::new(id, target.agent.slug, Some(events_tx)),
+            None => Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
+        },
+        turns: Some(Arc::clone(&turns)),
     }));
     let request = without_nulls(request, &target.input_schema);
     let input = Input::text(request.to_string());
     let handler = (target.mounted.call)(cx.clone(), input, &target.input_schema);
-    let handler = handler.await.map_err(|error| error.to_problem())?;
+    let handler = handler.await.map_err(|error| failed(error.to_problem()))?;
     // A shutdown must not fail the step: the executor drops it instead.
     let shutdown = Shutdown::new();
     let mut call = pin!(supervision::run(&cx, handler, timeout, &shutdown));
     let reply = loop {
         tokio::select! {
             biased;
-            Some(event) = events.recv() => run.emit_agent_event(step, event).await,
+            Some(event) = events.recv() => tell(run, step, reader.as_ref(), event).await,
             reply = &mut call => break reply,
+            questions = turns.suspended() => return Err(CallEnd::Waiting(questions)),
         }
     };
     while let Ok(event) = events.try_recv() {
-        run.emit_agent_event(step, event).await;
+        tell(run, step, reader.as_ref(), event).await;
     }
-    let reply = reply.map_err(|problem| *problem)?;
+    let reply = reply.map_err(CallEnd::Failed)?;
     // A handler may report usage beyond that of the models called through the runtime.
     meter.add(reply.usage.beyond(metered.usage()));
     let limit = run.service.max_output_bytes;
     if reply.value.len() > limit {
         let bytes = reply.value.len();
         let detail = format!("the output has {bytes} bytes; limits.output_bytes allows {limit}");
-        return Err(Problem::new(413, detail));
+        return Err(failed(Problem::new(413, detail)));
     }
     let output = serde_json::from_str::<Value>(&reply.value);
     let mut output = output.map_err(|error| {
         tracing::error!(%error, "the output of a step is not JSON");
-        AgentError::internal(error).to_problem()
+        failed(AgentError::internal(error).to_problem())
     })?;
-    if endpoint == INVOKE {
+    if endpoint == INVOKE && !is_agent_run {
         output = output["output"].take();
     }
     Ok((output, reply.map(|_| ())))
+}
+
+/// Tells the readers of the run of an event of its agent, and the one who reads along as the agent answers.
+async fn tell(
+    run: &RunHandle,
+    step: &StepSpec,
+    reader: Option<&mpsc::Sender<AgentEvent>>,
+    event: AgentEvent,
+) {
+    if let Some(reader) = reader {
+        // One that has left reads nothing.
+        let _ = reader.send(event.clone()).await;
+    }
+    run.emit_agent_event(step, event).await;
 }
 
 #[cfg(test)]

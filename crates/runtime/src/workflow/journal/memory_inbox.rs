@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use crate::event::pending_action::PendingAction;
 use crate::schema::Uuid;
 use crate::unix_time::now;
 use crate::workflow::journal::JournaledRun;
 use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction,
 };
-use crate::workflow::waiting::pending_action::{ActionKind, PendingAction};
 use crate::workflow::workflow_event::WorkflowEvent;
 
 /// The questions of a run with their answers, and the events that were sent to it.
@@ -43,7 +43,7 @@ impl MemoryInbox {
     /// Opens and closes the questions that `event` is about.
     pub(crate) fn apply(&mut self, event: &WorkflowEvent) {
         match event {
-            WorkflowEvent::ActionRequired { action, .. } if action.kind == ActionKind::Question => {
+            WorkflowEvent::ActionRequired { action, .. } if action.kind.is_answered() => {
                 let question = Question {
                     action: action.clone(),
                     is_closed: false,

@@ -8,6 +8,7 @@ use crate::error::store_error::StoreError;
 use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::Uuid;
 use crate::unix_time::now;
+use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::memory_inbox::MemoryInbox;
 use crate::workflow::journal::memory_runs::{Entry, State, expiring};
 use crate::workflow::journal::{
@@ -71,6 +72,7 @@ impl Journal for MemoryJournal {
             expires_at: None,
             suspended: None,
             inbox: MemoryInbox::default(),
+            turns: Vec::new(),
         };
         state.runs.insert(run.id, entry);
         if let Some(key) = key {
@@ -204,6 +206,45 @@ impl Journal for MemoryJournal {
         let mut state = self.state();
         let entry = state.runs.get_mut(&run);
         done(entry.is_some_and(|entry| entry.inbox.expire(action)))
+    }
+
+    fn save_turn<'a>(
+        &'a self,
+        run: Uuid,
+        owner: &'a str,
+        turn: &'a StoredTurn,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let mut state = self.state();
+        let entry = state.runs.get_mut(&run);
+        let Some(entry) = entry.filter(|entry| entry.is_owned_by(owner)) else {
+            return done(false);
+        };
+        let is_other = |stored: &StoredTurn| stored.step != turn.step || stored.key != turn.key;
+        entry.turns.retain(is_other);
+        entry.turns.push(turn.clone());
+        done(true)
+    }
+
+    fn turns<'a>(
+        &'a self,
+        run: Uuid,
+        step: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<StoredTurn>, StoreError>> {
+        let state = self.state();
+        let turns = state.runs.get(&run).into_iter();
+        let turns = turns.flat_map(|entry| entry.turns.iter());
+        done(turns.filter(|turn| turn.step == step).cloned().collect())
+    }
+
+    fn forget_turns<'a>(
+        &'a self,
+        run: Uuid,
+        step: &'a str,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        if let Some(entry) = self.state().runs.get_mut(&run) {
+            entry.turns.retain(|turn| turn.step != step);
+        }
+        done(())
     }
 
     fn send_event<'a>(

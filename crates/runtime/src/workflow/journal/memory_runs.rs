@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use crate::error::store_error::StoreError;
 use crate::schema::Uuid;
 use crate::unix_time::now;
+use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::memory_inbox::MemoryInbox;
 use crate::workflow::journal::{Change, JournaledRun, NewRun, RunFilter, RunLease};
 use crate::workflow::run_report::RunStatus;
@@ -86,6 +87,7 @@ pub(super) struct Entry {
     /// Whether it is suspended, and until when.
     pub(super) suspended: Option<Option<SystemTime>>,
     pub(super) inbox: MemoryInbox,
+    pub(super) turns: Vec<StoredTurn>,
 }
 
 impl Entry {

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::event::pending_action::PendingAction;
 use crate::schema::Uuid;
-use crate::workflow::waiting::pending_action::PendingAction;
 
 /// Everything that was sent to a run.
 #[derive(Debug, Clone, PartialEq)]

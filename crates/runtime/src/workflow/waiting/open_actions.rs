@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use crate::event::pending_action::{ActionKind, PendingAction};
 use crate::schema::{DateTime, Uuid, new_uuid_v7};
 use crate::spec::workflow_spec::{StepKind, StepSpec};
 use crate::workflow::execution::evaluation::{Scope, fill, to_text};
 use crate::workflow::journal::JournaledRun;
 use crate::workflow::run_report::StepError;
 use crate::workflow::waiting::inbox::Inbox;
-use crate::workflow::waiting::pending_action::{ActionKind, PendingAction};
 
 /// The actions that a run waits for, as its executor knows them.
 #[derive(Debug, Default)]
@@ -90,6 +90,16 @@ impl OpenActions {
         self.open.retain(|open| open.id != action);
     }
 
+    /// Whether `step` waits for one of them.
+    pub(crate) fn has_of(&self, step: &str) -> bool {
+        self.open.iter().any(|open| open.step == step)
+    }
+
+    /// Whether the one with this id is among them.
+    pub(crate) fn contains(&self, action: Uuid) -> bool {
+        self.open.iter().any(|open| open.id == action)
+    }
+
     /// Takes all of them.
     pub(crate) fn take(&mut self) -> Vec<PendingAction> {
         std::mem::take(&mut self.open)
@@ -133,7 +143,9 @@ impl OpenActions {
             if is_due {
                 let ended = match action.kind {
                     ActionKind::Timer => Resolution::Elapsed,
-                    ActionKind::Question | ActionKind::Event => Resolution::Expired,
+                    ActionKind::Approval | ActionKind::Question | ActionKind::Event => {
+                        Resolution::Expired
+                    }
                 };
                 resolved.push((action.clone(), ended));
             }
@@ -157,10 +169,11 @@ pub(crate) fn action_of(
         event: None,
         schema: None,
         roles: Vec::new(),
+        tool_call: None,
         expires_at: timeout.map(|timeout| DateTime::from(now + timeout)),
     };
     match &step.kind {
-        StepKind::Call { .. } => return None,
+        StepKind::Call { .. } | StepKind::AgentRun => return None,
         StepKind::Ask {
             prompt,
             answer_schema,
@@ -236,6 +249,7 @@ pub(crate) fn escalation(step: &str, error: &StepError, output_schema: &Value) -
         event: None,
         schema: Some(schema),
         roles: Vec::new(),
+        tool_call: None,
         expires_at: None,
     }
 }
@@ -247,13 +261,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{OpenActions, Resolution, action_of, escalation};
+    use crate::event::pending_action::PendingAction;
     use crate::schema::Schema;
     use crate::spec::workflow_spec::tests::STEP;
     use crate::spec::workflow_spec::{Expression, StepKind, StepSpec, Template};
     use crate::workflow::execution::evaluation::Scope;
     use crate::workflow::run_report::StepError;
     use crate::workflow::waiting::inbox::{Answer, Inbox, NewEvent, SentEvent};
-    use crate::workflow::waiting::pending_action::PendingAction;
 
     const PAID: StepSpec = StepSpec {
         kind: StepKind::WaitFor {
@@ -360,11 +374,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_an_escalation_needs_an_output_of_the_type_of_the_step() {
-        let error = StepError {
-            status: 502,
-            detail: "no answer".to_owned(),
-            errors: Vec::new(),
-        };
+        let error = StepError::new(502, "no answer");
         let output = json!({
             "$ref": "#/$defs/plan",
             "$defs": { "plan": { "type": "object", "required": ["days"] } },

@@ -36,9 +36,41 @@ pub struct PendingAction {
     /// The roles of which the person who answers needs one. Left out, the caller that started the run answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// The tool call that it is about: an approval, or a question of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call: Option<PendingToolCall>,
     /// When the run no longer waits; of a timer, when it is up. Left out, it waits for as long as it takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime>,
+}
+
+/// The call of a tool that waits for a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({
+    "call_id": "call_1", "agent": "librarian", "tool": "Write", "arguments": { "file_path": "notes.md", "content": "Done." },
+}))]
+pub struct PendingToolCall {
+    /// Identifies the call, as `tool.started` does.
+    pub call_id: String,
+    /// The name of the agent whose model calls the tool.
+    pub agent: String,
+    /// The tool.
+    pub tool: String,
+    /// The tool's input, as the model wrote it.
+    pub arguments: Value,
+    /// Whether the call was approved before and may have run: the service ended while it was under way. Left out if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_have_run: bool,
+}
+
+impl ActionKind {
+    /// Whether a person answers it.
+    pub(crate) const fn is_answered(self) -> bool {
+        match self {
+            Self::Approval | Self::Question => true,
+            Self::Event | Self::Timer => false,
+        }
+    }
 }
 
 /// What a run waits for.
@@ -46,6 +78,8 @@ pub struct PendingAction {
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "PendingActionKind", example = Self::Question)]
 pub enum ActionKind {
+    /// A person's word whether a tool may be called.
+    Approval,
     /// The answer of a person.
     Question,
     /// An event that somebody sends to the run.

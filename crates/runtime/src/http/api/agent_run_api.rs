@@ -1,0 +1,300 @@
+//! Requests to agents that may have to wait for a person: each is a run, which goes on whatever becomes of its request.
+//!
+//! `Prefer: respond-async` (RFC 7240) is answered at once. Else the response waits until the run has ended, or only waits itself.
+
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use tokio::sync::mpsc;
+
+use crate::auth::claims::Caller;
+use crate::error::AgentError;
+use crate::error::problem::Problem;
+use crate::event::agent_event::{AgentEvent, StopReason};
+use crate::http::api::agent_api::{MountedEndpoint, check_input, success};
+use crate::http::api::workflow_api::accepted_run;
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::Representation;
+use crate::http::idempotency::{key_reused, read_key};
+use crate::http::sse_response;
+use crate::run::reply::InvokeRequest;
+use crate::run::run_context::RequestInfo;
+use crate::run::run_input::Input;
+use crate::run::supervision::{EVENTS_AHEAD, Running};
+use crate::schema::{Uuid, new_uuid_v7};
+use crate::spec::endpoint_spec::EndpointSpec;
+use crate::workflow::agent_run::{self, LiveReader, Started, wait_for_pause};
+use crate::workflow::execution::step_task::INVOKE;
+use crate::workflow::run_report::{RunReport, RunStatus, StepError, StepReport};
+use crate::workflow::workflow_event::WorkflowEvent;
+use crate::workflow::workflow_service::WorkflowService;
+
+/// How many events of a run are read at a time.
+const PAGE: u32 = 100;
+
+/// Starts a run for a request that was admitted, and answers with what comes of it.
+pub(super) async fn respond(
+    runs: &Arc<WorkflowService>,
+    endpoint: &Arc<MountedEndpoint>,
+    representation: Representation,
+    caller: Caller,
+    parts: &Parts,
+    mut input: Input,
+) -> Result<Response, ApiError> {
+    let key = read_key(&parts.headers)?;
+    check_input(endpoint, &mut input).await?;
+    let request = std::mem::take(input.json().await?);
+    if endpoint.handler.spec.name == INVOKE {
+        // Its schema is that of any object.
+        let input = Input::text(request.to_string());
+        input.typed::<InvokeRequest>(&endpoint.input_schema).await?;
+    }
+    let id = new_uuid_v7();
+    let called = (endpoint.agent, endpoint.handler.spec);
+    // Before it starts, so that nothing is missed.
+    let reader = match representation {
+        Representation::EventStream => Some(LiveReader::new(runs, id, EVENTS_AHEAD)),
+        Representation::Json => None,
+    };
+    let subject = caller.subject.clone();
+    let run = match agent_run::start(runs, id, called, request, caller, key).await? {
+        Started::Run(run) => run,
+        Started::OtherRequest => return Err(key_reused()),
+    };
+    if let Some(reader) = reader {
+        let reader = match run == id {
+            true => reader,
+            false => LiveReader::new(runs, run, EVENTS_AHEAD),
+        };
+        let (events, following) = mpsc::channel(EVENTS_AHEAD);
+        let follower = Follower {
+            runs: Arc::clone(runs),
+            endpoint: Arc::clone(endpoint),
+            info: info(parts),
+            run,
+            subject,
+            events,
+            has_started: false,
+        };
+        let task = tokio::spawn(follower.follow(reader));
+        return Ok(sse_response::respond(Running::elsewhere(following, task)).await);
+    }
+    if prefers_async(&parts.headers) {
+        let report = runs.report(run, &subject).await?;
+        let report =
+            report.ok_or_else(|| AgentError::internal("a run is gone from the journal"))?;
+        let mut response = accepted_run(run, &report);
+        let applied = HeaderValue::from_static("respond-async");
+        response.headers_mut().insert("preference-applied", applied);
+        return Ok(response);
+    }
+    let report = wait_for_pause(runs, run, &subject).await?;
+    if !report.status.is_over() {
+        return Ok(accepted_run(run, &report));
+    }
+    let spec = endpoint.handler.spec;
+    match outcome(spec, report) {
+        Ok(answer) => Ok(success(spec.status, answer.output.to_string())),
+        Err(problem) => Err(ApiError::Run(situated(problem, &info(parts)))),
+    }
+}
+
+fn info(parts: &Parts) -> Arc<RequestInfo> {
+    let info = parts.extensions.get::<Arc<RequestInfo>>();
+    info.cloned().unwrap_or_default()
+}
+
+/// Whether the caller prefers not to wait.
+fn prefers_async(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").iter();
+    let mut preferences = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split(';').next());
+    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
+}
+
+/// The step of a run that has ended, or why it has no answer.
+fn outcome(spec: &EndpointSpec, report: RunReport) -> Result<StepReport, Box<Problem>> {
+    let RunReport {
+        status,
+        error,
+        mut steps,
+        ..
+    } = report;
+    let step = steps.pop();
+    match (status, step) {
+        (RunStatus::Completed, Some(step)) => Ok(step),
+        (RunStatus::Cancelled, _) => Err(Box::new(Problem::new(409, "the run was cancelled"))),
+        (
+            _,
+            Some(StepReport {
+                error: Some(error), ..
+            }),
+        ) => Err(Box::new(problem(spec, error))),
+        _ => Err(Box::new(Problem::new(500, error.unwrap_or_default()))),
+    }
+}
+
+/// The problem that the endpoint would have answered with.
+fn problem(spec: &EndpointSpec, error: StepError) -> Problem {
+    let StepError {
+        status,
+        detail,
+        kind,
+        code,
+        errors,
+    } = error;
+    let mut problem = Problem::new(status, detail);
+    let mut declared = spec.errors.iter();
+    if let Some(declared) = declared.find(|declared| Some(declared.code) == code.as_deref()) {
+        problem.title = declared.title.to_owned();
+    }
+    if let Some(kind) = kind {
+        problem.kind = kind;
+    }
+    problem.code = code;
+    problem.errors = errors;
+    problem
+}
+
+/// The problem of the request `info`.
+fn situated(mut problem: Box<Problem>, info: &RequestInfo) -> Box<Problem> {
+    problem.instance.clone_from(&info.path);
+    problem.request_id.clone_from(&info.id);
+    problem
+}
+
+/// Tells the reader of a stream what happens in a run.
+struct Follower {
+    runs: Arc<WorkflowService>,
+    endpoint: Arc<MountedEndpoint>,
+    info: Arc<RequestInfo>,
+    run: Uuid,
+    subject: String,
+    events: mpsc::Sender<AgentEvent>,
+    has_started: bool,
+}
+
+impl Follower {
+    /// Follows the run to its end: what the agent writes as it comes, if this process executes the run, and from the journal what the run
+    /// waits for and how it ends.
+    async fn follow(mut self, mut reader: LiveReader) {
+        if let Err(error) = self.follow_to_end(&mut reader).await {
+            let problem = situated(Box::new(error.to_problem()), &self.info);
+            self.send_last(AgentEvent::Failed {
+                run_id: self.run,
+                usage: Default::default(),
+                problem,
+            })
+            .await;
+        }
+    }
+
+    async fn follow_to_end(&mut self, reader: &mut LiveReader) -> Result<(), AgentError> {
+        let runs = Arc::clone(&self.runs);
+        let mut seen = 0;
+        loop {
+            // Before the journal is read, so that no change after that is missed.
+            let mut changes = std::pin::pin!(runs.subscribe(self.run).wait());
+            let events = runs.journal.events(self.run, seen, PAGE).await?;
+            // What the agent wrote before.
+            while let Ok(event) = reader.events.try_recv() {
+                self.send(event).await;
+            }
+            let is_whole = events.len() < PAGE as usize;
+            for (number, event) in events {
+                seen = number;
+                match event {
+                    WorkflowEvent::ActionRequired { action, .. } => {
+                        self.begin(None).await;
+                        let run_id = self.run;
+                        let action = Box::new(action);
+                        self.send(AgentEvent::ActionRequired { run_id, action })
+                            .await;
+                    }
+                    WorkflowEvent::ActionResolved {
+                        action, outcome, ..
+                    } => {
+                        let run_id = self.run;
+                        self.send(AgentEvent::ActionResolved {
+                            run_id,
+                            action,
+                            outcome,
+                        })
+                        .await;
+                    }
+                    WorkflowEvent::Finished { .. } => return self.end().await,
+                    _ => {}
+                }
+            }
+            if !is_whole {
+                continue;
+            }
+            loop {
+                tokio::select! {
+                    Some(event) = reader.events.recv() => self.send(event).await,
+                    () = &mut changes => break,
+                    () = runs.resources.shutdown.terminated() => {
+                        return Err(AgentError::unavailable("the service is shutting down"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells how the run ended.
+    async fn end(&mut self) -> Result<(), AgentError> {
+        let report = self.runs.report(self.run, &self.subject).await?;
+        let report =
+            report.ok_or_else(|| AgentError::internal("a run is gone from the journal"))?;
+        let (run_id, usage) = (self.run, report.usage);
+        let last = match outcome(self.endpoint.handler.spec, report) {
+            Ok(StepReport { output, model, .. }) => {
+                self.begin(model).await;
+                let stop_reason = serde_json::from_value(output["stop_reason"].clone());
+                AgentEvent::Completed {
+                    run_id,
+                    stop_reason: stop_reason.unwrap_or(StopReason::EndTurn),
+                    usage,
+                    output,
+                }
+            }
+            Err(problem) => AgentEvent::Failed {
+                run_id,
+                usage,
+                problem: situated(problem, &self.info),
+            },
+        };
+        self.send_last(last).await;
+        Ok(())
+    }
+
+    /// Says once that the run has begun. Another process may execute it, and then nobody knows the model before its end.
+    async fn begin(&mut self, model: Option<String>) {
+        let agent = self.endpoint.agent;
+        let provider = &self.runs.resources.provider;
+        let model = model.unwrap_or_else(|| provider.model(agent.model));
+        self.send(AgentEvent::Started {
+            run_id: self.run,
+            agent: agent.slug.to_owned(),
+            model,
+        })
+        .await;
+    }
+
+    /// Sends an event, if it is not a second beginning.
+    async fn send(&mut self, event: AgentEvent) {
+        let begins = matches!(event, AgentEvent::Started { .. });
+        if !(begins && std::mem::replace(&mut self.has_started, true)) {
+            self.send_last(event).await;
+        }
+    }
+
+    async fn send_last(&self, event: AgentEvent) {
+        // A reader that has left reads nothing; the run goes on.
+        let _ = self.events.send(event).await;
+    }
+}
