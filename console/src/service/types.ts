@@ -163,8 +163,10 @@ export interface RunReport extends RunSummary {
 export interface PendingAction {
   id: string;
   step: string;
-  kind: "question" | "event" | "timer";
+  kind: "approval" | "question" | "event" | "timer";
   prompt?: string;
+  /** The tool call that it is about. */
+  tool_call?: { call_id: string; agent: string; tool: string; arguments: Json; may_have_run?: boolean };
   event?: string;
   schema?: Json;
   roles?: string[];

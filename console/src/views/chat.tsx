@@ -8,7 +8,8 @@ import { replaceAddress, to } from "../parts/route.ts";
 import { plural, words } from "../parts/text.ts";
 import { call, Failure, failureOf, isAbort, load, post, type Request } from "../service/client.ts";
 import { events } from "../service/events.ts";
-import type { AgentDetail, Json, Message, Problem, Session, Usage } from "../service/types.ts";
+import type { AgentDetail, Json, Message, PendingAction, Problem, Session, Usage } from "../service/types.ts";
+import { Answer } from "./pending-actions.tsx";
 
 type AgentEvent =
   | { type: "run.started"; run_id: string; agent: string; model: string }
@@ -19,6 +20,8 @@ type AgentEvent =
   | { type: "handoff.completed"; call_id: string; from: string; to: string; is_error: boolean }
   | { type: "passages.retrieved"; passages: { id: string; score: number }[] }
   | { type: "policy.applied"; policy: string; model?: string; detail: string }
+  | { type: "action.required"; run_id: string; action: PendingAction }
+  | { type: "action.resolved"; run_id: string; action: string; outcome: string }
   | { type: "run.completed"; run_id: string; stop_reason: string; usage: Usage; output: { output?: string; session_id?: string; model?: string } }
   | { type: "run.failed"; run_id: string; usage: Usage; problem: Problem };
 
@@ -38,6 +41,8 @@ interface Turn extends Message {
   activities?: Activity[];
   failure?: Failure;
   isOpen?: boolean;
+  /** What the run waits for. */
+  waits?: { run: string; action: PendingAction }[];
 }
 
 export function Chat({ agent, session }: { agent: AgentDetail; session: string | undefined }) {
@@ -171,6 +176,8 @@ function Talk({ agent, path, streams, session, isKnown, answered }: {
     setSaid(`${agent.name} answers`);
     setTurns((before) => [...before, { role: "user", text }, { role: "assistant", text: "", isOpen: true }]);
     let answer = "";
+    // A run that asks goes on until it is cancelled.
+    let asked: string | undefined;
     try {
       const response = await call(request(text), abort.signal);
       for await (const event of answerOf(response)) {
@@ -178,6 +185,10 @@ function Talk({ agent, path, streams, session, isKnown, answered }: {
         last((turn) => apply(turn, event));
         if (event.type === "run.completed") answered(event.output.session_id);
         if (event.type === "tool.started") setSaid(`Tool ${event.tool} is called`);
+        if (event.type === "action.required") {
+          asked = event.run_id;
+          setSaid(`${agent.name} asks: ${event.action.prompt ?? ""}`);
+        }
         if (event.type === "handoff.started") setSaid(`${event.from} hands a task to ${event.to}`);
       }
       last((turn) => (turn.isOpen
@@ -186,6 +197,7 @@ function Talk({ agent, path, streams, session, isKnown, answered }: {
       setSaid(`${agent.name} said: ${answer.slice(0, 300)}`);
     } catch (error) {
       const wasStopped = isAbort(error);
+      if (wasStopped && asked !== undefined) call(post(`/v1/runs/${asked}/cancel`, {})).catch(() => undefined);
       setSaid(wasStopped ? "Stopped" : "The question was not answered");
       last((turn) => ({ ...turn, isOpen: false, ...(wasStopped ? { stopReason: "stopped here" } : { failure: failureOf(error) }) }));
       if (!wasStopped && answer === "") setInput(text);
@@ -273,6 +285,10 @@ function apply(turn: Turn, event: AgentEvent): Turn {
     }
     case "policy.applied":
       return add({ key: `policy ${activities.length}`, kind: "policy", title: event.policy, detail: event.detail, state: "done" });
+    case "action.required":
+      return { ...turn, waits: [...(turn.waits ?? []), { run: event.run_id, action: event.action }] };
+    case "action.resolved":
+      return { ...turn, waits: (turn.waits ?? []).filter(({ action }) => action.id !== event.action) };
     case "run.completed":
       return {
         ...turn, isOpen: false, usage: event.usage, stopReason: event.stop_reason,
@@ -303,7 +319,8 @@ function TurnView({ turn, agent }: { turn: Turn; agent: string }) {
         </ul>
       )}
       {turn.text && <p class="bubble">{turn.text}</p>}
-      {turn.isOpen && turn.text === "" && <p class="waiting soft">Waiting for the first words</p>}
+      {turn.isOpen && turn.waits?.map(({ run, action }) => <Answer key={action.id} run={run} action={action} done={() => undefined} />)}
+      {turn.isOpen && turn.text === "" && !turn.waits?.length && <p class="waiting soft">Waiting for the first words</p>}
       {turn.failure && <FailureBox failure={turn.failure} />}
       {!isUser && !turn.isOpen && (turn.usage || turn.stopReason) && (
         <p class="soft tags">
