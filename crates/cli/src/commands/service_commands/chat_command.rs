@@ -6,6 +6,7 @@ use agentgen_build::inspect::{did_you_mean, printable};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::commands::service_commands::run_questions::{Questions, input_of_call};
 use crate::commands::service_commands::{Interrupts, Target};
 use crate::serve::call_failure::Failure;
 use crate::serve::service_connection::ServiceConnection;
@@ -68,12 +69,13 @@ async fn talk(service: &ServiceConnection, agent: &str) -> Result<Status, Status
     let mut interrupts = Interrupts::new();
     let mut session = None;
     let mut status = Status::Fine;
+    let mut questions = Questions::default();
     loop {
         if is_terminal {
             eprint_text("> ");
         }
         let line = tokio::select! {
-            line = next_line() => line,
+            line = questions.line() => line,
             () = interrupts.next() => return Ok(Status::Interrupted),
         };
         let Some(line) = line else {
@@ -82,11 +84,27 @@ async fn talk(service: &ServiceConnection, agent: &str) -> Result<Status, Status
         if line.trim().is_empty() {
             continue;
         }
-        // An answer that is dropped closes its connection, with which the service ends the run.
+        // The run, if it has asked something: it goes on until it is cancelled.
+        let mut run = None;
+        let asked = ask(
+            service,
+            agent,
+            line.trim(),
+            session.as_deref(),
+            &mut questions,
+            &mut run,
+        );
+        // An answer that is dropped closes its connection, with which the service ends every other run.
         let answer = tokio::select! {
-            answer = ask(service, agent, line.trim(), session.as_deref()) => answer?,
+            answer = asked => answer?,
             () = interrupts.next() => {
                 eprint_line("\nstopped");
+                questions.forget();
+                if let Some(run) = run
+                    && let Err(failure) = service.post(&format!("{run}/cancel"), &json!({})).await
+                {
+                    failure.report();
+                }
                 match is_terminal {
                     true => continue,
                     false => return Ok(Status::Interrupted),
@@ -117,6 +135,8 @@ async fn ask(
     agent: &str,
     text: &str,
     session: Option<&str>,
+    questions: &mut Questions,
+    run: &mut Option<String>,
 ) -> Result<Answer, Status> {
     let mut body = json!({ "input": text });
     if let Some(session) = session {
@@ -125,12 +145,28 @@ async fn ask(
     let path = format!("/v1/agents/{agent}/invoke");
     let answer = async {
         let mut events = service.events(&path, Some(&body)).await?;
-        while let Some(event) = events.next().await? {
-            if let Some(answer) = show(&event)? {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event?,
+                line = questions.next_line() => {
+                    let run = run.as_deref().unwrap_or_default();
+                    questions.answer(service, run, line).await?;
+                    continue;
+                }
+            };
+            let Some(event) = event else {
+                return Err(Failure::broken("the answer has no end"));
+            };
+            if event["type"] == "action.required" {
+                *run = event["run_id"].as_str().map(|id| format!("/v1/runs/{id}"));
+            }
+            let answer = show(&event)?;
+            questions.note(&event);
+            if let Some(answer) = answer {
+                questions.forget();
                 return Ok(answer);
             }
         }
-        Err(Failure::broken("the answer has no end"))
     };
     match answer.await {
         Ok(answer) => Ok(answer),
@@ -162,6 +198,11 @@ fn show(event: &Value) -> Result<Option<Answer>, Failure> {
             eprint_line(&format!("  {} failed", text("to")));
         }
         "policy.applied" => eprint_line(&format!("\n  {}: {}", text("policy"), text("detail"))),
+        "action.required" => {
+            let action = &event["action"];
+            let prompt = printable(action["prompt"].as_str().unwrap_or_default());
+            eprint_line(&format!("\n  {prompt}{}", input_of_call(action)));
+        }
         "run.completed" => {
             stdout("\n")?;
             let output = &event["output"];

@@ -4,7 +4,7 @@ use agentgen_build::inspect::{did_you_mean, json_text, printable};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::service_commands::run_questions::Questions;
+use crate::commands::service_commands::run_questions::{Questions, input_of_call};
 use crate::commands::service_commands::{Interrupts, Target};
 use crate::serve::call_failure::Failure;
 use crate::serve::service_connection::ServiceConnection;
@@ -189,7 +189,7 @@ fn line(event: &Value) -> Option<String> {
             let what = match action["kind"].as_str()? {
                 "event" => format!("waits for the event {}", text(&action["event"])),
                 "timer" => format!("waits until {}", text(&action["expires_at"])),
-                _ => text(&action["prompt"]),
+                _ => text(&action["prompt"]) + &input_of_call(action),
             };
             format!("  {} {what}", step(&action["step"]))
         }

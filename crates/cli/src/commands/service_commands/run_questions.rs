@@ -24,7 +24,9 @@ impl Questions {
     pub(super) fn note(&mut self, event: &Value) {
         let action = &event["action"];
         match event["type"].as_str() {
-            Some("action.required") if action["kind"] == "question" => {
+            Some("action.required")
+                if action["kind"] == "question" || action["kind"] == "approval" =>
+            {
                 self.open.push_back(action.clone());
                 if self.open.len() == 1 {
                     prompt(action);
@@ -45,13 +47,23 @@ impl Questions {
 
     /// The next line of stdin, once there is a question; none at its end.
     pub(super) async fn next_line(&mut self) -> Option<String> {
-        if self.open.is_empty() {
-            return std::future::pending().await;
+        match self.open.is_empty() {
+            true => std::future::pending().await,
+            false => self.line().await,
         }
+    }
+
+    /// The next line of stdin; none at its end.
+    pub(super) async fn line(&mut self) -> Option<String> {
         let reading = self.reading.get_or_insert_with(|| Box::pin(next_line()));
         let line = reading.await;
         self.reading = None;
         line
+    }
+
+    /// Forgets the questions: nobody waits for an answer anymore.
+    pub(super) fn forget(&mut self) {
+        self.open.clear();
     }
 
     /// Answers the first question with `line`. What the service refuses is asked again.
@@ -94,6 +106,19 @@ impl Questions {
                 Ok(())
             }
         }
+    }
+}
+
+/// What is asked about the tool call of `action`, behind the question itself: its input.
+pub(super) fn input_of_call(action: &Value) -> String {
+    let call = &action["tool_call"];
+    match action["kind"] == "approval" {
+        true => printable(&format!(
+            " {} {}",
+            call["tool"].as_str().unwrap_or_default(),
+            call["arguments"]
+        )),
+        false => String::new(),
     }
 }
 
