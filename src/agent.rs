@@ -28,6 +28,8 @@ pub struct Agent {
     pub module: Ident,
     /// The name of its trait.
     pub type_name: Ident,
+    /// Whether its answers may have to wait for a person: it asks, or one that works for it does.
+    pub asks: bool,
 }
 
 impl Agent {

@@ -27,6 +27,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
 use crate::frontmatter::misplaced_keys::SERVICE_KEYS;
+use crate::spec::tool_policy::{self, ToolPolicy};
 use crate::text::slug::Slug;
 use crate::yaml::node::{Entry, Node};
 use crate::yaml::yaml_settings::{self, Name, Rate};
@@ -87,6 +88,8 @@ pub struct Policy {
     pub history_tokens: Option<u64>,
     /// How long a conversation is kept, in milliseconds.
     pub session_ttl_ms: Option<u64>,
+    /// What its tools may not do without a person.
+    pub tools: ToolPolicy,
 }
 
 impl Service {
@@ -129,6 +132,7 @@ pub fn read(node: &Node, slug: &Slug, report: &mut Report) -> Service {
             "rate" => policy.rate = yaml_settings::rate(value, report),
             "agents" => service.agents = yaml_settings::names(value, report),
             "workflows" => service.workflows = workflow_contract::read_all(value, report),
+            "tools" => policy.tools = tool_policy::read(value, report),
             "documents" => service.documents = document_collection::read(value, slug, report),
             "retry" => {
                 let retry = yaml_settings::retry(value, report);

@@ -66,6 +66,7 @@ struct ServedAgent {
 #[derive(Debug, Clone)]
 struct AgentTexts {
     slug: String,
+    asks: bool,
     spec: Arc<Source>,
     contract: Arc<Source>,
 }
@@ -214,6 +215,7 @@ impl AgentTexts {
     fn of(agent: &Agent) -> Self {
         Self {
             slug: agent.spec.slug.to_string(),
+            asks: agent.asks,
             spec: Arc::clone(&agent.spec.source),
             contract: Arc::clone(&agent.service.source),
         }
@@ -223,6 +225,7 @@ impl AgentTexts {
 impl PartialEq for AgentTexts {
     fn eq(&self, other: &Self) -> bool {
         self.slug == other.slug
+            && self.asks == other.asks
             && is_same_text(&self.spec, &other.spec)
             && is_same_text(&self.contract, &other.contract)
     }

@@ -11,6 +11,7 @@ pub mod tool_access;
 pub mod tool_keys;
 pub mod tool_list;
 pub mod tool_names;
+pub mod tool_policy;
 pub mod tool_rules;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::agent::{Agent, agent_names};
+use crate::agent::{Agent, agent_names, find_agent};
 use crate::contract::{self, Service};
 use crate::diagnostics::code::Code;
 use crate::diagnostics::source::Source;
@@ -86,6 +86,7 @@ pub fn read_all(
             agents.push(Agent {
                 module,
                 type_name,
+                asks: service.policy.tools.asks(),
                 service,
                 spec,
             });
@@ -94,7 +95,30 @@ pub fn read_all(
     agents.sort_by(|a, b| {
         (&a.spec.slug, a.spec.source.path()).cmp(&(&b.spec.slug, b.spec.source.path()))
     });
+    settle_asks(&mut agents);
     agents
+}
+
+/// Finds the agents whose answers may have to wait because of those that they hand tasks to, or that answer in their place.
+fn settle_asks(agents: &mut [Agent]) {
+    if !agents.iter().any(|agent| agent.asks) {
+        return;
+    }
+    loop {
+        let waits = |agent: &Agent| {
+            let fallbacks = agent.service.policy.fallbacks.iter();
+            let fallbacks = fallbacks.filter_map(|name| find_agent(agents, &name.text));
+            let mut others = agent.handoffs(agents).chain(fallbacks);
+            !agent.asks && others.any(|other| other.asks)
+        };
+        let found: Vec<usize> = (0..agents.len()).filter(|at| waits(&agents[*at])).collect();
+        if found.is_empty() {
+            return;
+        }
+        for at in found {
+            agents[at].asks = true;
+        }
+    }
 }
 
 /// The contract of the agent with `spec`.

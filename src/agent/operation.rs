@@ -78,6 +78,12 @@ pub struct StreamRoute {
 }
 
 impl Operation<'_> {
+    /// Whether it searches documents, and calls no model.
+    pub fn is_search(&self) -> bool {
+        let handler = self.endpoint.map(|endpoint| endpoint.handler);
+        handler == Some(Handler::Search)
+    }
+
     /// Where the events of this operation of `agent` are served; none if it has no events.
     pub fn stream_route(&self, agent: &Agent) -> Option<StreamRoute> {
         let id = match self.endpoint {

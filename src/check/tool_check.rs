@@ -1,4 +1,4 @@
-//! The tools that agents list and the service does not have.
+//! The tools that agents list and the service does not have, and those that somebody approves and the agent does not have.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use crate::diagnostics::{Diagnostic, Severity};
 use crate::project::config::Config;
 use crate::project::service_file::{READING_TOOLS, WRITING_TOOLS};
 use crate::spec::tool_access::quoted;
+use crate::text::did_you_mean::nearest;
 
 /// The list that each run has, in every service.
 const TODO_LIST: &str = "TodoWrite";
@@ -17,6 +18,7 @@ pub fn check_tools(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diag
     for agent in agents {
         diagnostics.extend(missing_tools(agent, config));
         diagnostics.extend(missing_servers(agent, config));
+        diagnostics.extend(approvals_without_tool(agent));
     }
 }
 
@@ -53,6 +55,45 @@ fn missing_tools(agent: &Agent, config: &Config) -> Option<Diagnostic> {
         .help(help);
     diagnostic.about(names);
     Some(diagnostic)
+}
+
+/// The approvals of tools that the agent may not use: most likely the name of another one is misspelt, and its calls need nobody.
+fn approvals_without_tool(agent: &Agent) -> Vec<Diagnostic> {
+    let tools = &agent.spec.tools;
+    let Some(allowed) = &tools.allowed else {
+        return Vec::new();
+    };
+    let patterns: Vec<String> = allowed.iter().map(|tool| tool.pattern()).collect();
+    let approve = agent.service.policy.tools.approve.iter();
+    let without = approve.filter(|(tool, _)| {
+        let name = tool.pattern().to_ascii_lowercase();
+        let mut patterns = patterns.iter();
+        !patterns.any(|pattern| may_meet(&name, &pattern.to_ascii_lowercase()))
+    });
+    let diagnostics = without.map(|(tool, span)| {
+        let name = &tool.name;
+        let message = format!("the agent has no tool `{name}` that somebody could approve");
+        let help = match nearest(name, patterns.iter().map(String::as_str)) {
+            Some(other) => {
+                format!("did you mean `{other}`? Else take `{name}` out, or add it to `tools`")
+            }
+            None => format!("take `{name}` out, or add it to `tools`"),
+        };
+        Diagnostic::error(Code::ApprovalWithoutTool, "", message)
+            .at(&agent.service.source, *span)
+            .help(help)
+    });
+    diagnostics.collect()
+}
+
+/// Whether some name fits both patterns, as far as what is before their first `*` tells.
+fn may_meet(left: &str, right: &str) -> bool {
+    match (left.split_once('*'), right.split_once('*')) {
+        (None, None) => left == right,
+        (Some((start, _)), None) => right.starts_with(start),
+        (None, Some((start, _))) => left.starts_with(start),
+        (Some((left, _)), Some((right, _))) => left.starts_with(right) || right.starts_with(left),
+    }
 }
 
 /// The MCP servers that the settings of the service lack.

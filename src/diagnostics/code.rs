@@ -56,6 +56,8 @@ vocabulary! {
         UnknownValue = "AG027",
         /// A tool that a service can't run.
         ToolNotExecutable = "AG028",
+        /// A person approves calls of a tool that the agent does not have.
+        ApprovalWithoutTool = "AG032",
         /// The text contains invisible or bidirectional control characters.
         HiddenCharacters = "AG029",
         /// A key has no effect in a service.

@@ -23,6 +23,7 @@ pub const SERVICE_KEYS: &[&str] = &[
     "agents",
     "workflows",
     "documents",
+    "tools",
 ];
 
 /// Whether `key` belongs to a service block and to nothing else.

@@ -79,6 +79,7 @@ fn head_hash(agent: &Agent) -> String {
     let mut hasher = Hasher::new();
     hasher.add(spec.slug.as_str()).add(spec.source.path());
     hasher.add(spec.head()).add(contract.path());
+    hasher.add([u8::from(agent.asks)]);
     if contract.path() != spec.source.path() {
         hasher.add(contract.text());
     }

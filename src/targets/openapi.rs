@@ -250,10 +250,8 @@ fn own_paths(agents: &[Agent]) -> Map<String, Json> {
         .collect();
     let first = agents.first().map(|agent| agent.spec.slug.as_str());
     let mut paths = service_paths(&json!({ "agents": list }), first.unwrap_or("librarian"));
-    if agents
-        .iter()
-        .any(|agent| !agent.service.workflows.is_empty())
-    {
+    let has_runs = |agent: &Agent| agent.asks || !agent.service.workflows.is_empty();
+    if agents.iter().any(has_runs) {
         paths.extend(run_paths());
     }
     paths

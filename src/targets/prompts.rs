@@ -148,6 +148,12 @@ fn policy(policy: &Policy) -> Json {
         "rate": policy.rate,
         "history_tokens": policy.history_tokens,
         "session_ttl_ms": policy.session_ttl_ms,
+        "tools": policy.tools.asks().then(|| json!({
+            "approve": policy.tools.patterns().collect::<Vec<_>>(),
+            "roles": policy.tools.roles,
+            "timeout_ms": policy.tools.timeout_ms,
+            "ask_user": policy.tools.ask_user,
+        })),
     })
 }
 

@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +46,8 @@ pub struct Call<T, E = NoDeclaredError, K = Json> {
     client: Client,
     request: Result<Parts, String>,
     timeout: Option<Duration>,
+    /// Whether the answer is about a run, and not that of an agent.
+    is_about_run: bool,
     answer: PhantomData<fn() -> (T, E, K)>,
 }
 
@@ -73,6 +77,9 @@ impl<T, E, K> Call<T, E, K> {
             request: parts(client, operation, request),
             timeout: client.timeout,
             client: client.clone(),
+            is_about_run: ["/v1/runs", "/v1/workflows"]
+                .iter()
+                .any(|start| operation.path.starts_with(start)),
             answer: PhantomData,
         }
     }
@@ -113,7 +120,15 @@ impl<T: DeserializeOwned, E: DeclaredError, K> Call<T, E, K> {
             Some(timeout) => request.timeout(timeout),
             None => request,
         };
-        read_json(succeeded(request.send().await?).await?).await
+        let response = succeeded(request.send().await?).await?;
+        let location = response.headers().get(LOCATION);
+        let location = location.and_then(|location| location.to_str().ok());
+        let names_run = location.is_some_and(|location| location.starts_with("/v1/runs/"));
+        if response.status() == StatusCode::ACCEPTED && names_run && !self.is_about_run {
+            let report = read_json(response).await?;
+            return Err(ClientError::Waiting(Box::new(report)));
+        }
+        read_json(response).await
     }
 }
 

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::events::Usage;
+use super::reports::RunReport;
 use super::values::{JsonValue, Uuid};
 
 /// The most characters of an answer that is no problem document that are shown.
@@ -160,6 +161,9 @@ pub enum ClientError<E = NoDeclaredError> {
     },
     /// The service answered with any other problem.
     Problem(Box<Problem>),
+    /// There is no answer yet: it has to wait for a person, or the call said `Prefer: respond-async`. The report says what for, and
+    /// `Client::run` has the answer later.
+    Waiting(Box<RunReport>),
     /// The request can't be sent as it is.
     Request(String),
     /// The service can't be reached, or the connection broke.
@@ -190,6 +194,7 @@ impl<E> ClientError<E> {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Answer { status, .. } => Some(*status),
+            Self::Waiting(_) => Some(202),
             _ => self.problem().map(|problem| problem.status),
         }
     }
@@ -219,6 +224,7 @@ impl<E> fmt::Display for ClientError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Declared { problem, .. } | Self::Problem(problem) => problem.fmt(f),
+            Self::Waiting(report) => write!(f, "the run {} waits", report.run_id),
             Self::Request(detail) => write!(f, "the request can't be sent: {detail}"),
             Self::Transport(error) => write!(f, "the service can't be reached: {error}"),
             Self::TimedOut => f.write_str("the service did not answer in time"),

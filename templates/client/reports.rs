@@ -65,9 +65,28 @@ pub struct PendingAction {
     /// The roles of which the person who answers needs one. Empty: the caller that started the run answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// The tool call that it is about: an approval, or a question of the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call: Option<PendingToolCall>,
     /// When the run no longer waits; of a timer, when it is up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime>,
+}
+
+/// The call of a tool that waits for a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingToolCall {
+    /// Identifies the call, as `tool.started` does.
+    pub call_id: String,
+    /// The name of the agent whose model calls the tool.
+    pub agent: String,
+    /// The tool.
+    pub tool: String,
+    /// The tool's input, as the model wrote it.
+    pub arguments: JsonValue,
+    /// Whether the call was approved before and may have run: the service ended while it was under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_have_run: bool,
 }
 
 /// What a run waits for.
@@ -75,6 +94,8 @@ pub struct PendingAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionKind {
+    /// A person's word whether a tool may be called.
+    Approval,
     /// The answer of a person.
     Question,
     /// An event that somebody sends to the run.
@@ -217,6 +238,12 @@ pub struct StepError {
     pub status: u16,
     /// What went wrong.
     pub detail: String,
+    /// The kind of problem, as a URI. None where the status says it all.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Identifies the kind of problem among those that the endpoint declares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Everything that is wrong with the step's request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Violation>,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
+use super::reports::{ActionOutcome, PendingAction};
 use super::values::{JsonValue, Uuid};
 
 /// What happens during a run, in order: started, text, tools and hand-overs, and completed or failed. `T` is the answer.
@@ -53,6 +54,24 @@ pub enum AgentEvent<T = JsonValue> {
         tool: String,
         /// Whether the tool failed or was denied.
         is_error: bool,
+    },
+    /// The run waits until somebody answers a question.
+    #[serde(rename = "action.required")]
+    ActionRequired {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// The question.
+        action: Box<PendingAction>,
+    },
+    /// The run no longer waits for an answer.
+    #[serde(rename = "action.resolved")]
+    ActionResolved {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// Identifies the question.
+        action: Uuid,
+        /// How it ended.
+        outcome: ActionOutcome,
     },
     /// A policy of the agent decided how the run continues.
     #[serde(rename = "policy.applied")]

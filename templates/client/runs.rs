@@ -29,6 +29,26 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Client {
+    /// The report of a run: of a workflow, or of an agent that had to wait.
+    pub fn run(&self, run_id: &Uuid) -> Call<RunReport> {
+        Call::new(self, &GET, &Run { run_id })
+    }
+
+    /// Answers a question of a run, one of its `actions`. One that was answered before is a problem of status 409.
+    pub fn answer(
+        &self,
+        run_id: &Uuid,
+        action_id: &Uuid,
+        answer: &impl Serialize,
+    ) -> Call<WorkflowRun> {
+        let answer = Answer {
+            run_id,
+            action_id,
+            answer,
+        };
+        Call::new(self, &ANSWER, &answer)
+    }
+
     /// The caller's runs of all workflows, the newest first. A service without workflows answers 404.
     pub fn runs(&self, filter: &RunFilter, page: &Page) -> Call<RunList> {
         let operation = Operation {
@@ -173,12 +193,7 @@ impl<I: Serialize, S: TypedSteps> Workflow<I, S> {
         action_id: &Uuid,
         answer: &impl Serialize,
     ) -> Call<WorkflowRun> {
-        let answer = Answer {
-            run_id,
-            action_id,
-            answer,
-        };
-        Call::new(&self.client, &ANSWER, &answer)
+        self.client.answer(run_id, action_id, answer)
     }
 
     /// Sends an event to a run. A step that waits for it later receives it, too.

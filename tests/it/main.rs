@@ -11,6 +11,7 @@
 mod adversarial;
 mod agent_discovery;
 mod agent_names;
+mod approvals;
 mod arazzo;
 mod architecture;
 mod build_script;

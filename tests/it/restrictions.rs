@@ -4,7 +4,7 @@ use agentgen_build::{Code, Config, Generation, Project, Severity, Source, genera
 use serde_json::{Value as Json, json};
 
 /// What is generated from agents of these names and these lines of frontmatter.
-fn of(agents: &[(&str, &str)], config: Config) -> Generation {
+pub fn of(agents: &[(&str, &str)], config: Config) -> Generation {
     let source = |(name, yaml): &(&str, &str)| {
         let text = format!("---\nname: {name}\ndescription: Does it.\n{yaml}\n---\nPrompt.\n");
         Source::from_bytes(&format!("agents/{name}.md"), text.into_bytes()).unwrap()
@@ -16,7 +16,7 @@ fn of(agents: &[(&str, &str)], config: Config) -> Generation {
     })
 }
 
-fn desk(yaml: &str) -> Generation {
+pub fn desk(yaml: &str) -> Generation {
     of(&[("desk", yaml)], Config::default())
 }
 
@@ -25,7 +25,7 @@ fn messages(generation: &Generation) -> Vec<String> {
     diagnostics.map(ToString::to_string).collect()
 }
 
-fn text(generation: &Generation, path: &str) -> String {
+pub fn text(generation: &Generation, path: &str) -> String {
     let found = generation.artifacts.iter().find(|file| file.path == path);
     let found = found.unwrap_or_else(|| panic!("no {path}: {:?}", messages(generation)));
     String::from_utf8(found.bytes.clone()).unwrap()

@@ -30,6 +30,7 @@ pub fn operation_contexts(
         Some(endpoint) => endpoint_content(agent, operation, endpoint, components),
     };
     let errors = error_responses(agent, operation, components);
+    let may_wait = agent.asks && !operation.is_search();
     let summary = summary(agent, operation);
     let stream = operation.stream_route(agent).map(|route| {
         let mut context = common_context(agent, operation, &content);
@@ -55,16 +56,48 @@ pub fn operation_contexts(
             .parameters
             .push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
     }
+    if may_wait {
+        content.parameters.push(json!({
+            "name": "Prefer",
+            "in": "header",
+            "description": "`respond-async` answers 202 at once (RFC 7240).",
+            "schema": { "type": "string" },
+            "example": "respond-async",
+        }));
+    }
     let mut context = common_context(agent, operation, &content);
     context["operation_id"] = json!(operation.id);
     context["summary"] = json!(summary);
     context["description"] = json!(description(agent, operation));
     context["status"] = json!(operation.status().to_string());
     context["response"] = content.response;
-    context["errors"] = json!(errors);
+    context["errors"] = match may_wait {
+        true => std::iter::once(waiting_response()).chain(errors).collect(),
+        false => json!(errors),
+    };
     let mut contexts = vec![(operation.path.clone(), context)];
     contexts.extend(stream);
     contexts
+}
+
+/// The response where the answer has to wait for a person.
+fn waiting_response() -> Json {
+    json!({
+        "status": "202",
+        "inline": {
+            "description": "The answer has to wait for a person, or the caller prefers not to wait. The report says what for, and has \
+                            the answer in the end.",
+            "headers": {
+                "Location": { "$ref": "#/components/headers/RunLocation" },
+                "X-Request-Id": { "$ref": "#/components/headers/RequestId" },
+                "RateLimit": { "$ref": "#/components/headers/RateLimit" },
+                "RateLimit-Policy": { "$ref": "#/components/headers/RateLimitPolicy" },
+            },
+            "content": {
+                "application/json": { "schema": { "$ref": "#/components/schemas/WorkflowRunReport" } },
+            },
+        },
+    })
 }
 
 /// What an operation and its stream have in common.

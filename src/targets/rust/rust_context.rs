@@ -11,7 +11,7 @@ use crate::targets::rust::rust_item::RustType;
 use crate::targets::rust::rust_paths::{RustPaths, SERVICE};
 use crate::targets::rust::workflow_function::{RustWorkflow, workflows};
 use crate::targets::served::service_constants::{
-    AgentConstants, EndpointConstants, ErrorConstants, Limit, limits,
+    AgentConstants, EndpointConstants, ErrorConstants, Limit, ToolLimits, limits,
 };
 use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, doc, option, str_slice};
@@ -298,6 +298,17 @@ impl Limit {
             Self::Rate(Rate { requests, seconds }) => option(Some(format!(
                 "::agentgen_runtime::spec::Rate {{ requests: {requests}, seconds: {seconds} }}"
             ))),
+            Self::Tools(ToolLimits {
+                approve,
+                roles,
+                timeout_ms,
+                ask_user,
+            }) => format!(
+                "::agentgen_runtime::spec::ToolPolicy {{ approve: {}, roles: {}, timeout_ms: {}, ask_user: {ask_user} }}",
+                str_slice(&approve),
+                str_slice(&roles),
+                option(timeout_ms)
+            ),
         }
     }
 }

@@ -236,10 +236,21 @@ pub(crate) enum Limit {
     Most(u64),
     /// So many requests per time.
     Rate(Rate),
+    /// What tools may not do without a person.
+    Tools(ToolLimits),
+}
+
+/// The fields of the runtime's `ToolPolicy`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ToolLimits {
+    pub(crate) approve: Vec<String>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) ask_user: bool,
 }
 
 /// Every field of the runtime's `Policy`, in its order, and the value where it is not the default.
-pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<Limit>); 11] {
+pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<Limit>); 12] {
     let policy = &agent.service.policy;
     let fallbacks = policy.fallbacks.iter().map(|name| {
         find_slug(agents, &name.text).map_or_else(|| name.text.clone(), ToString::to_string)
@@ -247,6 +258,14 @@ pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<
     let fallbacks: Vec<String> = fallbacks.collect();
     let number = |value: Option<u64>| value.map(Limit::Number);
     let most = |value: Option<u64>| value.map(Limit::Most);
+    let tools = policy.tools.asks().then(|| {
+        Limit::Tools(ToolLimits {
+            approve: policy.tools.patterns().collect(),
+            roles: policy.tools.roles.clone(),
+            timeout_ms: policy.tools.timeout_ms,
+            ask_user: policy.tools.ask_user,
+        })
+    });
     let session_ttl_seconds = policy.session_ttl_ms.map(|ttl| ttl.div_ceil(1000));
     [
         (
@@ -269,5 +288,6 @@ pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<
         ("rate", policy.rate.map(Limit::Rate)),
         ("history_tokens", most(policy.history_tokens)),
         ("session_ttl_seconds", most(session_ttl_seconds)),
+        ("tools", tools),
     ]
 }

@@ -56,7 +56,7 @@ fn methods_and_handlers() {
             "yes",
             &[
                 "warning keys.md:5:3 AG025 `service` is text; it takes a mapping; the value is kept as it is",
-                "5:3 AG045 `service` is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
+                "5:3 AG045 `service` is text; it takes a mapping with endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents, tools",
             ],
         ),
     ]);

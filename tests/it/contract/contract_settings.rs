@@ -12,7 +12,7 @@ fn unknown_keys_are_errors() {
         (
             "color: red",
             &[
-                "5:3 AG026 there is no setting `color`; the settings are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents",
+                "5:3 AG026 there is no setting `color`; the settings are endpoints, invoke, model, fallbacks, retry, breaker, timeout, budget, rate, session, agents, workflows, documents, tools",
             ],
         ),
         (
@@ -209,6 +209,40 @@ fn agents_that_do_not_exist() {
                 "8:19 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
                 "9:46 AG044 there is no agent `kes` in this project; did you mean `keys`?",
                 "10:49 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_tools_may_not_do_without_a_person() {
+    assert_diagnostics(&[
+        (
+            "tools: { approve: [Write, mcp__files__*], roles: [editor], timeout: 1d }",
+            &[],
+        ),
+        ("tools: { approve: all, ask_user: true }", &[]),
+        ("tools: { approve: none }", &[]),
+        (
+            "tools: { aprove: all }",
+            &["5:12 AG026 there is no setting `aprove`; did you mean `approve`?"],
+        ),
+        (
+            "tools: { approve: all except Read }",
+            &[
+                "5:21 AG045 `approve` is no list of tools; it takes `all`, `none` or a list: `[Write, mcp__postgres__execute_sql]`",
+            ],
+        ),
+        (
+            "tools: { approve: true }",
+            &[
+                "5:21 AG045 `approve` is no list of tools; it takes `all`, `none` or a list: `[Write, mcp__postgres__execute_sql]`",
+            ],
+        ),
+        (
+            "tools: { roles: [editor] }",
+            &[
+                "5:12 AG045 nobody is asked; add `approve: [Write]`, `approve: all` or `ask_user: true`",
             ],
         ),
     ]);
