@@ -7,6 +7,7 @@ pub(crate) mod error_response;
 pub(crate) mod http_endpoint;
 pub(crate) mod key_redaction;
 pub(crate) mod lenient_json;
+pub(crate) mod server_address;
 pub(crate) mod server_words;
 pub(crate) mod sse_decoder;
 

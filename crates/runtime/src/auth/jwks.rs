@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -12,6 +11,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::{Client, Url, redirect};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::client::server_address::is_loopback;
 
 const REFRESH_PERIOD: Duration = Duration::from_secs(5 * 60);
 /// The least time between two reads because of unknown keys.
@@ -331,13 +332,6 @@ fn matching(keys: &[Arc<Key>], algorithm: Algorithm, id: Option<&str>) -> Vec<Ar
         .take(MAX_KEYS_TRIED)
         .cloned()
         .collect()
-}
-
-/// Whether the host of `url` is this machine, to which a key may be sent unencrypted.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl fmt::Display for JwksError {

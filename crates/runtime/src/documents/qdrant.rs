@@ -7,8 +7,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use crate::auth::jwks::is_loopback;
 use crate::client;
+use crate::client::server_address;
 use crate::documents::document_store::{Condition, DocumentStore, PassageQuery, SearchResult};
 use crate::documents::documents_settings::{API_KEY, DocumentsSettings, URL};
 use crate::documents::qdrant_wire::{
@@ -47,22 +47,12 @@ impl Qdrant {
     /// # Errors
     /// The setting, and what is wrong with it; never a key.
     pub(crate) fn new(settings: &DocumentsSettings) -> Result<Self, SettingError> {
-        let invalid = |detail: &str| SettingError::new(URL, detail);
+        let secret = (API_KEY, settings.api_key.is_some());
         let url = Url::parse(&settings.url).ok();
-        let base = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let base = base.ok_or_else(|| invalid("is not an address like http://127.0.0.1:6333"))?;
-        if base.password().is_some() || !base.username().is_empty() {
-            return Err(invalid(
-                "must not contain a name or password: the key belongs in documents.api_key",
-            ));
-        }
-        if settings.api_key.is_some() && base.scheme() == "http" && !is_loopback(&base) {
-            return Err(invalid(
-                "must be https, because documents.api_key is sent there; http is for this machine alone",
-            ));
-        }
+        let base = server_address::check(url, "http://127.0.0.1:6333", secret);
+        let base = base.map_err(|detail| SettingError::new(URL, detail))?;
         if base.query().is_some() || base.fragment().is_some() {
-            return Err(invalid("must end with its path"));
+            return Err(SettingError::new(URL, "must end with its path"));
         }
         let mut headers = HeaderMap::new();
         if let Some(key) = &settings.api_key {

@@ -7,8 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::auth::jwks::is_loopback;
-use crate::client::sensitive;
+use crate::client::{sensitive, server_address};
 use crate::error::start_error::{SettingError, StartError};
 use crate::model::ProviderMetadata;
 use crate::model::dialects::{
@@ -94,30 +93,21 @@ impl ProviderSettings {
         name: &str,
         operation: impl Fn(&str) -> Option<Url>,
     ) -> Result<(Url, bool), SettingError> {
-        let wrong = |detail: &str| SettingError::new(format!("providers.{name}.base_url"), detail);
+        let wrong =
+            |detail: String| SettingError::new(format!("providers.{name}.base_url"), detail);
         let own = self.dialect.0.base_url;
         let own_name = own.filter(|_| name == self.dialect.name());
         let base = self.base_url.as_deref().or(own_name);
-        let base = base.ok_or_else(|| wrong("is not set: where is this provider?"))?;
-        let url = operation(base);
-        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let url = url.ok_or_else(|| wrong("is no address such as https://models.example/v1"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            let key = format!("providers.{name}.api_key");
-            let detail = format!("must not contain a name or password: the key belongs in {key}");
-            return Err(wrong(&detail));
-        }
-        let has_key = self.api_key.is_some()
-            || self
-                .requests
-                .headers
-                .keys()
-                .any(|header| header.eq_ignore_ascii_case(header::AUTHORIZATION.as_str()));
-        if has_key && url.scheme() == "http" && !is_loopback(&url) {
-            return Err(wrong(
-                "must be https, because a key is sent there; http is for this machine alone",
-            ));
-        }
+        let base = base.ok_or_else(|| wrong("is not set: where is this provider?".to_owned()))?;
+        let mut headers = self.requests.headers.keys();
+        let header = headers.find(|header| server_address::is_credential(header));
+        let secret = match (&self.api_key, header) {
+            (None, Some(header)) => format!("providers.{name}.headers.{header}"),
+            _ => format!("providers.{name}.api_key"),
+        };
+        let secret = (&*secret, self.api_key.is_some() || header.is_some());
+        let url = server_address::check(operation(base), "https://models.example/v1", secret);
+        let url = url.map_err(wrong)?;
         let is_vendor = own.and_then(operation).as_ref() == Some(&url);
         Ok((url, is_vendor))
     }

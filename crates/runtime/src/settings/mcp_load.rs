@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
-use crate::auth::jwks::is_loopback;
+use crate::client::server_address;
 use crate::error::start_error::StartError;
 use crate::mcp::mcp_file;
 use crate::mcp::mcp_settings::{McpServerSettings, McpTransport};
@@ -130,23 +130,13 @@ fn roots(folders: &[PathBuf]) -> Result<Vec<String>, String> {
 }
 
 fn check_url(url: &str, headers: &BTreeMap<String, Secret>) -> Result<(), String> {
-    let url = Url::parse(url).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or("is not an address like https://mcp.example.com/mcp")?;
-    if url.password().is_some() || !url.username().is_empty() {
-        return Err("must not contain a name or password: a token belongs in `headers`".to_owned());
-    }
+    let secret = ("`headers`", !headers.is_empty());
+    server_address::check(Url::parse(url).ok(), "https://mcp.example.com/mcp", secret)?;
     for (name, value) in headers {
         let is_name = HeaderName::try_from(name).is_ok();
         if !is_name || HeaderValue::try_from(value.expose()).is_err() {
             return Err(format!("has a header `{name}` that HTTP can't have"));
         }
-    }
-    if !headers.is_empty() && url.scheme() == "http" && !is_loopback(&url) {
-        return Err(
-            "must be https, because `headers` are sent there; http is for this machine alone"
-                .to_owned(),
-        );
     }
     Ok(())
 }
