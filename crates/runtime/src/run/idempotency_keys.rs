@@ -65,6 +65,10 @@ pub(crate) enum Reserved {
     /// The same request, which is under way.
     UnderWay,
     /// The same request. The process that ran it ended before there was a response.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        allow(dead_code, reason = "keys in memory end with their process")
+    )]
     Unknown,
     /// The same request, and its response; `None` if that was too long.
     Response(Option<String>),
