@@ -32,6 +32,7 @@ use crate::server::listener::{ConnectionLimits, listen as accept};
 use crate::server::live_service::LiveService;
 use crate::server::registry::{Exposure, Registry};
 use crate::server::signals::first_signal;
+use crate::settings::settings_load::unknown_variables;
 use crate::settings::{ADDRESS, AUTH_SETTINGS, Settings};
 use crate::store::Store;
 use crate::telemetry::log;
@@ -62,6 +63,10 @@ pub fn serve_live(
     listening: impl FnOnce(&LiveService),
 ) -> ExitCode {
     log::start(settings.log);
+    // Other programs may use such variables: the service starts all the same.
+    for unknown in unknown_variables() {
+        tracing::warn!("{unknown}");
+    }
     let ended = run(registry, settings, listening);
     log::flush(LAST_LINES);
     match ended {

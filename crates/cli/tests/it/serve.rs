@@ -340,6 +340,21 @@ fn the_key_of_a_vendor_chooses_its_models_and_echo_avoids_it() {
 }
 
 #[test]
+fn a_misspelt_variable_is_named_with_the_one_that_is_meant() {
+    let folder = Folder::new(&[("agents/desk.md", DESK)]);
+    let mut command = agentgen(&folder, &["serve", "--port", "0"]);
+    let command = command
+        .env("AGENTGEN_LOG_LEVEL", "warn")
+        .env("AGENTGEN_TOKEN", "a token of the tests")
+        .env("AGENTGEN_RATE_ADRESS", "1/minute");
+    let line = Serving::start(command).line("AGENTGEN_RATE_ADRESS");
+    assert!(
+        line.contains("AGENTGEN_RATE_ADRESS: is no setting; did you mean `AGENTGEN_RATE_ADDRESS`?"),
+        "{line}"
+    );
+}
+
+#[test]
 fn nothing_is_served_beyond_this_machine_without_authentication() {
     let folder = Folder::new(&[("agents/desk.md", DESK)]);
     let run = agentgen(&folder, &["serve", "--bind", "0.0.0.0"])

@@ -50,10 +50,6 @@ pub fn serve_args(registry: Registry, arguments: impl IntoIterator<Item = String
         [] => match Settings::load() {
             Ok(settings) => {
                 log::start(settings.log);
-                // Other programs may use such variables: the service starts all the same.
-                for unknown in unknown_variables() {
-                    tracing::warn!("{unknown}");
-                }
                 if let Some(path) = std::env::var_os(DEV_PROMPTS) {
                     dev_prompts::follow(path.into(), &registry);
                 }

@@ -14,6 +14,8 @@ use crate::settings::settings_table::{NAME, SETTINGS, SettingType, variable};
 pub(crate) const CONFIG: &str = "AGENTGEN_CONFIG";
 /// The environment variable in which `agentgen dev` names the file with the prompts as they are now. It is no setting.
 pub(crate) const DEV_PROMPTS: &str = "AGENTGEN_DEV_PROMPTS";
+/// The environment variable with the token that the command line calls services with. It is no setting.
+const TOKEN: &str = "AGENTGEN_TOKEN";
 /// How far a name may be from the one that is meant, in characters.
 const MOST_TYPOS: usize = 4;
 /// What is wrong with an empty variable.
@@ -88,7 +90,7 @@ pub(crate) fn unknown_variables(
     let table = text.and_then(|text| text.parse::<Table>().ok());
     let keys = keys(&table.unwrap_or_default()).into_iter();
     let mut known = keys.map(|(key, _)| variable(&key)).collect::<Vec<_>>();
-    known.extend([CONFIG, DEV_PROMPTS].map(str::to_owned));
+    known.extend([CONFIG, DEV_PROMPTS, TOKEN].map(str::to_owned));
     let is_unknown = |name: &String| {
         name.starts_with("AGENTGEN_") && !known.contains(name) && !is_service_link(name)
     };
@@ -100,7 +102,7 @@ pub(crate) fn unknown_variables(
         let nearest = known.iter().min_by_key(distance);
         let detail = match nearest.filter(|known| distance(known) <= MOST_TYPOS) {
             Some(nearest) => format!("is no setting; did you mean `{nearest}`?"),
-            None => "is no setting (`--settings` lists them)".to_owned(),
+            None => "is no setting (the page Settings of the documentation lists them)".to_owned(),
         };
         StartError::setting(name, detail)
     };
@@ -234,6 +236,8 @@ mod tests {
             "AGENTGEN_PROVIDERS_MINE_API_KEY",
             "AGENTGEN_AUTH_ISSUER",
             "AGENTGEN_CONFIG",
+            "AGENTGEN_DEV_PROMPTS",
+            "AGENTGEN_TOKEN",
             "OTHER_AUTH_ISSUR",
             // What Kubernetes sets for the Services `agentgen` and `agentgen-desk`.
             "AGENTGEN_SERVICE_HOST",
@@ -253,7 +257,7 @@ mod tests {
             [
                 "AGENTGEN_AUTH_HS256_SECRTE: is no setting; did you mean `AGENTGEN_AUTH_HS256_SECRET`?",
                 "AGENTGEN_RATE_ADRESS: is no setting; did you mean `AGENTGEN_RATE_ADDRESS`?",
-                "AGENTGEN_SOMETHING_ELSE_ENTIRELY: is no setting (`--settings` lists them)",
+                "AGENTGEN_SOMETHING_ELSE_ENTIRELY: is no setting (the page Settings of the documentation lists them)",
             ]
         );
     }
