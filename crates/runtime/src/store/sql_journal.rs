@@ -344,19 +344,19 @@ impl Journal for SqlStore {
             };
             let has_questions = waiting_runs::has_questions(&change.events);
             let added = match &change.state {
-                None if !has_questions => add(ADD_CHANGE)?.execute(self.database.write()).await?,
+                None if !has_questions => add(ADD_CHANGE)?.execute(self.database.write()).await,
                 Some(state) if !has_questions && self.database.writes_in_queries() => {
                     let statement = match state.keep {
                         None => ADD_CHANGE_AND_SET_STATE,
                         Some(_) => ADD_CHANGE_AND_END,
                     };
                     let write = bind_state(add(statement)?, state)?;
-                    write.execute(self.database.write()).await?
+                    write.execute(self.database.write()).await
                 }
                 state => {
                     let mut transaction = self.database.begin().await?;
-                    let added = add(ADD_CHANGE)?.execute(transaction.executor()).await?;
-                    if added > 0 {
+                    let added = add(ADD_CHANGE)?.execute(transaction.executor()).await;
+                    if matches!(added, Ok(1..)) {
                         if let Some(state) = state {
                             let statement = match state.keep {
                                 None => SET_STATE,
@@ -375,8 +375,10 @@ impl Journal for SqlStore {
                     added
                 }
             };
-            if added > 0 {
-                return Ok(true);
+            match added {
+                Ok(1..) => return Ok(true),
+                Ok(0) | Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
             }
             // Either another process has the run, or this change was written before and its caller did not learn of it.
             let row = query(FIND_CHANGE)

@@ -68,6 +68,12 @@ pub(super) fn migrator(steps: &[(i64, &'static str, &'static str)]) -> Migrator 
 /// What an error of the database means to who uses the store. The cause of an unavailable store is logged here, since
 /// callers must not see it.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    if error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation())
+    {
+        return StoreError::conflict("another writer was first");
+    }
     let is_external = match &error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -443,16 +443,32 @@ async fn a_change_that_is_written_again_is_recognised() {
         let run = run();
         create(journal, &run, Some(&ann)).await;
         let first = change(&run, "ann", 1, step(StepStatus::Running, ""));
-        let last = end(&run, "ann", 2, RunStatus::Failed, LONG);
-        for change in [&first, &first, &last, &last] {
+        let with_state = Change {
+            state: Some(RunState {
+                status: RunStatus::Running,
+                error: None,
+                resumptions: 0,
+                keep: None,
+            }),
+            ..change(&run, "ann", 2, step(StepStatus::Succeeded, "so"))
+        };
+        let last = end(&run, "ann", 3, RunStatus::Failed, LONG);
+        for change in [&first, &first, &with_state, &with_state] {
+            assert!(try_write(journal, change).await, "{change:?}");
+        }
+        // Another change of that number is one of somebody else, also while the run has its owner.
+        let other = change(&run, "ann", 2, step(StepStatus::Failed, ""));
+        assert!(!try_write(journal, &other).await);
+        for change in [&last, &last] {
             assert!(try_write(journal, change).await, "{change:?}");
         }
         let events = journal.events(run.id, 0, 10).await.unwrap();
-        let expected = [(1, first.events[0].clone()), (2, last.events[0].clone())];
+        let expected = [&first, &with_state, &last];
+        let expected = (1..).zip(expected.map(|change| change.events[0].clone()));
+        let expected = expected.collect::<Vec<_>>();
         assert_eq!(events, expected);
 
-        // Another change of that number is one of somebody else.
-        for number in [1, 2] {
+        for number in [1, 2, 3] {
             let other = change(&run, "ann", number, step(StepStatus::Failed, ""));
             assert!(!try_write(journal, &other).await);
         }
