@@ -87,6 +87,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/postgres/0012_waiting_runs.sql"),
     ),
     (
+        15,
+        "waiting runs stay",
+        include_str!("../../migrations/postgres/0015_waiting_runs_stay.sql"),
+    ),
+    (
         16,
         "turns",
         include_str!("../../migrations/postgres/0016_turns.sql"),

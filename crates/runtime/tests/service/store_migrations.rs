@@ -1,9 +1,12 @@
 //! Databases of earlier versions: their runs are still there, and go on.
 
-use agentgen_runtime::workflow::{ClaimOutcome, RunLease, StepStatus};
+use std::time::Duration;
+
+use agentgen_runtime::workflow::{ClaimOutcome, RunLease, StepStatus, SuspendOutcome, Suspension};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqlSafeStr, SqliteConnection};
 
+use crate::journals::{create, run_of};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 
 /// The migrations of version 0.1.0 before runs were stored as changes.
@@ -78,7 +81,7 @@ async fn check(test_store: TestStore) {
     assert_eq!(numbers.collect::<Vec<_>>(), [3, 4]);
     let lease = RunLease {
         owner: "ann".to_owned(),
-        ttl: std::time::Duration::from_secs(60),
+        ttl: Duration::from_secs(60),
     };
     let ClaimOutcome::Claimed(claimed) = journal.claim(id, &lease).await.unwrap() else {
         panic!("its process is gone");
@@ -112,4 +115,63 @@ async fn runs_of_an_earlier_version_are_migrated() {
     sqlx::raw_sql(old).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     check(test_store).await;
+}
+
+/// What a program from before 0012 does with runs of a definition that it does not know: it marks those that have no owner, and deletes
+/// what is marked. Here, at once.
+const OLD_CLEANING: &str = "
+    UPDATE workflow_runs SET expires_at = 1 WHERE workflow = 'play' AND definition = 'of today' AND ended_at IS NULL
+        AND expires_at IS NULL AND lease_owner IS NULL;
+    DELETE FROM workflow_runs WHERE id IN (SELECT id FROM workflow_runs WHERE expires_at <= 2 AND lease_owner IS NULL);
+";
+
+/// A run that is queued is deleted by a program from before, as one of a workflow that is gone; one that waits for an answer stays.
+async fn check_that_waiting_runs_stay(
+    test_store: TestStore,
+    clean: impl AsyncFn(&str, &'static str),
+) {
+    let store = test_store.open().await;
+    let journal = &*store.journal();
+    let ann = RunLease {
+        owner: "ann".to_owned(),
+        ttl: Duration::from_secs(60),
+    };
+    let queued = run_of("play", "ann");
+    create(journal, &queued, None).await;
+    let waiting = run_of("play", "ann");
+    create(journal, &waiting, Some(&ann)).await;
+    let suspension = Suspension {
+        until: None,
+        inbox_count: 0,
+    };
+    let suspended = journal.suspend(waiting.id, "ann", &suspension).await;
+    assert_eq!(suspended.unwrap(), SuspendOutcome::Suspended);
+    clean(&test_store.url, OLD_CLEANING).await;
+    assert_eq!(journal.run(queued.id, "ann").await.unwrap(), None);
+    assert!(journal.run(waiting.id, "ann").await.unwrap().is_some());
+    let ClaimOutcome::Claimed(_) = journal.claim(waiting.id, &ann).await.unwrap() else {
+        panic!("it can be resumed");
+    };
+    drop(store);
+    test_store.remove().await;
+}
+
+#[tokio::test]
+async fn a_program_from_before_runs_could_wait_deletes_none_that_waits() {
+    check_that_waiting_runs_stay(sqlite_store(), async |url, sql| {
+        let url = format!("sqlite://{}", url.strip_prefix("sqlite:").unwrap());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    })
+    .await;
+    let Some(test_store) = postgres_store().await else {
+        return;
+    };
+    check_that_waiting_runs_stay(test_store, async |url, sql| {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    })
+    .await;
 }
