@@ -124,7 +124,7 @@ pub(crate) async fn listen(
         let is_used = Arc::default();
         let service = service(&router, peer, &is_used);
         let connection = http.serve_connection(io(stream, limits.write), service);
-        let connection = connections.watch(connection);
+        let connection = Box::pin(connections.watch(connection));
         tokio::spawn(finish(connection, is_used, limits.head, permit));
     }
     http.keep_alive(false);
@@ -142,7 +142,7 @@ pub(crate) async fn listen(
         };
         let is_used = Arc::default();
         let service = service(&router, peer, &is_used);
-        let connection = http.serve_connection(io(stream, limits.write), service);
+        let connection = Box::pin(http.serve_connection(io(stream, limits.write), service));
         late.spawn(finish(connection, is_used, limits.head, permit));
     }
 }
@@ -156,14 +156,13 @@ fn io(stream: TcpStream, write: Duration) -> TokioIo<Pin<Box<TimeoutStream<TcpSt
 }
 
 /// Serves a connection to its end, or until it has sent no request within `head`. Its first request makes `is_used` true.
+/// The connection comes in a box: a future has two places for what it is given and then moves.
 async fn finish(
-    connection: impl Future<Output = hyper::Result<()>>,
+    mut connection: Pin<Box<impl Future<Output = hyper::Result<()>>>>,
     is_used: Arc<AtomicBool>,
     head: Duration,
     permit: Permit,
 ) {
-    // Boxed, so that the task holds it once: a local variable would be a second place for it.
-    let mut connection = Box::pin(connection);
     let ended = match tokio::time::timeout(head, connection.as_mut()).await {
         Ok(ended) => ended,
         Err(_) if is_used.load(Ordering::Relaxed) => connection.await,
