@@ -1,5 +1,6 @@
 //! Accepts connections and serves HTTP/1.1 on them until shutdown.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -18,19 +19,21 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
 use crate::http::layers::client_address::rate_key;
-use crate::http::layers::places::{Place, Places};
+use crate::http::layers::places::{Full, Place, Places};
 use crate::server::unread_body;
 use crate::telemetry::metrics::Metrics;
 
 /// The pause after an error of `accept`, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+/// How long a connection may send nothing while others wait.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The shortest time between two warnings about waiting connections.
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -54,11 +57,23 @@ pub(crate) struct ConnectionLimits {
 
 /// What a connection holds: its place among those of its address, and its permit, which is never `None`: the semaphore is
 /// not closed.
-type Permit = (Option<OwnedSemaphorePermit>, Place);
+type Permit = (Place, Option<OwnedSemaphorePermit>);
+
+/// Whether a connection has sent a request.
+struct FirstRequest {
+    opened_at: Instant,
+    has_come: AtomicBool,
+    /// Another connection needs the place of this one.
+    give_way: Notify,
+}
 
 /// The permits for connections.
 struct ConnectionLimit {
     free: Arc<Semaphore>,
+    /// The open connections that have sent no request, the oldest first, and some that have.
+    silent: VecDeque<Arc<FirstRequest>>,
+    /// One that was accepted and has no permit yet.
+    waiting: Option<(TcpStream, SocketAddr)>,
     by_address: Arc<Places>,
     max_connections: usize,
     metrics: Arc<Metrics>,
@@ -67,8 +82,9 @@ struct ConnectionLimit {
 }
 
 impl ConnectionLimit {
-    /// A permit, as soon as one is free.
-    async fn next(&mut self) -> Option<OwnedSemaphorePermit> {
+    /// A permit, as soon as one is free. The oldest of the connections that have sent no request gives way: callers that just
+    /// send need milliseconds for one.
+    async fn permit(&mut self) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return Some(permit);
         }
@@ -83,7 +99,51 @@ impl ConnectionLimit {
                 "there are as many connections as limits.connections allows; the next one waits until one ends"
             );
         }
-        Arc::clone(&self.free).acquire_owned().await.ok()
+        let mut permit = pin!(Arc::clone(&self.free).acquire_owned());
+        while let Some(oldest) = self.oldest_silent() {
+            let patience = PATIENCE.saturating_sub(oldest.opened_at.elapsed());
+            if let Ok(permit) = timeout(patience, permit.as_mut()).await {
+                return permit.ok();
+            }
+            self.silent.pop_front();
+            oldest.give_way.notify_one();
+            if let Ok(permit) = timeout(PATIENCE, permit.as_mut()).await {
+                return permit.ok();
+            }
+        }
+        permit.await.ok()
+    }
+
+    /// The connection that has sent no request for the longest time.
+    fn oldest_silent(&mut self) -> Option<Arc<FirstRequest>> {
+        while let Some(oldest) = self.silent.front() {
+            if Arc::strong_count(oldest) > 1 && !oldest.has_come.load(Ordering::Relaxed) {
+                return Some(Arc::clone(oldest));
+            }
+            self.silent.pop_front();
+        }
+        None
+    }
+
+    /// A place among the connections of `peer`'s address.
+    fn place(&self, peer: SocketAddr) -> Result<Place, Full> {
+        let address = rate_key(Some(peer.ip().to_canonical()));
+        self.by_address.take(vec![address])
+    }
+
+    /// A connection that has sent nothing yet.
+    fn opened(&mut self) -> Arc<FirstRequest> {
+        // At most `max_connections` are open.
+        if self.silent.len() / 2 > self.max_connections {
+            self.silent.retain(|request| Arc::strong_count(request) > 1);
+        }
+        let first_request = Arc::new(FirstRequest {
+            opened_at: Instant::now(),
+            has_come: AtomicBool::new(false),
+            give_way: Notify::new(),
+        });
+        self.silent.push_back(Arc::clone(&first_request));
+        first_request
     }
 }
 
@@ -92,8 +152,8 @@ impl ConnectionLimit {
 ///
 /// A connection is closed without its first request header within `limits.head`, without a further one within
 /// `limits.idle`, and if its client takes nothing of its response for `limits.write`. With `max_connections` open, the next
-/// one waits in the operating system's queue until one ends, which `metrics` count; one of an address that has its share is
-/// closed at once.
+/// one waits in the operating system's queue until one ends or gives way, which `metrics` count; one of an address that has its
+/// share is closed at once.
 pub(crate) async fn listen(
     listener: TcpListener,
     router: CurrentRouter,
@@ -110,6 +170,8 @@ pub(crate) async fn listen(
         free: Arc::new(Semaphore::new(
             limits.max_connections.min(Semaphore::MAX_PERMITS),
         )),
+        silent: VecDeque::new(),
+        waiting: None,
         by_address: Places::new(limits.max_connections, limits.share),
         max_connections: limits.max_connections,
         metrics,
@@ -121,11 +183,11 @@ pub(crate) async fn listen(
             () = &mut stop => break,
             accepted = accept(&listener, &mut limit) => accepted,
         };
-        let is_used = Arc::default();
-        let service = service(&router, peer, &is_used);
+        let first_request = limit.opened();
+        let service = service(&router, peer, &first_request);
         let connection = http.serve_connection(io(stream, limits.write), service);
         let connection = Box::pin(connections.watch(connection));
-        tokio::spawn(finish(connection, is_used, limits.head, permit));
+        tokio::spawn(finish(connection, first_request, limits.head, permit));
     }
     http.keep_alive(false);
     let mut last = pin!(async {
@@ -140,10 +202,10 @@ pub(crate) async fn listen(
             Some(_) = late.join_next() => continue,
             accepted = accept(&listener, &mut limit) => accepted,
         };
-        let is_used = Arc::default();
-        let service = service(&router, peer, &is_used);
+        let first_request = limit.opened();
+        let service = service(&router, peer, &first_request);
         let connection = Box::pin(http.serve_connection(io(stream, limits.write), service));
-        late.spawn(finish(connection, is_used, limits.head, permit));
+        late.spawn(finish(connection, first_request, limits.head, permit));
     }
 }
 
@@ -155,18 +217,21 @@ fn io(stream: TcpStream, write: Duration) -> TokioIo<Pin<Box<TimeoutStream<TcpSt
     TokioIo::new(Box::pin(stream))
 }
 
-/// Serves a connection to its end, or until it has sent no request within `head`. Its first request makes `is_used` true.
+/// Serves a connection to its end, or until it has sent no request within `head` or gives way before that.
 /// The connection comes in a box: a future has two places for what it is given and then moves.
 async fn finish(
     mut connection: Pin<Box<impl Future<Output = hyper::Result<()>>>>,
-    is_used: Arc<AtomicBool>,
+    first_request: Arc<FirstRequest>,
     head: Duration,
     permit: Permit,
 ) {
-    let ended = match tokio::time::timeout(head, connection.as_mut()).await {
-        Ok(ended) => ended,
-        Err(_) if is_used.load(Ordering::Relaxed) => connection.await,
-        Err(_) => return,
+    let waiting = timeout(head, first_request.give_way.notified());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = waiting => match first_request.has_come.load(Ordering::Relaxed) {
+            true => connection.await,
+            false => return,
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
@@ -178,11 +243,11 @@ async fn finish(
 fn service(
     router: &CurrentRouter,
     peer: SocketAddr,
-    is_used: &Arc<AtomicBool>,
+    first_request: &Arc<FirstRequest>,
 ) -> impl HttpService<Incoming, ResBody = Body, Error = Infallible, Future: Send> + use<> {
-    let (router, is_used) = (Arc::clone(router), Arc::clone(is_used));
+    let (router, first_request) = (Arc::clone(router), Arc::clone(first_request));
     service_fn(move |request| {
-        is_used.store(true, Ordering::Relaxed);
+        first_request.has_come.store(true, Ordering::Relaxed);
         let current = router
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -202,35 +267,41 @@ async fn call(
 }
 
 /// The next connection, once a permit is free. A connection that its client closed before is skipped, and so is one of an
-/// address that has its share; after any other
-/// error `accept` pauses.
+/// address that has its share; after any other error `accept` pauses. Nothing is lost if this is dropped.
 async fn accept(
     listener: &TcpListener,
     limit: &mut ConnectionLimit,
 ) -> (TcpStream, SocketAddr, Permit) {
-    let permit = limit.next().await;
     loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Server-sent events are small, and should not wait for each other.
-                let _ = stream.set_nodelay(true);
-                let address = rate_key(Some(peer.ip().to_canonical()));
-                match limit.by_address.take(vec![address]) {
-                    Ok(place) => return (stream, peer, (permit, place)),
-                    Err(_) => limit.metrics.rejected("connections"),
+        while limit.waiting.is_none() {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    // Server-sent events are small, and should not wait for each other.
+                    let _ = stream.set_nodelay(true);
+                    match limit.place(peer) {
+                        Err(Full::Caller) => limit.metrics.rejected("connections"),
+                        _ => limit.waiting = Some((stream, peer)),
+                    }
+                }
+                Err(error) => {
+                    let is_clients = matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionAborted
+                            | ErrorKind::ConnectionRefused
+                            | ErrorKind::ConnectionReset
+                    );
+                    if !is_clients {
+                        tracing::error!(%error, "no connection can be taken");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 }
             }
-            Err(error) => {
-                let is_clients = matches!(
-                    error.kind(),
-                    ErrorKind::ConnectionAborted
-                        | ErrorKind::ConnectionRefused
-                        | ErrorKind::ConnectionReset
-                );
-                if !is_clients {
-                    tracing::error!(%error, "no connection can be taken");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+        }
+        let permit = limit.permit().await;
+        if let Some((stream, peer)) = limit.waiting.take() {
+            match limit.place(peer) {
+                Ok(place) => return (stream, peer, (place, permit)),
+                Err(_) => limit.metrics.rejected("connections"),
             }
         }
     }

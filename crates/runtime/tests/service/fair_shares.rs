@@ -255,6 +255,34 @@ async fn one_address_has_its_share_of_connections() {
     }
 }
 
+#[tokio::test]
+async fn connections_that_send_nothing_give_way_to_those_that_do() {
+    let settings = Settings {
+        connections: 4,
+        share: 1.0,
+        ..Settings::default()
+    };
+    let address = serve(registry(), settings).await;
+    let mut used = connect(address, HEALTH).await;
+    assert_eq!(status(&mut used).await, 200);
+    let mut open = Vec::new();
+    for sent in ["", "GET /livez HTTP/1.1\r\nHost: loc", ""] {
+        open.push(connect(address, sent).await);
+    }
+    let began = Instant::now();
+    for _ in 0..3 {
+        let mut next = connect(address, HEALTH).await;
+        assert_eq!(status(&mut next).await, 200);
+        // It stays open, so that each of the next ones takes another place.
+        open.push(next);
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
+    // One that has sent a request keeps its place.
+    used.write_all(HEALTH.as_bytes()).await.unwrap();
+    let mut more = [0; 64];
+    assert!(used.read(&mut more).await.unwrap() > 0);
+}
+
 /// Sends all of a request before it reads, as many clients do. Returns all that comes.
 async fn write_then_read(address: SocketAddr, head: &str, size: usize, is_chunked: bool) -> String {
     let framing = match is_chunked {
