@@ -67,12 +67,15 @@ pub struct RunFilter {
     /// Those of the workflow with this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
-    /// Those that stand so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<RunStatus>,
+    /// Those with one of these statuses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<RunStatus>,
     /// Those that were started then or later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime>,
+    /// Those that were started earlier than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<DateTime>,
 }
 
 #[derive(Serialize)]

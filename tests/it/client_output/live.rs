@@ -391,7 +391,12 @@ async fn a_workflow_is_started_followed_and_reported() {
     let all = client.runs(&RunFilter::default(), &Page::default()).await.expect("a list");
     let listed: Vec<_> = all.runs.iter().map(|listed| listed.run_id.clone()).collect();
     assert_eq!(listed, [slow.run_id.clone(), run.run_id.clone()]);
-    let cancelled = RunFilter { status: Some(RunStatus::Cancelled), workflow: Some("publish".to_owned()), since: Some(report.created_at.clone()) };
+    let cancelled = RunFilter {
+        status: vec![RunStatus::Cancelled, RunStatus::Failed],
+        workflow: Some("publish".to_owned()),
+        since: Some(report.created_at.clone()),
+        before: None,
+    };
     let found = client.runs(&cancelled, &Page { limit: Some(1), ..Page::default() }).await.expect("a list");
     assert_eq!((found.runs.len(), &found.runs[0].run_id, found.next_cursor), (1, &slow.run_id, None));
     let error = publish.cancel(&run.run_id).await.expect_err("it is over");

@@ -7,6 +7,7 @@ mod stored_turns;
 mod waiting_runs;
 mod waiting_statements;
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::error::store_error::StoreError;
@@ -15,8 +16,8 @@ use crate::schema::Uuid;
 use crate::store::sql_database::{Executor, Query, Row, query};
 use crate::store::sql_journal::journal_statements::{
     ADD_CHANGE, ADD_CHANGE_AND_END, ADD_CHANGE_AND_SET_STATE, ADOPT, CHANGES, CLAIM, CLAIM_UNOWNED,
-    CREATE_LEASED, CREATE_WAITING, END, EVENTS, EXPIRE_WAITING, FIND_CHANGE, LEASE, LIST, PURGE,
-    RELEASE, RENEW, REQUEST_CANCEL, RUN, RUN_WITH_KEY, SET_STATE, WAITING,
+    CREATE_LEASED, CREATE_WAITING, END, EVENTS, EXPIRE_WAITING, FIND_CHANGE, LEASE, LIST,
+    LIST_WITH_STATUS, PURGE, RELEASE, RENEW, REQUEST_CANCEL, RUN, RUN_WITH_KEY, SET_STATE, WAITING,
 };
 use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
@@ -419,24 +420,38 @@ impl Journal for SqlStore {
     ) -> BoxFuture<'a, Result<Vec<RunFacts>, StoreError>> {
         Box::pin(async move {
             let workflow = query.workflow.map(escape_nul);
-            let status = query.status.as_ref().map(to_json).transpose()?;
-            let (until, id) = match query.after {
-                Some((created_at, id)) => (to_millis(created_at), id.to_string()),
-                None => (i64::MAX, String::new()),
+            // No run is `before` and has the empty id.
+            let before = (query.before.map_or(i64::MAX, to_millis), String::new());
+            let after = query.after.map(|(at, id)| (to_millis(at), id.to_string()));
+            let (until, id) = after.map_or(before.clone(), |after| after.min(before));
+            let list = |statement| {
+                self.database
+                    .query(statement)
+                    .bind(escape_nul(query.subject))
+                    .bind(query.since.map_or(0, to_millis))
+                    .bind(until)
+                    .bind(id.as_str())
+                    .bind(workflow.as_deref())
+                    .bind(limit)
             };
-            let rows = self
-                .database
-                .query(LIST)
-                .bind(escape_nul(query.subject))
-                .bind(query.since.map_or(0, to_millis))
-                .bind(until)
-                .bind(id)
-                .bind(workflow.as_deref())
-                .bind(status.as_deref())
-                .bind(limit)
-                .fetch_all(self.database.read())
-                .await?;
-            rows.iter().map(read_facts).collect()
+            let mut queries = Vec::new();
+            for status in query.statuses {
+                queries.push(list(LIST_WITH_STATUS).bind(to_json(status)?));
+            }
+            if queries.is_empty() {
+                queries.push(list(LIST));
+            }
+            let mut found = Vec::new();
+            for query in queries {
+                let rows = query.fetch_all(self.database.read()).await?;
+                for row in &rows {
+                    found.push(read_facts(row)?);
+                }
+            }
+            // Each query gives its newest ones, so that the newest of all are among them.
+            found.sort_unstable_by_key(|run| Reverse((run.created_at, run.id)));
+            found.truncate(limit as usize);
+            Ok(found)
         })
     }
 

@@ -92,6 +92,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0012_waiting_runs.sql"),
     ),
     (
+        13,
+        "operated runs",
+        include_str!("../../migrations/sqlite/0013_operated_runs.sql"),
+    ),
+    (
         15,
         "waiting runs stay",
         include_str!("../../migrations/sqlite/0015_waiting_runs_stay.sql"),

@@ -228,10 +228,12 @@ pub struct RunQuery<'a> {
     pub subject: &'a str,
     /// Only those of the workflow with this name.
     pub workflow: Option<&'a str>,
-    /// Only those with this status.
-    pub status: Option<RunStatus>,
+    /// Only those with one of these statuses; empty for all.
+    pub statuses: &'a [RunStatus],
     /// Only those that were started then or later.
     pub since: Option<SystemTime>,
+    /// Only those that were started earlier than this.
+    pub before: Option<SystemTime>,
     /// Only those that come behind the run with this time of creation and this id: the last one of a page.
     pub after: Option<(SystemTime, Uuid)>,
 }

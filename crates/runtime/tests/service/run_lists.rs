@@ -66,6 +66,8 @@ async fn a_caller_lists_its_own_runs_and_the_newest_first() {
         let cursor = cut["next_cursor"].as_str().unwrap();
         let rest = get(&app, &format!("/v1/runs?workflow=play&cursor={cursor}")).await;
         assert_eq!(ids(&rest).iter().collect::<Vec<_>>(), expected[1..]);
+        let several = get(&app, "/v1/runs?status=queued&status=failed&limit=3").await;
+        assert_eq!(ids(&several), started[..3]);
         for none in ["workflow=nobody", "status=running", "workflow=%00"] {
             let answer = get(&app, &format!("/v1/runs?{none}")).await;
             assert_eq!(ids(&answer), Vec::<String>::new(), "{none}");
@@ -76,6 +78,12 @@ async fn a_caller_lists_its_own_runs_and_the_newest_first() {
             .to_owned();
         let since = get(&app, &format!("/v1/runs?since={second}")).await;
         assert_eq!(ids(&since), started[..2]);
+        let before = get(&app, &format!("/v1/runs?before={second}")).await;
+        assert_eq!(ids(&before), started[2..]);
+        let cut = get(&app, &format!("/v1/runs?before={second}&limit=1")).await;
+        let cursor = cut.json()["next_cursor"].as_str().unwrap().to_owned();
+        let rest = get(&app, &format!("/v1/runs?before={second}&cursor={cursor}")).await;
+        assert_eq!(ids(&rest), started[3..]);
     })
     .await;
 }
@@ -108,7 +116,9 @@ async fn what_no_list_has_is_refused() {
         ("limit=0", "/limit"),
         ("limit=101", "/limit"),
         ("since=yesterday", "/since"),
-        ("status=done", "/status"),
+        ("before=0", "/before"),
+        ("status=done", "/status/0"),
+        ("status=failed&status=done", "/status/1"),
         ("agent=desk", "/agent"),
     ] {
         let answer = get(&service.app, &format!("/v1/runs?{query}")).await;

@@ -63,8 +63,11 @@ pub(super) const RUN: &str = concat!(
 /// In the order of the index `workflow_runs_by_subject`. `$3` and `$4` are the last run of the page before.
 pub(super) const LIST: &str = "SELECT id, workflow, status, error, created_at, ended_at FROM workflow_runs \
      WHERE subject = $1 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
-     AND ($5 IS NULL OR workflow = $5) AND ($6 IS NULL OR status = $6) \
-     ORDER BY created_at DESC, id DESC LIMIT $7";
+     AND ($5 IS NULL OR workflow = $5) ORDER BY created_at DESC, id DESC LIMIT $6";
+/// The same of one status, in the order of the index `workflow_runs_by_status`.
+pub(super) const LIST_WITH_STATUS: &str = "SELECT id, workflow, status, error, created_at, ended_at FROM workflow_runs \
+     WHERE subject = $1 AND status = $7 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
+     AND ($5 IS NULL OR workflow = $5) ORDER BY created_at DESC, id DESC LIMIT $6";
 /// Skips the rows that another process claims at the same moment, so that both find runs. A lease that has expired is one
 /// of an owner that died.
 pub(super) const CLAIM_UNOWNED: &str = concat!(
@@ -149,7 +152,8 @@ mod tests {
         (CREATE_WAITING, "ttttttti"),
         (RUN_WITH_KEY, "ttt"),
         (RUN, "tt"),
-        (LIST, "tiittti"),
+        (LIST, "tiitti"),
+        (LIST_WITH_STATUS, "tiittit"),
         (CLAIM_UNOWNED, "tittiii"),
         (CLAIM, "tit"),
         (LEASE, "t"),

@@ -293,8 +293,9 @@ impl Journal for MemoryJournal {
                     && query
                         .workflow
                         .is_none_or(|workflow| run.workflow == workflow)
-                    && query.status.is_none_or(|status| run.status == status)
+                    && (query.statuses.is_empty() || query.statuses.contains(&run.status))
                     && query.since.is_none_or(|since| run.created_at >= since)
+                    && query.before.is_none_or(|before| run.created_at < before)
                     && query
                         .after
                         .is_none_or(|after| (run.created_at, run.id) < after)

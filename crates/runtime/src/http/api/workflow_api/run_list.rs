@@ -22,18 +22,21 @@ use crate::workflow::workflow_service::WorkflowService;
 
 /// The longest name of a workflow that is looked for, in characters.
 const LONGEST_NAME: usize = 64;
+/// How often a request can name a status.
+const MOST_STATUSES: usize = 16;
 /// What narrows the list down, besides the parameters of a page.
-const LIST_FILTERS: [Parameter; 3] = [
-    query_text("since"),
-    query_text("status"),
-    query_text("workflow"),
+const LIST_FILTERS: [Parameter; 4] = [
+    query_text("before", ParameterKind::String),
+    query_text("since", ParameterKind::String),
+    query_text("status", ParameterKind::Strings),
+    query_text("workflow", ParameterKind::String),
 ];
 
-const fn query_text(name: &'static str) -> Parameter {
+const fn query_text(name: &'static str, kind: ParameterKind) -> Parameter {
     Parameter {
         name,
         location: ParameterLocation::Query,
-        kind: ParameterKind::String,
+        kind,
     }
 }
 
@@ -80,6 +83,7 @@ pub(super) async fn list_runs(
 ) -> Result<Response, ApiError> {
     accept_json(&request.parts.headers)?;
     let (page, filters) = Page::read_with(&LIST_FILTERS, &request.parts.uri)?;
+    let statuses = read_statuses(&filters)?;
     let workflow = filters.get("workflow").and_then(Value::as_str);
     if workflow.is_some_and(|name| name.chars().count() > LONGEST_NAME) {
         let detail = format!("`workflow` has more than {LONGEST_NAME} characters");
@@ -88,8 +92,9 @@ pub(super) async fn list_runs(
     let query = RunQuery {
         subject: &caller.subject,
         workflow,
-        status: filters.get("status").map(read_status).transpose()?,
-        since: read_since(&filters)?,
+        statuses: &statuses,
+        since: read_moment(&filters, "since")?,
+        before: read_moment(&filters, "before")?,
         after: page.cursor.as_deref().map(read_run_cursor).transpose()?,
     };
     let runs = service.journal.list(&query, page.limit + 1).await?;
@@ -100,18 +105,32 @@ pub(super) async fn list_runs(
     }))
 }
 
-fn read_status(status: &Value) -> Result<RunStatus, AgentError> {
-    RunStatus::deserialize(status)
-        .map_err(|_| AgentError::invalid("/status", "must be the status of a run"))
+/// The statuses that are asked for, each once.
+fn read_statuses(filters: &Map<String, Value>) -> Result<Vec<RunStatus>, AgentError> {
+    let given = filters.get("status").and_then(Value::as_array);
+    if given.is_some_and(|given| given.len() > MOST_STATUSES) {
+        let detail = format!("must be at most {MOST_STATUSES} statuses");
+        return Err(AgentError::invalid("/status", detail));
+    }
+    let mut statuses = Vec::new();
+    for (index, status) in given.into_iter().flatten().enumerate() {
+        let status = RunStatus::deserialize(status).map_err(|_| {
+            AgentError::invalid(format!("/status/{index}"), "must be the status of a run")
+        })?;
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
 }
 
-fn read_since(filters: &Map<String, Value>) -> Result<Option<SystemTime>, AgentError> {
-    let since = filters.get("since").and_then(Value::as_str);
-    let since = since.map(|since| {
-        let moment = since.parse::<DateTime>();
-        moment.map_err(|error| AgentError::invalid("/since", error.to_string()))
+fn read_moment(filters: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>, AgentError> {
+    let given = filters.get(name).and_then(Value::as_str);
+    let moment = given.map(|given| {
+        let moment = given.parse::<DateTime>();
+        moment.map_err(|error| AgentError::invalid(format!("/{name}"), error.to_string()))
     });
-    Ok(since.transpose()?.map(SystemTime::from))
+    Ok(moment.transpose()?.map(SystemTime::from))
 }
 
 /// The digits of a cursor that are a time: milliseconds, up to the year 10889.
