@@ -36,7 +36,7 @@ pub use self::reports::{
     StepError, StepOutcome, StepOutput, StepReport, StepReports, StepStatus, TypedReport,
     TypedSteps, WorkflowEvent, WorkflowRun,
 };
-pub use self::runs::{RunEvent, RunEvents, RunFilter, RunList, RunSummary, Workflow};
+pub use self::runs::{RunEvent, RunEvents, RunFilter, RunList, RunSummary, RunsDeleted, Workflow};
 pub use self::service::{
     Document, DocumentInput, DocumentList, DocumentSummary, Documents, DocumentsPut, Page,
     PutDocument, Readiness, ReadinessCheck, Session, SessionList, SessionMessage,

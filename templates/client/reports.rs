@@ -35,6 +35,11 @@ pub struct RunReport {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime>,
+    /// How often it was tried: 1, and once more for each retry.
+    pub attempts: u32,
+    /// The run whose input it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted_from: Option<Uuid>,
     /// What all its steps used.
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
@@ -127,7 +132,7 @@ pub enum ActionOutcome {
     Unknown,
 }
 
-/// How a run stands. It has ended when it is neither queued nor running nor waiting.
+/// How a run stands. It has ended when it is neither queued nor running, neither waiting nor paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -137,6 +142,8 @@ pub enum RunStatus {
     Running,
     /// It waits for an answer, an event or a moment, and is not executed meanwhile.
     Waiting,
+    /// It was paused, and continues when it is resumed.
+    Paused,
     /// It ended, and no step failed.
     Completed,
     /// It ended, and a step failed that it could continue without.
@@ -152,7 +159,10 @@ pub enum RunStatus {
 impl RunStatus {
     /// Whether nothing more will happen.
     pub fn is_over(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running | Self::Waiting)
+        !matches!(
+            self,
+            Self::Queued | Self::Running | Self::Waiting | Self::Paused
+        )
     }
 }
 
@@ -267,6 +277,14 @@ pub enum WorkflowEvent {
     Resumed {
         /// Identifies the run.
         run_id: Uuid,
+    },
+    /// The run has failed or was cancelled, and is tried again: the steps that did not succeed are pending.
+    #[serde(rename = "run.retried")]
+    Retried {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// The number of the attempt that begins, from 2.
+        attempt: u32,
     },
     /// A step has begun.
     #[serde(rename = "step.started")]
@@ -402,6 +420,10 @@ pub struct TypedReport<S> {
     pub created_at: DateTime,
     /// When it ended.
     pub ended_at: Option<DateTime>,
+    /// How often it was tried: 1, and once more for each retry.
+    pub attempts: u32,
+    /// The run whose input it repeats.
+    pub restarted_from: Option<Uuid>,
     /// What all its steps used.
     pub usage: Usage,
     /// Its steps.

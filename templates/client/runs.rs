@@ -59,6 +59,18 @@ impl Client {
         };
         Call::new(self, &operation, &ListedRuns { filter, page })
     }
+
+    /// Deletes those of the caller's runs that have ended, that `filter` matches and that were started before the moment it has in
+    /// `before`. One call deletes at most 1000.
+    pub fn delete_runs(&self, filter: &RunFilter) -> Call<RunsDeleted> {
+        let operation = Operation {
+            method: Method::DELETE,
+            path: "/v1/runs",
+            headers: &[],
+            stream_path: "",
+        };
+        Call::new(self, &operation, filter)
+    }
 }
 
 /// Which runs are listed. The default is all.
@@ -93,6 +105,15 @@ pub struct RunList {
     pub runs: Vec<RunSummary>,
     /// Where the next page begins; none if this is the last one.
     pub next_cursor: Option<String>,
+}
+
+/// How many runs were deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsDeleted {
+    /// How many runs were deleted.
+    pub deleted: u64,
+    /// Whether there may be more.
+    pub has_more: bool,
 }
 
 /// A run without its steps.
@@ -161,6 +182,8 @@ impl<I: Serialize, S: TypedSteps> Workflow<I, S> {
             error: report.error,
             created_at: report.created_at,
             ended_at: report.ended_at,
+            attempts: report.attempts,
+            restarted_from: report.restarted_from,
             usage: report.usage,
             steps: S::read(&mut reports).map_err(unlike)?,
             actions: report.actions,
@@ -218,6 +241,27 @@ impl<I: Serialize, S: TypedSteps> Workflow<I, S> {
     pub fn cancel(&self, run_id: &Uuid) -> Call<WorkflowRun> {
         Call::new(&self.client, &CANCEL, &Run { run_id })
     }
+
+    /// Pauses a run: the steps that run are finished, and no further one begins. One that is over is a problem of status 409.
+    pub fn pause(&self, run_id: &Uuid) -> Call<WorkflowRun> {
+        Call::new(&self.client, &PAUSE, &Run { run_id })
+    }
+
+    /// Lets a run continue that is paused. Any other one is a problem of status 409.
+    pub fn resume(&self, run_id: &Uuid) -> Call<WorkflowRun> {
+        Call::new(&self.client, &RESUME, &Run { run_id })
+    }
+
+    /// Lets a run continue that failed or was cancelled: the steps that did not succeed begin again. Any other one is a problem of status
+    /// 409, and so is one of an earlier version of the workflow.
+    pub fn retry(&self, run_id: &Uuid) -> Call<WorkflowRun> {
+        Call::new(&self.client, &RETRY, &Run { run_id })
+    }
+
+    /// Starts a run with the input of another one. With an idempotency key, the same run is answered to the same request.
+    pub fn restart(&self, run_id: &Uuid) -> Call<WorkflowRun> {
+        Call::new(&self.client, &RESTART, &Run { run_id })
+    }
 }
 
 /// The id of a run, which is in the path.
@@ -255,12 +299,20 @@ const GET: Operation = Operation {
     stream_path: "",
 };
 
-const CANCEL: Operation = Operation {
-    method: Method::POST,
-    path: "/v1/runs/{run_id}/cancel",
-    headers: &[],
-    stream_path: "",
-};
+const CANCEL: Operation = of_run("/v1/runs/{run_id}/cancel");
+const PAUSE: Operation = of_run("/v1/runs/{run_id}/pause");
+const RESUME: Operation = of_run("/v1/runs/{run_id}/resume");
+const RETRY: Operation = of_run("/v1/runs/{run_id}/retry");
+const RESTART: Operation = of_run("/v1/runs/{run_id}/restart");
+
+const fn of_run(path: &'static str) -> Operation {
+    Operation {
+        method: Method::POST,
+        path,
+        headers: &[],
+        stream_path: "",
+    }
+}
 
 const ANSWER: Operation = Operation {
     method: Method::POST,

@@ -278,6 +278,7 @@ mod tests {
                 roles: None,
                 input: serde_json::Value::Null,
                 idempotency_key: None,
+                restarted_from: None,
             };
             let leased = Start::Leased(&lease);
             journal.create(&run, leased).await.unwrap();

@@ -10,6 +10,7 @@ pub(crate) mod journal;
 pub(crate) mod leases;
 
 pub(crate) mod queue;
+pub(crate) mod run_operations;
 pub(crate) mod run_report;
 pub(crate) mod run_start;
 pub(crate) mod waiting;
@@ -18,6 +19,7 @@ pub(crate) mod workflow_service;
 pub(crate) mod workflows;
 
 pub use self::journal::memory_journal::MemoryJournal;
+pub use self::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
 pub use self::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
     RunLease, RunQuery, RunState, Start, StoredTurn, WaitingRuns,

@@ -401,6 +401,21 @@ async fn a_workflow_is_started_followed_and_reported() {
     assert_eq!((found.runs.len(), &found.runs[0].run_id, found.next_cursor), (1, &slow.run_id, None));
     let error = publish.cancel(&run.run_id).await.expect_err("it is over");
     assert_eq!(error.status(), Some(409));
+    let error = publish.pause(&run.run_id).await.expect_err("it is over");
+    assert_eq!(error.status(), Some(409));
+    let error = publish.resume(&run.run_id).await.expect_err("it is over");
+    assert_eq!(error.status(), Some(409));
+    let retried = publish.retry(&slow.run_id).await.expect("it was cancelled");
+    assert_eq!(retried.run_id, slow.run_id);
+    publish.cancel(&slow.run_id).await.expect("it will end");
+    let retried = publish.wait(&slow.run_id).await.expect("its report");
+    assert_eq!((retried.status, retried.attempts), (RunStatus::Cancelled, 2));
+    let restarted = publish.restart(&run.run_id).await.expect("another run");
+    let report_of_it = publish.wait(&restarted.run_id).await.expect("its report");
+    assert_eq!(report_of_it.restarted_from.as_ref(), Some(&run.run_id));
+    let older = RunFilter { before: Some(report.created_at.clone()), ..RunFilter::default() };
+    let none = client.delete_runs(&older).await.expect("nothing");
+    assert_eq!((none.deleted, none.has_more), (0, false));
     let error = publish.get(&"01936f2e-7b1c-7000-8000-000000000001".into()).await.expect_err("none");
     assert_eq!(error.status(), Some(404));
 }

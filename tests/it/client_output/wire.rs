@@ -8,7 +8,7 @@ use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows;
 use generated_client::flows::client::{
     AgentEvent, Client, ClientError, Document, DocumentInput, PendingAction, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
-    InvokeResponse, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, Session, SessionList,
+    InvokeResponse, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, RunsDeleted, Session, SessionList,
     SessionMessage, SessionMessageList, StepError, StepReport, StopReason, TokenResponse, Usage, Violation, WorkflowEvent,
     WorkflowRun,
 };
@@ -187,6 +187,7 @@ fn every_event_of_the_runtime_is_known() {
     assert_read::<RunReport>("WorkflowRunReport");
     assert_read::<RunList>("WorkflowRunList");
     assert_read::<RunSummary>("WorkflowRunSummary");
+    assert_read::<RunsDeleted>("WorkflowRunsDeleted");
     assert_read::<Session>("Session");
     assert_read::<SessionList>("SessionList");
     assert_read::<SessionMessage>("SessionMessage");
@@ -219,7 +220,7 @@ fn every_property_of_the_runtime_is_kept() {
     assert_full::<PendingAction>("PendingAction", &action);
     assert_full::<RunReport>("WorkflowRunReport", &serde_json::json!({
         "run_id": "r", "workflow": "w", "status": "completed", "error": "e", "created_at": "2026-01-01T00:00:00Z",
-        "ended_at": "2026-01-01T00:00:00Z", "usage": usage, "steps": [full], "actions": [action],
+        "ended_at": "2026-01-01T00:00:00Z", "attempts": 2, "restarted_from": "o", "usage": usage, "steps": [full], "actions": [action],
     }));
     assert_full::<Problem>("Problem", &serde_json::json!({
         "type": "/p", "title": "t", "status": 400, "detail": "d", "instance": "/i", "errors": [violation],

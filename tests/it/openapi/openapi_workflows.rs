@@ -43,6 +43,7 @@ fn workflow_runs_can_be_started_followed_and_cancelled() {
                 ("post", "/v1/workflows/down-all/runs", "startDownAll"),
                 ("post", "/v1/workflows/up/runs", "startUp"),
                 ("get", "/v1/runs", "listRuns"),
+                ("delete", "/v1/runs", "deleteRuns"),
                 ("get", "/v1/runs/{run_id}", "getRun"),
                 ("get", "/v1/runs/{run_id}/actions/{action_id}", "getAction"),
                 (
@@ -52,6 +53,10 @@ fn workflow_runs_can_be_started_followed_and_cancelled() {
                 ),
                 ("post", "/v1/runs/{run_id}/events/{event}", "sendRunEvent"),
                 ("post", "/v1/runs/{run_id}/cancel", "cancelRun"),
+                ("post", "/v1/runs/{run_id}/pause", "pauseRun"),
+                ("post", "/v1/runs/{run_id}/resume", "resumeRun"),
+                ("post", "/v1/runs/{run_id}/retry", "retryRun"),
+                ("post", "/v1/runs/{run_id}/restart", "restartRun"),
                 ("get", "/v1/runs/{run_id}/events", "listRunEvents"),
             ]
         );

@@ -4,6 +4,8 @@
 
 mod journal_statements;
 mod stored_turns;
+mod operated_runs;
+mod operation_statements;
 mod waiting_runs;
 mod waiting_statements;
 
@@ -23,10 +25,12 @@ use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
 use crate::unix_time::{duration_millis, from_millis, to_millis};
 use crate::workflow::journal::StoredTurn;
+use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
 use crate::workflow::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
     RunLease, RunQuery, RunState, Start, WaitingRuns,
 };
+use crate::workflow::run_report::RunStatus;
 use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
 };
@@ -35,6 +39,8 @@ use crate::workflow::workflow_event::WorkflowEvent;
 /// The run in a row, without its steps.
 fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
     let created_at = row.integer("created_at")?;
+    let restarted_from = row.optional_text("restarted_from")?;
+    let restarted_from = restarted_from.map(|id| id.parse()).transpose();
     Ok(JournaledRun {
         id: row.text("id")?.parse().map_err(StoreError::internal)?,
         workflow: row.text("workflow")?,
@@ -48,6 +54,10 @@ fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
         age: Duration::from_millis(unsigned(row.integer("now")? - created_at)),
         ended_at: row.optional_integer("ended_at")?.map(from_millis),
         cancel_requested: row.integer("cancel_requested")? != 0,
+        pause_requested: row.integer("pause_requested")? != 0,
+        restarted_from: restarted_from.map_err(StoreError::internal)?,
+        attempts: 1,
+        retried_at: None,
         resumptions: u32::try_from(row.integer("resumptions")?).unwrap_or(u32::MAX),
         event_count: 0,
         steps: Vec::new(),
@@ -114,6 +124,7 @@ impl Journal for SqlStore {
                 Start::Leased(_) => CREATE_LEASED,
                 Start::Waiting { .. } => CREATE_WAITING,
             };
+            let restarted_from = run.restarted_from.map(|id| id.to_string());
             let create = self
                 .database
                 .query(statement)
@@ -123,7 +134,8 @@ impl Journal for SqlStore {
                 .bind(escape_nul(&run.subject))
                 .bind(to_json(&run.input)?)
                 .bind(to_json(&run.roles)?)
-                .bind(key);
+                .bind(key)
+                .bind(restarted_from.as_deref());
             let create = match start {
                 Start::Leased(lease) => create.bind(&lease.owner).bind(duration_millis(lease.ttl)),
                 Start::Waiting { limit } => create.bind(limit),
@@ -216,6 +228,9 @@ impl Journal for SqlStore {
             if row.optional_integer("ended_at")?.is_some() {
                 return Ok(ClaimOutcome::Finished);
             }
+            if from_json::<RunStatus>(&row.text("status")?)? == RunStatus::Paused {
+                return Ok(ClaimOutcome::Paused);
+            }
             // A run that was released between the two statements can be claimed from now on.
             let left = row.optional_integer("lease_left")?.unwrap_or(0);
             Ok(ClaimOutcome::Leased(Duration::from_millis(unsigned(left))))
@@ -226,7 +241,7 @@ impl Journal for SqlStore {
         &'a self,
         run: Uuid,
         lease: &'a RunLease,
-    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<RunRequests>, StoreError>> {
         Box::pin(async move {
             let row = self
                 .database
@@ -236,8 +251,13 @@ impl Journal for SqlStore {
                 .bind(duration_millis(lease.ttl))
                 .fetch_optional(self.database.write())
                 .await?;
-            let cancel_requested = |row: &Row| Ok(row.integer("cancel_requested")? != 0);
-            row.as_ref().map(cancel_requested).transpose()
+            let requests = |row: &Row| {
+                Ok(RunRequests {
+                    cancel: row.integer("cancel_requested")? != 0,
+                    pause: row.integer("pause_requested")? != 0,
+                })
+            };
+            row.as_ref().map(requests).transpose()
         })
     }
 
@@ -489,6 +509,22 @@ impl Journal for SqlStore {
         })
     }
 
+    fn request_pause(&self, run: Uuid) -> BoxFuture<'_, Result<PauseOutcome, StoreError>> {
+        Box::pin(operated_runs::request_pause(&self.database, run))
+    }
+
+    fn pause<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(operated_runs::pause(&self.database, run, owner))
+    }
+
+    fn resume(&self, run: Uuid) -> BoxFuture<'_, Result<ResumeOutcome, StoreError>> {
+        Box::pin(operated_runs::resume(&self.database, run))
+    }
+
+    fn retry<'a>(&'a self, run: &'a JournaledRun) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(operated_runs::retry(&self.database, run))
+    }
+
     fn waiting_runs(&self) -> BoxFuture<'_, Result<Vec<WaitingRuns>, StoreError>> {
         Box::pin(async move {
             let rows = self.database.query(WAITING);
@@ -535,6 +571,14 @@ impl Journal for SqlStore {
                 .await?;
             Ok(())
         })
+    }
+
+    fn delete_finished<'a>(
+        &'a self,
+        query: &'a RunQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(operated_runs::delete_finished(&self.database, query, limit))
     }
 
     fn purge_runs(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

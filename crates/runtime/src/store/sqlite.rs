@@ -221,6 +221,7 @@ mod tests {
             roles: None,
             input: json!("x".repeat(size)),
             idempotency_key: None,
+            restarted_from: None,
         };
         let set = async |pragma: &'static str| {
             let executor = store.database.write();

@@ -5,6 +5,7 @@
 pub(crate) mod memory_inbox;
 pub(crate) mod memory_journal;
 mod memory_runs;
+pub(crate) mod run_requests;
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
@@ -16,6 +17,7 @@ use crate::event::agent_event::Usage;
 use crate::event::pending_action::PendingAction;
 use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::{DateTime, Uuid};
+use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus};
 use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
@@ -53,26 +55,26 @@ pub trait Journal: Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<JournaledRun>, StoreError>>;
 
-    /// Leases this run, if it is unfinished and nobody has leased it, also if it is suspended.
+    /// Leases this run, if it is unfinished and nobody has leased it, also if it is suspended. A run that is paused is leased only to
+    /// be cancelled.
     fn claim<'a>(
         &'a self,
         run: Uuid,
         lease: &'a RunLease,
     ) -> BoxFuture<'a, Result<ClaimOutcome, StoreError>>;
 
-    /// Extends the lease by its `ttl` from now. Returns whether a cancellation was requested, or `None` if the owner
-    /// has lost the lease.
+    /// Extends the lease by its `ttl` from now. Returns what is asked of its owner, or `None` if the owner has lost the lease.
     fn renew<'a>(
         &'a self,
         run: Uuid,
         lease: &'a RunLease,
-    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Option<RunRequests>, StoreError>>;
 
     /// Ends the lease of `owner`, so that any process can claim the run at once. Does nothing if `owner` has none.
     fn release<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// Ends the lease of a run that waits, and keeps processes from claiming it with [`claim_unowned`](Self::claim_unowned) until
-    /// its time comes or something is sent to it. Its status is [`RunStatus::Waiting`] then.
+    /// its time comes or something is sent to it. Its status is [`RunStatus::Waiting`] then. One that is to be paused is paused instead.
     fn suspend<'a>(
         &'a self,
         run: Uuid,
@@ -166,6 +168,20 @@ pub trait Journal: Send + Sync + 'static {
     /// Asks the owner of a run, or its next one, to cancel it. Returns whether the run is unfinished.
     fn request_cancel(&self, run: Uuid) -> BoxFuture<'_, Result<bool, StoreError>>;
 
+    /// Pauses a run that nobody has leased, and asks the owner of any other one to do so.
+    fn request_pause(&self, run: Uuid) -> BoxFuture<'_, Result<PauseOutcome, StoreError>>;
+
+    /// Pauses a run of `owner` and ends the lease. Returns `false` and does nothing if `owner` has none, or the run is no longer to be
+    /// paused. No process can claim a run that is paused until it is resumed or is to be cancelled, whatever is sent to it.
+    fn pause<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Ends a pause, or the request for one. Any process can claim the run then.
+    fn resume(&self, run: Uuid) -> BoxFuture<'_, Result<ResumeOutcome, StoreError>>;
+
+    /// Lets a finished run continue with [`JournaledRun::retried`] as its next event. It waits then as a new run does, in a round of its
+    /// own. Returns `false` and does nothing if the run is no longer as it was when it was read.
+    fn retry<'a>(&'a self, run: &'a JournaledRun) -> BoxFuture<'a, Result<bool, StoreError>>;
+
     /// How many unfinished runs nobody has leased, by workflow and definition.
     fn waiting_runs(&self) -> BoxFuture<'_, Result<Vec<WaitingRuns>, StoreError>>;
 
@@ -184,6 +200,13 @@ pub trait Journal: Send + Sync + 'static {
         definition: &'a str,
         keep: Duration,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Deletes up to `limit` finished runs that `query` matches, those that were started first. Returns how many it deleted.
+    fn delete_finished<'a>(
+        &'a self,
+        query: &'a RunQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<u64, StoreError>>;
 
     /// Deletes up to `limit` expired runs that nobody has leased. Returns how many it deleted.
     fn purge_runs(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>>;
@@ -283,6 +306,8 @@ pub struct NewRun {
     pub input: Value,
     /// The key of the request that starts the run.
     pub idempotency_key: Option<String>,
+    /// The run whose input it repeats.
+    pub restarted_from: Option<Uuid>,
 }
 
 /// The result of [`Journal::create`].
@@ -303,6 +328,8 @@ pub enum ClaimOutcome {
     Claimed(Box<JournaledRun>),
     /// A process has it for so long, or longer if it renews it.
     Leased(Duration),
+    /// The run is paused.
+    Paused,
     /// The run is finished.
     Finished,
     /// There is no such run.
@@ -336,6 +363,14 @@ pub struct JournaledRun {
     pub ended_at: Option<SystemTime>,
     /// Whether the owner has to cancel the run.
     pub cancel_requested: bool,
+    /// Whether the owner has to pause the run.
+    pub pause_requested: bool,
+    /// The run whose input it repeats.
+    pub restarted_from: Option<Uuid>,
+    /// How often it was tried: 1, and once more for each retry.
+    pub attempts: u32,
+    /// When it was last retried.
+    pub retried_at: Option<SystemTime>,
     /// How often a process resumed the run after the one that executed it died, since a step last finished.
     pub resumptions: u32,
     /// The number of its events.
@@ -405,6 +440,10 @@ impl JournaledRun {
             age: Duration::ZERO,
             ended_at: None,
             cancel_requested: false,
+            pause_requested: false,
+            restarted_from: new.restarted_from,
+            attempts: 1,
+            retried_at: None,
             resumptions: 0,
             event_count: 0,
             steps: Vec::new(),
@@ -477,6 +516,11 @@ impl JournaledRun {
                     };
                 }
             }
+            WorkflowEvent::Retried { attempt, .. } => {
+                self.attempts = *attempt;
+                self.retried_at = Some(written_at);
+                self.steps.retain(StepReport::is_kept);
+            }
             WorkflowEvent::Started { .. }
             | WorkflowEvent::Resumed { .. }
             | WorkflowEvent::PolicyApplied { .. }
@@ -515,10 +559,28 @@ impl JournaledRun {
             error: self.error,
             created_at: DateTime::from(self.created_at),
             ended_at: self.ended_at.map(DateTime::from),
+            attempts: self.attempts,
+            restarted_from: self.restarted_from,
             usage: usage.fold(Usage::default(), Usage::plus),
             steps,
             actions,
         }
+    }
+
+    /// The event with which the run continues after its end.
+    #[must_use]
+    pub fn retried(&self) -> WorkflowEvent {
+        WorkflowEvent::Retried {
+            run_id: self.id,
+            attempt: self.attempts + 1,
+        }
+    }
+
+    /// How long ago its last attempt began when the run was read.
+    pub(crate) fn attempt_age(&self) -> Duration {
+        let age = |retried_at| self.read_at().duration_since(retried_at);
+        let age = self.retried_at.map(|at| age(at).unwrap_or_default());
+        age.unwrap_or(self.age)
     }
 
     /// The time on the journal's clock when the run was read.

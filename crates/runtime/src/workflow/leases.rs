@@ -17,6 +17,7 @@ use crate::unix_time::now;
 use crate::workflow::execution::executor::{ExecutionEnd, deadline, execute};
 use crate::workflow::execution::executor_waits::cancelled as cancelled_action;
 use crate::workflow::execution::run_handle::{JournalClock, RunHandle, Stop, Writer, request_stop};
+use crate::workflow::journal::run_requests::RunRequests;
 use crate::workflow::journal::{Change, ClaimOutcome, JournaledRun, RunFilter, RunState};
 use crate::workflow::queue::{Ack, Delivery};
 use crate::workflow::run_report::{RunStatus, StepReport, StepStatus};
@@ -42,8 +43,9 @@ pub(crate) async fn heartbeat_all(service: &WorkflowService) {
 /// Renews the lease of a run. Stops its executor if the lease is lost, and cancels the run if that was requested.
 pub(crate) async fn heartbeat(service: &WorkflowService, id: Uuid) {
     let stop = match service.journal.renew(id, &service.lease).await {
-        Ok(Some(false)) => Stop::No,
-        Ok(Some(true)) => Stop::Cancel,
+        Ok(Some(RunRequests { cancel: true, .. })) => Stop::Cancel,
+        Ok(Some(RunRequests { pause: true, .. })) => Stop::Pause,
+        Ok(Some(_)) => Stop::No,
         Ok(None) => Stop::LeaseLost,
         // Nobody can claim the run while the journal is away.
         Err(error) => {
@@ -330,7 +332,7 @@ pub(crate) fn spawn_executor(
             roles: run.roles.clone(),
         },
         input: run.input.clone(),
-        deadline: deadline(run.age, spec.timeout_ms),
+        deadline: deadline(run.attempt_age(), spec.timeout_ms),
         clock: JournalClock::new(run.read_at()),
         stop,
         writer: tokio::sync::Mutex::new(Writer::new(run.event_count)),
@@ -344,6 +346,7 @@ pub(crate) fn spawn_executor(
         service.followers.notify(id, true);
         let end = match end {
             ExecutionEnd::Waiting(suspension) => suspend(&service, id, suspension).await,
+            ExecutionEnd::Paused => pause(&service, id).await,
             end => end,
         };
         if matches!(end, ExecutionEnd::Released | ExecutionEnd::LeaseLost) {
@@ -355,7 +358,7 @@ pub(crate) fn spawn_executor(
         }
         if let Some(delivery) = active.and_then(|active| active.delivery) {
             match end {
-                ExecutionEnd::Finished | ExecutionEnd::Waiting(_) => {
+                ExecutionEnd::Finished | ExecutionEnd::Waiting(_) | ExecutionEnd::Paused => {
                     ack(&*delivery, Ack::Done).await;
                 }
                 ExecutionEnd::Released => ack(&*delivery, Ack::RetryAfter(Duration::ZERO)).await,
@@ -394,6 +397,24 @@ async fn suspend(service: &WorkflowService, id: Uuid, suspension: Suspension) ->
                 }
                 tokio::time::sleep(service.lease.ttl / SUSPEND_ATTEMPTS).await;
             }
+        }
+    }
+}
+
+/// Pauses a run in which no step runs. If it was resumed meanwhile, or the journal can't be reached, a process claims it again.
+async fn pause(service: &WorkflowService, id: Uuid) -> ExecutionEnd {
+    match service.journal.pause(id, &service.lease.owner).await {
+        Ok(true) => {
+            service.notify_all(id, false).await;
+            ExecutionEnd::Paused
+        }
+        Ok(false) => {
+            service.has_waiting.store(true, Ordering::Release);
+            ExecutionEnd::Released
+        }
+        Err(error) => {
+            tracing::warn!(run_id = %id, %error, "a run can't be paused now");
+            ExecutionEnd::Released
         }
     }
 }

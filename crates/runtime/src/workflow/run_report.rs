@@ -19,6 +19,7 @@ use crate::spec::workflow_spec::StepSpec;
     "workflow": "release",
     "status": "queued",
     "created_at": "2026-01-01T12:00:00Z",
+    "attempts": 1,
     "usage": { "input_tokens": 0, "output_tokens": 0 },
     "steps": [],
 }))]
@@ -37,6 +38,11 @@ pub struct RunReport {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime>,
+    /// How often it was tried: 1, and once more for each retry.
+    pub attempts: u32,
+    /// The run whose input it repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarted_from: Option<Uuid>,
     /// What all its steps used.
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
@@ -46,7 +52,7 @@ pub struct RunReport {
     pub actions: Vec<PendingAction>,
 }
 
-/// How a run stands. It has ended when it is neither queued nor running nor waiting.
+/// How a run stands. It has ended when it is neither queued nor running, neither waiting nor paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "WorkflowRunStatus", example = Self::Running)]
@@ -57,6 +63,8 @@ pub enum RunStatus {
     Running,
     /// It waits for an answer, an event or a moment, and is not executed meanwhile.
     Waiting,
+    /// It was paused, and continues when it is resumed.
+    Paused,
     /// It ended, and no step failed.
     Completed,
     /// It ended, and a step failed that it could continue without.
@@ -186,6 +194,7 @@ impl RunStatus {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Waiting => "waiting",
+            Self::Paused => "paused",
             Self::Completed => "completed",
             Self::CompletedWithFailures => "completed_with_failures",
             Self::Failed => "failed",
@@ -197,7 +206,10 @@ impl RunStatus {
     /// Whether nothing more will happen.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running | Self::Waiting)
+        !matches!(
+            self,
+            Self::Queued | Self::Running | Self::Waiting | Self::Paused
+        )
     }
 }
 
@@ -227,6 +239,15 @@ impl StepReport {
     /// A step that has not begun.
     pub(crate) fn pending(spec: &StepSpec) -> Self {
         Self::of(spec.id, spec.call())
+    }
+
+    /// Whether it stays as it is when its run is retried. Every other step is pending again.
+    pub(crate) fn is_kept(&self) -> bool {
+        let skipped = matches!(
+            self.skipped,
+            Some(SkipReason::Condition | SkipReason::Decision)
+        );
+        self.status == StepStatus::Succeeded || self.status == StepStatus::Skipped && skipped
     }
 
     /// The step `step`, which has not begun; `call` is the agent and the endpoint that it calls.
@@ -289,6 +310,10 @@ pub struct TypedReport<S> {
     pub created_at: DateTime,
     /// When it was over.
     pub ended_at: Option<DateTime>,
+    /// How often it was tried: 1, and once more for each retry.
+    pub attempts: u32,
+    /// The run whose input it repeats.
+    pub restarted_from: Option<Uuid>,
     /// The usage of all its steps.
     pub usage: Usage,
     /// The steps.
@@ -428,6 +453,8 @@ impl<S: TypedSteps> TryFrom<RunReport> for TypedReport<S> {
             error: report.error,
             created_at: report.created_at,
             ended_at: report.ended_at,
+            attempts: report.attempts,
+            restarted_from: report.restarted_from,
             usage: report.usage,
             steps: S::read(&mut reports)?,
             actions: report.actions,

@@ -31,13 +31,15 @@ const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 /// When a caller whose queue is full should try again.
 const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
 
-/// Starts a run. If the caller already started one with `idempotency_key`, that one is returned, whatever its input.
+/// Starts a run, which may repeat the input of `restarted_from`. If the caller already started one with `idempotency_key`, that one is
+/// returned, whatever its input.
 pub(crate) async fn start_run(
     service: &Arc<WorkflowService>,
     spec: &'static WorkflowSpec,
     input: Value,
     caller: Caller,
     idempotency_key: Option<String>,
+    restarted_from: Option<Uuid>,
 ) -> Result<JournaledRun, AgentError> {
     start_run_as(new_uuid_v7(), service, spec, input, caller, idempotency_key).await
 }
@@ -75,6 +77,7 @@ pub(crate) async fn start_run_as(
             roles: caller.roles,
             input,
             idempotency_key,
+            restarted_from,
         };
         let waiting = Start::Waiting {
             limit: service.max_queued_runs,

@@ -43,6 +43,18 @@ pub enum WorkflowEvent {
         /// Identifies the run.
         run_id: Uuid,
     },
+    /// The run has failed or was cancelled, and is tried again: the steps that did not succeed are pending.
+    #[serde(rename = "run.retried")]
+    #[schemars(title = "WorkflowRetriedEvent", example = json!({
+        "type": "run.retried", "run_id": EXAMPLE_RUN, "attempt": 2,
+    }))]
+    Retried {
+        /// Identifies the run.
+        run_id: Uuid,
+        /// The number of the attempt that begins, from 2.
+        #[schemars(range(min = 2))]
+        attempt: u32,
+    },
     /// A step has begun.
     #[serde(rename = "step.started")]
     #[schemars(example = json!({
@@ -207,7 +219,7 @@ pub enum WorkflowEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         event_number: Option<u64>,
     },
-    /// The run has ended; the last event.
+    /// The run has ended; the last event, unless the run is retried.
     #[serde(rename = "run.finished")]
     #[schemars(title = "WorkflowFinishedEvent", example = json!({
         "type": "run.finished", "run_id": EXAMPLE_RUN, "status": "completed",
@@ -245,6 +257,7 @@ impl WorkflowEvent {
             } => (!policy.is_of_agents()).then(|| (step.as_str(), policy.as_str())),
             Self::Started { .. }
             | Self::Resumed { .. }
+            | Self::Retried { .. }
             | Self::StepStarted { .. }
             | Self::HandoffStarted { .. }
             | Self::HandoffCompleted { .. }

@@ -201,13 +201,18 @@ impl WorkflowService {
     /// Requests the cancellation of a run, whichever process executes it. Returns whether the run is unfinished.
     pub(crate) async fn request_cancel(&self, run: Uuid) -> Result<bool, StoreError> {
         let is_unfinished = self.journal.request_cancel(run).await?;
+        self.stop(run, Stop::Cancel).await;
+        Ok(is_unfinished)
+    }
+
+    /// Tells the process that executes a run that this is requested.
+    pub(crate) async fn stop(&self, run: Uuid, reason: Stop) {
         let local = self.active().get(&run).map(|active| {
-            request_stop(&active.stop, Stop::Cancel);
+            request_stop(&active.stop, reason);
         });
         if local.is_none() {
             self.publish_change(run).await;
         }
-        Ok(is_unfinished)
     }
 
     /// Subscribes to changes of a run. A change after this call is not missed.

@@ -51,7 +51,7 @@ impl Workflows {
         subject: &str,
     ) -> Result<RunReport, AgentError> {
         let service = self.service()?;
-        let run = start_run(&service, spec, input, of_program(subject), None).await?;
+        let run = start_run(&service, spec, input, of_program(subject), None, None).await?;
         wait_for_report(&service, run.id, subject).await
     }
 
@@ -65,7 +65,8 @@ impl Workflows {
         input: Value,
         subject: &str,
     ) -> Result<Uuid, AgentError> {
-        let run = start_run(&self.service()?, spec, input, of_program(subject), None).await?;
+        let service = self.service()?;
+        let run = start_run(&service, spec, input, of_program(subject), None, None).await?;
         Ok(run.id)
     }
 

@@ -6,7 +6,7 @@ use agentgen_runtime::event::Usage;
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::workflow::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFilter, RunLease,
-    RunState, RunStatus, Start, StepReport, StepStatus, WaitingRuns, WorkflowEvent,
+    RunRequests, RunState, RunStatus, Start, StepReport, StepStatus, WaitingRuns, WorkflowEvent,
 };
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ pub fn run_of(workflow: &str, subject: &str) -> NewRun {
         roles: Some(vec!["planner".to_owned()]),
         input: json!({"topic": "a\u{0}b"}),
         idempotency_key: None,
+        restarted_from: None,
     }
 }
 
@@ -134,6 +135,10 @@ fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
         age: stored.age,
         ended_at: None,
         cancel_requested: false,
+        pause_requested: false,
+        restarted_from: None,
+        attempts: 1,
+        retried_at: None,
         resumptions: 0,
         event_count: 0,
         steps: Vec::new(),
@@ -365,8 +370,10 @@ async fn a_finished_run_is_stored_until_it_expires() {
             create(journal, run, Some(&ann)).await;
         }
         assert!(journal.request_cancel(run.id).await.unwrap());
-        assert_eq!(journal.renew(run.id, &ann).await.unwrap(), Some(true));
-        assert_eq!(journal.renew(other.id, &ann).await.unwrap(), Some(false));
+        let asked = journal.renew(run.id, &ann).await.unwrap().unwrap();
+        assert!(asked.cancel && !asked.pause);
+        let asked = journal.renew(other.id, &ann).await.unwrap();
+        assert_eq!(asked, Some(RunRequests::default()));
         for (run, keep) in [(&run, Duration::ZERO), (&other, LONG)] {
             assert!(try_write(journal, &end(run, "ann", 1, RunStatus::Failed, keep)).await);
             let late = end(run, "ann", 2, RunStatus::Failed, keep);

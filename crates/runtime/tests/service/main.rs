@@ -48,6 +48,7 @@ mod mock_model;
 mod models;
 mod nats_server;
 mod openapi_routes;
+mod operated_runs;
 mod policies;
 mod process_kills;
 mod provider_connections;

@@ -222,7 +222,7 @@ impl WorkflowApp {
             let report = get(&self.app, location).await.json();
             if !matches!(
                 report["status"].as_str().unwrap(),
-                "queued" | "running" | "waiting"
+                "queued" | "running" | "waiting" | "paused"
             ) {
                 return report;
             }

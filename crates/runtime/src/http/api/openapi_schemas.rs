@@ -27,7 +27,7 @@ use crate::http::api::own_paths;
 use crate::http::api::sessions_api::{Session, SessionList, SessionMessage, SessionMessageList};
 use crate::http::api::system_api::{AgentList, AgentSummary, Health};
 use crate::http::api::workflow_api::WorkflowRun;
-use crate::http::api::workflow_api::run_list::RunList;
+use crate::http::api::workflow_api::run_list::{RunList, RunsDeleted};
 use crate::model::{Message, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse};
 use crate::schema::new_uuid_v7;
@@ -54,6 +54,7 @@ fn components() -> Map<String, Value> {
     responses.subschema_for::<ReadinessReport>();
     responses.subschema_for::<RouteResponse>();
     responses.subschema_for::<RunList>();
+    responses.subschema_for::<RunsDeleted>();
     responses.subschema_for::<RunReport>();
     responses.subschema_for::<SessionList>();
     responses.subschema_for::<SessionMessageList>();
@@ -291,6 +292,8 @@ fn openapi_schemas_allow_what_is_written() {
         "error": "a step failed",
         "created_at": at,
         "ended_at": at,
+        "attempts": 2,
+        "restarted_from": "01936f2e-7b1c-7000-8000-000000000005",
         "usage": { "input_tokens": 1, "output_tokens": 2 },
         "steps": [{
             "step": "plan",
@@ -421,6 +424,13 @@ fn openapi_schemas_allow_what_is_written() {
             token_type: "Bearer",
             expires_in: 900,
             refresh_token: "dddd".to_owned(),
+        },
+    );
+    assert_allowed(
+        "WorkflowRunsDeleted",
+        &RunsDeleted {
+            deleted: 1000,
+            has_more: true,
         },
     );
     assert_allowed(

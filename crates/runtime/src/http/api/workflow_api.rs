@@ -1,9 +1,11 @@
-//! Workflow runs: start one, list those of the caller, read a report and its events, answer a question, send an event, cancel a run.
+//! Workflow runs: start one, list those of the caller, read a report and its events, answer a question, send an event, cancel, pause,
+//! resume, retry or restart a run, delete those that have ended.
 //!
 //! Invariant: whoever may not see a run gets the answer that there is none.
 
 pub(crate) mod run_actions;
 pub(crate) mod run_list;
+mod run_operation_api;
 pub(crate) mod workflow_event_stream;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::http::admission::{admit, require_role};
 use crate::http::api::api_state::ApiState;
-use crate::http::api::workflow_api::run_list::list_runs;
+use crate::http::api::workflow_api::run_list::{delete_runs, list_runs};
 use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::accept_json;
 use crate::http::idempotency;
@@ -43,8 +45,14 @@ const EVENTS: &str = "/v1/runs/{run_id}/events";
 const CANCEL: &str = "/v1/runs/{run_id}/cancel";
 const ACTION: &str = "/v1/runs/{run_id}/actions/{action_id}";
 const EVENT: &str = "/v1/runs/{run_id}/events/{event}";
+const PAUSE: &str = "/v1/runs/{run_id}/pause";
+const RESUME: &str = "/v1/runs/{run_id}/resume";
+const RETRY: &str = "/v1/runs/{run_id}/retry";
+const RESTART: &str = "/v1/runs/{run_id}/restart";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 7] = [RUNS, LIST, RUN, EVENTS, CANCEL, ACTION, EVENT];
+pub(crate) const PATHS: [&str; 11] = [
+    RUNS, LIST, RUN, EVENTS, CANCEL, ACTION, EVENT, PAUSE, RESUME, RETRY, RESTART,
+];
 
 /// The routes of runs; none if there is no workflow and no agent that asks.
 pub(crate) fn routes(runs: &Arc<WorkflowService>, state: &Arc<ApiState>) -> Router {
@@ -66,7 +74,13 @@ async fn handle(
 ) -> Result<Response, ApiError> {
     let method = &request.parts.method;
     let (is_offered, allow) = match request.path {
-        RUNS | CANCEL | EVENT => (*method == Method::POST, "POST, OPTIONS"),
+        RUNS | CANCEL | EVENT | PAUSE | RESUME | RETRY | RESTART => {
+            (*method == Method::POST, "POST, OPTIONS")
+        }
+        LIST => (
+            [Method::GET, Method::HEAD, Method::DELETE].contains(method),
+            "GET, HEAD, DELETE, OPTIONS",
+        ),
         ACTION => (
             [Method::GET, Method::HEAD, Method::POST].contains(method),
             "GET, HEAD, POST, OPTIONS",
@@ -85,9 +99,13 @@ async fn handle(
         let status = state.limits.check(&caller, &request.parts);
         let response = with_rate_headers(status, metrics, async {
             let handled = match request.path {
+                LIST if *method == Method::DELETE => delete_runs(runs, &caller, &request).await,
                 LIST => list_runs(runs, &caller, &request).await,
                 ACTION => run_actions::handle(runs, state, &caller, &request, body).await,
                 EVENT => run_actions::send(runs, state, &caller, &request, body).await,
+                PAUSE | RESUME | RETRY | RESTART => {
+                    run_operation_api::handle(runs, &caller, &request).await
+                }
                 _ => handle_run(runs, &caller, &request).await,
             };
             handled.into_response()
@@ -151,7 +169,7 @@ async fn start_run(
     let key = idempotency::read_key(headers)?;
     let input = std::mem::take(input.json().await?);
     let repeated = key.is_some().then(|| input.clone());
-    let run = run_start::start_run(runs, spec, input, caller, key).await?;
+    let run = run_start::start_run(runs, spec, input, caller, key, None).await?;
     if repeated.is_some_and(|input| input != run.input) {
         return Err(idempotency::key_reused());
     }

@@ -9,7 +9,7 @@
 macro_rules! columns {
     () => {
         "id, workflow, definition, subject, input, roles, status, error, created_at, {now} AS now, ended_at, \
-         cancel_requested, resumptions"
+         cancel_requested, pause_requested, restarted_from, resumptions"
     };
 }
 
@@ -17,8 +17,8 @@ macro_rules! insert_run {
     ($($lease_and_round:expr),*) => {
         concat!(
             "INSERT INTO workflow_runs (id, workflow, definition, subject, input, roles, status, error, cancel_requested, \
-             created_at, idempotency_key, lease_owner, lease_expires_at, round) \
-             SELECT $1, $2, $3, $4, $5, $6, '\"queued\"', 'null', 0, {now}, $7, ",
+             created_at, idempotency_key, restarted_from, lease_owner, lease_expires_at, round) \
+             SELECT $1, $2, $3, $4, $5, $6, '\"queued\"', 'null', 0, {now}, $7, $8, ",
             $($lease_and_round,)*
             " ON CONFLICT (subject, workflow, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING \
              RETURNING created_at",
@@ -37,18 +37,27 @@ macro_rules! add_change {
     };
 }
 
-pub(super) const CREATE_LEASED: &str = insert_run!("$8, {now} + $9, 0 WHERE TRUE");
-/// Its round is the one after that of the subject's last waiting run, or the current one if that is later. Nothing is
-/// stored if `$8` runs of the subject wait.
+/// The round after that of the last waiting run of the workflow `$2` and the subject `$4`, or the current one of the workflow with
+/// the definition `$3` if that is later.
+macro_rules! next_round {
+    () => {
+        "(SELECT COALESCE(MAX(round), 0) FROM (\
+         SELECT round + 1 AS round FROM (SELECT round FROM workflow_runs WHERE subject = $4 AND workflow = $2 \
+         AND COALESCE(ended_at, 0) = 0 AND wake_at IS NULL AND lease_owner IS NULL ORDER BY round DESC LIMIT 1) AS own \
+         UNION ALL SELECT round FROM (SELECT round FROM workflow_runs WHERE workflow = $2 AND definition = $3 \
+         AND resumptions = 0 AND ended_at IS NULL AND wake_at IS NULL AND lease_owner IS NULL AND status = '\"queued\"' \
+         ORDER BY round LIMIT 1) AS first) AS rounds)"
+    };
+}
+pub(super) use next_round;
+
+pub(super) const CREATE_LEASED: &str = insert_run!("$9, {now} + $10, 0 WHERE TRUE");
+/// Nothing is stored if `$9` runs of the subject wait.
 pub(super) const CREATE_WAITING: &str = insert_run!(
-    "NULL, NULL, (SELECT COALESCE(MAX(round), 0) FROM (\
-     SELECT round + 1 AS round FROM (SELECT round FROM workflow_runs WHERE subject = $4 AND workflow = $2 \
-     AND COALESCE(ended_at, 0) = 0 AND wake_at IS NULL AND lease_owner IS NULL ORDER BY round DESC LIMIT 1) AS own \
-     UNION ALL SELECT round FROM (SELECT round FROM workflow_runs WHERE workflow = $2 AND definition = $3 \
-     AND resumptions = 0 AND ended_at IS NULL AND wake_at IS NULL AND lease_owner IS NULL AND status = '\"queued\"' \
-     ORDER BY round LIMIT 1) AS first) AS rounds) ",
-    "WHERE (SELECT COUNT(*) FROM (SELECT 1 FROM workflow_runs WHERE subject = $4 AND COALESCE(ended_at, 0) = 0 \
-     AND wake_at IS NULL AND lease_owner IS NULL LIMIT $8) AS waiting) < $8"
+    "NULL, NULL, ",
+    next_round!(),
+    " WHERE (SELECT COUNT(*) FROM (SELECT 1 FROM workflow_runs WHERE subject = $4 AND COALESCE(ended_at, 0) = 0 \
+     AND wake_at IS NULL AND lease_owner IS NULL LIMIT $9) AS waiting) < $9"
 );
 pub(super) const RUN_WITH_KEY: &str = concat!(
     "SELECT ",
@@ -85,13 +94,13 @@ pub(super) const CLAIM: &str = concat!(
     "UPDATE workflow_runs \
      SET resumptions = resumptions + CASE WHEN COALESCE(lease_owner, $1) = $1 THEN 0 ELSE 1 END, \
      lease_owner = $1, lease_expires_at = {now} + $2, wake_at = NULL \
-     WHERE id = $3 AND COALESCE(ended_at, -1) < 0 AND (lease_owner IS NULL OR lease_expires_at <= {now}) RETURNING ",
+     WHERE id = $3 AND COALESCE(ended_at, -1) < 0 AND (lease_owner IS NULL OR lease_expires_at <= {now}) \
+     AND (status <> '\"paused\"' OR cancel_requested = 1) RETURNING ",
     columns!()
 );
-pub(super) const LEASE: &str =
-    "SELECT ended_at, lease_expires_at - {now} AS lease_left FROM workflow_runs WHERE id = $1";
+pub(super) const LEASE: &str = "SELECT status, ended_at, lease_expires_at - {now} AS lease_left FROM workflow_runs WHERE id = $1";
 pub(super) const RENEW: &str = "UPDATE workflow_runs SET lease_expires_at = {now} + $3 \
-     WHERE id = $1 AND lease_owner = $2 RETURNING cancel_requested";
+     WHERE id = $1 AND lease_owner = $2 RETURNING cancel_requested, pause_requested";
 pub(super) const RELEASE: &str = "UPDATE workflow_runs SET lease_owner = NULL, lease_expires_at = NULL \
      WHERE id = $1 AND lease_owner = $2";
 pub(super) const ADD_CHANGE: &str = add_change!();
@@ -120,8 +129,9 @@ pub(super) const CHANGES: &str =
 pub(super) const EVENTS: &str = "SELECT number, events FROM workflow_changes WHERE run = $1 AND number >= \
      COALESCE((SELECT MAX(number) FROM workflow_changes WHERE run = $1 AND number <= $2), 0) \
      ORDER BY number LIMIT $3";
-pub(super) const REQUEST_CANCEL: &str =
-    "UPDATE workflow_runs SET cancel_requested = 1 WHERE id = $1 AND COALESCE(ended_at, -1) < 0";
+/// Nobody waits for what a run waits for that is to be cancelled.
+pub(super) const REQUEST_CANCEL: &str = "UPDATE workflow_runs SET cancel_requested = 1, wake_at = NULL \
+     WHERE id = $1 AND COALESCE(ended_at, -1) < 0";
 pub(super) const PURGE: &str = "DELETE FROM workflow_runs WHERE id IN \
      (SELECT id FROM workflow_runs WHERE expires_at <= {now} \
      AND (lease_owner IS NULL OR lease_expires_at <= {now}) ORDER BY expires_at LIMIT $1)";
@@ -141,6 +151,7 @@ mod tests {
     use super::*;
     use crate::error::store_error::StoreError;
     use crate::store::sql_database::query;
+    use crate::store::sql_journal::operation_statements::*;
     use crate::store::sql_journal::waiting_statements::*;
     use crate::store::sql_store::SqlStore;
     use crate::store::{postgres, sqlite};
@@ -148,8 +159,8 @@ mod tests {
     /// Every statement, with the types of its parameters: `t` for a text, `i` for an integer, `b` for bytes. Three are
     /// what deleting a run does to what it has.
     const ALL: &[(&str, &str)] = &[
-        (CREATE_LEASED, "tttttttti"),
-        (CREATE_WAITING, "ttttttti"),
+        (CREATE_LEASED, "ttttttttti"),
+        (CREATE_WAITING, "tttttttti"),
         (RUN_WITH_KEY, "ttt"),
         (RUN, "tt"),
         (LIST, "tiitti"),
@@ -188,6 +199,12 @@ mod tests {
         (SUSPEND, "ttii"),
         (OWNED, "tt"),
         (WAKE_DUE, ""),
+        (REQUEST_PAUSE, "t"),
+        (PAUSE, "tt"),
+        (RESUME, "t"),
+        (RETRY, "tttti"),
+        (ADD_RETRY, "tibt"),
+        (DELETE_FINISHED, "ttiit"),
     ];
 
     /// Adds finished runs with the numbers from `first` to `last`, or waiting ones, of three changes each. `empty` is how
@@ -235,7 +252,7 @@ mod tests {
             if statement.contains("WITH added") {
                 continue;
             }
-            let explain = format!("EXPLAIN QUERY PLAN {statement}");
+            let explain = format!("EXPLAIN QUERY PLAN {statement}").replace("{limit}", "5");
             let explain = store.database.query(&explain);
             let rows = explain.fetch_all(store.database.write()).await.unwrap();
             let plan = rows.iter().map(|row| row.text("detail").unwrap());
@@ -293,7 +310,7 @@ mod tests {
                 // To find many of so few rows, reading all of them is right.
                 let sql = match *statement {
                     PURGE | WAKE_DUE => store.database.limited_sql(statement, 5),
-                    statement => store.database.sql(statement),
+                    statement => store.database.sql(statement).replace("{limit}", "5"),
                 };
                 run(&mut connection, format!("PREPARE plan {types} AS {sql}")).await;
                 let explain = format!("EXPLAIN EXECUTE plan {values}");

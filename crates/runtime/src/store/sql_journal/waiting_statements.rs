@@ -15,15 +15,19 @@ pub(super) const ANSWER: &str = "UPDATE workflow_questions SET answer = $3, answ
      WHERE id = $1 AND run = $2 AND closed_at IS NULL AND (expires_at IS NULL OR expires_at > {now})";
 pub(super) const ANSWERS: &str = "SELECT id, answer, answered_by FROM workflow_questions WHERE run = $1 AND answer IS NOT NULL ORDER BY id";
 /// Something is sent to a run that has not ended.
-pub(super) const SEND: &str = "UPDATE workflow_runs SET inbox = inbox + 1, wake_at = NULL WHERE id = $1 AND COALESCE(ended_at, -1) < 0";
+pub(super) const SEND: &str = "UPDATE workflow_runs SET inbox = inbox + 1, \
+     wake_at = CASE WHEN status = '\"paused\"' THEN wake_at END WHERE id = $1 AND COALESCE(ended_at, -1) < 0";
 /// Adds nothing if `$5` events were sent.
 pub(super) const ADD_EVENT: &str = "INSERT INTO workflow_sent_events (run, number, name, payload, sent_by) \
      SELECT $1, last + 1, $2, $3, $4 FROM \
      (SELECT COALESCE(MAX(number), 0) AS last FROM workflow_sent_events WHERE run = $1) AS sent WHERE last < $5";
 pub(super) const SENT_EVENTS: &str = "SELECT number, name, payload, sent_by FROM workflow_sent_events WHERE run = $1 ORDER BY number";
 pub(super) const INBOX: &str = "SELECT inbox, {now} AS now FROM workflow_runs WHERE id = $1";
-pub(super) const SUSPEND: &str = "UPDATE workflow_runs SET status = '\"waiting\"', lease_owner = NULL, lease_expires_at = NULL, \
-     wake_at = $4 WHERE id = $1 AND lease_owner = $2 AND inbox = $3";
+/// A run that is to be paused is paused.
+pub(super) const SUSPEND: &str = "UPDATE workflow_runs SET lease_owner = NULL, lease_expires_at = NULL, \
+     status = CASE pause_requested WHEN 1 THEN '\"paused\"' ELSE '\"waiting\"' END, \
+     wake_at = CASE pause_requested WHEN 1 THEN 9223372036854775807 ELSE $4 END \
+     WHERE id = $1 AND lease_owner = $2 AND inbox = $3";
 pub(super) const OWNED: &str = "SELECT inbox FROM workflow_runs WHERE id = $1 AND lease_owner = $2";
 pub(super) const WAKE_DUE: &str = "UPDATE workflow_runs SET wake_at = NULL WHERE id IN \
      (SELECT id FROM workflow_runs WHERE wake_at <= {now} ORDER BY wake_at LIMIT $1 {skip_locked}) RETURNING id";

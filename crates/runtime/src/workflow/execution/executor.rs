@@ -48,6 +48,8 @@ pub(super) struct Executor {
     resumptions: u32,
     /// `None` for a run that only has to be ended.
     permits: Option<RunPermits>,
+    /// Whether no further step begins, because the run is to be paused.
+    is_pausing: bool,
     /// An end from outside the schedule: a cancellation, the deadline or a deadlock.
     forced_end: Option<(RunStatus, Option<String>)>,
 }
@@ -61,6 +63,8 @@ pub(crate) enum ExecutionEnd {
     Released,
     /// The run only waits, and is suspended.
     Waiting(Suspension),
+    /// No step runs, and the run is paused.
+    Paused,
     /// Another process has the lease, or this one terminates and could not write the last change.
     LeaseLost,
 }
@@ -92,7 +96,8 @@ pub(crate) async fn execute(
             tracing::warn!(run_id = %run.id, %error, "what was sent to a run can't be read now");
             inbox_failed = true;
         }
-        let tasks = executor.advance(is_draining).await;
+        let holds = is_draining || executor.is_pausing;
+        let tasks = executor.advance(holds).await;
         let deadlocked = tasks.is_empty() && executor.events.is_empty();
         let state = executor.state.as_ref();
         let is_finished = state.is_some_and(|state| state.keep.is_some());
@@ -107,6 +112,10 @@ pub(crate) async fn execute(
         }
         // Steps run only after the journal knows that they started.
         executor.spawn(tasks);
+        if executor.is_pausing && executor.tasks.is_empty() {
+            end = ExecutionEnd::Paused;
+            break;
+        }
         if executor.actions.is_unread() && !inbox_failed {
             continue;
         }
@@ -140,7 +149,11 @@ pub(crate) async fn execute(
             () = changed(changes), if !inbox_failed => {}
             () = tokio::time::sleep(INBOX_RETRY), if inbox_failed => {}
             () = elapsed(next_moment) => {}
-            reason = stopped(&mut stop) => {
+            reason = stopped(&mut stop, executor.is_pausing) => {
+                if reason == Stop::Pause {
+                    executor.is_pausing = true;
+                    continue;
+                }
                 if reason == Stop::LeaseLost {
                     tracing::warn!(run_id = %run.id, "another process has taken a run over; its steps are stopped here");
                     executor.tasks.shutdown().await;
@@ -172,9 +185,10 @@ pub(crate) fn deadline(age: Duration, timeout_ms: Option<u64>) -> Option<Instant
     Instant::now().checked_add(left)
 }
 
-/// Waits until the executor has to stop; says why.
-async fn stopped(stop: &mut watch::Receiver<Stop>) -> Stop {
-    let stopped = stop.wait_for(|stop| *stop != Stop::No).await;
+/// Waits until the executor has to stop; says why. It may be pausing already.
+async fn stopped(stop: &mut watch::Receiver<Stop>, is_pausing: bool) -> Stop {
+    let known = if is_pausing { Stop::Pause } else { Stop::No };
+    let stopped = stop.wait_for(|stop| *stop > known).await;
     let reason = stopped.ok().map(|reason| *reason);
     match reason {
         Some(reason) => reason,
@@ -219,8 +233,8 @@ async fn deadline_reached(deadline: Option<Instant>) {
 impl Executor {
     fn new(run: Arc<RunHandle>, journaled: JournaledRun, permits: Option<RunPermits>) -> Self {
         let run_id = run.id;
-        let event = match journaled.status {
-            RunStatus::Queued => WorkflowEvent::Started {
+        let event = match journaled.event_count {
+            0 => WorkflowEvent::Started {
                 run_id,
                 workflow: run.spec.name.to_owned(),
             },
@@ -268,6 +282,7 @@ impl Executor {
             }),
             resumptions: journaled.resumptions,
             permits,
+            is_pausing: journaled.pause_requested,
             forced_end: journaled.cancel_requested.then_some(cancelled),
         };
         if journaled.resumptions > max_resumptions && !journaled.cancel_requested {
@@ -312,9 +327,9 @@ impl Executor {
         self.forced_end = Some((RunStatus::Failed, Some(detail)));
     }
 
-    /// Schedules as far as possible without waiting for a step to end. Returns the tasks to spawn once the change is
+    /// Schedules as far as possible without waiting for a step to end, or begins nothing while it `holds`. Returns the tasks to spawn once the change is
     /// written.
-    async fn advance(&mut self, is_draining: bool) -> Vec<(usize, StepTask)> {
+    async fn advance(&mut self, holds: bool) -> Vec<(usize, StepTask)> {
         let run = Arc::clone(&self.run);
         let input = &run.input;
         let decision = match self.forced_end.take() {
@@ -325,7 +340,7 @@ impl Executor {
             }
         };
         match decision {
-            Decision::Continue { .. } if is_draining => Vec::new(),
+            Decision::Continue { .. } if holds => Vec::new(),
             Decision::Continue { start, skip } => {
                 for (index, reason) in skip {
                     self.skip_step(index, reason);

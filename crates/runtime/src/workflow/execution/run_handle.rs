@@ -73,6 +73,8 @@ impl JournalClock {
 pub(crate) enum Stop {
     /// It has not.
     No,
+    /// The run is to be paused.
+    Pause,
     /// The run is to be cancelled.
     Cancel,
     /// Another process may execute the run.

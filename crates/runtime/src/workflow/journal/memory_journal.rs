@@ -11,6 +11,7 @@ use crate::unix_time::now;
 use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::memory_inbox::MemoryInbox;
 use crate::workflow::journal::memory_runs::{Entry, State, expiring};
+use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
 use crate::workflow::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
     RunLease, RunQuery, Start, WaitingRuns,
@@ -56,7 +57,10 @@ impl Journal for MemoryJournal {
             Start::Waiting { limit } if state.count_waiting(&run.subject) >= limit as usize => {
                 return done(CreateOutcome::TooManyWaiting);
             }
-            Start::Waiting { .. } => (state.next_round(run), None),
+            Start::Waiting { .. } => (
+                state.next_round((&run.subject, &run.workflow, &run.definition)),
+                None,
+            ),
         };
         if let Err(full) = state.make_room() {
             return boxed_ready(Err(full));
@@ -97,6 +101,9 @@ impl Journal for MemoryJournal {
         lease: &'a RunLease,
     ) -> BoxFuture<'a, Result<ClaimOutcome, StoreError>> {
         let mut state = self.state();
+        if state.runs.get(&run).is_some_and(Entry::is_paused) {
+            return done(ClaimOutcome::Paused);
+        }
         state.wake(run);
         done(match state.runs.get_mut(&run) {
             None => ClaimOutcome::NotFound,
@@ -115,13 +122,16 @@ impl Journal for MemoryJournal {
         &'a self,
         run: Uuid,
         lease: &'a RunLease,
-    ) -> BoxFuture<'a, Result<Option<bool>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Option<RunRequests>, StoreError>> {
         let mut state = self.state();
         let entry = state.runs.get_mut(&run);
         let owned = entry.filter(|entry| entry.is_owned_by(&lease.owner));
         done(owned.map(|entry| {
             entry.lease = Some(expiring(lease));
-            entry.run.cancel_requested
+            RunRequests {
+                cancel: entry.run.cancel_requested,
+                pause: entry.run.pause_requested,
+            }
         }))
     }
 
@@ -148,6 +158,10 @@ impl Journal for MemoryJournal {
         };
         if entry.inbox.count() != suspension.inbox_count {
             return done(SuspendOutcome::InboxChanged);
+        }
+        if entry.run.pause_requested {
+            state.pause(run);
+            return done(SuspendOutcome::Suspended);
         }
         entry.lease = None;
         entry.run.status = RunStatus::Waiting;
@@ -197,7 +211,7 @@ impl Journal for MemoryJournal {
         let entry = state.runs.get_mut(&run);
         let outcome = entry.map_or(AnswerOutcome::NotFound, |entry| entry.inbox.answer(answer));
         if outcome == AnswerOutcome::Stored {
-            state.wake(run);
+            state.wake_unless_paused(run);
         }
         done(outcome)
     }
@@ -260,7 +274,7 @@ impl Journal for MemoryJournal {
         };
         let outcome = entry.inbox.send(event, limit);
         if outcome == SendOutcome::Stored {
-            state.wake(run);
+            state.wake_unless_paused(run);
         }
         done(outcome)
     }
@@ -286,21 +300,7 @@ impl Journal for MemoryJournal {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<RunFacts>, StoreError>> {
         let state = self.state();
-        let runs = state.runs.values().map(|entry| &entry.run);
-        let mut found = runs
-            .filter(|run| {
-                run.subject == query.subject
-                    && query
-                        .workflow
-                        .is_none_or(|workflow| run.workflow == workflow)
-                    && (query.statuses.is_empty() || query.statuses.contains(&run.status))
-                    && query.since.is_none_or(|since| run.created_at >= since)
-                    && query.before.is_none_or(|before| run.created_at < before)
-                    && query
-                        .after
-                        .is_none_or(|after| (run.created_at, run.id) < after)
-            })
-            .collect::<Vec<_>>();
+        let mut found = state.matching(query).collect::<Vec<_>>();
         found.sort_unstable_by_key(|run| Reverse((run.created_at, run.id)));
         let facts = found.into_iter().take(limit as usize).map(|run| RunFacts {
             id: run.id,
@@ -336,7 +336,57 @@ impl Journal for MemoryJournal {
         let entry = state.runs.get_mut(&run);
         let unfinished = entry.filter(|entry| !entry.run.status.is_over());
         let requested = unfinished.map(|entry| entry.run.cancel_requested = true);
-        done(requested.is_some())
+        let is_unfinished = requested.is_some();
+        state.wake(run);
+        done(is_unfinished)
+    }
+
+    fn request_pause(&self, run: Uuid) -> BoxFuture<'_, Result<PauseOutcome, StoreError>> {
+        let mut state = self.state();
+        let entry = state.runs.get_mut(&run);
+        let Some(entry) = entry.filter(|entry| !entry.run.status.is_over()) else {
+            return done(PauseOutcome::Finished);
+        };
+        entry.run.pause_requested = true;
+        if !entry.is_claimable() {
+            return done(PauseOutcome::Requested);
+        }
+        state.pause(run);
+        done(PauseOutcome::Paused)
+    }
+
+    fn pause<'a>(&'a self, run: Uuid, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let mut state = self.state();
+        let entry = state.runs.get(&run);
+        let is_asked =
+            entry.is_some_and(|entry| entry.is_owned_by(owner) && entry.run.pause_requested);
+        if is_asked {
+            state.pause(run);
+        }
+        done(is_asked)
+    }
+
+    fn resume(&self, run: Uuid) -> BoxFuture<'_, Result<ResumeOutcome, StoreError>> {
+        let mut state = self.state();
+        let entry = state.runs.get_mut(&run);
+        let Some(entry) = entry.filter(|entry| !entry.run.status.is_over()) else {
+            return done(ResumeOutcome::Finished);
+        };
+        if !std::mem::take(&mut entry.run.pause_requested) {
+            return done(ResumeOutcome::NotPaused);
+        }
+        if entry.run.status == RunStatus::Paused {
+            entry.run.status = match entry.run.event_count {
+                0 => RunStatus::Queued,
+                _ => RunStatus::Running,
+            };
+        }
+        state.wake(run);
+        done(ResumeOutcome::Resumed)
+    }
+
+    fn retry<'a>(&'a self, run: &'a JournaledRun) -> BoxFuture<'a, Result<bool, StoreError>> {
+        done(self.state().retry(run))
     }
 
     fn waiting_runs(&self) -> BoxFuture<'_, Result<Vec<WaitingRuns>, StoreError>> {
@@ -379,6 +429,24 @@ impl Journal for MemoryJournal {
             }
         }
         done(())
+    }
+
+    fn delete_finished<'a>(
+        &'a self,
+        query: &'a RunQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        let mut state = self.state();
+        let found = state.matching(query).filter(|run| run.status.is_over());
+        let mut found = found
+            .map(|run| (run.created_at, run.id))
+            .collect::<Vec<_>>();
+        found.sort_unstable();
+        found.truncate(limit as usize);
+        for (_, id) in &found {
+            state.remove(*id);
+        }
+        done(found.len() as u64)
     }
 
     fn purge_runs(&self, limit: u32) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -10,7 +10,7 @@ use crate::schema::Uuid;
 use crate::unix_time::now;
 use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::memory_inbox::MemoryInbox;
-use crate::workflow::journal::{Change, JournaledRun, NewRun, RunFilter, RunLease};
+use crate::workflow::journal::{Change, JournaledRun, RunFilter, RunLease, RunQuery};
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -101,6 +101,11 @@ impl Entry {
             && lease.is_none_or(|(_, expires_at)| *expires_at <= SystemTime::now())
     }
 
+    /// Whether no process may claim it.
+    pub(super) fn is_paused(&self) -> bool {
+        self.run.status == RunStatus::Paused && !self.run.cancel_requested
+    }
+
     /// Whether nobody has leased it or had.
     pub(super) fn is_waiting(&self) -> bool {
         !self.run.status.is_over() && self.lease.is_none()
@@ -166,6 +171,77 @@ impl State {
         }
     }
 
+    /// The same, if the run is not paused.
+    pub(super) fn wake_unless_paused(&mut self, id: Uuid) {
+        if !self.runs.get(&id).is_some_and(Entry::is_paused) {
+            self.wake(id);
+        }
+    }
+
+    /// Keeps processes from claiming a run until it is woken.
+    pub(super) fn pause(&mut self, id: Uuid) {
+        let Some(entry) = self.runs.get_mut(&id) else {
+            return;
+        };
+        match entry.suspended.replace(None) {
+            Some(Some(until)) => {
+                self.by_wake.remove(&(until, id));
+            }
+            Some(None) => {}
+            None => self.open.remove(&entry.run, entry.round),
+        }
+        entry.lease = None;
+        entry.run.status = RunStatus::Paused;
+    }
+
+    /// See [`Journal::retry`](crate::workflow::Journal::retry).
+    pub(super) fn retry(&mut self, read: &JournaledRun) -> bool {
+        let round = self.next_round((&read.subject, &read.workflow, &read.definition));
+        let Some(entry) = self.runs.get_mut(&read.id) else {
+            return false;
+        };
+        let run = &mut entry.run;
+        let Some(ended_at) = run.ended_at else {
+            return false;
+        };
+        if (read.ended_at, read.event_count) != (run.ended_at, run.event_count) {
+            return false;
+        }
+        let event = read.retried();
+        run.apply(&event, now());
+        run.status = RunStatus::Queued;
+        run.error = None;
+        run.ended_at = None;
+        run.cancel_requested = false;
+        run.pause_requested = false;
+        run.resumptions = 0;
+        entry.events.push(event);
+        entry.round = round;
+        self.open.insert(&entry.run, round);
+        self.by_end.remove(&(ended_at, read.id));
+        self.expire(read.id, None);
+        true
+    }
+
+    /// The runs that `query` matches, in no order.
+    pub(super) fn matching<'a>(
+        &'a self,
+        query: &'a RunQuery<'a>,
+    ) -> impl Iterator<Item = &'a JournaledRun> {
+        let runs = self.runs.values().map(|entry| &entry.run);
+        runs.filter(|run| {
+            let is_of = query.workflow.is_none_or(|name| run.workflow == name);
+            let is_so = query.statuses.is_empty() || query.statuses.contains(&run.status);
+            let place = (run.created_at, run.id);
+            run.subject == query.subject
+                && is_of
+                && is_so
+                && query.since.is_none_or(|since| run.created_at >= since)
+                && query.before.is_none_or(|before| run.created_at < before)
+                && query.after.is_none_or(|after| place < after)
+        })
+    }
+
     /// Makes room for a run.
     pub(super) fn make_room(&mut self) -> Result<(), StoreError> {
         if self.runs.len() < MAX_RUNS {
@@ -227,12 +303,12 @@ impl State {
         own.map(|(_, ids)| self.waiting(ids).count()).sum()
     }
 
-    /// The round of a new run that waits.
-    pub(super) fn next_round(&self, run: &NewRun) -> u64 {
-        let own = (run.subject.clone(), run.workflow.clone());
+    /// The round of a run of this subject, workflow and definition that begins to wait.
+    pub(super) fn next_round(&self, (subject, workflow, definition): (&str, &str, &str)) -> u64 {
+        let own = (subject.to_owned(), workflow.to_owned());
         let own = self.open.by_subject.get(&own).into_iter();
         let own = self.waiting(own.flat_map(|ids| ids.iter().rev()));
-        let all = (run.workflow.clone(), run.definition.clone());
+        let all = (workflow.to_owned(), definition.to_owned());
         let all = self.waiting(self.open.by_workflow.get(&all).into_iter().flatten());
         let is_queued = |entry: &&Entry| entry.run.status == RunStatus::Queued;
         let rounds = [

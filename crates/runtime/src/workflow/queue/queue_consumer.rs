@@ -118,7 +118,8 @@ async fn handle_delivery(
             }
         },
         Ok(ClaimOutcome::Leased(left)) => Ack::RetryAfter(left.max(ttl / 10)),
-        Ok(ClaimOutcome::Finished) => Ack::Done,
+        // A run that is resumed is enqueued again.
+        Ok(ClaimOutcome::Finished | ClaimOutcome::Paused) => Ack::Done,
         Ok(ClaimOutcome::NotFound) => {
             tracing::warn!(run_id = %id, "the queue delivered a run that is not in the store; it is dropped");
             Ack::Done
@@ -163,7 +164,7 @@ pub(crate) async fn relay_changes(service: Weak<WorkflowService>, queue: Arc<dyn
         };
         let is_active = service.active().contains_key(&id);
         if is_active {
-            // Another process changes a run that this one executes only to request its cancellation.
+            // Another process changes a run that this one executes only to have it cancelled or paused.
             heartbeat(&service, id).await;
         }
         service.followers.notify(id, true);

@@ -13,10 +13,12 @@ use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::accept_json;
 use crate::http::pagination::{Page, decode_number, invalid_cursor};
 use crate::http::raw_request::RawRequest;
+use crate::http::request_reader::read_query;
 use crate::http::responses::json_response;
 use crate::schema::{DateTime, Uuid};
 use crate::spec::endpoint_spec::{Parameter, ParameterKind, ParameterLocation};
 use crate::workflow::journal::{RunFacts, RunQuery};
+use crate::workflow::run_operations::{self, FINISHED};
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::workflow_service::WorkflowService;
 
@@ -84,14 +86,9 @@ pub(super) async fn list_runs(
     accept_json(&request.parts.headers)?;
     let (page, filters) = Page::read_with(&LIST_FILTERS, &request.parts.uri)?;
     let statuses = read_statuses(&filters)?;
-    let workflow = filters.get("workflow").and_then(Value::as_str);
-    if workflow.is_some_and(|name| name.chars().count() > LONGEST_NAME) {
-        let detail = format!("`workflow` has more than {LONGEST_NAME} characters");
-        return Err(AgentError::bad_request(detail).into());
-    }
     let query = RunQuery {
         subject: &caller.subject,
-        workflow,
+        workflow: read_workflow(&filters)?,
         statuses: &statuses,
         since: read_moment(&filters, "since")?,
         before: read_moment(&filters, "before")?,
@@ -103,6 +100,58 @@ pub(super) async fn list_runs(
         runs: runs.into_iter().map(RunSummary::from).collect(),
         next_cursor,
     }))
+}
+
+/// How many runs were deleted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WorkflowRunsDeleted", example = json!({ "deleted": 12, "has_more": false }))]
+pub(in crate::http::api) struct RunsDeleted {
+    /// How many runs were deleted.
+    pub(in crate::http::api) deleted: u64,
+    /// Whether there may be more: a request deletes at most 1000.
+    pub(in crate::http::api) has_more: bool,
+}
+
+/// Deletes those of the caller's runs that have ended, were started before the moment in the query and match the rest of it.
+pub(super) async fn delete_runs(
+    service: &WorkflowService,
+    caller: &Caller,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    accept_json(&request.parts.headers)?;
+    let filters = read_query(&LIST_FILTERS, &request.parts.uri)?;
+    let mut statuses = read_statuses(&filters)?;
+    match statuses.is_empty() {
+        true => statuses.extend(FINISHED),
+        false => statuses.retain(|status| status.is_over()),
+    }
+    // A request without a filter would delete everything.
+    let before = read_moment(&filters, "before")?;
+    let before = before.ok_or_else(|| {
+        AgentError::invalid(
+            "/before",
+            "is missing: runs that were started earlier are deleted",
+        )
+    })?;
+    let query = RunQuery {
+        subject: &caller.subject,
+        workflow: read_workflow(&filters)?,
+        statuses: &statuses,
+        since: read_moment(&filters, "since")?,
+        before: Some(before),
+        after: None,
+    };
+    let (deleted, has_more) = run_operations::delete(service, &query).await?;
+    Ok(json_response(&RunsDeleted { deleted, has_more }))
+}
+
+fn read_workflow(filters: &Map<String, Value>) -> Result<Option<&str>, AgentError> {
+    let workflow = filters.get("workflow").and_then(Value::as_str);
+    if workflow.is_some_and(|name| name.chars().count() > LONGEST_NAME) {
+        let detail = format!("`workflow` has more than {LONGEST_NAME} characters");
+        return Err(AgentError::bad_request(detail));
+    }
+    Ok(workflow)
 }
 
 /// The statuses that are asked for, each once.

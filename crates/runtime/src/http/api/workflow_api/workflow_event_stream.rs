@@ -1,4 +1,5 @@
-//! The events of a workflow run as server-sent events: those in the journal, then each new one.
+//! The events of a workflow run as server-sent events: those in the journal, then each new one. The end of an attempt that is followed
+//! by another one is left out: for its readers, `run.finished` is the last event.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -95,6 +96,25 @@ pub(crate) async fn respond(
 impl Reader {
     /// The next event; `None` after the last one, or if the service stops.
     async fn next(&mut self) -> Option<(u64, WorkflowEvent)> {
+        loop {
+            let (number, event) = self.next_stored().await?;
+            if !matches!(event, WorkflowEvent::Finished { .. }) {
+                return Some((number, event));
+            }
+            if self.read.is_empty() {
+                let journal = &self.runs.journal;
+                let more = journal.events(self.run, self.after, BATCH).await;
+                self.read = more.unwrap_or_default().into();
+            }
+            if self.read.is_empty() {
+                self.is_over = true;
+                return Some((number, event));
+            }
+        }
+    }
+
+    /// The next event in the journal.
+    async fn next_stored(&mut self) -> Option<(u64, WorkflowEvent)> {
         while self.read.is_empty() && !self.is_over {
             // Subscribed before the journal is read, so that no event between the two is missed.
             let changes = self.runs.subscribe(self.run);
@@ -121,7 +141,6 @@ impl Reader {
             self.read = VecDeque::new();
         }
         self.after = number;
-        self.is_over = matches!(event, WorkflowEvent::Finished { .. });
         Some((number, event))
     }
 }

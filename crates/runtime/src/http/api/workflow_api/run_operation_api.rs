@@ -1,0 +1,85 @@
+//! A run is paused, resumed, retried or restarted by whom it belongs to.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+
+use crate::auth::claims::Caller;
+use crate::error::AgentError;
+use crate::http::api::workflow_api::{
+    PAUSE, RESUME, RETRY, WorkflowRun, accepted, no_such_run, require_roles, run_id,
+};
+use crate::http::api_error::ApiError;
+use crate::http::content_negotiation::accept_json;
+use crate::http::idempotency;
+use crate::http::raw_request::RawRequest;
+use crate::http::request_reader::read_query;
+use crate::spec::workflow_spec::WorkflowSpec;
+use crate::workflow::journal::JournaledRun;
+use crate::workflow::run_operations;
+use crate::workflow::run_report::RunStatus;
+use crate::workflow::run_start::start_run;
+use crate::workflow::workflow_service::WorkflowService;
+
+/// Does with a run what the path says, and answers how it stands then.
+pub(super) async fn handle(
+    runs: &Arc<WorkflowService>,
+    caller: &Caller,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    accept_json(&request.parts.headers)?;
+    read_query(&[], &request.parts.uri)?;
+    let run = runs.journal.run(run_id(request)?, &caller.subject).await?;
+    let run = run.ok_or_else(no_such_run)?;
+    let status = match request.path {
+        PAUSE => match run_operations::pause(runs, run.id).await? {
+            true => RunStatus::Paused,
+            false => run.status,
+        },
+        RESUME => {
+            run_operations::resume(runs, run.id).await?;
+            RunStatus::Running
+        }
+        RETRY => {
+            if let Some(spec) = runs.spec(&run) {
+                require_roles(runs, spec, caller)?;
+            }
+            run_operations::retry(runs, &run).await?;
+            RunStatus::Queued
+        }
+        _ => return restart(runs, caller, request, run).await,
+    };
+    Ok(accepted(&WorkflowRun {
+        run_id: run.id,
+        workflow: run.workflow,
+        status,
+    }))
+}
+
+/// Starts a run with the input of `run`, by the workflow's definition of now.
+async fn restart(
+    runs: &Arc<WorkflowService>,
+    caller: &Caller,
+    request: &RawRequest,
+    run: JournaledRun,
+) -> Result<Response, ApiError> {
+    let spec: &'static WorkflowSpec = match runs.specs.get(&*run.workflow) {
+        Some(spec) => spec,
+        None => {
+            let detail = format!("the service no longer has a workflow `{}`", run.workflow);
+            return Err(AgentError::conflict(detail).into());
+        }
+    };
+    require_roles(runs, spec, caller)?;
+    let key = idempotency::read_key(&request.parts.headers)?;
+    let (caller, from) = (caller.clone(), Some(run.id));
+    let restarted = start_run(runs, spec, run.input, caller, key, from).await?;
+    if restarted.restarted_from != from {
+        return Err(idempotency::key_reused());
+    }
+    Ok(accepted(&WorkflowRun {
+        run_id: restarted.id,
+        workflow: restarted.workflow,
+        status: RunStatus::Queued,
+    }))
+}
