@@ -71,6 +71,10 @@ enum Command {
     /// Run a workflow, and follow its steps in the terminal
     #[cfg(feature = "serve")]
     Run(service_commands::run_command::Arguments),
+    /// List the workflow runs of a service; show, retry, restart, pause, resume, cancel or delete them
+    #[cfg(feature = "serve")]
+    #[command(subcommand, arg_required_else_help = true)]
+    Runs(service_commands::runs_command::Command),
     /// Report errors and warnings in the agents; write nothing
     Check(check_command::Arguments),
     /// Explain the code of a diagnostic, such as AG005, with an example and its fix
@@ -118,6 +122,8 @@ pub fn main() -> ExitCode {
         Command::Chat(arguments) => service_commands::chat_command::run(&arguments),
         #[cfg(feature = "serve")]
         Command::Run(arguments) => service_commands::run_command::run(&arguments),
+        #[cfg(feature = "serve")]
+        Command::Runs(command) => service_commands::runs_command::run(&command),
         Command::Check(arguments) => check_command::run(&arguments),
         Command::Explain(arguments) => explain_command::run(&arguments),
         Command::List(arguments) => list_command::run(&arguments),

@@ -1,9 +1,11 @@
-//! Commands that run agents: a service of them without compiling, and conversations and workflow runs in the terminal.
+//! Commands that run agents: a service of them without compiling, conversations and workflow runs in the terminal, and the runs of a
+//! service.
 
 pub mod chat_command;
 pub mod dev_command;
 pub mod run_command;
 mod run_questions;
+pub mod runs_command;
 pub mod serve_command;
 
 use clap::Args;

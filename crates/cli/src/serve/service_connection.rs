@@ -128,6 +128,19 @@ impl ServiceConnection {
         .await
     }
 
+    /// Deletes what is at `path`; the JSON that says what was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        json(
+            self.send(Method::DELETE, path, None, "application/json")
+                .await?,
+        )
+        .await
+    }
+
     /// The events at `path`, or those that answer `body`. Dropping them ends the request.
     ///
     /// # Errors

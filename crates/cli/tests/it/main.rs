@@ -29,6 +29,7 @@ mod partial_builds;
 mod report_formats;
 mod repositories;
 mod route;
+mod runs;
 #[cfg(feature = "serve")]
 mod serve;
 mod suggest;
