@@ -1,9 +1,11 @@
 //! Named steps over agents.
 
+use std::fmt;
 use std::sync::Arc;
 
+use agentgen_schema::{Cron, Missed, Schema as CompiledSchema};
 use heck::ToUpperCamelCase;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::contract::workflow_order::{check_ids, in_order};
 use crate::contract::workflow_step::read_step;
@@ -11,6 +13,7 @@ use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::schema::{self, Role, Schema};
+use crate::text::did_you_mean::did_you_mean;
 use crate::text::slug::Slug;
 use crate::yaml::node::{Entry, Node, Value};
 use crate::yaml::yaml_settings;
@@ -32,10 +35,32 @@ pub struct Workflow {
     pub concurrency: Option<u32>,
     /// How long a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// When it starts by itself.
+    pub schedule: Option<Schedule>,
     /// The steps, each behind those it needs.
     pub steps: Vec<Step>,
     /// The place of the name in the source.
     pub span: Span,
+}
+
+/// When a workflow starts by itself.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// When runs are due: `minute hour day-of-month month day-of-week`.
+    pub cron: String,
+    /// The time zone whose clock that is. Only the service knows which ones there are.
+    pub zone: String,
+    /// What becomes of the moments at which no process was there.
+    pub missed: Missed,
+    /// What its runs are given.
+    pub input: Json,
+}
+
+impl fmt::Display for Schedule {
+    /// When it is due: `0 7 * * mon-fri Europe/Berlin`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.cron, self.zone)
+    }
 }
 
 impl Workflow {
@@ -50,7 +75,17 @@ impl Workflow {
     }
 }
 
-const KEYS: &[&str] = &["input", "roles", "concurrency", "timeout", "steps"];
+const KEYS: &[&str] = &[
+    "input",
+    "roles",
+    "concurrency",
+    "timeout",
+    "schedule",
+    "steps",
+];
+const SCHEDULE_KEYS: &[&str] = &["cron", "zone", "missed", "input"];
+/// The longest name of a time zone, in bytes.
+const LONGEST_ZONE: usize = 64;
 
 /// Reads the workflows in the mapping in `node`.
 pub fn read_all(node: &Node, report: &mut Report) -> Vec<Workflow> {
@@ -106,9 +141,11 @@ fn read(entry: &Entry, report: &mut Report) -> Option<Workflow> {
         roles: Vec::new(),
         concurrency: None,
         timeout_ms: None,
+        schedule: None,
         steps: Vec::new(),
         span: entry.key_span,
     };
+    let mut schedule = None;
     let mut steps = &entry.value;
     let mut broken = false;
     if entry.value.entries().is_some() {
@@ -126,6 +163,7 @@ fn read(entry: &Entry, report: &mut Report) -> Option<Workflow> {
                 }
                 "concurrency" => workflow.concurrency = yaml_settings::small_count(value, report),
                 "timeout" => workflow.timeout_ms = yaml_settings::duration_ms(value, report),
+                "schedule" => schedule = Some(value),
                 _ => steps = value,
             }
         }
@@ -143,7 +181,88 @@ fn read(entry: &Entry, report: &mut Report) -> Option<Workflow> {
         return None;
     };
     workflow.steps = read_steps(items, report);
+    if let Some(schedule) = schedule {
+        workflow.schedule = read_schedule(schedule, &workflow.input, report);
+        broken |= workflow.schedule.is_none();
+    }
     (!broken).then_some(workflow)
+}
+
+/// Reads the schedule of a workflow that is given `input`.
+fn read_schedule(node: &Node, input: &Schema, report: &mut Report) -> Option<Schedule> {
+    let mut schedule = Schedule {
+        cron: String::new(),
+        zone: "UTC".to_owned(),
+        missed: Missed::One,
+        input: json!({}),
+    };
+    let mut given = node;
+    for Entry { key, value, .. } in yaml_settings::allowed_entries(node, SCHEDULE_KEYS, report) {
+        match key.as_str() {
+            "cron" => schedule.cron = yaml_settings::text(value, report)?.to_owned(),
+            "zone" => schedule.zone = read_zone(value, report)?,
+            "missed" => schedule.missed = read_missed(value, report)?,
+            _ => {
+                given = value;
+                schedule.input = value.to_json();
+            }
+        }
+    }
+    let cron = node.get("cron");
+    if let Err(error) = schedule.cron.parse::<Cron>() {
+        let message = match cron {
+            Some(_) => format!("the schedule can't be followed: {error}"),
+            None => "the schedule has no `cron`".to_owned(),
+        };
+        let span = cron.map_or(node.span, |cron| cron.span);
+        report
+            .error(Code::BadSchedule, span, message)
+            .advise("an example is `cron: 0 7 * * mon-fri`, for 7:00 on workdays");
+        return None;
+    }
+    let compiled = CompiledSchema::compile(&input.json).ok()?;
+    let violations = compiled.violations(&schedule.input);
+    for violation in &violations {
+        let span = given.nearest(&violation.pointer).span;
+        let message = format!("the input of the schedule: {violation}");
+        report
+            .error(Code::ScheduledInput, span, message)
+            .advise("write what a run is given under `input` of `schedule`");
+    }
+    violations.is_empty().then_some(schedule)
+}
+
+/// The name of a time zone, as far as it can be one.
+fn read_zone(node: &Node, report: &mut Report) -> Option<String> {
+    let zone = yaml_settings::text(node, report)?;
+    let is_part = |part: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-".contains(&byte);
+        !part.is_empty() && part.bytes().all(is_allowed)
+    };
+    if zone.len() <= LONGEST_ZONE && zone.split('/').all(is_part) {
+        return Some(zone.to_owned());
+    }
+    report
+        .error(Code::BadSchedule, node.span, "this is no time zone")
+        .advise("name one as the IANA database does, such as `zone: Europe/Berlin`");
+    None
+}
+
+fn read_missed(node: &Node, report: &mut Report) -> Option<Missed> {
+    let word = yaml_settings::text(node, report)?;
+    if let Some(missed) = Missed::parse(word) {
+        return Some(missed);
+    }
+    let words = Missed::ALL.map(Missed::as_str);
+    let otherwise = format!("it is one of {}", words.join(", "));
+    report
+        .error(
+            Code::BadSchedule,
+            node.span,
+            format!("missed runs can't be `{word}`"),
+        )
+        .advise(did_you_mean(word, words, otherwise));
+    None
 }
 
 /// Reads a list of steps and groups of steps.

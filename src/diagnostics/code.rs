@@ -60,6 +60,10 @@ vocabulary! {
         ApprovalWithoutTool = "AG032",
         /// The text contains invisible or bidirectional control characters.
         HiddenCharacters = "AG029",
+        /// The schedule of a workflow can't be followed.
+        BadSchedule = "AG030",
+        /// A workflow does not take what its schedule gives it.
+        ScheduledInput = "AG031",
         /// A key has no effect in a service.
         KeyWithoutEffect = "AG036",
         /// A rule on tools has another effect in a service than it seems to have.

@@ -184,6 +184,12 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
         "roles": workflow.roles,
         "concurrency": workflow.concurrency,
         "timeout_ms": workflow.timeout_ms,
+        "schedule": workflow.schedule.as_ref().map(|schedule| json!({
+            "cron": schedule.cron,
+            "zone": schedule.zone,
+            "missed": schedule.missed.as_str(),
+            "input": schedule.input,
+        })),
         "steps": workflow.steps.iter().map(|step| json!({
             "id": step.id,
             "agent": step.call().map(|call| slug(&call.agent.text)),

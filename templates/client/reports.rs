@@ -40,6 +40,9 @@ pub struct RunReport {
     /// The run whose input it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_from: Option<Uuid>,
+    /// The workflow whose schedule started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// What all its steps used.
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
@@ -424,6 +427,8 @@ pub struct TypedReport<S> {
     pub attempts: u32,
     /// The run whose input it repeats.
     pub restarted_from: Option<Uuid>,
+    /// The workflow whose schedule started it.
+    pub schedule: Option<String>,
     /// What all its steps used.
     pub usage: Usage,
     /// Its steps.

@@ -88,6 +88,9 @@ pub struct RunFilter {
     /// Those that were started earlier than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<DateTime>,
+    /// Those that the schedule of this workflow started, in the place of the caller's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -125,6 +128,9 @@ pub struct RunSummary {
     pub workflow: String,
     /// How the run stands.
     pub status: RunStatus,
+    /// The workflow whose schedule started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Why it did not complete, or what it continued without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -184,6 +190,7 @@ impl<I: Serialize, S: TypedSteps> Workflow<I, S> {
             ended_at: report.ended_at,
             attempts: report.attempts,
             restarted_from: report.restarted_from,
+            schedule: report.schedule,
             usage: report.usage,
             steps: S::read(&mut reports).map_err(unlike)?,
             actions: report.actions,

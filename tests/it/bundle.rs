@@ -174,6 +174,7 @@ service:
       roles: [keeper]
       concurrency: 2
       timeout: 10m
+      schedule: { cron: 0 7 * * mon-fri, zone: Europe/Berlin, input: { topic: ducks } }
       steps:
       - parallel: [{ x: a }, { y: a }]
       - z:
@@ -202,7 +203,7 @@ A.
             &json!("startPlainOne")
         )
     );
-    for key in ["concurrency", "timeout_ms"] {
+    for key in ["concurrency", "timeout_ms", "schedule"] {
         assert_eq!(plain[key], Json::Null, "{key}");
     }
     let step = json!({
@@ -214,6 +215,10 @@ A.
     assert_eq!(limited["roles"], json!(["keeper"]));
     assert_eq!(limited["concurrency"], 2);
     assert_eq!(limited["timeout_ms"], 600_000);
+    let schedule = json!({
+        "cron": "0 7 * * mon-fri", "zone": "Europe/Berlin", "missed": "one", "input": { "topic": "ducks" },
+    });
+    assert_eq!(limited["schedule"], schedule);
     let step = json!({
         "id": "z", "agent": "a", "endpoint": "plan", "waits_for": null, "needs": ["x", "y"], "join": "quorum", "quorum": 1,
         "when": "x.status == 'succeeded'", "with": { "goal": "{{ x.output }}" }, "timeout_ms": 1_000, "attempts": 2,

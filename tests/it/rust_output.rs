@@ -253,6 +253,7 @@ const SHOP_SETTINGS: &str = r###"
       roles: ["a\"b"]
       concurrency: 2
       timeout: 1m
+      schedule: { cron: "*/5 0 * * 7", zone: Etc/GMT+1, missed: skip, input: { kind: '"#' } }
       steps:
       - "in \"##\n": { agent: shop, timeout: 1s }
       - x: { agent: shop, when: input.n > 3.14 and input.n != -1e300 or not ('"\' in input.kind), on_failure: skip }

@@ -144,7 +144,10 @@ fn hands_over(agent: &Agent, other: &Agent) -> bool {
 fn workflow_part(workflow: &Workflow) -> Part {
     let steps = &workflow.steps;
     let mut part = Part {
-        title: format!("Workflow {}", workflow.name),
+        title: match &workflow.schedule {
+            Some(schedule) => format!("Workflow {}, at {schedule}", workflow.name),
+            None => format!("Workflow {}", workflow.name),
+        },
         nodes: steps.iter().map(step_node).collect(),
         edges: Vec::new(),
     };

@@ -12,6 +12,7 @@ pub(crate) mod leases;
 pub(crate) mod queue;
 pub(crate) mod run_operations;
 pub(crate) mod run_report;
+pub(crate) mod run_schedules;
 pub(crate) mod run_start;
 pub(crate) mod waiting;
 pub(crate) mod workflow_event;
@@ -20,6 +21,7 @@ pub(crate) mod workflows;
 
 pub use self::journal::memory_journal::MemoryJournal;
 pub use self::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
+pub use self::journal::schedule_store::{DueSchedule, ScheduleStore};
 pub use self::journal::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFacts, RunFilter,
     RunLease, RunQuery, RunState, Start, StoredTurn, WaitingRuns,
@@ -36,5 +38,6 @@ pub use self::workflow_event::WorkflowEvent;
 pub use self::workflow_service::WorkflowLimits;
 pub use crate::event::pending_action::{ActionKind, ActionOutcome, PendingAction, PendingToolCall};
 pub use crate::spec::workflow_spec::{
-    Comparison, Expression, Join, OnFailure, StepKind, StepSpec, Template, WorkflowSpec,
+    Comparison, Expression, Join, Missed, OnFailure, ScheduleSpec, StepKind, StepSpec, Template,
+    WorkflowSpec,
 };

@@ -206,6 +206,19 @@ pub fn stream_path(path: &str) -> String {
     format!("{path}/stream")
 }
 
+vocabulary! {
+    /// What becomes of the moments of a schedule at which no process was there to start a run.
+    #[derive(Serialize)]
+    pub enum Missed {
+        /// None of them starts a run.
+        Skip = "skip",
+        /// One run starts for all of them.
+        One = "one",
+        /// Each of them starts a run.
+        All = "all",
+    }
+}
+
 /// The most characters of the id of a conversation.
 pub const MAX_SESSION_ID_LENGTH: usize = 128;
 /// The ids of conversations that a client may choose. They need no escape in the path of a URL, and no id is `.` or `..`.

@@ -46,6 +46,7 @@
 mod compiled_schema;
 mod compiler;
 mod contract_vocabulary;
+mod cron;
 mod evaluator;
 mod formats;
 mod validator;
@@ -55,9 +56,10 @@ pub use compiler::compile_error::{CompileError, CompileErrorKind};
 pub use compiler::pattern::{Pattern, PatternError};
 pub use compiler::vocabulary;
 pub use contract_vocabulary::{
-    Comparison, Handler, MAX_SESSION_ID_LENGTH, Method, ParameterKind, ParameterLocation,
+    Comparison, Handler, MAX_SESSION_ID_LENGTH, Method, Missed, ParameterKind, ParameterLocation,
     SESSION_ID_PATTERN, stream_path,
 };
+pub use cron::{Cron, CronError};
 pub use evaluator::equality::equal;
 pub use formats::date_time::{Date, DateTime};
 pub use formats::uuid::Uuid;

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::agent::{Agent, find_agent};
-use crate::contract::workflow_contract::{Join, OnFailure, Step, StepKind, Workflow, is_joined};
+use crate::contract::workflow_contract::{
+    Join, OnFailure, Schedule, Step, StepKind, Workflow, is_joined,
+};
 use crate::contract::workflow_step::format_duration;
 use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
@@ -46,6 +48,8 @@ pub struct RustWorkflow {
     pub concurrency: Option<u32>,
     /// The longest a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// The runtime's `ScheduleSpec`, as Rust.
+    pub schedule: Option<String>,
     /// The steps, each behind those it needs.
     pub steps: Vec<RustStep>,
 }
@@ -173,8 +177,19 @@ fn rust<'a>(
         roles: workflow.roles.clone(),
         concurrency: workflow.concurrency,
         timeout_ms: workflow.timeout_ms,
+        schedule: workflow.schedule.as_ref().map(schedule),
         steps,
     })
+}
+
+fn schedule(schedule: &Schedule) -> String {
+    format!(
+        "::agentgen_runtime::workflow::ScheduleSpec {{ cron: {}, zone: {}, missed: ::agentgen_runtime::workflow::Missed::{:?}, input: {} }}",
+        literal(&schedule.cron),
+        literal(&schedule.zone),
+        schedule.missed,
+        literal(&schedule.input.to_string())
+    )
 }
 
 /// None where an agent is not there, which is an error before anything is generated.

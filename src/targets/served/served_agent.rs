@@ -93,6 +93,12 @@ fn workflow(workflow: &Workflow, agent: &Agent, agents: &[Agent]) -> Option<Json
         "roles": workflow.roles,
         "concurrency": workflow.concurrency,
         "timeout_ms": workflow.timeout_ms,
+        "schedule": workflow.schedule.as_ref().map(|schedule| json!({
+            "cron": schedule.cron,
+            "zone": schedule.zone,
+            "missed": schedule.missed.as_str(),
+            "input": schedule.input.to_string(),
+        })),
         "steps": steps,
     }))
 }

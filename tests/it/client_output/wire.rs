@@ -220,7 +220,7 @@ fn every_property_of_the_runtime_is_kept() {
     assert_full::<PendingAction>("PendingAction", &action);
     assert_full::<RunReport>("WorkflowRunReport", &serde_json::json!({
         "run_id": "r", "workflow": "w", "status": "completed", "error": "e", "created_at": "2026-01-01T00:00:00Z",
-        "ended_at": "2026-01-01T00:00:00Z", "attempts": 2, "restarted_from": "o", "usage": usage, "steps": [full], "actions": [action],
+        "ended_at": "2026-01-01T00:00:00Z", "attempts": 2, "restarted_from": "o", "schedule": "w", "usage": usage, "steps": [full], "actions": [action],
     }));
     assert_full::<Problem>("Problem", &serde_json::json!({
         "type": "/p", "title": "t", "status": 400, "detail": "d", "instance": "/i", "errors": [violation],

@@ -170,3 +170,49 @@ fn steps_that_wait() {
         ),
     ]);
 }
+
+#[test]
+fn schedules() {
+    let fine = "workflows:
+  w:
+    schedule: { cron: 0 7 * * 1-5, zone: Europe/Berlin, missed: all, input: { input: x } }
+    steps: [a: keys]";
+    assert_diagnostics(&[
+        (fine, &[]),
+        (
+            r#"workflows:
+  w:
+    schedule: { cron: 0 7 30 2 *, input: { input: x } }
+    steps: [a: keys]
+  x:
+    schedule: { zone: Europe Berlin }
+    steps: [a: keys]
+  y:
+    schedule: { missed: al, cron: 0 7 * * * }
+    steps: [a: keys]
+  z:
+    schedule: { input: { input: x } }
+    steps: [a: keys]"#,
+            &[
+                "7:25 AG030 the schedule can't be followed: there is no such day in any month; an example is `cron: 0 7 * * mon-fri`, for 7:00 on workdays",
+                "10:25 AG030 this is no time zone; name one as the IANA database does, such as `zone: Europe/Berlin`",
+                "13:27 AG030 missed runs can't be `al`; did you mean `all`?",
+                "16:17 AG030 the schedule has no `cron`; an example is `cron: 0 7 * * mon-fri`, for 7:00 on workdays",
+            ],
+        ),
+        (
+            r#"workflows:
+  w:
+    schedule: { cron: 0 7 * * *, input: { input: 5 } }
+    steps: [a: keys]
+  x:
+    schedule: { cron: 0 7 * * * }
+    input: { topic: string }
+    steps: [a: { agent: keys, with: { input: "{{ input.topic }}" } }]"#,
+            &[
+                "7:52 AG031 the input of the schedule: /input: must be a string; write what a run is given under `input` of `schedule`",
+                "10:17 AG031 the input of the schedule: /topic: is required; write what a run is given under `input` of `schedule`",
+            ],
+        ),
+    ]);
+}

@@ -6,7 +6,7 @@ use generated_crate::agents::shop::{
     MaybeResponse, ORDER, OrderRequest, OrderRequestCircle, OrderRequestColour, OrderRequestPayment,
     OrderRequestShape, OrderResponse, PickResponse, PickResponseValue, WordRequest, WordResponse,
 };
-use agentgen_runtime::workflow::{Comparison, Expression, Join, OnFailure, StepKind, Template};
+use agentgen_runtime::workflow::{Comparison, Expression, Join, Missed, OnFailure, ScheduleSpec, StepKind, Template};
 use generated_crate::agents::shop::workflows::{
     _1ST_TRY, HOLD, HoldAsksAnswer, HoldPaidEvent, HoldReport, MATCH,
 };
@@ -186,7 +186,7 @@ fn the_example_is_an_answer() {
 fn workflows_say_what_the_file_says() {
     assert_eq!((MATCH.name, MATCH.operation_id, MATCH.agent), ("match", "startMatch", "shop"));
     assert_eq!(MATCH.roles, [""; 0]);
-    assert_eq!((MATCH.concurrency, MATCH.timeout_ms), (None, None));
+    assert_eq!((MATCH.concurrency, MATCH.timeout_ms, MATCH.schedule), (None, None, None));
     let [step, next] = MATCH.steps else { panic!("two steps") };
     assert_eq!((step.id, step.call(), step.needs), ("self", Some(("shop", "invoke")), &[][..]));
     assert_eq!((step.join, step.when, step.with), (Join::All, None, None));
@@ -195,6 +195,13 @@ fn workflows_say_what_the_file_says() {
 
     assert_eq!((_1ST_TRY.name, _1ST_TRY.roles), ("1st-try", &["a\"b"][..]));
     assert_eq!((_1ST_TRY.concurrency, _1ST_TRY.timeout_ms), (Some(2), Some(60_000)));
+    let schedule = ScheduleSpec {
+        cron: "*/5 0 * * 7",
+        zone: "Etc/GMT+1",
+        missed: Missed::Skip,
+        input: r##"{"kind":"\"#"}"##,
+    };
+    assert_eq!(_1ST_TRY.schedule, Some(schedule));
     let input: Value = serde_json::from_str(_1ST_TRY.input_schema).unwrap();
     assert_eq!(input["required"], json!(["kind"]));
     let [first, x, y] = _1ST_TRY.steps else { panic!("three steps") };

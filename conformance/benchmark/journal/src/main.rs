@@ -77,6 +77,7 @@ static SIX_STEPS: WorkflowSpec = WorkflowSpec {
     roles: &[],
     concurrency: None,
     timeout_ms: None,
+    schedule: None,
     steps: &[
         step("a", &[]),
         step("b", &["a"]),

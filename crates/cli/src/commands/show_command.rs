@@ -181,10 +181,14 @@ fn workflows(agent: &Agent) -> String {
                 format!("POST /v1/workflows/{}/runs", workflow.slug),
                 enumeration(&steps.collect::<Vec<_>>(), MAX_STEPS),
                 workflow.roles.join(", "),
+                workflow
+                    .schedule
+                    .as_ref()
+                    .map_or(String::new(), |schedule| schedule.to_string()),
             ]
         })
         .collect();
-    text_table(&["WORKFLOW", "ROUTE", "STEPS", "ROLES"], &rows)
+    text_table(&["WORKFLOW", "ROUTE", "STEPS", "ROLES", "SCHEDULE"], &rows)
 }
 
 /// So many steps of a workflow are named.

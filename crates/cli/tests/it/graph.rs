@@ -163,6 +163,21 @@ fn a_workflow_is_found_by_its_name_and_by_that_in_its_path() {
 }
 
 #[test]
+fn a_schedule_is_drawn_and_shown() {
+    let agent = "---\nname: a\ndescription: A.\nservice:\n  workflows:\n    w:\n      schedule: { cron: 0 7 * * mon-fri, zone: \
+        Europe/Berlin, input: { input: x } }\n      steps: [one: a]\n---\nA.\n";
+    let folder = Folder::new(&[("agents/a.md", agent)]);
+    let when = "0 7 * * mon-fri Europe/Berlin";
+    let drawn = picture(&folder, &["w"]);
+    assert!(drawn.contains("Workflow w, at 0 7"), "{drawn}");
+    let shown = folder.run(&["show", "a"]).expect(0).stdout;
+    assert!(
+        shown.contains("SCHEDULE") && shown.contains(when),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_name_that_is_not_there() {
     let run = bakery().run(&["graph", "braed"]).expect(1);
     assert_eq!(run.stdout, "");

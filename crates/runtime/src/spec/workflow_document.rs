@@ -4,7 +4,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::spec::constant_pool::{Pool, text, texts};
 use crate::spec::workflow_spec::{
-    Comparison, Expression, Join, OnFailure, StepKind, StepSpec, Template, WorkflowSpec,
+    Comparison, Expression, Join, Missed, OnFailure, ScheduleSpec, StepKind, StepSpec, Template,
+    WorkflowSpec,
 };
 
 #[derive(Debug, Clone, Deserialize)]
@@ -16,7 +17,27 @@ pub(crate) struct WorkflowDocument {
     roles: Vec<String>,
     concurrency: Option<u32>,
     timeout_ms: Option<u64>,
+    schedule: Option<ScheduleDocument>,
     steps: Vec<StepDocument>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct ScheduleDocument {
+    cron: String,
+    zone: String,
+    missed: MissedWord,
+    input: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct MissedWord(Missed);
+
+impl<'de> Deserialize<'de> for MissedWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let missed = Missed::parse(&word).map(Self);
+        missed.ok_or_else(|| de::Error::custom(format!("`{word}` says nothing of missed runs")))
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -121,6 +142,12 @@ impl WorkflowDocument {
             roles: texts(&self.roles),
             concurrency: self.concurrency,
             timeout_ms: self.timeout_ms,
+            schedule: self.schedule.as_ref().map(|schedule| ScheduleSpec {
+                cron: text(&schedule.cron),
+                zone: text(&schedule.zone),
+                missed: schedule.missed.0,
+                input: text(&schedule.input),
+            }),
             steps: STEPS.constant(name, steps),
         };
         WORKFLOWS.constant(name, Box::new(spec))

@@ -1,6 +1,6 @@
 //! What a workflow is: steps over agents, as the generator wrote them down.
 
-pub use agentgen_schema::Comparison;
+pub use agentgen_schema::{Comparison, Missed};
 use serde::Serialize;
 
 /// Named steps over agents: a graph without cycles.
@@ -20,8 +20,23 @@ pub struct WorkflowSpec {
     pub concurrency: Option<u32>,
     /// The longest a run may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// When it starts by itself.
+    pub schedule: Option<ScheduleSpec>,
     /// The steps, each behind those it needs.
     pub steps: &'static [StepSpec],
+}
+
+/// When a workflow starts by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduleSpec {
+    /// When runs are due: `minute hour day-of-month month day-of-week`.
+    pub cron: &'static str,
+    /// The name of the time zone whose clock that is, such as `Europe/Berlin`.
+    pub zone: &'static str,
+    /// What becomes of the moments at which no process was there.
+    pub missed: Missed,
+    /// The input of its runs: JSON that is valid under the workflow's input schema.
+    pub input: &'static str,
 }
 
 /// One step: a call of an agent, or something that the run waits for.

@@ -3,9 +3,10 @@
 //! Invariant: what a method of a journal does, it does in one transaction.
 
 mod journal_statements;
-mod stored_turns;
 mod operated_runs;
 mod operation_statements;
+mod stored_schedules;
+mod stored_turns;
 mod waiting_runs;
 mod waiting_statements;
 

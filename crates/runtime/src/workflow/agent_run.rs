@@ -31,6 +31,7 @@ pub(crate) static AGENT_RUN: WorkflowSpec = WorkflowSpec {
     roles: &[],
     concurrency: None,
     timeout_ms: None,
+    schedule: None,
     steps: &[StepSpec {
         id: "answer",
         kind: StepKind::AgentRun,
@@ -75,7 +76,16 @@ pub(crate) async fn start(
 ) -> Result<Started, AgentError> {
     let input = json!({ "agent": agent.slug, "endpoint": endpoint.name, "request": request });
     let repeated = idempotency_key.is_some().then(|| input.clone());
-    let run = start_run_as(id, service, &AGENT_RUN, input, caller, idempotency_key).await?;
+    let run = start_run_as(
+        id,
+        service,
+        &AGENT_RUN,
+        input,
+        caller,
+        idempotency_key,
+        None,
+    )
+    .await?;
     Ok(match repeated {
         Some(input) if input != run.input => Started::OtherRequest,
         _ => Started::Run(run.id),

@@ -5,7 +5,9 @@
 pub(crate) mod memory_inbox;
 pub(crate) mod memory_journal;
 mod memory_runs;
+mod memory_schedules;
 pub(crate) mod run_requests;
+pub(crate) mod schedule_store;
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
@@ -18,6 +20,7 @@ use crate::event::pending_action::PendingAction;
 use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::{DateTime, Uuid};
 use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
+use crate::workflow::journal::schedule_store::{ScheduleStore, schedule_of};
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus};
 use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
@@ -29,7 +32,7 @@ use crate::workflow::workflow_event::WorkflowEvent;
 /// One process at a time owns an unfinished run, by a lease. A lease expires by itself, so that other processes resume
 /// the runs of a process that was killed. All times are those of the journal's clock: the clocks of the processes that
 /// share a journal may differ.
-pub trait Journal: Send + Sync + 'static {
+pub trait Journal: ScheduleStore {
     /// Checks that the journal can be written to now, by writing something that nobody reads.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         boxed_ready(Ok(()))
@@ -561,6 +564,7 @@ impl JournaledRun {
             ended_at: self.ended_at.map(DateTime::from),
             attempts: self.attempts,
             restarted_from: self.restarted_from,
+            schedule: schedule_of(&self.subject).map(str::to_owned),
             usage: usage.fold(Usage::default(), Usage::plus),
             steps,
             actions,

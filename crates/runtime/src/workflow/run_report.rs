@@ -43,6 +43,9 @@ pub struct RunReport {
     /// The run whose input it repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restarted_from: Option<Uuid>,
+    /// The workflow whose schedule started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// What all its steps used.
     pub usage: Usage,
     /// Its steps, in the order in which the workflow lists them.
@@ -314,6 +317,8 @@ pub struct TypedReport<S> {
     pub attempts: u32,
     /// The run whose input it repeats.
     pub restarted_from: Option<Uuid>,
+    /// The workflow whose schedule started it.
+    pub schedule: Option<String>,
     /// The usage of all its steps.
     pub usage: Usage,
     /// The steps.
@@ -455,6 +460,7 @@ impl<S: TypedSteps> TryFrom<RunReport> for TypedReport<S> {
             ended_at: report.ended_at,
             attempts: report.attempts,
             restarted_from: report.restarted_from,
+            schedule: report.schedule,
             usage: report.usage,
             steps: S::read(&mut reports)?,
             actions: report.actions,

@@ -21,6 +21,7 @@ use crate::workflow::leases::{
 use crate::workflow::queue::Queue;
 use crate::workflow::queue::queue_consumer::{consume, relay_changes};
 use crate::workflow::run_report::RunReport;
+use crate::workflow::run_schedules;
 use crate::workflow::workflow_service::WorkflowService;
 
 /// The pause between two checks for runs that this process can't execute.
@@ -41,7 +42,17 @@ pub(crate) async fn start_run(
     idempotency_key: Option<String>,
     restarted_from: Option<Uuid>,
 ) -> Result<JournaledRun, AgentError> {
-    start_run_as(new_uuid_v7(), service, spec, input, caller, idempotency_key).await
+    let id = new_uuid_v7();
+    start_run_as(
+        id,
+        service,
+        spec,
+        input,
+        caller,
+        idempotency_key,
+        restarted_from,
+    )
+    .await
 }
 
 /// As [`start_run`], under the id `id` if it is a new one.
@@ -52,6 +63,7 @@ pub(crate) async fn start_run_as(
     input: Value,
     caller: Caller,
     idempotency_key: Option<String>,
+    restarted_from: Option<Uuid>,
 ) -> Result<JournaledRun, AgentError> {
     let schema = service.input_schemas.get(spec.name);
     let schema =
@@ -179,11 +191,13 @@ pub(crate) fn spawn_supervisor(service: &Arc<WorkflowService>) {
     }
 }
 
-/// Renews all leases three times per TTL, and once per [`CLAIM_INTERVAL`] wakes the runs whose time has come, and without a queue
-/// claims runs that nobody owns, until the service is dropped.
+/// Renews all leases three times per TTL, and once per [`CLAIM_INTERVAL`] wakes the runs whose time has come, starts those that are due,
+/// and without a queue claims runs that nobody owns, until the service is dropped.
 async fn supervise(service: Weak<WorkflowService>) {
     let mut next_heartbeat = Instant::now();
     let mut next_check = Instant::now();
+    let mut next_declaration = Instant::now();
+    let mut is_declared = false;
     let mut reported = BTreeSet::new();
     loop {
         let Some(service) = service.upgrade() else {
@@ -205,6 +219,23 @@ async fn supervise(service: Weak<WorkflowService>) {
             && let Err(error) = wake_due(&service).await
         {
             tracing::warn!(%error, "runs whose time has come can't be woken");
+        }
+        if !is_draining && next_declaration <= Instant::now() {
+            // Again and again: during an update, an old process may declare what it knows.
+            let declared = run_schedules::declare(&service, !is_declared).await;
+            match declared {
+                Ok(()) => {
+                    is_declared = true;
+                    next_declaration = Instant::now() + CHECK_INTERVAL;
+                }
+                Err(error) => tracing::warn!(%error, "schedules can't be declared"),
+            }
+        }
+        if !is_draining
+            && !service.timetables.is_empty()
+            && let Err(error) = run_schedules::start_due(&service).await
+        {
+            tracing::warn!(%error, "scheduled runs can't be found");
         }
         if service.queue.is_none()
             && !is_draining

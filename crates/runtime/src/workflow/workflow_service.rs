@@ -20,6 +20,7 @@ use crate::workflow::execution::run_handle::{Stop, request_stop};
 use crate::workflow::journal::{Journal, JournaledRun, RunLease};
 use crate::workflow::queue::{Delivery, Queue};
 use crate::workflow::run_report::{RunReport, StepReport};
+use crate::workflow::run_schedules::Timetable;
 
 /// How long a reader waits before it reads the journal again: a change in another process may not be notified.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -60,6 +61,8 @@ pub(crate) struct WorkflowService {
     pub(crate) specs: BTreeMap<&'static str, &'static WorkflowSpec>,
     /// Whether a run of one of them may wait for a moment.
     pub(crate) waits: bool,
+    /// When runs of those with a schedule are due, by the workflow's name.
+    pub(crate) timetables: BTreeMap<&'static str, Timetable>,
     /// The digests of their definitions, by the workflow's name.
     pub(crate) definitions: BTreeMap<&'static str, String>,
     /// The schemas of their inputs, by the workflow's name.

@@ -15,8 +15,8 @@ use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::run::endpoint_schemas::compile_schema;
 use crate::run::resources::Resources;
-use crate::schema::{Uuid, Validate, check as check_input, new_uuid_v4};
-use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec, WorkflowSpec};
+use crate::schema::{Schema, Uuid, Validate, check as check_input, new_uuid_v4};
+use crate::spec::workflow_spec::{OnFailure, ScheduleSpec, StepKind, StepSpec, WorkflowSpec};
 use crate::workflow::agent_run::AGENT_RUN;
 use crate::workflow::execution::evaluation::check_literals;
 use crate::workflow::execution::step_task::INVOKE;
@@ -24,6 +24,7 @@ use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
 use crate::workflow::run_report::RunReport;
 use crate::workflow::run_report::{TypedReport, TypedSteps};
+use crate::workflow::run_schedules::Timetable;
 use crate::workflow::run_start::{start_run, wait_for_report};
 use crate::workflow::waiting::answers;
 use crate::workflow::waiting::inbox::NewEvent;
@@ -172,10 +173,18 @@ pub(crate) fn build_service(
     // Only where an agent asks somebody, so that nothing else is claimed in vain.
     let asks = targets.values().any(|target| target.agent.asks());
     let agent_runs = asks.then_some(&AGENT_RUN);
+    let mut timetables = BTreeMap::new();
     for spec in specs.iter().copied().chain(agent_runs) {
         check(spec, &targets)?;
         definitions.insert(spec.name, definition_digest(spec, &targets));
         let input = compile_schema("input", spec.operation_id, spec.input_schema)?;
+        if let Some(schedule) = &spec.schedule {
+            let timetable = Timetable::read(schedule);
+            let timetable =
+                timetable.map_err(|error| start_error(spec, format!("its schedule: {error}")))?;
+            check_scheduled_input(spec, schedule, &input)?;
+            timetables.insert(spec.name, timetable);
+        }
         input_schemas.insert(spec.name, input);
         if by_name.insert(spec.name, spec).is_some() {
             return Err(start_error(
@@ -189,6 +198,7 @@ pub(crate) fn build_service(
         waits: asks || by_name.values().any(|spec| waits(spec)),
         specs: by_name,
         definitions,
+        timetables,
         input_schemas,
         targets,
         resources,
@@ -213,6 +223,21 @@ pub(crate) fn build_service(
         slot_freed: Arc::default(),
         supervisor_spawned: AtomicBool::new(false),
     }))
+}
+
+/// Checks the input of the runs that `schedule` starts.
+fn check_scheduled_input(
+    spec: &WorkflowSpec,
+    schedule: &ScheduleSpec,
+    schema: &Schema,
+) -> Result<(), StartError> {
+    let wrong = |detail: String| start_error(spec, format!("the input of its schedule: {detail}"));
+    let input = serde_json::from_str(schedule.input);
+    let input: Value = input.map_err(|error| wrong(error.to_string()))?;
+    match schema.violations(&input).first() {
+        None => Ok(()),
+        Some(violation) => Err(wrong(violation.to_string())),
+    }
 }
 
 /// The digest of everything that decides which steps run, what they are asked and what they answer: the schema of the
@@ -404,6 +429,7 @@ mod tests {
         roles: &[],
         concurrency: None,
         timeout_ms: None,
+        schedule: None,
         steps: STEPS,
     };
 

@@ -73,6 +73,7 @@ mod run_leases;
 mod run_lists;
 mod run_recovery;
 mod run_rounds;
+mod run_schedules;
 mod run_scheduling;
 mod run_usage;
 mod schema_formats;

@@ -197,7 +197,7 @@ async fn with_status(app: &WorkflowApp, location: &str, status: &str) -> Value {
 async fn a_paused_run_finishes_its_steps_and_begins_no_other_until_it_is_resumed() {
     on_each_store(async |test_store| {
         let store = test_store.open().await;
-        let steps = vec![step("a", &[], "wait 300"), step("b", &["a"], "so")];
+        let steps = vec![step("a", &[], "wait 1500"), step("b", &["a"], "so")];
         let limits = WorkflowLimits {
             runs: 1,
             ..WorkflowLimits::default()
@@ -228,7 +228,7 @@ async fn a_paused_run_finishes_its_steps_and_begins_no_other_until_it_is_resumed
         assert_eq!(resumed.status, 202, "{}", resumed.text);
         let report = app.final_report(&location).await;
         assert_eq!(report["status"], "completed");
-        assert_eq!(app.inputs(), ["wait 300", "wait 300", "so", "so"]);
+        assert_eq!(app.inputs(), ["wait 1500", "wait 1500", "so", "so"]);
     })
     .await;
 }
@@ -236,7 +236,7 @@ async fn a_paused_run_finishes_its_steps_and_begins_no_other_until_it_is_resumed
 #[tokio::test]
 async fn a_paused_run_stays_paused_over_a_restart_and_can_be_cancelled() {
     on_each_store(async |test_store| {
-        let steps = || workflow(vec![step("a", &[], "wait 300"), step("b", &["a"], "so")]);
+        let steps = || workflow(vec![step("a", &[], "wait 1500"), step("b", &["a"], "so")]);
         let store = test_store.open().await;
         let app = WorkflowApp::with_store(steps(), store, Settings::default());
         let location = app.start_run().await;

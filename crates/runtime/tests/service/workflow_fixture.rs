@@ -60,6 +60,7 @@ pub fn workflow(steps: Vec<StepSpec>) -> WorkflowSpec {
         roles: &[],
         concurrency: None,
         timeout_ms: None,
+        schedule: None,
         steps: steps.leak(),
     }
 }

@@ -294,6 +294,7 @@ fn openapi_schemas_allow_what_is_written() {
         "ended_at": at,
         "attempts": 2,
         "restarted_from": "01936f2e-7b1c-7000-8000-000000000005",
+        "schedule": "release",
         "usage": { "input_tokens": 1, "output_tokens": 2 },
         "steps": [{
             "step": "plan",

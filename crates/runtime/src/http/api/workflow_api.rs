@@ -1,7 +1,8 @@
 //! Workflow runs: start one, list those of the caller, read a report and its events, answer a question, send an event, cancel, pause,
 //! resume, retry or restart a run, delete those that have ended.
 //!
-//! Invariant: whoever may not see a run gets the answer that there is none.
+//! Invariant: whoever may not see a run gets the answer that there is none. A run belongs to the caller who started it; one that a schedule
+//! started belongs to all who may start its workflow.
 
 pub(crate) mod run_actions;
 pub(crate) mod run_list;
@@ -33,6 +34,7 @@ use crate::http::responses::{json_response, other_method};
 use crate::schema::Uuid;
 use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
 use crate::workflow::execution::step_task::INVOKE;
+use crate::workflow::journal::schedule_store::subject_of;
 use crate::workflow::leases;
 use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::run_start;
@@ -98,13 +100,18 @@ async fn handle(
     if request.path != RUNS {
         let status = state.limits.check(&caller, &request.parts);
         let response = with_rate_headers(status, metrics, async {
+            let starter = caller;
+            let caller = match owner(runs, &starter, &request).await {
+                Ok(owner) => owner.unwrap_or_else(|| starter.clone()),
+                Err(error) => return error.into_response(),
+            };
             let handled = match request.path {
                 LIST if *method == Method::DELETE => delete_runs(runs, &caller, &request).await,
                 LIST => list_runs(runs, &caller, &request).await,
                 ACTION => run_actions::handle(runs, state, &caller, &request, body).await,
                 EVENT => run_actions::send(runs, state, &caller, &request, body).await,
                 PAUSE | RESUME | RETRY | RESTART => {
-                    run_operation_api::handle(runs, &caller, &request).await
+                    run_operation_api::handle(runs, &caller, starter, &request).await
                 }
                 _ => handle_run(runs, &caller, &request).await,
             };
@@ -126,6 +133,27 @@ async fn handle(
         started.into_response()
     });
     Ok(response.await)
+}
+
+/// The schedule that started the run in the path, if the caller may start its workflow; with the caller's roles.
+async fn owner(
+    runs: &WorkflowService,
+    caller: &Caller,
+    request: &RawRequest,
+) -> Result<Option<Caller>, ApiError> {
+    let Ok(id) = run_id(request) else {
+        return Ok(None);
+    };
+    for name in runs.timetables.keys() {
+        let subject = subject_of(name);
+        if require_roles(runs, runs.specs[name], caller).is_ok()
+            && runs.journal.run(id, &subject).await?.is_some()
+        {
+            let roles = caller.roles.clone();
+            return Ok(Some(Caller { subject, roles }));
+        }
+    }
+    Ok(None)
 }
 
 /// Checks the roles of a workflow and of every endpoint that its steps call: starting a workflow must not get around

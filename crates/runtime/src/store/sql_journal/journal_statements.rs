@@ -152,6 +152,7 @@ mod tests {
     use crate::error::store_error::StoreError;
     use crate::store::sql_database::query;
     use crate::store::sql_journal::operation_statements::*;
+    use crate::store::sql_journal::stored_schedules::*;
     use crate::store::sql_journal::waiting_statements::*;
     use crate::store::sql_store::SqlStore;
     use crate::store::{postgres, sqlite};
@@ -205,6 +206,9 @@ mod tests {
         (RETRY, "tttti"),
         (ADD_RETRY, "tibt"),
         (DELETE_FINISHED, "ttiit"),
+        (DECLARE_SCHEDULE, "tti"),
+        (END_SCHEDULE, "t"),
+        (ADVANCE_SCHEDULE, "ttii"),
     ];
 
     /// Adds finished runs with the numbers from `first` to `last`, or waiting ones, of three changes each. `empty` is how

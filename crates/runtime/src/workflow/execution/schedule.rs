@@ -217,6 +217,7 @@ mod tests {
             roles: &[],
             concurrency,
             timeout_ms: None,
+            schedule: None,
             steps: steps.leak(),
         }
     }

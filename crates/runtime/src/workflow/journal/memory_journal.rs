@@ -30,7 +30,7 @@ pub struct MemoryJournal {
 }
 
 impl MemoryJournal {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,6 +10,7 @@ use crate::schema::Uuid;
 use crate::unix_time::now;
 use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::memory_inbox::MemoryInbox;
+use crate::workflow::journal::memory_schedules::Schedules;
 use crate::workflow::journal::{Change, JournaledRun, RunFilter, RunLease, RunQuery};
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub(super) by_end: BTreeSet<(SystemTime, Uuid)>,
     /// The runs that expire, by when they do.
     pub(super) by_expiry: BTreeSet<(SystemTime, Uuid)>,
+    pub(super) schedules: Schedules,
     /// The suspended runs that wait for a moment, by when it is.
     pub(super) by_wake: BTreeSet<(SystemTime, Uuid)>,
 }

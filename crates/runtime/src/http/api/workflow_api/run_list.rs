@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
+use crate::http::api::workflow_api::require_roles;
 use crate::http::api_error::ApiError;
 use crate::http::content_negotiation::accept_json;
 use crate::http::pagination::{Page, decode_number, invalid_cursor};
@@ -17,6 +18,7 @@ use crate::http::request_reader::read_query;
 use crate::http::responses::json_response;
 use crate::schema::{DateTime, Uuid};
 use crate::spec::endpoint_spec::{Parameter, ParameterKind, ParameterLocation};
+use crate::workflow::journal::schedule_store::{schedule_of, subject_of};
 use crate::workflow::journal::{RunFacts, RunQuery};
 use crate::workflow::run_operations::{self, FINISHED};
 use crate::workflow::run_report::RunStatus;
@@ -27,8 +29,9 @@ const LONGEST_NAME: usize = 64;
 /// How often a request can name a status.
 const MOST_STATUSES: usize = 16;
 /// What narrows the list down, besides the parameters of a page.
-const LIST_FILTERS: [Parameter; 4] = [
+const LIST_FILTERS: [Parameter; 5] = [
     query_text("before", ParameterKind::String),
+    query_text("schedule", ParameterKind::String),
     query_text("since", ParameterKind::String),
     query_text("status", ParameterKind::Strings),
     query_text("workflow", ParameterKind::String),
@@ -57,6 +60,9 @@ pub(in crate::http::api) struct RunSummary {
     workflow: String,
     /// How the run stands.
     status: RunStatus,
+    /// The workflow whose schedule started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
     /// Why it did not complete, or what it continued without.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -86,8 +92,9 @@ pub(super) async fn list_runs(
     accept_json(&request.parts.headers)?;
     let (page, filters) = Page::read_with(&LIST_FILTERS, &request.parts.uri)?;
     let statuses = read_statuses(&filters)?;
+    let subject = read_subject(service, caller, &filters)?;
     let query = RunQuery {
-        subject: &caller.subject,
+        subject: &subject,
         workflow: read_workflow(&filters)?,
         statuses: &statuses,
         since: read_moment(&filters, "since")?,
@@ -97,7 +104,10 @@ pub(super) async fn list_runs(
     let runs = service.journal.list(&query, page.limit + 1).await?;
     let (runs, next_cursor) = page.cut(runs, run_cursor);
     Ok(json_response(&RunList {
-        runs: runs.into_iter().map(RunSummary::from).collect(),
+        runs: runs
+            .into_iter()
+            .map(|run| RunSummary::of(run, &subject))
+            .collect(),
         next_cursor,
     }))
 }
@@ -134,7 +144,7 @@ pub(super) async fn delete_runs(
         )
     })?;
     let query = RunQuery {
-        subject: &caller.subject,
+        subject: &read_subject(service, caller, &filters)?,
         workflow: read_workflow(&filters)?,
         statuses: &statuses,
         since: read_moment(&filters, "since")?,
@@ -143,6 +153,22 @@ pub(super) async fn delete_runs(
     };
     let (deleted, has_more) = run_operations::delete(service, &query).await?;
     Ok(json_response(&RunsDeleted { deleted, has_more }))
+}
+
+/// Whose runs are meant: those of the caller, or of a schedule whose workflow the caller may start.
+fn read_subject(
+    service: &WorkflowService,
+    caller: &Caller,
+    filters: &Map<String, Value>,
+) -> Result<String, ApiError> {
+    let Some(name) = filters.get("schedule").and_then(Value::as_str) else {
+        return Ok(caller.subject.clone());
+    };
+    let Some(spec) = service.specs.get(name) else {
+        return Err(AgentError::invalid("/schedule", "must be the name of a workflow").into());
+    };
+    require_roles(service, spec, caller)?;
+    Ok(subject_of(name))
 }
 
 fn read_workflow(filters: &Map<String, Value>) -> Result<Option<&str>, AgentError> {
@@ -207,9 +233,11 @@ fn read_run_cursor(cursor: &str) -> Result<(SystemTime, Uuid), ApiError> {
     Ok((time, Uuid::from_bytes(bytes)))
 }
 
-impl From<RunFacts> for RunSummary {
-    fn from(facts: RunFacts) -> Self {
+impl RunSummary {
+    /// What is told of a run of `subject`.
+    fn of(facts: RunFacts, subject: &str) -> Self {
         Self {
+            schedule: schedule_of(subject).map(str::to_owned),
             run_id: facts.id,
             workflow: facts.workflow,
             status: facts.status,

@@ -21,10 +21,11 @@ use crate::workflow::run_report::RunStatus;
 use crate::workflow::run_start::start_run;
 use crate::workflow::workflow_service::WorkflowService;
 
-/// Does with a run what the path says, and answers how it stands then.
+/// Does with a run of `caller` what the path says, and answers how it stands then. A run that this starts belongs to `starter`.
 pub(super) async fn handle(
     runs: &Arc<WorkflowService>,
     caller: &Caller,
+    starter: Caller,
     request: &RawRequest,
 ) -> Result<Response, ApiError> {
     accept_json(&request.parts.headers)?;
@@ -47,7 +48,7 @@ pub(super) async fn handle(
             run_operations::retry(runs, &run).await?;
             RunStatus::Queued
         }
-        _ => return restart(runs, caller, request, run).await,
+        _ => return restart(runs, starter, request, run).await,
     };
     Ok(accepted(&WorkflowRun {
         run_id: run.id,
@@ -59,7 +60,7 @@ pub(super) async fn handle(
 /// Starts a run with the input of `run`, by the workflow's definition of now.
 async fn restart(
     runs: &Arc<WorkflowService>,
-    caller: &Caller,
+    caller: Caller,
     request: &RawRequest,
     run: JournaledRun,
 ) -> Result<Response, ApiError> {
@@ -70,9 +71,9 @@ async fn restart(
             return Err(AgentError::conflict(detail).into());
         }
     };
-    require_roles(runs, spec, caller)?;
+    require_roles(runs, spec, &caller)?;
     let key = idempotency::read_key(&request.parts.headers)?;
-    let (caller, from) = (caller.clone(), Some(run.id));
+    let from = Some(run.id);
     let restarted = start_run(runs, spec, run.input, caller, key, from).await?;
     if restarted.restarted_from != from {
         return Err(idempotency::key_reused());
