@@ -11,6 +11,7 @@ pub mod role_check;
 pub mod scope;
 pub mod step_input_check;
 pub mod tool_check;
+mod unit_check;
 pub mod workflow_check;
 
 #[cfg(test)]

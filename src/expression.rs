@@ -44,8 +44,8 @@ pub enum Kind {
     Number(f64),
     /// A text.
     Text(String),
-    /// A place: `input` or `steps`, and the names of members from there. What is written `plan.output` is
-    /// `steps.plan.output` here.
+    /// A place: `input` or `steps`, and the names of members from there; in a step for each item of a list also `item` and
+    /// `index`. What is written `plan.output` is `steps.plan.output` here.
     Path(Vec<Name>),
     /// Is false or null or empty.
     Not(Box<Expression>),
@@ -69,6 +69,19 @@ impl Expression {
             Kind::Not(inner) => inner.speaks_of(path),
             Kind::All(parts) | Kind::Any(parts) => parts.iter().any(|part| part.speaks_of(path)),
             Kind::Compare(_, sides) => sides.iter().any(|side| side.speaks_of(path)),
+        }
+    }
+
+    /// Whether a path in it begins with one of `roots`.
+    pub fn speaks_of_any(&self, roots: &[&str]) -> bool {
+        match &self.kind {
+            Kind::Null | Kind::Boolean(_) | Kind::Number(_) | Kind::Text(_) => false,
+            Kind::Path(path) => roots.contains(&path[0].text.as_str()),
+            Kind::Not(inner) => inner.speaks_of_any(roots),
+            Kind::All(parts) | Kind::Any(parts) => {
+                parts.iter().any(|part| part.speaks_of_any(roots))
+            }
+            Kind::Compare(_, sides) => sides.iter().any(|side| side.speaks_of_any(roots)),
         }
     }
 }

@@ -88,7 +88,7 @@ pub mod inspect {
     };
     pub use crate::contract::parameter::Parameter;
     pub use crate::contract::retrieve::Retrieve;
-    pub use crate::contract::workflow_contract::{Join, OnFailure, Step, Workflow};
+    pub use crate::contract::workflow_contract::{Join, OnFailure, Step, StepKind, Workflow};
     pub use crate::contract::{
         Handler, Method, ParameterKind, ParameterLocation, Policy, SCHEMA as SERVICE_SCHEMA,
         Service,

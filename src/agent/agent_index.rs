@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::agent::Agent;
-use crate::contract::workflow_contract::OnFailure;
+use crate::contract::workflow_contract::Step;
 
 /// All agents of a project by name.
 pub struct AgentIndex<'a> {
@@ -32,14 +32,7 @@ impl<'a> AgentIndex<'a> {
             .workflows
             .iter()
             .flat_map(|workflow| &workflow.steps);
-        let steps = steps.flat_map(|step| {
-            let fallback = match &step.on_failure {
-                OnFailure::Fallback(name) => Some(name),
-                _ => None,
-            };
-            let called = step.call().map(|call| &call.agent);
-            [called, fallback].into_iter().flatten()
-        });
+        let steps = steps.flat_map(Step::agents);
         let names = service
             .agents
             .iter()

@@ -9,7 +9,6 @@ use crate::agent::{Agent, agent_names, find_agent, operation};
 use crate::check::model_check::{aliases, is_model};
 use crate::contract::endpoint::Endpoint;
 use crate::contract::endpoint_path;
-use crate::contract::workflow_contract::OnFailure;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Severity};
@@ -347,10 +346,7 @@ fn check_references(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Dia
             .iter()
             .flat_map(|workflow| &workflow.steps)
         {
-            if let Some(call) = step.call() {
-                check(&call.agent, false);
-            }
-            if let OnFailure::Fallback(name) = &step.on_failure {
+            for name in step.agents() {
                 check(name, false);
             }
         }

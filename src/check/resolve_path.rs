@@ -4,7 +4,7 @@ use crate::check::scope::{Inferred, Scope, bare};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
-use crate::schema::schema_type::{EnumValue, Type};
+use crate::schema::schema_type::{EnumValue, Integer, Type};
 use crate::schema::typed_schema::{SchemaType, variants};
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::yaml_settings::Name;
@@ -21,6 +21,18 @@ pub fn resolve_path<'a>(
             let schema = scope.input;
             let ty = &schema.ty;
             (vec![SchemaType { schema, ty }], members)
+        }
+        [root, members @ ..] if root.text == "item" => {
+            (scope.item.clone().unwrap_or_default(), members)
+        }
+        [root, members @ ..] if root.text == "index" => {
+            if let Some(member) = members.first() {
+                report
+                    .error(Code::BadWorkflow, member.span, "an index has no members")
+                    .advise("`item` is what stands there");
+                return Inferred::Any;
+            }
+            return Inferred::Plain(Type::Integer(Integer::default()));
         }
         [_, id, rest @ ..] => {
             let Some(step) = scope.steps.iter().find(|step| step.id == id.text) else {

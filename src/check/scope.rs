@@ -19,6 +19,8 @@ pub struct Scope<'a> {
     pub condition: Option<&'a Expression>,
     /// The steps of the workflow.
     pub steps: Vec<ScopeStep<'a>>,
+    /// In a step for each item of a list: the types of the items; empty where they are unknown.
+    pub item: Option<Vec<SchemaType<'a>>>,
 }
 
 /// A step that expressions of another step may refer to.

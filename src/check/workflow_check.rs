@@ -14,9 +14,10 @@ use crate::agent::{Agent, find_agent, find_slug};
 use crate::check::infer::infer;
 use crate::check::scope::{Scope, ScopeStep, TEXT, plain};
 use crate::check::step_input_check::check_value;
+use crate::check::unit_check::{check_plan, item_types, list_of, plan_output};
 use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_contract::{Join, OnFailure, Step, StepKind, Workflow};
-use crate::contract::workflow_step::Call;
+use crate::contract::workflow_step::{Call, Plan};
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
 use crate::diagnostics::{Diagnostic, Report, Severity};
@@ -28,6 +29,7 @@ use crate::schema::typed_schema::{SchemaType, exactly_text};
 use crate::spec::tool_access::quoted;
 use crate::text::did_you_mean::did_you_mean;
 use crate::text::ident::Ident;
+use crate::text::slug::Slug;
 use crate::yaml::yaml_settings::Name;
 
 /// Checks the workflows of all `agents`; what is wrong with them is added to `diagnostics`.
@@ -50,24 +52,41 @@ pub fn check_workflows(agents: &[Agent], diagnostics: &mut Vec<Diagnostic>) {
         }
         diagnostics.extend(report.into_diagnostics());
     }
-    diagnostics.extend(left_out_of_arazzo(agents));
+    diagnostics.extend(left_out_of_arazzo(
+        agents,
+        Workflow::waits,
+        Code::UnsaidWait,
+        "that a workflow waits",
+    ));
+    let only_units = |workflow: &Workflow| workflow.has_units() && !workflow.waits();
+    diagnostics.extend(left_out_of_arazzo(
+        agents,
+        only_units,
+        Code::UnsaidUnits,
+        "how many calls a step makes where only the run knows",
+    ));
 }
 
-/// The note that the Arazzo document has no workflow that waits for somebody, at the first one.
-fn left_out_of_arazzo(agents: &[Agent]) -> Option<Diagnostic> {
-    let waiting = agents.iter().flat_map(|agent| {
+/// The note that the Arazzo document has none of the workflows `is_left_out`, because it can't say `what`, at the first one.
+fn left_out_of_arazzo(
+    agents: &[Agent],
+    is_left_out: impl Fn(&Workflow) -> bool,
+    code: Code,
+    what: &str,
+) -> Option<Diagnostic> {
+    let all = agents.iter().flat_map(|agent| {
         let workflows = agent.service.workflows.iter();
-        let waiting = workflows.filter(|workflow| workflow.waits());
-        waiting.map(move |workflow| (agent, workflow))
+        workflows.map(move |workflow| (agent, workflow))
     });
-    let waiting: Vec<(&Agent, &Workflow)> = waiting.collect();
-    let (agent, first) = waiting.first()?;
-    let names: Vec<&str> = waiting.iter().map(|(_, one)| one.name.as_str()).collect();
+    let left_out = all.filter(|(_, workflow)| is_left_out(workflow));
+    let left_out: Vec<(&Agent, &Workflow)> = left_out.collect();
+    let (agent, first) = left_out.first()?;
+    let names: Vec<&str> = left_out.iter().map(|(_, one)| one.name.as_str()).collect();
     let message = format!(
-        "the Arazzo document leaves out {}: it can't say that a workflow waits",
+        "the Arazzo document leaves out {}: it can't say {what}",
         quoted(&names)
     );
-    let mut note = Diagnostic::error(Code::UnsaidWait, "", message)
+    let mut note = Diagnostic::error(code, "", message)
         .with_severity(Severity::Note)
         .at(&agent.service.source, first.span)
         .help(
@@ -91,12 +110,24 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         .iter()
         .map(|step| step_types(step, agents, report))
         .collect();
+    // Of a step for each item of a list, the output is a list.
+    let lists = workflow.steps.iter().zip(&types).map(|(step, types)| {
+        let outputs = types.outputs.iter().filter(|_| step.for_each().is_some());
+        let lists = outputs.map(|output| (*output, list_of(*output, step.has_gaps())));
+        lists.collect::<Vec<_>>()
+    });
+    let lists: Vec<Vec<(SchemaType<'_>, Type)>> = lists.collect();
     for (step, own) in workflow.steps.iter().zip(&types) {
         let before = reached(step, workflow, |_| true);
         // Behind a step that doesn't wait for all of its needs, some may still be under way.
         let over = reached(step, workflow, |step| step.join == Join::All);
-        let steps = workflow.steps.iter().zip(&types).map(|(other, types)| {
+        let all = workflow.steps.iter().zip(types.iter().zip(&lists));
+        let steps = all.map(|(other, (types, lists))| {
             let mut outputs = types.outputs.clone();
+            if other.for_each().is_some() {
+                let lists = lists.iter().map(|(output, list)| output.with(list));
+                outputs = lists.collect();
+            }
             let may_be_missing = other.when.is_some()
                 || matches!(other.on_failure, OnFailure::Skip | OnFailure::Escalate)
                 || !over.contains(other.id.as_str());
@@ -109,12 +140,23 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
                 outputs,
             }
         });
-        let scope = Scope {
+        if let StepKind::Workflow(name) = &step.kind {
+            check_child(name, workflow, agents, report);
+        }
+        let mut scope = Scope {
             input: &workflow.input,
             step: &step.id,
             condition: step.condition.as_ref(),
             steps: steps.collect(),
+            item: None,
         };
+        if let Some(each) = step.for_each() {
+            scope.item = Some(item_types(each, &scope, report));
+        }
+        if let StepKind::Plan(plan) = &step.kind {
+            check_plan(plan, &scope, report);
+            check_planned_agents(plan, agents, report);
+        }
         if let Some(condition) = &step.condition {
             infer(condition, &scope, report);
         }
@@ -123,9 +165,24 @@ fn check_workflow(workflow: &Workflow, agents: &[Agent], report: &mut Report) {
         }
         match (&step.inputs, own.input) {
             (Some(template), input) => check_value(template, input, "", true, &scope, report),
+            (None, Some(input)) if matches!(step.kind, StepKind::Workflow(_)) => {
+                if step.with.is_none() && disjoint(typed(&workflow.input), input).is_some() {
+                    let message = format!(
+                        "the step `{}` has no `with`, and its workflow doesn't take what the run is given",
+                        step.id
+                    );
+                    report
+                        .error(Code::BadWorkflow, step.span, message)
+                        .advise("say under `with` what it is given");
+                }
+            }
             (None, Some(input)) if step.with.is_none() => {
                 if let Some(call) = step.call() {
-                    check_default_input(input, step, call, &workflow.input, report);
+                    let given = match &scope.item {
+                        Some(items) => items.clone(),
+                        None => vec![typed(&workflow.input)],
+                    };
+                    check_default_input(input, step, call, &given, report);
                 }
             }
             (None, _) => {}
@@ -153,6 +210,22 @@ static NULL: Type = Type::Null;
 /// The types of `step`. An endpoint that does not exist is an error.
 fn step_types<'a>(step: &'a Step, agents: &'a [Agent], report: &mut Report) -> StepTypes<'a> {
     let Some(call) = step.call() else {
+        if matches!(step.kind, StepKind::Plan(_)) {
+            return StepTypes {
+                input: None,
+                outputs: plan_output(),
+                fallback: None,
+            };
+        }
+        if let StepKind::Workflow(name) = &step.kind {
+            // What its last step gives, which may be anything.
+            let child = find_workflow(agents, &name.text);
+            return StepTypes {
+                input: child.map(|child| typed(&child.input)),
+                outputs: Vec::new(),
+                fallback: None,
+            };
+        }
         let awaited = step.awaited().map_or(plain(&NULL), typed);
         return StepTypes {
             input: None,
@@ -265,23 +338,26 @@ fn invoke_request(text: Type) -> Type {
     })
 }
 
-/// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint what the run is given.
+/// Checks what a step without `with` is given: as `invoke` one text, as any other endpoint `given`, which is the input of the run or an
+/// item of a list. It has one of those types, or is unknown where there are none.
 fn check_default_input(
     input: SchemaType<'_>,
     step: &Step,
     call: &Call,
-    run: &Schema,
+    given: &[SchemaType<'_>],
     report: &mut Report,
 ) {
     let endpoint = call.endpoint_name();
-    let (mismatch, given) = match endpoint {
+    let mut fits = given.iter().map(|given| disjoint(*given, input).is_none());
+    let (fits, given) = match endpoint {
         INVOKE_NAME => (
-            disjoint(plain(&invoke_request(TEXT.clone())), input),
+            disjoint(plain(&invoke_request(TEXT.clone())), input).is_none(),
             "one text as its `input`",
         ),
-        _ => (disjoint(typed(run), input), "what the run is given"),
+        _ if step.for_each().is_some() => (given.is_empty() || fits.any(|fits| fits), "such items"),
+        _ => (fits.any(|fits| fits), "what the run is given"),
     };
-    if mismatch.is_none() {
+    if fits {
         return;
     }
     let message = format!(
@@ -291,6 +367,63 @@ fn check_default_input(
     report
         .error(Code::BadWorkflow, step.span, message)
         .advise("say under `with` what it is given");
+}
+
+/// The workflow `name` of one of the agents.
+fn find_workflow<'a>(agents: &'a [Agent], name: &str) -> Option<&'a Workflow> {
+    let slug = Slug::new(name).ok()?;
+    let mut all = agents.iter().flat_map(|agent| &agent.service.workflows);
+    all.find(|workflow| workflow.slug == slug)
+}
+
+/// Checks that the workflow `name`, which a step of `workflow` runs, is there and doesn't lead back to it.
+fn check_child(name: &Name, workflow: &Workflow, agents: &[Agent], report: &mut Report) {
+    if find_workflow(agents, &name.text).is_none() {
+        let message = format!("there is no workflow `{}` in this project", name.text);
+        let all = agents.iter().flat_map(|agent| &agent.service.workflows);
+        let candidates = all.map(|workflow| workflow.name.as_str());
+        let otherwise = "name a workflow of one of the agents";
+        report
+            .error(Code::BadWorkflow, name.span, message)
+            .advise(did_you_mean(&name.text, candidates, otherwise));
+        return;
+    }
+    let (mut seen, mut open) = (BTreeSet::new(), vec![name.text.as_str()]);
+    while let Some(child) = open.pop().and_then(|name| find_workflow(agents, name)) {
+        if child.slug == workflow.slug {
+            let message = format!("the workflow `{}` runs itself", workflow.name);
+            report
+                .error(Code::BadWorkflow, name.span, message)
+                .advise("a run would start runs without end: take the step out");
+            return;
+        }
+        if seen.insert(child.slug.as_str()) {
+            open.extend(child.steps.iter().filter_map(|step| match &step.kind {
+                StepKind::Workflow(name) => Some(name.text.as_str()),
+                _ => None,
+            }));
+        }
+    }
+}
+
+/// Checks that the agents of a plan take one text, which is what a subtask is.
+fn check_planned_agents(plan: &Plan, agents: &[Agent], report: &mut Report) {
+    for name in &plan.agents {
+        let types = endpoint(&name.text, INVOKE_NAME, name.span, agents, report);
+        let request = invoke_request(TEXT.clone());
+        if types
+            .input
+            .is_some_and(|input| disjoint(plain(&request), input).is_some())
+        {
+            let message = format!(
+                "`{}` can't be given a subtask: its `invoke` doesn't take one text as its `input`",
+                name.text
+            );
+            report
+                .error(Code::BadWorkflow, name.span, message)
+                .advise("name agents whose `invoke` takes one text as its `input` and nothing else that is required");
+        }
+    }
 }
 
 /// Checks that the fallback `name` takes the input of `step`: the text under `input`, or else all of it as text.

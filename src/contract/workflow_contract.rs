@@ -71,7 +71,14 @@ impl Workflow {
 
     /// Whether one of its steps waits for something instead of calling an agent.
     pub fn waits(&self) -> bool {
-        self.steps.iter().any(|step| step.call().is_none())
+        self.steps
+            .iter()
+            .any(|step| step.waits_for_what().is_some())
+    }
+
+    /// Whether only the run knows how many calls one of its steps makes.
+    pub fn has_units(&self) -> bool {
+        self.steps.iter().any(Step::has_units)
     }
 }
 

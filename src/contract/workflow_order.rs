@@ -28,6 +28,12 @@ pub fn check_ids(steps: &[Step], report: &mut Report) -> bool {
                 .error(Code::BadWorkflow, step.span, message)
                 .advise("rename one of them");
         }
+        if step.id.ends_with(']') && step.id.contains('[') {
+            let message = format!("a step can't be named `{}`", step.id);
+            report
+                .error(Code::BadWorkflow, step.span, message)
+                .advise("brackets at its end name one of the calls of a step, such as `build[3]`");
+        }
         for need in &step.needs {
             if steps.iter().any(|other| other.id == need.text) {
                 continue;

@@ -1,10 +1,11 @@
-//! One step of a workflow: a call of an agent, or something that the run waits for.
+//! One step of a workflow: a call of an agent, many of them, or something that the run waits for.
 //!
 //! Invariant: a step that was read has all that its kind needs; what is missing is reported.
 
 mod awaited_step;
 pub(crate) mod step_failure;
 pub(crate) mod step_order;
+mod unit_steps;
 
 use serde_json::Value as Json;
 
@@ -12,6 +13,9 @@ use crate::contract::endpoint::INVOKE_NAME;
 use crate::contract::workflow_step::awaited_step::{WAIT_KEYS, read_wait};
 use crate::contract::workflow_step::step_failure::on_failure;
 use crate::contract::workflow_step::step_order::{check_join, read_order};
+use crate::contract::workflow_step::unit_steps::{
+    PLAN, read_concurrency, read_for_each, read_plan_step,
+};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
@@ -25,6 +29,7 @@ use crate::yaml::yaml_settings::{self, Name, name};
 pub use crate::contract::workflow_step::awaited_step::{Ask, WaitFor};
 pub use crate::contract::workflow_step::step_failure::OnFailure;
 pub use crate::contract::workflow_step::step_order::Join;
+pub use crate::contract::workflow_step::unit_steps::{ForEach, Plan};
 
 /// One step of a workflow: a call of an agent, or something that the run waits for.
 #[derive(Debug, Clone)]
@@ -60,8 +65,12 @@ pub struct Step {
 /// What a step does.
 #[derive(Debug, Clone)]
 pub enum StepKind {
-    /// It calls an agent.
+    /// It calls an agent, once or for each item of a list.
     Call(Call),
+    /// It carries out a plan.
+    Plan(Plan),
+    /// It runs another workflow.
+    Workflow(Name),
     /// It asks a person.
     Ask(Ask),
     /// It waits for an event.
@@ -77,6 +86,8 @@ pub struct Call {
     pub agent: Name,
     /// The endpoint of the agent; none for `invoke`.
     pub endpoint: Option<Name>,
+    /// The list for each item of which it is called.
+    pub for_each: Option<ForEach>,
 }
 
 /// How often a step is tried that is to be tried again and doesn't say how often.
@@ -90,8 +101,53 @@ impl Step {
     pub fn call(&self) -> Option<&Call> {
         match &self.kind {
             StepKind::Call(call) => Some(call),
-            StepKind::Ask(_) | StepKind::WaitFor(_) | StepKind::Wait(_) => None,
+            StepKind::Plan(_)
+            | StepKind::Workflow(_)
+            | StepKind::Ask(_)
+            | StepKind::WaitFor(_)
+            | StepKind::Wait(_) => None,
         }
+    }
+
+    /// Every agent that it may call, its fallback among them.
+    pub fn agents(&self) -> impl Iterator<Item = &Name> {
+        let planned = match &self.kind {
+            StepKind::Plan(plan) => plan.agents.as_slice(),
+            _ => &[],
+        };
+        let fallback = match &self.on_failure {
+            OnFailure::Fallback(name) => Some(name),
+            _ => None,
+        };
+        let called = self.call().map(|call| &call.agent);
+        called.into_iter().chain(planned).chain(fallback)
+    }
+
+    /// The list for each item of which it calls its agent.
+    pub fn for_each(&self) -> Option<&ForEach> {
+        self.call().and_then(|call| call.for_each.as_ref())
+    }
+
+    /// The condition of the step itself, not of the items of its list.
+    pub fn own_condition(&self) -> Option<&Expression> {
+        let filters = self.for_each().is_some_and(|each| each.filters);
+        self.condition.as_ref().filter(|_| !filters)
+    }
+
+    /// The condition of the items of its list.
+    pub fn item_condition(&self) -> Option<&Expression> {
+        let filters = self.for_each().is_some_and(|each| each.filters);
+        self.condition.as_ref().filter(|_| filters)
+    }
+
+    /// Whether only the run knows how many calls it makes.
+    pub fn has_units(&self) -> bool {
+        self.for_each().is_some() || matches!(self.kind, StepKind::Plan(_))
+    }
+
+    /// Whether some of its units may give nothing while it succeeds.
+    pub fn has_gaps(&self) -> bool {
+        self.on_failure == OnFailure::Skip || self.for_each().is_some_and(|each| each.filters)
     }
 
     /// The schema of the answer, or of what comes with the event, that it waits for.
@@ -99,14 +155,17 @@ impl Step {
         match &self.kind {
             StepKind::Ask(ask) => Some(&ask.answer),
             StepKind::WaitFor(wait) => Some(&wait.payload),
-            StepKind::Call(_) | StepKind::Wait(_) => None,
+            StepKind::Call(_) | StepKind::Plan(_) | StepKind::Workflow(_) | StepKind::Wait(_) => {
+                None
+            }
         }
     }
 
-    /// What it waits for, in words, such as `the event paid`; none where it calls an agent.
+    /// What it waits for, in words, such as `the event paid`; none where it calls agents.
     pub fn waits_for_what(&self) -> Option<String> {
         match &self.kind {
-            StepKind::Call(_) => None,
+            StepKind::Call(_) | StepKind::Plan(_) => None,
+            StepKind::Workflow(name) => Some(format!("a run of {}", name.text)),
             StepKind::Ask(ask) if ask.roles.is_empty() => Some("an answer".to_owned()),
             StepKind::Ask(ask) => Some(format!("an answer of {}", ask.roles.join(" or "))),
             StepKind::WaitFor(wait) => Some(format!("the event {}", wait.event)),
@@ -169,6 +228,8 @@ pub fn format_duration(ms: u64) -> String {
 const STEP_KEYS: &[&str] = &[
     "agent",
     "endpoint",
+    "for_each",
+    "concurrency",
     "needs",
     "join",
     "when",
@@ -195,6 +256,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
             span: entry.value.span,
         },
         endpoint: None,
+        for_each: None,
     };
     let mut step = Step {
         id: entry.key.clone(),
@@ -221,6 +283,7 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         step.kind = StepKind::Call(Call {
             agent: name(&entry.value, report)?,
             endpoint: None,
+            for_each: None,
         });
         return Some(step);
     }
@@ -230,6 +293,10 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
     if let Some((key, others)) = waits {
         return read_wait(step, key, others, &entry.value, report);
     }
+    if entry.value.get(PLAN).is_some() {
+        return read_plan_step(step, &entry.value, report);
+    }
+    let (mut items, mut concurrency) = (None, None);
     let entries = yaml_settings::allowed_entries(&entry.value, STEP_KEYS, report);
     // An unknown key may be a misspelt `agent`.
     let all_allowed = entry.value.entries().map(<[Entry]>::len) == Some(entries.len());
@@ -238,26 +305,11 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
             "agent" => call.agent = name(value, report)?,
             "endpoint" => call.endpoint = name(value, report),
             "needs" | "join" | "when" => read_order(&mut step, key, value, report),
-            "with" => {
-                step.with = Some(value.to_json());
-                match value.value {
-                    Value::Map(_) => step.inputs = input_template::read(value, report),
-                    _ => report
-                        .error(
-                            Code::BadSetting,
-                            value.span,
-                            format!("`with` is {}", value.kind()),
-                        )
-                        .advise("it takes a mapping of inputs to values"),
-                }
-            }
+            "with" => read_with(&mut step, value, report),
             "timeout" => step.timeout_ms = yaml_settings::duration_ms(value, report),
-            "retry" => {
-                let retry = yaml_settings::retry(value, report);
-                let attempts = value.entries().map(|_| RETRY_ATTEMPTS);
-                step.attempts = retry.attempts.or(attempts);
-                step.backoff_ms = retry.backoff_ms;
-            }
+            "retry" => read_retry(&mut step, value, report),
+            "for_each" => items = Some(value),
+            "concurrency" => concurrency = Some(value),
             _ => step.on_failure = on_failure(value, report).unwrap_or(OnFailure::Stop),
         }
     }
@@ -271,6 +323,41 @@ pub fn read_step(node: &Node, before: &[String], report: &mut Report) -> Option<
         }
         return None;
     }
+    match (items, concurrency) {
+        (Some(items), concurrency) => {
+            let concurrency = concurrency.and_then(|count| read_concurrency(count, report));
+            call.for_each = Some(read_for_each(&mut step, items, concurrency, report)?);
+        }
+        (None, Some(count)) => report
+            .error(
+                Code::BadWorkflow,
+                count.span,
+                "`concurrency` is about the items of `for_each`, which is not there",
+            )
+            .advise("say how many steps run at once with `concurrency` of the workflow"),
+        (None, None) => {}
+    }
     step.kind = StepKind::Call(call);
     Some(step)
+}
+
+fn read_with(step: &mut Step, node: &Node, report: &mut Report) {
+    step.with = Some(node.to_json());
+    match node.value {
+        Value::Map(_) => step.inputs = input_template::read(node, report),
+        _ => report
+            .error(
+                Code::BadSetting,
+                node.span,
+                format!("`with` is {}", node.kind()),
+            )
+            .advise("it takes a mapping of inputs to values"),
+    }
+}
+
+fn read_retry(step: &mut Step, node: &Node, report: &mut Report) {
+    let retry = yaml_settings::retry(node, report);
+    let attempts = node.entries().map(|_| RETRY_ATTEMPTS);
+    step.attempts = retry.attempts.or(attempts);
+    step.backoff_ms = retry.backoff_ms;
 }

@@ -108,6 +108,8 @@ vocabulary! {
         UnsaidCondition = "AG073",
         /// Arazzo can't say that a workflow waits.
         UnsaidWait = "AG074",
+        /// Arazzo can't say how many calls a step makes.
+        UnsaidUnits = "AG075",
 
         // The project: 090 to 099.
         /// The configuration can't be used.

@@ -160,7 +160,7 @@ fn policy(policy: &Policy) -> Json {
 /// What a step waits for that calls no agent.
 fn waits_for(step: &Step) -> Option<Json> {
     match &step.kind {
-        StepKind::Call(_) => None,
+        StepKind::Call(_) | StepKind::Plan(_) => None,
         StepKind::Ask(ask) => Some(json!({
             "ask": ask.prompt_text,
             "answer": ask.answer.json,
@@ -171,6 +171,7 @@ fn waits_for(step: &Step) -> Option<Json> {
             "output": wait.payload.json,
         })),
         StepKind::Wait(ms) => Some(json!({ "duration_ms": ms })),
+        StepKind::Workflow(name) => Some(json!({ "workflow": name.text })),
     }
 }
 
@@ -194,6 +195,19 @@ fn workflow_json(workflow: &Workflow, agents: &[Agent]) -> Json {
             "id": step.id,
             "agent": step.call().map(|call| slug(&call.agent.text)),
             "endpoint": step.call().map(Call::endpoint_name),
+            "for_each": step.for_each().map(|each| json!({
+                "items": each.items_text,
+                "concurrency": each.concurrency,
+            })),
+            "plan": match &step.kind {
+                StepKind::Plan(plan) => Some(json!({
+                    "from": plan.from_text,
+                    "agents": plan.agents.iter().map(|name| slug(&name.text)).collect::<Vec<_>>(),
+                    "max": plan.max,
+                    "concurrency": plan.concurrency,
+                })),
+                _ => None,
+            },
             "waits_for": waits_for(step),
             "needs": step.needs.iter().map(|need| &need.text).collect::<Vec<_>>(),
             "join": step.join.kind().as_str(),

@@ -23,6 +23,9 @@ pub struct WorkflowRun {
 pub struct RunReport {
     /// Identifies the run.
     pub run_id: Uuid,
+    /// The run that it is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Uuid>,
     /// The workflow's name.
     pub workflow: String,
     /// How the run stands.
@@ -67,6 +70,9 @@ pub struct PendingAction {
     /// The event's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    /// The run that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Uuid>,
     /// JSON Schema of the answer, or of what is sent with the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<JsonValue>,
@@ -110,6 +116,8 @@ pub enum ActionKind {
     Event,
     /// A moment.
     Timer,
+    /// The end of a run that the step has started.
+    Run,
     /// One of a later version of the service.
     #[serde(other)]
     Unknown,
@@ -126,6 +134,8 @@ pub enum ActionOutcome {
     Received,
     /// The time is up.
     Elapsed,
+    /// The run that it waited for ended.
+    Ended,
     /// Nothing came in time.
     Expired,
     /// The run ended before.
@@ -172,9 +182,10 @@ impl RunStatus {
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
-    /// The step's id.
+    /// The step's id. Of a unit, which is the call for one item or the subtask of a plan, it is that of its step with the unit's own:
+    /// `build[3]`, `work[schema]`. Units stand behind their step.
     pub step: String,
-    /// The name of its agent. A step that waits has none.
+    /// The name of its agent. A step that waits has none, and a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// The endpoint of the agent.
@@ -182,6 +193,9 @@ pub struct StepReport {
     pub endpoint: Option<String>,
     /// How the step stands.
     pub status: StepStatus,
+    /// Of a subtask: the ids of the units that come first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
@@ -361,6 +375,24 @@ pub enum WorkflowEvent {
         /// Whether it failed.
         is_error: bool,
     },
+    /// A step begins to carry out a plan.
+    #[serde(rename = "plan.started")]
+    PlanStarted {
+        /// The step.
+        step: String,
+        /// The subtasks, in the order of the plan. Each of them is a unit of the step.
+        subtasks: Vec<PlannedSubtask>,
+    },
+    /// A plan can't be carried out; the step that made it begins again, once.
+    #[serde(rename = "plan.refused")]
+    PlanRefused {
+        /// The step that would carry it out.
+        step: String,
+        /// The step that made it.
+        source: String,
+        /// What is wrong with it.
+        error: StepError,
+    },
     /// A step has ended.
     #[serde(rename = "step.finished")]
     StepFinished {
@@ -503,6 +535,28 @@ impl<T: DeserializeOwned, F: DeserializeOwned> StepOutput for StepAnswer<T, F> {
 pub trait TypedSteps: Sized {
     /// Takes each step out of `reports`; an error says which one is not as expected.
     fn read(reports: &mut StepReports) -> Result<Self, String>;
+}
+
+/// What is told of a subtask of a plan before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedSubtask {
+    /// The id of the unit in events and reports.
+    pub step: String,
+    /// The name of its agent.
+    pub agent: String,
+    /// The ids of the units that come first.
+    pub needs: Vec<String>,
+}
+
+/// What came of a subtask of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtaskOutput {
+    /// Its id in the plan.
+    pub id: String,
+    /// The slug of its agent.
+    pub agent: String,
+    /// What the agent answered; `None` if it failed and the run continued without.
+    pub output: Option<String>,
 }
 
 /// The reports of a run's steps, taken out one by one.

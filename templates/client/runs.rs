@@ -124,6 +124,9 @@ pub struct RunsDeleted {
 pub struct RunSummary {
     /// Identifies the run.
     pub run_id: Uuid,
+    /// The run that it is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Uuid>,
     /// The workflow's name.
     pub workflow: String,
     /// How the run stands.

@@ -207,7 +207,7 @@ A.
         assert_eq!(plain[key], Json::Null, "{key}");
     }
     let step = json!({
-        "id": "first", "agent": "a", "endpoint": "invoke", "waits_for": null, "needs": [], "join": "all", "quorum": null, "when": null,
+        "id": "first", "agent": "a", "endpoint": "invoke", "for_each": null, "plan": null, "waits_for": null, "needs": [], "join": "all", "quorum": null, "when": null,
         "with": null, "timeout_ms": null, "attempts": null, "backoff_ms": null, "on_failure": "stop", "fallback": null,
     });
     assert_eq!(plain["steps"], json!([step]));
@@ -220,7 +220,7 @@ A.
     });
     assert_eq!(limited["schedule"], schedule);
     let step = json!({
-        "id": "z", "agent": "a", "endpoint": "plan", "waits_for": null, "needs": ["x", "y"], "join": "quorum", "quorum": 1,
+        "id": "z", "agent": "a", "endpoint": "plan", "for_each": null, "plan": null, "waits_for": null, "needs": ["x", "y"], "join": "quorum", "quorum": 1,
         "when": "x.status == 'succeeded'", "with": { "goal": "{{ x.output }}" }, "timeout_ms": 1_000, "attempts": 2,
         "backoff_ms": 250, "on_failure": "fallback", "fallback": "a",
     });

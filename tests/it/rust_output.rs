@@ -248,6 +248,14 @@ const SHOP_SETTINGS: &str = r###"
     - rest: { wait: 90s }
     - why: { ask: Why? }
     - anything: { wait_for: x }
+    many:
+      input: { names(array): { first: string }, plan(array): { id: string, agent: string, input: string } }
+      steps:
+      - each: { agent: shop, for_each: input.names, concurrency: 2, when: item.first != '', with: { input: "{{ index }}: {{ item.first }}" } }
+      - typed: { agent: shop, endpoint: prompt, for_each: input.names, with: { text: "{{ item.first }}", more: [] } }
+      - helped: { agent: shop, endpoint: prompt, for_each: input.names, with: { text: x, more: [] }, on_failure: { fallback: arc } }
+      - planned: { plan: { from: input.plan, agents: [arc, shop], max: 7 }, on_failure: skip }
+      - inner: { workflow: 1st Try, with: { kind: x }, timeout: 2h }
     1st Try:
       input: { kind: string, n?: number }
       roles: ["a\"b"]

@@ -120,8 +120,12 @@ export interface Step {
   id: string;
   agent: string | null;
   endpoint: string | null;
-  /** What the step waits for, in words; null where it calls an agent. */
+  /** What the step waits for, in words; null where it calls agents. */
   waits_for: string | null;
+  /** The list for each item of which it calls its agent. */
+  for_each: string | null;
+  /** The plan that it carries out. */
+  plan: { from: string; agents: string[] } | null;
   needs: string[];
   join: string;
   when: string | null;
@@ -155,6 +159,7 @@ export interface RunSummary {
 
 export interface RunReport extends RunSummary {
   usage: Usage;
+  parent?: string;
   steps: StepReport[];
   actions?: PendingAction[];
 }
@@ -163,11 +168,12 @@ export interface RunReport extends RunSummary {
 export interface PendingAction {
   id: string;
   step: string;
-  kind: "approval" | "question" | "event" | "timer";
+  kind: "approval" | "question" | "event" | "timer" | "run";
   prompt?: string;
   /** The tool call that it is about. */
   tool_call?: { call_id: string; agent: string; tool: string; arguments: Json; may_have_run?: boolean };
   event?: string;
+  run?: string;
   schema?: Json;
   roles?: string[];
   expires_at?: string;
@@ -178,6 +184,7 @@ export interface StepReport {
   agent?: string;
   endpoint?: string;
   status: StepStatus;
+  needs?: string[];
   skipped?: string;
   output: Json;
   error?: { status: number; detail: string; errors?: Violation[] };

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { Code, CopyCurl, FailureBox, Moment } from "../parts/elements.tsx";
+import { to } from "../parts/route.ts";
 import { Field } from "../schema/fields.tsx";
 import { initial } from "../schema/schema-kinds.ts";
 import { call, failureOf, post, type Failure } from "../service/client.ts";
@@ -15,9 +16,11 @@ export function PendingActions({ run, done }: { run: RunReport; done: () => void
   return (
     <>
       <h2>Waiting for</h2>
-      {actions.map((action) => (action.kind === "timer"
-        ? <p key={action.id} class="card"><strong>{action.step}</strong> waits until {action.expires_at && <Moment of={action.expires_at} />}.</p>
-        : <Answer key={action.id} run={run.run_id} action={action} done={done} />))}
+      {actions.map((action) => {
+        if (action.kind === "timer") return <p key={action.id} class="card"><strong>{action.step}</strong> waits until {action.expires_at && <Moment of={action.expires_at} />}.</p>;
+        if (action.kind === "run") return <p key={action.id} class="card"><strong>{action.step}</strong> waits for <a href={to("runs", action.run ?? "")}>another run</a>.</p>;
+        return <Answer key={action.id} run={run.run_id} action={action} done={done} />;
+      })}
     </>
   );
 }

@@ -10,7 +10,7 @@ import { GraphView } from "../graph/graph-view.tsx";
 import { call, curl, failureOf, get, isAbort, load, type Failure } from "../service/client.ts";
 import { useService } from "../service/context.ts";
 import { events } from "../service/events.ts";
-import { isOver, type RunInputs, type RunReport } from "../service/types.ts";
+import { isOver, type RunInputs, type RunReport, type Step, type StepReport } from "../service/types.ts";
 import { PendingActions } from "./pending-actions.tsx";
 import { Timeline, type StepEvent } from "./timeline.tsx";
 import { secondLine } from "./workflow-page.tsx";
@@ -31,6 +31,20 @@ function brought(report: RunReport, happened: StepEvent[]): RunReport {
     if (event.type === "step.started" && step?.status === "pending") steps.set(step.step, { ...step, status: "running" });
   }
   return { ...report, steps: report.steps.map((step) => steps.get(step.step) ?? step) };
+}
+
+/** The step that a call for an item or a subtask belongs to: `build` of `build[3]`. */
+const stepOf = (id: string): string => (id.endsWith("]") ? id.slice(0, id.indexOf("[")) : id);
+
+/** The steps of the graph: those of the workflow, and before each plan its subtasks, as far as they are known. */
+function graphSteps(run: RunReport, steps: Step[]): { report: StepReport; needs: string[] }[] {
+  return steps.flatMap((step) => {
+    const own = run.steps.filter((report) => stepOf(report.step) === step.id);
+    const units = step.plan ? own.filter((report) => report.step !== step.id) : [];
+    const needed = units.map((report) => ({ report, needs: report.needs?.length ? report.needs : step.needs }));
+    const reports = own.filter((report) => report.step === step.id);
+    return [...needed, ...reports.map((report) => ({ report, needs: units.length ? units.map((unit) => unit.step) : step.needs }))];
+  });
 }
 
 /** Calls `happened` for each event of the run, until it is over. A stream that breaks goes on where it broke. */
@@ -120,9 +134,8 @@ export function RunPage({ id }: { id: string }) {
     );
   }
   const workflow = data.workflows.find(({ name }) => name === run.workflow);
-  const needs = new Map(workflow?.steps.map((step) => [step.id, step.needs]));
   const waits = new Map(workflow?.steps.map((step) => [step.id, step.waits_for]));
-  const knows = run.steps.every(({ step }) => needs.has(step));
+  const knows = run.steps.every(({ step }) => waits.has(stepOf(step)));
   const end = run.ended_at ? Date.parse(run.ended_at) : now;
   return (
     <>
@@ -139,6 +152,7 @@ export function RunPage({ id }: { id: string }) {
       {run.error && <p class="run-error">{run.error}</p>}
       <Facts>
         <Fact name="Run"><code>{run.run_id}</code></Fact>
+        <Fact name="Step of">{run.parent && <a href={to("runs", run.parent)}>another run</a>}</Fact>
         <Fact name="Started"><Moment of={run.created_at} /></Fact>
         <Fact name="Took">{duration(end - Date.parse(run.created_at))}</Fact>
         <Fact name="Tokens"><Tokens usage={run.usage} /></Fact>
@@ -153,7 +167,7 @@ export function RunPage({ id }: { id: string }) {
       <h2>Graph</h2>
       {knows
         ? <GraphView label={`Steps of ${run.workflow} and how they stand`} selected={selected} select={select}
-            steps={run.steps.map((step) => ({ id: step.step, needs: needs.get(step.step) ?? [], agent: secondLine({ ...step, waits_for: waits.get(step.step) ?? null }), status: step.status }))} />
+            steps={graphSteps(run, workflow?.steps ?? []).map(({ report: step, needs }) => ({ id: step.step, needs, agent: secondLine({ ...step, waits_for: waits.get(step.step) }), status: step.status }))} />
         : <p class="soft">This service does not have the workflow that the run began with; its steps are below.</p>}
       <h2>Timeline</h2>
       <Timeline run={run} waits={waits} inputs={inputs.data} events={happened} now={now} />

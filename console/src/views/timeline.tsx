@@ -29,7 +29,7 @@ export interface StepEvent {
 export function Timeline({ run, waits, inputs, events, now }: {
   run: RunReport;
   /** What steps wait for, by step. */
-  waits: Map<string, string | null>;
+  waits: Map<string, string | null | undefined>;
   inputs: RunInputs | undefined;
   events: StepEvent[];
   now: number;
@@ -41,7 +41,7 @@ export function Timeline({ run, waits, inputs, events, now }: {
   return (
     <ol class="timeline">
       {steps.map(({ step }) => (
-        <Entry key={step.step} step={step} waitsFor={waits.get(step.step) ?? null} span={[start, end]} now={now} input={inputs?.steps[step.step]}
+        <Entry key={step.step} step={step} waitsFor={waits.get(step.step)} span={[start, end]} now={now} input={inputs?.steps[step.step]}
           events={events.filter((event) => event.step === step.step)} />
       ))}
     </ol>
@@ -50,7 +50,7 @@ export function Timeline({ run, waits, inputs, events, now }: {
 
 function Entry({ step, waitsFor, span: [start, end], now, input, events }: {
   step: StepReport;
-  waitsFor: string | null;
+  waitsFor: string | null | undefined;
   span: [number, number];
   now: number;
   input: unknown;

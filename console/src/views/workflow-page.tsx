@@ -43,9 +43,9 @@ export function WorkflowPage({ name }: { name: string }) {
 export const graphOf = (workflow: Workflow) => workflow.steps.map((step) => (
   { id: step.id, needs: step.needs, agent: secondLine(step), status: undefined }));
 
-/** Whom a step asks, or what it waits for. */
-export function secondLine({ agent, endpoint, waits_for }: { agent?: string | null; endpoint?: string | null; waits_for?: string | null }): string {
-  if (!agent) return `waits for ${waits_for ?? "something"}`;
+/** Whom a step asks, or what it waits for, which is null for a plan. */
+export function secondLine({ agent, endpoint, waits_for }: { agent?: string | null; endpoint?: string | null; waits_for?: string | null | undefined }): string {
+  if (!agent) return waits_for === null ? "a plan" : `waits for ${waits_for ?? "something"}`;
   return endpoint === "invoke" ? agent : `${agent} · ${endpoint ?? ""}`;
 }
 
@@ -56,6 +56,8 @@ export function StepFacts({ step }: { step: Step }) {
       <Facts>
         <Fact name="Agent">{step.agent && <a href={to("agents", step.agent)}>{step.agent}</a>}</Fact>
         <Fact name="Endpoint">{step.endpoint}</Fact>
+        <Fact name="For each item of">{step.for_each && <code>{step.for_each}</code>}</Fact>
+        <Fact name="Plan">{step.plan && <><code>{step.plan.from}</code> for {step.plan.agents.join(", ")}</>}</Fact>
         <Fact name="Waits for">{step.waits_for}</Fact>
         <Fact name="Needs">{step.needs.length > 0 && `${step.needs.join(", ")} (${step.join})`}</Fact>
         <Fact name="When">{step.when && <code>{step.when}</code>}</Fact>

@@ -5,7 +5,7 @@ pub mod graph_mermaid;
 pub mod graph_svg;
 
 use agentgen_build::Agent;
-use agentgen_build::inspect::{Join, OnFailure, Step, Workflow, shorten};
+use agentgen_build::inspect::{Join, OnFailure, Step, StepKind, Workflow, shorten};
 
 /// The characters of a line in a box; longer texts are wrapped.
 const LINE: usize = 40;
@@ -181,13 +181,22 @@ fn workflow_part(workflow: &Workflow) -> Part {
 
 fn step_node(step: &Step) -> Node {
     let mut lines = wrap(&step.id);
-    lines.extend(wrap(&match step.call() {
-        Some(call) => match &call.endpoint {
+    lines.extend(wrap(&match (&step.kind, step.call()) {
+        (_, Some(call)) => match &call.endpoint {
             Some(endpoint) => format!("{} · {}", call.agent.text, endpoint.text),
             None => call.agent.text.clone(),
         },
-        None => format!("waits for {}", step.waits_for_what().unwrap_or_default()),
+        (StepKind::Plan(plan), None) => {
+            let agents = plan.agents.iter().map(|agent| agent.text.as_str());
+            let agents = agents.collect::<Vec<_>>().join(", ");
+            format!("subtasks for {}", shorten(&agents, 4 * LINE))
+        }
+        (_, None) => format!("waits for {}", step.waits_for_what().unwrap_or_default()),
     }));
+    if let Some(each) = step.for_each() {
+        let items = shorten(&each.items_text, 4 * LINE);
+        lines.extend(wrap(&format!("for each {items}")));
+    }
     match step.join {
         Join::All => {}
         Join::Any => lines.push("after any".to_owned()),

@@ -271,6 +271,7 @@ mod tests {
         for _ in 0..3 * PURGE_LIMIT {
             let id = new_uuid_v7();
             let run = NewRun {
+                parent: None,
                 id,
                 workflow: "play".to_owned(),
                 definition: String::new(),

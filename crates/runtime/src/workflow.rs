@@ -27,8 +27,8 @@ pub use self::journal::{
     RunLease, RunQuery, RunState, Start, StoredTurn, WaitingRuns,
 };
 pub use self::run_report::{
-    RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport,
-    StepReports, StepStatus, TypedReport, TypedSteps,
+    PlannedSubtask, RunReport, RunStatus, SkipReason, StepAnswer, StepError, StepOutcome,
+    StepOutput, StepReport, StepReports, StepStatus, SubtaskOutput, TypedReport, TypedSteps,
 };
 pub use self::waiting::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,

@@ -1,10 +1,10 @@
-//! Steps that wait: for a person's answer, for an event, for a moment.
+//! Steps that wait: for a person's answer, for an event, for a moment, for another run.
 
 use serde_json::json;
 
-use crate::contract::workflow_step::step_failure::{OnFailure, OnFailureKind};
+use crate::contract::workflow_step::step_failure::{OnFailure, OnFailureKind, on_failure};
 use crate::contract::workflow_step::step_order::{check_join, read_order};
-use crate::contract::workflow_step::{Step, StepKind};
+use crate::contract::workflow_step::{Step, StepKind, read_with};
 use crate::diagnostics::Report;
 use crate::diagnostics::code::Code;
 use crate::diagnostics::span::Span;
@@ -12,7 +12,7 @@ use crate::expression::input_template::{self, InputTemplate};
 use crate::schema::{self, Role, Schema};
 use crate::text::did_you_mean::did_you_mean;
 use crate::yaml::node::{Entry, Node};
-use crate::yaml::yaml_settings;
+use crate::yaml::yaml_settings::{self, name};
 
 /// A question to a person.
 #[derive(Debug, Clone)]
@@ -41,10 +41,12 @@ pub(super) const WAIT_KEYS: &[(&str, &[&str])] = &[
     (ASK, &["answer", "roles", "timeout", "on_timeout"]),
     (WAIT_FOR, &["output", "timeout", "on_timeout"]),
     (WAIT, &[]),
+    (WORKFLOW, &["with", "timeout", "on_failure"]),
 ];
 const ASK: &str = "ask";
 const WAIT_FOR: &str = "wait_for";
 const WAIT: &str = "wait";
+const WORKFLOW: &str = "workflow";
 const ORDER_KEYS: &[&str] = &["needs", "join", "when"];
 
 /// Reads a step that waits for what `key` says; `others` are the other keys of such a step.
@@ -58,17 +60,21 @@ pub(super) fn read_wait(
     let keys = [&[key], others, ORDER_KEYS].concat();
     let (mut subject, mut schema, mut roles) = (None, None, Vec::new());
     for Entry {
-        key: name, value, ..
+        key: own_key,
+        value,
+        ..
     } in yaml_settings::allowed_entries(node, &keys, report)
     {
-        match name.as_str() {
-            "needs" | "join" | "when" => read_order(&mut step, name, value, report),
+        match own_key.as_str() {
+            "needs" | "join" | "when" => read_order(&mut step, own_key, value, report),
             "answer" | "output" => schema = Some(schema::read(value, report, Role::Input)?),
             "roles" => {
                 let names = yaml_settings::names(value, report).into_iter();
                 roles = names.map(|name| name.text).collect();
             }
             "timeout" => step.timeout_ms = yaml_settings::duration_ms(value, report),
+            "with" => read_with(&mut step, value, report),
+            "on_failure" => step.on_failure = without_calls(value, report),
             "on_timeout" => step.on_failure = on_timeout(value, report).unwrap_or(OnFailure::Stop),
             _ => subject = Some(value),
         }
@@ -92,6 +98,7 @@ pub(super) fn read_wait(
                 None => schema::read(&any_object(subject.span), report, Role::Input)?,
             },
         }),
+        WORKFLOW => StepKind::Workflow(name(subject, report)?),
         _ => StepKind::Wait(yaml_settings::duration_ms(subject, report)?),
     };
     Some(step)
@@ -112,6 +119,20 @@ fn event_name(node: &Node, report: &mut Report) -> Option<String> {
         .error(Code::BadWorkflow, node.span, format!("an event can't be named `{name}`"))
         .advise("use up to 64 letters, digits, `.`, `_` and `-`, the first one a letter or digit: `payment.received`");
     None
+}
+
+/// Reads what comes of a failure where there is no call that could be made again or by another agent.
+fn without_calls(node: &Node, report: &mut Report) -> OnFailure {
+    match on_failure(node, report) {
+        Some(OnFailure::Retry | OnFailure::Fallback(_)) => {
+            report
+                .error(Code::BadSetting, node.span, "this is not for a workflow")
+                .advise("it takes `skip`, `stop` or `escalate`");
+            OnFailure::Stop
+        }
+        Some(other) => other,
+        None => OnFailure::Stop,
+    }
 }
 
 fn on_timeout(node: &Node, report: &mut Report) -> Option<OnFailure> {

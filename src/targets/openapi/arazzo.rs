@@ -54,7 +54,12 @@ pub fn render(
     let mut workflows = Vec::new();
     let mut unsaid = Vec::new();
     for agent in agents {
-        for workflow in agent.service.workflows.iter().filter(|one| !one.waits()) {
+        for workflow in agent
+            .service
+            .workflows
+            .iter()
+            .filter(|one| !one.waits() && !one.has_units())
+        {
             let mut context = workflow_context(workflow, agent, agents, &mut unsaid)?;
             let place = format!("#/workflows/{}/inputs", workflows.len());
             context["input_schema"] = placed(&workflow.input.json, &place);

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::agent::{Agent, find_agent, operation};
 use crate::contract::endpoint::INVOKE_NAME;
-use crate::contract::workflow_contract::{OnFailure, Workflow};
+use crate::contract::workflow_contract::Workflow;
 use crate::schema::sample::example;
 use crate::targets::openapi::components::{extract_component, register_definitions};
 use crate::targets::openapi::error_responses::shared_response;
@@ -121,7 +121,8 @@ fn role_lists<'a>(workflow: &'a Workflow, agents: &'a [Agent]) -> Vec<&'a [Strin
         if let Some(call) = step.call() {
             add(&call.agent.text, call.endpoint_name());
         }
-        if let OnFailure::Fallback(name) = &step.on_failure {
+        let called = usize::from(step.call().is_some());
+        for name in step.agents().skip(called) {
             add(&name.text, INVOKE_NAME);
         }
     }

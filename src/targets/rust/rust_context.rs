@@ -77,7 +77,7 @@ pub(crate) fn registry_context(agents: &[Agent]) -> RegistryContext<'_> {
         code: entries.iter().any(|entry| entry.code),
         has_arazzo: agents.iter().any(|agent| {
             let mut workflows = agent.service.workflows.iter();
-            workflows.any(|workflow| !workflow.waits())
+            workflows.any(|workflow| !workflow.waits() && !workflow.has_units())
         }),
         agents: entries,
     }

@@ -14,7 +14,7 @@ pub struct RustPaths {
     pub codegen: &'static str,
     /// `InvokeRequest` and `InvokeResponse`.
     pub invoke: &'static str,
-    /// `StepAnswer`, `StepOutcome`, `StepReports`, `TypedReport` and `TypedSteps`.
+    /// `StepAnswer`, `StepOutcome`, `StepReports`, `SubtaskOutput`, `TypedReport` and `TypedSteps`.
     pub workflow: &'static str,
     /// The error of a report whose steps are not as expected.
     pub step_error: &'static str,

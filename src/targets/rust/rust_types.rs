@@ -384,7 +384,7 @@ impl Builder<'_> {
                 let about = format!("An item of {subject}.");
                 let subject = format!("an item of {subject}");
                 let item = self.path(&array.items, &format!("{name}Item"), &about, &subject);
-                format!("::std::vec::Vec<{item}>")
+                vec_of(&item)
             }
             Type::Map(map) => {
                 let about = about_value(subject);
@@ -555,6 +555,11 @@ fn about_value(subject: &str) -> String {
 /// The path of what may be missing.
 pub fn option_of(path: &str) -> String {
     format!("::core::option::Option<{path}>")
+}
+
+/// The path of a list of `path`.
+pub fn vec_of(path: &str) -> String {
+    format!("::std::vec::Vec<{path}>")
 }
 
 /// The path of a map of texts to `path`.

@@ -8,7 +8,7 @@ use crate::contract::workflow_contract::{OnFailure, Step};
 use crate::schema::schema_type::Type;
 use crate::targets::rust::endpoint_types::{EndpointTypes, endpoint_types};
 use crate::targets::rust::rust_paths::RustPaths;
-use crate::targets::rust::rust_types::{option_of, scalar};
+use crate::targets::rust::rust_types::{option_of, scalar, vec_of};
 
 /// The types of the endpoints of agents, by slug, computed once per agent.
 #[derive(Debug)]
@@ -32,10 +32,25 @@ impl<'a> EndpointTypeCache<'a> {
         let call = step.call()?;
         let target = find_agent(agents, &call.agent.text)?;
         let own = self.answer(target, call.endpoint_name(), owner);
-        let OnFailure::Fallback(other) = &step.on_failure else {
+        let other = match &step.on_failure {
+            OnFailure::Fallback(other) => {
+                let other = find_agent(agents, &other.text)?;
+                Some(self.answer(other, INVOKE_NAME, owner))
+            }
+            _ => None,
+        };
+        if call.for_each.is_some() {
+            // Which of the items the fallback gave, the output doesn't say.
+            let item = match other.is_some_and(|other| other != own) {
+                true => self.paths.json(),
+                false if step.has_gaps() => option_of(&own),
+                false => own,
+            };
+            return Some(vec_of(&item));
+        }
+        let Some(other) = other else {
             return Some(own);
         };
-        let other = self.answer(find_agent(agents, &other.text)?, INVOKE_NAME, owner);
         Some(format!(
             "{}::StepAnswer<{own}, {other}>",
             self.paths.workflow

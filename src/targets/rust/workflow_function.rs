@@ -12,10 +12,11 @@ use crate::expression::input_template::{InputTemplate, Segment, TemplateKind};
 use crate::expression::{Expression, Kind};
 use crate::targets::rust::rust_item::{Names, RustType};
 use crate::targets::rust::rust_paths::RustPaths;
-use crate::targets::rust::rust_types::types;
+use crate::targets::rust::rust_types::{types, vec_of};
 use crate::targets::rust::step_output::EndpointTypeCache;
 use crate::text::ident::Ident;
 use crate::text::rust_literal::{code_span, literal};
+use crate::text::slug::Slug;
 
 /// A workflow in the context of a template.
 #[derive(Debug, Clone, Serialize)]
@@ -142,6 +143,8 @@ fn rust<'a>(
         };
         let output = match (&step.kind, step.awaited()) {
             (StepKind::Call(_), _) => scope.endpoint_types.output(step, agent, agents)?,
+            (StepKind::Plan(_), _) => vec_of(&format!("{}::SubtaskOutput", scope.paths.workflow)),
+            (StepKind::Workflow(_), _) => scope.paths.json(),
             (_, None) => "()".to_owned(),
             (_, Some(awaited)) => {
                 let suffix = match &step.kind {
@@ -205,9 +208,38 @@ fn rust_step(
             let agent = find_agent(agents, &call.agent.text)?;
             let endpoint = call.endpoint_name();
             let (slug, name) = (literal(agent.spec.slug.as_str()), literal(endpoint));
-            let kind = format!("Call {{ agent: {slug}, endpoint: {name} }}");
             let (endpoint, agent) = (code_span(endpoint), code_span(&agent.spec.name));
-            (kind, format!("which asks {endpoint} of {agent}"))
+            let asks = format!("which asks {endpoint} of {agent}");
+            match &call.for_each {
+                None => (format!("Call {{ agent: {slug}, endpoint: {name} }}"), asks),
+                Some(each) => {
+                    let kind = format!(
+                        "ForEach {{ agent: {slug}, endpoint: {name}, items: {}, when: {}, concurrency: {} }}",
+                        expression(&each.items),
+                        option(step.item_condition().map(expression)),
+                        each.concurrency
+                    );
+                    let items = code_span(&each.items_text);
+                    (kind, format!("{asks} for each item of {items}"))
+                }
+            }
+        }
+        StepKind::Plan(plan) => {
+            let slugs = plan.agents.iter().map(|name| {
+                let agent = find_agent(agents, &name.text)?;
+                Some(literal(agent.spec.slug.as_str()))
+            });
+            let slugs = slugs.collect::<Option<Vec<_>>>()?;
+            let kind = format!(
+                "Plan {{ subtasks: {}, source: {}, agents: &[{}], max: {}, concurrency: {} }}",
+                expression(&plan.from),
+                option(plan.source().map(|name| literal(&name.text))),
+                slugs.join(", "),
+                plan.max,
+                plan.concurrency
+            );
+            let from = code_span(&plan.from_text);
+            (kind, format!("which carries out the plan {from}"))
         }
         StepKind::Ask(ask) => {
             let roles = ask.roles.iter().map(|role| literal(role));
@@ -227,6 +259,11 @@ fn rust_step(
             );
             let doc = format!("which waits for the event {}", code_span(&wait.event));
             (kind, doc)
+        }
+        StepKind::Workflow(name) => {
+            let slug = literal(Slug::new(&name.text).ok()?.as_str());
+            let doc = format!("which runs the workflow {}", code_span(&name.text));
+            (format!("Workflow {{ workflow: {slug} }}"), doc)
         }
         StepKind::Wait(ms) => {
             let doc = format!("which waits {}", format_duration(*ms));
@@ -258,13 +295,21 @@ fn rust_step(
         kind: format!("{RUNTIME}StepKind::{kind}"),
         needs: step.needs.iter().map(|need| need.text.clone()).collect(),
         join: format!("{RUNTIME}Join::{join}"),
-        when: step.condition.as_ref().map(expression),
+        when: step.own_condition().map(expression),
         with: step.inputs.as_ref().map(template),
         timeout_ms: step.timeout_ms,
         attempts: step.attempts(),
         backoff_ms: step.backoff_ms(),
         on_failure: format!("{RUNTIME}OnFailure::{on_failure}"),
     })
+}
+
+/// An `Option`, as Rust.
+fn option(value: Option<String>) -> String {
+    match value {
+        Some(value) => format!("::core::option::Option::Some({value})"),
+        None => "::core::option::Option::None".to_owned(),
+    }
 }
 
 const RUNTIME: &str = "::agentgen_runtime::workflow::";

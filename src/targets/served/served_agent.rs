@@ -15,6 +15,7 @@ use crate::targets::served::service_constants::{
     AgentConstants, EndpointConstants, ErrorConstants, limits,
 };
 use crate::targets::served::type_shape::value_shape;
+use crate::text::slug::Slug;
 
 #[derive(Debug, Serialize)]
 struct AgentDocument<'a> {
@@ -126,7 +127,7 @@ fn step(step: &Step, workflow: &Workflow, agents: &[Agent]) -> Option<Json> {
         "kind": kind(step, agents)?,
         "needs": needs,
         "join": join,
-        "when": step.condition.as_ref().map(expression),
+        "when": step.own_condition().map(expression),
         "with": step.inputs.as_ref().map(template),
         "timeout_ms": step.timeout_ms,
         "attempts": step.attempts(),
@@ -138,10 +139,33 @@ fn step(step: &Step, workflow: &Workflow, agents: &[Agent]) -> Option<Json> {
 /// What the step does; none where an agent is not there.
 fn kind(step: &Step, agents: &[Agent]) -> Option<Json> {
     Some(match &step.kind {
-        StepKind::Call(call) => json!({ "call": {
-            "agent": find_agent(agents, &call.agent.text)?.spec.slug.as_str(),
-            "endpoint": call.endpoint_name(),
-        } }),
+        StepKind::Call(call) => {
+            let slug = find_agent(agents, &call.agent.text)?.spec.slug.as_str();
+            let endpoint = call.endpoint_name();
+            match &call.for_each {
+                None => json!({ "call": { "agent": slug, "endpoint": endpoint } }),
+                Some(each) => json!({ "for_each": {
+                    "agent": slug,
+                    "endpoint": endpoint,
+                    "items": expression(&each.items),
+                    "when": step.item_condition().map(expression),
+                    "concurrency": each.concurrency,
+                } }),
+            }
+        }
+        StepKind::Plan(plan) => {
+            let slugs = plan.agents.iter().map(|name| {
+                let agent = find_agent(agents, &name.text)?;
+                Some(agent.spec.slug.as_str())
+            });
+            json!({ "plan": {
+                "subtasks": expression(&plan.from),
+                "source": plan.source().map(|name| &name.text),
+                "agents": slugs.collect::<Option<Vec<_>>>()?,
+                "max": plan.max,
+                "concurrency": plan.concurrency,
+            } })
+        }
         StepKind::Ask(ask) => json!({ "ask": {
             "prompt": template(&ask.prompt),
             "answer_schema": ask.answer.json.to_string(),
@@ -151,6 +175,10 @@ fn kind(step: &Step, agents: &[Agent]) -> Option<Json> {
             "event": wait.event,
             "payload_schema": wait.payload.json.to_string(),
         } }),
+        StepKind::Workflow(name) => {
+            let slug = Slug::new(&name.text).ok()?;
+            json!({ "workflow": { "workflow": slug.as_str() } })
+        }
         StepKind::Wait(ms) => json!({ "wait": { "duration_ms": ms } }),
     })
 }

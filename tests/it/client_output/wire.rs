@@ -207,19 +207,19 @@ fn every_property_of_the_runtime_is_kept() {
     let violation = serde_json::json!({ "detail": "d", "pointer": "/p" });
     let error = serde_json::json!({ "status": 502, "detail": "d", "errors": [violation] });
     let full = serde_json::json!({
-        "step": "s", "agent": "a", "endpoint": "e", "status": "skipped", "skipped": "condition", "output": 1,
+        "step": "s", "agent": "a", "endpoint": "e", "status": "skipped", "needs": ["s"], "skipped": "condition", "output": 1,
         "error": error, "fallback": "f", "model": "m", "attempts": 1, "began_at": "2026-01-01T00:00:00Z",
         "ended_at": "2026-01-01T00:00:00Z", "usage": usage,
     });
     assert_full::<StepReport>("StepReport", &full);
     assert_full::<StepError>("StepError", &error);
     let action = serde_json::json!({
-        "id": "i", "step": "s", "kind": "event", "prompt": "p", "event": "e", "schema": {}, "roles": ["r"],
+        "id": "i", "step": "s", "kind": "event", "prompt": "p", "event": "e", "run": "r", "schema": {}, "roles": ["r"],
         "expires_at": "2026-01-01T00:00:00Z",
     });
     assert_full::<PendingAction>("PendingAction", &action);
     assert_full::<RunReport>("WorkflowRunReport", &serde_json::json!({
-        "run_id": "r", "workflow": "w", "status": "completed", "error": "e", "created_at": "2026-01-01T00:00:00Z",
+        "run_id": "r", "parent": "p", "workflow": "w", "status": "completed", "error": "e", "created_at": "2026-01-01T00:00:00Z",
         "ended_at": "2026-01-01T00:00:00Z", "attempts": 2, "restarted_from": "o", "schedule": "w", "usage": usage, "steps": [full], "actions": [action],
     }));
     assert_full::<Problem>("Problem", &serde_json::json!({

@@ -159,6 +159,77 @@ fn steps_that_wait() {
             ],
         ),
         (
+            r#"endpoints:
+  split: { input: { task: string }, output: { subtasks(array): { id: string, agent: string, input: string, depends_on?(array): string }, count: integer } }
+workflows:
+  w:
+    input: { names(array): { first: string, age: integer }, index: integer }
+    steps:
+    - split: { agent: keys, endpoint: split, with: { task: x } }
+    - each: { agent: keys, for_each: input.names, concurrency: 100, when: item.age > 3, with: { input: "{{ index }} {{ item.first }}" }, on_failure: skip }
+    - build: { plan: { from: split.output.subtasks, agents: [keys], max: 200, concurrency: 1 }, needs: [split], timeout: 1m, retry: 2 }
+    - all: { agent: keys, for_each: build.output, needs: [build, each], when: each.output != null, with: { input: "{{ item.id }} {{ item.output }}" } }"#,
+            &[
+                "note keys.md:8:5 AG075 the Arazzo document leaves out `w`: it can't say how many calls a step makes where only the run knows; the service runs it all the same; only other engines that read the document lack it",
+            ],
+        ),
+        (
+            r#"workflows:
+  v Small:
+    input: { text: string }
+    steps: [a: keys]
+  w:
+    steps:
+    - a: { workflow: v small, with: { text: "{{ input.input }}" }, timeout: 1h, on_failure: escalate }
+    - b: { workflow: w }
+    - c: { workflow: v-smal, when: a.output.anything == 1 }
+    - d: { workflow: v-small, retry: 3 }
+    - e: { workflow: v-small, with: { text: 4 }, on_failure: { fallback: keys } }"#,
+            &[
+                "note keys.md:9:5 AG074 the Arazzo document leaves out `w`: it can't say that a workflow waits; the service runs it all the same; only other engines that read the document lack it",
+                "12:24 AG046 the workflow `w` runs itself; a run would start runs without end: take the step out",
+                "13:24 AG046 there is no workflow `v-smal` in this project; did you mean `v Small`?",
+                "14:9 AG046 the step `d` has no `with`, and its workflow doesn't take what the run is given; say under `with` what it is given",
+                "14:33 AG026 there is no setting `retry`; the settings are workflow, with, timeout, on_failure, needs, join, when",
+                "15:47 AG046 `text` takes text, and this is the number 4; change the value, or the schema of one of the two",
+                "15:64 AG045 this is not for a workflow; it takes `skip`, `stop` or `escalate`",
+            ],
+        ),
+        (
+            r#"endpoints:
+  split: { input: { task: string }, output: { subtasks(array): { id: string, agent: string }, count: integer } }
+workflows:
+  w:
+    input: { names(array): { first: string }, text: string }
+    steps:
+    - a: { agent: keys, for_each: input.text, with: { input: "{{ item }}" } }
+    - b: { agent: keys, for_each: input.names, concurrency: 101, with: { input: "{{ item.last }} {{ index.x }}" } }
+    - c: { agent: keys, concurrency: 2, with: { input: "{{ item }}" } }
+    - d: { agent: keys, endpoint: split, with: { task: x } }
+    - e: { plan: { from: d.output.count, agents: [keys, nobody], max: 201 } }
+    - f: { plan: { from: d.output.subtasks } }
+    - g: { plan: 4, endpoint: split }
+    - h[1]: keys
+    - i: { agent: keys, endpoint: split, for_each: input.names }"#,
+            &[
+                "note keys.md:8:5 AG075 the Arazzo document leaves out `w`: it can't say how many calls a step makes where only the run knows; the service runs it all the same; only other engines that read the document lack it",
+                "11:37 AG046 `for_each` takes a list, and this is text; name a list in the input or in the output of a step before",
+                "12:63 AG045 101 is too large; it can be 100 at most",
+                "12:92 AG046 there is no `last` in what is an object; the properties are first",
+                "12:109 AG046 an index has no members; `item` is what stands there",
+                "13:40 AG046 `concurrency` is about the items of `for_each`, which is not there; say how many steps run at once with `concurrency` of the workflow",
+                "13:62 AG046 there is no step `item` in this workflow; put it in quotes if it is text",
+                "15:28 AG046 this is no plan but a whole number; a plan is a list of objects with `id`, `agent`, `input` and `depends_on`",
+                "15:59 AG044 there is no agent `nobody` in this project; add its file, or take the name out",
+                "15:73 AG045 201 is too large; it can be 200 at most",
+                "16:20 AG046 the plan has no `agents`; write `plan: { from: split.output.subtasks, agents: [architect] }`",
+                "17:20 AG045 `plan` is the number 4; it takes a mapping with from, agents, max, concurrency",
+                "17:23 AG026 there is no setting `endpoint`; the settings are plan, needs, join, when, timeout, retry, on_failure",
+                "18:9 AG046 a step can't be named `h[1]`; brackets at its end name one of the calls of a step, such as `build[3]`",
+                "19:9 AG046 the step `i` has no `with`, and `split` of `keys` doesn't take such items; say under `with` what it is given",
+            ],
+        ),
+        (
             r#"workflows:
   w:
   - a: { ask: Who?, answer: { name: string } }

@@ -4,11 +4,11 @@ use agentgen_runtime::schema::check;
 use generated_crate::agents::chat_request::RunRequest;
 use generated_crate::agents::shop::{
     MaybeResponse, ORDER, OrderRequest, OrderRequestCircle, OrderRequestColour, OrderRequestPayment,
-    OrderRequestShape, OrderResponse, PickResponse, PickResponseValue, WordRequest, WordResponse,
+    OrderRequestShape, OrderResponse, PickResponse, PickResponseValue, PromptResponse, WordRequest, WordResponse,
 };
 use agentgen_runtime::workflow::{Comparison, Expression, Join, Missed, OnFailure, ScheduleSpec, StepKind, Template};
 use generated_crate::agents::shop::workflows::{
-    _1ST_TRY, HOLD, HoldAsksAnswer, HoldPaidEvent, HoldReport, MATCH,
+    _1ST_TRY, HOLD, HoldAsksAnswer, HoldPaidEvent, HoldReport, MANY, MATCH, ManyReport,
 };
 use serde_json::{Value, from_value, json, to_value};
 
@@ -253,6 +253,34 @@ fn steps_that_wait_have_types() {
         (asks.is_some(), paid.is_some(), rest.is_some())
     };
     let _ = steps;
+}
+
+#[test]
+fn steps_of_many_calls_give_lists() {
+    let [each, typed, helped, planned, inner] = MANY.steps else { panic!("five steps") };
+    let StepKind::ForEach { agent, endpoint, items, when, concurrency } = each.kind else { panic!("{:?}", each.kind) };
+    assert_eq!((agent, endpoint, concurrency, each.when), ("shop", "invoke", 2, None));
+    assert_eq!(items, Expression::Path(&["input", "names"]));
+    const FIRST: Expression = Expression::Path(&["item", "first"]);
+    let filled = Expression::Compare(Comparison::NotEqual, &FIRST, &Expression::Text(""));
+    assert_eq!(when, Some(filled));
+    let Some(Template::Object([("input", Template::Text([index, _, name]))])) = each.with else { panic!("{:?}", each.with) };
+    assert_eq!((*index, *name), (Template::Value(Expression::Path(&["index"])), Template::Value(FIRST)));
+    assert!(matches!(typed.kind, StepKind::ForEach { when: None, concurrency: 4, .. }));
+    assert_eq!(helped.on_failure, OnFailure::Fallback("arc"));
+    let subtasks = Expression::Path(&["input", "plan"]);
+    let plan = StepKind::Plan { subtasks, source: None, agents: &["arc", "shop"], max: 7, concurrency: 4 };
+    assert_eq!(planned.kind, plan);
+    assert_eq!((inner.kind, inner.timeout_ms), (StepKind::Workflow { workflow: "1st-try" }, Some(7_200_000)));
+    let outputs = |report: &ManyReport| {
+        let each: &Option<Vec<Option<String>>> = &report.steps.each.output;
+        let typed: &Option<Vec<PromptResponse>> = &report.steps.typed.output;
+        let helped: &Option<Vec<Value>> = &report.steps.helped.output;
+        let planned: &Option<Vec<agentgen_runtime::workflow::SubtaskOutput>> = &report.steps.planned.output;
+        let _: &Option<Value> = &report.steps.inner.output;
+        (each.is_some(), typed.is_some(), helped.is_some(), planned.is_some())
+    };
+    let _ = outputs;
 }
 
 #[test]

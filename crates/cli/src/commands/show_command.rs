@@ -169,8 +169,12 @@ fn workflows(agent: &Agent) -> String {
         .iter()
         .map(|workflow| {
             let steps = workflow.steps.iter().map(|step| match step.call() {
+                Some(call) if step.for_each().is_some() => {
+                    format!("{} ({}, for each item)", step.id, call.agent.text)
+                }
                 Some(call) if call.agent.text == step.id => step.id.clone(),
                 Some(call) => format!("{} ({})", step.id, call.agent.text),
+                None if step.has_units() => format!("{} (a plan)", step.id),
                 None => {
                     let what = step.waits_for_what().unwrap_or_default();
                     format!("{} (waits for {what})", step.id)

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use agentgen_build::inspect::{OnFailure, relative};
+use agentgen_build::inspect::relative;
 use agentgen_build::{Agent, Code, Diagnostic, Severity, Source, Span};
 
 /// A place where a contract names an agent.
@@ -28,10 +28,7 @@ pub fn references(agents: &[Agent], agent: &Agent) -> Vec<Reference> {
         let mut written: Vec<_> = service.agents.iter().collect();
         written.extend(&service.policy.fallbacks);
         for step in service.workflows.iter().flat_map(|flow| &flow.steps) {
-            written.extend(step.call().map(|call| &call.agent));
-            if let OnFailure::Fallback(name) = &step.on_failure {
-                written.push(name);
-            }
+            written.extend(step.agents());
         }
         let meant = written
             .into_iter()

@@ -54,6 +54,7 @@ impl ToolQuestion {
             },
             prompt: Some(self.prompt),
             event: None,
+            run: None,
             schema: Some(self.schema),
             roles: self.roles,
             tool_call: Some(self.call),

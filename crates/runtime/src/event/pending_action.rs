@@ -30,6 +30,9 @@ pub struct PendingAction {
     /// The event's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    /// The run that it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Uuid>,
     /// JSON Schema of the answer, or of what is sent with the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<Value>,
@@ -68,7 +71,7 @@ impl ActionKind {
     pub(crate) const fn is_answered(self) -> bool {
         match self {
             Self::Approval | Self::Question => true,
-            Self::Event | Self::Timer => false,
+            Self::Event | Self::Timer | Self::Run => false,
         }
     }
 }
@@ -86,6 +89,8 @@ pub enum ActionKind {
     Event,
     /// A moment.
     Timer,
+    /// The end of a run that the step has started.
+    Run,
 }
 
 /// How a pending action ended.
@@ -99,6 +104,8 @@ pub enum ActionOutcome {
     Received,
     /// The time is up.
     Elapsed,
+    /// The run that it waited for ended.
+    Ended,
     /// Nothing came in time.
     Expired,
     /// The run ended before.

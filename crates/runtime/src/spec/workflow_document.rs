@@ -61,6 +61,23 @@ enum KindDocument {
         agent: String,
         endpoint: String,
     },
+    ForEach {
+        agent: String,
+        endpoint: String,
+        items: ExpressionDocument,
+        when: Option<ExpressionDocument>,
+        concurrency: u32,
+    },
+    Plan {
+        subtasks: ExpressionDocument,
+        source: Option<String>,
+        agents: Vec<String>,
+        max: u32,
+        concurrency: u32,
+    },
+    Workflow {
+        workflow: String,
+    },
     Ask {
         prompt: TemplateDocument,
         answer_schema: String,
@@ -188,6 +205,35 @@ impl KindDocument {
             Self::Call { agent, endpoint } => StepKind::Call {
                 agent: text(agent),
                 endpoint: text(endpoint),
+            },
+            Self::ForEach {
+                agent,
+                endpoint,
+                items,
+                when,
+                concurrency,
+            } => StepKind::ForEach {
+                agent: text(agent),
+                endpoint: text(endpoint),
+                items: items.constant(key),
+                when: when.as_ref().map(|when| when.constant(key)),
+                concurrency: *concurrency,
+            },
+            Self::Plan {
+                subtasks,
+                source,
+                agents,
+                max,
+                concurrency,
+            } => StepKind::Plan {
+                subtasks: subtasks.constant(key),
+                source: source.as_deref().map(text),
+                agents: texts(agents),
+                max: *max,
+                concurrency: *concurrency,
+            },
+            Self::Workflow { workflow } => StepKind::Workflow {
+                workflow: text(workflow),
             },
             Self::Ask {
                 prompt,

@@ -65,6 +65,9 @@ pub struct StepSpec {
     pub on_failure: OnFailure,
 }
 
+/// The endpoint that takes and gives free text.
+pub(crate) const INVOKE: &str = "invoke";
+
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,6 +78,38 @@ pub enum StepKind {
         agent: &'static str,
         /// The endpoint's name; `invoke` has free text as its input and output.
         endpoint: &'static str,
+    },
+    /// It calls an endpoint once for each item of a list. Its output is the list of the outputs, in the order of the items.
+    ForEach {
+        /// The slug of the agent.
+        agent: &'static str,
+        /// The endpoint's name.
+        endpoint: &'static str,
+        /// The list; null is an empty one. In the request, `item` and `index` are the item and its place.
+        items: Expression,
+        /// The condition of an item; where it is false, the item is skipped.
+        when: Option<Expression>,
+        /// The most items at a time.
+        concurrency: u32,
+    },
+    /// It carries out a plan that a step before made: calls `invoke` of an agent for each subtask, behind those on which
+    /// it depends. Its output is the list of the subtasks, each with its output.
+    Plan {
+        /// The list of subtasks.
+        subtasks: Expression,
+        /// The step that made it, which makes it once more if it is refused.
+        source: Option<&'static str>,
+        /// The slugs of the agents that may be asked.
+        agents: &'static [&'static str],
+        /// The most subtasks.
+        max: u32,
+        /// The most subtasks at a time.
+        concurrency: u32,
+    },
+    /// It runs another workflow, as a run of its own. Its output is that of the workflow's last step.
+    Workflow {
+        /// The workflow's name.
+        workflow: &'static str,
     },
     /// It asks a person. Its output is the answer.
     Ask {
@@ -132,7 +167,7 @@ pub enum OnFailure {
     Fallback(&'static str),
 }
 
-/// An expression over the run's input and the steps before. It always has a value: a missing member is null.
+/// An expression over the run's input and the steps before, and in a step for each item over that. It always has a value: a missing member is null.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expression {
@@ -144,7 +179,7 @@ pub enum Expression {
     Number(f64),
     /// A text.
     Text(&'static str),
-    /// A path: `input`, `steps.<id>.output` or `steps.<id>.status`, and members below them.
+    /// A path: `input`, `steps.<id>.output`, `steps.<id>.status`, `item` or `index`, and members below them.
     Path(&'static [&'static str]),
     /// Is false or null or empty.
     Not(&'static Expression),
@@ -173,16 +208,50 @@ pub enum Template {
 }
 
 impl StepSpec {
-    /// The agent and the endpoint that it calls; `None` where it calls none.
+    /// The agent and the endpoint that it calls, once or for each item; `None` where it calls none, or those of a plan.
     #[must_use]
     pub const fn call(&self) -> Option<(&'static str, &'static str)> {
         match self.kind {
-            StepKind::Call { agent, endpoint } => Some((agent, endpoint)),
+            StepKind::Call { agent, endpoint }
+            | StepKind::ForEach {
+                agent, endpoint, ..
+            } => Some((agent, endpoint)),
             StepKind::AgentRun
+            | StepKind::Plan { .. }
+            | StepKind::Workflow { .. }
             | StepKind::Ask { .. }
             | StepKind::WaitFor { .. }
             | StepKind::Wait { .. } => None,
         }
+    }
+
+    /// Whether the run is suspended while this is all that it does.
+    pub(crate) const fn waits(&self) -> bool {
+        match self.kind {
+            StepKind::Call { .. }
+            | StepKind::AgentRun
+            | StepKind::ForEach { .. }
+            | StepKind::Plan { .. } => false,
+            StepKind::Workflow { .. }
+            | StepKind::Ask { .. }
+            | StepKind::WaitFor { .. }
+            | StepKind::Wait { .. } => true,
+        }
+    }
+
+    /// Every agent and endpoint that it may call, its fallback among them.
+    pub(crate) fn targets(&self) -> Vec<(&'static str, &'static str)> {
+        let agents = match self.kind {
+            StepKind::Plan { agents, .. } => agents,
+            _ => &[],
+        };
+        let fallback = match self.on_failure {
+            OnFailure::Fallback(agent) => Some(agent),
+            _ => None,
+        };
+        let invoked = agents.iter().copied().chain(fallback);
+        let invoked = invoked.map(|agent| (agent, INVOKE));
+        self.call().into_iter().chain(invoked).collect()
     }
 }
 

@@ -92,6 +92,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/postgres/0013_operated_runs.sql"),
     ),
     (
+        14,
+        "child runs",
+        include_str!("../../migrations/postgres/0014_child_runs.sql"),
+    ),
+    (
         15,
         "waiting runs stay",
         include_str!("../../migrations/postgres/0015_waiting_runs_stay.sql"),

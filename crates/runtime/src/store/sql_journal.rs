@@ -44,6 +44,7 @@ fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
     let restarted_from = restarted_from.map(|id| id.parse()).transpose();
     Ok(JournaledRun {
         id: row.text("id")?.parse().map_err(StoreError::internal)?,
+        parent: read_parent(row)?,
         workflow: row.text("workflow")?,
         definition: row.text("definition")?,
         subject: unescape_nul(&row.text("subject")?),
@@ -67,10 +68,17 @@ fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
     })
 }
 
+fn read_parent(row: &Row) -> Result<Option<Uuid>, StoreError> {
+    let parent = row.optional_text("parent")?;
+    let parent = parent.map(|parent| parent.parse().map_err(StoreError::internal));
+    parent.transpose()
+}
+
 /// What a list tells of the run in a row.
 fn read_facts(row: &Row) -> Result<RunFacts, StoreError> {
     Ok(RunFacts {
         id: row.text("id")?.parse().map_err(StoreError::internal)?,
+        parent: read_parent(row)?,
         workflow: row.text("workflow")?,
         status: from_json(&row.text("status")?)?,
         error: from_json(&row.text("error")?)?,
@@ -141,6 +149,8 @@ impl Journal for SqlStore {
                 Start::Leased(lease) => create.bind(&lease.owner).bind(duration_millis(lease.ttl)),
                 Start::Waiting { limit } => create.bind(limit),
             };
+            let parent = run.parent.map(|parent| parent.to_string());
+            let create = create.bind(parent.as_deref());
             let created = create.fetch_optional(self.database.write()).await?;
             if let Some(row) = created {
                 let created_at = from_millis(row.integer("created_at")?);

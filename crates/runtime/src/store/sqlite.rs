@@ -97,6 +97,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0013_operated_runs.sql"),
     ),
     (
+        14,
+        "child runs",
+        include_str!("../../migrations/sqlite/0014_child_runs.sql"),
+    ),
+    (
         15,
         "waiting runs stay",
         include_str!("../../migrations/sqlite/0015_waiting_runs_stay.sql"),
@@ -215,6 +220,7 @@ mod tests {
         let store = open(&folder.join("test.db")).await.unwrap();
         let run = |size| NewRun {
             id: new_uuid_v7(),
+            parent: None,
             workflow: "play".to_owned(),
             definition: String::new(),
             subject: "ann".to_owned(),

@@ -76,16 +76,7 @@ pub(crate) async fn start(
 ) -> Result<Started, AgentError> {
     let input = json!({ "agent": agent.slug, "endpoint": endpoint.name, "request": request });
     let repeated = idempotency_key.is_some().then(|| input.clone());
-    let run = start_run_as(
-        id,
-        service,
-        &AGENT_RUN,
-        input,
-        caller,
-        idempotency_key,
-        None,
-    )
-    .await?;
+    let run = start_run_as(id, service, &AGENT_RUN, input, caller, idempotency_key).await?;
     Ok(match repeated {
         Some(input) if input != run.input => Started::OtherRequest,
         _ => Started::Run(run.id),

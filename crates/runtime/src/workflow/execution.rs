@@ -5,8 +5,11 @@
 
 pub(crate) mod evaluation;
 pub(crate) mod executor;
+mod executor_units;
 pub(crate) mod executor_waits;
 pub(crate) mod run_handle;
 pub(crate) mod schedule;
 pub(crate) mod step_task;
 mod step_turns;
+mod step_units;
+mod subtask_plan;

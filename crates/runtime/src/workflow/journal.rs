@@ -19,9 +19,10 @@ use crate::event::agent_event::Usage;
 use crate::event::pending_action::PendingAction;
 use crate::future::{BoxFuture, boxed_ready};
 use crate::schema::{DateTime, Uuid};
+use crate::spec::workflow_spec::INVOKE;
 use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
 use crate::workflow::journal::schedule_store::{ScheduleStore, schedule_of};
-use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus};
+use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus, step_of};
 use crate::workflow::waiting::inbox::{
     Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
 };
@@ -269,6 +270,8 @@ pub struct RunQuery<'a> {
 pub struct RunFacts {
     /// The run's id.
     pub id: Uuid,
+    /// The run that it is a step of.
+    pub parent: Option<Uuid>,
     /// The workflow's name.
     pub workflow: String,
     /// The status.
@@ -297,6 +300,8 @@ pub struct WaitingRuns {
 pub struct NewRun {
     /// The run's id, a UUID of version 7.
     pub id: Uuid,
+    /// The run that it is a step of.
+    pub parent: Option<Uuid>,
     /// The workflow's name.
     pub workflow: String,
     /// The digest of the workflow's definition.
@@ -344,6 +349,8 @@ pub enum ClaimOutcome {
 pub struct JournaledRun {
     /// The run's id.
     pub id: Uuid,
+    /// The run that it is a step of.
+    pub parent: Option<Uuid>,
     /// The workflow's name.
     pub workflow: String,
     /// The digest of the workflow's definition.
@@ -432,6 +439,7 @@ impl JournaledRun {
     pub(crate) fn queued(new: &NewRun, created_at: SystemTime) -> Self {
         Self {
             id: new.id,
+            parent: new.parent,
             workflow: new.workflow.clone(),
             definition: new.definition.clone(),
             subject: new.subject.clone(),
@@ -463,12 +471,16 @@ impl JournaledRun {
                 step,
                 agent,
                 endpoint,
-            } => self.put_step(StepReport {
-                status: StepStatus::Running,
-                attempts: 1,
-                began_at: Some(DateTime::from(written_at)),
-                ..StepReport::of(step, Some((agent, endpoint)))
-            }),
+            } => {
+                let needs = self.step(step).map(|report| report.needs.clone());
+                self.put_step(StepReport {
+                    status: StepStatus::Running,
+                    needs: needs.unwrap_or_default(),
+                    attempts: 1,
+                    began_at: Some(DateTime::from(written_at)),
+                    ..StepReport::of(step, Some((agent, endpoint)))
+                });
+            }
             WorkflowEvent::StepRetried {
                 step,
                 attempt,
@@ -487,6 +499,36 @@ impl JournaledRun {
                 }
             }
             WorkflowEvent::StepFinished { report } => self.put_step(report.clone()),
+            WorkflowEvent::PlanStarted { step, subtasks } => {
+                self.put_step(StepReport {
+                    status: StepStatus::Running,
+                    attempts: 1,
+                    began_at: Some(DateTime::from(written_at)),
+                    ..StepReport::of(step, None)
+                });
+                for subtask in subtasks {
+                    let known = self.step(&subtask.step);
+                    if known.is_none_or(|report| !report.status.is_over()) {
+                        self.put_step(StepReport {
+                            needs: subtask.needs.clone(),
+                            ..StepReport::of(&subtask.step, Some((&subtask.agent, INVOKE)))
+                        });
+                    }
+                }
+            }
+            WorkflowEvent::PlanRefused {
+                step,
+                source,
+                error,
+            } => {
+                self.put_step(StepReport {
+                    error: Some(error.clone()),
+                    ..StepReport::of(step, None)
+                });
+                if let Some(report) = self.step(source) {
+                    report.status = StepStatus::Pending;
+                }
+            }
             WorkflowEvent::ActionRequired { action, report } => {
                 let report = report.clone().unwrap_or_else(|| StepReport {
                     began_at: Some(DateTime::from(written_at)),
@@ -545,18 +587,29 @@ impl JournaledRun {
     }
 
     /// The report of the run. `pending` are the reports of all steps in the workflow's order; those that the journal
-    /// has take their place.
+    /// has take their place, and the units of each stand behind it.
     pub(crate) fn report(self, pending: impl IntoIterator<Item = StepReport>) -> RunReport {
-        let journaled = self.steps;
-        let steps = pending.into_iter().map(|pending| {
+        let (units, journaled) = self.steps.into_iter().partition::<Vec<_>, _>(is_unit);
+        let (mut steps, mut usage) = (Vec::new(), Usage::default());
+        for pending in pending.into_iter().filter(|step| !is_unit(step)) {
             let found = journaled.iter().find(|step| step.step == pending.step);
-            found.cloned().unwrap_or(pending)
-        });
-        let steps = steps.collect::<Vec<_>>();
+            let mut report = found.cloned().unwrap_or(pending);
+            let units = units
+                .iter()
+                .filter(|unit| step_of(&unit.step) == report.step);
+            let units = units.cloned().collect::<Vec<_>>();
+            if !report.status.is_over() {
+                let used = units.iter().map(|unit| unit.usage);
+                report.usage = used.fold(report.usage, Usage::plus);
+            }
+            usage = usage.plus(report.usage);
+            steps.push(report);
+            steps.extend(units);
+        }
         let actions = self.actions;
-        let usage = steps.iter().map(|step| step.usage);
         RunReport {
             run_id: self.id,
+            parent: self.parent,
             workflow: self.workflow,
             status: self.status,
             error: self.error,
@@ -565,7 +618,7 @@ impl JournaledRun {
             attempts: self.attempts,
             restarted_from: self.restarted_from,
             schedule: schedule_of(&self.subject).map(str::to_owned),
-            usage: usage.fold(Usage::default(), Usage::plus),
+            usage,
             steps,
             actions,
         }
@@ -591,4 +644,8 @@ impl JournaledRun {
     pub(crate) fn read_at(&self) -> SystemTime {
         self.created_at + self.age
     }
+}
+
+fn is_unit(report: &StepReport) -> bool {
+    step_of(&report.step) != report.step
 }

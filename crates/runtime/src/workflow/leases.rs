@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
+use crate::future::BoxFuture;
 use crate::schema::{DateTime, Uuid, new_uuid_v4};
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::unix_time::now;
@@ -21,7 +22,7 @@ use crate::workflow::journal::run_requests::RunRequests;
 use crate::workflow::journal::{Change, ClaimOutcome, JournaledRun, RunFilter, RunState};
 use crate::workflow::queue::{Ack, Delivery};
 use crate::workflow::run_report::{RunStatus, StepReport, StepStatus};
-use crate::workflow::waiting::inbox::{SuspendOutcome, Suspension};
+use crate::workflow::waiting::inbox::{NewEvent, SendOutcome, SuspendOutcome, Suspension};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::{ActiveRun, WorkflowService};
 
@@ -256,8 +257,15 @@ pub(crate) async fn cancel(service: &Arc<WorkflowService>, id: Uuid) -> Result<b
 }
 
 /// Ends a run whose workflow this process does not have. Its steps are those that the journal has.
-async fn end_cancelled(service: &WorkflowService, run: JournaledRun) -> Result<(), StoreError> {
+async fn end_cancelled(
+    service: &Arc<WorkflowService>,
+    run: JournaledRun,
+) -> Result<(), StoreError> {
     let status = RunStatus::Cancelled;
+    for child in run.actions.iter().filter_map(|action| action.run) {
+        cancel_child(service, child).await;
+    }
+    let parent = run.parent;
     let resolved = run.actions.into_iter().map(cancelled_action);
     let running = run.steps.into_iter().filter(|step| !step.status.is_over());
     let cancelled = running.map(|step| WorkflowEvent::StepFinished {
@@ -293,10 +301,41 @@ async fn end_cancelled(service: &WorkflowService, run: JournaledRun) -> Result<(
         return Err(error);
     }
     service.notify_all(run.id, true).await;
+    tell_parent(service, parent, run.id, &run.subject).await;
     let metrics = &service.resources.metrics;
     metrics.workflow_ended(&run.workflow, status.as_str());
     tracing::info!(run_id = %run.id, workflow = run.workflow, status = status.as_str(), "workflow run ended");
     Ok(())
+}
+
+/// Cancels the run `child`, because the step that waits for it no longer does.
+pub(crate) fn cancel_child(service: &Arc<WorkflowService>, child: Uuid) -> BoxFuture<'static, ()> {
+    let service = Arc::clone(service);
+    Box::pin(async move {
+        if let Err(error) = cancel(&service, child).await {
+            tracing::warn!(run_id = %child, %error, "the run that a step waits for can't be cancelled");
+        }
+    })
+}
+
+/// Wakes the run that waits for `run`, which has ended.
+async fn tell_parent(service: &WorkflowService, parent: Option<Uuid>, run: Uuid, subject: &str) {
+    let Some(parent) = parent else {
+        return;
+    };
+    // No request can send an event of this name: a segment of a path has no slash.
+    let event = NewEvent {
+        name: format!("run/{run}"),
+        payload: serde_json::Value::Null,
+        by: subject.to_owned(),
+    };
+    match service.journal.send_event(parent, &event, u32::MAX).await {
+        Ok(SendOutcome::Stored) => service.wake(parent).await,
+        Ok(SendOutcome::Finished | SendOutcome::TooMany) => {}
+        Err(error) => {
+            tracing::warn!(run_id = %parent, %error, "a run that waits for another one is woken late");
+        }
+    }
 }
 
 /// Spawns a task that executes `run`, whose lease this process has. `delivery` is the queue's message about it, if it
@@ -339,6 +378,7 @@ pub(crate) fn spawn_executor(
         step_progress: Mutex::default(),
     };
     let service = Arc::clone(service);
+    let (parent, subject) = (run.parent, run.subject.clone());
     tokio::spawn(async move {
         let (end, permits) = execute(Arc::new(handle), run, permits, stopped).await;
         // Before the lease ends: a run that this process claims again gets an executor of its own.
@@ -355,6 +395,9 @@ pub(crate) fn spawn_executor(
             if let Err(error) = service.journal.release(id, owner).await {
                 tracing::warn!(run_id = %id, %error, "the lease of a run can't be released");
             }
+        }
+        if end == ExecutionEnd::Finished {
+            tell_parent(&service, parent, id, &subject).await;
         }
         if let Some(delivery) = active.and_then(|active| active.delivery) {
             match end {

@@ -26,6 +26,9 @@ use crate::spec::workflow_spec::StepSpec;
 pub struct RunReport {
     /// Identifies the run.
     pub run_id: Uuid,
+    /// The run that it is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Uuid>,
     /// The workflow's name.
     pub workflow: String,
     /// How the run stands.
@@ -92,9 +95,10 @@ pub enum RunStatus {
     "usage": { "input_tokens": 12, "output_tokens": 2 },
 }))]
 pub struct StepReport {
-    /// The step's id.
+    /// The step's id. Of a unit, which is the call for one item or the subtask of a plan, it is that of its step with the unit's own:
+    /// `build[3]`, `work[schema]`. Units stand behind their step.
     pub step: String,
-    /// The name of its agent. A step that waits has none.
+    /// The name of its agent. A step that waits has none, and a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// The endpoint of the agent.
@@ -102,6 +106,9 @@ pub struct StepReport {
     pub endpoint: Option<String>,
     /// How the step stands.
     pub status: StepStatus,
+    /// Of a subtask: the ids of the units that come first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
@@ -260,6 +267,7 @@ impl StepReport {
             agent: call.map(|(agent, _)| agent.to_owned()),
             endpoint: call.map(|(_, endpoint)| endpoint.to_owned()),
             status: StepStatus::Pending,
+            needs: Vec::new(),
             skipped: None,
             output: Value::Null,
             error: None,
@@ -284,6 +292,42 @@ impl StepError {
             errors: Vec::new(),
         }
     }
+}
+
+/// The id of the unit `unit` of a step.
+pub(crate) fn unit_id(step: &str, unit: &str) -> String {
+    format!("{step}[{unit}]")
+}
+
+/// The id of the step that `id` is the id of, or the id of a unit of.
+pub(crate) fn step_of(id: &str) -> &str {
+    match id.split_once('[') {
+        Some((step, unit)) if unit.ends_with(']') => step,
+        _ => id,
+    }
+}
+
+/// What is told of a subtask of a plan before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(example = json!({ "step": "work[api]", "agent": "architect", "needs": ["work[schema]"] }))]
+pub struct PlannedSubtask {
+    /// The id of the unit in events and reports.
+    pub step: String,
+    /// The name of its agent.
+    pub agent: String,
+    /// The ids of the units that come first.
+    pub needs: Vec<String>,
+}
+
+/// What came of a subtask of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubtaskOutput {
+    /// Its id in the plan.
+    pub id: String,
+    /// The slug of its agent.
+    pub agent: String,
+    /// What the agent answered; `None` if it failed and the run continued without.
+    pub output: Option<String>,
 }
 
 impl From<Problem> for StepError {

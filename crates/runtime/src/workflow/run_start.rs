@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
-use crate::future::{json_bytes, off_worker};
+use crate::future::{BoxFuture, json_bytes, off_worker};
 use crate::schema::{Uuid, new_uuid_v7};
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::workflow::journal::{CreateOutcome, JournaledRun, NewRun, Start};
@@ -42,17 +42,11 @@ pub(crate) async fn start_run(
     idempotency_key: Option<String>,
     restarted_from: Option<Uuid>,
 ) -> Result<JournaledRun, AgentError> {
-    let id = new_uuid_v7();
-    start_run_as(
-        id,
-        service,
-        spec,
-        input,
-        caller,
-        idempotency_key,
+    let origin = Origin {
         restarted_from,
-    )
-    .await
+        ..Origin::new(new_uuid_v7(), idempotency_key)
+    };
+    start(service, spec, input, caller, origin).await
 }
 
 /// As [`start_run`], under the id `id` if it is a new one.
@@ -63,7 +57,61 @@ pub(crate) async fn start_run_as(
     input: Value,
     caller: Caller,
     idempotency_key: Option<String>,
+) -> Result<JournaledRun, AgentError> {
+    start(
+        service,
+        spec,
+        input,
+        caller,
+        Origin::new(id, idempotency_key),
+    )
+    .await
+}
+
+/// Starts the run that a step of the run `parent` waits for, once. It may wait however many runs of the caller do: the one that waits for
+/// it has begun.
+pub(crate) fn start_child(
+    service: &Arc<WorkflowService>,
+    spec: &'static WorkflowSpec,
+    input: Value,
+    caller: Caller,
+    (id, parent): (Uuid, Uuid),
+) -> BoxFuture<'static, Result<JournaledRun, AgentError>> {
+    let service = Arc::clone(service);
+    Box::pin(async move {
+        let origin = Origin {
+            parent: Some(parent),
+            ..Origin::new(id, Some(format!("run/{id}")))
+        };
+        start(&service, spec, input, caller, origin).await
+    })
+}
+
+/// What a run has of the request or of the step that starts it.
+struct Origin {
+    id: Uuid,
+    parent: Option<Uuid>,
     restarted_from: Option<Uuid>,
+    idempotency_key: Option<String>,
+}
+
+impl Origin {
+    fn new(id: Uuid, idempotency_key: Option<String>) -> Self {
+        Self {
+            id,
+            parent: None,
+            restarted_from: None,
+            idempotency_key,
+        }
+    }
+}
+
+async fn start(
+    service: &Arc<WorkflowService>,
+    spec: &'static WorkflowSpec,
+    input: Value,
+    caller: Caller,
+    origin: Origin,
 ) -> Result<JournaledRun, AgentError> {
     let schema = service.input_schemas.get(spec.name);
     let schema =
@@ -82,17 +130,21 @@ pub(crate) async fn start_run_as(
     // In a task of its own: once the journal has the run, it must start even if the caller goes away.
     let starting = tokio::spawn(async move {
         let run = NewRun {
-            id,
+            id: origin.id,
+            parent: origin.parent,
             workflow: spec.name.to_owned(),
             definition: service.definitions[spec.name].clone(),
             subject: caller.subject,
             roles: caller.roles,
             input,
-            idempotency_key,
-            restarted_from,
+            idempotency_key: origin.idempotency_key,
+            restarted_from: origin.restarted_from,
         };
         let waiting = Start::Waiting {
-            limit: service.max_queued_runs,
+            limit: match run.parent {
+                Some(_) => u32::MAX,
+                None => service.max_queued_runs,
+            },
         };
         if let Some(queue) = service.queue.clone() {
             let (run, is_new) = create(&service, &run, waiting).await?;

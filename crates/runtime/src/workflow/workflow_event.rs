@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::event::pending_action::{ActionOutcome, PendingAction};
 use crate::schema::Uuid;
-use crate::workflow::run_report::{RunStatus, StepError, StepReport};
+use crate::workflow::run_report::{PlannedSubtask, RunStatus, StepError, StepReport};
 
 /// What happens in a run of a workflow. Events are numbered from 1, and none is ever taken back: a step that was in
 /// progress when its process ended begins again after `run.resumed`. Clients skip events of types that they don't know:
@@ -167,6 +167,38 @@ pub enum WorkflowEvent {
         /// Whether it failed.
         is_error: bool,
     },
+    /// A step begins to carry out a plan.
+    #[serde(rename = "plan.started")]
+    #[schemars(example = json!({
+        "type": "plan.started",
+        "step": "work",
+        "subtasks": [
+            { "step": "work[schema]", "agent": "librarian", "needs": [] },
+            { "step": "work[api]", "agent": "architect", "needs": ["work[schema]"] },
+        ],
+    }))]
+    PlanStarted {
+        /// The step.
+        step: String,
+        /// The subtasks, in the order of the plan. Each of them is a unit of the step.
+        subtasks: Vec<PlannedSubtask>,
+    },
+    /// A plan can't be carried out; the step that made it begins again, once.
+    #[serde(rename = "plan.refused")]
+    #[schemars(example = json!({
+        "type": "plan.refused",
+        "step": "work",
+        "source": "split",
+        "error": { "status": 422, "detail": "the subtask `api` has no `input`" },
+    }))]
+    PlanRefused {
+        /// The step that would carry it out.
+        step: String,
+        /// The step that made it.
+        source: String,
+        /// What is wrong with it.
+        error: StepError,
+    },
     /// A step has ended.
     #[serde(rename = "step.finished")]
     #[schemars(example = json!({
@@ -261,6 +293,8 @@ impl WorkflowEvent {
             | Self::StepStarted { .. }
             | Self::HandoffStarted { .. }
             | Self::HandoffCompleted { .. }
+            | Self::PlanStarted { .. }
+            | Self::PlanRefused { .. }
             | Self::StepFinished { .. }
             | Self::ActionRequired { .. }
             | Self::ActionResolved { .. }

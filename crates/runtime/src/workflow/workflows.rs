@@ -19,11 +19,9 @@ use crate::schema::{Schema, Uuid, Validate, check as check_input, new_uuid_v4};
 use crate::spec::workflow_spec::{OnFailure, ScheduleSpec, StepKind, StepSpec, WorkflowSpec};
 use crate::workflow::agent_run::AGENT_RUN;
 use crate::workflow::execution::evaluation::check_literals;
-use crate::workflow::execution::step_task::INVOKE;
 use crate::workflow::journal::{Journal, RunLease};
 use crate::workflow::queue::Queue;
-use crate::workflow::run_report::RunReport;
-use crate::workflow::run_report::{TypedReport, TypedSteps};
+use crate::workflow::run_report::{RunReport, TypedReport, TypedSteps, step_of};
 use crate::workflow::run_schedules::Timetable;
 use crate::workflow::run_start::{start_run, wait_for_report};
 use crate::workflow::waiting::answers;
@@ -193,6 +191,9 @@ pub(crate) fn build_service(
             ));
         }
     }
+    for spec in specs {
+        check_children(spec, &by_name)?;
+    }
     let max_concurrent_runs = limits.runs.clamp(1, 100_000);
     Ok(Arc::new(WorkflowService {
         waits: asks || by_name.values().any(|spec| waits(spec)),
@@ -285,10 +286,19 @@ fn definition_digest(
     hex
 }
 
-/// What a step that calls no agent waits for.
+/// What a step is beyond a single call: what it waits for, or where its units come from.
 fn wait_definition(step: &StepSpec) -> Option<Value> {
     Some(match &step.kind {
         StepKind::Call { .. } | StepKind::AgentRun => return None,
+        StepKind::ForEach { items, when, .. } => json!({ "for_each": items, "when": when }),
+        StepKind::Plan {
+            subtasks,
+            source,
+            agents,
+            max,
+            ..
+        } => json!({ "plan": subtasks, "source": source, "agents": agents, "max": max }),
+        StepKind::Workflow { workflow } => json!({ "workflow": workflow }),
         StepKind::Ask {
             prompt,
             answer_schema,
@@ -313,7 +323,7 @@ fn failure_definition(step: &StepSpec) -> Value {
 /// Whether a run of `spec` may wait for something.
 fn waits(spec: &WorkflowSpec) -> bool {
     let mut steps = spec.steps.iter();
-    steps.any(|step| step.call().is_none() || step.on_failure == OnFailure::Escalate)
+    steps.any(|step| step.waits() || step.on_failure == OnFailure::Escalate)
 }
 
 /// A schema as a value: its layout does not matter. A text that is no JSON, which no service starts with, stands for itself.
@@ -338,6 +348,11 @@ fn check(
                 "the step `{id}` needs `{need}`, which is no step before it"
             )));
         }
+        if step_of(id) != id {
+            return Err(wrong(format!(
+                "the step `{id}` is named as a unit of a step is"
+            )));
+        }
         if !earlier.insert(id) {
             return Err(wrong(format!("there are two steps `{id}`")));
         }
@@ -349,7 +364,12 @@ fn check(
             })?;
         }
         match &step.kind {
-            StepKind::Call { .. } | StepKind::AgentRun | StepKind::Wait { .. } => {}
+            StepKind::Call { .. }
+            | StepKind::AgentRun
+            | StepKind::ForEach { .. }
+            | StepKind::Plan { .. }
+            | StepKind::Workflow { .. }
+            | StepKind::Wait { .. } => {}
             StepKind::Ask {
                 prompt,
                 answer_schema,
@@ -366,17 +386,41 @@ fn check(
                 compile_schema("payload", spec.operation_id, payload_schema)?;
             }
         }
-        let fallback = match step.on_failure {
-            OnFailure::Fallback(agent) => Some((agent, INVOKE)),
-            _ => None,
-        };
-        for target in [step.call(), fallback].into_iter().flatten() {
+        for target in step.targets() {
             if !targets.contains_key(&target) {
                 let (agent, endpoint) = target;
                 return Err(wrong(format!(
                     "the step `{id}` asks the endpoint `{endpoint}` of the agent `{agent}`, which is not there"
                 )));
             }
+        }
+    }
+    Ok(())
+}
+
+/// The workflows that the steps of `spec` run.
+pub(crate) fn children(spec: &WorkflowSpec) -> impl Iterator<Item = &'static str> {
+    spec.steps.iter().filter_map(|step| match step.kind {
+        StepKind::Workflow { workflow } => Some(workflow),
+        _ => None,
+    })
+}
+
+/// Checks that every workflow that a run of `spec` leads to is there, and that none leads back to it.
+fn check_children(
+    spec: &WorkflowSpec,
+    by_name: &BTreeMap<&'static str, &'static WorkflowSpec>,
+) -> Result<(), StartError> {
+    let (mut seen, mut open) = (BTreeSet::new(), children(spec).collect::<Vec<_>>());
+    while let Some(name) = open.pop() {
+        let Some(child) = by_name.get(name) else {
+            return Err(start_error(spec, format!("there is no workflow `{name}`")));
+        };
+        if child.name == spec.name {
+            return Err(start_error(spec, "it runs itself".to_owned()));
+        }
+        if seen.insert(name) {
+            open.extend(children(child));
         }
     }
     Ok(())

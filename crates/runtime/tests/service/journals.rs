@@ -24,6 +24,7 @@ pub fn new_uuid() -> Uuid {
 pub fn run_of(workflow: &str, subject: &str) -> NewRun {
     NewRun {
         id: new_uuid(),
+        parent: None,
         workflow: workflow.to_owned(),
         definition: "of today".to_owned(),
         subject: subject.to_owned(),
@@ -66,6 +67,7 @@ fn step(status: StepStatus, output: &str) -> StepReport {
         agent: Some("worker".to_owned()),
         endpoint: Some("invoke".to_owned()),
         status,
+        needs: Vec::new(),
         skipped: None,
         output: Value::from(output),
         error: None,
@@ -124,6 +126,7 @@ fn end(run: &NewRun, owner: &str, first_event: u64, status: RunStatus, keep: Dur
 fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
     JournaledRun {
         id: run.id,
+        parent: run.parent,
         workflow: run.workflow.clone(),
         definition: run.definition.clone(),
         subject: run.subject.clone(),

@@ -8,6 +8,7 @@ mod agent_runs;
 mod anthropic_streams;
 mod approval_kills;
 mod authentication;
+mod child_runs;
 mod console;
 mod context_limits;
 mod cors_headers;
@@ -35,6 +36,7 @@ mod journals;
 mod jwt_keys;
 mod keyword_search;
 mod killed_requests;
+mod many_calls;
 mod mcp_fixture;
 #[cfg(unix)]
 mod mcp_hostile_programs;

@@ -3,7 +3,7 @@
 //!
 //! `AGENTGEN_KILLS` sets the number of kills (default: a few), `AGENTGEN_SEED` the seed of the random moments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,11 +12,13 @@ use std::time::Duration;
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::serve_args;
 use agentgen_runtime::workflow::{
-    Comparison, Expression, Journal, RunStatus, StepSpec, StepStatus, WorkflowSpec,
+    Comparison, Expression, Journal, RunQuery, RunStatus, StepSpec, StepStatus, WorkflowSpec,
 };
 
 use crate::approval_kills::asking_registry;
+use crate::child_runs::{INNER, nested};
 use crate::durability::{http_request, wait_for_address};
+use crate::many_calls::{UNITS, marking_units};
 use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::waiting_kills::waiting_workflow;
 use crate::workflow_fixture::{registry_of, step, workflow};
@@ -60,14 +62,14 @@ fn poisonous_workflow() -> WorkflowSpec {
 #[test]
 fn program() {
     if let Some(kind) = std::env::var_os(SERVE) {
-        let spec = match kind.to_str() {
-            Some("poison") => poisonous_workflow(),
-            Some("waiting") => waiting_workflow(),
-            _ => marking_workflow(),
-        };
+        let of = |spec| registry_of(spec, &Default::default());
         let registry = match kind.to_str() {
+            Some("poison") => of(poisonous_workflow()),
+            Some("waiting") => of(waiting_workflow()),
+            Some("units") => marking_units(),
+            Some("children") => marking_children(),
             Some("asking") => asking_registry(),
-            _ => registry_of(spec, &Default::default()),
+            _ => of(marking_workflow()),
         };
         let code = serve_args(registry, []);
         std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
@@ -140,7 +142,9 @@ pub async fn start_run(address: std::net::SocketAddr, runs: &mut Vec<Uuid>) {
     runs.push(answer["run_id"].as_str().unwrap().parse().unwrap());
 }
 
-async fn kill_repeatedly(test_store: TestStore) {
+/// Kills a service of `kind` again and again. Its runs leave a mark for each of the steps `names`.
+async fn kill_repeatedly(test_store: TestStore, kind: &str, names: &[&str]) {
+    let more = [(SERVE, kind)];
     let (kills, seed) = (
         env_number("AGENTGEN_KILLS", USUAL_KILLS),
         env_number("AGENTGEN_SEED", 20_261_121),
@@ -155,7 +159,7 @@ async fn kill_repeatedly(test_store: TestStore) {
     let mut settled = BTreeMap::new();
     let (mut mid_run, mut early) = (0, 0);
     for round in 0..kills {
-        let mut child = start(&test_store.url, &marks, &[]);
+        let mut child = start(&test_store.url, &marks, &more);
         // Every fourth process is killed during startup.
         if round % 4 == 3 {
             early += 1;
@@ -171,7 +175,9 @@ async fn kill_repeatedly(test_store: TestStore) {
         let (over, open) = finished(&*journal, &runs).await;
         mid_run += usize::from(open > 0);
         let times = executions(std::slice::from_ref(&marks));
-        for step in over {
+        let is_marked =
+            |step: &String| names.iter().any(|name| step.ends_with(&format!(" {name}")));
+        for step in over.into_iter().filter(is_marked) {
             let now = times[&step];
             let before = *settled.entry(step.clone()).or_insert(now);
             assert_eq!(
@@ -180,7 +186,7 @@ async fn kill_repeatedly(test_store: TestStore) {
             );
         }
     }
-    let mut child = start(&test_store.url, &marks, &[]);
+    let mut child = start(&test_store.url, &marks, &more);
     wait_for_address(&mut child);
     for _ in 0..600 {
         if finished(&*journal, &runs).await.1 == 0 {
@@ -195,8 +201,7 @@ async fn kill_repeatedly(test_store: TestStore) {
     for id in &runs {
         let run = journal.run(*id, "anonymous").await.unwrap().unwrap();
         assert_eq!(run.status.as_str(), "completed", "{run:?} (seed {seed})");
-        assert_eq!(run.steps.len(), STEPS.len());
-        for name in STEPS {
+        for name in names {
             let step = format!("{id} {name}");
             let now = times[&step];
             assert_eq!(
@@ -207,14 +212,23 @@ async fn kill_repeatedly(test_store: TestStore) {
             again += now - 1;
         }
     }
+    let query = RunQuery {
+        subject: "anonymous",
+        ..RunQuery::default()
+    };
+    let all = journal.list(&query, 10_000).await.unwrap();
+    let children = all.iter().filter_map(|run| run.parent);
+    let parents = children.clone().collect::<BTreeSet<_>>();
+    let expected = if kind == "children" { runs.len() } else { 0 };
+    assert_eq!((children.count(), parents.len()), (expected, expected));
     assert!(mid_run * 4 > kills as usize, "too few kills during a run");
-    let (kind, count, total) = (
+    let (store_kind, count, total) = (
         test_store.url.split(':').next().unwrap(),
         runs.len(),
-        STEPS.len() * runs.len(),
+        names.len() * runs.len(),
     );
     let message = format!(
-        "{kind}: {kills} kills with seed {seed}, {mid_run} during runs, {early} at the start; {count} runs with {total} \
+        "{store_kind}, {kind}: {kills} kills with seed {seed}, {mid_run} during runs, {early} at the start; {count} runs with {total} \
          steps are complete, {} steps were over at a kill and none of them ran again, {again} were cut off and did\n",
         settled.len(),
     );
@@ -226,9 +240,41 @@ async fn kill_repeatedly(test_store: TestStore) {
 
 #[tokio::test]
 async fn a_killed_service_resumes_its_runs_without_repeating_finished_steps() {
-    kill_repeatedly(sqlite_store()).await;
+    kill_repeatedly(sqlite_store(), "1", &STEPS).await;
     if let Some(test_store) = postgres_store().await {
-        kill_repeatedly(test_store).await;
+        kill_repeatedly(test_store, "1", &STEPS).await;
+    }
+}
+
+/// A workflow that runs another one between two steps.
+fn marking_children() -> agentgen_runtime::Registry {
+    let child = StepSpec {
+        needs: &["before"],
+        ..INNER
+    };
+    let outer = vec![
+        step("before", &[], "mark before 10"),
+        child,
+        step("after", &["child"], "mark after 10"),
+    ];
+    nested(outer, vec![step("inside", &[], "mark inside 25")])
+}
+
+#[tokio::test]
+async fn a_killed_service_starts_each_child_run_once() {
+    for test_store in [Some(sqlite_store()), postgres_store().await] {
+        let Some(test_store) = test_store else {
+            continue;
+        };
+        kill_repeatedly(test_store, "children", &["before", "after"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_service_repeats_no_item_and_no_subtask_that_has_ended() {
+    kill_repeatedly(sqlite_store(), "units", &UNITS).await;
+    if let Some(test_store) = postgres_store().await {
+        kill_repeatedly(test_store, "units", &UNITS).await;
     }
 }
 

@@ -183,7 +183,11 @@ pub(super) fn workflow(spec: &WorkflowSpec) -> Value {
 /// What a step that calls no agent waits for, in words.
 fn waits_for(step: &StepSpec) -> Option<String> {
     match step.kind {
-        StepKind::Call { .. } | StepKind::AgentRun => None,
+        StepKind::Call { .. }
+        | StepKind::AgentRun
+        | StepKind::ForEach { .. }
+        | StepKind::Plan { .. } => None,
+        StepKind::Workflow { workflow } => Some(format!("a run of {workflow}")),
         StepKind::Ask { roles: [], .. } => Some("an answer".to_owned()),
         StepKind::Ask { roles, .. } => Some(format!("an answer of {}", roles.join(" or "))),
         StepKind::WaitFor { event, .. } => Some(format!("the event {event}")),
@@ -212,6 +216,16 @@ fn step(step: &StepSpec) -> Value {
         "agent": step.call().map(|(agent, _)| agent),
         "endpoint": step.call().map(|(_, endpoint)| endpoint),
         "waits_for": waits_for(step),
+        "for_each": match &step.kind {
+            StepKind::ForEach { items, .. } => Some(items.to_string()),
+            _ => None,
+        },
+        "plan": match &step.kind {
+            StepKind::Plan { subtasks, agents, .. } => Some(json!({
+                "from": subtasks.to_string(), "agents": agents,
+            })),
+            _ => None,
+        },
         "needs": step.needs,
         "join": join,
         "when": step.when.as_ref().map(ToString::to_string),

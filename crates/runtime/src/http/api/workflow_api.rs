@@ -32,13 +32,13 @@ use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::{read_body, read_query};
 use crate::http::responses::{json_response, other_method};
 use crate::schema::Uuid;
-use crate::spec::workflow_spec::{OnFailure, WorkflowSpec};
-use crate::workflow::execution::step_task::INVOKE;
+use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
 use crate::workflow::journal::schedule_store::subject_of;
 use crate::workflow::leases;
 use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::run_start;
 use crate::workflow::workflow_service::WorkflowService;
+use crate::workflow::workflows::children;
 
 const RUNS: &str = "/v1/workflows/{name}/runs";
 const LIST: &str = "/v1/runs";
@@ -163,17 +163,15 @@ fn require_roles(
     spec: &'static WorkflowSpec,
     caller: &Caller,
 ) -> Result<(), ApiError> {
-    let targets = spec.steps.iter().flat_map(|step| {
-        let fallback = match step.on_failure {
-            OnFailure::Fallback(agent) => Some((agent, INVOKE)),
-            _ => None,
-        };
-        [step.call(), fallback]
-    });
-    let targets = targets.flatten();
-    let targets = targets.filter_map(|target| runs.targets.get(&target));
-    let mut lists = vec![spec.roles];
-    lists.extend(targets.map(|target| target.mounted.spec.roles));
+    let (mut lists, mut open) = (Vec::new(), vec![spec]);
+    while let Some(spec) = open.pop() {
+        let targets = spec.steps.iter().flat_map(StepSpec::targets);
+        let targets = targets.filter_map(|target| runs.targets.get(&target));
+        lists.push(spec.roles);
+        lists.extend(targets.map(|target| target.mounted.spec.roles));
+        // None of them leads back: see `workflows::check_children`.
+        open.extend(children(spec).filter_map(|name| runs.specs.get(name).copied()));
+    }
     // Of several missing roles, the same one is reported every time.
     lists.sort_unstable();
     for roles in lists {

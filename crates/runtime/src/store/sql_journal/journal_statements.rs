@@ -9,16 +9,18 @@
 macro_rules! columns {
     () => {
         "id, workflow, definition, subject, input, roles, status, error, created_at, {now} AS now, ended_at, \
-         cancel_requested, pause_requested, restarted_from, resumptions"
+         cancel_requested, pause_requested, restarted_from, resumptions, parent"
     };
 }
 
 macro_rules! insert_run {
-    ($($lease_and_round:expr),*) => {
+    ($parent:literal, $($lease_and_round:expr),*) => {
         concat!(
             "INSERT INTO workflow_runs (id, workflow, definition, subject, input, roles, status, error, cancel_requested, \
-             created_at, idempotency_key, restarted_from, lease_owner, lease_expires_at, round) \
+             created_at, idempotency_key, restarted_from, parent, lease_owner, lease_expires_at, round) \
              SELECT $1, $2, $3, $4, $5, $6, '\"queued\"', 'null', 0, {now}, $7, $8, ",
+            $parent,
+            ", ",
             $($lease_and_round,)*
             " ON CONFLICT (subject, workflow, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING \
              RETURNING created_at",
@@ -51,9 +53,10 @@ macro_rules! next_round {
 }
 pub(super) use next_round;
 
-pub(super) const CREATE_LEASED: &str = insert_run!("$9, {now} + $10, 0 WHERE TRUE");
+pub(super) const CREATE_LEASED: &str = insert_run!("$11", "$9, {now} + $10, 0 WHERE TRUE");
 /// Nothing is stored if `$9` runs of the subject wait.
 pub(super) const CREATE_WAITING: &str = insert_run!(
+    "$10",
     "NULL, NULL, ",
     next_round!(),
     " WHERE (SELECT COUNT(*) FROM (SELECT 1 FROM workflow_runs WHERE subject = $4 AND COALESCE(ended_at, 0) = 0 \
@@ -70,7 +73,7 @@ pub(super) const RUN: &str = concat!(
     " FROM workflow_runs WHERE id = $1 AND subject = $2"
 );
 /// In the order of the index `workflow_runs_by_subject`. `$3` and `$4` are the last run of the page before.
-pub(super) const LIST: &str = "SELECT id, workflow, status, error, created_at, ended_at FROM workflow_runs \
+pub(super) const LIST: &str = "SELECT id, parent, workflow, status, error, created_at, ended_at FROM workflow_runs \
      WHERE subject = $1 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
      AND ($5 IS NULL OR workflow = $5) ORDER BY created_at DESC, id DESC LIMIT $6";
 /// The same of one status, in the order of the index `workflow_runs_by_status`.
@@ -160,8 +163,8 @@ mod tests {
     /// Every statement, with the types of its parameters: `t` for a text, `i` for an integer, `b` for bytes. Three are
     /// what deleting a run does to what it has.
     const ALL: &[(&str, &str)] = &[
-        (CREATE_LEASED, "ttttttttti"),
-        (CREATE_WAITING, "tttttttti"),
+        (CREATE_LEASED, "tttttttttit"),
+        (CREATE_WAITING, "ttttttttit"),
         (RUN_WITH_KEY, "ttt"),
         (RUN, "tt"),
         (LIST, "tiitti"),

@@ -20,6 +20,33 @@ pub(crate) struct Scope<'a> {
     pub(crate) input: &'a Value,
     /// The reports of the run's steps.
     pub(crate) steps: &'a [StepReport],
+    /// In a step for each item of a list: which one.
+    pub(crate) item: Option<&'a Item>,
+}
+
+/// An item of a list, and its place, from 0.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) value: Value,
+    index: Value,
+}
+
+impl Item {
+    pub(crate) fn new(value: Value, index: usize) -> Self {
+        let index = Value::from(index);
+        Self { value, index }
+    }
+}
+
+impl<'a> Scope<'a> {
+    /// That of a run with this input and these reports of its steps.
+    pub(crate) fn of(input: &'a Value, steps: &'a [StepReport]) -> Self {
+        Self {
+            input,
+            steps,
+            item: None,
+        }
+    }
 }
 
 /// The value of `expression`.
@@ -97,6 +124,8 @@ fn resolve<'a>(path: &[&str], scope: Scope<'a>) -> Cow<'a, Value> {
     let step = |id: &str| scope.steps.iter().find(|step| step.step == id);
     let found = match path {
         ["input", members @ ..] => descend(scope.input, members),
+        ["item", members @ ..] => scope.item.and_then(|item| descend(&item.value, members)),
+        ["index"] => scope.item.map(|item| &item.index),
         ["steps", id, "output", members @ ..] => {
             step(id).and_then(|step| descend(&step.output, members))
         }
@@ -203,10 +232,7 @@ mod tests {
         let mut step = StepReport::pending(&PLAN);
         step.output = json!({"scores": [3, 7]});
         let steps = [step];
-        let scope = Scope {
-            input: &input,
-            steps: &steps,
-        };
+        let scope = Scope::of(&input, &steps);
         let compared = |comparison, left, right| {
             is_truthy(&Expression::Compare(comparison, left, right), scope)
         };
@@ -268,10 +294,7 @@ mod tests {
     fn a_template_keeps_what_stands_in_it_and_fills_its_holes() {
         let input = json!({"title": "A \"b\""});
         let steps = [StepReport::pending(&PLAN)];
-        let scope = Scope {
-            input: &input,
-            steps: &steps,
-        };
+        let scope = Scope::of(&input, &steps);
         let title = Template::Value(Expression::Path(&["input", "title"]));
         let template = Template::Object(&[
             ("count", Template::Value(Expression::Number(3.0))),

@@ -1,5 +1,6 @@
 //! Executes one run: schedules its steps, journals what they do, and ends the run.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +12,21 @@ use tokio::time::Instant;
 
 use crate::error::AgentError;
 use crate::error::problem::Problem;
-use crate::event::agent_event::PolicyKind;
+use crate::event::agent_event::{PolicyKind, Usage};
 use crate::event::usage_meter::Meter;
 use crate::schema::DateTime;
-use crate::spec::workflow_spec::{OnFailure, StepSpec};
+use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec};
 use crate::unix_time::now;
 use crate::workflow::execution::evaluation::Scope;
 use crate::workflow::execution::run_handle::{RunHandle, Stop};
 use crate::workflow::execution::schedule::{Decision, next};
 use crate::workflow::execution::step_task::{StepProgress, StepTask, run_step};
+use crate::workflow::execution::step_units::StepUnits;
 use crate::workflow::journal::{JournaledRun, RunState};
 use crate::workflow::leases::RunPermits;
-use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, StepStatus};
+use crate::workflow::run_report::{
+    RunStatus, SkipReason, StepError, StepReport, StepStatus, step_of,
+};
 use crate::workflow::waiting::inbox::Suspension;
 use crate::workflow::waiting::open_actions::{OpenActions, action_of};
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -35,8 +39,12 @@ pub(super) struct Executor {
     pub(super) steps: Vec<StepReport>,
     /// The usage of each step in this process.
     pub(super) meters: Vec<Meter>,
-    /// The running steps; each task returns its index and how it stands.
-    tasks: JoinSet<(usize, StepProgress)>,
+    /// The units of the steps of many calls that run, by the index of the step.
+    pub(super) units: BTreeMap<usize, StepUnits>,
+    /// The units that have ended or wait, of steps that have not ended, by id: they are not called again.
+    pub(super) kept_units: BTreeMap<String, StepReport>,
+    /// The running calls; each task returns whose it is, and how it stands.
+    tasks: JoinSet<(TaskKey, StepProgress)>,
     /// Whether turns of its steps may be stored: an earlier process executed the run, or a step has waited.
     pub(super) may_have_turns: bool,
     /// What it waits for.
@@ -52,6 +60,15 @@ pub(super) struct Executor {
     is_pausing: bool,
     /// An end from outside the schedule: a cancellation, the deadline or a deadlock.
     forced_end: Option<(RunStatus, Option<String>)>,
+}
+
+/// A call that runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TaskKey {
+    /// The index of the step.
+    pub(super) step: usize,
+    /// The index of its unit; `None` for a step that is a single call.
+    pub(super) unit: Option<usize>,
 }
 
 /// Why the execution of a run ended.
@@ -245,10 +262,15 @@ impl Executor {
             let journaled = journaled.steps.iter().find(|step| step.step == spec.id);
             // A step that was running when its process ended starts again, with its fallback if it was there already. One that waits
             // goes on waiting.
+            let goes_on =
+                |step: &StepReport| step.status.is_over() || step.status == StepStatus::Waiting;
+            // Of one whose plan was refused, the reason is still to be told.
+            let is_refused = |step: &StepReport| {
+                let is_plan = matches!(spec.kind, StepKind::Plan { .. });
+                is_plan && step.status == StepStatus::Pending && step.error.is_some()
+            };
             match journaled {
-                Some(step) if step.status.is_over() || step.status == StepStatus::Waiting => {
-                    step.clone()
-                }
+                Some(step) if goes_on(step) || is_refused(step) => step.clone(),
                 Some(step) if step.status == StepStatus::Running && step.fallback.is_some() => {
                     StepReport {
                         status: StepStatus::Pending,
@@ -258,6 +280,18 @@ impl Executor {
                 _ => StepReport::pending(spec),
             }
         });
+        let kept = journaled.steps.iter().filter(|unit| {
+            let mut specs = run.spec.steps.iter();
+            let step = step_of(&unit.step);
+            let step = specs.find(|spec| step != unit.step && spec.id == step);
+            step.is_some_and(|step| match unit.status {
+                StepStatus::Succeeded | StepStatus::Waiting => true,
+                StepStatus::Skipped => unit.skipped == Some(SkipReason::Condition),
+                StepStatus::Failed => step.on_failure == OnFailure::Skip,
+                _ => false,
+            })
+        });
+        let kept = kept.map(|unit| (unit.step.clone(), unit.clone())).collect();
         let cancelled = (RunStatus::Cancelled, None);
         let max_resumptions = run.service.max_resumptions;
         if journaled.resumptions > 0 {
@@ -269,6 +303,8 @@ impl Executor {
         let mut executor = Self {
             steps: steps.collect(),
             meters: meters.collect(),
+            units: BTreeMap::new(),
+            kept_units: kept,
             run,
             tasks: JoinSet::new(),
             may_have_turns: journaled.status != RunStatus::Queued,
@@ -329,69 +365,82 @@ impl Executor {
 
     /// Schedules as far as possible without waiting for a step to end, or begins nothing while it `holds`. Returns the tasks to spawn once the change is
     /// written.
-    async fn advance(&mut self, holds: bool) -> Vec<(usize, StepTask)> {
+    async fn advance(&mut self, holds: bool) -> Vec<(TaskKey, StepTask)> {
+        let mut tasks = Vec::new();
+        // A step whose units have ended may let others start.
+        while self.advance_steps(holds, &mut tasks).await {}
+        tasks
+    }
+
+    /// Starts, skips and ends steps. Says whether a step has ended meanwhile.
+    async fn advance_steps(&mut self, holds: bool, tasks: &mut Vec<(TaskKey, StepTask)>) -> bool {
         let run = Arc::clone(&self.run);
         let input = &run.input;
         let decision = match self.forced_end.take() {
             Some((status, error)) => Decision::Finish(status, error),
-            None => {
-                let steps = &self.steps;
-                next(run.spec, Scope { input, steps })
-            }
+            None => next(run.spec, Scope::of(input, &self.steps)),
         };
         match decision {
-            Decision::Continue { .. } if holds => Vec::new(),
+            Decision::Continue { .. } if holds => false,
             Decision::Continue { start, skip } => {
                 for (index, reason) in skip {
                     self.skip_step(index, reason);
                 }
-                let steps = &self.steps;
-                let scope = Scope { input, steps };
-                let now_there = run.clock.now();
-                let (mut tasks, mut waits) = (Vec::new(), Vec::new());
+                let mut has_ended = false;
                 for index in start {
                     let step = &run.spec.steps[index];
-                    let task = StepTask::new(&run.service, step, scope).map(|task| (index, task));
-                    let action = action_of(step, scope, now_there).map(|action| (index, action));
-                    tasks.extend(task);
-                    waits.extend(action);
-                }
-                for (index, task) in &tasks {
-                    let report = &mut self.steps[*index];
-                    report.status = StepStatus::Running;
-                    // It continues after a question.
-                    if report.began_at.is_some() {
-                        self.meters[*index] = Meter::default();
-                        continue;
+                    let scope = Scope::of(input, &self.steps);
+                    if let Some(task) = StepTask::new(&run.service, run.spec, step, scope) {
+                        let report = &mut self.steps[index];
+                        report.status = StepStatus::Running;
+                        let key = TaskKey {
+                            step: index,
+                            unit: None,
+                        };
+                        // It continues after a question.
+                        if report.began_at.is_some() {
+                            self.meters[index] = Meter::default();
+                            tasks.push((key, task));
+                            continue;
+                        }
+                        report.attempts = 1;
+                        report.began_at = Some(DateTime::from(now()));
+                        let (agent, endpoint) = task.call;
+                        report.agent = Some(agent.to_owned());
+                        report.endpoint = Some(endpoint.to_owned());
+                        self.events.push(WorkflowEvent::StepStarted {
+                            step: report.step.clone(),
+                            agent: agent.to_owned(),
+                            endpoint: endpoint.to_owned(),
+                        });
+                        tasks.push((key, task));
+                    } else if let Some(action) = action_of(step, scope, run.clock.now()) {
+                        self.steps[index].began_at = Some(DateTime::from(now()));
+                        self.wait_for(index, action, None);
+                    } else {
+                        self.start_units(index);
+                        has_ended |= self.steps[index].status != StepStatus::Running;
                     }
-                    report.attempts = 1;
-                    report.began_at = Some(DateTime::from(now()));
-                    let (agent, endpoint) = task.call;
-                    report.agent = Some(agent.to_owned());
-                    report.endpoint = Some(endpoint.to_owned());
-                    self.events.push(WorkflowEvent::StepStarted {
-                        step: report.step.clone(),
-                        agent: agent.to_owned(),
-                        endpoint: endpoint.to_owned(),
-                    });
                 }
-                for (index, action) in waits {
-                    self.steps[index].began_at = Some(DateTime::from(now()));
-                    self.wait_for(index, action, None);
-                }
-                tasks
+                self.advance_units(tasks) || has_ended
             }
             Decision::Finish(status, error) => {
                 self.finish_run(status, error).await;
-                Vec::new()
+                tasks.clear();
+                false
             }
         }
     }
 
-    fn spawn(&mut self, tasks: Vec<(usize, StepTask)>) {
-        for (index, task) in tasks {
+    fn spawn(&mut self, tasks: Vec<(TaskKey, StepTask)>) {
+        for (key, task) in tasks {
             let run = Arc::clone(&self.run);
-            let (report, meter) = (self.steps[index].clone(), self.meters[index].clone());
+            let (report, meter) = match (key.unit, self.units.get_mut(&key.step)) {
+                (Some(unit), Some(units)) => {
+                    (units.report_mut(unit).clone(), units.meter(unit).clone())
+                }
+                _ => (self.steps[key.step].clone(), self.meters[key.step].clone()),
+            };
             let has_turns = self.may_have_turns;
             self.tasks.spawn(async move {
                 let mut panicked = report.clone();
@@ -404,21 +453,30 @@ impl Executor {
                     panicked.ended_at = Some(DateTime::from(now()));
                     StepProgress::Ended(panicked)
                 });
-                (index, progress)
+                (key, progress)
             });
         }
     }
 
-    fn on_step_end(&mut self, joined: Result<(usize, StepProgress), tokio::task::JoinError>) {
+    fn on_step_end(&mut self, joined: Result<(TaskKey, StepProgress), tokio::task::JoinError>) {
         match joined {
-            Ok((index, StepProgress::Ended(report))) => {
-                self.steps[index] = report;
+            Ok((TaskKey { step, unit }, StepProgress::Waiting(report, questions))) => match unit {
+                Some(unit) => self.wait_for_unit(step, unit, report, questions),
+                None => {
+                    self.steps[step] = report;
+                    self.wait_for_turn(step, questions);
+                }
+            },
+            Ok((TaskKey { step, unit }, StepProgress::Ended(report))) => {
                 self.set_progress();
-                self.settle_step(index);
-            }
-            Ok((index, StepProgress::Waiting(report, questions))) => {
-                self.steps[index] = report;
-                self.wait_for_turn(index, questions);
+                match unit {
+                    Some(unit) => self.on_unit_end(step, unit, report),
+                    None => {
+                        self.steps[step] = report;
+                        self.settle_step(step);
+                        self.check_plans(step);
+                    }
+                }
             }
             Err(error) => tracing::error!(%error, "the task of a step was aborted"),
         }
@@ -434,9 +492,17 @@ impl Executor {
 
     /// Adds the final report of a step to what is written next.
     pub(super) fn finish_step(&mut self, index: usize) {
-        self.steps[index].usage = self.meters[index].usage();
+        self.steps[index].usage = self.usage_of(index);
         let report = self.steps[index].clone();
         self.events.push(WorkflowEvent::StepFinished { report });
+    }
+
+    /// What a step, and its units, used in this process.
+    pub(super) fn usage_of(&self, index: usize) -> Usage {
+        match self.units.get(&index) {
+            Some(units) => units.usage(),
+            None => self.meters[index].usage(),
+        }
     }
 
     /// A step has finished: from now on, the resumptions are counted anew.
@@ -457,7 +523,8 @@ impl Executor {
     async fn finish_run(&mut self, status: RunStatus, error: Option<String>) {
         // No step may have an effect after the run has finished. Model calls that are cut off count their usage now.
         self.tasks.shutdown().await;
-        self.cancel_actions();
+        self.cancel_actions().await;
+        self.cancel_units();
         for index in 0..self.steps.len() {
             match self.steps[index].status {
                 StepStatus::Running | StepStatus::Waiting => {
@@ -507,7 +574,8 @@ impl Executor {
 }
 
 /// The event that says which policy applies to a failed step. `is_tolerated`: the steps that need it can do without it.
-pub(super) fn failure_policy(step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
+/// `id` is that of the step or of its unit.
+pub(super) fn failure_policy(id: &str, step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
     let (policy, detail) = match step.on_failure {
         OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
         OnFailure::Join | OnFailure::Fallback(_) if is_tolerated => {
@@ -521,7 +589,7 @@ pub(super) fn failure_policy(step: &StepSpec, is_tolerated: bool) -> WorkflowEve
             (PolicyKind::Escalate, detail)
         }
     };
-    policy_applied(Some(step.id), policy, detail)
+    policy_applied(Some(id), policy, detail)
 }
 
 fn policy_applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> WorkflowEvent {

@@ -13,10 +13,10 @@ use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
 use crate::schema::{Uuid, new_uuid_v4};
-use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
+use crate::spec::workflow_spec::WorkflowSpec;
 use crate::unix_time::{from_millis, to_millis};
 use crate::workflow::journal::{Change, RunState};
-use crate::workflow::run_report::StepReport;
+use crate::workflow::run_report::{StepReport, step_of};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;
 
@@ -45,7 +45,7 @@ pub(crate) struct RunHandle {
     /// Writes the run's changes one by one.
     pub(crate) writer: tokio::sync::Mutex<Writer>,
     /// The reports of running steps that were tried more than once, by step id.
-    pub(crate) step_progress: Mutex<BTreeMap<&'static str, StepReport>>,
+    pub(crate) step_progress: Mutex<BTreeMap<String, StepReport>>,
 }
 
 /// The clock of a journal, as far as a process knows it: it asks once, and counts on with a clock that nobody sets.
@@ -130,19 +130,15 @@ impl RunHandle {
     }
 
     /// Emits an event about a running step, whose report is now `report`.
-    pub(crate) async fn emit_step_progress(
-        &self,
-        step: &StepSpec,
-        report: &StepReport,
-        event: WorkflowEvent,
-    ) {
-        self.step_progress().insert(step.id, report.clone());
+    pub(crate) async fn emit_step_progress(&self, report: &StepReport, event: WorkflowEvent) {
+        self.step_progress()
+            .insert(report.step.clone(), report.clone());
         self.emit(event).await;
     }
 
     /// Emits what an agent's event means for its step, if readers of the run are to see it.
-    pub(crate) async fn emit_agent_event(&self, step: &StepSpec, event: AgentEvent) {
-        if let Some(event) = WorkflowEvent::of_step(step.id, event) {
+    pub(crate) async fn emit_agent_event(&self, step: &str, event: AgentEvent) {
+        if let Some(event) = WorkflowEvent::of_step(step, event) {
             self.emit(event).await;
         }
     }
@@ -176,7 +172,7 @@ impl RunHandle {
     }
 
     /// See the field.
-    pub(crate) fn step_progress(&self) -> MutexGuard<'_, BTreeMap<&'static str, StepReport>> {
+    pub(crate) fn step_progress(&self) -> MutexGuard<'_, BTreeMap<String, StepReport>> {
         self.step_progress
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -218,12 +214,12 @@ impl RunHandle {
         let (workflow, run_id) = (self.spec.name, self.id);
         for event in &change.events {
             if let Some((step, decision)) = event.decision() {
-                metrics.step_decided(workflow, step, decision);
+                metrics.step_decided(workflow, step_of(step), decision);
             }
             match event {
                 WorkflowEvent::StepFinished { report } => {
                     let (step, status) = (&report.step, report.status.as_str());
-                    metrics.step_ended(workflow, step, status);
+                    metrics.step_ended(workflow, step_of(step), status);
                     tracing::info!(%run_id, workflow, step, status, "step ended");
                 }
                 WorkflowEvent::Finished { status, .. } => {

@@ -70,7 +70,12 @@ pub(crate) fn next(spec: &WorkflowSpec, scope: Scope<'_>) -> Decision {
 /// The end of a run whose steps have all ended.
 fn finish(steps: &[StepReport]) -> Decision {
     let failed = steps.iter().filter(|step| {
-        step.status == StepStatus::Failed || step.skipped == Some(SkipReason::Decision)
+        // Units of it failed.
+        let is_partial =
+            step.status == StepStatus::Succeeded && step.error.is_some() && step.fallback.is_none();
+        step.status == StepStatus::Failed
+            || step.skipped == Some(SkipReason::Decision)
+            || is_partial
     });
     let failed = failed.map(|step| format!("`{}`", step.step));
     let failed = failed.collect::<Vec<_>>().join(", ");
@@ -242,13 +247,7 @@ mod tests {
             report
         });
         let steps = steps.collect::<Vec<_>>();
-        next(
-            spec,
-            Scope {
-                input: &Value::Null,
-                steps: &steps,
-            },
-        )
+        next(spec, Scope::of(&Value::Null, &steps))
     }
 
     fn begins(indices: &[usize]) -> Decision {

@@ -27,7 +27,7 @@ use crate::run::supervision::{self, EVENTS_AHEAD};
 use crate::schema::{DateTime, Schema, new_uuid_v7};
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
-use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec, WorkflowSpec};
+use crate::spec::workflow_spec::{INVOKE, OnFailure, StepKind, StepSpec, WorkflowSpec};
 use crate::unix_time::now;
 use crate::workflow::agent_run;
 use crate::workflow::execution::evaluation::{Scope, fill, to_text};
@@ -38,15 +38,15 @@ use crate::workflow::run_report::{StepReport, StepStatus};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;
 
-/// The endpoint that takes and gives free text.
-pub(crate) const INVOKE: &str = "invoke";
 /// The longest pause between two attempts, unless the step's own pause or a `retry_after` is longer.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(30);
 
-/// A step that calls an agent, and its request.
+/// A call of a step, or of a unit of it, and its request.
 pub(crate) struct StepTask {
     /// The step.
-    pub(crate) step: &'static StepSpec,
+    step: &'static StepSpec,
+    /// The id of the step, or of its unit.
+    id: String,
     /// The agent and the endpoint.
     pub(crate) call: (&'static str, &'static str),
     /// The request.
@@ -60,21 +60,41 @@ impl StepTask {
     /// without `with`, `invoke` gets [`default_request`] and any other endpoint the run's input. A fallback gets the text
     /// under `input`, or else the whole request as text.
     ///
-    /// `None` for a step that calls no agent.
+    /// `None` for a step that is no single call.
     pub(crate) fn new(
         service: &WorkflowService,
+        spec: &'static WorkflowSpec,
         step: &'static StepSpec,
         scope: Scope<'_>,
     ) -> Option<Self> {
         let call = match step.kind {
+            StepKind::Call { agent, endpoint } => (agent, endpoint),
             StepKind::AgentRun => agent_run::call(service, scope.input)?,
-            _ => step.call()?,
+            _ => return None,
         };
+        let corrected = correction_of(spec, step, scope);
+        let plain = || Self::for_call(step, step.id.to_owned(), call, scope);
+        Some(corrected.unwrap_or_else(plain))
+    }
+
+    /// The task of the step, or of its unit `id`, for an item that is in `scope`. Without `with`, the item is what the agent is given.
+    pub(crate) fn for_call(
+        step: &'static StepSpec,
+        id: String,
+        call: (&'static str, &'static str),
+        scope: Scope<'_>,
+    ) -> Self {
         let is_invoke = call.1 == INVOKE;
-        let default_text = || default_request(step, scope);
+        let default_text = || match scope.item {
+            Some(item) => to_text(&item.value),
+            None => default_request(step, scope),
+        };
         let (request, text) = match &step.with {
             None if is_invoke => (json!({"input": default_text()}), default_text()),
-            None => (scope.input.clone(), default_text()),
+            None => {
+                let given = scope.item.map_or(scope.input, |item| &item.value);
+                (given.clone(), default_text())
+            }
             Some(template) => {
                 let request = fill(template, scope);
                 let text = match &request["input"] {
@@ -88,13 +108,67 @@ impl StepTask {
                 }
             }
         };
-        Some(Self {
+        Self {
             step,
+            id,
             call,
             request,
             text,
-        })
+        }
     }
+
+    /// The task of the unit `id` of a step, for `invoke` with this text.
+    pub(crate) fn for_text(
+        step: &'static StepSpec,
+        id: String,
+        call: (&'static str, &'static str),
+        text: String,
+    ) -> Self {
+        Self {
+            step,
+            id,
+            call,
+            request: json!({"input": &text}),
+            text,
+        }
+    }
+}
+
+/// The task of `maker`, whose plan was refused: its request with the reason at the end of its text. `None` if no plan of it was, and if
+/// the request has no text, or several and none of them is `input`.
+pub(crate) fn correction_of(
+    spec: &WorkflowSpec,
+    maker: &'static StepSpec,
+    scope: Scope<'_>,
+) -> Option<StepTask> {
+    let StepKind::Call { agent, endpoint } = maker.kind else {
+        return None;
+    };
+    let mut plans = spec.steps.iter().zip(scope.steps);
+    let reason = plans.find_map(|(step, report)| match step.kind {
+        StepKind::Plan { source, .. } if source == Some(maker.id) => {
+            let error = report.error.as_ref();
+            let error = error.filter(|_| report.status == StepStatus::Pending);
+            error.map(|error| &error.detail)
+        }
+        _ => None,
+    })?;
+    let reason = format!(
+        "\n\n## The plan was refused\n\nIt can't be carried out: {reason}.\n\nGive the whole plan again, with that corrected."
+    );
+    let mut task = StepTask::for_call(maker, maker.id.to_owned(), (agent, endpoint), scope);
+    let fields = task.request.as_object_mut()?;
+    let texts = fields.iter().filter(|(_, value)| value.is_string());
+    let texts = texts.map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let name = match texts.as_slice() {
+        [only] => only,
+        several => several.iter().find(|name| *name == "input")?,
+    };
+    if let Some(Value::String(text)) = fields.get_mut(name) {
+        text.push_str(&reason);
+    }
+    task.text.push_str(&reason);
+    Some(task)
 }
 
 /// The requests of the steps of `run` that began, by step: what their agents are called with.
@@ -103,16 +177,13 @@ pub(crate) fn step_requests(
     spec: &'static WorkflowSpec,
     run: &JournaledRun,
 ) -> BTreeMap<&'static str, Value> {
-    let scope = Scope {
-        input: &run.input,
-        steps: &run.steps,
-    };
+    let scope = Scope::of(&run.input, &run.steps);
     let began = spec.steps.iter().filter(|step| {
         let mut reports = run.steps.iter();
         reports.any(|report| report.step == step.id && report.began_at.is_some())
     });
     let requests = began.filter_map(|step| {
-        let StepTask { call, request, .. } = StepTask::new(service, step, scope)?;
+        let StepTask { call, request, .. } = StepTask::new(service, spec, step, scope)?;
         let request = match service.targets.get(&call) {
             Some(target) => without_nulls(&request, &target.input_schema),
             None => request,
@@ -161,7 +232,7 @@ pub(crate) async fn run_step(
 ) -> StepProgress {
     let step = task.step;
     let mut stored = match has_turns {
-        true => stored_turns(run, step.id).await,
+        true => stored_turns(run, &task.id).await,
         false => StoredTurns::default(),
     };
     let may_have_stored = !stored.records.is_empty();
@@ -179,17 +250,17 @@ pub(crate) async fn run_step(
             report.error = Some(Problem::clone(problem).into());
             report.fallback = Some(agent.to_owned());
             let fallback = WorkflowEvent::StepFallback {
-                step: step.id.to_owned(),
+                step: task.id.clone(),
                 agent: agent.to_owned(),
                 error: Problem::clone(problem).into(),
             };
-            run.emit_step_progress(step, &report, fallback).await;
+            run.emit_step_progress(&report, fallback).await;
             answered = None;
         }
         if answered.is_none() {
             let request = json!({"input": task.text});
             let call = (agent, INVOKE);
-            answered = Some(call_once(run, step, call, &request, meter, stored).await);
+            answered = Some(call_once(run, &task, call, &request, meter, stored).await);
         }
     }
     let gone = || {
@@ -205,7 +276,7 @@ pub(crate) async fn run_step(
         }
     };
     if may_have_stored {
-        forget_turns(run, step.id).await;
+        forget_turns(run, &task.id).await;
     }
     match ended {
         Ok((output, reply)) => {
@@ -222,7 +293,7 @@ pub(crate) async fn run_step(
         }
     }
     report.ended_at = Some(DateTime::from(now()));
-    run.step_progress().remove(step.id);
+    run.step_progress().remove(&task.id);
     StepProgress::Ended(report)
 }
 
@@ -255,7 +326,7 @@ async fn call_with_retries(
     let mut stored = Some(stored);
     loop {
         let stored = stored.take().unwrap_or_default();
-        let answered = call_once(run, step, task.call, &task.request, meter, stored);
+        let answered = call_once(run, task, task.call, &task.request, meter, stored);
         let problem = match answered.await {
             Err(CallEnd::Failed(problem)) if is_retryable(&problem) => problem,
             answered => return answered,
@@ -274,25 +345,25 @@ async fn call_with_retries(
         }
         // The next attempt begins anew.
         if may_have_stored {
-            forget_turns(run, step.id).await;
+            forget_turns(run, &task.id).await;
         }
         let retry = WorkflowEvent::StepRetried {
-            step: step.id.to_owned(),
+            step: task.id.clone(),
             attempt: report.attempts,
             pause_ms: crate::telemetry::log::millis(pause),
             error: Problem::clone(&problem).into(),
         };
         report.error = Some((*problem).into());
-        run.emit_step_progress(step, report, retry).await;
+        run.emit_step_progress(report, retry).await;
         tokio::time::sleep(pause).await;
         report.attempts += 1;
-        run.step_progress().insert(step.id, report.clone());
+        run.step_progress().insert(task.id.clone(), report.clone());
     }
 }
 
 /// `request` without its optional null members that must not be null: a template writes null for a value that is not
 /// there, and the endpoint expects such a member to be absent.
-fn without_nulls(request: &Value, schema: &Schema) -> Value {
+pub(crate) fn without_nulls(request: &Value, schema: &Schema) -> Value {
     let mut request = request.clone();
     if let Value::Object(fields) = &mut request {
         fields.retain(|name, value| {
@@ -315,7 +386,9 @@ fn is_retryable(problem: &Problem) -> bool {
 /// The events of the call are emitted before its result is returned.
 async fn call_once(
     run: &Arc<RunHandle>,
-    step: &StepSpec,
+    StepTask {
+        step, id: step_id, ..
+    }: &StepTask,
     (agent, endpoint): (&'static str, &'static str),
     request: &Value,
     meter: &Meter,
@@ -343,7 +416,7 @@ async fn call_once(
     let metered = meter.part(None);
     let store = StepTurns {
         run: Arc::clone(run),
-        step: step.id.to_owned(),
+        step: step_id.clone(),
     };
     let turns = Arc::new(DurableTurns::new(Box::new(store), stored));
     let cx = RunContext(Arc::new(Run {
@@ -351,7 +424,7 @@ async fn call_once(
         request: Arc::new(RequestInfo {
             id: run.id.to_string(),
             path: format!("/v1/runs/{}", run.id),
-            step_key: Some(format!("{}/{}", run.id, step.id)),
+            step_key: Some(format!("{}/{step_id}", run.id)),
         }),
         agent: target.agent,
         endpoint: spec,
@@ -383,13 +456,13 @@ async fn call_once(
     let reply = loop {
         tokio::select! {
             biased;
-            Some(event) = events.recv() => tell(run, step, reader.as_ref(), event).await,
+            Some(event) = events.recv() => tell(run, step_id, reader.as_ref(), event).await,
             reply = &mut call => break reply,
             questions = turns.suspended() => return Err(CallEnd::Waiting(questions)),
         }
     };
     while let Ok(event) = events.try_recv() {
-        tell(run, step, reader.as_ref(), event).await;
+        tell(run, step_id, reader.as_ref(), event).await;
     }
     let reply = reply.map_err(CallEnd::Failed)?;
     // A handler may report usage beyond that of the models called through the runtime.
@@ -414,7 +487,7 @@ async fn call_once(
 /// Tells the readers of the run of an event of its agent, and the one who reads along as the agent answers.
 async fn tell(
     run: &RunHandle,
-    step: &StepSpec,
+    step_id: &str,
     reader: Option<&mpsc::Sender<AgentEvent>>,
     event: AgentEvent,
 ) {
@@ -422,7 +495,7 @@ async fn tell(
         // One that has left reads nothing.
         let _ = reader.send(event.clone()).await;
     }
-    run.emit_agent_event(step, event).await;
+    run.emit_agent_event(step_id, event).await;
 }
 
 #[cfg(test)]

@@ -304,6 +304,7 @@ impl Journal for MemoryJournal {
         found.sort_unstable_by_key(|run| Reverse((run.created_at, run.id)));
         let facts = found.into_iter().take(limit as usize).map(|run| RunFacts {
             id: run.id,
+            parent: run.parent,
             workflow: run.workflow.clone(),
             status: run.status,
             error: run.error.clone(),

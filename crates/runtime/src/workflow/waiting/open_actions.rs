@@ -46,6 +46,8 @@ pub(crate) enum Resolution {
     },
     /// The time is up.
     Elapsed,
+    /// The run that the step has started ended: with an output, or for this reason without.
+    Ended(Result<Value, StepError>),
     /// Nothing came in time.
     Expired,
 }
@@ -100,6 +102,12 @@ impl OpenActions {
         self.open.iter().any(|open| open.id == action)
     }
 
+    /// Those that wait for runs.
+    pub(crate) fn runs(&self) -> Vec<PendingAction> {
+        let runs = self.open.iter().filter(|action| action.run.is_some());
+        runs.cloned().collect()
+    }
+
     /// Takes all of them.
     pub(crate) fn take(&mut self) -> Vec<PendingAction> {
         std::mem::take(&mut self.open)
@@ -143,9 +151,10 @@ impl OpenActions {
             if is_due {
                 let ended = match action.kind {
                     ActionKind::Timer => Resolution::Elapsed,
-                    ActionKind::Approval | ActionKind::Question | ActionKind::Event => {
-                        Resolution::Expired
-                    }
+                    ActionKind::Approval
+                    | ActionKind::Question
+                    | ActionKind::Event
+                    | ActionKind::Run => Resolution::Expired,
                 };
                 resolved.push((action.clone(), ended));
             }
@@ -167,13 +176,21 @@ pub(crate) fn action_of(
         kind: ActionKind::Question,
         prompt: None,
         event: None,
+        run: None,
         schema: None,
         roles: Vec::new(),
         tool_call: None,
         expires_at: timeout.map(|timeout| DateTime::from(now + timeout)),
     };
     match &step.kind {
-        StepKind::Call { .. } | StepKind::AgentRun => return None,
+        StepKind::Call { .. }
+        | StepKind::AgentRun
+        | StepKind::ForEach { .. }
+        | StepKind::Plan { .. } => return None,
+        StepKind::Workflow { .. } => {
+            action.kind = ActionKind::Run;
+            action.run = Some(new_uuid_v7());
+        }
         StepKind::Ask {
             prompt,
             answer_schema,
@@ -247,6 +264,7 @@ pub(crate) fn escalation(step: &str, error: &StepError, output_schema: &Value) -
             "The step `{step}` failed: {detail}. How does the run continue?"
         )),
         event: None,
+        run: None,
         schema: Some(schema),
         roles: Vec::new(),
         tool_call: None,
@@ -296,11 +314,8 @@ mod tests {
     };
 
     fn begun(step: &StepSpec) -> PendingAction {
-        let scope = Scope {
-            input: &json!({"version": 2}),
-            steps: &[],
-        };
-        action_of(step, scope, UNIX_EPOCH).unwrap()
+        let input = json!({"version": 2});
+        action_of(step, Scope::of(&input, &[]), UNIX_EPOCH).unwrap()
     }
 
     fn inbox(millis: u64, answers: Vec<Answer>, names: &[&str]) -> Inbox {

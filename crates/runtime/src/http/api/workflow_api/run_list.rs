@@ -56,6 +56,9 @@ const fn query_text(name: &'static str, kind: ParameterKind) -> Parameter {
 pub(in crate::http::api) struct RunSummary {
     /// Identifies the run.
     run_id: Uuid,
+    /// The run that it is a step of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<Uuid>,
     /// The workflow's name.
     workflow: String,
     /// How the run stands.
@@ -239,6 +242,7 @@ impl RunSummary {
         Self {
             schedule: schedule_of(subject).map(str::to_owned),
             run_id: facts.id,
+            parent: facts.parent,
             workflow: facts.workflow,
             status: facts.status,
             error: facts.error,

@@ -1,0 +1,2 @@
+-- The run whose step started this one.
+ALTER TABLE workflow_runs ADD COLUMN parent TEXT;
