@@ -190,6 +190,6 @@ fn a_workflow_that_leads_back_to_itself_does_not_start() {
         ..STEP
     };
     let error = nested(vec![INNER], vec![again]).into_router(Settings::default());
-    let error = error.err().expect("a workflow that never ends");
+    let error = error.expect_err("a workflow that never ends");
     assert!(error.to_string().contains("it runs itself"), "{error}");
 }
