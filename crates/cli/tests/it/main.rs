@@ -26,6 +26,8 @@ mod new;
 mod new_in_folder;
 mod on_terminal;
 mod partial_builds;
+#[cfg(feature = "serve")]
+mod questions;
 mod report_formats;
 mod repositories;
 mod route;

@@ -10,6 +10,7 @@ use agentgen_runtime::model::ProviderKind;
 use agentgen_runtime::spec::{AgentSpec, Policy, ToolPolicy};
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::tools::{ToolContext, ToolError, tool};
+use agentgen_runtime::workflow::{Expression, StepKind, StepSpec, WorkflowSpec};
 use agentgen_runtime::{Registry, RunContext, Service, Settings, schemars};
 use serde_json::{Value, json};
 
@@ -22,6 +23,7 @@ use crate::mock_model::{
 };
 use crate::store_fixture::on_each_store;
 use crate::waiting_runs::{SECRET, TestCaller};
+use crate::workflow_fixture::{STEP, workflow};
 
 /// Nothing waits until it is asked.
 const ASKING: ToolPolicy = ToolPolicy {
@@ -490,4 +492,61 @@ async fn a_handler_that_is_called_again_repeats_no_turn_that_has_ended() {
     assert_eq!(server.requests().len(), 3);
     let usage = json!({ "input_tokens": 3, "output_tokens": 3 });
     assert_eq!(report["usage"], usage);
+}
+
+/// Calls `desk` for each of the books, one after the other.
+fn shelving() -> WorkflowSpec {
+    let each = StepSpec {
+        id: "shelve",
+        kind: StepKind::ForEach {
+            agent: "desk",
+            endpoint: "invoke",
+            items: Expression::Path(&["input", "books"]),
+            when: None,
+            concurrency: 1,
+        },
+        ..STEP
+    };
+    WorkflowSpec {
+        input_schema: r#"{"type":"object"}"#,
+        ..workflow(vec![each])
+    }
+}
+
+#[tokio::test]
+async fn each_item_of_a_list_waits_for_its_own_approval() {
+    on_each_store(async |store| {
+        let scripts = [
+            shelve("Maps"),
+            shelve("Tides"),
+            Script::text("Maps are there."),
+            Script::text("Tides are there."),
+        ];
+        let server = mock_server(scripts).await;
+        let shelf = Shelf::default();
+        let registry = with_tools(registry_of(asking(ASKING)), &shelf)
+            .workflow(Box::leak(Box::new(shelving())))
+            .store(store.open().await);
+        let app = registry.into_router(server.settings(ProviderKind::OpenAi));
+        let app = app.unwrap();
+        let books = r#"{"books":["Maps","Tides"]}"#;
+        let started = post(&app, "/v1/workflows/play/runs", books).await;
+        assert_eq!(started.status, 202, "{}", started.text);
+        let location = started.header("location").to_owned();
+        let mut report = settled(&app, &location, "").await;
+        let actions = report["actions"].as_array().unwrap().clone();
+        let steps: Vec<_> = actions.iter().map(|action| &action["step"]).collect();
+        assert_eq!(steps, ["shelve[0]", "shelve[1]"], "{report}");
+        for (number, action) in actions.iter().enumerate() {
+            assert_eq!(shelf.lock().unwrap().len(), number);
+            let path = format!("{location}/actions/{}", action["id"].as_str().unwrap());
+            answer(&app, &path, json!({ "approved": true })).await;
+            report = settled(&app, &location, &path).await;
+        }
+        assert_eq!(report["status"], "completed", "{report}");
+        let output = json!(["Maps are there.", "Tides are there."]);
+        assert_eq!(report["steps"][0]["output"], output, "{report}");
+        assert_eq!(*shelf.lock().unwrap(), ["Maps", "Tides"]);
+    })
+    .await;
 }
