@@ -113,11 +113,11 @@ fn invalid_provider_settings_are_reported() {
         ),
         (
             "[providers.openai]\nbase_url = \"models.example\"",
-            "providers.openai.base_url: is no address",
+            "providers.openai.base_url: is not an address",
         ),
         (
             "[providers.openai]\nbase_url = \"file:///etc\"",
-            "providers.openai.base_url: is no address",
+            "providers.openai.base_url: is not an address",
         ),
         (
             "[providers.openai]\napi_key = \"a\\nb\"",
