@@ -41,7 +41,11 @@ impl RefreshTokens for SqlStore {
     fn put(&self, token: RefreshToken) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let mut transaction = self.database.begin().await?;
-            add(&mut transaction, token).await?;
+            let added = add(&mut transaction, token).await;
+            added.map_err(|error| match error {
+                StoreError::Conflict(_) => StoreError::internal("a refresh token is there already"),
+                error => error,
+            })?;
             transaction.commit().await
         })
     }
