@@ -6,8 +6,10 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use agentgen_runtime::spec::{AgentSpec, EndpointSpec, Handler, Method, Policy, Prompt, SessionUse};
-use agentgen_runtime::workflow::{Join, OnFailure, RunStatus, StepSpec, WorkflowSpec};
+use agentgen_runtime::spec::{
+    AgentSpec, EndpointSpec, Handler, Method, Policy, Prompt, SessionUse,
+};
+use agentgen_runtime::workflow::{Join, OnFailure, RunStatus, StepKind, StepSpec, WorkflowSpec};
 use agentgen_runtime::{
     AgentError, Registry, Reply, RunContext, Secret, Service, Settings, Store, Workflows,
 };
@@ -56,8 +58,10 @@ static NOTHING: EndpointSpec = EndpointSpec {
 const fn step(id: &'static str, needs: &'static [&'static str]) -> StepSpec {
     StepSpec {
         id,
-        agent: "idler",
-        endpoint: "nothing",
+        kind: StepKind::Call {
+            agent: "idler",
+            endpoint: "nothing",
+        },
         needs,
         join: Join::All,
         when: None,
@@ -124,7 +128,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => return Err("usage: six-steps URL RUNS IN_FLIGHT [SLOTS MILLISECONDS]".into()),
     };
-    let (runs, in_flight) = (runs.parse::<usize>()?, in_flight.parse()?);
+    let (runs, in_flight) = (runs.parse::<usize>()?, in_flight.parse::<usize>()?);
     tokio::runtime::Runtime::new()?.block_on(async {
         let workflows = Workflows::default();
         let registry = Registry::new("{}")
