@@ -77,7 +77,7 @@ pub(super) const LIST: &str = "SELECT id, parent, workflow, status, error, creat
      WHERE subject = $1 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
      AND ($5 IS NULL OR workflow = $5) ORDER BY created_at DESC, id DESC LIMIT $6";
 /// The same of one status, in the order of the index `workflow_runs_by_status`.
-pub(super) const LIST_WITH_STATUS: &str = "SELECT id, workflow, status, error, created_at, ended_at FROM workflow_runs \
+pub(super) const LIST_WITH_STATUS: &str = "SELECT id, parent, workflow, status, error, created_at, ended_at FROM workflow_runs \
      WHERE subject = $1 AND status = $7 AND created_at >= $2 AND (created_at, id) < ($3, $4) \
      AND ($5 IS NULL OR workflow = $5) ORDER BY created_at DESC, id DESC LIMIT $6";
 /// Skips the rows that another process claims at the same moment, so that both find runs. A lease that has expired is one
