@@ -61,23 +61,24 @@ pub(crate) fn next(spec: &WorkflowSpec, scope: Scope<'_>) -> Decision {
     }
     let is_over = steps.iter().all(|step| step.status.is_over());
     if is_over && skip.is_empty() {
-        finish(&steps)
+        finish(spec, &steps)
     } else {
         Decision::Continue { start, skip }
     }
 }
 
 /// The end of a run whose steps have all ended.
-fn finish(steps: &[StepReport]) -> Decision {
-    let failed = steps.iter().filter(|step| {
+fn finish(spec: &WorkflowSpec, steps: &[StepReport]) -> Decision {
+    let failed = spec.steps.iter().zip(steps).filter(|(spec, step)| {
         // Units of it failed.
-        let is_partial =
-            step.status == StepStatus::Succeeded && step.error.is_some() && step.fallback.is_none();
+        let is_partial = step.status == StepStatus::Succeeded
+            && step.error.is_some()
+            && spec.on_failure == OnFailure::Skip;
         step.status == StepStatus::Failed
             || step.skipped == Some(SkipReason::Decision)
             || is_partial
     });
-    let failed = failed.map(|step| format!("`{}`", step.step));
+    let failed = failed.map(|(_, step)| format!("`{}`", step.step));
     let failed = failed.collect::<Vec<_>>().join(", ");
     if failed.is_empty() {
         return Decision::Finish(RunStatus::Completed, None);
