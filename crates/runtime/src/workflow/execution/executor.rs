@@ -18,15 +18,14 @@ use crate::schema::DateTime;
 use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec};
 use crate::unix_time::now;
 use crate::workflow::execution::evaluation::Scope;
+use crate::workflow::execution::executor_units::journaled_units;
 use crate::workflow::execution::run_handle::{RunHandle, Stop};
 use crate::workflow::execution::schedule::{Decision, next};
 use crate::workflow::execution::step_task::{StepProgress, StepTask, run_step};
 use crate::workflow::execution::step_units::StepUnits;
 use crate::workflow::journal::{JournaledRun, RunState};
 use crate::workflow::leases::RunPermits;
-use crate::workflow::run_report::{
-    RunStatus, SkipReason, StepError, StepReport, StepStatus, step_of,
-};
+use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, StepStatus};
 use crate::workflow::waiting::inbox::Suspension;
 use crate::workflow::waiting::open_actions::{OpenActions, action_of};
 use crate::workflow::workflow_event::WorkflowEvent;
@@ -43,6 +42,8 @@ pub(super) struct Executor {
     pub(super) units: BTreeMap<usize, StepUnits>,
     /// The units that have ended or wait, of steps that have not ended, by id: they are not called again.
     pub(super) kept_units: BTreeMap<String, StepReport>,
+    /// The units that ran, or were to run, when an earlier process ended, by id: readers of the run know of them.
+    pub(super) interrupted_units: BTreeMap<String, StepReport>,
     /// The running calls; each task returns whose it is, and how it stands.
     tasks: JoinSet<(TaskKey, StepProgress)>,
     /// Whether turns of its steps may be stored: an earlier process executed the run, or a step has waited.
@@ -280,18 +281,7 @@ impl Executor {
                 _ => StepReport::pending(spec),
             }
         });
-        let kept = journaled.steps.iter().filter(|unit| {
-            let mut specs = run.spec.steps.iter();
-            let step = step_of(&unit.step);
-            let step = specs.find(|spec| step != unit.step && spec.id == step);
-            step.is_some_and(|step| match unit.status {
-                StepStatus::Succeeded | StepStatus::Waiting => true,
-                StepStatus::Skipped => unit.skipped == Some(SkipReason::Condition),
-                StepStatus::Failed => step.on_failure == OnFailure::Skip,
-                _ => false,
-            })
-        });
-        let kept = kept.map(|unit| (unit.step.clone(), unit.clone())).collect();
+        let (kept, interrupted) = journaled_units(run.spec, &journaled);
         let cancelled = (RunStatus::Cancelled, None);
         let max_resumptions = run.service.max_resumptions;
         if journaled.resumptions > 0 {
@@ -305,6 +295,7 @@ impl Executor {
             meters: meters.collect(),
             units: BTreeMap::new(),
             kept_units: kept,
+            interrupted_units: interrupted,
             run,
             tasks: JoinSet::new(),
             may_have_turns: journaled.status != RunStatus::Queued,
@@ -345,17 +336,22 @@ impl Executor {
         tracing::error!(run_id = %self.run.id, workflow = self.run.spec.name, detail, "a run is not resumed again");
         for report in running {
             let index = self.steps.iter().position(|step| step.step == report.step);
-            if let Some(index) = index {
-                self.steps[index] = StepReport {
-                    status: StepStatus::Failed,
-                    ended_at: Some(DateTime::from(now())),
-                    error: Some(StepError::new(
-                        500,
-                        format!("its process ended {times} times while it ran"),
-                    )),
-                    ..report
-                };
-                self.finish_step(index);
+            let report = StepReport {
+                status: StepStatus::Failed,
+                ended_at: Some(DateTime::from(now())),
+                error: Some(StepError::new(
+                    500,
+                    format!("its process ended {times} times while it ran"),
+                )),
+                ..report
+            };
+            self.interrupted_units.remove(&report.step);
+            match index {
+                Some(index) => {
+                    self.steps[index] = report;
+                    self.finish_step(index);
+                }
+                None => self.events.push(WorkflowEvent::StepFinished { report }),
             }
         }
         let event = policy_applied(None, PolicyKind::Stop, &detail);

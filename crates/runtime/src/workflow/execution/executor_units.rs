@@ -2,20 +2,24 @@
 //!
 //! Invariant: a unit that has an output is never called again, whatever becomes of its step and of its process.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::engine::tool_questions::ToolQuestion;
 use crate::schema::DateTime;
-use crate::spec::workflow_spec::{OnFailure, StepKind};
+use crate::spec::workflow_spec::{OnFailure, StepKind, WorkflowSpec};
 use crate::unix_time::now;
 use crate::workflow::execution::evaluation::{Scope, evaluate, is_truthy};
 use crate::workflow::execution::executor::{Executor, TaskKey, failure_policy};
 use crate::workflow::execution::step_task::{StepTask, correction_of};
 use crate::workflow::execution::step_units::{StepUnits, UnitsDecision};
 use crate::workflow::execution::subtask_plan::read_plan;
-use crate::workflow::run_report::{PlannedSubtask, SkipReason, StepError, StepReport, StepStatus};
+use crate::workflow::journal::JournaledRun;
+use crate::workflow::run_report::{
+    PlannedSubtask, SkipReason, StepError, StepReport, StepStatus, step_of,
+};
 use crate::workflow::workflow_event::WorkflowEvent;
 
 impl Executor {
@@ -153,12 +157,13 @@ impl Executor {
         let has_failed = self.steps[index].status != StepStatus::Succeeded;
         let units = self.units.remove(&index).filter(|_| has_failed);
         for mut report in units.into_iter().flat_map(StepUnits::into_reports) {
+            let is_known = self.is_known(index, &report.step);
             match report.status {
                 // Where a person has the step begin again.
                 StepStatus::Succeeded => {
                     self.kept_units.insert(report.step.clone(), report);
                 }
-                StepStatus::Pending if self.is_plan(index) => {
+                StepStatus::Pending if is_known => {
                     skip(&mut report, SkipReason::Needs);
                     self.events.push(WorkflowEvent::StepFinished { report });
                 }
@@ -167,9 +172,10 @@ impl Executor {
         }
     }
 
-    /// Whether the units of the step are known from its start on.
-    fn is_plan(&self, index: usize) -> bool {
-        matches!(self.run.spec.steps[index].kind, StepKind::Plan { .. })
+    /// Whether readers of the run know of the unit `id` of a step before it begins.
+    fn is_known(&self, index: usize, id: &str) -> bool {
+        let is_plan = matches!(self.run.spec.steps[index].kind, StepKind::Plan { .. });
+        is_plan || self.interrupted_units.contains_key(id)
     }
 
     /// A unit of the step at `index` has ended.
@@ -234,10 +240,11 @@ impl Executor {
     pub(super) fn cancel_units(&mut self) {
         let mut all = std::mem::take(&mut self.units);
         for (index, units) in &mut all {
-            let is_plan = self.is_plan(*index);
             for unit in 0..units.reports().count() {
                 let usage = units.meter(unit).usage();
                 let report = units.report_mut(unit);
+                let is_known = self.is_known(*index, &report.step);
+                self.interrupted_units.remove(&report.step);
                 match report.status {
                     StepStatus::Running | StepStatus::Waiting => {
                         if let Some(progress) = self.run.step_progress().remove(&report.step) {
@@ -247,7 +254,7 @@ impl Executor {
                         report.usage = usage;
                         report.ended_at = Some(DateTime::from(now()));
                     }
-                    StepStatus::Pending if is_plan => skip(report, SkipReason::RunEnded),
+                    StepStatus::Pending if is_known => skip(report, SkipReason::RunEnded),
                     _ => continue,
                 }
                 let report = report.clone();
@@ -256,6 +263,15 @@ impl Executor {
         }
         // The steps are told what they used.
         self.units = all;
+        // Those of steps that have not begun again.
+        for (_, mut report) in std::mem::take(&mut self.interrupted_units) {
+            let mut steps = self.steps.iter();
+            if steps.any(|step| step.step == step_of(&report.step) && !step.status.is_over()) {
+                report.status = StepStatus::Cancelled;
+                report.ended_at = Some(DateTime::from(now()));
+                self.events.push(WorkflowEvent::StepFinished { report });
+            }
+        }
     }
 
     /// Sends the plan that the step at `index` made back to it, once, if it can't be carried out.
@@ -311,4 +327,35 @@ pub(super) fn skip(report: &mut StepReport, reason: SkipReason) {
     report.status = StepStatus::Skipped;
     report.skipped = Some(reason);
     report.ended_at = Some(DateTime::from(now()));
+}
+
+/// The units of the steps that have not ended, by id: those that have ended and are not called again, and those that have not.
+pub(super) fn journaled_units(
+    spec: &WorkflowSpec,
+    run: &JournaledRun,
+) -> (BTreeMap<String, StepReport>, BTreeMap<String, StepReport>) {
+    let (mut kept, mut interrupted) = (BTreeMap::new(), BTreeMap::new());
+    let over = run.steps.iter().filter(|step| step.status.is_over());
+    let over = over.map(|step| &*step.step).collect::<BTreeSet<_>>();
+    for unit in &run.steps {
+        let id = step_of(&unit.step);
+        let Some(step) = spec.steps.iter().find(|step| step.id == id) else {
+            continue;
+        };
+        if id == unit.step || over.contains(id) {
+            continue;
+        }
+        let keeps = match unit.status {
+            StepStatus::Succeeded | StepStatus::Waiting => true,
+            StepStatus::Skipped => unit.skipped == Some(SkipReason::Condition),
+            StepStatus::Failed => step.on_failure == OnFailure::Skip,
+            _ => false,
+        };
+        if keeps {
+            kept.insert(unit.step.clone(), unit.clone());
+        } else if !unit.status.is_over() {
+            interrupted.insert(unit.step.clone(), unit.clone());
+        }
+    }
+    (kept, interrupted)
 }
