@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agentgen_runtime::schema::{Validate, Validator};
@@ -284,7 +283,7 @@ impl Validate for AnyJson {
     fn validate(&self, _: &mut Validator) {}
 }
 
-/// An agent `splitter` whose endpoint `split` gives `answers` one after the other, the last one for ever.
+/// An agent `splitter` whose endpoint `split` gives the first of `answers`, and the last where that was refused.
 pub fn splitter(answers: Vec<Value>, asked: &RecordedInputs) -> Service {
     static SPEC: AgentSpec = AgentSpec {
         name: "splitter",
@@ -299,12 +298,15 @@ pub fn splitter(answers: Vec<Value>, asked: &RecordedInputs) -> Service {
         output_schema: r#"{"type":"object","properties":{"subtasks":{"type":"array"}},"required":["subtasks"]}"#,
         ..desk::INVOKE
     };
-    let (count, asked) = (AtomicUsize::new(0), Arc::clone(asked));
+    let asked = Arc::clone(asked);
     Service::new(&SPEC).endpoint(&SPLIT, move |_: RunContext, request: AnyJson| {
         let task = request.0["task"].as_str().unwrap().to_owned();
+        let answer = match task.contains("The plan was refused") {
+            true => answers.last(),
+            false => answers.first(),
+        };
+        let answer = answer.unwrap().clone();
         asked.lock().unwrap().push(task);
-        let number = count.fetch_add(1, Ordering::Relaxed);
-        let answer = answers[number.min(answers.len() - 1)].clone();
         async move { Ok::<Reply<AnyJson>, AgentError>(AnyJson(answer).into()) }
     })
 }
