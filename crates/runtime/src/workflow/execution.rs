@@ -7,6 +7,7 @@ pub(crate) mod evaluation;
 pub(crate) mod executor;
 mod executor_units;
 pub(crate) mod executor_waits;
+mod policy_events;
 pub(crate) mod run_handle;
 pub(crate) mod schedule;
 pub(crate) mod step_task;

@@ -15,10 +15,11 @@ use crate::error::problem::Problem;
 use crate::event::agent_event::{PolicyKind, Usage};
 use crate::event::usage_meter::Meter;
 use crate::schema::DateTime;
-use crate::spec::workflow_spec::{OnFailure, StepKind, StepSpec};
+use crate::spec::workflow_spec::StepKind;
 use crate::unix_time::now;
 use crate::workflow::execution::evaluation::Scope;
 use crate::workflow::execution::executor_units::journaled_units;
+use crate::workflow::execution::policy_events::policy_applied;
 use crate::workflow::execution::run_handle::{RunHandle, Stop};
 use crate::workflow::execution::schedule::{Decision, next};
 use crate::workflow::execution::step_task::{StepProgress, StepTask, run_step};
@@ -566,33 +567,5 @@ impl Executor {
             tracing::warn!(run_id = %run.id, "a run is left to another process, or to the next start");
         }
         has_lease
-    }
-}
-
-/// The event that says which policy applies to a failed step. `is_tolerated`: the steps that need it can do without it.
-/// `id` is that of the step or of its unit.
-pub(super) fn failure_policy(id: &str, step: &StepSpec, is_tolerated: bool) -> WorkflowEvent {
-    let (policy, detail) = match step.on_failure {
-        OnFailure::Skip => (PolicyKind::Skip, "the run goes on without its output"),
-        OnFailure::Join | OnFailure::Fallback(_) if is_tolerated => {
-            let detail = "what needs it needs not all, and can still begin without it";
-            (PolicyKind::Skip, detail)
-        }
-        OnFailure::Stop | OnFailure::Join => (PolicyKind::Stop, "it failed, and so the run does"),
-        OnFailure::Fallback(_) => (PolicyKind::Stop, "it failed, and so did its fallback"),
-        OnFailure::Escalate => {
-            let detail = "a person decides how the run continues";
-            (PolicyKind::Escalate, detail)
-        }
-    };
-    policy_applied(Some(id), policy, detail)
-}
-
-fn policy_applied(step: Option<&str>, policy: PolicyKind, detail: &str) -> WorkflowEvent {
-    WorkflowEvent::PolicyApplied {
-        step: step.map(str::to_owned),
-        policy,
-        model: None,
-        detail: detail.to_owned(),
     }
 }
