@@ -6,7 +6,7 @@ use agentgen_runtime::event::Usage;
 use agentgen_runtime::schema::Uuid;
 use agentgen_runtime::workflow::{
     Change, ClaimOutcome, CreateOutcome, Journal, JournaledRun, NewRun, RunFilter, RunLease,
-    RunRequests, RunState, RunStatus, Start, StepReport, StepStatus, WaitingRuns, WorkflowEvent,
+    RunRequests, RunState, RunStatus, Start, StepReport, StepStatus, WorkflowEvent,
 };
 use serde_json::{Value, json};
 
@@ -54,14 +54,14 @@ pub async fn create(journal: &dyn Journal, run: &NewRun, lease: Option<&RunLease
 /// A run that waits, as many as there are.
 pub const WAITING: Start<'static> = Start::Waiting { limit: u32::MAX };
 
-fn lease(owner: &str, ttl: Duration) -> RunLease {
+pub fn lease(owner: &str, ttl: Duration) -> RunLease {
     RunLease {
         owner: owner.to_owned(),
         ttl,
     }
 }
 
-fn step(status: StepStatus, output: &str) -> StepReport {
+pub fn step(status: StepStatus, output: &str) -> StepReport {
     StepReport {
         step: "a".to_owned(),
         agent: Some("worker".to_owned()),
@@ -81,7 +81,7 @@ fn step(status: StepStatus, output: &str) -> StepReport {
 }
 
 /// A change that ends a step, or starts it.
-fn change(run: &NewRun, owner: &str, first_event: u64, step: StepReport) -> Change {
+pub fn change(run: &NewRun, owner: &str, first_event: u64, step: StepReport) -> Change {
     let event = match step.status {
         StepStatus::Running => WorkflowEvent::StepStarted {
             step: step.step,
@@ -150,7 +150,7 @@ fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
     }
 }
 
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 /// Long enough for a few requests on a busy machine.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -160,7 +160,7 @@ fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(millis as u64)
 }
 
-async fn try_write(journal: &dyn Journal, change: &Change) -> bool {
+pub async fn try_write(journal: &dyn Journal, change: &Change) -> bool {
     journal.write(change).await.unwrap()
 }
 
@@ -171,7 +171,7 @@ const ALL: RunFilter<'static> = RunFilter {
     resumptions: 0..=u32::MAX,
 };
 
-async fn claimed(journal: &dyn Journal, lease: &RunLease) -> Vec<Uuid> {
+pub async fn claimed(journal: &dyn Journal, lease: &RunLease) -> Vec<Uuid> {
     let claimed = journal.claim_unowned(&ALL, lease, 10).await.unwrap();
     claimed.iter().map(|run| run.id).collect()
 }
@@ -553,60 +553,6 @@ async fn resumptions_are_counted_until_a_change_says_otherwise() {
         assert!(try_write(journal, &progress).await);
         let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
         assert_eq!(stored.resumptions, 0);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn runs_of_another_definition_wait_until_they_expire() {
-    on_each_store(async |test_store| {
-        let store = test_store.open().await;
-        let journal = &*store.journal();
-        let of = |workflow: &str, definition: &str| NewRun {
-            definition: definition.to_owned(),
-            ..run_of(workflow, "ann")
-        };
-        let (old, again, own) = (of("play", "old"), of("play", "old"), of("play", "of today"));
-        let gone = of("gone", "old");
-        for run in [&old, &again, &own, &gone] {
-            create(journal, run, None).await;
-        }
-        let ann = lease("ann", LONG);
-        assert_eq!(claimed(journal, &ann).await, [own.id]);
-        let waiting = |workflow: &str, count| WaitingRuns {
-            workflow: workflow.to_owned(),
-            definition: "old".to_owned(),
-            count,
-        };
-        let runs = journal.waiting_runs().await.unwrap();
-        assert_eq!(runs, [waiting("gone", 1), waiting("play", 2)]);
-
-        // One that is executed in time does not expire, and the first time to expire counts.
-        for keep in [Duration::ZERO, LONG] {
-            let expire = journal.expire_waiting_runs("play", "old", keep);
-            expire.await.unwrap();
-        }
-        assert!(matches!(
-            journal.claim(again.id, &ann).await.unwrap(),
-            ClaimOutcome::Claimed(_)
-        ));
-        assert_eq!(journal.purge_runs(10).await.unwrap(), 1);
-        assert_eq!(journal.run(old.id, "ann").await.unwrap(), None);
-        let state = RunState {
-            status: RunStatus::Running,
-            error: None,
-            resumptions: 0,
-            keep: None,
-        };
-        let begin = Change {
-            state: Some(state),
-            ..change(&again, "ann", 1, step(StepStatus::Running, ""))
-        };
-        assert!(try_write(journal, &begin).await);
-        journal.release(again.id, "ann").await.unwrap();
-        assert_eq!(journal.purge_runs(10).await.unwrap(), 0);
-        let runs = journal.waiting_runs().await.unwrap();
-        assert_eq!(runs, [waiting("gone", 1), waiting("play", 1)]);
     })
     .await;
 }

@@ -30,6 +30,7 @@ mod handoffs;
 mod hostile_streams;
 mod http_client;
 mod idempotency_keys;
+mod journal_leftovers;
 mod journal_outages;
 mod journal_writes;
 mod journals;
