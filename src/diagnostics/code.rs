@@ -56,14 +56,14 @@ vocabulary! {
         UnknownValue = "AG027",
         /// A tool that a service can't run.
         ToolNotExecutable = "AG028",
-        /// A person approves calls of a tool that the agent does not have.
-        ApprovalWithoutTool = "AG032",
         /// The text contains invisible or bidirectional control characters.
         HiddenCharacters = "AG029",
         /// The schedule of a workflow can't be followed.
         BadSchedule = "AG030",
         /// A workflow does not take what its schedule gives it.
         ScheduledInput = "AG031",
+        /// A person approves calls of a tool that the agent does not have.
+        ApprovalWithoutTool = "AG032",
         /// A key has no effect in a service.
         KeyWithoutEffect = "AG036",
         /// A rule on tools has another effect in a service than it seems to have.

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows;
 use generated_client::flows::client::{
-    AgentEvent, Client, ClientError, Document, DocumentInput, PendingAction, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
+    AgentEvent, Client, ClientError, Document, DocumentInput, PendingAction, PendingToolCall, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
     InvokeResponse, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, RunsDeleted, Session, SessionList,
     SessionMessage, SessionMessageList, StepError, StepReport, StopReason, TokenResponse, Usage, Violation, WorkflowEvent,
     WorkflowRun,
@@ -205,7 +205,7 @@ fn every_event_of_the_runtime_is_known() {
 fn every_property_of_the_runtime_is_kept() {
     let usage = serde_json::json!({ "input_tokens": 1, "output_tokens": 2 });
     let violation = serde_json::json!({ "detail": "d", "pointer": "/p" });
-    let error = serde_json::json!({ "status": 502, "detail": "d", "errors": [violation] });
+    let error = serde_json::json!({ "status": 502, "detail": "d", "type": "/p", "code": "c", "errors": [violation] });
     let full = serde_json::json!({
         "step": "s", "agent": "a", "endpoint": "e", "status": "skipped", "needs": ["s"], "skipped": "condition", "output": 1,
         "error": error, "fallback": "f", "model": "m", "attempts": 1, "began_at": "2026-01-01T00:00:00Z",
@@ -213,8 +213,10 @@ fn every_property_of_the_runtime_is_kept() {
     });
     assert_full::<StepReport>("StepReport", &full);
     assert_full::<StepError>("StepError", &error);
+    let call = serde_json::json!({ "call_id": "c", "agent": "a", "tool": "t", "arguments": {}, "may_have_run": true });
+    assert_full::<PendingToolCall>("PendingToolCall", &call);
     let action = serde_json::json!({
-        "id": "i", "step": "s", "kind": "event", "prompt": "p", "event": "e", "run": "r", "schema": {}, "roles": ["r"],
+        "id": "i", "step": "s", "kind": "event", "prompt": "p", "event": "e", "run": "r", "schema": {}, "roles": ["r"], "tool_call": call,
         "expires_at": "2026-01-01T00:00:00Z",
     });
     assert_full::<PendingAction>("PendingAction", &action);
