@@ -71,7 +71,7 @@ fn the_schema_of_service_blocks_lists_the_same_words() {
     assert!(offered("join", &|value| {
         JoinKind::parse(value.split(' ').next().unwrap_or_default()).is_some()
     }));
-    assert!(offered("callStep/properties/on_failure", &|value| {
+    assert!(offered("onFailure", &|value| {
         OnFailureKind::parse(value).is_some_and(|kind| kind != OnFailureKind::Join)
     }));
 }

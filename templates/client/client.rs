@@ -32,9 +32,9 @@ pub use self::problem::{
     ClientError, DeclaredError, FailedRun, NoDeclaredError, Problem, Violation,
 };
 pub use self::reports::{
-    ActionKind, ActionOutcome, PendingAction, PlannedSubtask, RunReport, RunStatus, SkipReason,
-    StepAnswer, StepError, StepOutcome, StepOutput, StepReport, StepReports, StepStatus,
-    SubtaskOutput, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
+    ActionKind, ActionOutcome, PendingAction, PendingToolCall, PlannedSubtask, RunReport,
+    RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport, StepReports,
+    StepStatus, SubtaskOutput, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
 };
 pub use self::runs::{RunEvent, RunEvents, RunFilter, RunList, RunSummary, RunsDeleted, Workflow};
 pub use self::service::{

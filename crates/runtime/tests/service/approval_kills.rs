@@ -28,7 +28,7 @@ use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::waiting_kills::{Killed, post};
 
 /// The default number of kills.
-const USUAL_KILLS: u64 = 6;
+const USUAL_KILLS: u64 = 3;
 /// The number of runs that are started before each kill.
 const RUNS: usize = 4;
 /// The calls of each run that somebody approves.

@@ -25,7 +25,7 @@ use crate::store_fixture::{TestStore, postgres_store, sqlite_store};
 use crate::workflow_fixture::{STEP, step, workflow};
 
 /// The default number of kills.
-const USUAL_KILLS: u64 = 6;
+const USUAL_KILLS: u64 = 3;
 /// The number of runs that are started before each kill.
 const RUNS: usize = 4;
 
