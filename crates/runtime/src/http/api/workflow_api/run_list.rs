@@ -168,7 +168,8 @@ fn read_subject(
         return Ok(caller.subject.clone());
     };
     let Some(spec) = service.specs.get(name) else {
-        return Err(AgentError::invalid("/schedule", "must be the name of a workflow").into());
+        // Who may see the runs of a workflow that is gone, nobody knows. This subject has none.
+        return Ok(subject_of(""));
     };
     require_roles(service, spec, caller)?;
     Ok(subject_of(name))
