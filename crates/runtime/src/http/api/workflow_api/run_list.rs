@@ -98,7 +98,7 @@ pub(super) async fn list_runs(
     let subject = read_subject(service, caller, &filters)?;
     let query = RunQuery {
         subject: &subject,
-        workflow: read_workflow(&filters)?,
+        workflow: read_workflow(&filters, "workflow")?,
         statuses: &statuses,
         since: read_moment(&filters, "since")?,
         before: read_moment(&filters, "before")?,
@@ -148,7 +148,7 @@ pub(super) async fn delete_runs(
     })?;
     let query = RunQuery {
         subject: &read_subject(service, caller, &filters)?,
-        workflow: read_workflow(&filters)?,
+        workflow: read_workflow(&filters, "workflow")?,
         statuses: &statuses,
         since: read_moment(&filters, "since")?,
         before: Some(before),
@@ -164,7 +164,7 @@ fn read_subject(
     caller: &Caller,
     filters: &Map<String, Value>,
 ) -> Result<String, ApiError> {
-    let Some(name) = filters.get("schedule").and_then(Value::as_str) else {
+    let Some(name) = read_workflow(filters, "schedule")? else {
         return Ok(caller.subject.clone());
     };
     let Some(spec) = service.specs.get(name) else {
@@ -175,10 +175,14 @@ fn read_subject(
     Ok(subject_of(name))
 }
 
-fn read_workflow(filters: &Map<String, Value>) -> Result<Option<&str>, AgentError> {
-    let workflow = filters.get("workflow").and_then(Value::as_str);
+/// The name of a workflow under `filter`, if there is one.
+fn read_workflow<'a>(
+    filters: &'a Map<String, Value>,
+    filter: &str,
+) -> Result<Option<&'a str>, AgentError> {
+    let workflow = filters.get(filter).and_then(Value::as_str);
     if workflow.is_some_and(|name| name.chars().count() > LONGEST_NAME) {
-        let detail = format!("`workflow` has more than {LONGEST_NAME} characters");
+        let detail = format!("`{filter}` has more than {LONGEST_NAME} characters");
         return Err(AgentError::bad_request(detail));
     }
     Ok(workflow)
