@@ -2,7 +2,6 @@
 //!
 //! Invariant: a turn stays with who answered. A model that failed is not asked again in the same turn.
 
-use crate::engine::tool_questions::ask_user;
 use crate::engine::turn_context::TurnContext;
 use crate::model::{ModelRequest, ToolDefinition};
 use crate::spec::agent_spec::AgentSpec;
@@ -114,10 +113,7 @@ impl Fallbacks {
         request: &ModelRequest,
     ) -> Vec<ToolDefinition> {
         let answerer = self.answerer(request);
-        let mut tools = cx.tools.definitions(answerer).await;
-        if cx.turns.is_some() && cx.tools.offers_ask_user(answerer) {
-            tools.push(ask_user());
-        }
+        let mut tools = cx.tools.definitions(answerer, cx.turns.is_some()).await;
         tools.extend(cx.tools.handoff_targets.definitions(answerer, cx.caller));
         tools
     }

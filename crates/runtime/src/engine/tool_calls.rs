@@ -16,7 +16,7 @@ use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff;
 use crate::engine::todo_list::TodoList;
 use crate::engine::tool_questions::{
-    ASK_USER, QuestionKind, ToolQuestion, Verdict, approval, from_model, verdict,
+    QuestionKind, ToolQuestion, Verdict, approval, from_model, verdict,
 };
 use crate::engine::tools::{ToolContext, ToolOutput};
 use crate::engine::turn::{Interruption, Turn, free_turn};
@@ -39,8 +39,10 @@ struct Calls<'a> {
     states: Mutex<Vec<CallState>>,
     /// The number of the answer in its turn, from 0.
     answer: usize,
-    /// What is stored of the turn, without its calls. Locked while the turn is stored, so that a later state overwrites an earlier one.
-    record: tokio::sync::Mutex<TurnRecord>,
+    /// What is stored of the turn, with its calls as they began. It is made when it has to be: most turns are never stored.
+    record: &'a (dyn Fn() -> TurnRecord + Sync),
+    /// Locked while the turn is stored, so that a later state overwrites an earlier one.
+    storing: tokio::sync::Mutex<()>,
 }
 
 /// Makes `open`'s calls, those of the turn's answer with the number `answer`, as far as possible; `record` is what is stored of the turn beside them. Returns one result for each call, or
@@ -53,7 +55,7 @@ pub(super) async fn run_calls(
     answerer: Answerer,
     open: &OpenCalls,
     answer: usize,
-    record: TurnRecord,
+    record: &(dyn Fn() -> TurnRecord + Sync),
 ) -> Result<Vec<ToolResult>, Interruption> {
     let calls = Calls {
         cx,
@@ -61,10 +63,8 @@ pub(super) async fn run_calls(
         calls: &open.calls,
         states: Mutex::new(open.states.clone()),
         answer,
-        record: tokio::sync::Mutex::new(TurnRecord {
-            calls: Some(open.clone()),
-            ..record
-        }),
+        record,
+        storing: tokio::sync::Mutex::default(),
     };
     let made: Vec<_> = (0..open.calls.len())
         .map(|index| calls.run(index))
@@ -113,12 +113,12 @@ impl Calls<'_> {
             return hand_off(cx, answerer, target, call, key).await;
         }
         let refused = |detail: String| Some(ToolResult::text(detail, true));
-        let asks_user = name == ASK_USER && cx.tools.offers_ask_user(answerer);
+        let asks_user = cx.tools.asks_user(name, answerer);
         if !asks_user && !answerer.needs_approval(name) {
             return Some(run_tool(cx, answerer, call).await);
         }
         // Nobody is asked about a call that can't be made.
-        if !asks_user && let Err(error) = cx.tools.check(name, answerer, &call.arguments) {
+        if let Err(error) = cx.tools.check(name, answerer, &call.arguments) {
             return refused(error.to_string());
         }
         let Some(turns) = cx.turns else {
@@ -202,7 +202,8 @@ impl Calls<'_> {
         let Some(turns) = self.cx.turns else {
             return;
         };
-        let mut record = self.record.lock().await;
+        let _storing = self.storing.lock().await;
+        let mut record = (self.record)();
         if let Some(open) = &mut record.calls {
             open.states.clone_from(&self.states());
         }

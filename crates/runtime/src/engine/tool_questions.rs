@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::engine::tools::{ToolError, check_input, input_schema};
+use crate::engine::tools::{ToolError, input_schema};
 use crate::event::pending_action::{ActionKind, PendingAction, PendingToolCall};
 use crate::model::{ToolCall, ToolDefinition, ToolResult};
-use crate::schema::{DateTime, Schema, Uuid, new_uuid_v7};
+use crate::schema::{DateTime, Uuid, new_uuid_v7};
 use crate::spec::agent_spec::AgentSpec;
 
 /// The tool with which a model asks its caller.
-pub(crate) const ASK_USER: &str = "ask_user";
+const ASK_USER: &str = "ask_user";
 
 /// The input of `ask_user`.
 #[derive(Deserialize, JsonSchema)]
@@ -132,19 +132,14 @@ pub(crate) fn approval(
 /// What the model of `agent` asks with the call `call` of `ask_user`, at `now`.
 ///
 /// # Errors
-/// An input that does not fit.
+/// An input that does not fit its schema.
 pub(crate) fn from_model(
     agent: &AgentSpec,
     call: &ToolCall,
     now: SystemTime,
 ) -> Result<ToolQuestion, ToolError> {
-    let invalid = |error: String| ToolError::new(format!("the input does not fit: {error}"));
-    let schema = Schema::compile(&input_schema::<AskUserInput>());
-    let schema = schema.map_err(|error| invalid(error.to_string()))?;
-    let mut input = call.arguments.clone();
-    check_input(&schema, &mut input)?;
-    let AskUserInput { question, options } =
-        serde_json::from_value(input).map_err(|error| invalid(error.to_string()))?;
+    let AskUserInput { question, options } = serde_json::from_value(call.arguments.clone())
+        .map_err(|error| ToolError::new(format!("the input does not fit: {error}")))?;
     let mut answer = json!({ "type": "string", "maxLength": 32_000 });
     if !options.is_empty() {
         answer = json!({ "enum": options });

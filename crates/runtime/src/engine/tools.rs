@@ -3,6 +3,7 @@
 //! Invariant: a tool runs only if the agent may use it ([`Answerer::may_use`]); any other call is answered with an error.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -16,7 +17,7 @@ use serde_json::Value;
 use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
 use crate::engine::todo_list::{self, TODO_WRITE, TodoList};
-use crate::engine::tool_questions::ASK_USER;
+use crate::engine::tool_questions;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
 use crate::future::BoxFuture;
@@ -252,6 +253,8 @@ enum Implementation {
     Tool(Box<dyn Tool>),
     /// The list of the run.
     TodoList,
+    /// The person who is asked before the turn continues.
+    User,
 }
 
 impl RegisteredTool {
@@ -282,14 +285,16 @@ impl RegisteredTool {
 
     /// Whether `answerer` may use it. The list of a run is only for agents that name it: it is of no use to others.
     fn is_for(&self, answerer: Answerer) -> bool {
-        let is_offered = match self.implementation {
-            Implementation::Tool(_) => true,
+        let name = &*self.definition.name;
+        match self.implementation {
+            Implementation::Tool(_) => answerer.may_use(name),
             Implementation::TodoList => {
                 let listed = answerer.agent.tools.unwrap_or_default();
-                listed.contains(&TODO_WRITE)
+                listed.contains(&TODO_WRITE) && answerer.may_use(name)
             }
-        };
-        is_offered && answerer.may_use(&self.definition.name)
+            // The contract gives it, whatever the agent lists.
+            Implementation::User => answerer.agent.policy.tools.ask_user && !answerer.denies(name),
+        }
     }
 }
 
@@ -321,10 +326,15 @@ impl Tools {
                 }
             }
         }
-        if !by_name.contains_key(TODO_WRITE) {
-            let definition = todo_list::definition();
-            let tool = RegisteredTool::new(Implementation::TodoList, definition)?;
-            by_name.insert(TODO_WRITE.to_owned(), tool);
+        let own = [
+            (Implementation::TodoList, todo_list::definition()),
+            (Implementation::User, tool_questions::ask_user()),
+        ];
+        for (implementation, definition) in own {
+            let name = definition.name.clone();
+            if let Entry::Vacant(free) = by_name.entry(name) {
+                free.insert(RegisteredTool::new(implementation, definition)?);
+            }
         }
         Ok(Self {
             by_name: Arc::new(by_name),
@@ -351,11 +361,20 @@ impl Tools {
         self.remote.as_ref()
     }
 
-    /// The definitions of the tools that `answerer` may use. A registered tool goes before a remote one of the same name.
-    pub(crate) async fn definitions(&self, answerer: Answerer) -> Vec<ToolDefinition> {
+    /// The definitions of the tools that `answerer` may use, in a turn in which somebody can be asked or not. A registered tool goes before
+    /// a remote one of the same name.
+    pub(crate) async fn definitions(
+        &self,
+        answerer: Answerer,
+        can_ask: bool,
+    ) -> Vec<ToolDefinition> {
         let registered = self.by_name.values();
+        let is_offered = |tool: &&RegisteredTool| {
+            let asks = matches!(tool.implementation, Implementation::User);
+            tool.is_for(answerer) && (can_ask || !asks)
+        };
         let mut definitions: Vec<ToolDefinition> = registered
-            .filter(|tool| tool.is_for(answerer))
+            .filter(is_offered)
             .map(|tool| tool.definition.clone())
             .collect();
         if let Some(remote) = &self.remote {
@@ -367,10 +386,12 @@ impl Tools {
         definitions
     }
 
-    /// Whether the model of `answerer` may ask its user.
-    pub(crate) fn offers_ask_user(&self, answerer: Answerer) -> bool {
-        let is_on = answerer.agent.policy.tools.ask_user && !answerer.denies(ASK_USER);
-        is_on && !self.by_name.contains_key(ASK_USER)
+    /// Whether the model of `answerer` asks its user with the tool `name`.
+    pub(crate) fn asks_user(&self, name: &str, answerer: Answerer) -> bool {
+        let registered = self.by_name.get(name);
+        registered.is_some_and(|tool| {
+            matches!(tool.implementation, Implementation::User) && tool.is_for(answerer)
+        })
     }
 
     /// Whether [`call`](Self::call) would call the tool `name`, as far as this program can tell.
@@ -384,14 +405,15 @@ impl Tools {
         input: &Value,
     ) -> Result<(), ToolError> {
         let registered = self.by_name.get(name);
-        let exists = match registered {
+        let may_use = match registered {
             Some(registered) => registered.is_for(answerer),
             None => {
                 let remote = self.remote.as_deref();
-                remote.is_some_and(|remote| remote.is_idempotent(name).is_some())
+                let exists = remote.is_some_and(|remote| remote.is_idempotent(name).is_some());
+                exists && answerer.may_use(name)
             }
         };
-        if !exists || !answerer.may_use(name) {
+        if !may_use {
             return Err(denied());
         }
         registered.map_or(Ok(()), |registered| {
@@ -403,7 +425,7 @@ impl Tools {
     pub(crate) async fn is_idempotent(&self, name: &str) -> bool {
         match self.by_name.get(name).map(|tool| &tool.implementation) {
             Some(Implementation::Tool(tool)) => tool.is_idempotent(),
-            Some(Implementation::TodoList) => true,
+            Some(Implementation::TodoList | Implementation::User) => true,
             None => {
                 let remote = self.remote.as_deref();
                 match remote.and_then(|remote| remote.is_idempotent(name)) {
@@ -438,6 +460,8 @@ impl Tools {
         let value = match &registered.implementation {
             Implementation::Tool(tool) => tool.call(cx, input).await?,
             Implementation::TodoList => todo_list.replace(input)?,
+            // Whoever makes calls asks before that.
+            Implementation::User => return Err(denied()),
         };
         Ok(ToolOutput {
             value,

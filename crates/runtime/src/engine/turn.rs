@@ -226,24 +226,20 @@ async fn make_calls(
     open: OpenCalls,
 ) -> Result<(), Interruption> {
     let answerer = fallbacks.answerer(request);
-    // Only of what may have to wait is more kept than the run itself needs.
-    let record = match cx.turns {
-        Some(_) if cx.tools.handoff_targets.asks(answerer) => TurnRecord {
-            agent: fallbacks.primary().slug.to_owned(),
-            fallbacks: fallbacks.used(),
-            messages: request.messages.clone(),
-            grounding: request
-                .grounding
-                .as_ref()
-                .map(|grounding| (grounding.question.clone(), grounding.passages.clone())),
-            steps: request.steps.clone(),
-            text: text.to_owned(),
-            ..TurnRecord::default()
-        },
-        _ => TurnRecord::default(),
+    let record = || TurnRecord {
+        agent: fallbacks.primary().slug.to_owned(),
+        fallbacks: fallbacks.used(),
+        messages: request.messages.clone(),
+        grounding: request
+            .grounding
+            .as_ref()
+            .map(|grounding| (grounding.question.clone(), grounding.passages.clone())),
+        steps: request.steps.clone(),
+        text: text.to_owned(),
+        calls: Some(open.clone()),
+        ..TurnRecord::default()
     };
-    let answers = request.steps.len();
-    let results = run_calls(cx, answerer, &open, answers, record).await?;
+    let results = run_calls(cx, answerer, &open, request.steps.len(), &record).await?;
     request.steps.push(Step::ToolCalls {
         model: open.model,
         text: open.text,

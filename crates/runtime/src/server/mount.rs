@@ -23,8 +23,8 @@ use crate::spec::endpoint_spec::{EndpointSpec, Handler, ParameterLocation};
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 use crate::workflow::workflow_service::WorkflowService;
 
-/// Adds the endpoints of `services` to `router`; `runs` has the runs of those that may have to wait for a person. axum panics on an invalid or conflicting path, so matchit tries each
-/// one first.
+/// Adds the endpoints of `services` to `router`; `runs` has the runs of those that may have to wait for a person. axum panics on an
+/// invalid or conflicting path, so matchit tries each one first.
 pub(crate) fn mount(
     mut router: Router,
     services: Vec<Service>,

@@ -40,11 +40,9 @@ use crate::workflow::workflow_event::WorkflowEvent;
 /// The run in a row, without its steps.
 fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
     let created_at = row.integer("created_at")?;
-    let restarted_from = row.optional_text("restarted_from")?;
-    let restarted_from = restarted_from.map(|id| id.parse()).transpose();
     Ok(JournaledRun {
         id: row.text("id")?.parse().map_err(StoreError::internal)?,
-        parent: read_parent(row)?,
+        parent: read_run_id(row, "parent")?,
         workflow: row.text("workflow")?,
         definition: row.text("definition")?,
         subject: unescape_nul(&row.text("subject")?),
@@ -57,7 +55,7 @@ fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
         ended_at: row.optional_integer("ended_at")?.map(from_millis),
         cancel_requested: row.integer("cancel_requested")? != 0,
         pause_requested: row.integer("pause_requested")? != 0,
-        restarted_from: restarted_from.map_err(StoreError::internal)?,
+        restarted_from: read_run_id(row, "restarted_from")?,
         attempts: 1,
         retried_at: None,
         resumptions: u32::try_from(row.integer("resumptions")?).unwrap_or(u32::MAX),
@@ -68,17 +66,18 @@ fn read_run(row: &Row) -> Result<JournaledRun, StoreError> {
     })
 }
 
-fn read_parent(row: &Row) -> Result<Option<Uuid>, StoreError> {
-    let parent = row.optional_text("parent")?;
-    let parent = parent.map(|parent| parent.parse().map_err(StoreError::internal));
-    parent.transpose()
+/// The id of another run in a row, if there is one.
+fn read_run_id(row: &Row, column: &str) -> Result<Option<Uuid>, StoreError> {
+    let id = row.optional_text(column)?;
+    let id = id.map(|id| id.parse().map_err(StoreError::internal));
+    id.transpose()
 }
 
 /// What a list tells of the run in a row.
 fn read_facts(row: &Row) -> Result<RunFacts, StoreError> {
     Ok(RunFacts {
         id: row.text("id")?.parse().map_err(StoreError::internal)?,
-        parent: read_parent(row)?,
+        parent: read_run_id(row, "parent")?,
         workflow: row.text("workflow")?,
         status: from_json(&row.text("status")?)?,
         error: from_json(&row.text("error")?)?,

@@ -57,9 +57,8 @@ pub(crate) fn call(
     input: &Value,
 ) -> Option<(&'static str, &'static str)> {
     let (agent, endpoint) = (input["agent"].as_str()?, input["endpoint"].as_str()?);
-    let mut targets = service.targets.keys();
-    let found = targets.find(|target| **target == (agent, endpoint));
-    found.copied()
+    let target = service.targets.get(&(agent, endpoint))?;
+    Some((target.agent.slug, target.mounted.spec.name))
 }
 
 /// Starts a run of an agent under the id `id`, or finds the one that `caller` started with `idempotency_key`.

@@ -177,6 +177,12 @@ impl WorkflowService {
         specs.filter(|spec| !is_agent_run(spec))
     }
 
+    /// The one of these with this name.
+    pub(crate) fn declared_as(&self, name: &str) -> Option<&'static WorkflowSpec> {
+        let spec = self.specs.get(name).copied();
+        spec.filter(|spec| !is_agent_run(spec))
+    }
+
     /// The workflow of a run, if this process has it with the definition that the run began with.
     pub(crate) fn spec(&self, run: &JournaledRun) -> Option<&'static WorkflowSpec> {
         let spec = self.specs.get(&*run.workflow)?;

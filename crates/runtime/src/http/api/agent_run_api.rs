@@ -47,7 +47,7 @@ pub(super) async fn respond(
     check_input(endpoint, &mut input).await?;
     let request = std::mem::take(input.json().await?);
     if endpoint.handler.spec.name == INVOKE {
-        // Its schema is that of any object.
+        // A program may serve it with a schema that demands less than the type does.
         let input = Input::text(request.to_string());
         input.typed::<InvokeRequest>(&endpoint.input_schema).await?;
     }

@@ -120,7 +120,7 @@ async fn handle(
         return Ok(response.await);
     }
     let name = request.parameter("name");
-    let Some(spec) = runs.declared().find(|spec| spec.name == name) else {
+    let Some(spec) = runs.declared_as(name) else {
         return Err(ApiError::not_found(format!(
             "there is no workflow `{name}`"
         )));

@@ -18,7 +18,7 @@ use crate::schema::DateTime;
 use crate::spec::workflow_spec::StepKind;
 use crate::unix_time::now;
 use crate::workflow::execution::evaluation::Scope;
-use crate::workflow::execution::executor_units::journaled_units;
+use crate::workflow::execution::executor_units::{journaled_units, skip};
 use crate::workflow::execution::policy_events::policy_applied;
 use crate::workflow::execution::run_handle::{RunHandle, Stop};
 use crate::workflow::execution::schedule::{Decision, next};
@@ -480,10 +480,7 @@ impl Executor {
     }
 
     fn skip_step(&mut self, index: usize, reason: SkipReason) {
-        let report = &mut self.steps[index];
-        report.status = StepStatus::Skipped;
-        report.skipped = Some(reason);
-        report.ended_at = Some(DateTime::from(now()));
+        skip(&mut self.steps[index], reason);
         self.finish_step(index);
     }
 

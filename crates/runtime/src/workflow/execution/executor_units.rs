@@ -212,16 +212,7 @@ impl Executor {
         report.needs = std::mem::take(&mut units.report_mut(unit).needs);
         report.status = StepStatus::Waiting;
         *units.report_mut(unit) = report.clone();
-        for question in questions {
-            // One that was open before is told once.
-            if !self.actions.contains(question.id) {
-                let action = question.into_action(&report.step);
-                let report = Some(report.clone());
-                self.actions.add(action.clone());
-                self.events
-                    .push(WorkflowEvent::ActionRequired { action, report });
-            }
-        }
+        self.require_answers(&report, questions);
     }
 
     /// Lets the unit with this id continue, whose questions are answered.
@@ -323,7 +314,7 @@ impl Executor {
     }
 }
 
-/// Ends a unit that never begins.
+/// Ends a step or unit that never begins.
 pub(super) fn skip(report: &mut StepReport, reason: SkipReason) {
     report.status = StepStatus::Skipped;
     report.skipped = Some(reason);

@@ -76,9 +76,7 @@ impl Executor {
         report: Option<StepReport>,
     ) {
         self.steps[index].status = StepStatus::Waiting;
-        self.actions.add(action.clone());
-        self.events
-            .push(WorkflowEvent::ActionRequired { action, report });
+        self.require(action, report);
     }
 
     /// Lets a step wait until `questions` of its models are answered.
@@ -86,14 +84,25 @@ impl Executor {
         self.set_progress();
         self.may_have_turns = true;
         let report = self.steps[index].clone();
+        self.require_answers(&report, questions);
+        self.steps[index].status = StepStatus::Waiting;
+    }
+
+    /// Lets the run wait for the answers to `questions` of the step or unit with this report.
+    pub(super) fn require_answers(&mut self, report: &StepReport, questions: Vec<ToolQuestion>) {
         for question in questions {
-            // One that was open before is told once.
+            // One that was open before is announced once.
             if !self.actions.contains(question.id) {
                 let action = question.into_action(&report.step);
-                self.wait_for(index, action, Some(report.clone()));
+                self.require(action, Some(report.clone()));
             }
         }
-        self.steps[index].status = StepStatus::Waiting;
+    }
+
+    fn require(&mut self, action: PendingAction, report: Option<StepReport>) {
+        self.actions.add(action.clone());
+        self.events
+            .push(WorkflowEvent::ActionRequired { action, report });
     }
 
     /// How long the run can be left alone.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::auth::claims::Caller;
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
+use crate::future::BoxFuture;
 use crate::schema::{Uuid, new_uuid_v4};
 use crate::spec::workflow_spec::WorkflowSpec;
 use crate::unix_time::{from_millis, to_millis};
@@ -20,9 +21,9 @@ use crate::workflow::run_report::{StepReport, step_of};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;
 
-/// The pauses between attempts to write a change.
-const MIN_WRITE_PAUSE: Duration = Duration::from_millis(50);
-const MAX_WRITE_PAUSE: Duration = Duration::from_secs(2);
+/// The pauses between attempts to reach the journal.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// A run that this process executes. Shared by the executor and the tasks of its steps.
 pub(crate) struct RunHandle {
@@ -113,6 +114,33 @@ impl Writer {
     }
 }
 
+/// What `work` on the run `run` gives once the journal can be reached.
+pub(super) async fn until_it_succeeds<'a, T: Send + 'a>(
+    run: Uuid,
+    work: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+) -> T {
+    let mut pauses = ExponentialBuilder::default()
+        .with_min_delay(MIN_PAUSE)
+        .with_max_delay(MAX_PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build();
+    let mut has_failed = false;
+    loop {
+        match work().await {
+            Ok(done) => return done,
+            Err(error) if !has_failed => {
+                has_failed = true;
+                tracing::warn!(run_id = %run, %error, "the journal of a run can't be reached now; the run waits until it can");
+            }
+            Err(error) => {
+                tracing::debug!(run_id = %run, %error, "the journal of a run still can't be reached");
+            }
+        }
+        tokio::time::sleep(pauses.next().unwrap_or(MAX_PAUSE)).await;
+    }
+}
+
 /// Asks an executor to stop.
 pub(crate) fn request_stop(stop: &watch::Sender<Stop>, reason: Stop) {
     stop.send_if_modified(|current| {
@@ -186,26 +214,7 @@ impl RunHandle {
         state: Option<RunState>,
     ) -> bool {
         self.writer.lock().await.add(self, events, state);
-        let mut pauses = ExponentialBuilder::default()
-            .with_min_delay(MIN_WRITE_PAUSE)
-            .with_max_delay(MAX_WRITE_PAUSE)
-            .without_max_times()
-            .with_jitter()
-            .build();
-        let mut has_failed = false;
-        loop {
-            match self.flush().await {
-                Ok(has_lease) => return has_lease,
-                Err(error) if !has_failed => {
-                    has_failed = true;
-                    tracing::warn!(run_id = %self.id, %error, "a run can't be written now; it waits until it can");
-                }
-                Err(error) => {
-                    tracing::debug!(run_id = %self.id, %error, "a run still can't be written");
-                }
-            }
-            tokio::time::sleep(pauses.next().unwrap_or(MAX_WRITE_PAUSE)).await;
-        }
+        until_it_succeeds(self.id, || Box::pin(self.flush())).await
     }
 
     /// Counts and logs what `change` says.

@@ -2,21 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use serde_json::Value;
 
 use crate::engine::durable_turns::{StoredTurns, TurnRecord, TurnStore};
-use crate::error::store_error::StoreError;
 use crate::future::BoxFuture;
-use crate::schema::Uuid;
-use crate::workflow::execution::run_handle::{RunHandle, Stop, request_stop};
+use crate::workflow::execution::run_handle::{RunHandle, Stop, request_stop, until_it_succeeds};
 use crate::workflow::journal::StoredTurn;
-
-/// The pauses between attempts while the journal is away.
-const MIN_PAUSE: Duration = Duration::from_millis(50);
-const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// The turns of the step `step` of a run.
 pub(super) struct StepTurns {
@@ -80,26 +73,4 @@ pub(super) async fn stored_turns(run: &RunHandle, step: &str) -> StoredTurns {
 pub(super) async fn forget_turns(run: &RunHandle, step: &str) {
     let journal = &run.service.journal;
     until_it_succeeds(run.id, || journal.forget_turns(run.id, step)).await;
-}
-
-/// What `work` gives once the journal can be reached.
-async fn until_it_succeeds<'a, T: Send + 'a>(
-    run: Uuid,
-    work: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
-) -> T {
-    let mut pauses = ExponentialBuilder::default()
-        .with_min_delay(MIN_PAUSE)
-        .with_max_delay(MAX_PAUSE)
-        .without_max_times()
-        .with_jitter()
-        .build();
-    loop {
-        match work().await {
-            Ok(done) => return done,
-            Err(error) => {
-                tracing::debug!(run_id = %run, %error, "the turns of a run can't be stored or read now; tried again");
-            }
-        }
-        tokio::time::sleep(pauses.next().unwrap_or(MAX_PAUSE)).await;
-    }
 }
