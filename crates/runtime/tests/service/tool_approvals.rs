@@ -7,7 +7,7 @@ use std::time::Duration;
 use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::model::ProviderKind;
-use agentgen_runtime::spec::{AgentSpec, Policy, ToolPolicy};
+use agentgen_runtime::spec::{AgentSpec, EndpointSpec, Policy, ToolPolicy};
 use agentgen_runtime::testing::{MockServer, Script};
 use agentgen_runtime::tools::{ToolContext, ToolError, tool};
 use agentgen_runtime::workflow::{Expression, StepKind, StepSpec, WorkflowSpec};
@@ -549,4 +549,37 @@ async fn each_item_of_a_list_waits_for_its_own_approval() {
         assert_eq!(*shelf.lock().unwrap(), ["Maps", "Tides"]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_run_is_started_again_by_whoever_has_the_role_of_its_endpoint() {
+    let agent = asking(ASKING);
+    let invoke = EndpointSpec {
+        roles: &["librarian"],
+        ..desk::INVOKE
+    };
+    let handler = move |cx: RunContext, request| async move { cx.invoke(agent, request).await };
+    let service = Service::new(agent).endpoint(Box::leak(Box::new(invoke)), handler);
+    let server = mock_server([Script::error(401, "no"), Script::text("Again.")]).await;
+    let settings = Settings {
+        auth: Some(Auth::hs256(SECRET.as_bytes()).unwrap()),
+        ..server.settings(ProviderKind::OpenAi)
+    };
+    let registry = Registry::new("{}").service(service);
+    let app = registry.into_router(settings).unwrap();
+    let (ann, demoted) = (
+        TestCaller::new("ann", "librarian"),
+        TestCaller::new("ann", "user"),
+    );
+    let body = r#"{"input":"Hello."}"#;
+    assert_eq!(ann.post(&app, INVOKE, body).await.status, 502);
+    let runs = ann.get(&app, "/v1/runs").await.json();
+    let location = format!("/v1/runs/{}", runs["runs"][0]["run_id"].as_str().unwrap());
+    for operation in ["retry", "restart"] {
+        let path = format!("{location}/{operation}");
+        demoted.post(&app, &path, "").await.problem(403);
+    }
+    let retried = ann.post(&app, &format!("{location}/retry"), "").await;
+    assert_eq!(retried.status, 202, "{}", retried.text);
+    ann.report(&app, &location, "completed").await;
 }

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
+use crate::http::admission::require_role;
 use crate::http::api::workflow_api::{
     PAUSE, RESUME, RETRY, WorkflowRun, accepted, no_such_run, require_roles, run_id,
 };
@@ -15,6 +16,7 @@ use crate::http::idempotency;
 use crate::http::raw_request::RawRequest;
 use crate::http::request_reader::read_query;
 use crate::spec::workflow_spec::WorkflowSpec;
+use crate::workflow::agent_run;
 use crate::workflow::journal::JournaledRun;
 use crate::workflow::run_operations;
 use crate::workflow::run_report::RunStatus;
@@ -43,7 +45,7 @@ pub(super) async fn handle(
         }
         RETRY => {
             if let Some(spec) = runs.spec(&run) {
-                require_roles(runs, spec, caller)?;
+                require_roles_again(runs, spec, &run, caller)?;
             }
             run_operations::retry(runs, &run).await?;
             RunStatus::Queued
@@ -55,6 +57,21 @@ pub(super) async fn handle(
         workflow: run.workflow,
         status,
     }))
+}
+
+/// Checks the roles that starting `run` needs now: what it calls runs again. A run of an agent names its endpoint in its input.
+fn require_roles_again(
+    runs: &WorkflowService,
+    spec: &'static WorkflowSpec,
+    run: &JournaledRun,
+    caller: &Caller,
+) -> Result<(), ApiError> {
+    require_roles(runs, spec, caller)?;
+    let called = agent_run::call(runs, &run.input).filter(|_| agent_run::is_agent_run(spec));
+    let target = called.and_then(|called| runs.targets.get(&called));
+    target.map_or(Ok(()), |target| {
+        Ok(require_role(caller, target.mounted.spec.roles)?)
+    })
 }
 
 /// Starts a run with the input of `run`, by the workflow's definition of now.
@@ -71,7 +88,7 @@ async fn restart(
             return Err(AgentError::conflict(detail).into());
         }
     };
-    require_roles(runs, spec, &caller)?;
+    require_roles_again(runs, spec, &run, &caller)?;
     let key = idempotency::read_key(&request.parts.headers)?;
     let from = Some(run.id);
     let restarted = start_run(runs, spec, run.input, caller, key, from).await?;
