@@ -2,10 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 
 use crate::command_folder::Folder;
-use crate::serve::{agentgen, serve};
+use crate::serve::{serve, with_stdin};
 
 const DESK: &str = "---\nname: desk\ndescription: Takes orders.\nservice:\n  tools: { ask_user: true }\n---\nYou take orders.\n";
 const ASKS: &str = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"ask_user","arguments":"{\"question\":\"Which colour?\",\"options\":[\"red\",\"blue\"]}"}}]},"finish_reason":"tool_calls"}]}"#;
@@ -65,20 +64,8 @@ fn an_agent_asks_in_a_conversation_and_continues_with_the_answer() {
     let service = serve(&folder);
     for target in [&["--service", &service.url][..], &["--agents", "agents"]] {
         let chat = [&["chat", "desk"][..], target].concat();
-        let mut process = agentgen(&folder, &chat)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = process.stdin.take().unwrap();
         // What the service refuses is asked again.
-        stdin.write_all(b"Order a book.\ngreen\nred\n").unwrap();
-        drop(stdin);
-        let (mut said, mut told) = (String::new(), String::new());
-        let mut stdout = process.stdout.take().unwrap();
-        stdout.read_to_string(&mut said).unwrap();
-        let mut stderr = process.stderr.take().unwrap();
-        stderr.read_to_string(&mut told).unwrap();
-        assert!(process.wait().unwrap().success(), "{told}");
+        let (said, told) = with_stdin(&folder, &chat, "Order a book.\ngreen\nred\n");
         assert_eq!(said, "You get red.\n", "{told}");
         assert!(told.contains("Which colour?"), "{told}");
         assert!(told.contains("{answer: red/blue} > "), "{told}");

@@ -1,6 +1,6 @@
 //! `agentgen serve`, `dev`, `chat` and `run`: agents that answer without being compiled.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -21,6 +21,22 @@ impl Drop for Serving {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Stdout and stderr of the command, which reads `stdin` and has to succeed.
+pub(crate) fn with_stdin(folder: &Folder, arguments: &[&str], stdin: &str) -> (String, String) {
+    let mut process = agentgen(folder, arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    input.write_all(stdin.as_bytes()).unwrap();
+    drop(input);
+    let output = process.wait_with_output().unwrap();
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert!(output.status.success(), "{stderr}");
+    (stdout, stderr)
 }
 
 pub(crate) fn agentgen(folder: &Folder, arguments: &[&str]) -> Command {
@@ -374,28 +390,7 @@ fn a_conversation_and_a_run_in_the_terminal() {
     let service = serve(&folder);
     for target in [&["--service", &service.url][..], &["--agents", "agents"]] {
         let chat = [&["chat", "desk"][..], target].concat();
-        let mut process = agentgen(&folder, &chat)
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = process.stdin.take().unwrap();
-        stdin.write_all(b"Hi\n\nWhere is it?\n").unwrap();
-        drop(stdin);
-        let mut said = String::new();
-        process
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        let mut told = String::new();
-        process
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut told)
-            .unwrap();
-        assert!(process.wait().unwrap().success(), "{told}");
+        let (said, told) = with_stdin(&folder, &chat, "Hi\n\nWhere is it?\n");
         let lines = [
             "[echo] desk received 2 characters: Hi",
             "[echo] desk received 12 characters: Where is it?",
