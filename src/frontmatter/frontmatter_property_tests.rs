@@ -189,7 +189,8 @@ fn assert_fix(lines: &[String], end: &str, body: &str) {
             !block || entry.value.as_str().is_none_or(|text| !text.contains(": ")),
             "structure became text in {text:?}"
         );
-        let name = entry.key == "name" && !first.contains(['"', '\'']);
+        // In quotes or in a block scalar, a line that looks like an entry is text.
+        let name = entry.key == "name" && !first.contains(['"', '\'', '|', '>']);
         assert!(
             !name
                 || entry
