@@ -6,10 +6,12 @@
 pub(crate) mod admission;
 pub(crate) mod api;
 pub(crate) mod api_error;
+pub(crate) mod calls;
 pub(crate) mod content_negotiation;
 pub(crate) mod idempotency;
 pub(crate) mod layers;
 pub(crate) mod pagination;
+pub(crate) mod protocols;
 pub(crate) mod raw_request;
 pub(crate) mod request_reader;
 pub(crate) mod responses;

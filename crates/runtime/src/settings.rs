@@ -14,6 +14,7 @@ pub(crate) mod settings_table;
 pub(crate) mod workspace_load;
 
 pub use crate::http::layers::rate_limits::Rates;
+pub use crate::http::protocols::Protocol;
 pub use crate::telemetry::log::{Log, LogFormat};
 
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub(crate) const AUTH_SETTINGS: &str =
 pub struct Settings {
     /// `host:port` to listen at; `None` is 127.0.0.1:8080 or the next free port after it.
     pub address: Option<String>,
+    /// The protocols by which agents are called.
+    pub expose: Vec<Protocol>,
     /// How callers authenticate; `None` admits everyone, at loopback addresses only.
     pub auth: Option<Auth>,
     /// The tokens that the service issues itself; `None` if it issues none.
@@ -114,6 +117,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: None,
+            expose: Protocol::ALL.to_vec(),
             auth: None,
             tokens: None,
             body_limit: 1024 * 1024,

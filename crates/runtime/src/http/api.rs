@@ -3,9 +3,7 @@
 //! Invariant: every path except health and metrics passes authentication before anything else is read of the request.
 
 pub(crate) mod agent_api;
-mod agent_run_api;
 pub(crate) mod agent_selection;
-pub(crate) mod api_state;
 pub(crate) mod console_api;
 pub(crate) mod console_data;
 pub(crate) mod docs_api;

@@ -23,6 +23,7 @@ use axum::http::{HeaderMap, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use serde_json::Value;
 
 use crate::error::problem::Problem;
 use crate::http::api_error::ApiError;
@@ -39,6 +40,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest `X-Request-Id` of a caller that is used, in bytes.
 const MAX_REQUEST_ID: usize = 128;
+/// The media type of errors of other protocols.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The headers of every response, and their values.
 const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
@@ -64,7 +67,18 @@ pub(crate) struct Layers {
     pub(crate) origins: Origins,
     /// The limits on requests at a time and on requests of one address.
     pub(crate) load_shed: LoadShed,
+    /// The form of errors at a path.
+    pub(crate) error_form: ErrorForms,
 }
+
+/// Writes a problem as another protocol has its errors.
+pub(crate) type ErrorForm = fn(&Problem) -> Value;
+/// The form of errors at a path; without one, they are problem documents.
+pub(crate) type ErrorForms = fn(&str) -> Option<ErrorForm>;
+
+/// An extension of error responses whose body stays as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HasErrorBody;
 
 /// Which `Host` headers are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,18 +99,20 @@ pub(crate) async fn layer_stack(
         hosts,
         origins,
         load_shed,
+        error_form,
     } = &*layers;
     // Outermost first: request context > CORS > load shedding > routes.
     let routes = async |request| next.run(request).await;
     let shed = async |request| load_shed.call(request, routes).await;
     let cors = async |request| origins.call(request, shed).await;
-    with_request_context(*hosts, Some(origins), request, cors).await
+    with_request_context(*hosts, Some(origins), *error_form, request, cors).await
 }
 
-/// Gives a request its id, checks its host, logs it, and writes every error and every panic as a problem document.
+/// Gives a request its id, checks its host, logs it, and writes every error and every panic in the form of its path.
 pub(crate) async fn with_request_context(
     hosts: HostPolicy,
     origins: Option<&Origins>,
+    error_form: ErrorForms,
     mut request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
@@ -125,8 +141,9 @@ pub(crate) async fn with_request_context(
         tracing::error!(request_id = info.id, route, cause, "request failed");
     }
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        response = with_problem_document(response, &info);
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && response.extensions().get::<HasErrorBody>().is_none() {
+        response = with_error_body(response, &info, error_form(&info.path));
     }
     write_headers(response.headers_mut(), &info.id);
     let ms = log::millis(began.elapsed());
@@ -189,8 +206,8 @@ fn is_foreign_page(headers: &HeaderMap) -> bool {
     is_foreign_site || origin.is_some_and(|origin| origin.strip_prefix(b"http://") != own)
 }
 
-/// An error response with its problem document, whoever made it.
-fn with_problem_document(response: Response, info: &RequestInfo) -> Response {
+/// An error response, whoever made it, with a body in `form`; without one, with its problem document.
+fn with_error_body(response: Response, info: &RequestInfo, form: Option<ErrorForm>) -> Response {
     let (mut parts, _) = response.into_parts();
     let mut problem = match parts.extensions.remove::<Arc<Problem>>() {
         Some(problem) => Arc::unwrap_or_clone(problem),
@@ -198,9 +215,16 @@ fn with_problem_document(response: Response, info: &RequestInfo) -> Response {
     };
     problem.instance.clone_from(&info.path);
     problem.request_id.clone_from(&info.id);
-    let body = serde_json::to_vec(&problem).expect("a problem is made of texts and numbers");
+    let (body, media_type) = match form {
+        Some(form) => (form(&problem).to_string().into_bytes(), JSON),
+        None => {
+            let body = serde_json::to_vec(&problem);
+            let body = body.expect("a problem is made of texts and numbers");
+            (body, PROBLEM_JSON)
+        }
+    };
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
+    parts.headers.insert(header::CONTENT_TYPE, media_type);
     Response::from_parts(parts, Body::from(body))
 }
 

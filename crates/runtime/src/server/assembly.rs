@@ -9,12 +9,13 @@ use crate::embedding::Embedder;
 use crate::engine::handoff::HandoffTargets;
 use crate::engine::tools::{Tool, Tools};
 use crate::error::start_error::StartError;
-use crate::http::api::api_state::ApiState;
+use crate::http::calls::api_state::ApiState;
 use crate::http::layers::admission_slot::{Capacity, CapacityLimits};
 use crate::http::layers::cors::Origins;
 use crate::http::layers::load_shed::LoadShed;
 use crate::http::layers::rate_limits::{Limits, limiter};
 use crate::http::layers::{HostPolicy, Layers};
+use crate::http::protocols;
 use crate::mcp;
 use crate::model::Provider;
 use crate::model::catalog::{ECHO, Models};
@@ -216,5 +217,6 @@ pub(crate) fn layers(
         hosts,
         origins,
         load_shed,
+        error_form: protocols::error_form,
     })
 }

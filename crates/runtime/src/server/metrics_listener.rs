@@ -54,9 +54,13 @@ pub(super) fn serve(listener: Option<TcpListener>, metrics: &Arc<Metrics>) -> Jo
     if let Some(listener) = listener {
         let hosts = hosts(listener.local_addr().ok());
         let context = move |request: Request, next: Next| async move {
-            with_request_context(hosts, None, request, async |request| {
-                next.run(request).await
-            })
+            with_request_context(
+                hosts,
+                None,
+                |_| None,
+                request,
+                async |request| next.run(request).await,
+            )
             .await
         };
         let router: Router = metrics_route(Arc::clone(metrics))

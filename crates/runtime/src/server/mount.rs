@@ -13,32 +13,26 @@ use crate::engine::fallbacks::Answerer;
 use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
 use crate::http::api;
-use crate::http::api::agent_api::{Methods, MountedEndpoint, Route, handle};
-use crate::http::api::api_state::ApiState;
+use crate::http::api::agent_api::{Methods, Route, handle};
+use crate::http::calls::api_state::ApiState;
+use crate::http::calls::mounted_endpoint::{MountedAgent, MountedEndpoint};
 use crate::http::content_negotiation::Offer;
 use crate::http::layers::rate_limiter::Limiter;
+use crate::http::protocols;
 use crate::run::bound_service::Service;
 use crate::spec::agent_spec::{AgentSpec, Rate};
 use crate::spec::endpoint_spec::{EndpointSpec, Handler, ParameterLocation};
 use crate::telemetry::endpoint_metrics::EndpointMetrics;
 use crate::workflow::workflow_service::WorkflowService;
 
-/// Adds the endpoints of `services` to `router`; `runs` has the runs of those that may have to wait for a person. axum panics on an
-/// invalid or conflicting path, so matchit tries each one first.
+/// The endpoints of `services`, agent by agent; `runs` has the runs of those that may have to wait for a person.
 pub(crate) fn mount(
-    mut router: Router,
     services: Vec<Service>,
     runs: Option<&Arc<WorkflowService>>,
-    state: Arc<ApiState>,
-) -> Result<Router, StartError> {
-    let mut probe = matchit::Router::new();
-    for path in api::own_paths() {
-        probe
-            .insert(path, ())
-            .map_err(|error| endpoint_error(path, error))?;
-    }
+    state: &ApiState,
+) -> Result<Vec<MountedAgent>, StartError> {
     let mut slugs = BTreeSet::new();
-    let mut paths = BTreeMap::<String, Methods>::new();
+    let mut agents = Vec::new();
     for service in services {
         let agent = service.agent;
         if !slugs.insert(agent.slug) {
@@ -49,6 +43,7 @@ pub(crate) fn mount(
             .rate
             .map(|rate| limiter(agent.slug, rate))
             .transpose()?;
+        let mut endpoints = Vec::new();
         for handler in service.endpoints {
             let spec = handler.spec;
             check_spec(spec)?;
@@ -58,32 +53,54 @@ pub(crate) fn mount(
                 .transpose()?;
             let limiter = own.or_else(|| common.clone());
             let metrics = EndpointMetrics::new(&state.resources.metrics, agent.slug, spec.name);
-            let endpoint = Arc::new(MountedEndpoint {
+            endpoints.push(Arc::new(MountedEndpoint {
                 agent,
                 input_schema: state.resources.schemas.input(spec)?,
-                runs: runs.filter(|_| may_wait(agent, spec, &state)).cloned(),
+                runs: runs.cloned(),
+                may_wait: may_wait(agent, spec, state),
                 handler,
                 limiter,
                 metrics: Arc::new(metrics),
-            });
-            for (path, offer) in offers(spec) {
-                if !paths.contains_key(&path) {
-                    probe
-                        .insert(&path, ())
-                        .map_err(|error| endpoint_error(spec.operation_id, error))?;
-                }
-                let endpoint = Arc::clone(&endpoint);
-                let route = Route { endpoint, offer };
-                let methods = paths.entry(path.clone()).or_default();
-                if methods.insert(spec.method, route).is_some() {
-                    let detail = format!("{} {path} is taken", spec.method.as_str());
-                    return Err(endpoint_error(spec.operation_id, detail));
-                }
+            }));
+        }
+        agents.push(MountedAgent { agent, endpoints });
+    }
+    Ok(agents)
+}
+
+/// Adds the endpoints of `agents` to `router`, each at its paths. axum panics on an invalid or conflicting path, so matchit tries
+/// each one first.
+pub(crate) fn routes(
+    mut router: Router,
+    agents: &[MountedAgent],
+    state: &Arc<ApiState>,
+) -> Result<Router, StartError> {
+    let mut probe = matchit::Router::new();
+    for path in api::own_paths().chain(protocols::paths()) {
+        probe
+            .insert(path, ())
+            .map_err(|error| endpoint_error(path, error))?;
+    }
+    let mut paths = BTreeMap::<String, Methods>::new();
+    for endpoint in agents.iter().flat_map(|agent| &agent.endpoints) {
+        let spec = endpoint.handler.spec;
+        for (path, offer) in offers(spec) {
+            if !paths.contains_key(&path) {
+                probe
+                    .insert(&path, ())
+                    .map_err(|error| endpoint_error(spec.operation_id, error))?;
+            }
+            let endpoint = Arc::clone(endpoint);
+            let route = Route { endpoint, offer };
+            let methods = paths.entry(path.clone()).or_default();
+            if methods.insert(spec.method, route).is_some() {
+                let detail = format!("{} {path} is taken", spec.method.as_str());
+                return Err(endpoint_error(spec.operation_id, detail));
             }
         }
     }
     for (path, methods) in paths {
-        let (state, methods) = (Arc::clone(&state), Arc::new(methods));
+        let (state, methods) = (Arc::clone(state), Arc::new(methods));
         let handler = move |path: Result<RawPathParams, RawPathParamsRejection>,
                             request: Request| {
             handle(Arc::clone(&state), Arc::clone(&methods), path, request)

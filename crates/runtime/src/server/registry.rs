@@ -15,7 +15,6 @@ use crate::embedding::Embedder;
 use crate::engine::tools::Tool;
 use crate::error::start_error::StartError;
 use crate::http::api::agent_selection::{self, AgentIndex};
-use crate::http::api::api_state::ApiState;
 use crate::http::api::console_api::{self, Console};
 use crate::http::api::console_data::AgentDiagnostics;
 use crate::http::api::documents_api;
@@ -24,13 +23,15 @@ use crate::http::api::sessions_api;
 use crate::http::api::system_api::{self, Pages, System};
 use crate::http::api::token_api;
 use crate::http::api::workflow_api;
+use crate::http::calls::api_state::ApiState;
 use crate::http::layers::{HostPolicy, layer_stack};
+use crate::http::protocols::{self, Protocol, Served};
 use crate::model::Provider;
 use crate::run::bound_service::Service;
 use crate::run::resources::Resources;
 use crate::server::assembly::{self, Assembled, Overrides, api_state, assemble};
 use crate::server::metrics_listener::METRICS_ADDRESS;
-use crate::server::mount::{mount, not_found};
+use crate::server::mount::{self, mount, not_found};
 use crate::session::session_store::SessionStore;
 use crate::settings::Settings;
 use crate::spec::agent_spec::AgentSpec;
@@ -279,11 +280,15 @@ impl Registry {
             queue,
             settings.workflows,
         )?;
-        let agents = agent_routes(&self.services, &state, assembled.has_default_model)?;
-        let mut routes = system_api::routes(system)
-            .merge(token_routes(settings, store, resources)?)
-            .merge(workflow_api::routes(&runs, &state))
-            .merge(agents);
+        let is_native = settings.expose.contains(&Protocol::Native);
+        let mut routes =
+            system_api::routes(system).merge(token_routes(settings, store, resources)?);
+        if is_native {
+            let agents = agent_routes(&self.services, &state, assembled.has_default_model)?;
+            routes = routes
+                .merge(workflow_api::routes(&runs, &state))
+                .merge(agents);
+        }
         if exposure.console {
             let console = Console::new(&self.services, self.diagnostics, &runs, &state);
             routes = routes.merge(console_api::routes(console));
@@ -292,7 +297,17 @@ impl Registry {
             handle.bind(&runs);
         }
         let slugs = slugs(&self.services);
-        let router = mount(routes, self.services, Some(&runs), state)?
+        let agents = mount(self.services, Some(&runs), &state)?;
+        if is_native {
+            routes = mount::routes(routes, &agents, &state)?;
+        }
+        let served = Served {
+            agents: agents.into(),
+            runs: Arc::clone(&runs),
+            state,
+        };
+        let router = routes
+            .merge(protocols::routes(&settings.expose, &served)?)
             .fallback(move |uri: Uri| ready(not_found(&slugs, uri.path()).into_response()))
             .layer(from_fn_with_state(Arc::new(layers), layer_stack));
         Ok(BuiltService {

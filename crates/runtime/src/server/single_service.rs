@@ -7,7 +7,7 @@ use crate::error::start_error::StartError;
 use crate::http::layers::{HostPolicy, with_request_context};
 use crate::run::bound_service::Service;
 use crate::server::assembly::{Overrides, api_state, assemble};
-use crate::server::mount::mount;
+use crate::server::mount::{mount, routes};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -24,7 +24,7 @@ impl Service {
         });
         router.layer(from_fn(|request, next: Next| {
             let next = async |request| next.run(request).await;
-            with_request_context(HostPolicy::Any, None, request, next)
+            with_request_context(HostPolicy::Any, None, |_| None, request, next)
         }))
     }
 }
@@ -34,5 +34,6 @@ fn router(service: Service, settings: &Settings) -> Result<Router, StartError> {
     let store = Store::memory();
     let assembled = assemble(settings, &store, &services, Overrides::default(), None)?;
     let state = api_state(settings, &store, &assembled.resources)?;
-    mount(Router::new(), services, None, state)
+    let agents = mount(services, None, &state)?;
+    routes(Router::new(), &agents, &state)
 }

@@ -16,6 +16,7 @@ use crate::spec::agent_spec::Rate;
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct File {
     pub(crate) address: Option<String>,
+    pub(crate) expose: Option<Vec<String>>,
     pub(crate) limits: LimitsFile,
     pub(crate) auth: AuthFile,
     pub(crate) tokens: Option<TokensFile>,

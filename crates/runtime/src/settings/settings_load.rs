@@ -11,6 +11,7 @@ use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
 use crate::error::start_error::{SettingError, StartError};
 use crate::http::layers::cors::Origins;
 use crate::http::layers::rate_limits::Rates;
+use crate::http::protocols::Protocol;
 use crate::model::provider_settings::add_vendor_keys;
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
@@ -182,6 +183,7 @@ fn resolve(
         embeddings: embeddings(&file.embeddings, &providers, &get).map_err(wrong)?,
         documents: documents(&file.documents).map_err(wrong)?,
         address: file.address.clone(),
+        expose: protocols(loaded)?.unwrap_or(defaults.expose),
         auth,
         tokens,
         body_limit: file.limits.body_bytes.unwrap_or(defaults.body_limit),
@@ -219,6 +221,27 @@ fn resolve(
         metrics: file.metrics.enabled.unwrap_or(defaults.metrics),
         metrics_address: file.metrics.address.clone(),
     })
+}
+
+/// The protocols that `expose` names, in the order of their list.
+fn protocols(loaded: &Loaded) -> Result<Option<Vec<Protocol>>, StartError> {
+    let Some(names) = &loaded.file.expose else {
+        return Ok(None);
+    };
+    let words = Protocol::ALL.map(Protocol::as_str);
+    if let Some(name) = names.iter().find(|name| Protocol::parse(name).is_none()) {
+        let detail = format!("`{name}` is none of {}", words.join(", "));
+        return Err(loaded.wrong("expose", detail));
+    }
+    let named = |protocol: &Protocol| names.iter().any(|name| name == protocol.as_str());
+    let protocols: Vec<_> = Protocol::ALL.into_iter().filter(named).collect();
+    if protocols.is_empty() {
+        return Err(loaded.wrong(
+            "expose",
+            "a service without a protocol serves nothing".to_owned(),
+        ));
+    }
+    Ok(Some(protocols))
 }
 
 fn check_address(loaded: &Loaded, key: &str, address: &str) -> Result<(), StartError> {

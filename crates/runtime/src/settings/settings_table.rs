@@ -59,6 +59,7 @@ const fn setting(
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("address", Text, None, "`host:port` to listen at. Without it: `127.0.0.1:8080`, or the next free port. An address that other machines can reach needs `[auth]`."),
+    setting("expose", List, None, "The protocols by which agents are called: `native` is the API that the OpenAPI document describes. Without it: all."),
 
     setting("models.<name>", Text, None, "What the name of a model stands for: `provider:model`, `echo`, or the name of another model. `default` is for agents that name none."),
 
@@ -173,7 +174,7 @@ pub(crate) fn settings_page() -> String {
         if section != Some(table) {
             section = Some(table);
             let title = match table {
-                "" => "Address".to_owned(),
+                "" => "Address and protocols".to_owned(),
                 table => format!("`[{table}]`"),
             };
             let _ = write!(
@@ -250,7 +251,7 @@ mod tests {
                     accepted.extend(keys.filter(|key| key != "tokens.clients"));
                     accepted.extend(below("tokens.clients.<name>"));
                 }
-                "address" => accepted.extend([section]),
+                "address" | "expose" => accepted.extend([section]),
                 _ => accepted.extend(below(&section)),
             }
         }

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use crate::auth::claims::Caller;
 use crate::http::admission::{admit, require_role};
-use crate::http::api::api_state::ApiState;
 use crate::http::api::console_data::{self, AgentDiagnostics, ShownAgent};
 use crate::http::api::docs_api::{file, html};
 use crate::http::api::system_api::System;
 use crate::http::api_error::ApiError;
+use crate::http::calls::api_state::ApiState;
 use crate::http::content_negotiation::accept_json;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::raw_request::{self, RawRequest};

@@ -19,8 +19,8 @@ use crate::documents::{
 use crate::error::AgentError;
 use crate::future::off_worker;
 use crate::http::admission::admit;
-use crate::http::api::api_state::ApiState;
 use crate::http::api_error::ApiError;
+use crate::http::calls::api_state::ApiState;
 use crate::http::content_negotiation::accept_json;
 use crate::http::idempotency::Operation;
 use crate::http::layers::rate_limits::with_rate_headers;

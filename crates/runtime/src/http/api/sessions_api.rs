@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::http::admission::admit;
-use crate::http::api::api_state::ApiState;
 use crate::http::api_error::ApiError;
+use crate::http::calls::api_state::ApiState;
 use crate::http::content_negotiation::accept_json;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::pagination::{Page, decode_number, decode_text, encode_text, invalid_cursor};

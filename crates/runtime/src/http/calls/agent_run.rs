@@ -1,25 +1,20 @@
-//! Requests to agents that may have to wait for a person: each is a run, which goes on whatever becomes of its request.
-//!
-//! `Prefer: respond-async` (RFC 7240) is answered at once. Else the response waits until the run has ended, or only waits itself.
+//! Calls that are runs in the journal: they go on whatever becomes of their request, and may wait for a person.
 
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
 use crate::event::agent_event::{AgentEvent, StopReason};
-use crate::http::api::agent_api::{MountedEndpoint, check_input, success};
-use crate::http::api::workflow_api::accepted_run;
 use crate::http::api_error::ApiError;
-use crate::http::content_negotiation::Representation;
+use crate::http::calls::MountedEndpoint;
+use crate::http::calls::agent_call::{Answer, request_info};
 use crate::http::idempotency::{key_reused, read_key};
-use crate::http::sse_response;
-use crate::run::reply::InvokeRequest;
+use crate::run::reply::{InvokeRequest, Reply};
 use crate::run::run_context::RequestInfo;
 use crate::run::run_input::Input;
 use crate::run::supervision::{EVENTS_AHEAD, Running};
@@ -34,17 +29,29 @@ use crate::workflow::workflow_service::WorkflowService;
 /// How many events of a run are read at a time.
 const PAGE: u32 = 100;
 
-/// Starts a run for a request that was admitted, and answers with what comes of it.
-pub(super) async fn respond(
+/// A run of an agent, and the request that asks for it.
+pub(crate) struct AgentRun {
+    pub(crate) id: Uuid,
+    runs: Arc<WorkflowService>,
+    endpoint: Arc<MountedEndpoint>,
+    subject: String,
+    info: Arc<RequestInfo>,
+    reader: LiveReader,
+}
+
+/// Starts a run for a request that was admitted.
+///
+/// # Errors
+/// An input that is invalid, an `Idempotency-Key` of another request, and what the journal says.
+pub(super) async fn begin(
     runs: &Arc<WorkflowService>,
     endpoint: &Arc<MountedEndpoint>,
-    representation: Representation,
     caller: Caller,
     parts: &Parts,
     mut input: Input,
-) -> Result<Response, ApiError> {
+) -> Result<AgentRun, ApiError> {
     let key = read_key(&parts.headers)?;
-    check_input(endpoint, &mut input).await?;
+    endpoint.check_input(&mut input).await?;
     let request = std::mem::take(input.json().await?);
     if endpoint.handler.spec.name == INVOKE {
         // A program may serve it with a schema that demands less than the type does.
@@ -54,66 +61,80 @@ pub(super) async fn respond(
     let id = new_uuid_v7();
     let called = (endpoint.agent, endpoint.handler.spec);
     // Before it starts, so that nothing is missed.
-    let reader = match representation {
-        Representation::EventStream => Some(LiveReader::new(runs, id, EVENTS_AHEAD)),
-        Representation::Json => None,
-    };
+    let reader = LiveReader::new(runs, id, EVENTS_AHEAD);
     let subject = caller.subject.clone();
     let run = match agent_run::start(runs, id, called, request, caller, key).await? {
         Started::Run(run) => run,
         Started::OtherRequest => return Err(key_reused()),
     };
-    if let Some(reader) = reader {
-        let reader = match run == id {
-            true => reader,
-            false => LiveReader::new(runs, run, EVENTS_AHEAD),
-        };
+    let reader = match run == id {
+        true => reader,
+        false => LiveReader::new(runs, run, EVENTS_AHEAD),
+    };
+    Ok(AgentRun {
+        id: run,
+        runs: Arc::clone(runs),
+        endpoint: Arc::clone(endpoint),
+        subject,
+        info: request_info(parts),
+        reader,
+    })
+}
+
+impl AgentRun {
+    /// Its events, to the end.
+    pub(crate) fn follow(self) -> Running {
         let (events, following) = mpsc::channel(EVENTS_AHEAD);
         let follower = Follower {
-            runs: Arc::clone(runs),
-            endpoint: Arc::clone(endpoint),
-            info: info(parts),
-            run,
-            subject,
+            runs: self.runs,
+            endpoint: self.endpoint,
+            info: self.info,
+            run: self.id,
+            subject: self.subject,
             events,
             has_started: false,
         };
-        let task = tokio::spawn(follower.follow(reader));
-        return Ok(sse_response::respond(Running::elsewhere(following, task)).await);
+        Running::elsewhere(following, tokio::spawn(follower.follow(self.reader)))
     }
-    if prefers_async(&parts.headers) {
-        let report = runs.report(run, &subject).await?;
+
+    /// Waits until it has ended or only waits.
+    ///
+    /// # Errors
+    /// What it fails with.
+    pub(crate) async fn answer(self) -> Result<Answer, ApiError> {
+        drop(self.reader);
+        let report = wait_for_pause(&self.runs, self.id, &self.subject).await?;
+        if !report.status.is_over() {
+            return Ok(Answer::Waiting(self.id, Box::new(report)));
+        }
+        let usage = report.usage;
+        match outcome(self.endpoint.handler.spec, report) {
+            Ok(StepReport { output, model, .. }) => Ok(Answer::Output(Reply {
+                stop_reason: stop_reason(&output),
+                value: output.to_string(),
+                usage,
+                model,
+            })),
+            Err(problem) => Err(ApiError::Run(situated(problem, &self.info))),
+        }
+    }
+
+    /// What is known of it.
+    ///
+    /// # Errors
+    /// What the journal says.
+    pub(crate) async fn report(&self) -> Result<RunReport, ApiError> {
+        let report = self.runs.report(self.id, &self.subject).await?;
         let report =
             report.ok_or_else(|| AgentError::internal("a run is gone from the journal"))?;
-        let mut response = accepted_run(run, &report);
-        let applied = HeaderValue::from_static("respond-async");
-        response.headers_mut().insert("preference-applied", applied);
-        return Ok(response);
-    }
-    let report = wait_for_pause(runs, run, &subject).await?;
-    if !report.status.is_over() {
-        return Ok(accepted_run(run, &report));
-    }
-    let spec = endpoint.handler.spec;
-    match outcome(spec, report) {
-        Ok(answer) => Ok(success(spec.status, answer.output.to_string())),
-        Err(problem) => Err(ApiError::Run(situated(problem, &info(parts)))),
+        Ok(report)
     }
 }
 
-fn info(parts: &Parts) -> Arc<RequestInfo> {
-    let info = parts.extensions.get::<Arc<RequestInfo>>();
-    info.cloned().unwrap_or_default()
-}
-
-/// Whether the caller prefers not to wait.
-fn prefers_async(headers: &HeaderMap) -> bool {
-    let values = headers.get_all("prefer").iter();
-    let mut preferences = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|preference| preference.split(';').next());
-    preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
+/// Why the model stopped, as the output of an agent says; other outputs are of models that came to an end.
+fn stop_reason(output: &Value) -> StopReason {
+    let stop_reason = serde_json::from_value(output["stop_reason"].clone());
+    stop_reason.unwrap_or(StopReason::EndTurn)
 }
 
 /// The step of a run that has ended, or why it has no answer.
@@ -254,10 +275,9 @@ impl Follower {
         let last = match outcome(self.endpoint.handler.spec, report) {
             Ok(StepReport { output, model, .. }) => {
                 self.begin(model).await;
-                let stop_reason = serde_json::from_value(output["stop_reason"].clone());
                 AgentEvent::Completed {
                     run_id,
-                    stop_reason: stop_reason.unwrap_or(StopReason::EndTurn),
+                    stop_reason: stop_reason(&output),
                     usage,
                     output,
                 }

@@ -8,9 +8,9 @@ use axum::response::Response;
 use serde_json::Value;
 
 use crate::auth::claims::Caller;
-use crate::http::api::api_state::ApiState;
 use crate::http::api::workflow_api::{WorkflowRun, accepted, own_run, run_id};
 use crate::http::api_error::ApiError;
+use crate::http::calls::api_state::ApiState;
 use crate::http::content_negotiation::accept_json;
 use crate::http::raw_request::RawRequest;
 use crate::http::request_reader::{read_body, read_query};
