@@ -4,7 +4,7 @@ ALTER TABLE workflow_runs ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE workflow_runs ADD COLUMN restarted_from TEXT;
 
 -- A caller lists its runs that stand so, and removes them.
-CREATE INDEX workflow_runs_by_status ON workflow_runs (subject, status, created_at, id);
+CREATE INDEX workflow_runs_by_status ON workflow_runs (subject, status, created_at);
 
 -- When the next run of a workflow with a schedule is due.
 CREATE TABLE workflow_schedules (

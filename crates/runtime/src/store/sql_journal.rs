@@ -153,7 +153,7 @@ impl Journal for SqlStore {
             let created = create.fetch_optional(self.database.write()).await?;
             if let Some(row) = created {
                 let created_at = from_millis(row.integer("created_at")?);
-                let created = JournaledRun::queued(run, created_at);
+                let created = JournaledRun::new(run, start, created_at);
                 return Ok(CreateOutcome::Created(Box::new(created)));
             }
             let earlier = self

@@ -122,8 +122,8 @@ fn end(run: &NewRun, owner: &str, first_event: u64, status: RunStatus, keep: Dur
     }
 }
 
-/// `run` as it was created, at the age that the journal says.
-fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
+/// `run` as it was created with `status`, at the age that the journal says.
+fn as_created(run: &NewRun, status: RunStatus, stored: &JournaledRun) -> JournaledRun {
     JournaledRun {
         id: run.id,
         parent: run.parent,
@@ -132,7 +132,7 @@ fn as_created(run: &NewRun, stored: &JournaledRun) -> JournaledRun {
         subject: run.subject.clone(),
         roles: run.roles.clone(),
         input: run.input.clone(),
-        status: RunStatus::Queued,
+        status,
         error: None,
         created_at: stored.created_at,
         age: stored.age,
@@ -185,9 +185,9 @@ async fn only_the_lease_owner_can_update_a_run() {
         let run = run();
         let before = now();
         let created = create(journal, &run, Some(&ann)).await;
-        assert_eq!(created, as_created(&run, &created));
+        assert_eq!(created, as_created(&run, RunStatus::Running, &created));
         let stored = journal.run(run.id, &run.subject).await.unwrap().unwrap();
-        assert_eq!(stored, as_created(&run, &stored));
+        assert_eq!(stored, as_created(&run, RunStatus::Running, &stored));
         assert!(stored.created_at >= before && stored.created_at <= SystemTime::now());
         assert!(stored.age < LONG);
         assert_eq!(journal.run(run.id, "bob").await.unwrap(), None);
@@ -249,7 +249,7 @@ async fn a_run_can_be_claimed_by_id_unless_it_is_leased() {
         let ClaimOutcome::Claimed(taken) = claim(&run, &ann).await else {
             panic!("nobody has it");
         };
-        assert_eq!(*taken, as_created(&run, &taken));
+        assert_eq!(*taken, as_created(&run, RunStatus::Queued, &taken));
         let ClaimOutcome::Leased(left) = claim(&run, &bob).await else {
             panic!("the run is leased");
         };
@@ -314,7 +314,7 @@ async fn an_idempotent_request_creates_one_run() {
         // The existing run is returned, and the new one is not created.
         let other = with_key(run(), "k%1");
         let earlier = again(&other).await.unwrap();
-        assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Queued));
+        assert_eq!((earlier.id, earlier.status), (first.id, RunStatus::Running));
         assert_eq!(earlier.steps, [step(StepStatus::Succeeded, "a")]);
         assert_eq!(journal.run(other.id, &other.subject).await.unwrap(), None);
 

@@ -14,11 +14,13 @@ macro_rules! columns {
 }
 
 macro_rules! insert_run {
-    ($parent:literal, $($lease_and_round:expr),*) => {
+    ($status:literal, $parent:literal, $($lease_and_round:expr),*) => {
         concat!(
             "INSERT INTO workflow_runs (id, workflow, definition, subject, input, roles, status, error, cancel_requested, \
              created_at, idempotency_key, restarted_from, parent, lease_owner, lease_expires_at, round) \
-             SELECT $1, $2, $3, $4, $5, $6, '\"queued\"', 'null', 0, {now}, $7, $8, ",
+             SELECT $1, $2, $3, $4, $5, $6, ",
+            $status,
+            ", 'null', 0, {now}, $7, $8, ",
             $parent,
             ", ",
             $($lease_and_round,)*
@@ -53,9 +55,12 @@ macro_rules! next_round {
 }
 pub(super) use next_round;
 
-pub(super) const CREATE_LEASED: &str = insert_run!("$11", "$9, {now} + $10, 0 WHERE TRUE");
+/// It is running from the start: to change what an index has costs an entry in each of them.
+pub(super) const CREATE_LEASED: &str =
+    insert_run!("'\"running\"'", "$11", "$9, {now} + $10, 0 WHERE TRUE");
 /// Nothing is stored if `$9` runs of the subject wait.
 pub(super) const CREATE_WAITING: &str = insert_run!(
+    "'\"queued\"'",
     "$10",
     "NULL, NULL, ",
     next_round!(),

@@ -299,7 +299,7 @@ impl Executor {
             interrupted_units: interrupted,
             run,
             tasks: JoinSet::new(),
-            may_have_turns: journaled.status != RunStatus::Queued,
+            may_have_turns: journaled.event_count > 0,
             actions: OpenActions::of(&journaled),
             events: vec![event],
             state: Some(RunState {

@@ -8,8 +8,8 @@ use crate::event::agent_event::Usage;
 use crate::event::pending_action::PendingAction;
 use crate::schema::{DateTime, Uuid};
 use crate::spec::workflow_spec::INVOKE;
-use crate::workflow::journal::NewRun;
 use crate::workflow::journal::schedule_store::schedule_of;
+use crate::workflow::journal::{NewRun, Start};
 use crate::workflow::run_report::{RunReport, RunStatus, StepReport, StepStatus, step_of};
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -63,8 +63,8 @@ pub struct JournaledRun {
 }
 
 impl JournaledRun {
-    /// The run of `new`, created at `created_at`.
-    pub(crate) fn queued(new: &NewRun, created_at: SystemTime) -> Self {
+    /// The run of `new`, created at `created_at` to begin as `start` says.
+    pub(crate) fn new(new: &NewRun, start: Start<'_>, created_at: SystemTime) -> Self {
         Self {
             id: new.id,
             parent: new.parent,
@@ -73,7 +73,10 @@ impl JournaledRun {
             subject: new.subject.clone(),
             roles: new.roles.clone(),
             input: new.input.clone(),
-            status: RunStatus::Queued,
+            status: match start {
+                Start::Leased(_) => RunStatus::Running,
+                Start::Waiting { .. } => RunStatus::Queued,
+            },
             error: None,
             created_at,
             age: Duration::ZERO,

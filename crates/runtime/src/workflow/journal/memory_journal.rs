@@ -65,7 +65,7 @@ impl Journal for MemoryJournal {
         if let Err(full) = state.make_room() {
             return boxed_ready(Err(full));
         }
-        let created = JournaledRun::queued(run, now());
+        let created = JournaledRun::new(run, start, now());
         let entry = Entry {
             run: created.clone(),
             idempotency_key: run.idempotency_key.clone(),
