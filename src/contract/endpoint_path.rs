@@ -21,6 +21,7 @@ const RESERVED: &[&str] = &[
     "/metrics",
     "/openapi.json",
     "/readyz",
+    "/v1/actions",
     "/v1/agents",
     "/v1/agents/",
     "/v1/route",

@@ -36,7 +36,10 @@ pub use self::reports::{
     RunStatus, SkipReason, StepAnswer, StepError, StepOutcome, StepOutput, StepReport, StepReports,
     StepStatus, SubtaskOutput, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
 };
-pub use self::runs::{RunEvent, RunEvents, RunFilter, RunList, RunSummary, RunsDeleted, Workflow};
+pub use self::runs::{
+    ActionList, ListedAction, RunEvent, RunEvents, RunFilter, RunList, RunSummary, RunsDeleted,
+    Workflow,
+};
 pub use self::service::{
     Document, DocumentInput, DocumentList, DocumentSummary, Documents, DocumentsPut, Page,
     PutDocument, Readiness, ReadinessCheck, Session, SessionList, SessionMessage,

@@ -16,7 +16,7 @@ use super::connection::Client;
 use super::event_stream::EventReader;
 use super::problem::ClientError;
 use super::reports::{
-    RunReport, RunStatus, StepReports, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
+    PendingAction, RunReport, RunStatus, StepReports, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
 };
 use super::service::Page;
 use super::values::{DateTime, Uuid};
@@ -49,6 +49,17 @@ impl Client {
         Call::new(self, &ANSWER, &answer)
     }
 
+    /// The open questions of all runs that the caller may answer, the newest first. A service without workflows answers 404.
+    pub fn actions(&self, page: &Page) -> Call<ActionList> {
+        let operation = Operation {
+            method: Method::GET,
+            path: "/v1/actions",
+            headers: &[],
+            stream_path: "",
+        };
+        Call::new(self, &operation, page)
+    }
+
     /// The caller's runs of all workflows, the newest first. A service without workflows answers 404.
     pub fn runs(&self, filter: &RunFilter, page: &Page) -> Call<RunList> {
         let operation = Operation {
@@ -71,6 +82,26 @@ impl Client {
         };
         Call::new(self, &operation, filter)
     }
+}
+
+/// A page of questions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionList {
+    /// The questions, the newest first.
+    pub actions: Vec<ListedAction>,
+    /// Where the next page begins; none if this is the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// A question that is open, and the run that asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListedAction {
+    /// The run that asks.
+    pub run_id: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// What it asks.
+    pub action: PendingAction,
 }
 
 /// Which runs are listed. The default is all.

@@ -31,8 +31,8 @@ pub use self::run_report::{
     StepOutput, StepReport, StepReports, StepStatus, SubtaskOutput, TypedReport, TypedSteps,
 };
 pub use self::waiting::{
-    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,
-    Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, OpenQuestion, QuestionQuery, SendOutcome, SentEvent,
+    StoredAction, SuspendOutcome, Suspension,
 };
 pub use self::workflow_event::WorkflowEvent;
 pub use self::workflow_service::WorkflowLimits;

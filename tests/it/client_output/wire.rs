@@ -7,8 +7,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use generated_client::flows::client::agents::writer::Writer;
 use generated_client::flows::client::agents::writer::workflows;
 use generated_client::flows::client::{
-    AgentEvent, Client, ClientError, Document, DocumentInput, PendingAction, PendingToolCall, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
-    InvokeResponse, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, RunsDeleted, Session, SessionList,
+    ActionList, AgentEvent, Client, ClientError, Document, DocumentInput, PendingAction, PendingToolCall, DocumentList, DocumentSummary, DocumentsPut, InvokeRequest,
+    InvokeResponse, ListedAction, Problem, PutDocument, Readiness, ReadinessCheck, RetrievedPassage, RunList, RunReport, RunSummary, RunsDeleted, Session, SessionList,
     SessionMessage, SessionMessageList, StepError, StepReport, StopReason, TokenResponse, Usage, Violation, WorkflowEvent,
     WorkflowRun,
 };
@@ -186,6 +186,8 @@ fn every_event_of_the_runtime_is_known() {
     assert_read::<WorkflowRun>("WorkflowRun");
     assert_read::<RunReport>("WorkflowRunReport");
     assert_read::<RunList>("WorkflowRunList");
+    assert_read::<ActionList>("ActionList");
+    assert_read::<ListedAction>("ListedAction");
     assert_read::<RunSummary>("WorkflowRunSummary");
     assert_read::<RunsDeleted>("WorkflowRunsDeleted");
     assert_read::<Session>("Session");
@@ -220,6 +222,8 @@ fn every_property_of_the_runtime_is_kept() {
         "expires_at": "2026-01-01T00:00:00Z",
     });
     assert_full::<PendingAction>("PendingAction", &action);
+    let listed = serde_json::json!({ "run_id": "r", "workflow": "w", "action": action });
+    assert_full::<ListedAction>("ListedAction", &listed);
     assert_full::<RunReport>("WorkflowRunReport", &serde_json::json!({
         "run_id": "r", "parent": "p", "workflow": "w", "status": "completed", "error": "e", "created_at": "2026-01-01T00:00:00Z",
         "ended_at": "2026-01-01T00:00:00Z", "attempts": 2, "restarted_from": "o", "schedule": "w", "usage": usage, "steps": [full], "actions": [action],

@@ -32,7 +32,11 @@ fn workflow_runs_can_be_started_followed_and_cancelled() {
         let document = file("openapi.json");
         let ids: Vec<(&str, &str, &str)> = operations(&document)
             .into_iter()
-            .filter(|(_, path, _)| path.contains("/runs") || path.contains("/workflows"))
+            .filter(|(_, path, _)| {
+                ["/runs", "/workflows", "/actions"]
+                    .iter()
+                    .any(|part| path.contains(part))
+            })
             .map(|(method, path, operation)| {
                 (method, path, operation["operationId"].as_str().unwrap())
             })
@@ -44,6 +48,7 @@ fn workflow_runs_can_be_started_followed_and_cancelled() {
                 ("post", "/v1/workflows/up/runs", "startUp"),
                 ("get", "/v1/runs", "listRuns"),
                 ("delete", "/v1/runs", "deleteRuns"),
+                ("get", "/v1/actions", "listActions"),
                 ("get", "/v1/runs/{run_id}", "getRun"),
                 ("get", "/v1/runs/{run_id}/actions/{action_id}", "getAction"),
                 (

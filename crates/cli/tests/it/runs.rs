@@ -96,3 +96,40 @@ fn what_the_service_refuses_is_told_with_its_reason() {
     assert_eq!(status, Some(2));
     assert!(told.contains("--older-than"), "{told}");
 }
+
+/// Asks before it releases.
+const RELEASE: &str = "---
+name: release
+description: Releases.
+service:
+  workflows:
+    ship:
+      steps:
+        - confirm: { ask: \"Release {{ input.input }}?\", roles: [admin], timeout: 1h }
+---
+Hello.
+";
+
+#[test]
+fn what_runs_ask_is_listed() {
+    let folder = Folder::new(&[("agents/release.md", RELEASE)]);
+    let service = serve(&folder);
+    assert_eq!(json_of(&folder, &service, &["actions"]), json!([]));
+    let mut ids = Vec::new();
+    for input in ["one", "two"] {
+        let (_, run) = service.post("/v1/workflows/ship/runs", json!({"input": input}));
+        let id = run["run_id"].as_str().unwrap().to_owned();
+        service.until(|| service.get(&format!("/v1/runs/{id}")).1["status"] == "waiting");
+        ids.push(id);
+    }
+    let (status, table, _) = runs(&folder, &service, &["actions"]);
+    assert_eq!(status, Some(0));
+    let lines = table.lines().collect::<Vec<_>>();
+    assert_eq!(lines.len(), 3, "{table}");
+    for cell in [&*ids[1], "ship", "question", "admin", "Release two?"] {
+        assert!(lines[1].contains(cell), "{table}");
+    }
+    let newest = json_of(&folder, &service, &["actions", "--limit", "1"]);
+    assert_eq!(newest.as_array().unwrap().len(), 1);
+    assert_eq!(newest[0]["run_id"], *ids[1]);
+}

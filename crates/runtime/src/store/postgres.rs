@@ -106,6 +106,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "turns",
         include_str!("../../migrations/postgres/0016_turns.sql"),
     ),
+    (
+        17,
+        "question answerers",
+        include_str!("../../migrations/postgres/0017_question_answerers.sql"),
+    ),
 ];
 
 /// Connects and migrates. Of several processes that start at once, one migrates and the others wait for it.

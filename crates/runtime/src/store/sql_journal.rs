@@ -10,7 +10,6 @@ mod stored_turns;
 mod waiting_runs;
 mod waiting_statements;
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::error::store_error::StoreError;
@@ -19,12 +18,12 @@ use crate::schema::Uuid;
 use crate::store::sql_database::{Executor, Query, Row, query};
 use crate::store::sql_journal::journal_statements::{
     ADD_CHANGE, ADD_CHANGE_AND_END, ADD_CHANGE_AND_SET_STATE, ADOPT, CHANGES, CLAIM, CLAIM_UNOWNED,
-    CREATE_LEASED, CREATE_WAITING, END, EVENTS, EXPIRE_WAITING, FIND_CHANGE, LEASE, LIST,
-    LIST_WITH_STATUS, PURGE, RELEASE, RENEW, REQUEST_CANCEL, RUN, RUN_WITH_KEY, SET_STATE, WAITING,
+    CREATE_LEASED, CREATE_WAITING, END, EVENTS, EXPIRE_WAITING, FIND_CHANGE, LEASE, PURGE, RELEASE,
+    RENEW, REQUEST_CANCEL, RUN, RUN_WITH_KEY, SET_STATE, WAITING,
 };
 use crate::store::sql_store::SqlStore;
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
-use crate::unix_time::{duration_millis, from_millis, to_millis};
+use crate::unix_time::{duration_millis, from_millis};
 use crate::workflow::journal::StoredTurn;
 use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunRequests};
 use crate::workflow::journal::{
@@ -33,7 +32,8 @@ use crate::workflow::journal::{
 };
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::waiting::inbox::{
-    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, OpenQuestion, QuestionQuery, SendOutcome, StoredAction,
+    SuspendOutcome, Suspension,
 };
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -71,19 +71,6 @@ fn read_run_id(row: &Row, column: &str) -> Result<Option<Uuid>, StoreError> {
     let id = row.optional_text(column)?;
     let id = id.map(|id| id.parse().map_err(StoreError::internal));
     id.transpose()
-}
-
-/// What a list tells of the run in a row.
-fn read_facts(row: &Row) -> Result<RunFacts, StoreError> {
-    Ok(RunFacts {
-        id: row.text("id")?.parse().map_err(StoreError::internal)?,
-        parent: read_run_id(row, "parent")?,
-        workflow: row.text("workflow")?,
-        status: from_json(&row.text("status")?)?,
-        error: from_json(&row.text("error")?)?,
-        created_at: from_millis(row.integer("created_at")?),
-        ended_at: row.optional_integer("ended_at")?.map(from_millis),
-    })
 }
 
 /// The run in a row, with the steps that `executor` finds.
@@ -312,6 +299,14 @@ impl Journal for SqlStore {
         Box::pin(waiting_runs::action(&self.database, run, action))
     }
 
+    fn open_questions<'a>(
+        &'a self,
+        query: &'a QuestionQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<OpenQuestion>, StoreError>> {
+        Box::pin(waiting_runs::open_questions(&self.database, query, limit))
+    }
+
     fn answer<'a>(
         &'a self,
         run: Uuid,
@@ -448,41 +443,7 @@ impl Journal for SqlStore {
         query: &'a RunQuery<'a>,
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<RunFacts>, StoreError>> {
-        Box::pin(async move {
-            let workflow = query.workflow.map(escape_nul);
-            // No run is `before` and has the empty id.
-            let before = (query.before.map_or(i64::MAX, to_millis), String::new());
-            let after = query.after.map(|(at, id)| (to_millis(at), id.to_string()));
-            let (until, id) = after.map_or(before.clone(), |after| after.min(before));
-            let list = |statement| {
-                self.database
-                    .query(statement)
-                    .bind(escape_nul(query.subject))
-                    .bind(query.since.map_or(0, to_millis))
-                    .bind(until)
-                    .bind(id.as_str())
-                    .bind(workflow.as_deref())
-                    .bind(limit)
-            };
-            let mut queries = Vec::new();
-            for status in query.statuses {
-                queries.push(list(LIST_WITH_STATUS).bind(to_json(status)?));
-            }
-            if queries.is_empty() {
-                queries.push(list(LIST));
-            }
-            let mut found = Vec::new();
-            for query in queries {
-                let rows = query.fetch_all(self.database.read()).await?;
-                for row in &rows {
-                    found.push(read_facts(row)?);
-                }
-            }
-            // Each query gives its newest ones, so that the newest of all are among them.
-            found.sort_unstable_by_key(|run| Reverse((run.created_at, run.id)));
-            found.truncate(limit as usize);
-            Ok(found)
-        })
+        Box::pin(operated_runs::list(&self.database, query, limit))
     }
 
     fn events(

@@ -111,6 +111,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "turns",
         include_str!("../../migrations/sqlite/0016_turns.sql"),
     ),
+    (
+        17,
+        "question answerers",
+        include_str!("../../migrations/sqlite/0017_question_answerers.sql"),
+    ),
 ];
 
 /// Opens the file and migrates it. A file that is not there is created, with its folder, readable by its owner alone.

@@ -22,7 +22,8 @@ use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome, RunReq
 use crate::workflow::journal::schedule_store::ScheduleStore;
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::waiting::inbox::{
-    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, OpenQuestion, QuestionQuery, SendOutcome, StoredAction,
+    SuspendOutcome, Suspension,
 };
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -98,6 +99,13 @@ pub trait Journal: ScheduleStore {
         run: Uuid,
         action: Uuid,
     ) -> BoxFuture<'_, Result<Option<StoredAction>, StoreError>>;
+
+    /// Up to `limit` questions that are open and that those whom `query` names may answer, the newest first: the one with the greatest id.
+    fn open_questions<'a>(
+        &'a self,
+        query: &'a QuestionQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<OpenQuestion>, StoreError>>;
 
     /// Stores the answer to a question, unless it is closed or has expired, and wakes the run.
     fn answer<'a>(

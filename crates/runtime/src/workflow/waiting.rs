@@ -9,6 +9,6 @@ pub(crate) mod inbox;
 pub(crate) mod open_actions;
 
 pub use self::inbox::{
-    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,
-    Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, OpenQuestion, QuestionQuery, SendOutcome, SentEvent,
+    StoredAction, SuspendOutcome, Suspension,
 };

@@ -37,6 +37,7 @@ mod journals;
 mod jwt_keys;
 mod keyword_search;
 mod killed_requests;
+mod listed_actions;
 mod many_calls;
 mod mcp_fixture;
 #[cfg(unix)]

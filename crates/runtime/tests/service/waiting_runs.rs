@@ -370,8 +370,12 @@ pub struct TestCaller(String);
 
 impl TestCaller {
     pub fn new(subject: &str, role: &str) -> Self {
+        Self::with_roles(subject, &[role])
+    }
+
+    pub fn with_roles(subject: &str, roles: &[&str]) -> Self {
         let exp = jsonwebtoken::get_current_timestamp() + 60;
-        let claims = json!({ "sub": subject, "exp": exp, "roles": [role] });
+        let claims = json!({ "sub": subject, "exp": exp, "roles": roles });
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
         let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key);
         Self(format!("Bearer {}", token.unwrap()))

@@ -21,6 +21,8 @@ const PAGE: u32 = 100;
 pub enum Command {
     /// List your runs, the newest first
     List(ListArguments),
+    /// List what runs ask you: questions and approvals that you may answer, the newest first
+    Actions(ActionsArguments),
     /// Show a run with its steps and what it waits for
     Show(RunArguments),
     /// Let a run that failed or was cancelled continue from the steps that did not succeed
@@ -68,6 +70,15 @@ pub struct ListArguments {
     #[arg(long, value_name = "TIME")]
     before: Option<String>,
     /// The most runs
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: u32,
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, Args)]
+pub struct ActionsArguments {
+    /// The most questions
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: u32,
     #[command(flatten)]
@@ -137,6 +148,7 @@ pub fn run(command: &Command) -> Result<Status, Status> {
     super::block_on(async {
         let service = match command {
             Command::List(arguments) => &arguments.service,
+            Command::Actions(arguments) => &arguments.service,
             Command::Purge(arguments) => &arguments.service,
             Command::Show(arguments)
             | Command::Retry(arguments)
@@ -160,6 +172,7 @@ pub fn run(command: &Command) -> Result<Status, Status> {
 async fn ask(service: &ServiceConnection, command: &Command) -> Result<(Value, String), Failure> {
     let (arguments, what) = match command {
         Command::List(arguments) => return list(service, arguments).await,
+        Command::Actions(arguments) => return actions(service, arguments).await,
         Command::Purge(arguments) => return purge(service, arguments).await,
         Command::Show(arguments) => {
             let report = service.get(&format!("/v1/runs/{}", arguments.run)).await?;
@@ -182,21 +195,8 @@ async fn list(
     service: &ServiceConnection,
     arguments: &ListArguments,
 ) -> Result<(Value, String), Failure> {
-    let mut runs = Vec::new();
-    let mut cursor = None;
-    while runs.len() < arguments.limit as usize {
-        let left = arguments.limit - u32::try_from(runs.len()).unwrap_or(u32::MAX);
-        let limit = left.min(PAGE).to_string();
-        let mut query = filters(&arguments.filter, arguments.before.as_deref());
-        query.push(("limit", &limit));
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page = service.get(&path_of(&query)).await?;
-        runs.extend(page["runs"].as_array().into_iter().flatten().cloned());
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let query = filters(&arguments.filter, arguments.before.as_deref());
+    let runs = pages(service, ("/v1/runs", "runs"), &query, arguments.limit).await?;
     let members = ["run_id", "workflow", "status", "created_at", "ended_at"];
     let rows = runs.iter().map(|run| {
         let row = members.iter().map(|member| cell(&run[*member]));
@@ -205,6 +205,52 @@ async fn list(
     let header = ["RUN", "WORKFLOW", "STATUS", "STARTED", "ENDED"];
     let text = text_table(&header, &rows.collect::<Vec<_>>());
     Ok((Value::Array(runs), text))
+}
+
+async fn actions(
+    service: &ServiceConnection,
+    arguments: &ActionsArguments,
+) -> Result<(Value, String), Failure> {
+    let listed = pages(service, ("/v1/actions", "actions"), &[], arguments.limit).await?;
+    let rows = listed.iter().map(|listed| {
+        let action = &listed["action"];
+        vec![
+            cell(&listed["run_id"]),
+            cell(&listed["workflow"]),
+            cell(&action["kind"]),
+            cell(&action["roles"]),
+            cell(&action["expires_at"]),
+            cell(&action["prompt"]),
+        ]
+    });
+    let header = ["RUN", "WORKFLOW", "KIND", "ROLES", "EXPIRES", "PROMPT"];
+    let text = text_table(&header, &rows.collect::<Vec<_>>());
+    Ok((Value::Array(listed), text))
+}
+
+/// Up to `limit` entries of a list: of its path and the member that has them, with `query`.
+async fn pages(
+    service: &ServiceConnection,
+    (path, member): (&str, &str),
+    query: &[(&str, &str)],
+    limit: u32,
+) -> Result<Vec<Value>, Failure> {
+    let mut entries = Vec::new();
+    let mut cursor = None;
+    while entries.len() < limit as usize {
+        let left = limit - u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let left = left.min(PAGE).to_string();
+        let mut query = query.to_vec();
+        query.push(("limit", &left));
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page = service.get(&path_of(path, &query)).await?;
+        entries.extend(page[member].as_array().into_iter().flatten().cloned());
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(entries)
 }
 
 async fn purge(
@@ -217,7 +263,7 @@ async fn purge(
         .and_then(|age| SystemTime::now().checked_sub(age));
     let moment = moment.map(|moment| DateTime::from(moment).to_string());
     let before = oldest.before.as_deref().or(moment.as_deref());
-    let path = path_of(&filters(&arguments.filter, before));
+    let path = path_of("/v1/runs", &filters(&arguments.filter, before));
     let mut deleted = 0;
     loop {
         let answer = service.delete(&path).await?;
@@ -243,12 +289,12 @@ fn filters<'a>(filter: &'a Filter, before: Option<&'a str>) -> Vec<(&'static str
     query
 }
 
-/// The path of the list with this query.
-fn path_of(query: &[(&str, &str)]) -> String {
-    let parsed = Url::parse_with_params("http://localhost/v1/runs", query);
+/// `path` with this query.
+fn path_of(path: &str, query: &[(&str, &str)]) -> String {
+    let parsed = Url::parse_with_params(&format!("http://localhost{path}"), query);
     match parsed {
         Ok(url) => format!("{}?{}", url.path(), url.query().unwrap_or_default()),
-        Err(_) => "/v1/runs".to_owned(),
+        Err(_) => path.to_owned(),
     }
 }
 
@@ -257,6 +303,7 @@ fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
+        Value::Array(cells) => cells.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
 }
@@ -334,7 +381,8 @@ mod tests {
         for wrong in ["", "../agents", "a?b", "x"] {
             assert!(run_id(wrong).is_err(), "{wrong}");
         }
-        let path = path_of(&[("workflow", "a&b"), ("status", "failed"), ("status", "c d")]);
+        let query = [("workflow", "a&b"), ("status", "failed"), ("status", "c d")];
+        let path = path_of("/v1/runs", &query);
         assert_eq!(path, "/v1/runs?workflow=a%26b&status=failed&status=c+d");
     }
 

@@ -27,6 +27,7 @@ use crate::http::api::own_paths;
 use crate::http::api::sessions_api::{Session, SessionList, SessionMessage, SessionMessageList};
 use crate::http::api::system_api::{AgentList, AgentSummary, Health};
 use crate::http::api::workflow_api::WorkflowRun;
+use crate::http::api::workflow_api::run_actions::ActionList;
 use crate::http::api::workflow_api::run_list::{RunList, RunsDeleted};
 use crate::model::{Message, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse};
@@ -45,6 +46,7 @@ fn components() -> Map<String, Value> {
     requests.subschema_for::<RouteRequest>();
     requests.subschema_for::<DocumentsRequest>();
     let mut responses = generator(SchemaSettings::for_serialize);
+    responses.subschema_for::<ActionList>();
     responses.subschema_for::<AgentEvent>();
     responses.subschema_for::<AgentList>();
     responses.subschema_for::<DocumentList>();

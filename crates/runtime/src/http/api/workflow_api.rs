@@ -1,5 +1,5 @@
-//! Workflow runs: start one, list those of the caller, read a report and its events, answer a question, send an event, cancel, pause,
-//! resume, retry or restart a run, delete those that have ended.
+//! Workflow runs: start one, list those of the caller, read a report and its events, list and answer questions, send an event, cancel,
+//! pause, resume, retry or restart a run, delete those that have ended.
 //!
 //! Invariant: whoever may not see a run gets the answer that there is none. A run belongs to the caller who started it; one that a schedule
 //! started belongs to all who may start its workflow.
@@ -42,6 +42,7 @@ use crate::workflow::workflows::children;
 
 const RUNS: &str = "/v1/workflows/{name}/runs";
 const LIST: &str = "/v1/runs";
+const ACTIONS: &str = "/v1/actions";
 const RUN: &str = "/v1/runs/{run_id}";
 const EVENTS: &str = "/v1/runs/{run_id}/events";
 const CANCEL: &str = "/v1/runs/{run_id}/cancel";
@@ -52,8 +53,8 @@ const RESUME: &str = "/v1/runs/{run_id}/resume";
 const RETRY: &str = "/v1/runs/{run_id}/retry";
 const RESTART: &str = "/v1/runs/{run_id}/restart";
 /// The paths that no endpoint may have.
-pub(crate) const PATHS: [&str; 11] = [
-    RUNS, LIST, RUN, EVENTS, CANCEL, ACTION, EVENT, PAUSE, RESUME, RETRY, RESTART,
+pub(crate) const PATHS: [&str; 12] = [
+    RUNS, LIST, ACTIONS, RUN, EVENTS, CANCEL, ACTION, EVENT, PAUSE, RESUME, RETRY, RESTART,
 ];
 
 /// The routes of runs; none if there is no workflow and no agent that asks.
@@ -108,6 +109,7 @@ async fn handle(
             let handled = match request.path {
                 LIST if *method == Method::DELETE => delete_runs(runs, &caller, &request).await,
                 LIST => list_runs(runs, &caller, &request).await,
+                ACTIONS => run_actions::list(runs, &caller, &request).await,
                 ACTION => run_actions::handle(runs, state, &caller, &request, body).await,
                 EVENT => run_actions::send(runs, state, &caller, &request, body).await,
                 PAUSE | RESUME | RETRY | RESTART => {

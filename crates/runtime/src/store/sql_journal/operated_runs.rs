@@ -1,19 +1,76 @@
-//! Runs that callers pause, resume, retry and delete.
+//! Runs that callers list, pause, resume, retry and delete.
+
+use std::cmp::Reverse;
 
 use sqlx::AssertSqlSafe;
 
 use crate::error::store_error::StoreError;
 use crate::schema::{Uuid, new_uuid_v4};
-use crate::store::sql_database::{Database, query};
-use crate::store::sql_journal::journal_statements::LEASE;
+use crate::store::sql_database::{Database, Row, query};
+use crate::store::sql_journal::journal_statements::{LEASE, LIST, LIST_WITH_STATUS};
 use crate::store::sql_journal::operation_statements::{
     ADD_RETRY, DELETE_FINISHED, PAUSE, REQUEST_PAUSE, RESUME, RETRY,
 };
+use crate::store::sql_journal::read_run_id;
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json};
-use crate::unix_time::to_millis;
+use crate::unix_time::{from_millis, to_millis};
 use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome};
-use crate::workflow::journal::{JournaledRun, RunQuery};
+use crate::workflow::journal::{JournaledRun, RunFacts, RunQuery};
 use crate::workflow::run_report::RunStatus;
+
+/// See [`Journal::list`](crate::workflow::Journal::list).
+pub(super) async fn list(
+    database: &Database,
+    filter: &RunQuery<'_>,
+    limit: u32,
+) -> Result<Vec<RunFacts>, StoreError> {
+    let workflow = filter.workflow.map(escape_nul);
+    // No run is `before` and has the empty id.
+    let before = (filter.before.map_or(i64::MAX, to_millis), String::new());
+    let after = filter.after.map(|(at, id)| (to_millis(at), id.to_string()));
+    let (until, id) = after.map_or(before.clone(), |after| after.min(before));
+    let list = |statement| {
+        database
+            .query(statement)
+            .bind(escape_nul(filter.subject))
+            .bind(filter.since.map_or(0, to_millis))
+            .bind(until)
+            .bind(id.as_str())
+            .bind(workflow.as_deref())
+            .bind(limit)
+    };
+    let mut queries = Vec::new();
+    for status in filter.statuses {
+        queries.push(list(LIST_WITH_STATUS).bind(to_json(status)?));
+    }
+    if queries.is_empty() {
+        queries.push(list(LIST));
+    }
+    let mut found = Vec::new();
+    for query in queries {
+        let rows = query.fetch_all(database.read()).await?;
+        for row in &rows {
+            found.push(read_facts(row)?);
+        }
+    }
+    // Each query gives its newest ones, so that the newest of all are among them.
+    found.sort_unstable_by_key(|run| Reverse((run.created_at, run.id)));
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+/// What a list tells of the run in a row.
+fn read_facts(row: &Row) -> Result<RunFacts, StoreError> {
+    Ok(RunFacts {
+        id: row.text("id")?.parse().map_err(StoreError::internal)?,
+        parent: read_run_id(row, "parent")?,
+        workflow: row.text("workflow")?,
+        status: from_json(&row.text("status")?)?,
+        error: from_json(&row.text("error")?)?,
+        created_at: from_millis(row.integer("created_at")?),
+        ended_at: row.optional_integer("ended_at")?.map(from_millis),
+    })
+}
 
 /// See [`Journal::request_pause`](crate::workflow::Journal::request_pause).
 pub(super) async fn request_pause(

@@ -1,19 +1,23 @@
 //! Runs that wait, and what is sent to them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::AssertSqlSafe;
 
 use crate::error::store_error::StoreError;
+use crate::event::pending_action::PendingAction;
 use crate::schema::Uuid;
 use crate::store::sql_database::{Database, Row, Transaction, query};
 use crate::store::sql_journal::waiting_statements::{
-    ADD_EVENT, ADD_QUESTION, ANSWER, ANSWERS, CLOSE_QUESTION, EXPIRE_QUESTION, INBOX, OWNED,
-    QUESTION, SEND, SENT_EVENTS, SUSPEND, WAKE_DUE,
+    ADD_ANSWERER, ADD_EVENT, ADD_OWNER, ADD_QUESTION, ANSWER, ANSWERS, CLOSE_QUESTION,
+    EXPIRE_QUESTION, INBOX, OPEN_QUESTIONS, OWNED, QUESTION, REMOVE_ANSWERERS, SEND, SENT_EVENTS,
+    SUSPEND, WAKE_DUE,
 };
 use crate::store::sql_values::{escape_nul, from_json, signed, to_json, unescape_nul, unsigned};
 use crate::unix_time::{from_millis, to_millis};
 use crate::workflow::waiting::inbox::{
-    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, SentEvent, StoredAction, SuspendOutcome,
-    Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, OpenQuestion, QuestionQuery, SendOutcome, SentEvent,
+    StoredAction, SuspendOutcome, Suspension,
 };
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -38,23 +42,95 @@ pub(super) async fn write_questions(
     transaction: &mut Transaction,
 ) -> Result<(), StoreError> {
     for event in events {
-        let statement = match event {
+        match event {
             WorkflowEvent::ActionRequired { action, .. } if action.kind.is_answered() => {
-                let expires_at = action.expires_at.map(|end| to_millis(end.into()));
-                query(ADD_QUESTION)
-                    .bind(action.id.to_string())
-                    .bind(run.to_string())
-                    .bind(to_json(action)?)
-                    .bind(expires_at)
+                add_question(run, action, transaction).await?;
             }
             WorkflowEvent::ActionResolved { action, .. } => {
-                database.query(CLOSE_QUESTION).bind(action.to_string())
+                let id = action.to_string();
+                let close = database.query(CLOSE_QUESTION).bind(&id);
+                close.execute(transaction.executor()).await?;
+                let remove = query(REMOVE_ANSWERERS).bind(id);
+                remove.execute(transaction.executor()).await?;
             }
-            _ => continue,
-        };
-        statement.execute(transaction.executor()).await?;
+            _ => {}
+        }
     }
     Ok(())
+}
+
+async fn add_question(
+    run: Uuid,
+    action: &PendingAction,
+    transaction: &mut Transaction,
+) -> Result<(), StoreError> {
+    let (id, run) = (action.id.to_string(), run.to_string());
+    query(ADD_QUESTION)
+        .bind(&id)
+        .bind(&run)
+        .bind(to_json(action)?)
+        .bind(action.expires_at.map(|end| to_millis(end.into())))
+        .execute(transaction.executor())
+        .await?;
+    if action.roles.is_empty() {
+        let add = query(ADD_OWNER).bind(&id).bind(&run);
+        add.execute(transaction.executor()).await?;
+        return Ok(());
+    }
+    let roles = action.roles.iter().collect::<BTreeSet<_>>().into_iter();
+    let answerers = roles.map(|role| answerer_with(role));
+    for answerer in answerers.chain([ANY_ROLE.to_owned()]) {
+        let add = query(ADD_ANSWERER).bind(&id).bind(answerer);
+        add.execute(transaction.executor()).await?;
+    }
+    Ok(())
+}
+
+/// Whom a question with roles has besides these: callers that roles do not restrict.
+const ANY_ROLE: &str = "roles";
+
+/// Those with `role`, among whom a question has.
+fn answerer_with(role: &str) -> String {
+    format!("role:{}", escape_nul(role))
+}
+
+/// See [`Journal::open_questions`](crate::workflow::Journal::open_questions).
+pub(super) async fn open_questions(
+    database: &Database,
+    filter: &QuestionQuery<'_>,
+    limit: u32,
+) -> Result<Vec<OpenQuestion>, StoreError> {
+    let mut answerers = Vec::new();
+    for subject in filter.subjects {
+        answerers.push(format!("subject:{}", escape_nul(subject)));
+    }
+    match filter.roles {
+        Some(roles) => answerers.extend(roles.iter().map(|role| answerer_with(role))),
+        None => answerers.push(ANY_ROLE.to_owned()),
+    }
+    // Behind every id.
+    let before = filter.before.map_or("g".to_owned(), |id| id.to_string());
+    let mut found = BTreeMap::new();
+    for answerer in answerers {
+        let rows = database
+            .query(OPEN_QUESTIONS)
+            .bind(answerer)
+            .bind(&before)
+            .bind(limit)
+            .fetch_all(database.read())
+            .await?;
+        for row in rows {
+            let question = OpenQuestion {
+                run: row.text("run")?.parse().map_err(StoreError::internal)?,
+                workflow: row.text("workflow")?,
+                action: from_json(&row.text("body")?)?,
+            };
+            found.insert(question.action.id, question);
+        }
+    }
+    // Each query gives its newest ones, so that the newest of all are among them.
+    let newest = found.into_values().rev().take(limit as usize);
+    Ok(newest.collect())
 }
 
 /// See [`Journal::suspend`](crate::workflow::Journal::suspend).

@@ -6,6 +6,20 @@ pub(super) const ADD_QUESTION: &str =
     "INSERT INTO workflow_questions (id, run, body, expires_at) VALUES ($1, $2, $3, $4)";
 pub(super) const CLOSE_QUESTION: &str =
     "UPDATE workflow_questions SET closed_at = {now} WHERE id = $1 AND closed_at IS NULL";
+/// `$2` is whom a question names that may answer it, as the migration that makes the table says.
+pub(super) const ADD_ANSWERER: &str =
+    "INSERT INTO workflow_question_answerers (question, answerer) VALUES ($1, $2)";
+/// A question that names nobody is answered by whom its run belongs to.
+pub(super) const ADD_OWNER: &str = "INSERT INTO workflow_question_answerers (question, answerer) \
+     SELECT $1, 'subject:' || subject FROM workflow_runs WHERE id = $2";
+pub(super) const REMOVE_ANSWERERS: &str =
+    "DELETE FROM workflow_question_answerers WHERE question = $1";
+/// A question of a run that has ended is open until the event is written that closes it.
+pub(super) const OPEN_QUESTIONS: &str = "SELECT workflow_questions.id AS id, run, workflow, body FROM workflow_question_answerers \
+     JOIN workflow_questions ON workflow_questions.id = question JOIN workflow_runs ON workflow_runs.id = run \
+     WHERE answerer = $1 AND question < $2 AND closed_at IS NULL \
+     AND (workflow_questions.expires_at IS NULL OR workflow_questions.expires_at > {now}) \
+     AND COALESCE(ended_at, -1) < 0 ORDER BY question DESC LIMIT $3";
 pub(super) const EXPIRE_QUESTION: &str = "UPDATE workflow_questions SET closed_at = {now} \
      WHERE id = $1 AND run = $2 AND closed_at IS NULL AND expires_at <= {now}";
 pub(super) const QUESTION: &str = "SELECT body, workflow, subject, workflow_questions.expires_at AS expires_at, closed_at, answered_by, {now} AS now \

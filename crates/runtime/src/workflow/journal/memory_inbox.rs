@@ -88,6 +88,13 @@ impl MemoryInbox {
         })
     }
 
+    /// The questions that can be answered now.
+    pub(crate) fn open_questions(&self) -> impl Iterator<Item = &PendingAction> {
+        let questions = self.questions.values();
+        let open = questions.filter(|question| question.state() == AnswerOutcome::Stored);
+        open.map(|question| &question.action)
+    }
+
     /// See [`Journal::answer`](crate::workflow::Journal::answer).
     pub(crate) fn answer(&mut self, answer: &Answer) -> AnswerOutcome {
         let Some(question) = self.questions.get_mut(&answer.action) else {

@@ -18,7 +18,8 @@ use crate::workflow::journal::{
 };
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::waiting::inbox::{
-    Answer, AnswerOutcome, Inbox, NewEvent, SendOutcome, StoredAction, SuspendOutcome, Suspension,
+    Answer, AnswerOutcome, Inbox, NewEvent, OpenQuestion, QuestionQuery, SendOutcome, StoredAction,
+    SuspendOutcome, Suspension,
 };
 use crate::workflow::workflow_event::WorkflowEvent;
 
@@ -200,6 +201,14 @@ impl Journal for MemoryJournal {
         let entry = state.runs.get(&run);
         let stored = entry.and_then(|entry| entry.inbox.question(action, &entry.run));
         done(stored)
+    }
+
+    fn open_questions<'a>(
+        &'a self,
+        query: &'a QuestionQuery<'a>,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<OpenQuestion>, StoreError>> {
+        done(self.state().open_questions(query, limit))
     }
 
     fn answer<'a>(

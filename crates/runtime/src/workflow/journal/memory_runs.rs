@@ -2,6 +2,7 @@
 //!
 //! Invariant: what is done for one run does not look at all of them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
@@ -13,6 +14,7 @@ use crate::workflow::journal::memory_inbox::MemoryInbox;
 use crate::workflow::journal::memory_schedules::Schedules;
 use crate::workflow::journal::{Change, JournaledRun, RunFilter, RunLease, RunQuery};
 use crate::workflow::run_report::RunStatus;
+use crate::workflow::waiting::inbox::{OpenQuestion, QuestionQuery};
 use crate::workflow::workflow_event::WorkflowEvent;
 
 /// How many runs are stored at most.
@@ -242,6 +244,38 @@ impl State {
                 && query.before.is_none_or(|before| run.created_at < before)
                 && query.after.is_none_or(|after| place < after)
         })
+    }
+
+    /// See [`Journal::open_questions`](crate::workflow::Journal::open_questions).
+    pub(super) fn open_questions(
+        &self,
+        query: &QuestionQuery<'_>,
+        limit: u32,
+    ) -> Vec<OpenQuestion> {
+        let entries = self.runs.values();
+        let open = entries.filter(|entry| !entry.run.status.is_over());
+        let open = open.flat_map(|entry| {
+            let questions = entry.inbox.open_questions();
+            questions.map(move |question| (&entry.run, question))
+        });
+        let mut found = open
+            .filter(|(run, question)| {
+                let may_answer = match (query.roles, &*question.roles) {
+                    (_, []) => query.subjects.contains(&run.subject),
+                    (None, _) => true,
+                    (Some(own), roles) => roles.iter().any(|role| own.contains(role)),
+                };
+                may_answer && query.before.is_none_or(|before| question.id < before)
+            })
+            .collect::<Vec<_>>();
+        found.sort_unstable_by_key(|(_, question)| Reverse(question.id));
+        let newest = found.into_iter().take(limit as usize);
+        let newest = newest.map(|(run, question)| OpenQuestion {
+            run: run.id,
+            workflow: run.workflow.clone(),
+            action: question.clone(),
+        });
+        newest.collect()
     }
 
     /// Makes room for a run.

@@ -64,6 +64,28 @@ pub struct StoredAction {
     pub state: AnswerOutcome,
 }
 
+/// Which questions to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuestionQuery<'a> {
+    /// Those without roles of the runs of these subjects.
+    pub subjects: &'a [String],
+    /// And those of all runs that have one of these roles. `None`: those that have any.
+    pub roles: Option<&'a [String]>,
+    /// Only those whose id is less than this one: the last one of a page.
+    pub before: Option<Uuid>,
+}
+
+/// A question that is open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenQuestion {
+    /// The run that asks.
+    pub run: Uuid,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The question.
+    pub action: PendingAction,
+}
+
 /// The result of [`Journal::answer`](crate::workflow::Journal::answer).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerOutcome {

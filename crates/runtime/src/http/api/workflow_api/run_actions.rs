@@ -5,21 +5,88 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::Method;
 use axum::response::Response;
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::auth::claims::Caller;
-use crate::http::api::workflow_api::{WorkflowRun, accepted, own_run, run_id};
+use crate::event::pending_action::PendingAction;
+use crate::http::api::workflow_api::run_list::read_id;
+use crate::http::api::workflow_api::{WorkflowRun, accepted, own_run, require_roles, run_id};
 use crate::http::api_error::ApiError;
 use crate::http::calls::api_state::ApiState;
 use crate::http::content_negotiation::accept_json;
+use crate::http::pagination::Page;
 use crate::http::raw_request::RawRequest;
 use crate::http::request_reader::{read_body, read_query};
 use crate::http::responses::json_response;
 use crate::schema::Uuid;
+use crate::workflow::journal::schedule_store::subject_of;
 use crate::workflow::run_report::RunStatus;
 use crate::workflow::waiting::answers;
-use crate::workflow::waiting::inbox::NewEvent;
+use crate::workflow::waiting::inbox::{NewEvent, OpenQuestion, QuestionQuery};
 use crate::workflow::workflow_service::WorkflowService;
+
+/// A question that is open, and the run that asks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "run_id": "01936f2e-7b1c-7000-8000-000000000004",
+    "workflow": "release",
+    "action": {
+        "id": "01936f2e-7b1c-7000-8000-000000000005", "step": "confirm", "kind": "question", "prompt": "Release 2.1?",
+        "roles": ["admin"],
+    },
+}))]
+pub(in crate::http::api) struct ListedAction {
+    /// The run that asks.
+    run_id: Uuid,
+    /// The workflow's name.
+    workflow: String,
+    /// What it asks.
+    action: PendingAction,
+}
+
+/// A page of questions.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({ "actions": [], "next_cursor": null }))]
+pub(in crate::http::api) struct ActionList {
+    /// The questions, the newest first.
+    pub(in crate::http::api) actions: Vec<ListedAction>,
+    /// Where the next page begins; null if this is the last one.
+    pub(in crate::http::api) next_cursor: Option<String>,
+}
+
+/// The page of the open questions that `caller` may answer.
+pub(super) async fn list(
+    runs: &WorkflowService,
+    caller: &Caller,
+    request: &RawRequest,
+) -> Result<Response, ApiError> {
+    accept_json(&request.parts.headers)?;
+    let page = Page::read(&request.parts.uri)?;
+    // A question without roles is answered by those to whom the run belongs.
+    let mut subjects = vec![caller.subject.clone()];
+    let schedules = runs.timetables.keys();
+    let own = schedules.filter(|name| require_roles(runs, runs.specs[*name], caller).is_ok());
+    subjects.extend(own.map(|name| subject_of(name)));
+    let query = QuestionQuery {
+        subjects: &subjects,
+        roles: caller.roles.as_deref(),
+        before: page.cursor.as_deref().map(read_id).transpose()?,
+    };
+    let open = runs.journal.open_questions(&query, page.limit + 1).await?;
+    let id = |open: &OpenQuestion| open.action.id.to_string().replace('-', "");
+    let (open, next_cursor) = page.cut(open, id);
+    let listed = open.into_iter().map(|open| ListedAction {
+        run_id: open.run,
+        workflow: open.workflow,
+        action: open.action,
+    });
+    Ok(json_response(&ActionList {
+        actions: listed.collect(),
+        next_cursor,
+    }))
+}
 
 /// A request about one question: read it, or answer it.
 pub(super) async fn handle(

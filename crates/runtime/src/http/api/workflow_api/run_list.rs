@@ -228,17 +228,24 @@ fn run_cursor(run: &RunFacts) -> String {
 }
 
 fn read_run_cursor(cursor: &str) -> Result<(SystemTime, Uuid), ApiError> {
-    let parts = cursor.split_at_checked(TIME_DIGITS);
-    let (time, id) = parts
-        .filter(|(_, id)| id.len() == 32)
+    let (time, id) = cursor
+        .split_at_checked(TIME_DIGITS)
         .ok_or_else(invalid_cursor)?;
     let time = UNIX_EPOCH + Duration::from_millis(decode_number(time)?);
+    Ok((time, read_id(id)?))
+}
+
+/// The id of a run or of a question in a cursor: its 32 digits.
+pub(super) fn read_id(digits: &str) -> Result<Uuid, ApiError> {
+    if digits.len() != 32 {
+        return Err(invalid_cursor());
+    }
     let mut bytes = [0; 16];
     for (byte, at) in bytes.iter_mut().zip((0..32).step_by(2)) {
-        let digits = id.get(at..at + 2).ok_or_else(invalid_cursor)?;
+        let digits = digits.get(at..at + 2).ok_or_else(invalid_cursor)?;
         *byte = decode_number(digits)? as u8;
     }
-    Ok((time, Uuid::from_bytes(bytes)))
+    Ok(Uuid::from_bytes(bytes))
 }
 
 impl RunSummary {
