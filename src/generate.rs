@@ -16,7 +16,7 @@ use crate::project::config::{Config, OpenapiFormat, Target};
 use crate::targets::openapi::arazzo;
 use crate::targets::openapi::merged_document::Part;
 use crate::targets::template_engine::Templates;
-use crate::targets::{openapi, prompts, rust, rust_client, template_overrides};
+use crate::targets::{agent_cards, openapi, prompts, rust, rust_client, template_overrides};
 
 /// What came of a project.
 #[derive(Debug, Clone, Default)]
@@ -192,6 +192,10 @@ impl<'a> Renderer<'a> {
                 }
                 Target::Openapi => artifacts.push(fragment.artifact.clone()),
                 Target::Client => artifacts.push(rust_client::module(agent, named, templates)?),
+                Target::A2a => {
+                    let url = agent_cards::base_url(&self.config.openapi)?;
+                    artifacts.push(agent_cards::card(agent, &self.config.openapi, &url));
+                }
             }
         }
         Ok(AgentOutput {
@@ -225,7 +229,7 @@ impl<'a> Renderer<'a> {
         let mut note = None;
         for target in self.config.targets() {
             match target {
-                Target::Prompts => {}
+                Target::Prompts | Target::A2a => {}
                 Target::Rust => {
                     file(rust::registry(agents, templates).map_err(one)?);
                     documents.push(("rust/openapi.json".to_owned(), OpenapiFormat::Json));

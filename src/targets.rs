@@ -3,6 +3,7 @@
 //! Invariant: targets are pure: the same agents and templates give the same bytes. Whatever a template renders is parsed by its own
 //! language before it becomes an artifact.
 
+pub mod agent_cards;
 pub mod openapi;
 pub mod prompts;
 pub mod render_limits;

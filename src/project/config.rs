@@ -48,6 +48,8 @@ vocabulary! {
         Openapi = "openapi",
         /// A Rust client.
         Client = "client",
+        /// Agent cards of A2A, for registries.
+        A2a = "a2a",
     }
 }
 
@@ -62,6 +64,7 @@ impl Target {
             Some("prompts") => Self::Prompts,
             Some("rust") => Self::Rust,
             Some("client") => Self::Client,
+            Some("a2a") => Self::A2a,
             _ => Self::Openapi,
         }
     }

@@ -9,6 +9,7 @@
 )]
 
 mod adversarial;
+mod agent_cards;
 mod agent_discovery;
 mod agent_names;
 mod approvals;

@@ -62,6 +62,7 @@ fn owns(agent: &Agent, path: &str) -> bool {
         Some(("prompts", rest)) => rest.split('/').next() == Some(slug),
         Some(("openapi", rest)) => rest.rsplit_once('.').is_some_and(|(stem, _)| stem == slug),
         Some(("rust", rest)) => rest.strip_suffix(".rs") == Some(agent.module.as_str()),
+        Some(("a2a", rest)) => rest.strip_suffix(".json") == Some(slug),
         Some(("client", rest)) => {
             rest.strip_prefix("agents/")
                 .and_then(|file| file.strip_suffix(".rs"))

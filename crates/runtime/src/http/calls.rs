@@ -3,8 +3,8 @@
 //! Invariant: each protocol calls an endpoint by [`agent_call::AgentCall`], once [`MountedEndpoint::admit`] has let its caller in.
 
 pub(crate) mod agent_call;
-pub(crate) mod agent_run;
 pub(crate) mod api_state;
+pub(crate) mod durable_call;
 pub(crate) mod mounted_endpoint;
 
 pub(crate) use mounted_endpoint::MountedEndpoint;

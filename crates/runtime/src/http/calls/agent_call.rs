@@ -15,8 +15,8 @@ use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::http::api_error::ApiError;
 use crate::http::calls::MountedEndpoint;
-use crate::http::calls::agent_run::{self, AgentRun};
 use crate::http::calls::api_state::ApiState;
+use crate::http::calls::durable_call::{self, AgentRun};
 use crate::http::idempotency::{Operation, read_key};
 use crate::run::reply::Reply;
 use crate::run::run_context::{RequestInfo, Run, RunContext};
@@ -116,7 +116,7 @@ impl AgentCall<'_> {
     pub(crate) async fn begin(self) -> Result<AgentRun, ApiError> {
         let runs = self.endpoint.runs.as_ref();
         let runs = runs.ok_or_else(|| AgentError::internal("there is no place for runs"))?;
-        agent_run::begin(runs, self.endpoint, self.caller, self.parts, self.input).await
+        durable_call::begin(runs, self.endpoint, self.caller, self.parts, self.input).await
     }
 }
 
