@@ -11,6 +11,7 @@ pub(crate) mod model_call;
 pub(crate) mod structured_output;
 pub(crate) mod todo_list;
 mod tool_calls;
+pub(crate) mod tool_inputs;
 pub(crate) mod tool_questions;
 pub(crate) mod tools;
 pub(crate) mod turn;

@@ -10,6 +10,8 @@
 mod mcp_client;
 #[cfg(feature = "mcp")]
 mod mcp_connection;
+#[cfg(feature = "mcp")]
+mod mcp_elicitation;
 pub(crate) mod mcp_file;
 #[cfg(feature = "mcp")]
 mod mcp_list;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::documents::Passage;
+use crate::engine::tool_inputs::ToolInputs;
 use crate::engine::tool_questions::ToolQuestion;
 use crate::event::agent_event::{StopReason, Usage};
 use crate::future::BoxFuture;
@@ -83,6 +84,9 @@ pub(crate) struct OpenCalls {
     pub(crate) metadata: ProviderMetadata,
     /// How far each of them is.
     pub(crate) states: Vec<CallState>,
+    /// What their tools asked, by the number of the call.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) inputs: BTreeMap<usize, ToolInputs>,
 }
 
 /// How far a tool call is.

@@ -3,6 +3,7 @@
 //! Invariant: a call that needs a person's approval is made after that alone, and is made again only if repeating it does no harm or the
 //! person says so again.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,10 +16,11 @@ use crate::engine::durable_turns::{Asked, CallState, DurableTurns, OpenCalls, Tu
 use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff;
 use crate::engine::todo_list::TodoList;
+use crate::engine::tool_inputs::ToolInputs;
 use crate::engine::tool_questions::{
-    QuestionKind, ToolQuestion, Verdict, approval, from_model, verdict,
+    QuestionKind, ToolQuestion, Verdict, approval, from_model, from_tool, verdict,
 };
-use crate::engine::tools::{ToolContext, ToolOutput};
+use crate::engine::tools::{Called, ToolContext, ToolOutput};
 use crate::engine::turn::{Interruption, Turn, free_turn};
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
@@ -37,6 +39,7 @@ struct Calls<'a> {
     answerer: Answerer,
     calls: &'a [ToolCall],
     states: Mutex<Vec<CallState>>,
+    inputs: Mutex<BTreeMap<usize, ToolInputs>>,
     /// The number of the answer in its turn, from 0.
     answer: usize,
     /// What is stored of the turn, with its calls as they began. It is made when it has to be: most turns are never stored.
@@ -62,6 +65,7 @@ pub(super) async fn run_calls(
         answerer,
         calls: &open.calls,
         states: Mutex::new(open.states.clone()),
+        inputs: Mutex::new(open.inputs.clone()),
         answer,
         record,
         storing: tokio::sync::Mutex::default(),
@@ -115,7 +119,7 @@ impl Calls<'_> {
         let refused = |detail: String| Some(ToolResult::text(detail, true));
         let asks_user = cx.tools.asks_user(name, answerer);
         if !asks_user && !answerer.needs_approval(name) {
-            return Some(run_tool(cx, answerer, call).await);
+            return self.carry_out(index, call).await;
         }
         // Nobody is asked about a call that can't be made.
         if let Err(error) = cx.tools.check(name, answerer, &call.arguments) {
@@ -164,6 +168,13 @@ impl Calls<'_> {
             Asked::Answered(answer) => Some(answer),
             Asked::Expired => None,
         };
+        if question.kind == QuestionKind::Input {
+            self.inputs().entry(index).or_default().answer(answer);
+            return match self.ask_next(index, call) {
+                true => None,
+                false => self.make(index, call).await,
+            };
+        }
         match verdict(question.kind, answer) {
             Verdict::Call => self.make(index, call).await,
             Verdict::Result(result) => {
@@ -176,14 +187,41 @@ impl Calls<'_> {
         }
     }
 
-    /// Makes a call that was approved. It is stored before that, and when it has ended.
+    /// Makes a call that was approved, or whose questions are answered. It is stored before that, and when it has ended.
     async fn make(&self, index: usize, call: &ToolCall) -> Option<ToolResult> {
         self.states()[index] = CallState::Started;
         self.save().await;
-        let result = run_tool(self.cx, self.answerer, call).await;
+        let result = self.carry_out(index, call).await?;
         self.states()[index] = CallState::Ended(result.clone());
         self.save().await;
         Some(result)
+    }
+
+    /// Makes a call; `None` if its tool asks something.
+    async fn carry_out(&self, index: usize, call: &ToolCall) -> Option<ToolResult> {
+        let given = self.inputs().get(&index).cloned();
+        match run_tool(self.cx, self.answerer, call, given.as_ref()).await {
+            Ok(result) => Some(result),
+            Err(inputs) => {
+                self.inputs().insert(index, inputs);
+                match self.ask_next(index, call) {
+                    true => None,
+                    false => Some(ToolResult::text("the tool asks nothing".to_owned(), true)),
+                }
+            }
+        }
+    }
+
+    /// Asks the next one of the tool's questions; says whether there is one.
+    fn ask_next(&self, index: usize, call: &ToolCall) -> bool {
+        let inputs = self.inputs();
+        let open = inputs.get(&index).and_then(ToolInputs::open);
+        let Some((turns, request)) = self.cx.turns.zip(open) else {
+            return false;
+        };
+        let question = from_tool(self.answerer.agent, call, request, turns.now());
+        self.ask(index, turns, question);
+        true
     }
 
     fn ask(
@@ -206,6 +244,7 @@ impl Calls<'_> {
         let mut record = (self.record)();
         if let Some(open) = &mut record.calls {
             open.states.clone_from(&self.states());
+            open.inputs.clone_from(&self.inputs());
         }
         record.usage = self.cx.meter.usage();
         turns.save(&self.cx.turn_key, &record).await;
@@ -214,11 +253,27 @@ impl Calls<'_> {
     fn states(&self) -> MutexGuard<'_, Vec<CallState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn inputs(&self) -> MutexGuard<'_, BTreeMap<usize, ToolInputs>> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Calls one tool of `answerer`, with the events before and after it.
-async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> ToolResult {
-    tell_start(cx, call).await;
+/// Calls one tool of `answerer`, with the events before and after it. `given` is what people said to what it asked.
+///
+/// # Errors
+/// What the tool asks.
+async fn run_tool(
+    cx: &TurnContext<'_>,
+    answerer: Answerer,
+    call: &ToolCall,
+    given: Option<&ToolInputs>,
+) -> Result<ToolResult, ToolInputs> {
+    if given.is_none() {
+        tell_start(cx, call).await;
+    }
+    let none = ToolInputs::default();
+    let inputs = cx.turns.map(|_| given.unwrap_or(&none));
     let tool_context = ToolContext {
         agent: answerer.agent.slug,
         ..cx.tool_context.clone()
@@ -226,10 +281,17 @@ async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> 
     let arguments = call.arguments.clone();
     let output = cx
         .tools
-        .call(&call.name, answerer, tool_context, &cx.todo_list, arguments)
+        .call(
+            (&call.name, answerer),
+            tool_context,
+            &cx.todo_list,
+            arguments,
+            inputs,
+        )
         .await;
     let result = match output {
-        Ok(ToolOutput { value, images }) => ToolResult {
+        Ok(Called::Asks(inputs)) => return Err(inputs),
+        Ok(Called::Output(ToolOutput { value, images })) => ToolResult {
             text: match value {
                 Value::String(text) => text,
                 value => value.to_string(),
@@ -240,7 +302,7 @@ async fn run_tool(cx: &TurnContext<'_>, answerer: Answerer, call: &ToolCall) -> 
         Err(error) => ToolResult::text(error.to_string(), true),
     };
     tell_end(cx, call, &result).await;
-    result
+    Ok(result)
 }
 
 async fn tell_start(cx: &TurnContext<'_>, call: &ToolCall) {

@@ -1,4 +1,5 @@
-//! What a person is asked before a model continues: whether a tool may be called, and what the model itself asks with `ask_user`.
+//! What a person is asked before a model continues: whether a tool may be called, what the model itself asks with `ask_user`, and what a
+//! tool asks.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::engine::tool_inputs::{InputRequest, answer_schema};
 use crate::engine::tools::{ToolError, input_schema};
 use crate::event::pending_action::{ActionKind, PendingAction, PendingToolCall};
 use crate::model::{ToolCall, ToolDefinition, ToolResult};
@@ -50,7 +52,7 @@ impl ToolQuestion {
             step: step.to_owned(),
             kind: match self.kind {
                 QuestionKind::Approval => ActionKind::Approval,
-                QuestionKind::Answer => ActionKind::Question,
+                QuestionKind::Answer | QuestionKind::Input => ActionKind::Question,
             },
             prompt: Some(self.prompt),
             event: None,
@@ -71,6 +73,8 @@ pub(crate) enum QuestionKind {
     Approval,
     /// What the model wants to know.
     Answer,
+    /// What the tool wants to know.
+    Input,
 }
 
 /// What a model is told of `ask_user`.
@@ -156,6 +160,22 @@ pub(crate) fn from_model(
     })
 }
 
+/// What the tool asks that the model of `agent` calls with `call`, at `now`.
+pub(crate) fn from_tool(
+    agent: &AgentSpec,
+    call: &ToolCall,
+    request: &InputRequest,
+    now: SystemTime,
+) -> ToolQuestion {
+    let (tool, message) = (&call.name, &request.message);
+    ToolQuestion {
+        kind: QuestionKind::Input,
+        prompt: format!("The tool `{tool}` asks: {message}"),
+        schema: answer_schema(&request.schema),
+        ..question(agent, call, now)
+    }
+}
+
 /// What all questions have in common.
 fn question(agent: &AgentSpec, call: &ToolCall, now: SystemTime) -> ToolQuestion {
     let timeout = agent.policy.tools.timeout_ms.map(Duration::from_millis);
@@ -193,6 +213,7 @@ pub(crate) fn verdict(kind: QuestionKind, value: Option<&Value>) -> Verdict {
     let refused = |text: String| Verdict::Result(ToolResult::text(text, true));
     match (kind, value) {
         (_, None) => refused("denied: nobody answered in time".to_owned()),
+        (QuestionKind::Input, Some(_)) => Verdict::Call,
         (QuestionKind::Approval, Some(value)) if value["approved"] == true => Verdict::Call,
         (QuestionKind::Approval, Some(value)) => refused(match value["reason"].as_str() {
             Some(reason) => format!("denied by the user: {reason}"),

@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::engine::fallbacks::Answerer;
 use crate::engine::handoff::{HandoffTargets, TOOL_PREFIX};
 use crate::engine::todo_list::{self, TODO_WRITE, TodoList};
+use crate::engine::tool_inputs::ToolInputs;
 use crate::engine::tool_questions;
 use crate::error::AgentError;
 use crate::error::start_error::StartError;
@@ -89,6 +90,15 @@ pub(crate) struct ToolOutput {
     pub(crate) value: Value,
     /// Pictures that `value` only describes.
     pub(crate) images: Vec<Image>,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) enum Called {
+    /// The tool gave this.
+    Output(ToolOutput),
+    /// It asks a person, and has to be called again with the answers.
+    Asks(ToolInputs),
 }
 
 /// A tool from an async function. The input schema is derived from the function's second parameter.
@@ -213,12 +223,14 @@ pub(crate) trait RemoteTools: Send + Sync {
         named: &'a [&'a str],
     ) -> BoxFuture<'a, Vec<ToolDefinition>>;
 
-    /// Calls the tool `name`; `None` if the name is not that of such a tool.
+    /// Calls the tool `name`, with what people said to what it asked; `None` there if nobody can be asked. `None` if the name is not that of
+    /// such a tool.
     fn call<'a>(
         &'a self,
         name: &'a str,
         input: Value,
-    ) -> Option<BoxFuture<'a, Result<ToolOutput, ToolError>>>;
+        inputs: Option<&'a ToolInputs>,
+    ) -> Option<BoxFuture<'a, Result<Called, ToolError>>>;
 
     /// Whether calling the tool `name` twice does no more than calling it once, as far as its program says; `None` if the name is not
     /// that of such a tool.
@@ -436,21 +448,22 @@ impl Tools {
         }
     }
 
-    /// Calls the tool `name`, if it exists, `answerer` may use it and `input` is valid under its schema.
+    /// Calls the tool `name`, if it exists, `answerer` may use it and `input` is valid under its schema. `inputs` is what people said to what
+    /// it asked; `None` if nobody can be asked.
     pub(crate) async fn call(
         &self,
-        name: &str,
-        answerer: Answerer,
+        (name, answerer): (&str, Answerer),
         cx: ToolContext,
         todo_list: &TodoList,
         mut input: Value,
-    ) -> Result<ToolOutput, ToolError> {
+        inputs: Option<&ToolInputs>,
+    ) -> Result<Called, ToolError> {
         if !answerer.may_use(name) {
             return Err(denied());
         }
         let Some(registered) = self.by_name.get(name) else {
             let remote = self.remote.as_deref();
-            let call = remote.and_then(|remote| remote.call(name, input));
+            let call = remote.and_then(|remote| remote.call(name, input, inputs));
             return call.ok_or_else(denied)?.await;
         };
         if !registered.is_for(answerer) {
@@ -463,10 +476,10 @@ impl Tools {
             // Whoever makes calls asks before that.
             Implementation::User => return Err(denied()),
         };
-        Ok(ToolOutput {
+        Ok(Called::Output(ToolOutput {
             value,
             images: Vec::new(),
-        })
+        }))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Invariant: usage is counted on the meter of the [`TurnContext`] when a call ends, so that failed and cancelled turns
 //! are counted too.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 
 use crate::documents::grounding::Grounding;
@@ -207,6 +209,7 @@ async fn answer(
             model: model.clone(),
             text: reply.text,
             states: vec![CallState::New; reply.tool_calls.len()],
+            inputs: BTreeMap::new(),
             calls: reply.tool_calls,
             metadata: reply.metadata,
         };

@@ -1,4 +1,4 @@
-//! What the service is to a server: a client that tells its folders, and takes notice of progress and of other tools.
+//! What the service is to a server: a client that tells its folders, takes questions, and takes notice of progress and of other tools.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rmcp::ErrorData;
 use rmcp::RoleClient;
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ClientResult, ElicitResult, ElicitationAction, ErrorCode,
-    Implementation, ProgressNotificationParam, ServerNotification, ServerRequest,
+    ClientCapabilities, ClientConfig, ClientResult, ElicitationCapability, ErrorCode,
+    FormElicitationCapability, Implementation, ProgressNotificationParam, ServerNotification,
+    ServerRequest,
 };
 #[expect(deprecated, reason = "servers of 2025-11-25 and older ask for roots")]
 use rmcp::model::{ListRootsResult, Root, RootsCapabilities};
 use rmcp::service::{NotificationContext, RequestContext, Service};
 
+use crate::mcp::mcp_elicitation::Elicitations;
 use crate::mcp::mcp_log::Words;
 use crate::mcp::mcp_traffic::Traffic;
 
@@ -22,6 +24,7 @@ pub(super) struct Client {
     roots: Vec<String>,
     words: Arc<Words>,
     traffic: Arc<Traffic>,
+    elicitations: Arc<Elicitations>,
     /// Whether messages are counted here: over HTTP there is no other place.
     counts_messages: bool,
     tools_changed: AtomicBool,
@@ -32,12 +35,14 @@ impl Client {
         roots: Vec<String>,
         words: Arc<Words>,
         traffic: Arc<Traffic>,
+        elicitations: Arc<Elicitations>,
         counts_messages: bool,
     ) -> Self {
         Self {
             roots,
             words,
             traffic,
+            elicitations,
             counts_messages,
             tools_changed: AtomicBool::new(false),
         }
@@ -76,10 +81,10 @@ impl Service<RoleClient> for Client {
                 let roots = self.roots.iter().map(Root::new).collect();
                 Ok(ClientResult::ListRootsResult(ListRootsResult::new(roots)))
             }
-            // Nobody is here to ask, and the service has not said that it can ask.
-            ServerRequest::ElicitRequest(_) => Ok(ClientResult::ElicitResult(ElicitResult::new(
-                ElicitationAction::Decline,
-            ))),
+            ServerRequest::ElicitRequest(asked) => {
+                let answer = self.elicitations.answer(asked.params, &self.words).await;
+                answer.map(ClientResult::ElicitResult)
+            }
             _ => Err(ErrorData::new(
                 ErrorCode::METHOD_NOT_FOUND,
                 "the service offers no such method",
@@ -111,6 +116,8 @@ impl Service<RoleClient> for Client {
 
     fn get_info(&self) -> ClientConfig {
         let mut capabilities = ClientCapabilities::default();
+        let forms = ElicitationCapability::new().with_form(FormElicitationCapability::default());
+        capabilities.elicitation = Some(forms);
         if !self.roots.is_empty() {
             capabilities.roots = Some(RootsCapabilities::default());
         }

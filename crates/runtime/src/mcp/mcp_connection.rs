@@ -21,7 +21,9 @@ use rmcp::transport::streamable_http_client::{
 };
 use tokio::time::Instant;
 
+use crate::engine::tool_inputs::{InputRequest, ToolInputs};
 use crate::mcp::mcp_client::Client;
+use crate::mcp::mcp_elicitation::Elicitations;
 use crate::mcp::mcp_list;
 use crate::mcp::mcp_log::Words;
 use crate::mcp::mcp_program::Program;
@@ -46,7 +48,16 @@ pub(super) struct Connection {
 pub(super) struct Line {
     peer: Peer<RoleClient>,
     pub(super) traffic: Arc<Traffic>,
+    elicitations: Arc<Elicitations>,
     usage: Arc<Usage>,
+}
+
+/// What came of a call.
+pub(super) enum Answered {
+    /// The server answered with this; the model has to be told the rest besides.
+    Result(ServerResult, Vec<&'static str>),
+    /// The call was called off: a person has to answer the last of these first.
+    Asked(Vec<InputRequest>),
 }
 
 struct Usage {
@@ -71,9 +82,10 @@ impl Connection {
         settings: Arc<McpServerSettings>,
         slug: String,
         words: Arc<Words>,
+        elicitations: Arc<Elicitations>,
     ) -> Result<Self, String> {
         let traffic = Traffic::new();
-        let opened = Self::connect(&settings, &slug, &words, &traffic);
+        let opened = Self::connect(&settings, &slug, &words, &traffic, elicitations);
         tokio::select! {
             opened = opened => opened.map_err(|error| match traffic.fault() {
                 Some(fault) => fault.to_owned(),
@@ -92,10 +104,17 @@ impl Connection {
         slug: &str,
         words: &Arc<Words>,
         traffic: &Arc<Traffic>,
+        elicitations: Arc<Elicitations>,
     ) -> Result<Self, String> {
         let is_http = matches!(settings.transport, McpTransport::Http { .. });
         let roots = settings.roots.clone();
-        let client = Client::new(roots, Arc::clone(words), Arc::clone(traffic), is_http);
+        let client = Client::new(
+            roots,
+            Arc::clone(words),
+            Arc::clone(traffic),
+            Arc::clone(&elicitations),
+            is_http,
+        );
         let lifecycle = ClientLifecycleMode::Auto {
             preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             legacy_version: Some(ProtocolVersion::V_2025_11_25),
@@ -131,6 +150,7 @@ impl Connection {
         let line = Line {
             peer: running.peer().clone(),
             traffic: Arc::clone(traffic),
+            elicitations,
             usage: Arc::new(Usage {
                 calls: AtomicUsize::new(0),
                 last: Mutex::new(Instant::now()),
@@ -207,20 +227,29 @@ impl Line {
     }
 
     /// Calls a tool. The call may take `idle` without a report of its progress, and `total` in all. If the future is dropped, the server
-    /// is told to stop.
+    /// is told to stop. `inputs` is what people said to what the call asked; `None` if nobody can be asked.
     ///
     /// # Errors
     /// As `rmcp`; also that the server is at fault, as [`ServiceError::TransportClosed`].
     pub(super) async fn call(
         &self,
         params: CallToolRequestParams,
+        inputs: Option<&ToolInputs>,
         idle: Duration,
         total: Duration,
-    ) -> Result<ServerResult, ServiceError> {
+    ) -> Result<Answered, ServiceError> {
         self.traffic.requested();
+        let mut asking = self.elicitations.begin(inputs);
         let mut call = Call::new(self);
         tokio::select! {
-            answered = self.request(&mut call, params, idle, total) => answered,
+            answered = self.request(&mut call, params, idle, total) => {
+                asking.is_answered = matches!(&answered, Ok(_) | Err(ServiceError::McpError(_)));
+                Ok(Answered::Result(answered?, asking.notes()))
+            }
+            asked = asking.asked() => {
+                call.call_off().await;
+                Ok(Answered::Asked(asked))
+            }
             () = self.traffic.faulted() => Err(ServiceError::TransportClosed),
         }
     }
@@ -275,6 +304,21 @@ impl<'a> Call<'a> {
             request: None,
         }
     }
+
+    /// Tells the server to stop.
+    async fn call_off(&mut self) {
+        if let Some(params) = self.cancellation() {
+            let told = self.peer.notify_cancelled(params);
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, told).await;
+        }
+    }
+
+    /// What tells the server to stop, if it has not answered.
+    fn cancellation(&mut self) -> Option<CancelledNotificationParam> {
+        let request = self.request.take()?;
+        let reason = Some("nobody waits for the result any more".to_owned());
+        Some(CancelledNotificationParam::new(Some(request), reason))
+    }
 }
 
 impl Drop for Call<'_> {
@@ -286,13 +330,11 @@ impl Drop for Call<'_> {
             .unwrap_or_else(PoisonError::into_inner);
         *last = Instant::now();
         self.usage.calls.fetch_sub(1, Ordering::Relaxed);
-        let Some(request) = self.request.take() else {
+        let Some(params) = self.cancellation() else {
             return;
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let peer = self.peer.clone();
-            let reason = Some("nobody waits for the result any more".to_owned());
-            let params = CancelledNotificationParam::new(Some(request), reason);
             runtime.spawn(async move { peer.notify_cancelled(params).await });
         }
     }

@@ -27,6 +27,17 @@ impl Words {
         &self.secrets
     }
 
+    /// What `message` says, with at most `max` bytes and without secrets.
+    pub(super) fn long(&self, message: &str, max: usize) -> String {
+        let secrets = self.secrets.iter().map(String::as_str);
+        let is_other = |c: char| c.is_control() && c != '\n';
+        let mut text = redact_keys(message, secrets).replace(is_other, " ");
+        if cut(&mut text, max) {
+            text.push('…');
+        }
+        text
+    }
+
     /// What `message` says, on one line, not too long and without secrets.
     pub(super) fn short(&self, message: &str) -> String {
         let secrets = self.secrets.iter().map(String::as_str);

@@ -104,7 +104,7 @@ fn image_of(data: String) -> Option<Image> {
 }
 
 /// Takes `secrets` out of every text of `value`.
-fn redact(value: &mut Value, secrets: &[String]) {
+pub(super) fn redact(value: &mut Value, secrets: &[String]) {
     match value {
         Value::String(text) => {
             for secret in secrets {

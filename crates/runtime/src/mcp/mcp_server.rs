@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::engine::tools::{ToolError, ToolOutput, check_input};
-use crate::mcp::mcp_connection::{Connection, Line};
+use crate::engine::tool_inputs::ToolInputs;
+use crate::engine::tools::{Called, ToolError, ToolOutput, check_input};
+use crate::mcp::mcp_connection::{Answered, Connection, Line};
+use crate::mcp::mcp_elicitation::{self, Elicitations, MAX_ROUNDS};
 use crate::mcp::mcp_log::Words;
 use crate::mcp::mcp_result;
 use crate::mcp::mcp_settings::McpServerSettings;
@@ -31,6 +33,9 @@ pub(super) struct McpServer {
     settings: Arc<McpServerSettings>,
     words: Arc<Words>,
     state: tokio::sync::Mutex<State>,
+    elicitations: Arc<Elicitations>,
+    /// Held by each call: by many at a time, or by one alone.
+    turns: tokio::sync::RwLock<()>,
     /// How often it has failed since a call was last answered.
     failures: AtomicU32,
     /// Why it can't be used, for `/readyz`, which doesn't wait for a start.
@@ -51,6 +56,8 @@ impl McpServer {
             words: Arc::new(Words::new(name, settings.secrets())),
             settings: Arc::new(settings),
             state: tokio::sync::Mutex::default(),
+            elicitations: Arc::default(),
+            turns: tokio::sync::RwLock::default(),
             failures: AtomicU32::new(0),
             problem: Mutex::default(),
         })
@@ -79,12 +86,14 @@ impl McpServer {
         Ok(self.connected().await?.1)
     }
 
-    /// Calls the tool that the service knows as `name`. If the future is dropped, the server is told to stop.
+    /// Calls the tool that the service knows as `name`. `inputs` is what people said to what it asked; `None` if nobody can be asked. If the
+    /// future is dropped, the server is told to stop.
     pub(super) async fn call(
         self: &Arc<Self>,
         name: &str,
         mut input: Value,
-    ) -> Result<ToolOutput, ToolError> {
+        inputs: Option<&ToolInputs>,
+    ) -> Result<Called, ToolError> {
         let (line, tools) = self.connected().await.map_err(ToolError::new)?;
         let Some(tool) = tools.iter().find(|tool| tool.definition.name == name) else {
             return Err(ToolError::new(self.sentence("has no such tool")));
@@ -95,28 +104,114 @@ impl McpServer {
                 "the input does not fit: it is not an object",
             ));
         };
-        let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments);
-        let idle = self.settings.call_timeout;
-        let called = line.call(params, idle, self.settings.max_total_timeout);
+        let mut notes = Vec::new();
+        let rounds = inputs.map_or(0, |inputs| inputs.rounds);
+        // What the server wants back with the call.
+        let mut wanted = inputs.filter(|inputs| inputs.is_retry).cloned();
+        for _ in 0..MAX_ROUNDS {
+            let mut params =
+                CallToolRequestParams::new(tool.name.clone()).with_arguments(arguments.clone());
+            if let Some(wanted) = &wanted {
+                params.input_responses = Some(mcp_elicitation::responses(wanted));
+                params.request_state.clone_from(&wanted.state);
+            }
+            let mut asks = match self.call_once(&line, params, inputs).await? {
+                Answered::Result(ServerResult::InputRequiredResult(required), _) => {
+                    let (roots, can_ask) = (&self.roots(), inputs.is_some());
+                    let words = &self.words;
+                    mcp_elicitation::required(required, roots, can_ask, words, &mut notes)
+                        .map_err(ToolError::new)?
+                }
+                Answered::Asked(requests) => ToolInputs {
+                    requests,
+                    ..ToolInputs::default()
+                },
+                Answered::Result(result, others) => {
+                    notes.extend(others);
+                    return self.output(tool, result, &notes);
+                }
+            };
+            if asks.open().is_some() {
+                asks.rounds = rounds + 1;
+                return match asks.rounds > MAX_ROUNDS {
+                    true => break,
+                    false => Ok(Called::Asks(asks)),
+                };
+            }
+            wanted = Some(asks);
+        }
+        Err(ToolError::new("the tool asks too often"))
+    }
+
+    /// Sends a call. Those of a server that asks without saying in which call take turns.
+    async fn call_once(
+        self: &Arc<Self>,
+        line: &Line,
+        params: CallToolRequestParams,
+        inputs: Option<&ToolInputs>,
+    ) -> Result<Answered, ToolError> {
+        let total = self.settings.max_total_timeout;
+        let turn = async {
+            match self.elicitations.has_asked() {
+                true => (Some(self.turns.write().await), None),
+                false => (None, Some(self.turns.read().await)),
+            }
+        };
+        let busy = |_| ToolError::new(self.sentence("is busy with other calls"));
+        let turn = tokio::time::timeout(total, turn).await.map_err(busy)?;
+        let mut line = line.clone();
+        if turn.0.is_some() && self.elicitations.take_left() {
+            self.close().await;
+            line = self.connected().await.map_err(ToolError::new)?.0;
+        }
+        let called = line.call(params, inputs, self.settings.call_timeout, total);
         let called = called.await;
         if matches!(&called, Ok(_) | Err(ServiceError::McpError(_))) {
             self.failures.store(0, Ordering::Relaxed);
             self.set_problem(None);
         }
         match called {
-            Ok(ServerResult::CallToolResult(result)) => {
+            Ok(answered) => Ok(answered),
+            Err(error) => Err(self.failed(&line, &error).await),
+        }
+    }
+
+    /// What the model gets of `result`, with `notes` behind it.
+    fn output(
+        &self,
+        tool: &McpTool,
+        result: ServerResult,
+        notes: &[&str],
+    ) -> Result<Called, ToolError> {
+        let output = match result {
+            ServerResult::CallToolResult(result) => {
                 let max = self.settings.result_bytes;
                 mcp_result::output(result, tool.output_schema.as_ref(), max, &self.words)
             }
-            Ok(ServerResult::EmptyResult(_)) => Ok(ToolOutput::default()),
-            Ok(ServerResult::InputRequiredResult(_)) => Err(ToolError::new(
-                "the tool asks for more input, which this service can't give",
-            )),
-            Ok(_) => Err(ToolError::new(
+            ServerResult::EmptyResult(_) => Ok(ToolOutput::default()),
+            _ => Err(ToolError::new(
                 "the tool answered in a form that is not supported",
             )),
-            Err(error) => Err(self.failed(&line, &error).await),
-        }
+        };
+        let Some(note) = notes.first() else {
+            return output.map(Called::Output);
+        };
+        let output = output.map_err(|error| ToolError::new(format!("{error}\n\n({note}.)")))?;
+        let text = match output.value {
+            Value::String(text) => text,
+            value => value.to_string(),
+        };
+        Ok(Called::Output(ToolOutput {
+            value: Value::String(format!("{text}\n\n({note}.)")),
+            ..output
+        }))
+    }
+
+    /// The folders that the server may work on, as the protocol has them.
+    fn roots(&self) -> Value {
+        let roots = self.settings.roots.iter();
+        let roots = roots.map(|root| json!({ "uri": root }));
+        json!({ "roots": roots.collect::<Vec<_>>() })
     }
 
     /// The definitions of the tools in `named`, exact names of an agent's list, that would be those of this server if it could be used. Their calls
@@ -215,6 +310,7 @@ impl McpServer {
             settings,
             self.slug.clone(),
             Arc::clone(&self.words),
+            Arc::clone(&self.elicitations),
         ));
         match task.join_next().await {
             Some(Ok(opened)) => opened,

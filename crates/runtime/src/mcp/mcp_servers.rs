@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::engine::tools::{RemoteTools, ToolError, ToolOutput};
+use crate::engine::tool_inputs::ToolInputs;
+use crate::engine::tools::{Called, RemoteTools, ToolError};
 use crate::future::BoxFuture;
 use crate::mcp::mcp_server::McpServer;
 use crate::mcp::mcp_settings::McpServerSettings;
@@ -65,9 +66,10 @@ impl RemoteTools for McpServers {
         &'a self,
         name: &'a str,
         input: Value,
-    ) -> Option<BoxFuture<'a, Result<ToolOutput, ToolError>>> {
+        inputs: Option<&'a ToolInputs>,
+    ) -> Option<BoxFuture<'a, Result<Called, ToolError>>> {
         let server = self.server_of(name)?;
-        Some(Box::pin(server.call(name, input)))
+        Some(Box::pin(server.call(name, input, inputs)))
     }
 
     fn is_idempotent<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, bool>> {

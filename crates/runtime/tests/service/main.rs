@@ -45,6 +45,8 @@ mod mcp_hostile_programs;
 mod mcp_hostile_servers;
 mod mcp_images;
 #[cfg(unix)]
+mod mcp_questions;
+#[cfg(unix)]
 mod mcp_shell_server;
 mod mcp_tools;
 mod metrics_and_health;

@@ -31,16 +31,28 @@ pub struct McpServer {
     pub url: String,
     log: Arc<Mutex<Vec<Value>>>,
     tools: Arc<Mutex<Value>>,
+    /// Whether it speaks 2026-07-28.
+    is_new: bool,
 }
 
 impl McpServer {
     /// Starts a server with the tools.
     pub async fn start(tools: Value) -> Self {
+        Self::start_as(tools, false).await
+    }
+
+    /// One that speaks 2026-07-28.
+    pub async fn start_new(tools: Value) -> Self {
+        Self::start_as(tools, true).await
+    }
+
+    async fn start_as(tools: Value, is_new: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             url: format!("http://{}/mcp", listener.local_addr().unwrap()),
             log: Arc::default(),
             tools: Arc::new(Mutex::new(tools)),
+            is_new,
         };
         let app = Router::new()
             .route("/mcp", routing::post(answer))
@@ -78,6 +90,13 @@ async fn answer(
         return (StatusCode::UNAUTHORIZED, challenge).into_response();
     }
     let result = match request["method"].as_str().unwrap_or_default() {
+        "server/discover" if server.is_new => json!({
+            "resultType": "complete",
+            "supportedVersions": ["2026-07-28"],
+            "capabilities": { "tools": {} },
+            "ttlMs": 1000,
+            "cacheScope": "private",
+        }),
         "initialize" => json!({
             "protocolVersion": request["params"]["protocolVersion"],
             "capabilities": { "tools": {} },
@@ -139,6 +158,25 @@ async fn call(params: &Value) -> Value {
             { "type": "audio", "data": "AAAA", "mimeType": "audio/wav" },
         ] }),
         "huge" => text(&"x".repeat(20 << 20)),
+        // Wants an answer and its state back, as 2026-07-28 has it.
+        "wants" => match &params["inputResponses"] {
+            Value::Null => json!({
+                "resultType": "input_required",
+                "requestState": "s1",
+                "inputRequests": {
+                    "first": { "method": "elicitation/create", "params": {
+                        "mode": "form",
+                        "message": "Which color, Bearer hush?",
+                        "requestedSchema": {
+                            "type": "object",
+                            "properties": { "color": { "type": "string", "enum": ["red", "blue"] } },
+                            "required": ["color"],
+                        },
+                    } },
+                },
+            }),
+            responses => text(&format!("{} {responses}", params["requestState"])),
+        },
         "fails" => json!({
             "content": [{ "type": "text", "text": "there is no such table" }],
             "isError": true,

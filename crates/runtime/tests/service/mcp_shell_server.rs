@@ -13,7 +13,7 @@ sleep 600 & echo $! > "$STATE/child"
 echo started >> "$STATE/starts"
 note='{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}'
 tools=''
-for tool in env crash hang flood loud huge slow roots deaf; do
+for tool in env crash hang flood loud huge slow roots deaf asks opens; do
     tools="$tools,{\"name\":\"$tool\",\"inputSchema\":{\"type\":\"object\"}}"
 done
 answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
@@ -44,6 +44,25 @@ while IFS= read -r line; do
             printf '{"jsonrpc":"2.0","id":"r","method":"roots/list"}\n'
             IFS= read -r line
             say "$(printf '%s' "$line" | sed 's/"/\\"/g')" ;;
+        *'"name":"asks"'*)
+            call="$id"
+            for part in color size; do
+                form="{\"type\":\"object\",\"properties\":{\"$part\":{\"type\":\"string\"}},\"required\":[\"$part\"]}"
+                printf '{"jsonrpc":"2.0","id":"%s","method":"elicitation/create","params":{"message":"Which %s, %s?","requestedSchema":%s}}\n' "$part" "$part" "$TOKEN" "$form"
+                IFS= read -r line
+                printf '%s\n' "$line" >> "$STATE/received"
+                case "$line" in
+                    *notifications/cancelled*) echo "$part" >> "$STATE/cancelled"; said=; break ;;
+                    *) said="$said $(printf '%s' "$line" | sed -n 's/.*"result"://p' | tr -d '"{}')" ;;
+                esac
+            done
+            id="$call"
+            if [ -n "$said" ]; then say "$said"; fi; said= ;;
+        *'"name":"opens"'*)
+            call="$id"
+            printf '{"jsonrpc":"2.0","id":"u","method":"elicitation/create","params":{"mode":"url","message":"Log in","url":"https://example.com","elicitationId":"e"}}\n'
+            IFS= read -r line
+            id="$call"; say "$(printf '%s' "$line" | sed -n 's/.*"action":"\([a-z]*\)".*/\1/p')" ;;
         *'"name":"env"'*) say "$(env | sort | tr '\n' ' ')" ;;
         *'"id"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}\n' "$id" ;;
     esac
