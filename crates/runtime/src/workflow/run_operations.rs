@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::error::AgentError;
+use crate::future::BoxFuture;
 use crate::schema::Uuid;
 use crate::workflow::execution::run_handle::Stop;
 use crate::workflow::journal::run_requests::{PauseOutcome, ResumeOutcome};
@@ -25,11 +26,22 @@ pub(crate) const FINISHED: [RunStatus; 5] = [
     RunStatus::Cancelled,
 ];
 
-/// Pauses a run once the steps that run have ended; says whether it is paused now.
+/// Pauses a run once the steps that run have ended, and the runs that it waits for; says whether it is paused now.
 ///
 /// # Errors
 /// 409 if the run has ended.
-pub(crate) async fn pause(service: &WorkflowService, run: Uuid) -> Result<bool, AgentError> {
+pub(crate) async fn pause(
+    service: &Arc<WorkflowService>,
+    run: &JournaledRun,
+) -> Result<bool, AgentError> {
+    let is_paused = pause_one(service, run.id).await?;
+    for child in children(service, run).await? {
+        pause_child(service, child, &run.subject).await?;
+    }
+    Ok(is_paused)
+}
+
+async fn pause_one(service: &WorkflowService, run: Uuid) -> Result<bool, AgentError> {
     match service.journal.request_pause(run).await? {
         PauseOutcome::Paused => {
             service.notify_all(run, false).await;
@@ -43,19 +55,67 @@ pub(crate) async fn pause(service: &WorkflowService, run: Uuid) -> Result<bool, 
     }
 }
 
-/// Lets a run continue that is paused, or is to be.
+/// Pauses the run `child` of `subject`, which a run waits for that is paused. One that has ended, or does not exist yet, stays as it is.
+pub(crate) fn pause_child<'a>(
+    service: &'a Arc<WorkflowService>,
+    child: Uuid,
+    subject: &'a str,
+) -> BoxFuture<'a, Result<(), AgentError>> {
+    Box::pin(async move {
+        let found = service.journal.run(child, subject).await?;
+        let Some(run) = found.filter(|run| !run.status.is_over()) else {
+            return Ok(());
+        };
+        unless_over(pause(service, &run).await.map(|_| ()))
+    })
+}
+
+/// Lets a run continue that is paused, or is to be, and the runs that it waits for.
 ///
 /// # Errors
 /// 409 if it is neither, or has ended.
-pub(crate) async fn resume(service: &Arc<WorkflowService>, run: Uuid) -> Result<(), AgentError> {
-    match service.journal.resume(run).await? {
-        ResumeOutcome::Resumed => {
-            spawn_supervisor(service);
-            service.wake(run).await;
-            Ok(())
+pub(crate) async fn resume(
+    service: &Arc<WorkflowService>,
+    run: &JournaledRun,
+) -> Result<(), AgentError> {
+    match service.journal.resume(run.id).await? {
+        ResumeOutcome::Resumed => {}
+        ResumeOutcome::NotPaused => return Err(AgentError::conflict("the run is not paused")),
+        ResumeOutcome::Finished => return Err(AgentError::conflict("the run is over")),
+    }
+    for child in children(service, run).await? {
+        resume_child(service, child, &run.subject).await?;
+    }
+    spawn_supervisor(service);
+    service.wake(run.id).await;
+    Ok(())
+}
+
+fn resume_child<'a>(
+    service: &'a Arc<WorkflowService>,
+    child: Uuid,
+    subject: &'a str,
+) -> BoxFuture<'a, Result<(), AgentError>> {
+    Box::pin(async move {
+        match service.journal.run(child, subject).await? {
+            Some(run) => unless_over(resume(service, &run).await),
+            None => Ok(()),
         }
-        ResumeOutcome::NotPaused => Err(AgentError::conflict("the run is not paused")),
-        ResumeOutcome::Finished => Err(AgentError::conflict("the run is over")),
+    })
+}
+
+/// The runs that `run` waits for now.
+async fn children(service: &WorkflowService, run: &JournaledRun) -> Result<Vec<Uuid>, AgentError> {
+    let now = service.journal.run(run.id, &run.subject).await?;
+    let actions = now.map_or(Vec::new(), |run| run.actions);
+    Ok(actions.iter().filter_map(|action| action.run).collect())
+}
+
+/// What was done with a run that another one waits for: one that stands otherwise by now is left alone.
+fn unless_over(done: Result<(), AgentError>) -> Result<(), AgentError> {
+    match done {
+        Err(AgentError::Conflict(_)) => Ok(()),
+        done => done,
     }
 }
 

@@ -149,6 +149,83 @@ async fn a_run_that_is_cancelled_or_late_cancels_the_run_that_it_waits_for() {
     assert_eq!(app.final_report(&child).await["status"], "cancelled");
 }
 
+/// Waits until the run at `location` has this status.
+async fn with_status(app: &WorkflowApp, location: &str, status: &str) -> Value {
+    for _ in 0..1500 {
+        let report = get(&app.app, location).await.json();
+        if report["status"] == status {
+            return report;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{}", get(&app.app, location).await.text)
+}
+
+#[tokio::test]
+async fn a_run_is_paused_and_resumed_with_the_runs_that_it_waits_for() {
+    on_each_store(async |test_store| {
+        let middle = WorkflowSpec {
+            name: "middle",
+            operation_id: "runMiddle",
+            ..workflow(vec![INNER])
+        };
+        let outer = StepSpec {
+            id: "outer",
+            kind: StepKind::Workflow { workflow: "middle" },
+            ..STEP
+        };
+        let inner = vec![step("a", &[], "wait 900"), step("b", &["a"], "so")];
+        let registry = nested(vec![outer, step("own", &["outer"], "last")], inner);
+        let registry = registry.workflow(Box::leak(Box::new(middle)));
+        let registry = registry.store(test_store.open().await);
+        let app = WorkflowApp::from_registry(registry, Settings::default());
+        let location = app.start_run().await;
+        let child = child_of(&app, &location).await;
+        let grandchild = child_of(&app, &child).await;
+        let paused = post(&app.app, &format!("{location}/pause"), "").await;
+        assert_eq!(paused.status, 202, "{}", paused.text);
+        for run in [&location, &child, &grandchild] {
+            with_status(&app, run, "paused").await;
+        }
+        let report = get(&app.app, &grandchild).await.json();
+        assert_eq!(step_report(&report, "b")["status"], "pending");
+        let resumed = post(&app.app, &format!("{location}/resume"), "").await;
+        assert_eq!(resumed.status, 202, "{}", resumed.text);
+        for run in [&location, &child, &grandchild] {
+            assert_eq!(app.final_report(run).await["status"], "completed");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retried_run_starts_the_run_of_its_failed_step_again() {
+    let inner = vec![step("a", &[], "flaky 1")];
+    let app = app(
+        vec![
+            step("first", &[], "so"),
+            StepSpec {
+                needs: &["first"],
+                ..INNER
+            },
+        ],
+        inner,
+    );
+    let location = app.start_run().await;
+    let failed = app.final_report(&location).await;
+    assert_eq!(failed["status"], "failed", "{failed}");
+    let retried = post(&app.app, &format!("{location}/retry"), "").await;
+    assert_eq!(retried.status, 202, "{}", retried.text);
+    let report = app.final_report(&location).await;
+    assert_eq!(report["status"], "completed", "{report}");
+    let same = step_report(&failed, "first");
+    assert_eq!(step_report(&report, "first"), same);
+    let list = get(&app.app, "/v1/runs?workflow=inner").await.json();
+    let runs = list["runs"].as_array().unwrap().iter();
+    let statuses = runs.map(|run| run["status"].as_str().unwrap());
+    assert_eq!(statuses.collect::<Vec<_>>(), ["completed", "failed"]);
+}
+
 #[tokio::test]
 async fn a_run_that_fails_or_can_not_start_fails_the_step_that_waits_for_it() {
     let skipped = StepSpec {

@@ -55,6 +55,7 @@ mod models;
 mod nats_server;
 mod openapi_routes;
 mod operated_runs;
+mod operated_units;
 mod policies;
 mod process_kills;
 mod provider_connections;

@@ -22,7 +22,7 @@ use crate::workflow_fixture::{
 const ORDERS: Expression = Expression::Path(&["input", "orders"]);
 
 /// Calls the worker once for each of the orders.
-fn for_each(concurrency: u32) -> StepSpec {
+pub fn for_each(concurrency: u32) -> StepSpec {
     StepSpec {
         id: "work",
         kind: StepKind::ForEach {
@@ -37,14 +37,14 @@ fn for_each(concurrency: u32) -> StepSpec {
 }
 
 /// A workflow whose input is anything.
-fn any_input(steps: Vec<StepSpec>) -> WorkflowSpec {
+pub fn any_input(steps: Vec<StepSpec>) -> WorkflowSpec {
     WorkflowSpec {
         input_schema: r#"{"type":"object"}"#,
         ..workflow(steps)
     }
 }
 
-async fn start(app: &WorkflowApp, input: Value) -> String {
+pub async fn start(app: &WorkflowApp, input: Value) -> String {
     let answer = post(&app.app, "/v1/workflows/play/runs", &input.to_string()).await;
     assert_eq!(answer.status, 202, "{}", answer.text);
     answer.header("location").to_owned()
@@ -56,7 +56,7 @@ async fn run(app: &WorkflowApp, input: Value) -> Value {
 }
 
 /// The ids of the steps and units of a report, in order.
-fn ids(report: &Value) -> Vec<&str> {
+pub fn ids(report: &Value) -> Vec<&str> {
     let steps = report["steps"].as_array().unwrap().iter();
     steps.map(|step| step["step"].as_str().unwrap()).collect()
 }
@@ -379,7 +379,7 @@ pub fn marking_units() -> Registry {
 }
 
 /// Splits a task, has the subtasks done, and puts together what came of them.
-fn planning_workflow() -> WorkflowSpec {
+pub fn planning_workflow() -> WorkflowSpec {
     let report = StepSpec {
         id: "report",
         needs: &["build"],
@@ -389,7 +389,7 @@ fn planning_workflow() -> WorkflowSpec {
 }
 
 /// The service of [`planning_workflow`] with these plans, and what the splitter is asked.
-fn planning(workflow: WorkflowSpec, plans: Vec<Value>) -> (WorkflowApp, RecordedInputs) {
+pub fn planning(workflow: WorkflowSpec, plans: Vec<Value>) -> (WorkflowApp, RecordedInputs) {
     let (asked, inputs) = (RecordedInputs::default(), RecordedInputs::default());
     let answers = plans.into_iter().map(|plan| json!({ "subtasks": plan }));
     let splitter = splitter(answers.collect(), &asked);
@@ -403,7 +403,7 @@ fn subtask(id: &str, agent: &str, input: &str, depends_on: &[&str]) -> Value {
     json!({ "id": id, "agent": agent, "input": input, "depends_on": depends_on })
 }
 
-fn soup_plan() -> Value {
+pub fn soup_plan() -> Value {
     json!([
         subtask("serve", "helper", "wait 3", &["boil", "lay"]),
         subtask("boil", "worker", "wait 60", &[]),

@@ -23,6 +23,7 @@ use crate::workflow::execution::schedule::is_tolerated;
 use crate::workflow::execution::step_task::without_nulls;
 use crate::workflow::journal::JournaledRun;
 use crate::workflow::leases::cancel_child;
+use crate::workflow::run_operations::pause_child;
 use crate::workflow::run_report::{RunStatus, SkipReason, StepError, StepReport, StepStatus};
 use crate::workflow::run_start::start_child;
 use crate::workflow::waiting::inbox::Suspension;
@@ -260,7 +261,10 @@ impl Executor {
                 Some(found) if found.status.is_over() => output_of(&run.service, found),
                 Some(_) => continue,
                 None => match self.start_child(&action.step, child).await {
-                    Ok(_) => continue,
+                    Ok(_) => {
+                        self.pause_if_asked(child).await?;
+                        continue;
+                    }
                     Err(error) => {
                         let problem = error.to_problem();
                         if problem.status == 503 {
@@ -272,6 +276,17 @@ impl Executor {
             };
             self.actions.remove(action.id);
             self.on_resolved(action, Resolution::Ended(ended));
+        }
+        Ok(())
+    }
+
+    /// Pauses the run `child`, which has just been started, if this one is to be paused: whoever asked did not find it.
+    async fn pause_if_asked(&self, child: Uuid) -> Result<(), StoreError> {
+        let (service, subject) = (&self.run.service, &self.run.caller.subject);
+        let own = service.journal.run(self.run.id, subject).await?;
+        if own.is_some_and(|own| own.pause_requested) {
+            let paused = pause_child(service, child, subject).await;
+            paused.map_err(|error| StoreError::unavailable(error.to_string()))?;
         }
         Ok(())
     }

@@ -35,12 +35,12 @@ pub(super) async fn handle(
     let run = runs.journal.run(run_id(request)?, &caller.subject).await?;
     let run = run.ok_or_else(no_such_run)?;
     let status = match request.path {
-        PAUSE => match run_operations::pause(runs, run.id).await? {
+        PAUSE => match run_operations::pause(runs, &run).await? {
             true => RunStatus::Paused,
             false => run.status,
         },
         RESUME => {
-            run_operations::resume(runs, run.id).await?;
+            run_operations::resume(runs, &run).await?;
             RunStatus::Running
         }
         RETRY => {
