@@ -82,7 +82,7 @@ export function Code({ text, label }: { text: string; label: string }) {
 }
 
 const GLYPHS: Record<string, string> = {
-  pending: "○", queued: "○", running: "◐", waiting: "?", succeeded: "✓", completed: "✓", completed_with_failures: "!",
+  pending: "○", queued: "○", running: "◐", waiting: "?", paused: "‖", succeeded: "✓", completed: "✓", completed_with_failures: "!",
   failed: "✕", escalated: "!", skipped: "–", cancelled: "■",
 };
 

@@ -143,9 +143,9 @@ export interface RunInputs {
 }
 
 export type RunStatus =
-  "queued" | "running" | "waiting" | "completed" | "completed_with_failures" | "failed" | "escalated" | "cancelled";
+  "queued" | "running" | "waiting" | "paused" | "completed" | "completed_with_failures" | "failed" | "escalated" | "cancelled";
 export const RUN_STATUSES: RunStatus[] =
-  ["queued", "running", "waiting", "completed", "completed_with_failures", "failed", "escalated", "cancelled"];
+  ["queued", "running", "waiting", "paused", "completed", "completed_with_failures", "failed", "escalated", "cancelled"];
 export type StepStatus = "pending" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled";
 
 export interface RunSummary {
@@ -158,6 +158,7 @@ export interface RunSummary {
 }
 
 export interface RunReport extends RunSummary {
+  attempts: number;
   usage: Usage;
   parent?: string;
   steps: StepReport[];
@@ -210,4 +211,4 @@ export interface Message {
   text: string;
 }
 
-export const isOver = (status: RunStatus): boolean => !["queued", "running", "waiting"].includes(status);
+export const isOver = (status: RunStatus): boolean => !["queued", "running", "waiting", "paused"].includes(status);

@@ -3,14 +3,14 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Code, Confirmed, Copy, Fact, Facts, FailureBox, Loading, Moment, Status, Title, Tokens } from "../parts/elements.tsx";
-import { useLoad, useNow } from "../parts/hooks.ts";
+import { useInterval, useLoad, useNow } from "../parts/hooks.ts";
 import { to } from "../parts/route.ts";
 import { duration, json, words } from "../parts/text.ts";
 import { GraphView } from "../graph/graph-view.tsx";
 import { call, curl, failureOf, get, isAbort, load, type Failure } from "../service/client.ts";
 import { useService } from "../service/context.ts";
 import { events } from "../service/events.ts";
-import { isOver, type RunInputs, type RunReport, type Step, type StepReport } from "../service/types.ts";
+import { isOver, RUN_STATUSES, type RunInputs, type RunReport, type RunStatus, type RunSummary, type Step, type StepReport } from "../service/types.ts";
 import { PendingActions } from "./pending-actions.tsx";
 import { Timeline, type StepEvent } from "./timeline.tsx";
 import { secondLine } from "./workflow-page.tsx";
@@ -47,26 +47,34 @@ function graphSteps(run: RunReport, steps: Step[]): { report: StepReport; needs:
   });
 }
 
-/** Calls `happened` for each event of the run, until it is over. A stream that breaks goes on where it broke. */
-function useRunEvents(id: string, happened: (event: StepEvent & { number: string }) => void): boolean {
+/** What somebody can do with a run, by how it stands. */
+const OPERATIONS: [operation: string, label: string, statuses: RunStatus[]][] = [
+  ["pause", "Pause", ["queued", "running", "waiting"]],
+  ["resume", "Resume", ["paused"]],
+  ["retry", "Retry", ["failed", "escalated", "cancelled"]],
+  ["restart", "Restart", RUN_STATUSES.filter(isOver)],
+];
+
+/** Calls `happened` for each event of the run, until it is over. A stream that breaks, or a run that is retried, goes on where it was. */
+function useRunEvents(id: string, attempt: number, happened: (event: StepEvent & { number: string }) => void): boolean {
   const [isLost, setLost] = useState(false);
+  const number = useRef("");
   const last = useRef(happened);
   last.current = happened;
   useEffect(() => {
     const abort = new AbortController();
     const follow = async (): Promise<void> => {
-      let number = "";
       while (!abort.signal.aborted) {
         try {
           const request = get(`/v1/runs/${id}/events`, "text/event-stream");
-          if (number) request.headers["last-event-id"] = number;
+          if (number.current) request.headers["last-event-id"] = number.current;
           const response = await call(request, abort.signal);
           setLost(false);
           if (response.status === 204) return;
           for await (const event of events(response)) {
-            number = event.id;
+            number.current = event.id;
             const parsed = JSON.parse(event.data) as StepEvent;
-            last.current({ ...parsed, number });
+            last.current({ ...parsed, number: event.id });
             if (parsed.type === "run.finished") return;
           }
         } catch (error) {
@@ -80,7 +88,7 @@ function useRunEvents(id: string, happened: (event: StepEvent & { number: string
     };
     void follow();
     return () => abort.abort();
-  }, [id]);
+  }, [id, attempt]);
   return isLost;
 }
 
@@ -91,7 +99,8 @@ export function RunPage({ id }: { id: string }) {
   const [happened, setHappened] = useState<StepEvent[]>([]);
   const [said, setSaid] = useState("");
   const [selected, setSelected] = useState<string>();
-  const [cancelFailure, setCancelFailure] = useState<Failure>();
+  const [refused, setRefused] = useState<Failure>();
+  const [asked, setAsked] = useState<RunStatus>();
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const refresh = useCallback(() => {
     timer.current ??= setTimeout(() => {
@@ -101,8 +110,9 @@ export function RunPage({ id }: { id: string }) {
     }, READ_AT_MOST);
   }, [report.reload, inputs.reload]);
   useEffect(() => () => clearTimeout(timer.current), []);
-  const isLost = useRunEvents(id, (event) => {
-    setHappened((before) => [...before, event]);
+  const isLost = useRunEvents(id, report.data?.attempts ?? 1, (event) => {
+    // What happened to the steps that begin again is in the report.
+    setHappened((before) => (event.type === "run.retried" ? [] : [...before, event]));
     if (event.type === "step.started") setSaid(`Step ${event.step} began`);
     if (event.type === "step.finished" && event.report) setSaid(`Step ${event.report.step} ${event.report.status}`);
     if (typeof event.action === "object") setSaid(`Step ${event.action.step} waits`);
@@ -112,6 +122,8 @@ export function RunPage({ id }: { id: string }) {
   const run = useMemo(() => report.data && brought(report.data, happened), [report.data, happened]);
   const isLive = run !== undefined && !isOver(run.status);
   const now = useNow(isLive);
+  // No event tells of a pause and its end.
+  useInterval(asked !== undefined && asked === run?.status ? READ_AT_MOST : 0, refresh);
   const select = (step: string): void => {
     setSelected(step);
     const entry = document.querySelector<HTMLDetailsElement>(`[data-entry="${CSS.escape(step)}"]`);
@@ -119,10 +131,17 @@ export function RunPage({ id }: { id: string }) {
     entry?.querySelector<HTMLElement>("summary")?.focus({ preventScroll: true });
     entry?.scrollIntoView({ block: "nearest" });
   };
-  const cancel = (): void => {
-    setCancelFailure(undefined);
-    call({ method: "POST", path: `/v1/runs/${id}/cancel`, headers: { accept: "application/json" } })
-      .then(refresh, (error: unknown) => setCancelFailure(failureOf(error)));
+  const operate = async (operation: string): Promise<void> => {
+    setRefused(undefined);
+    try {
+      const answer = await call({ method: "POST", path: `/v1/runs/${id}/${operation}`, headers: { accept: "application/json" } });
+      const { run_id } = await answer.json() as RunSummary;
+      if (run_id !== id) location.hash = to("runs", run_id);
+      setAsked(run?.status);
+      refresh();
+    } catch (error) {
+      setRefused(failureOf(error));
+    }
   };
   if (!run) {
     return (
@@ -143,12 +162,14 @@ export function RunPage({ id }: { id: string }) {
       <div class="head-line">
         <Title of={`Run of ${run.workflow}`}>Run of {run.workflow}</Title>
         <Status of={run.status} />
-        {isLive && <Confirmed label="Cancel the run" question="Cancel this run? Its unfinished steps are dropped." act={cancel} />}
+        {OPERATIONS.filter(([, , statuses]) => statuses.includes(run.status)).map(([operation, label]) =>
+          <button key={operation} type="button" onClick={() => void operate(operation)}>{label} the run</button>)}
+        {isLive && <Confirmed label="Cancel the run" question="Cancel this run? Its unfinished steps are dropped." act={() => void operate("cancel")} />}
       </div>
       <p class="hidden" role="status">{said}</p>
       {isLost && isLive && <p class="lost" role="alert">The connection is lost. What you see may be old; the page tries again.</p>}
       {report.failure && <FailureBox failure={report.failure} retry={report.reload} />}
-      {cancelFailure && <FailureBox failure={cancelFailure} />}
+      {refused && <FailureBox failure={refused} />}
       {run.error && <p class="run-error">{run.error}</p>}
       <Facts>
         <Fact name="Run"><code>{run.run_id}</code></Fact>
