@@ -230,6 +230,24 @@ impl Auth {
         matches!(&self.keys, Keys::Secret(key) if key.is_weak)
     }
 
+    /// Who issues the tokens, if the settings say so.
+    #[allow(
+        dead_code,
+        reason = "for protocols that a program may be built without"
+    )]
+    pub(crate) fn required_issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Whom the tokens are for, if the settings say so.
+    #[allow(
+        dead_code,
+        reason = "for protocols that a program may be built without"
+    )]
+    pub(crate) fn required_audience(&self) -> Option<&str> {
+        self.audience.as_deref()
+    }
+
     /// Whether it can sign tokens.
     pub(crate) fn can_sign(&self) -> bool {
         matches!(self.keys, Keys::Secret(_))

@@ -117,7 +117,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: None,
-            expose: Protocol::ALL.to_vec(),
+            expose: Protocol::built(),
             auth: None,
             tokens: None,
             body_limit: 1024 * 1024,

@@ -74,6 +74,18 @@ impl ActionKind {
             Self::Event | Self::Timer | Self::Run => false,
         }
     }
+
+    /// Whether it ends only when somebody does something.
+    #[allow(
+        dead_code,
+        reason = "for protocols that a program may be built without"
+    )]
+    pub(crate) const fn needs_somebody(self) -> bool {
+        match self {
+            Self::Approval | Self::Question | Self::Event => true,
+            Self::Timer | Self::Run => false,
+        }
+    }
 }
 
 /// What a run waits for.

@@ -6,5 +6,6 @@ pub(crate) mod agent_call;
 pub(crate) mod api_state;
 pub(crate) mod durable_call;
 pub(crate) mod mounted_endpoint;
+pub(crate) mod workflow_call;
 
 pub(crate) use mounted_endpoint::MountedEndpoint;

@@ -259,6 +259,7 @@ impl Registry {
         let layers = assembly::layers(settings, exposure.hosts, &self.services, resources)?;
         let state = api_state(settings, store, resources)?;
         let readiness = readiness(settings, &assembled, store, queue.clone());
+        let document = serde_json::from_str(&self.openapi).map_err(StartError::OpenApi)?;
         let system = System::new(
             self.openapi,
             self.arazzo,
@@ -305,6 +306,7 @@ impl Registry {
             agents: agents.into(),
             runs: Arc::clone(&runs),
             state,
+            document: Arc::new(document),
         };
         let router = routes
             .merge(protocols::routes(&settings.expose, &served)?)

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::event::agent_event::AgentEvent;
+use crate::event::pending_action::PendingAction;
 use crate::schema::Uuid;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
@@ -99,13 +100,26 @@ pub(crate) async fn wait_for_pause(
     run: Uuid,
     subject: &str,
 ) -> Result<RunReport, AgentError> {
+    wait_for_action(service, run, subject, |_| true).await
+}
+
+/// Waits until a run has ended or waits for something that `counts`; returns its report.
+///
+/// # Errors
+/// As [`wait_for_pause`].
+pub(crate) async fn wait_for_action(
+    service: &WorkflowService,
+    run: Uuid,
+    subject: &str,
+    counts: impl Fn(&PendingAction) -> bool,
+) -> Result<RunReport, AgentError> {
     loop {
         // Before the journal is read, so that no change after that is missed.
         let changes = service.subscribe(run);
         let report = service.report(run, subject).await?;
         let report =
             report.ok_or_else(|| AgentError::internal("a run is gone from the journal"))?;
-        let waits = report.status == RunStatus::Waiting && !report.actions.is_empty();
+        let waits = report.status == RunStatus::Waiting && report.actions.iter().any(&counts);
         if report.status.is_over() || waits {
             return Ok(report);
         }

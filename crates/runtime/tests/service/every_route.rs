@@ -21,13 +21,16 @@ use crate::document_fixture::READER;
 use crate::http_client::{request, send};
 use crate::workflow_fixture::{STEP, workflow};
 
+const ISSUER: &str = "https://login.example";
 const SECRET: &str = "a-secret-of-thirty-two-bytes-12345678";
 /// The largest body that the service reads.
 const BODY_LIMIT: usize = 1_000;
 
 /// What answers everyone, with or without a token.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 15] = [
     "/",
+    "/.well-known/oauth-protected-resource",
+    "/.well-known/oauth-protected-resource/mcp",
     "/arazzo.json",
     "/console/app.js",
     "/console/icon.svg",
@@ -71,7 +74,7 @@ fn app(rates: Rates) -> Router {
         roles: Vec::new(),
     };
     let settings = Settings {
-        auth: Some(Auth::hs256(SECRET.as_bytes()).unwrap()),
+        auth: Some(Auth::hs256(SECRET.as_bytes()).unwrap().issuer(ISSUER)),
         tokens: Some(Tokens {
             access_ttl: Duration::from_secs(60),
             refresh_ttl: Duration::from_secs(60),
@@ -150,7 +153,7 @@ async fn routes(app: &Router) -> Vec<(String, String)> {
 
 fn bearer(roles: &[&str]) -> String {
     let exp = jsonwebtoken::get_current_timestamp() + 60;
-    let claims = json!({ "sub": "ann", "exp": exp, "roles": roles });
+    let claims = json!({ "iss": ISSUER, "sub": "ann", "exp": exp, "roles": roles });
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key);
     format!("Bearer {}", token.unwrap())

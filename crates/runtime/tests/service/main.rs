@@ -39,11 +39,14 @@ mod keyword_search;
 mod killed_requests;
 mod listed_actions;
 mod many_calls;
+mod mcp_calls;
+mod mcp_client;
 mod mcp_fixture;
 #[cfg(unix)]
 mod mcp_hostile_programs;
 mod mcp_hostile_servers;
 mod mcp_images;
+mod mcp_requests;
 #[cfg(unix)]
 mod mcp_questions;
 #[cfg(unix)]

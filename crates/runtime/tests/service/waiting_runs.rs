@@ -381,6 +381,11 @@ impl TestCaller {
         Self(format!("Bearer {}", token.unwrap()))
     }
 
+    /// The header that shows its token.
+    pub fn authorization(&self) -> &str {
+        &self.0
+    }
+
     pub async fn get(&self, app: &Router, path: &str) -> TestResponse {
         let headers = [("authorization", &*self.0)];
         send(app, request("GET", path, &headers, "")).await

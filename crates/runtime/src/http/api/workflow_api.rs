@@ -21,24 +21,22 @@ use serde_json::json;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
-use crate::http::admission::{admit, require_role};
+use crate::http::admission::admit;
 use crate::http::api::workflow_api::run_list::{delete_runs, list_runs};
 use crate::http::api_error::ApiError;
 use crate::http::calls::api_state::ApiState;
+use crate::http::calls::workflow_call::{self, require_roles};
 use crate::http::content_negotiation::accept_json;
-use crate::http::idempotency;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::{read_body, read_query};
 use crate::http::responses::{json_response, other_method};
 use crate::schema::Uuid;
-use crate::spec::workflow_spec::{StepSpec, WorkflowSpec};
+use crate::spec::workflow_spec::WorkflowSpec;
 use crate::workflow::journal::schedule_store::subject_of;
 use crate::workflow::leases;
 use crate::workflow::run_report::{RunReport, RunStatus};
-use crate::workflow::run_start;
 use crate::workflow::workflow_service::WorkflowService;
-use crate::workflow::workflows::children;
 
 const RUNS: &str = "/v1/workflows/{name}/runs";
 const LIST: &str = "/v1/runs";
@@ -158,30 +156,6 @@ async fn owner(
     Ok(None)
 }
 
-/// Checks the roles of a workflow and of every endpoint that its steps call: starting a workflow must not get around
-/// them.
-fn require_roles(
-    runs: &WorkflowService,
-    spec: &'static WorkflowSpec,
-    caller: &Caller,
-) -> Result<(), ApiError> {
-    let (mut lists, mut open) = (Vec::new(), vec![spec]);
-    while let Some(spec) = open.pop() {
-        let targets = spec.steps.iter().flat_map(StepSpec::targets);
-        let targets = targets.filter_map(|target| runs.targets.get(&target));
-        lists.push(spec.roles);
-        lists.extend(targets.map(|target| target.mounted.spec.roles));
-        // None of them leads back: see `workflows::check_children`.
-        open.extend(children(spec).filter_map(|name| runs.specs.get(name).copied()));
-    }
-    // Of several missing roles, the same one is reported every time.
-    lists.sort_unstable();
-    for roles in lists {
-        require_role(caller, roles)?;
-    }
-    Ok(())
-}
-
 async fn start_run(
     runs: &Arc<WorkflowService>,
     state: &ApiState,
@@ -194,13 +168,8 @@ async fn start_run(
     accept_json(headers)?;
     read_query(&[], &request.parts.uri)?;
     let mut input = read_body(headers, body, state.body_limit).await?;
-    let key = idempotency::read_key(headers)?;
     let input = std::mem::take(input.json().await?);
-    let repeated = key.is_some().then(|| input.clone());
-    let run = run_start::start_run(runs, spec, input, caller, key, None).await?;
-    if repeated.is_some_and(|input| input != run.input) {
-        return Err(idempotency::key_reused());
-    }
+    let run = workflow_call::start(runs, spec, input, caller, headers).await?;
     // A repeated request gets the same response, however far the run is by then.
     Ok(accepted(&WorkflowRun {
         run_id: run.id,

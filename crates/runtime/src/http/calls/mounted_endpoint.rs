@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
-use crate::http::admission::admit;
+use crate::http::admission::{admit, require_role};
 use crate::http::api_error::{ApiError, Denied};
 use crate::http::calls::api_state::ApiState;
 use crate::http::layers::rate_limiter::{Limiter, RateStatus};
@@ -36,6 +36,10 @@ pub(crate) struct MountedEndpoint {
 }
 
 /// An agent that is served, with its endpoints.
+#[allow(
+    dead_code,
+    reason = "for protocols that a program may be built without"
+)]
 #[derive(Clone)]
 pub(crate) struct MountedAgent {
     pub(crate) agent: &'static AgentSpec,
@@ -53,11 +57,24 @@ impl MountedEndpoint {
         state: &ApiState,
         parts: &Parts,
     ) -> Result<(Caller, Option<RateStatus>), Denied> {
-        let roles = self.handler.spec.roles;
-        let caller = admit(state.auth.as_ref(), &parts.headers, roles).await?;
-        let (limiter, slug) = (self.limiter.as_deref(), self.agent.slug);
-        let status = state.limits.check_endpoint(&caller, parts, limiter, slug);
+        let caller = admit(state.auth.as_ref(), &parts.headers, &[]).await?;
+        let status = self.admit_caller(state, parts, &caller)?;
         Ok((caller, status))
+    }
+
+    /// As [`admit`](Self::admit), for a caller that is authenticated.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn admit_caller(
+        &self,
+        state: &ApiState,
+        parts: &Parts,
+        caller: &Caller,
+    ) -> Result<Option<RateStatus>, Denied> {
+        require_role(caller, self.handler.spec.roles)?;
+        let (limiter, slug) = (self.limiter.as_deref(), self.agent.slug);
+        Ok(state.limits.check_endpoint(caller, parts, limiter, slug))
     }
 
     /// Checks an input before anything runs.

@@ -54,6 +54,15 @@ impl Limits {
         })
     }
 
+    /// Whether trusted proxies stand before the service.
+    #[allow(
+        dead_code,
+        reason = "for protocols that a program may be built without"
+    )]
+    pub(crate) const fn has_proxies(&self) -> bool {
+        self.proxies > 0
+    }
+
     /// Counts a request of `caller` that reaches no agent.
     pub(crate) fn check(&self, caller: &Caller, parts: &Parts) -> Option<RateStatus> {
         self.identify(caller, parts);

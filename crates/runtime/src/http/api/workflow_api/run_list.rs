@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
-use crate::http::api::workflow_api::require_roles;
 use crate::http::api_error::ApiError;
+use crate::http::calls::workflow_call::require_roles;
 use crate::http::content_negotiation::accept_json;
 use crate::http::pagination::{Page, decode_number, invalid_cursor};
 use crate::http::raw_request::RawRequest;

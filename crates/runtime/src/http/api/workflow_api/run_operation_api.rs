@@ -8,9 +8,10 @@ use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::http::admission::require_role;
 use crate::http::api::workflow_api::{
-    PAUSE, RESUME, RETRY, WorkflowRun, accepted, no_such_run, require_roles, run_id,
+    PAUSE, RESUME, RETRY, WorkflowRun, accepted, no_such_run, run_id,
 };
 use crate::http::api_error::ApiError;
+use crate::http::calls::workflow_call::require_roles;
 use crate::http::content_negotiation::accept_json;
 use crate::http::idempotency;
 use crate::http::raw_request::RawRequest;
