@@ -46,9 +46,9 @@ mod mcp_fixture;
 mod mcp_hostile_programs;
 mod mcp_hostile_servers;
 mod mcp_images;
-mod mcp_requests;
 #[cfg(unix)]
 mod mcp_questions;
+mod mcp_requests;
 #[cfg(unix)]
 mod mcp_shell_server;
 mod mcp_tools;
