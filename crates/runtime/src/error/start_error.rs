@@ -67,6 +67,7 @@ impl SettingError {
     /// The setting `key` asks for a part of this crate that the program was built without.
     #[cfg_attr(
         all(
+            feature = "a2a",
             feature = "mcp",
             feature = "nats",
             feature = "postgres",

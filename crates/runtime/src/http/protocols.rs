@@ -6,6 +6,8 @@
 //! Invariant: an adapter authenticates, limits and executes nothing itself; what a caller may do, and whose data is theirs, is the same
 //! in every protocol.
 
+#[cfg(feature = "a2a")]
+pub(crate) mod a2a;
 #[cfg(feature = "mcp-server")]
 mod mcp_adapter;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use serde_json::Value;
 
-use crate::error::start_error::StartError;
+use crate::error::start_error::{SettingError, StartError};
 use crate::http::calls::api_state::ApiState;
 use crate::http::calls::mounted_endpoint::MountedAgent;
 use crate::http::layers::ErrorForm;
@@ -28,23 +30,56 @@ agentgen_schema::vocabulary! {
         Native = "native",
         /// The Model Context Protocol: agents, endpoints and workflows are tools.
         Mcp = "mcp",
+        /// The Agent2Agent protocol, 1.0 and 0.3.
+        A2a = "a2a",
     }
 }
 
+/// How a protocol is spoken.
+struct Adapter {
+    protocol: Protocol,
+    /// The paths that no endpoint may have.
+    paths: &'static [&'static str],
+    /// Its routes, or what it can't offer of a service.
+    routes: fn(&Served) -> Result<Router, StartError>,
+    /// The form of errors at a path, if it is one of its own and has one.
+    error_form: fn(&str) -> Option<ErrorForm>,
+}
+
+/// Those of the protocols that this program was built with.
+const ADAPTERS: &[Adapter] = &[
+    #[cfg(feature = "mcp-server")]
+    mcp_adapter::ADAPTER,
+    #[cfg(feature = "a2a")]
+    a2a::ADAPTER,
+];
+
 impl Protocol {
-    /// Whether this program speaks it: each has a cargo feature.
-    pub(crate) const fn is_built(self) -> bool {
+    /// Those that this program was built with.
+    pub(crate) fn built() -> Vec<Self> {
+        let all = Self::ALL.into_iter();
+        all.filter(|protocol| protocol.missing_feature().is_none())
+            .collect()
+    }
+
+    /// The feature of this crate that is missing for it, if one is.
+    pub(crate) const fn missing_feature(self) -> Option<&'static str> {
         match self {
-            Self::Native => true,
-            Self::Mcp => cfg!(feature = "mcp-server"),
+            Self::Mcp if !cfg!(feature = "mcp-server") => Some("mcp-server"),
+            Self::A2a if !cfg!(feature = "a2a") => Some("a2a"),
+            Self::Native | Self::Mcp | Self::A2a => None,
         }
     }
 
-    /// Those that this program speaks.
-    pub(crate) fn built() -> Vec<Self> {
-        let all = Self::ALL.into_iter();
-        all.filter(|protocol| protocol.is_built()).collect()
+    /// Whether any call of an endpoint by it is a run in the journal.
+    const fn runs_agents(self) -> bool {
+        matches!(self, Self::A2a)
     }
+}
+
+/// Whether any call of an endpoint may be a run in the journal.
+pub(crate) fn run_agents(protocols: &[Protocol]) -> bool {
+    protocols.iter().any(|protocol| protocol.runs_agents())
 }
 
 /// What adapters know of a service.
@@ -61,47 +96,50 @@ pub(crate) struct Served {
     pub(crate) document: Arc<Value>,
 }
 
+#[allow(
+    dead_code,
+    reason = "for protocols that a program may be built without"
+)]
+impl Served {
+    /// What the service is called.
+    fn title(&self) -> &str {
+        self.document["info"]["title"].as_str().unwrap_or("agents")
+    }
+
+    /// The version of its API.
+    fn version(&self) -> &str {
+        self.document["info"]["version"].as_str().unwrap_or("0.0.0")
+    }
+}
+
 /// The paths of all protocols but the service's own, which no endpoint may have.
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
-    #[cfg(feature = "mcp-server")]
-    let mcp = mcp_adapter::PATHS;
-    #[cfg(not(feature = "mcp-server"))]
-    let mcp: [&str; 0] = [];
-    mcp.into_iter()
+    let adapters = ADAPTERS.iter();
+    adapters.flat_map(|adapter| adapter.paths.iter().copied())
 }
 
 /// The form of errors at `path`, if it is a path of a protocol that has one.
 pub(crate) fn error_form(path: &str) -> Option<ErrorForm> {
-    match path {
-        #[cfg(feature = "mcp-server")]
-        mcp_adapter::MCP => Some(mcp_adapter::error_form),
-        _ => None,
-    }
+    let mut adapters = ADAPTERS.iter();
+    adapters.find_map(|adapter| (adapter.error_form)(path))
 }
 
 /// The routes of `protocols`, other than the service's own.
 ///
 /// # Errors
-/// What an adapter can't offer of this service.
+/// A protocol that this program was built without, and what an adapter can't offer of this service.
 pub(crate) fn routes(protocols: &[Protocol], served: &Served) -> Result<Router, StartError> {
-    #[cfg(not(feature = "mcp-server"))]
-    let _ = served;
     let mut router = Router::new();
     for protocol in protocols {
-        router = match protocol {
-            Protocol::Native => router,
-            #[cfg(feature = "mcp-server")]
-            Protocol::Mcp => router.merge(mcp_adapter::routes(served)?),
-            #[allow(unreachable_patterns, reason = "where all of them are built")]
-            _ => return Err(not_built(*protocol)),
-        };
+        if let Some(feature) = protocol.missing_feature() {
+            // A program may bring settings of its own.
+            return Err(SettingError::missing_feature("expose", feature).into());
+        }
+        for adapter in ADAPTERS {
+            if adapter.protocol == *protocol {
+                router = router.merge((adapter.routes)(served)?);
+            }
+        }
     }
     Ok(router)
-}
-
-/// The error for a protocol that this program was built without.
-pub(crate) fn not_built(protocol: Protocol) -> StartError {
-    let word = protocol.as_str();
-    let detail = format!("this program was built without the protocol `{word}`");
-    StartError::setting("expose", detail)
 }

@@ -280,6 +280,7 @@ impl Registry {
             store.journal(),
             queue,
             settings.workflows,
+            protocols::run_agents(&settings.expose),
         )?;
         let is_native = settings.expose.contains(&Protocol::Native);
         let mut routes =

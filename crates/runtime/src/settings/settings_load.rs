@@ -11,7 +11,7 @@ use crate::auth::{Auth, AuthError, LONGEST_LEEWAY, SHORTEST_SECRET};
 use crate::error::start_error::{SettingError, StartError};
 use crate::http::layers::cors::Origins;
 use crate::http::layers::rate_limits::Rates;
-use crate::http::protocols::{Protocol, not_built};
+use crate::http::protocols::Protocol;
 use crate::model::provider_settings::add_vendor_keys;
 use crate::secret::Secret;
 use crate::settings::document_settings::{documents, embeddings};
@@ -235,8 +235,11 @@ fn protocols(loaded: &Loaded) -> Result<Option<Vec<Protocol>>, StartError> {
     }
     let named = |protocol: &Protocol| names.iter().any(|name| name == protocol.as_str());
     let protocols: Vec<_> = Protocol::ALL.into_iter().filter(named).collect();
-    if let Some(protocol) = protocols.iter().find(|protocol| !protocol.is_built()) {
-        return Err(not_built(*protocol));
+    let mut missing = protocols
+        .iter()
+        .filter_map(|protocol| protocol.missing_feature());
+    if let Some(feature) = missing.next() {
+        return Err(SettingError::missing_feature("expose", feature).into());
     }
     if protocols.is_empty() {
         return Err(loaded.wrong(

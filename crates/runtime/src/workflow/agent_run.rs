@@ -47,6 +47,9 @@ pub(crate) static AGENT_RUN: WorkflowSpec = WorkflowSpec {
     }],
 };
 
+/// The member of the input that says what the request said in its protocol.
+pub(crate) const MESSAGE: &str = "message";
+
 /// Whether `spec` is the workflow of the runs of agents.
 pub(crate) fn is_agent_run(spec: &WorkflowSpec) -> bool {
     spec.name == AGENT_RUN.name
@@ -62,7 +65,8 @@ pub(crate) fn call(
     Some((target.agent.slug, target.mounted.spec.name))
 }
 
-/// Starts a run of an agent under the id `id`, or finds the one that `caller` started with `idempotency_key`.
+/// Starts a run of an agent under the id `id`, or finds the one that `caller` started with `idempotency_key`. `message` is what the
+/// request said in its protocol, for those who are shown the run in that protocol.
 ///
 /// # Errors
 /// As [`start_run_as`].
@@ -70,11 +74,14 @@ pub(crate) async fn start(
     service: &Arc<WorkflowService>,
     id: Uuid,
     (agent, endpoint): (&AgentSpec, &EndpointSpec),
-    request: Value,
+    (request, message): (Value, Option<Value>),
     caller: Caller,
     idempotency_key: Option<String>,
 ) -> Result<Started, AgentError> {
-    let input = json!({ "agent": agent.slug, "endpoint": endpoint.name, "request": request });
+    let mut input = json!({ "agent": agent.slug, "endpoint": endpoint.name, "request": request });
+    if let Some(message) = message {
+        input[MESSAGE] = message;
+    }
     let repeated = idempotency_key.is_some().then(|| input.clone());
     let run = start_run_as(id, service, &AGENT_RUN, input, caller, idempotency_key).await?;
     Ok(match repeated {
@@ -100,18 +107,18 @@ pub(crate) async fn wait_for_pause(
     run: Uuid,
     subject: &str,
 ) -> Result<RunReport, AgentError> {
-    wait_for_action(service, run, subject, |_| true).await
+    wait_for_actions(service, run, subject, |actions| !actions.is_empty()).await
 }
 
-/// Waits until a run has ended or waits for something that `counts`; returns its report.
+/// Waits until a run has ended or waits for `actions` that count; returns its report.
 ///
 /// # Errors
 /// As [`wait_for_pause`].
-pub(crate) async fn wait_for_action(
+pub(crate) async fn wait_for_actions(
     service: &WorkflowService,
     run: Uuid,
     subject: &str,
-    counts: impl Fn(&PendingAction) -> bool,
+    count: impl Fn(&[PendingAction]) -> bool,
 ) -> Result<RunReport, AgentError> {
     loop {
         // Before the journal is read, so that no change after that is missed.
@@ -119,7 +126,7 @@ pub(crate) async fn wait_for_action(
         let report = service.report(run, subject).await?;
         let report =
             report.ok_or_else(|| AgentError::internal("a run is gone from the journal"))?;
-        let waits = report.status == RunStatus::Waiting && report.actions.iter().any(&counts);
+        let waits = report.status == RunStatus::Waiting && count(&report.actions);
         if report.status.is_over() || waits {
             return Ok(report);
         }
@@ -159,6 +166,16 @@ impl LiveReader {
     pub(crate) fn new(service: &Arc<WorkflowService>, run: Uuid, ahead: usize) -> Self {
         let (sender, events) = mpsc::channel(ahead);
         service.live_readers.all().insert(run, sender);
+        Self {
+            service: Arc::clone(service),
+            run,
+            events,
+        }
+    }
+
+    /// Reads nothing of `run`, so that whoever reads along with it goes on.
+    pub(crate) fn none(service: &Arc<WorkflowService>, run: Uuid) -> Self {
+        let (_, events) = mpsc::channel(1);
         Self {
             service: Arc::clone(service),
             run,

@@ -166,9 +166,9 @@ pub(crate) fn step_targets(
 }
 
 impl WorkflowService {
-    /// Whether there are no runs.
+    /// Whether there are no runs but those of agents that ask nobody.
     pub(crate) fn is_empty(&self) -> bool {
-        self.specs.is_empty()
+        !self.waits && self.declared().next().is_none()
     }
 
     /// The workflows that somebody declares.

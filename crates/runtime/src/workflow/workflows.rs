@@ -153,7 +153,7 @@ fn of_program(subject: &str) -> Caller {
     }
 }
 
-/// The service that runs the workflows `specs`, whose steps call `targets`.
+/// The service that runs the workflows `specs`, whose steps call `targets`. With `runs_agents`, any call of an endpoint may be a run.
 ///
 /// # Errors
 /// Two workflows of one name, and a step that can never run.
@@ -164,13 +164,14 @@ pub(crate) fn build_service(
     journal: Arc<dyn Journal>,
     queue: Option<Arc<dyn Queue>>,
     limits: WorkflowLimits,
+    runs_agents: bool,
 ) -> Result<Arc<WorkflowService>, StartError> {
     let mut by_name = BTreeMap::new();
     let mut input_schemas = BTreeMap::new();
     let mut definitions = BTreeMap::new();
-    // Only where an agent asks somebody, so that nothing else is claimed in vain.
+    // Only where there are such runs, so that nothing else is claimed in vain.
     let asks = targets.values().any(|target| target.agent.asks());
-    let agent_runs = asks.then_some(&AGENT_RUN);
+    let agent_runs = (asks || runs_agents).then_some(&AGENT_RUN);
     let mut timetables = BTreeMap::new();
     for spec in specs.iter().copied().chain(agent_runs) {
         check(spec, &targets)?;

@@ -27,10 +27,12 @@ const SECRET: &str = "a-secret-of-thirty-two-bytes-12345678";
 const BODY_LIMIT: usize = 1_000;
 
 /// What answers everyone, with or without a token.
-const PUBLIC: [&str; 15] = [
+const PUBLIC: [&str; 17] = [
     "/",
     "/.well-known/oauth-protected-resource",
     "/.well-known/oauth-protected-resource/mcp",
+    "/.well-known/agent-card.json",
+    "/a2a/{agent}/.well-known/agent-card.json",
     "/arazzo.json",
     "/console/app.js",
     "/console/icon.svg",

@@ -1,6 +1,8 @@
 //! Tests of the runtime through its public API and HTTP.
 #![allow(clippy::unwrap_used)]
 
+mod a2a_access;
+mod a2a_tasks;
 mod agent_endpoints;
 mod agent_roles;
 mod agent_routing;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Parts;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -114,9 +115,25 @@ impl AgentCall<'_> {
     /// # Errors
     /// An input that is invalid, an `Idempotency-Key` of another request, and what the journal says.
     pub(crate) async fn begin(self) -> Result<AgentRun, ApiError> {
+        self.begin_with(None).await
+    }
+
+    /// As [`begin`](Self::begin); the run keeps `message`, which is what the request said in its protocol.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn begin_with(self, message: Option<Value>) -> Result<AgentRun, ApiError> {
         let runs = self.endpoint.runs.as_ref();
         let runs = runs.ok_or_else(|| AgentError::internal("there is no place for runs"))?;
-        durable_call::begin(runs, self.endpoint, self.caller, self.parts, self.input).await
+        durable_call::begin(
+            runs,
+            self.endpoint,
+            self.caller,
+            self.parts,
+            self.input,
+            message,
+        )
+        .await
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) async fn begin(
     caller: Caller,
     parts: &Parts,
     mut input: Input,
+    message: Option<Value>,
 ) -> Result<AgentRun, ApiError> {
     let key = read_key(&parts.headers)?;
     endpoint.check_input(&mut input).await?;
@@ -63,7 +64,7 @@ pub(super) async fn begin(
     // Before it starts, so that nothing is missed.
     let reader = LiveReader::new(runs, id, EVENTS_AHEAD);
     let subject = caller.subject.clone();
-    let run = match agent_run::start(runs, id, called, request, caller, key).await? {
+    let run = match agent_run::start(runs, id, called, (request, message), caller, key).await? {
         Started::Run(run) => run,
         Started::OtherRequest => return Err(key_reused()),
     };
@@ -82,6 +83,30 @@ pub(super) async fn begin(
 }
 
 impl AgentRun {
+    /// The run `id` of `subject`, which was started before. With `reads_along`, what its agent writes from now on is among its events, and
+    /// no longer among those of who read along before.
+    pub(crate) fn of(
+        runs: &Arc<WorkflowService>,
+        endpoint: &Arc<MountedEndpoint>,
+        subject: String,
+        parts: &Parts,
+        id: Uuid,
+        reads_along: bool,
+    ) -> Self {
+        let reader = match reads_along {
+            true => LiveReader::new(runs, id, EVENTS_AHEAD),
+            false => LiveReader::none(runs, id),
+        };
+        Self {
+            id,
+            runs: Arc::clone(runs),
+            endpoint: Arc::clone(endpoint),
+            subject,
+            info: request_info(parts),
+            reader,
+        }
+    }
+
     /// Its events, to the end.
     pub(crate) fn follow(self) -> Running {
         let (events, following) = mpsc::channel(EVENTS_AHEAD);

@@ -28,16 +28,25 @@ use crate::error::problem::Problem;
 use crate::error::start_error::StartError;
 use crate::http::admission::admit;
 use crate::http::api_error::{ApiError, Denied};
-use crate::http::protocols::Served;
+use crate::http::layers::ErrorForm;
 use crate::http::protocols::mcp_adapter::mcp_envelope::Incoming;
 use crate::http::protocols::mcp_adapter::tool_catalog::ToolCatalog;
+use crate::http::protocols::{Adapter, Protocol, Served};
 use crate::http::raw_request::{self, RawRequest};
 use crate::http::request_reader::read_body;
 use crate::http::responses::other_method;
 
-pub(super) const MCP: &str = "/mcp";
+/// How the protocol is spoken.
+pub(super) const ADAPTER: Adapter = Adapter {
+    protocol: Protocol::Mcp,
+    paths: &PATHS,
+    routes,
+    error_form: |path| (path == MCP).then_some(error_form as ErrorForm),
+};
+
+const MCP: &str = "/mcp";
 /// The paths of the adapter.
-pub(super) const PATHS: [&str; 3] = [
+const PATHS: [&str; 3] = [
     MCP,
     protected_resource::OF_SERVICE,
     protected_resource::OF_MCP,
@@ -56,10 +65,8 @@ struct McpService {
 ///
 /// # Errors
 /// A schema that no tool can have.
-pub(super) fn routes(served: &Served) -> Result<Router, StartError> {
-    let info = &served.document["info"];
-    let text = |key: &str, default: &str| info[key].as_str().unwrap_or(default).to_owned();
-    let info = Implementation::new(text("title", "agents"), text("version", "0"));
+fn routes(served: &Served) -> Result<Router, StartError> {
+    let info = Implementation::new(served.title(), served.version());
     let service = Arc::new(McpService {
         tools: ToolCatalog::new(served)?,
         served: served.clone(),
@@ -74,7 +81,7 @@ pub(super) fn routes(served: &Served) -> Result<Router, StartError> {
 }
 
 /// A problem as an error of JSON-RPC. Who reads it does not know the request's id; the protocol leaves it out then.
-pub(super) fn error_form(problem: &Problem) -> Value {
+fn error_form(problem: &Problem) -> Value {
     let code = match problem.status {
         400..=499 => ErrorCode::INVALID_REQUEST,
         _ => ErrorCode::INTERNAL_ERROR,

@@ -26,8 +26,7 @@ pub(super) fn routes(served: &Served) -> Router {
         return Router::new();
     };
     let (issuer, state) = (issuer.to_owned(), std::sync::Arc::clone(state));
-    let title = served.document["info"]["title"].as_str();
-    let title = title.unwrap_or("agents").to_owned();
+    let title = served.title().to_owned();
     raw_request::routes([OF_SERVICE, OF_MCP], move |request, _| {
         let method = &request.parts.method;
         let response = match *method {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::auth::claims::Caller;
 use crate::error::AgentError;
 use crate::error::problem::Problem;
+use crate::event::pending_action::PendingAction;
 use crate::future::off_worker;
 use crate::http::api_error::{ApiError, Denied};
 use crate::http::calls::MountedEndpoint;
@@ -31,7 +32,7 @@ use crate::run::run_input::Input;
 use crate::run::supervision::Running;
 use crate::schema::Uuid;
 use crate::spec::workflow_spec::WorkflowSpec;
-use crate::workflow::agent_run::wait_for_action;
+use crate::workflow::agent_run::wait_for_actions;
 use crate::workflow::run_report::{RunReport, RunStatus};
 use crate::workflow::workflow_service::WorkflowService;
 
@@ -324,5 +325,9 @@ pub(super) async fn settled(
     run: Uuid,
     subject: &str,
 ) -> Result<RunReport, AgentError> {
-    wait_for_action(runs, run, subject, |action| action.kind.needs_somebody()).await
+    let needs_somebody = |action: &PendingAction| action.kind.needs_somebody();
+    wait_for_actions(runs, run, subject, |actions| {
+        actions.iter().any(needs_somebody)
+    })
+    .await
 }
