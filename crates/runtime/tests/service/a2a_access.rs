@@ -36,7 +36,11 @@ fn body(method: &str, params: &Value) -> String {
 
 #[tokio::test]
 async fn a_card_says_what_an_agent_is_for_and_nothing_of_its_prompt() {
-    let app = app();
+    let settings = Settings {
+        trusted_proxies: 1,
+        ..Settings::default()
+    };
+    let app = registry().into_router(settings).unwrap();
     let headers = [("host", "api.example:8443"), ("x-forwarded-proto", "https")];
     let answer = send(
         &app,

@@ -102,7 +102,7 @@ fn card(
             SERVICE.to_owned(),
         ),
     };
-    let url = format!("{}{path}", base(parts));
+    let url = format!("{}{path}", base(served, parts));
     let mut interfaces = vec![AgentInterface::new(&url, TRANSPORT_PROTOCOL_JSONRPC)];
     if of_agent.is_some() {
         interfaces.push(AgentInterface::new(&url, TRANSPORT_PROTOCOL_HTTP_JSON));
@@ -186,15 +186,15 @@ fn skill(endpoint: &MountedEndpoint) -> AgentSkill {
     }
 }
 
-/// The address of the service as its client wrote it.
-fn base(parts: &Parts) -> String {
+/// The address of the service as its client wrote it. A proxy that is trusted says whether that was with TLS.
+fn base(served: &Served, parts: &Parts) -> String {
     let header = |name| {
         parts
             .headers
             .get(name)
             .and_then(|value: &HeaderValue| value.to_str().ok())
     };
-    let scheme = match header("x-forwarded-proto") {
+    let scheme = match header("x-forwarded-proto").filter(|_| served.state.limits.has_proxies()) {
         Some("https") => "https",
         _ => "http",
     };
