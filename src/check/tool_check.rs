@@ -18,6 +18,7 @@ pub fn check_tools(agents: &[Agent], config: &Config, diagnostics: &mut Vec<Diag
     for agent in agents {
         diagnostics.extend(missing_tools(agent, config));
         diagnostics.extend(missing_servers(agent, config));
+        diagnostics.extend(unused_servers(agent, config));
         diagnostics.extend(approvals_without_tool(agent));
     }
 }
@@ -99,11 +100,14 @@ fn may_meet(left: &str, right: &str) -> bool {
 /// The MCP servers that the settings of the service lack.
 fn missing_servers(agent: &Agent, config: &Config) -> Option<Diagnostic> {
     let tools = &agent.spec.tools;
+    let own = agent.spec.mcp_servers.as_ref();
+    let own = own.map_or(&[][..], |servers| &servers.names);
     let named = tools.allowed.iter().flatten();
     let servers: BTreeSet<&str> = named
         .filter_map(|tool| tool.mcp_server.as_deref())
         .filter(|server| !server.contains('*'))
         .filter(|server| !config.mcp_servers.iter().any(|known| known == server))
+        .filter(|server| !config.mcp_inline || !own.iter().any(|known| known == server))
         .collect();
     if servers.is_empty() {
         return None;
@@ -118,5 +122,22 @@ fn missing_servers(agent: &Agent, config: &Config) -> Option<Diagnostic> {
         .at(&agent.spec.source, tools.span)
         .help("add `[mcp.servers.NAME]`, or `file = \".mcp.json\"` under [mcp]");
     diagnostic.about(servers);
+    Some(diagnostic)
+}
+
+/// The MCP servers that the file defines and the service does not run.
+fn unused_servers(agent: &Agent, config: &Config) -> Option<Diagnostic> {
+    let servers = agent.spec.mcp_servers.as_ref();
+    let servers = servers.filter(|_| !config.mcp_inline)?;
+    let names: Vec<&str> = servers.names.iter().map(String::as_str).collect();
+    let message = format!(
+        "the file defines {}, and a service runs no MCP server that an agent file defines",
+        quoted(&names)
+    );
+    let mut diagnostic = Diagnostic::error(Code::InlineMcpServer, "", message)
+        .with_severity(Severity::Note)
+        .at(&agent.spec.source, servers.span)
+        .help("`inline = true` under [mcp] in service.toml lets it, for this agent alone");
+    diagnostic.about(names);
     Some(diagnostic)
 }

@@ -64,6 +64,8 @@ vocabulary! {
         ScheduledInput = "AG031",
         /// A person approves calls of a tool that the agent does not have.
         ApprovalWithoutTool = "AG032",
+        /// An agent file defines an MCP server, and the service's settings don't allow that.
+        InlineMcpServer = "AG033",
         /// A key has no effect in a service.
         KeyWithoutEffect = "AG036",
         /// A rule on tools has another effect in a service than it seems to have.

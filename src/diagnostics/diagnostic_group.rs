@@ -173,6 +173,10 @@ fn sentence(code: Code, severity: Severity) -> Option<(&'static str, &'static st
             "agent lists tools of MCP servers that service.toml does not configure",
             "agents list tools of MCP servers that service.toml does not configure",
         ),
+        (Code::InlineMcpServer, _) => (
+            "agent defines MCP servers that the service does not run",
+            "agents define MCP servers that the service does not run",
+        ),
         (Code::KeyWithoutEffect, _) => (
             "agent has keys that have no effect in a service",
             "agents have keys that have no effect in a service",

@@ -264,7 +264,9 @@ pub fn check(frontmatter: &Node, report: &mut Report) {
         match KEYS.iter().find(|(key, ..)| *key == entry.key) {
             Some((_, kind, effect)) => {
                 check_value(entry, *kind, report);
-                if *effect == Ignored && entry.value.value != Value::Null {
+                let is_ignored = *effect == Ignored && entry.value.value != Value::Null;
+                // What becomes of servers that are defined here depends on the settings of the service.
+                if is_ignored && mcp_definitions(entry).is_empty() {
                     ignored.push(entry);
                 }
             }
@@ -272,6 +274,21 @@ pub fn check(frontmatter: &Node, report: &mut Report) {
         }
     }
     note_ignored(&ignored, report);
+}
+
+/// The MCP servers that the file itself defines, by name: under `mcpServers`, a mapping, or a list of mappings and of the names of others.
+pub fn mcp_definitions(entry: &Entry) -> Map<String, Json> {
+    const KEYS: [&str; 3] = ["mcpServers", "mcp-servers", "mcp_servers"];
+    let lists = match &entry.value.value {
+        _ if !KEYS.contains(&&*entry.key) => &[],
+        Value::List(items) => &items[..],
+        _ => std::slice::from_ref(&entry.value),
+    };
+    let servers = lists.iter().filter_map(Node::entries).flatten();
+    let servers = servers.filter(|server| matches!(server.value.value, Value::Map(_)));
+    servers
+        .map(|server| (server.key.clone(), server.value.to_json()))
+        .collect()
 }
 
 /// Says once which keys have no effect in a service.

@@ -26,6 +26,8 @@ pub struct Config {
     pub service_models: Vec<String>,
     /// The MCP servers that the service's own settings configure.
     pub mcp_servers: Vec<String>,
+    /// Whether the service's own settings run the MCP servers that agent files define.
+    pub mcp_inline: bool,
     /// The tools that the workspace of the service's own settings gives.
     pub workspace_tools: Vec<String>,
     /// Diagnostics that count as errors.
@@ -144,6 +146,7 @@ impl Default for Config {
             models: Vec::new(),
             service_models: Vec::new(),
             mcp_servers: Vec::new(),
+            mcp_inline: false,
             workspace_tools: Vec::new(),
             deny: Vec::new(),
             strict: false,

@@ -58,6 +58,7 @@ pub fn read_nearest(folder: &Path) -> Result<ProjectSettings, Vec<Diagnostic>> {
     }
     let service = ServiceFile::read(&settings.root);
     settings.config.mcp_servers = service.mcp_servers(&settings.root);
+    settings.config.mcp_inline = service.mcp_inline();
     settings.config.workspace_tools = service.workspace_tools();
     settings.config.service_models = service.models();
     Ok(settings)

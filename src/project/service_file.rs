@@ -69,6 +69,12 @@ impl ServiceFile {
         servers
     }
 
+    /// Whether the service runs the MCP servers that agent files define.
+    pub fn mcp_inline(&self) -> bool {
+        let mcp = self.0.get("mcp").and_then(|mcp| mcp.get("inline"));
+        mcp.is_some_and(|inline| inline.value == Value::Bool(true))
+    }
+
     /// The tools that agents get from `[workspace]`; none where it names no folder.
     pub fn workspace_tools(&self) -> Vec<String> {
         let Some(workspace) = self.0.get("workspace") else {
@@ -111,6 +117,24 @@ mod tests {
         ] {
             fs::write(folder.path().join("service.toml"), text).unwrap();
             assert_eq!(ServiceFile::read(folder.path()).models(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn servers_in_agent_files_are_off_until_the_switch_is_on() {
+        let folder = tempfile::tempdir().unwrap();
+        for (text, wanted) in [
+            ("", false),
+            ("[mcp]\ninline = false\n", false),
+            ("[mcp]\ninline = \"true\"\n", false),
+            ("[mcp]\ninline = true\n", true),
+        ] {
+            fs::write(folder.path().join("service.toml"), text).unwrap();
+            assert_eq!(
+                ServiceFile::read(folder.path()).mcp_inline(),
+                wanted,
+                "{text}"
+            );
         }
     }
 

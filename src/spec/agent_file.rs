@@ -40,6 +40,8 @@ pub struct Spec {
     pub models: ModelChoice,
     /// The tools the agent may use.
     pub tools: ToolAccess,
+    /// The MCP servers that the file defines itself.
+    pub mcp_servers: Option<McpServers>,
     /// The limits of its runs.
     pub limits: RunLimits,
     /// Every key as it was read.
@@ -47,6 +49,17 @@ pub struct Spec {
     /// Whether the frontmatter is not valid YAML and was read as it was plainly meant.
     pub repaired: bool,
     prompt: Prompt,
+}
+
+/// The MCP servers that an agent file defines.
+#[derive(Debug, Clone)]
+pub struct McpServers {
+    /// Their names.
+    pub names: Vec<String>,
+    /// Their definitions by name, as JSON.
+    pub json: String,
+    /// Where they are.
+    pub span: Span,
 }
 
 #[derive(Debug, Clone)]
@@ -144,6 +157,7 @@ pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
         examples,
         models: model_choice::read(&frontmatter, report),
         tools: tool_keys::read(&frontmatter, report),
+        mcp_servers: mcp_servers(&frontmatter),
         limits: run_limits::read(&frontmatter, report),
         name,
         description,
@@ -159,6 +173,18 @@ pub fn read(report: &mut Report, strict: bool) -> Option<Spec> {
             .advise("write below the frontmatter what the agent is to do");
     }
     Some(spec)
+}
+
+fn mcp_servers(frontmatter: &Node) -> Option<McpServers> {
+    let mut entries = frontmatter.entries().unwrap_or_default().iter();
+    entries.find_map(|entry| {
+        let servers = known_keys::mcp_definitions(entry);
+        (!servers.is_empty()).then(|| McpServers {
+            names: servers.keys().cloned().collect(),
+            json: serde_json::Value::Object(servers).to_string(),
+            span: entry.key_span,
+        })
+    })
 }
 
 /// Whether the file at `path` is written in YAML, by its ending.

@@ -25,6 +25,7 @@ mod discover;
 mod generated_crate;
 mod incremental;
 mod lookup;
+mod mcp_definitions;
 mod openapi;
 mod pins;
 mod public_api;

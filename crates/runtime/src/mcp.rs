@@ -1,6 +1,7 @@
 //! MCP servers that the operator configured: their tools are tools of the service.
 //!
-//! Invariant: an agent file names servers and tools, and never says what is started or called. A server that can't be used costs a run
+//! Invariant: an agent file names servers and tools. What it defines itself is started or called only if the settings say so, and for this
+//! agent alone. A server that can't be used costs a run
 //! the tools of that server and at most its `connect_timeout`.
 //!
 //! The protocol is that of <https://modelcontextprotocol.io/specification>, spoken by the crate `rmcp`: 2026-07-28, and 2025-11-25
@@ -38,12 +39,16 @@ use std::sync::Arc;
 
 use crate::engine::tools::RemoteTools;
 
-/// The tools of the servers in the settings; `None` where there are no servers, which is always so without the feature `mcp`.
-pub(crate) fn open(servers: &BTreeMap<String, McpServerSettings>) -> Option<Arc<dyn RemoteTools>> {
+/// The tools of the servers in the settings, and of those that agents define if `inline` says so; `None` where there can be no servers,
+/// which is always so without the feature `mcp`.
+pub(crate) fn open(
+    servers: &BTreeMap<String, McpServerSettings>,
+    inline: bool,
+) -> Option<Arc<dyn RemoteTools>> {
     #[cfg(feature = "mcp")]
-    if !servers.is_empty() {
+    if inline || !servers.is_empty() {
         return Some(Arc::new(mcp_servers::McpServers::new(servers)));
     }
-    let _ = servers;
+    let _ = (servers, inline);
     None
 }

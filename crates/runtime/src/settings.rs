@@ -99,6 +99,8 @@ pub struct Settings {
     pub providers: BTreeMap<String, ProviderSettings>,
     /// The MCP servers whose tools agents may use, by name.
     pub mcp_servers: BTreeMap<String, McpServerSettings>,
+    /// Whether the MCP servers that agent files define are run, each for its agent alone.
+    pub mcp_inline: bool,
     /// The folder on whose files agents work; `None` gives them no files.
     pub workspace: Option<WorkspaceSettings>,
     /// What is logged, and how.
@@ -143,6 +145,7 @@ impl Default for Settings {
             models: BTreeMap::new(),
             providers: BTreeMap::new(),
             mcp_servers: BTreeMap::new(),
+            mcp_inline: false,
             workspace: None,
             log: Log {
                 format: LogFormat::Json,

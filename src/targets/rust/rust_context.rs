@@ -14,7 +14,7 @@ use crate::targets::served::service_constants::{
     AgentConstants, EndpointConstants, ErrorConstants, Limit, ToolLimits, limits,
 };
 use crate::text::ident::Ident;
-use crate::text::rust_literal::{code_span, doc, option, str_slice};
+use crate::text::rust_literal::{code_span, doc, literal, option, str_slice};
 use crate::yaml::yaml_settings::Rate;
 
 /// What the template of the registry reads.
@@ -309,6 +309,7 @@ impl Limit {
                 str_slice(&roles),
                 option(timeout_ms)
             ),
+            Self::Text(text) => literal(&text),
         }
     }
 }

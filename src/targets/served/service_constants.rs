@@ -238,6 +238,8 @@ pub(crate) enum Limit {
     Rate(Rate),
     /// What tools may not do without a person.
     Tools(ToolLimits),
+    /// A text.
+    Text(String),
 }
 
 /// The fields of the runtime's `ToolPolicy`.
@@ -250,7 +252,7 @@ pub(crate) struct ToolLimits {
 }
 
 /// Every field of the runtime's `Policy`, in its order, and the value where it is not the default.
-pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<Limit>); 12] {
+pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<Limit>); 13] {
     let policy = &agent.service.policy;
     let fallbacks = policy.fallbacks.iter().map(|name| {
         find_slug(agents, &name.text).map_or_else(|| name.text.clone(), ToString::to_string)
@@ -266,6 +268,8 @@ pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<
             ask_user: policy.tools.ask_user,
         })
     });
+    let mcp_servers = agent.spec.mcp_servers.as_ref();
+    let mcp_servers = mcp_servers.map(|servers| servers.json.clone());
     let session_ttl_seconds = policy.session_ttl_ms.map(|ttl| ttl.div_ceil(1000));
     [
         (
@@ -289,5 +293,6 @@ pub(crate) fn limits(agent: &Agent, agents: &[Agent]) -> [(&'static str, Option<
         ("history_tokens", most(policy.history_tokens)),
         ("session_ttl_seconds", most(session_ttl_seconds)),
         ("tools", tools),
+        ("mcp_servers", mcp_servers.map(Limit::Text)),
     ]
 }

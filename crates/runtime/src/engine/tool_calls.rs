@@ -148,7 +148,12 @@ impl Calls<'_> {
     /// Makes a call that was under way when the process ended, if repeating it does no harm.
     async fn repeat(&self, index: usize, call: &ToolCall) -> Option<ToolResult> {
         let turns = self.cx.turns?;
-        if self.cx.tools.is_idempotent(&call.name).await {
+        if self
+            .cx
+            .tools
+            .is_idempotent(self.answerer.agent, &call.name)
+            .await
+        {
             return self.make(index, call).await;
         }
         let agent = self.answerer.asks_for(&call.name);

@@ -24,6 +24,7 @@ use crate::error::start_error::StartError;
 use crate::future::BoxFuture;
 use crate::model::{ANSWER_TOOL, Image, MAX_TOOL_NAME, ToolDefinition};
 use crate::schema::{Schema, Uuid, remove_zero_fractions};
+use crate::spec::agent_spec::AgentSpec;
 
 /// A function that a model can call.
 pub trait Tool: Send + Sync + 'static {
@@ -215,26 +216,34 @@ pub(crate) fn input_schema<I: JsonSchema>() -> Value {
 
 /// Tools that other programs have, and that may come and go while the service runs.
 pub(crate) trait RemoteTools: Send + Sync {
-    /// Those that can be used now and that `may_use` admits. `named` are the names in the agent's list: of one whose program can't be used,
+    /// Those of `agent` that can be used now and that `may_use` admits. `named` are the names in the agent's list: of one whose program can't be used,
     /// the definition says so.
     fn definitions<'a>(
         &'a self,
+        agent: &'a str,
         may_use: &'a (dyn Fn(&str) -> bool + Send + Sync),
         named: &'a [&'a str],
     ) -> BoxFuture<'a, Vec<ToolDefinition>>;
 
-    /// Calls the tool `name`, with what people said to what it asked; `None` there if nobody can be asked. `None` if the name is not that of
+    /// Calls the tool `name` of `agent`, with what people said to what it asked; `None` there if nobody can be asked. `None` if the name is not that of
     /// such a tool.
     fn call<'a>(
         &'a self,
+        agent: &'a str,
         name: &'a str,
         input: Value,
         inputs: Option<&'a ToolInputs>,
     ) -> Option<BoxFuture<'a, Result<Called, ToolError>>>;
 
-    /// Whether calling the tool `name` twice does no more than calling it once, as far as its program says; `None` if the name is not
-    /// that of such a tool.
-    fn is_idempotent<'a>(&'a self, name: &'a str) -> Option<BoxFuture<'a, bool>>;
+    /// Whether calling the tool `name` of `agent` twice does no more than calling it once, as far as its program says; `None` if the name is
+    /// not that of such a tool.
+    fn is_idempotent<'a>(&'a self, agent: &'a str, name: &'a str) -> Option<BoxFuture<'a, bool>>;
+
+    /// Gives agents programs of their own: `own` has what each agent's file says of them, by slug. Those that stay as they are go on.
+    ///
+    /// # Errors
+    /// What is wrong, in words that have no secrets.
+    fn replace_own(&self, own: &BTreeMap<&str, &str>) -> Result<(), String>;
 
     /// The programs, each with whether it can be used as far as anybody knows.
     fn health(&self) -> Vec<(String, bool)>;
@@ -392,7 +401,10 @@ impl Tools {
         if let Some(remote) = &self.remote {
             let named = answerer.agent.tools.unwrap_or_default();
             let may_use = |name: &str| answerer.may_use(name);
-            let of_others = remote.definitions(&may_use, named).await.into_iter();
+            let of_others = remote
+                .definitions(answerer.agent.slug, &may_use, named)
+                .await
+                .into_iter();
             definitions.extend(of_others.filter(|other| !self.by_name.contains_key(&other.name)));
         }
         definitions
@@ -421,7 +433,9 @@ impl Tools {
             Some(registered) => registered.is_for(answerer),
             None => {
                 let remote = self.remote.as_deref();
-                let exists = remote.is_some_and(|remote| remote.is_idempotent(name).is_some());
+                let exists = remote.is_some_and(|remote| {
+                    remote.is_idempotent(answerer.agent.slug, name).is_some()
+                });
                 exists && answerer.may_use(name)
             }
         };
@@ -433,14 +447,14 @@ impl Tools {
         })
     }
 
-    /// Whether calling the tool `name` twice with the same input does no more than calling it once.
-    pub(crate) async fn is_idempotent(&self, name: &str) -> bool {
+    /// Whether `agent` calling the tool `name` twice with the same input does no more than calling it once.
+    pub(crate) async fn is_idempotent(&self, agent: &AgentSpec, name: &str) -> bool {
         match self.by_name.get(name).map(|tool| &tool.implementation) {
             Some(Implementation::Tool(tool)) => tool.is_idempotent(),
             Some(Implementation::TodoList | Implementation::User) => true,
             None => {
                 let remote = self.remote.as_deref();
-                match remote.and_then(|remote| remote.is_idempotent(name)) {
+                match remote.and_then(|remote| remote.is_idempotent(agent.slug, name)) {
                     Some(is_idempotent) => is_idempotent.await,
                     None => false,
                 }
@@ -463,7 +477,8 @@ impl Tools {
         }
         let Some(registered) = self.by_name.get(name) else {
             let remote = self.remote.as_deref();
-            let call = remote.and_then(|remote| remote.call(name, input, inputs));
+            let call =
+                remote.and_then(|remote| remote.call(answerer.agent.slug, name, input, inputs));
             return call.ok_or_else(denied)?.await;
         };
         if !registered.is_for(answerer) {

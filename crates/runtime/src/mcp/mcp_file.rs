@@ -37,7 +37,33 @@ pub(crate) fn read(
     get: impl Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, McpServerSettings>, String> {
     let file: McpFile = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let servers = file.servers.into_iter().map(|(name, entry)| {
+    settings(file.servers, get)
+}
+
+/// The servers that an agent file defines, as `text`; what is said of variables in [`read`] is so here, too.
+///
+/// # Errors
+/// As [`read`].
+#[cfg(feature = "mcp")]
+pub(super) fn read_own(
+    text: &str,
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, McpServerSettings>, String> {
+    // What is wrong may be in a value, which can be a secret.
+    let wrong = |_| "a key has a value of another kind than `.mcp.json` takes".to_owned();
+    let servers = settings(serde_json::from_str(text).map_err(wrong)?, get)?;
+    for (name, server) in &servers {
+        let checked = server.check_url();
+        checked.map_err(|detail| format!("`{name}`: the address {detail}"))?;
+    }
+    Ok(servers)
+}
+
+fn settings(
+    servers: BTreeMap<String, Entry>,
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, McpServerSettings>, String> {
+    let servers = servers.into_iter().map(|(name, entry)| {
         let transport = transport(entry, &get).map_err(|detail| format!("`{name}`: {detail}"))?;
         Ok((name, McpServerSettings::new(transport)))
     });

@@ -68,6 +68,11 @@ impl McpServer {
         &self.slug
     }
 
+    /// How it is reached and used.
+    pub(super) fn settings(&self) -> &McpServerSettings {
+        &self.settings
+    }
+
     /// Why it can't be used; `None` if it can, or if nobody has tried.
     pub(super) fn problem(&self) -> Option<String> {
         let problem = self.problem.lock();

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use reqwest::header::{HeaderName, HeaderValue};
+
+use crate::client::server_address;
 use crate::secret::Secret;
 
 /// How long a server may take to start and to list its tools.
@@ -69,6 +72,26 @@ impl McpServerSettings {
             result_bytes: DEFAULT_RESULT_BYTES,
             roots: Vec::new(),
         }
+    }
+
+    /// Checks the address and the headers of a server that has some.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn check_url(&self) -> Result<(), String> {
+        let McpTransport::Http { url, headers } = &self.transport else {
+            return Ok(());
+        };
+        let secret = ("`headers`", !headers.is_empty());
+        let address = reqwest::Url::parse(url).ok();
+        server_address::check(address, "https://mcp.example.com/mcp", secret)?;
+        for (name, value) in headers {
+            let is_name = HeaderName::try_from(name).is_ok();
+            if !is_name || HeaderValue::try_from(value.expose()).is_err() {
+                return Err(format!("has a header `{name}` that HTTP can't have"));
+            }
+        }
+        Ok(())
     }
 
     /// What the model and the log must not see: the values of the environment and of headers, the query of the address, and passwords in

@@ -1,5 +1,6 @@
 //! Assembles a service from its settings: the resources of runs, and the state and the layers of the HTTP API.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::documents::document_index::DocumentIndex;
@@ -7,8 +8,8 @@ use crate::documents::document_store::DocumentStore;
 use crate::documents::documents_settings;
 use crate::embedding::Embedder;
 use crate::engine::handoff::HandoffTargets;
-use crate::engine::tools::{Tool, Tools};
-use crate::error::start_error::StartError;
+use crate::engine::tools::{RemoteTools, Tool, Tools};
+use crate::error::start_error::{SettingError, StartError};
 use crate::http::calls::api_state::ApiState;
 use crate::http::layers::admission_slot::{Capacity, CapacityLimits};
 use crate::http::layers::cors::Origins;
@@ -86,8 +87,11 @@ pub(crate) fn assemble(
     };
     let remote = match previous {
         Some(previous) => previous.tools.remote().cloned(),
-        None => mcp::open(&settings.mcp_servers),
+        None => mcp::open(&settings.mcp_servers, settings.mcp_inline),
     };
+    if settings.mcp_inline {
+        own_mcp_servers(services, remote.as_deref())?;
+    }
     let resources = Resources {
         provider,
         prompts: services
@@ -120,6 +124,27 @@ pub(crate) fn assemble(
         sessions,
         has_default_model,
     })
+}
+
+/// Gives the agents of `services` the MCP servers that their files define.
+fn own_mcp_servers(
+    services: &[Service],
+    remote: Option<&dyn RemoteTools>,
+) -> Result<(), StartError> {
+    const SETTING: &str = "mcp.inline";
+    let agents = services.iter().map(|service| service.agent);
+    let defining = agents.filter(|agent| !agent.policy.mcp_servers.is_empty());
+    let own: BTreeMap<_, _> = defining
+        .map(|agent| (agent.slug, agent.policy.mcp_servers))
+        .collect();
+    match remote {
+        Some(remote) => {
+            let replaced = remote.replace_own(&own);
+            replaced.map_err(|detail| StartError::setting(SETTING, detail))
+        }
+        None if own.is_empty() => Ok(()),
+        None => Err(SettingError::missing_feature(SETTING, "mcp").into()),
+    }
 }
 
 /// The documents of all agents: in the server that `settings` name, or else in `store`.

@@ -6,9 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use reqwest::Url;
-use reqwest::header::{HeaderName, HeaderValue};
 
-use crate::client::server_address;
 use crate::error::start_error::StartError;
 use crate::mcp::mcp_file;
 use crate::mcp::mcp_settings::{McpServerSettings, McpTransport};
@@ -46,9 +44,8 @@ pub(crate) fn mcp_servers(
             true => format!("mcp.servers.{name}.url"),
             false => FILE.to_owned(),
         };
-        if let McpTransport::Http { url, headers } = &server.transport {
-            check_url(url, headers).map_err(|detail| loaded.wrong(&key, detail))?;
-        }
+        let checked = server.check_url();
+        checked.map_err(|detail| loaded.wrong(&key, detail))?;
     }
     #[cfg(not(feature = "mcp"))]
     if let Some(name) = servers.keys().next() {
@@ -127,16 +124,4 @@ fn roots(folders: &[PathBuf]) -> Result<Vec<String>, String> {
         Ok(address.as_str().trim_end_matches('/').to_owned())
     });
     folders.collect()
-}
-
-fn check_url(url: &str, headers: &BTreeMap<String, Secret>) -> Result<(), String> {
-    let secret = ("`headers`", !headers.is_empty());
-    server_address::check(Url::parse(url).ok(), "https://mcp.example.com/mcp", secret)?;
-    for (name, value) in headers {
-        let is_name = HeaderName::try_from(name).is_ok();
-        if !is_name || HeaderValue::try_from(value.expose()).is_err() {
-            return Err(format!("has a header `{name}` that HTTP can't have"));
-        }
-    }
-    Ok(())
 }

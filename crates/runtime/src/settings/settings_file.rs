@@ -152,6 +152,7 @@ pub(crate) struct ProviderFile {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct McpFile {
     pub(crate) file: Option<PathBuf>,
+    pub(crate) inline: bool,
     pub(crate) servers: BTreeMap<String, McpServerFile>,
 }
 

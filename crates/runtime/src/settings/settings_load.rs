@@ -214,6 +214,7 @@ fn resolve(
         models: file.models.clone(),
         providers,
         mcp_servers: mcp_servers(loaded, &get)?,
+        mcp_inline: loaded.file.mcp.inline,
         workspace: workspace(&file.workspace).map_err(wrong)?,
         log: log(loaded, defaults.log)?,
         console: file.console.enabled,

@@ -80,6 +80,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("providers.<name>.headers_env", Table, None, "Further headers whose values are in these environment variables."),
     setting("providers.<name>.extra_body", Table, None, "Further members of each request, such as `temperature`."),
     setting("mcp.file", Text, None, "A file with MCP servers in the format of `.mcp.json`. `${NAME}` in it is a variable of the environment."),
+    setting("mcp.inline", Boolean, Some("false"), "Whether MCP servers that agent files define under `mcpServers` are run, each for its agent alone. Whoever writes an agent file can then start any program."),
     setting("mcp.servers.<name>.command", Text, None, "The program of the MCP server, which speaks over its standard input and output. Needs the feature `mcp`."),
     setting("mcp.servers.<name>.args", List, None, "The arguments of the program."),
     setting("mcp.servers.<name>.env", Table, None, "The environment of the program. Of the service's own, it gets `PATH`, `HOME`, `LANG` and `TMPDIR`."),

@@ -60,6 +60,7 @@ struct PolicyDocument {
     history_tokens: Option<u64>,
     session_ttl_seconds: Option<u64>,
     tools: Option<ToolPolicyDocument>,
+    mcp_servers: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -255,6 +256,7 @@ impl PolicyDocument {
                     timeout_ms: tools.timeout_ms,
                     ask_user: tools.ask_user,
                 }),
+            mcp_servers: self.mcp_servers.as_deref().map_or("", text),
         }
     }
 }

@@ -134,6 +134,9 @@ pub struct Policy {
     pub session_ttl_seconds: Option<u64>,
     /// What its tools may not do without a person.
     pub tools: ToolPolicy,
+    /// The MCP servers that its file defines, by name, in the format of `.mcp.json`; empty for none. The settings say whether they are
+    /// run.
+    pub mcp_servers: &'static str,
 }
 
 /// When a model that calls tools waits for a person.
@@ -174,6 +177,7 @@ impl Policy {
         history_tokens: None,
         session_ttl_seconds: None,
         tools: ToolPolicy::DEFAULT,
+        mcp_servers: "",
     };
 }
 

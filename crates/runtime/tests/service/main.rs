@@ -48,6 +48,7 @@ mod mcp_fixture;
 mod mcp_hostile_programs;
 mod mcp_hostile_servers;
 mod mcp_images;
+mod mcp_inline;
 #[cfg(unix)]
 mod mcp_questions;
 mod mcp_requests;
