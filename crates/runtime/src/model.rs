@@ -56,9 +56,9 @@ pub type ChunkStream = Pin<Box<dyn Stream<Item = Result<Chunk, AgentError>> + Se
 pub struct ModelRequest {
     /// The agent whose prompt is the system message.
     pub agent: &'static AgentSpec,
-    /// The endpoint whose output schema the answer must fit; `None` for free text.
+    /// The endpoint whose output schema the answer must fit; `None` for free text, and for a schema of the caller's.
     pub endpoint: Option<&'static EndpointSpec>,
-    /// Its output schema, compiled.
+    /// The schema of the answer, compiled: the endpoint's, or the caller's.
     pub output_schema: Option<Schema>,
     /// As [`AgentSpec::model`]; a fallback replaces it.
     pub model: Option<&'static str>,
@@ -166,7 +166,7 @@ pub enum Step {
 }
 
 /// A tool, as described to a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolDefinition {
     /// Its name.
     pub name: String,
@@ -243,11 +243,12 @@ impl ModelRequest {
     #[must_use]
     pub fn system(&self) -> Cow<'static, str> {
         let prompt = self.agent.prompt.text();
-        let Some(endpoint) = self.endpoint else {
-            return prompt;
+        let mut schema: Cow<'_, str> = match (self.endpoint, &self.output_schema) {
+            (Some(endpoint), _) => Cow::Borrowed(endpoint.output_schema),
+            (None, Some(schema)) => Cow::Owned(schema.resolved().document().to_string()),
+            (None, None) => return prompt,
         };
         let mut passages = String::new();
-        let mut schema = Cow::Borrowed(endpoint.output_schema);
         if let Some(grounding) = &self.grounding {
             passages = format!("\n\n{}", grounding.instructions().trim_end());
             if let Some(narrowed) = grounding.output_schema() {
@@ -258,6 +259,12 @@ impl ModelRequest {
             "{prompt}{passages}\n\n# The form of the answer\n\nThe answer is one JSON value that is valid under this JSON Schema, \
              with nothing before or after it:\n\n{schema}\n"
         ))
+    }
+
+    /// The name of the output schema, for providers that want one.
+    pub(crate) fn output_name(&self) -> &'static str {
+        self.endpoint
+            .map_or("answer", |endpoint| endpoint.operation_id)
     }
 
     /// The output schema, if it describes an object: providers accept no other. The root is not a `$ref`.

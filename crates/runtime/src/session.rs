@@ -3,6 +3,7 @@
 //! Invariant: one turn at a time writes to a session, in all processes together; a turn that fails leaves the session as it was, and one
 //! whose process dies leaves the user's message.
 
+pub(crate) mod caller_conversation;
 pub(crate) mod conversations;
 #[cfg(test)]
 mod conversations_tests;

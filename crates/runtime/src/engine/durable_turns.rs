@@ -81,6 +81,9 @@ pub(crate) struct OpenCalls {
     /// The text before the calls.
     pub(crate) text: String,
     pub(crate) calls: Vec<ToolCall>,
+    /// Calls of the caller's own tools, which the turn ends with once the others have ended.
+    #[serde(default)]
+    pub(crate) of_caller: Vec<ToolCall>,
     pub(crate) metadata: ProviderMetadata,
     /// How far each of them is.
     pub(crate) states: Vec<CallState>,
@@ -109,6 +112,9 @@ pub(crate) struct TurnEnd {
     pub(crate) text: String,
     pub(crate) model: String,
     pub(crate) stop_reason: StopReason,
+    /// Calls of the caller's own tools.
+    #[serde(default)]
+    pub(crate) calls: Vec<ToolCall>,
 }
 
 /// What became of a question.

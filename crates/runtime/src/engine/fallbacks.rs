@@ -115,6 +115,11 @@ impl Fallbacks {
         let answerer = self.answerer(request);
         let mut tools = cx.tools.definitions(answerer, cx.turns.is_some()).await;
         tools.extend(cx.tools.handoff_targets.definitions(answerer, cx.caller));
+        if let Some(own) = cx.conversation {
+            // A tool of another program may have come after the names were compared.
+            tools.retain(|tool| !own.has_tool(&tool.name));
+            tools.extend(own.given.tools.iter().cloned());
+        }
         tools
     }
 

@@ -398,6 +398,7 @@ async fn run_handoff(
         meter: cx.meter.handoff(target.policy.budget_tokens),
         sink: sink.as_ref(),
         turn_key: key,
+        conversation: None,
         ..cx.clone()
     };
     let message = Message {

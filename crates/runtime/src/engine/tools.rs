@@ -410,6 +410,15 @@ impl Tools {
         definitions
     }
 
+    /// Whether a tool of the service has the name `name` for the agent `agent`, or may have it.
+    pub(crate) fn is_taken(&self, agent: &str, name: &str) -> bool {
+        let is_remote = |remote: &Arc<dyn RemoteTools>| remote.is_idempotent(agent, name).is_some();
+        name == ANSWER_TOOL
+            || name.starts_with(TOOL_PREFIX)
+            || self.by_name.contains_key(name)
+            || self.remote.as_ref().is_some_and(is_remote)
+    }
+
     /// Whether the model of `answerer` asks its user with the tool `name`.
     pub(crate) fn asks_user(&self, name: &str, answerer: Answerer) -> bool {
         let registered = self.by_name.get(name);

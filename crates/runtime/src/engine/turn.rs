@@ -18,7 +18,7 @@ use crate::error::AgentError;
 use crate::event::agent_event::{PolicyKind, StopReason, Usage};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::BudgetLeft;
-use crate::model::{ModelRequest, Step};
+use crate::model::{ModelRequest, Step, ToolCall};
 use crate::schema::{Schema, Validate};
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
@@ -37,6 +37,8 @@ pub(crate) struct Turn {
     /// Of all calls, handoffs included.
     pub(crate) usage: Usage,
     pub(crate) stop_reason: StopReason,
+    /// Calls of the caller's own tools, which the caller makes before it goes on.
+    pub(crate) calls: Vec<ToolCall>,
 }
 
 /// Why a turn has no end yet.
@@ -142,9 +144,13 @@ impl Progress {
             text,
             model,
             stop_reason,
+            calls,
         } = self.end.take()?;
         cx.meter.called(&model);
-        Some(turn_so_far(cx, text, stop_reason, model))
+        Some(Turn {
+            calls,
+            ..turn_so_far(cx, text, stop_reason, model)
+        })
     }
 }
 
@@ -158,6 +164,7 @@ fn keep_end(cx: &TurnContext<'_>, fallbacks: &Fallbacks, turn: &Turn) {
                 text: turn.text.clone(),
                 model: turn.model.clone(),
                 stop_reason: turn.stop_reason,
+                calls: turn.calls.clone(),
             }),
             ..TurnRecord::default()
         };
@@ -179,9 +186,12 @@ async fn answer(
     let mut model = String::new();
     if let Some(open) = progress.calls.take() {
         model.clone_from(&open.model);
-        make_calls(cx, request, fallbacks, &text, open).await?;
+        let calls = make_calls(cx, request, fallbacks, &text, open).await?;
+        if !calls.is_empty() {
+            return Ok(handed_over(cx, text, model, calls));
+        }
     }
-    while request.steps.len() < max_calls {
+    while own_steps(cx, request) < max_calls {
         if let Some(BudgetLeft { tokens, budget }) = cx.meter.left() {
             if tokens == 0 {
                 let detail = format!("the run used up its {budget} tokens before it had an answer");
@@ -190,8 +200,16 @@ async fn answer(
             }
             request.max_tokens = Some(tokens);
         }
+        if let Some(most) = cx.conversation.and_then(|own| own.given.max_tokens) {
+            let left = most.saturating_sub(cx.meter.usage().output_tokens);
+            if left == 0 {
+                return Ok(turn_so_far(cx, text, StopReason::MaxTokens, model));
+            }
+            let budget = request.max_tokens.filter(|_| cx.meter.left().is_some());
+            request.max_tokens = Some(budget.map_or(left, |budget| budget.min(left)));
+        }
         // With an output schema, only the last text is the answer.
-        if request.endpoint.is_some() {
+        if request.output_schema.is_some() {
             text.clear();
         }
         let separator = if text.is_empty() { "" } else { TEXT_SEPARATOR };
@@ -205,29 +223,53 @@ async fn answer(
         if reply.tool_calls.is_empty() || reply.stop_reason == StopReason::MaxTokens {
             return Ok(turn_so_far(cx, text, reply.stop_reason, model));
         }
+        let is_of_caller =
+            |call: &ToolCall| cx.conversation.is_some_and(|own| own.has_tool(&call.name));
+        let (of_caller, calls) = reply
+            .tool_calls
+            .into_iter()
+            .partition::<Vec<_>, _>(is_of_caller);
         let open = OpenCalls {
             model: model.clone(),
             text: reply.text,
-            states: vec![CallState::New; reply.tool_calls.len()],
+            states: vec![CallState::New; calls.len()],
             inputs: BTreeMap::new(),
-            calls: reply.tool_calls,
+            calls,
+            of_caller,
             metadata: reply.metadata,
         };
-        make_calls(cx, request, fallbacks, &text, open).await?;
+        let calls = make_calls(cx, request, fallbacks, &text, open).await?;
+        if !calls.is_empty() {
+            return Ok(handed_over(cx, text, model, calls));
+        }
     }
     let detail = format!("the model was called {max_calls} times, and asked for tools each time");
     let turn = turn_so_far(cx, text, StopReason::MaxTurns, model);
     Ok(end_over_budget(cx, request, primary, turn, detail).await?)
 }
 
-/// Makes the tool calls of an answer, and adds them to `request`.
+/// The end of a turn that goes on once the caller has made `calls`.
+fn handed_over(cx: &TurnContext<'_>, text: String, model: String, calls: Vec<ToolCall>) -> Turn {
+    Turn {
+        calls,
+        ..turn_so_far(cx, text, StopReason::EndTurn, model)
+    }
+}
+
+/// How many steps of `request` are of this turn: a caller may have brought some along.
+fn own_steps(cx: &TurnContext<'_>, request: &ModelRequest) -> usize {
+    let given = cx.conversation.map_or(0, |own| own.given.steps.len());
+    request.steps.len().saturating_sub(given)
+}
+
+/// Makes the tool calls of an answer, and adds them to `request`. Returns those that the caller has to make.
 async fn make_calls(
     cx: &TurnContext<'_>,
     request: &mut ModelRequest,
     fallbacks: &Fallbacks,
     text: &str,
     open: OpenCalls,
-) -> Result<(), Interruption> {
+) -> Result<Vec<ToolCall>, Interruption> {
     let answerer = fallbacks.answerer(request);
     let record = || TurnRecord {
         agent: fallbacks.primary().slug.to_owned(),
@@ -250,26 +292,29 @@ async fn make_calls(
         results,
         metadata: open.metadata,
     });
-    Ok(())
+    Ok(open.of_caller)
 }
 
-/// Runs a turn whose answer must be valid under `output_schema`, that of `endpoint`. The model gets one chance to correct its answer;
-/// the correction is not streamed, because the text that was streamed belongs to the first answer.
+/// Runs a turn whose answer must be valid under `output_schema`, that of the request's endpoint or of its caller. The model gets one
+/// chance to correct its answer; the correction is not streamed, because the text that was streamed belongs to the first answer. There is
+/// no answer where the turn ended with calls of the caller's tools.
 pub(crate) async fn typed_turn<T: DeserializeOwned + Validate + Send + 'static>(
     cx: &TurnContext<'_>,
-    endpoint: &'static EndpointSpec,
     output_schema: &Schema,
     mut request: ModelRequest,
-) -> Result<(T, Turn), AgentError> {
-    request.endpoint = Some(endpoint);
+) -> Result<(Option<T>, Turn), AgentError> {
+    let endpoint = request.endpoint;
     request.output_schema = Some(output_schema.clone());
     let expected = ExpectedOutput::of(&request, output_schema);
     let mut fallbacks = Fallbacks::new(request.agent);
     let max_calls = max_model_calls(fallbacks.primary());
     let mut progress = Progress::begin(cx, &mut request, &mut fallbacks).await;
     if let Some(turn) = progress.end(cx) {
+        if !turn.calls.is_empty() {
+            return Ok((None, turn));
+        }
         return match expected.parse(&turn.text).await {
-            Ok(value) => Ok((value, turn)),
+            Ok(value) => Ok((Some(value), turn)),
             Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
         };
     }
@@ -277,15 +322,19 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate + Send + 'static>(
     if !request.steps.iter().any(was_corrected) {
         let first = answer(cx, &mut request, &mut fallbacks, &mut progress).await;
         let first = settle(cx, first).await?;
+        if !first.calls.is_empty() {
+            keep_end(cx, &fallbacks, &first);
+            return Ok((None, first));
+        }
         let mismatch = match expected.parse(&first.text).await {
             Ok(value) => {
                 keep_end(cx, &fallbacks, &first);
-                return Ok((value, first));
+                return Ok((Some(value), first));
             }
             Err(mismatch) => mismatch,
         };
         match first.stop_reason {
-            StopReason::EndTurn if request.steps.len() + 1 < max_calls => {}
+            StopReason::EndTurn if own_steps(cx, &request) + 1 < max_calls => {}
             StopReason::EndTurn => return Err(schema_mismatch(endpoint, &mismatch)),
             StopReason::MaxTokens => {
                 let detail = "the model's answer was cut off at its most tokens".to_owned();
@@ -298,7 +347,7 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate + Send + 'static>(
             StopReason::Refusal => return Err(AgentError::Refused),
         }
         tracing::info!(
-            endpoint = endpoint.operation_id,
+            endpoint = name(endpoint),
             "the model's answer does not fit the output schema; asking for a correction"
         );
         let correction = format!(
@@ -316,10 +365,14 @@ pub(crate) async fn typed_turn<T: DeserializeOwned + Validate + Send + 'static>(
     };
     let second = answer(&cx, &mut request, &mut fallbacks, &mut progress).await;
     let second = settle(&cx, second).await?;
+    if !second.calls.is_empty() {
+        keep_end(&cx, &fallbacks, &second);
+        return Ok((None, second));
+    }
     match expected.parse(&second.text).await {
         Ok(value) => {
             keep_end(&cx, &fallbacks, &second);
-            Ok((value, second))
+            Ok((Some(value), second))
         }
         Err(mismatch) => Err(schema_mismatch(endpoint, &mismatch)),
     }
@@ -336,6 +389,7 @@ fn turn_so_far(cx: &TurnContext<'_>, text: String, stop_reason: StopReason, mode
         model,
         usage: cx.meter.usage(),
         stop_reason,
+        calls: Vec::new(),
     }
 }
 
@@ -350,14 +404,19 @@ async fn end_over_budget(
     let policy = PolicyKind::Budget;
     cx.record_policy(primary, policy, Some(&turn.model), detail.clone())
         .await;
-    match request.endpoint {
+    match request.output_schema {
         None if !turn.text.is_empty() => Ok(turn),
         _ => Err(AgentError::BudgetExceeded(detail)),
     }
 }
 
-fn schema_mismatch(endpoint: &EndpointSpec, mismatch: &OutputMismatch) -> AgentError {
-    let endpoint = endpoint.operation_id;
+/// The name of the endpoint whose schema an answer has to fit.
+fn name(endpoint: Option<&EndpointSpec>) -> &str {
+    endpoint.map_or("the caller's schema", |endpoint| endpoint.operation_id)
+}
+
+fn schema_mismatch(endpoint: Option<&EndpointSpec>, mismatch: &OutputMismatch) -> AgentError {
+    let endpoint = name(endpoint);
     let detail = "the model's answer does not fit the output schema";
     tracing::warn!(endpoint, detail);
     // The mismatch may quote the answer.

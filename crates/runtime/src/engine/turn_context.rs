@@ -11,6 +11,7 @@ use crate::event::agent_event::{AgentEvent, PolicyKind};
 use crate::event::event_sink::Sink;
 use crate::event::usage_meter::Meter;
 use crate::model::Provider;
+use crate::session::caller_conversation::OpenConversation;
 use crate::spec::agent_spec::AgentSpec;
 use crate::telemetry::metrics::Metrics;
 
@@ -40,6 +41,8 @@ pub(crate) struct TurnContext<'a> {
     pub(crate) turns: Option<&'a DurableTurns>,
     /// Under which key.
     pub(crate) turn_key: String,
+    /// The conversation that the caller brought; `None` in every turn but those about it.
+    pub(crate) conversation: Option<&'a OpenConversation>,
 }
 
 impl TurnContext<'_> {

@@ -34,6 +34,8 @@ pub(crate) struct Operation<'a> {
     pub(crate) name: String,
     /// The time limit of its requests.
     pub(crate) timeout: Duration,
+    /// What the request has besides its input; `null` for nothing.
+    pub(crate) besides: Value,
 }
 
 /// The key in `headers`, if there is one.
@@ -89,7 +91,10 @@ impl Operation<'_> {
             operation: self.name,
             key,
         };
-        let hash = input.inspect(hash).await?;
+        let mut hash = input.inspect(hash).await?;
+        if !self.besides.is_null() {
+            hash = format!("{hash} {}", self::hash(&self.besides));
+        }
         let owner = new_uuid_v7().to_string();
         let keys = Arc::clone(self.keys);
         let time = self.timeout + GRACE;

@@ -8,8 +8,12 @@
 
 #[cfg(feature = "a2a")]
 pub(crate) mod a2a;
+#[cfg(feature = "openai")]
+mod caller_messages;
 #[cfg(feature = "mcp-server")]
 mod mcp_adapter;
+#[cfg(feature = "openai")]
+mod openai_api;
 
 use std::sync::Arc;
 
@@ -28,6 +32,8 @@ agentgen_schema::vocabulary! {
     pub enum Protocol {
         /// Its own API, which its OpenAPI document describes.
         Native = "native",
+        /// OpenAI's Chat Completions and Responses: agents are models.
+        OpenAi = "openai",
         /// The Model Context Protocol: agents, endpoints and workflows are tools.
         Mcp = "mcp",
         /// The Agent2Agent protocol, 1.0 and 0.3.
@@ -48,6 +54,8 @@ struct Adapter {
 
 /// Those of the protocols that this program was built with.
 const ADAPTERS: &[Adapter] = &[
+    #[cfg(feature = "openai")]
+    openai_api::ADAPTER,
     #[cfg(feature = "mcp-server")]
     mcp_adapter::ADAPTER,
     #[cfg(feature = "a2a")]
@@ -65,9 +73,10 @@ impl Protocol {
     /// The feature of this crate that is missing for it, if one is.
     pub(crate) const fn missing_feature(self) -> Option<&'static str> {
         match self {
+            Self::OpenAi if !cfg!(feature = "openai") => Some("openai"),
             Self::Mcp if !cfg!(feature = "mcp-server") => Some("mcp-server"),
             Self::A2a if !cfg!(feature = "a2a") => Some("a2a"),
-            Self::Native | Self::Mcp | Self::A2a => None,
+            Self::Native | Self::OpenAi | Self::Mcp | Self::A2a => None,
         }
     }
 

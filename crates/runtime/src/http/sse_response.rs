@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use crate::error::problem::Problem;
 use crate::event::agent_event::AgentEvent;
 use crate::future::{json_bytes, off_worker};
 use crate::run::supervision::Running;
@@ -22,9 +23,46 @@ const KEEP_ALIVE: &str = "keep-alive";
 
 /// The events of `run`, numbered from 1. A run that fails before its first event, and within [`FIRST_EVENT`], becomes an
 /// error response. After that time the response begins with a comment, and a failure is an event like others.
-pub(crate) async fn respond(mut run: Running) -> Response {
+pub(crate) async fn respond(run: Running) -> Response {
+    let (comment, events) = match begin(run).await {
+        Ok(begun) => begun,
+        Err(problem) => return problem.into_response(),
+    };
+    let events = events.zip(stream::iter(1_u64..));
+    let events = events.then(|(event, id)| {
+        let bytes = match &event {
+            AgentEvent::Completed { output, .. } => json_bytes(output),
+            _ => 0,
+        };
+        off_worker(bytes, move || sse_event(&event, id))
+    });
+    stream_response(stream::iter(comment.map(Ok)).chain(events))
+}
+
+/// As [`respond`], with what `write` makes of each event, and at last of their end.
+#[cfg(feature = "openai")]
+pub(crate) async fn respond_as(
+    run: Running,
+    mut write: impl FnMut(Option<AgentEvent>) -> Vec<sse::Event> + Send + 'static,
+) -> Response {
+    let (comment, events) = match begin(run).await {
+        Ok(begun) => begun,
+        Err(problem) => return problem.into_response(),
+    };
+    let events = events.map(Some).chain(stream::iter([None]));
+    let events = events.flat_map(move |event| stream::iter(write(event)));
+    stream_response(stream::iter(comment).chain(events).map(Ok))
+}
+
+/// Waits for the first event of a run. Returns the comment that a response has to begin with, if any, and all events.
+///
+/// # Errors
+/// Why the run failed before it began.
+async fn begin(
+    mut run: Running,
+) -> Result<(Option<sse::Event>, impl Stream<Item = AgentEvent> + Send), Box<Problem>> {
     let (comment, first) = match tokio::time::timeout(FIRST_EVENT, run.next()).await {
-        Ok(Some(AgentEvent::Failed { problem, .. })) => return problem.into_response(),
+        Ok(Some(AgentEvent::Failed { problem, .. })) => return Err(problem),
         Ok(first) => (None, first),
         Err(_) => {
             run.response_began();
@@ -35,15 +73,7 @@ pub(crate) async fn respond(mut run: Running) -> Response {
         let event = run.next().await?;
         Some((event, run))
     });
-    let events = stream::iter(first).chain(rest).zip(stream::iter(1_u64..));
-    let events = events.then(|(event, id)| {
-        let bytes = match &event {
-            AgentEvent::Completed { output, .. } => json_bytes(output),
-            _ => 0,
-        };
-        off_worker(bytes, move || sse_event(&event, id))
-    });
-    stream_response(stream::iter(comment.map(Ok)).chain(events))
+    Ok((comment, stream::iter(first).chain(rest)))
 }
 
 /// A response of `events`, kept open by comments while there is none.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agentgen_schema::{MAX_SESSION_ID_LENGTH, SESSION_ID_PATTERN};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::auth::claims::Caller;
@@ -14,7 +15,7 @@ use crate::documents::grounding::Grounding;
 use crate::engine::durable_turns::DurableTurns;
 use crate::engine::todo_list::TodoList;
 use crate::engine::tools::ToolContext;
-use crate::engine::turn;
+use crate::engine::turn::{self, Turn};
 use crate::engine::turn_context::TurnContext;
 use crate::error::AgentError;
 use crate::event::agent_event::{AgentEvent, RetrievedPassage};
@@ -25,6 +26,7 @@ use crate::model::{Message, ModelRequest, Role};
 use crate::run::reply::{InvokeRequest, InvokeResponse, Reply};
 use crate::run::resources::Resources;
 use crate::schema::{Uuid, Validate, Validator, new_uuid_v7};
+use crate::session::caller_conversation::OpenConversation;
 use crate::session::conversations::{SessionTurn, Sessions};
 use crate::session::session_store::SessionKey;
 use crate::spec::agent_spec::AgentSpec;
@@ -64,6 +66,8 @@ pub(crate) struct Run {
     pub(crate) sink: Sink,
     /// Stores the turns of models, so that they can wait for a person; `None` where nobody can be asked.
     pub(crate) turns: Option<Arc<DurableTurns>>,
+    /// The conversation that the caller brought; `None` where it brings only a request.
+    pub(crate) conversation: Option<Arc<OpenConversation>>,
 }
 
 /// The request that a run belongs to. For a workflow step it names the workflow run.
@@ -119,7 +123,8 @@ impl RunContext {
     }
 
     /// Has the agent answer `request` in free text, in the session that the request names, which is created on first use, or in a new
-    /// one.
+    /// one. Where the caller brings a conversation, as the clients of some protocols do, its own agent answers the request in that, with
+    /// the caller's tools, in the form that the caller demands, and no session is kept.
     ///
     /// # Errors
     /// 409 while another turn of it is under way, and what the provider says.
@@ -133,33 +138,86 @@ impl RunContext {
         request: InvokeRequest,
     ) -> impl Future<Output = Result<Reply<InvokeResponse>, AgentError>> + Send + use<'_> {
         async move {
+            let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
+            if let Some(conversation) = self.0.conversation.as_deref().filter(|_| called) {
+                let turn = self.converse(agent, conversation, request.input).await?;
+                return Ok(self.response(agent, turn, None));
+            }
             let mut session = self
                 .begin(agent, request.session_id, request.input.clone())
                 .await?;
             let session_id = session.id().to_owned();
-            let called = self.0.endpoint.name == "invoke" && self.0.agent.slug == agent.slug;
             let mut request_to_model = ModelRequest::new(agent, session.messages(request.input));
             let turn_context = self.turn_context(agent, called);
             // Boxed, since a handler's future is moved several times, and this is most of its size.
             let turn = Box::pin(turn::turn(&turn_context, &mut request_to_model));
             let turn = session.hold(turn).await?;
             session.commit(&turn.text).await?;
-            let value = InvokeResponse {
-                output: turn.text,
-                run_id: self.0.id,
-                agent: agent.slug.to_owned(),
-                model: turn.model.clone(),
-                session_id: Some(session_id),
-                stop_reason: turn.stop_reason,
-                usage: turn.usage,
-            };
-            Ok(Reply {
-                value,
-                usage: turn.usage,
-                model: Some(turn.model),
-                stop_reason: turn.stop_reason,
-            })
+            Ok(self.response(agent, turn, Some(session_id)))
         }
+    }
+
+    fn response(
+        &self,
+        agent: &AgentSpec,
+        turn: Turn,
+        session_id: Option<String>,
+    ) -> Reply<InvokeResponse> {
+        let value = InvokeResponse {
+            output: turn.text,
+            run_id: self.0.id,
+            agent: agent.slug.to_owned(),
+            model: turn.model.clone(),
+            session_id,
+            stop_reason: turn.stop_reason,
+            usage: turn.usage,
+        };
+        Reply {
+            value,
+            usage: turn.usage,
+            model: Some(turn.model),
+            stop_reason: turn.stop_reason,
+        }
+    }
+
+    /// Has the agent answer `input`, the last message of `conversation`. The text of an answer with a schema is its JSON.
+    async fn converse(
+        &self,
+        agent: &'static AgentSpec,
+        conversation: &OpenConversation,
+        input: String,
+    ) -> Result<Turn, AgentError> {
+        let mut messages = conversation.given.messages.clone();
+        messages.push(Message {
+            role: Role::User,
+            text: input,
+        });
+        let mut request = ModelRequest::new(agent, messages);
+        request.steps.clone_from(&conversation.given.steps);
+        let cx = TurnContext {
+            conversation: Some(conversation),
+            ..self.turn_context(agent, true)
+        };
+        // Boxed as above.
+        let mut turn = match &conversation.output_schema {
+            None => Box::pin(turn::turn(&cx, &mut request)).await?,
+            Some(schema) => {
+                // What was streamed could not be corrected.
+                let sink = cx.sink.map(Sink::quiet);
+                let cx = TurnContext {
+                    sink: sink.as_ref(),
+                    ..cx
+                };
+                let turn = turn::typed_turn::<Value>(&cx, schema, request);
+                let (value, mut turn) = Box::pin(turn).await?;
+                if let Some(value) = value {
+                    turn.text = value.to_string();
+                }
+                turn
+            }
+        };
+        conversation.set_calls(std::mem::take(&mut turn.calls));
+        Ok(turn)
     }
 
     /// Has the agent answer `request` with what the endpoint's output schema promises. A text under `session_id`
@@ -221,17 +279,19 @@ impl RunContext {
                 }],
             };
             let mut request = ModelRequest::new(agent, messages);
+            request.endpoint = Some(endpoint);
             let session_id = session.as_ref().map(|session| session.id().to_owned());
             request.session_id = session_id.filter(|_| returns_session_id);
             request.grounding = grounding;
             let turn_context = self.turn_context(agent, called);
             // Boxed as above.
-            let turn = turn::typed_turn(&turn_context, endpoint, &output_schema, request);
+            let turn = turn::typed_turn(&turn_context, &output_schema, request);
             let turn = Box::pin(turn);
             let (value, turn) = match &mut session {
                 Some(session) => session.hold(turn).await?,
                 None => turn.await?,
             };
+            let value = value.ok_or_else(|| AgentError::internal("a turn has no answer"))?;
             if let Some(session) = session {
                 session.commit(&turn.text).await?;
             }
@@ -303,6 +363,7 @@ impl RunContext {
                 .turns
                 .as_ref()
                 .map_or_else(String::new, |turns| turns.next_key()),
+            conversation: None,
         }
     }
 

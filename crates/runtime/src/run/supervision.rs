@@ -133,6 +133,12 @@ async fn run_to_end(
         }
         error => error,
     });
+    let outcome = outcome.and_then(|mut reply| {
+        if let Some(conversation) = &cx.0.conversation {
+            reply.value = conversation.hand_over(reply.value)?;
+        }
+        Ok(reply)
+    });
     match outcome {
         Ok(reply) => {
             record.outcome = COMPLETED;

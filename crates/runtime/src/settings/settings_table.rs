@@ -59,7 +59,7 @@ const fn setting(
 #[rustfmt::skip]
 pub(crate) const SETTINGS: &[Setting] = &[
     setting("address", Text, None, "`host:port` to listen at. Without it: `127.0.0.1:8080`, or the next free port. An address that other machines can reach needs `[auth]`."),
-    setting("expose", List, None, "The protocols by which agents are called: `native` is the API that the OpenAPI document describes, `mcp` the [Model Context Protocol](mcp-server.md), `a2a` the [Agent2Agent protocol](a2a.md). Without it: all."),
+    setting("expose", List, None, "The protocols by which agents are called: `native` is the API that the OpenAPI document describes, `openai` [OpenAI's](openai.md), `mcp` the [Model Context Protocol](mcp-server.md), `a2a` the [Agent2Agent protocol](a2a.md). Without it: all."),
 
     setting("models.<name>", Text, None, "What the name of a model stands for: `provider:model`, `echo`, or the name of another model. `default` is for agents that name none."),
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -14,6 +15,7 @@ use crate::error::AgentError;
 use crate::event::agent_event::AgentEvent;
 use crate::event::pending_action::PendingAction;
 use crate::schema::Uuid;
+use crate::session::caller_conversation::CallerConversation;
 use crate::spec::agent_spec::AgentSpec;
 use crate::spec::endpoint_spec::EndpointSpec;
 use crate::spec::workflow_spec::{
@@ -65,8 +67,23 @@ pub(crate) fn call(
     Some((target.agent.slug, target.mounted.spec.name))
 }
 
-/// Starts a run of an agent under the id `id`, or finds the one that `caller` started with `idempotency_key`. `message` is what the
-/// request said in its protocol, for those who are shown the run in that protocol.
+/// The conversation that the input of a run of an agent has, if its caller brought one.
+pub(crate) fn conversation(input: &Value) -> Option<Result<CallerConversation, AgentError>> {
+    let given = input.get("conversation")?;
+    Some(CallerConversation::deserialize(given).map_err(AgentError::internal))
+}
+
+/// What a run of an agent is asked.
+pub(crate) struct RunRequest<'a> {
+    /// The request to its endpoint.
+    pub(crate) input: Value,
+    /// What the caller said in another protocol, for those who are shown the run in that protocol.
+    pub(crate) message: Option<Value>,
+    /// The conversation that the caller brought.
+    pub(crate) conversation: Option<&'a CallerConversation>,
+}
+
+/// Starts a run of an agent under the id `id`, or finds the one that `caller` started with `idempotency_key`.
 ///
 /// # Errors
 /// As [`start_run_as`].
@@ -74,13 +91,17 @@ pub(crate) async fn start(
     service: &Arc<WorkflowService>,
     id: Uuid,
     (agent, endpoint): (&AgentSpec, &EndpointSpec),
-    (request, message): (Value, Option<Value>),
+    request: RunRequest<'_>,
     caller: Caller,
     idempotency_key: Option<String>,
 ) -> Result<Started, AgentError> {
-    let mut input = json!({ "agent": agent.slug, "endpoint": endpoint.name, "request": request });
-    if let Some(message) = message {
+    let mut input =
+        json!({ "agent": agent.slug, "endpoint": endpoint.name, "request": request.input });
+    if let Some(message) = request.message {
         input[MESSAGE] = message;
+    }
+    if let Some(conversation) = request.conversation {
+        input["conversation"] = serde_json::to_value(conversation).map_err(AgentError::internal)?;
     }
     let repeated = idempotency_key.is_some().then(|| input.clone());
     let run = start_run_as(id, service, &AGENT_RUN, input, caller, idempotency_key).await?;
@@ -98,7 +119,17 @@ pub(crate) enum Started {
     OtherRequest,
 }
 
-/// Waits until a run has ended or only waits; returns its report.
+fn is_any_open(actions: &[PendingAction], answered: &[Uuid]) -> bool {
+    let mut open = actions.iter();
+    open.any(|action| !answered.contains(&action.id))
+}
+
+/// Whether a run waits for something else than the answers to the questions `answered`.
+pub(crate) fn is_pause(report: &RunReport, answered: &[Uuid]) -> bool {
+    report.status == RunStatus::Waiting && is_any_open(&report.actions, answered)
+}
+
+/// Waits until a run has ended or only waits, for something else than the answers to the questions `answered`; returns its report.
 ///
 /// # Errors
 /// 503 when the process ends, and what the journal says.
@@ -106,8 +137,12 @@ pub(crate) async fn wait_for_pause(
     service: &WorkflowService,
     run: Uuid,
     subject: &str,
+    answered: &[Uuid],
 ) -> Result<RunReport, AgentError> {
-    wait_for_actions(service, run, subject, |actions| !actions.is_empty()).await
+    wait_for_actions(service, run, subject, |actions| {
+        is_any_open(actions, answered)
+    })
+    .await
 }
 
 /// Waits until a run has ended or waits for `actions` that count; returns its report.

@@ -59,6 +59,8 @@ mod metrics_and_health;
 mod mock_model;
 mod models;
 mod nats_server;
+mod openai_chat;
+mod openai_responses;
 mod openapi_routes;
 mod operated_runs;
 mod operated_units;

@@ -16,7 +16,7 @@ use crate::auth::claims::Caller;
 use crate::http::api::workflow_api::accepted_run;
 use crate::http::api_error::ApiError;
 use crate::http::calls::MountedEndpoint;
-use crate::http::calls::agent_call::{AgentCall, Answer};
+use crate::http::calls::agent_call::{AgentCall, Answer, Waits};
 use crate::http::calls::api_state::ApiState;
 use crate::http::content_negotiation::{Offer, Representation, negotiate};
 use crate::http::layers::rate_limits::with_rate_headers;
@@ -120,6 +120,8 @@ async fn respond(
         caller,
         parts,
         input,
+        conversation: None,
+        waits: Waits::Following,
     };
     if representation == Representation::EventStream {
         return Ok(sse_response::respond(call.events().await?).await);

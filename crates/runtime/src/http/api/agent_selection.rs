@@ -343,6 +343,7 @@ async fn select_by_model(
         sink: None,
         turns: None,
         turn_key: String::new(),
+        conversation: None,
     };
     let text = json!({
         "agents": agents.descriptions,
@@ -353,16 +354,17 @@ async fn select_by_model(
         role: Role::User,
         text: text.to_string(),
     };
-    let request = ModelRequest::new(&SELECTOR, vec![message]);
+    let mut request = ModelRequest::new(&SELECTOR, vec![message]);
+    request.endpoint = Some(&ROUTE);
     let turn = Box::pin(typed_turn::<ModelSelection>(
         &cx,
-        &ROUTE,
         &agents.output_schema,
         request,
     ));
     let turn = timeout_at(deadline, turn).await;
-    let (ModelSelection { agents: mut slugs }, _) =
+    let (selection, _) =
         turn.map_err(|_| AgentError::TimedOut("the model took too long".to_owned()))??;
+    let mut slugs = selection.map_or_else(Vec::new, |selection| selection.agents);
     let exists = |slug: &String| agents.paths.contains_key(slug.as_str());
     if !slugs.iter().all(exists) {
         let detail = "the model names an agent that is not there".to_owned();

@@ -389,6 +389,7 @@ async fn put(
     let input = read_body(headers, body, state.body_limit).await?;
     // The same key may be used for two collections.
     let operation = Operation {
+        besides: Value::Null,
         keys: &state.idempotency_keys,
         shutdown: &state.resources.shutdown,
         name: format!("putDocuments {collection}"),

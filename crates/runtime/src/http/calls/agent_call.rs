@@ -24,6 +24,7 @@ use crate::run::run_context::{RequestInfo, Run, RunContext};
 use crate::run::run_input::Input;
 use crate::run::supervision::{EVENTS_AHEAD, Running, run, start};
 use crate::schema::{Uuid, new_uuid_v7};
+use crate::session::caller_conversation::{CallerConversation, OpenConversation};
 use crate::spec::endpoint_spec::Method;
 use crate::workflow::run_report::RunReport;
 
@@ -35,6 +36,21 @@ pub(crate) struct AgentCall<'a> {
     /// The head of the request. An `Idempotency-Key` in it counts.
     pub(crate) parts: &'a Parts,
     pub(crate) input: Input,
+    /// The conversation that the caller brings, of which the input is the last message. [`CallerConversation::check_names`] has let its
+    /// tools in.
+    pub(crate) conversation: Option<CallerConversation>,
+    pub(crate) waits: Waits,
+}
+
+/// What becomes of the events of a run that waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    /// They go on when somebody has answered.
+    Following,
+    /// They end there.
+    Ending,
+    /// Nobody can be asked: the model is told so.
+    Never,
 }
 
 /// What a call came to.
@@ -51,19 +67,27 @@ impl AgentCall<'_> {
     /// # Errors
     /// An input that is invalid, what the run fails with, and what [`Operation::get_or_run`] says.
     pub(crate) async fn answer(self) -> Result<Answer, ApiError> {
-        if self.endpoint.may_wait && self.endpoint.runs.is_some() {
+        if self.is_run() {
             return self.begin().await?.answer().await;
         }
+        let besides = match &self.conversation {
+            Some(conversation) => {
+                serde_json::to_value(conversation).map_err(AgentError::internal)?
+            }
+            None => Value::Null,
+        };
         let AgentCall {
             state,
             endpoint,
             caller,
             parts,
             input,
+            conversation,
+            ..
         } = self;
         let spec = endpoint.handler.spec;
         let subject = caller.subject.clone();
-        let (cx, timeout) = context(state, endpoint, caller, parts, None);
+        let (cx, timeout) = context(state, endpoint, caller, parts, None, conversation)?;
         let invoke = {
             let (endpoint, resources) = (Arc::clone(endpoint), Arc::clone(&state.resources));
             async move |input| {
@@ -81,6 +105,7 @@ impl AgentCall<'_> {
             shutdown: &state.resources.shutdown,
             name: spec.operation_id.to_owned(),
             timeout,
+            besides,
         };
         let invoke = async move |input| Ok(invoke(input).await?.value);
         let output = operation.get_or_run(parts, &subject, input, invoke).await?;
@@ -93,8 +118,9 @@ impl AgentCall<'_> {
     /// # Errors
     /// An input that is invalid.
     pub(crate) async fn events(self) -> Result<Running, ApiError> {
-        if self.endpoint.may_wait && self.endpoint.runs.is_some() {
-            return Ok(self.begin().await?.follow());
+        if self.is_run() {
+            let waits = self.waits;
+            return Ok(self.begin().await?.follow(waits));
         }
         let AgentCall {
             state,
@@ -102,9 +128,11 @@ impl AgentCall<'_> {
             caller,
             parts,
             input,
+            conversation,
+            ..
         } = self;
         let (events, reader) = mpsc::channel(EVENTS_AHEAD);
-        let (cx, timeout) = context(state, endpoint, caller, parts, Some(events));
+        let (cx, timeout) = context(state, endpoint, caller, parts, Some(events), conversation)?;
         let handler = (endpoint.handler.call)(cx.clone(), input, &endpoint.input_schema).await?;
         let shutdown = state.resources.shutdown.clone();
         Ok(start(cx, handler, timeout, shutdown, reader))
@@ -125,15 +153,21 @@ impl AgentCall<'_> {
     pub(crate) async fn begin_with(self, message: Option<Value>) -> Result<AgentRun, ApiError> {
         let runs = self.endpoint.runs.as_ref();
         let runs = runs.ok_or_else(|| AgentError::internal("there is no place for runs"))?;
+        let conversation = self.conversation.as_ref();
         durable_call::begin(
             runs,
             self.endpoint,
             self.caller,
             self.parts,
             self.input,
-            message,
+            (message, conversation),
         )
         .await
+    }
+
+    /// Whether it has to be a run in the journal.
+    fn is_run(&self) -> bool {
+        self.waits != Waits::Never && self.endpoint.may_wait && self.endpoint.runs.is_some()
     }
 }
 
@@ -144,7 +178,8 @@ fn context(
     caller: Caller,
     parts: &Parts,
     events: Option<mpsc::Sender<AgentEvent>>,
-) -> (RunContext, Duration) {
+    conversation: Option<CallerConversation>,
+) -> Result<(RunContext, Duration), AgentError> {
     let resources = &state.resources;
     let spec = endpoint.handler.spec;
     let timeout = spec.timeout_ms.or(endpoint.agent.policy.timeout_ms);
@@ -164,8 +199,12 @@ fn context(
         meter: Meter::default(),
         sink: Sink::new(id, endpoint.agent.slug, events),
         turns: None,
+        conversation: conversation
+            .map(OpenConversation::new)
+            .transpose()?
+            .map(Arc::new),
     }));
-    (cx, timeout)
+    Ok((cx, timeout))
 }
 
 /// What the layers know of a request.

@@ -12,16 +12,17 @@ use crate::error::problem::Problem;
 use crate::event::agent_event::{AgentEvent, StopReason};
 use crate::http::api_error::ApiError;
 use crate::http::calls::MountedEndpoint;
-use crate::http::calls::agent_call::{Answer, request_info};
+use crate::http::calls::agent_call::{Answer, Waits, request_info};
 use crate::http::idempotency::{key_reused, read_key};
 use crate::run::reply::{InvokeRequest, Reply};
 use crate::run::run_context::RequestInfo;
 use crate::run::run_input::Input;
 use crate::run::supervision::{EVENTS_AHEAD, Running};
 use crate::schema::{Uuid, new_uuid_v7};
+use crate::session::caller_conversation::CallerConversation;
 use crate::spec::endpoint_spec::EndpointSpec;
 use crate::spec::workflow_spec::INVOKE;
-use crate::workflow::agent_run::{self, LiveReader, Started, wait_for_pause};
+use crate::workflow::agent_run::{self, LiveReader, RunRequest, Started, is_pause, wait_for_pause};
 use crate::workflow::run_report::{RunReport, RunStatus, StepError, StepReport};
 use crate::workflow::workflow_event::WorkflowEvent;
 use crate::workflow::workflow_service::WorkflowService;
@@ -37,6 +38,8 @@ pub(crate) struct AgentRun {
     subject: String,
     info: Arc<RequestInfo>,
     reader: LiveReader,
+    /// Questions that were answered a moment ago: the run may still seem to wait for them.
+    answered: Vec<Uuid>,
 }
 
 /// Starts a run for a request that was admitted.
@@ -49,7 +52,7 @@ pub(super) async fn begin(
     caller: Caller,
     parts: &Parts,
     mut input: Input,
-    message: Option<Value>,
+    (message, conversation): (Option<Value>, Option<&CallerConversation>),
 ) -> Result<AgentRun, ApiError> {
     let key = read_key(&parts.headers)?;
     endpoint.check_input(&mut input).await?;
@@ -64,7 +67,12 @@ pub(super) async fn begin(
     // Before it starts, so that nothing is missed.
     let reader = LiveReader::new(runs, id, EVENTS_AHEAD);
     let subject = caller.subject.clone();
-    let run = match agent_run::start(runs, id, called, (request, message), caller, key).await? {
+    let request = RunRequest {
+        input: request,
+        message,
+        conversation,
+    };
+    let run = match agent_run::start(runs, id, called, request, caller, key).await? {
         Started::Run(run) => run,
         Started::OtherRequest => return Err(key_reused()),
     };
@@ -79,18 +87,19 @@ pub(super) async fn begin(
         subject,
         info: request_info(parts),
         reader,
+        answered: Vec::new(),
     })
 }
 
 impl AgentRun {
-    /// The run `id` of `subject`, which was started before. With `reads_along`, what its agent writes from now on is among its events, and
-    /// no longer among those of who read along before.
+    /// The run `id` of `subject`, which was started before; `answered` are the questions of it that are being answered. With `reads_along`,
+    /// what its agent writes from now on is among its events, and no longer among those of who read along before.
     pub(crate) fn of(
         runs: &Arc<WorkflowService>,
         endpoint: &Arc<MountedEndpoint>,
         subject: String,
         parts: &Parts,
-        id: Uuid,
+        (id, answered): (Uuid, Vec<Uuid>),
         reads_along: bool,
     ) -> Self {
         let reader = match reads_along {
@@ -104,11 +113,12 @@ impl AgentRun {
             subject,
             info: request_info(parts),
             reader,
+            answered,
         }
     }
 
-    /// Its events, to the end.
-    pub(crate) fn follow(self) -> Running {
+    /// Its events, to the end, or until it waits if `waits` says so.
+    pub(crate) fn follow(self, waits: Waits) -> Running {
         let (events, following) = mpsc::channel(EVENTS_AHEAD);
         let follower = Follower {
             runs: self.runs,
@@ -118,6 +128,8 @@ impl AgentRun {
             subject: self.subject,
             events,
             has_started: false,
+            ends_waiting: waits == Waits::Ending,
+            answered: self.answered,
         };
         Running::elsewhere(following, tokio::spawn(follower.follow(self.reader)))
     }
@@ -128,8 +140,12 @@ impl AgentRun {
     /// What it fails with.
     pub(crate) async fn answer(self) -> Result<Answer, ApiError> {
         drop(self.reader);
-        let report = wait_for_pause(&self.runs, self.id, &self.subject).await?;
+        let answered = &self.answered;
+        let mut report = wait_for_pause(&self.runs, self.id, &self.subject, answered).await?;
         if !report.status.is_over() {
+            report
+                .actions
+                .retain(|action| !answered.contains(&action.id));
             return Ok(Answer::Waiting(self.id, Box::new(report)));
         }
         let usage = report.usage;
@@ -222,6 +238,10 @@ struct Follower {
     subject: String,
     events: mpsc::Sender<AgentEvent>,
     has_started: bool,
+    /// Whether the events end where the run waits.
+    ends_waiting: bool,
+    /// As in [`AgentRun`].
+    answered: Vec<Uuid>,
 }
 
 impl Follower {
@@ -242,6 +262,7 @@ impl Follower {
     async fn follow_to_end(&mut self, reader: &mut LiveReader) -> Result<(), AgentError> {
         let runs = Arc::clone(&self.runs);
         let mut seen = 0;
+        let mut asked = Vec::new();
         loop {
             // Before the journal is read, so that no change after that is missed.
             let mut changes = std::pin::pin!(runs.subscribe(self.run).wait());
@@ -255,6 +276,10 @@ impl Follower {
                 seen = number;
                 match event {
                     WorkflowEvent::ActionRequired { action, .. } => {
+                        if self.answered.contains(&action.id) {
+                            continue;
+                        }
+                        asked.push(action.id);
                         self.begin(None).await;
                         let run_id = self.run;
                         let action = Box::new(action);
@@ -278,6 +303,17 @@ impl Follower {
             }
             if !is_whole {
                 continue;
+            }
+            if self.ends_waiting {
+                let report = runs.report(self.run, &self.subject).await?;
+                // The actions of a run may be there before the events that tell of them.
+                let told = [&*self.answered, &asked].concat();
+                let waits = |report: &RunReport| {
+                    is_pause(report, &self.answered) && !is_pause(report, &told)
+                };
+                if report.as_ref().is_some_and(waits) {
+                    return Ok(());
+                }
             }
             loop {
                 tokio::select! {

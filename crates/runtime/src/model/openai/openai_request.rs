@@ -52,7 +52,7 @@ pub(crate) fn body(
         body[&*shape.max_tokens_parameter] = limit.into();
     }
     let mut tools = request.tools.iter().map(tool).collect::<Vec<_>>();
-    if let (Some(schema), Some(endpoint)) = (request.object_schema(), request.endpoint) {
+    if let Some(schema) = request.object_schema() {
         let structured = shape.structured(!tools.is_empty());
         if structured == StructuredOutput::Tool {
             body["tool_choice"] = if tools.is_empty() {
@@ -63,7 +63,7 @@ pub(crate) fn body(
             tools.push(tool(&answer_tool(schema)));
         } else if let Some(format) = response_format(
             structured,
-            &schema_name(endpoint.operation_id),
+            &schema_name(request.output_name()),
             &schema,
             false,
         ) {

@@ -46,7 +46,7 @@ pub(crate) fn body(
     }
     let mut tools = request.tools.iter().map(tool).collect::<Vec<_>>();
     let mut format = None;
-    if let (Some(schema), Some(endpoint)) = (request.object_schema(), request.endpoint) {
+    if let Some(schema) = request.object_schema() {
         let structured = shape.structured(!tools.is_empty());
         if structured == StructuredOutput::Tool {
             body["tool_choice"] = if tools.is_empty() {
@@ -56,7 +56,7 @@ pub(crate) fn body(
             };
             tools.push(tool(&answer_tool(schema)));
         } else {
-            let name = schema_name(endpoint.operation_id);
+            let name = schema_name(request.output_name());
             format = response_format(structured, &name, &schema, true);
         }
     }

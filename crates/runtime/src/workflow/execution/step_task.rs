@@ -25,6 +25,7 @@ use crate::run::run_input::Input;
 use crate::run::shutdown::Shutdown;
 use crate::run::supervision::{self, EVENTS_AHEAD};
 use crate::schema::{DateTime, Schema, new_uuid_v7};
+use crate::session::caller_conversation::OpenConversation;
 use crate::session::conversations::Sessions;
 use crate::session::memory_sessions::MemorySessions;
 use crate::spec::workflow_spec::{INVOKE, OnFailure, StepKind, StepSpec, WorkflowSpec};
@@ -407,6 +408,15 @@ async fn call_once(
         .or(spec.timeout_ms)
         .or(target.agent.policy.timeout_ms);
     let timeout = timeout.map_or(resources.timeout, Duration::from_millis);
+    let conversation = match agent_run::conversation(&run.input).filter(|_| is_agent_run) {
+        Some(given) => {
+            let opened = given.and_then(OpenConversation::new);
+            Some(Arc::new(
+                opened.map_err(|error| failed(error.to_problem()))?,
+            ))
+        }
+        None => None,
+    };
     let id = match is_agent_run {
         true => run.id,
         false => new_uuid_v7(),
@@ -445,6 +455,7 @@ async fn call_once(
             None => Sink::new(id, target.agent.slug, Some(events_tx)).quiet(),
         },
         turns: Some(Arc::clone(&turns)),
+        conversation,
     }));
     let request = without_nulls(request, &target.input_schema);
     let input = Input::text(request.to_string());

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::event::pending_action::PendingAction;
 use crate::http::calls::MountedEndpoint;
-use crate::http::calls::agent_call::AgentCall;
+use crate::http::calls::agent_call::{AgentCall, Waits};
 use crate::http::calls::durable_call::AgentRun;
 use crate::http::protocols::a2a::Exchange;
 use crate::http::protocols::a2a::a2a_error::{Refusal, invalid, unsupported};
@@ -71,6 +71,8 @@ pub(super) async fn begin(
         caller: exchange.caller.clone(),
         parts: &exchange.parts,
         input: Input::text(input.to_string()),
+        conversation: None,
+        waits: Waits::Following,
     };
     Ok(Sent {
         run: call.begin_with(Some(json!(kept))).await?,
@@ -104,7 +106,14 @@ async fn answer_task(exchange: &Exchange, request: &SendMessageRequest) -> Resul
     let runs = &exchange.served.runs;
     let subject = exchange.caller.subject.clone();
     // Before the run goes on, so that nothing is missed.
-    let following = AgentRun::of(runs, endpoint, subject, &exchange.parts, run.id, true);
+    let following = AgentRun::of(
+        runs,
+        endpoint,
+        subject,
+        &exchange.parts,
+        (run.id, vec![action]),
+        true,
+    );
     answers::answer(runs, run.id, action, value, &exchange.caller).await?;
     Ok(Sent {
         run: following,

@@ -11,6 +11,7 @@ use futures_util::{Stream, stream};
 use crate::error::store_error::StoreError;
 use crate::event::agent_event::AgentEvent;
 use crate::event::pending_action::PendingAction;
+use crate::http::calls::agent_call::Waits;
 use crate::http::calls::durable_call::AgentRun;
 use crate::http::layers::admission_slot::Admission;
 use crate::http::layers::places::Place;
@@ -78,7 +79,14 @@ pub(super) async fn of_task(
     let place = Admission::of(&exchange.parts).map(|admission| admission.follow());
     let place = place.transpose()?;
     let (runs, subject) = (&exchange.served.runs, exchange.caller.subject.clone());
-    let following = AgentRun::of(runs, endpoint, subject, &exchange.parts, run.id, false);
+    let following = AgentRun::of(
+        runs,
+        endpoint,
+        subject,
+        &exchange.parts,
+        (run.id, Vec::new()),
+        false,
+    );
     let sent = Sent {
         run: following,
         answered: None,
@@ -112,7 +120,7 @@ fn events(
         tells_text: run.input["endpoint"] == INVOKE,
         text: String::new(),
         is_over: false,
-        running: following.follow(),
+        running: following.follow(Waits::Following),
         _place: place,
     };
     stream::unfold(reader, |mut reader| async move {

@@ -19,7 +19,7 @@ use crate::event::pending_action::PendingAction;
 use crate::future::off_worker;
 use crate::http::api_error::{ApiError, Denied};
 use crate::http::calls::MountedEndpoint;
-use crate::http::calls::agent_call::{AgentCall, Answer};
+use crate::http::calls::agent_call::{AgentCall, Answer, Waits};
 use crate::http::calls::workflow_call;
 use crate::http::layers::rate_limiter::RateStatus;
 use crate::http::layers::rate_limits::with_rate_headers;
@@ -136,6 +136,8 @@ async fn call_endpoint(endpoint: &Arc<MountedEndpoint>, call: ToolCall<'_>) -> R
         caller: caller.clone(),
         parts,
         input: Input::text(arguments.to_string()),
+        conversation: None,
+        waits: Waits::Following,
     };
     let is_structured = entry.is_structured(era);
     let answered = async {
@@ -150,7 +152,7 @@ async fn call_endpoint(endpoint: &Arc<MountedEndpoint>, call: ToolCall<'_>) -> R
         let guard = RunGuard::new(&service.served.runs, run.id, era, parts);
         Ok::<_, ApiError>(match progress {
             None => Outcome::Answer(run.answer().await?, Some(guard)),
-            Some(token) => Outcome::Events(run.follow(), token, Some(guard)),
+            Some(token) => Outcome::Events(run.follow(Waits::Following), token, Some(guard)),
         })
     };
     match answered.await {
