@@ -16,7 +16,8 @@ use super::connection::Client;
 use super::event_stream::EventReader;
 use super::problem::ClientError;
 use super::reports::{
-    PendingAction, RunReport, RunStatus, StepReports, TypedReport, TypedSteps, WorkflowEvent, WorkflowRun,
+    PendingAction, RunReport, RunStatus, StepReports, TypedReport, TypedSteps, WorkflowEvent,
+    WorkflowRun,
 };
 use super::service::Page;
 use super::values::{DateTime, Uuid};

@@ -4,7 +4,7 @@ use agentgen_runtime::auth::Auth;
 use agentgen_runtime::axum::Router;
 use agentgen_runtime::workflow::{StepKind, StepSpec, Template, WorkflowSpec};
 use agentgen_runtime::{Settings, Store};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::http_client::get;

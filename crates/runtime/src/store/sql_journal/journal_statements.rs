@@ -223,7 +223,7 @@ mod tests {
         (ADVANCE_SCHEDULE, "ttii"),
     ];
 
-    /// Adds finished runs with the numbers from `first` to `last`, or waiting ones, of three changes each. `empty` is how
+    /// Adds finished runs with the numbers from `first` to `last`, or waiting ones, of three changes and a question each. `empty` is how
     /// the database writes no bytes.
     async fn fill(
         store: &SqlStore,
@@ -246,7 +246,15 @@ mod tests {
              {numbers} SELECT 'run' || n, number, {empty}, n, '[]' FROM numbers \
              CROSS JOIN (SELECT 1 AS number UNION ALL SELECT 3 UNION ALL SELECT 5) AS three"
         );
-        for statement in [runs, changes] {
+        let questions = format!(
+            "INSERT INTO workflow_questions (id, run, body, closed_at) \
+             {numbers} SELECT 'question' || n, 'run' || n, '{{}}', {ended_at} FROM numbers"
+        );
+        let answerers = format!(
+            "INSERT INTO workflow_question_answerers (answerer, question) \
+             {numbers} SELECT 'subject:ann' || (n % 50), 'question' || n FROM numbers"
+        );
+        for statement in [runs, changes, questions, answerers] {
             let fill = query(AssertSqlSafe(statement));
             fill.execute(store.database.write()).await?;
         }
