@@ -55,7 +55,7 @@ pub(super) struct Line {
 /// What came of a call.
 pub(super) enum Answered {
     /// The server answered with this; the model has to be told the rest besides.
-    Result(ServerResult, Vec<&'static str>),
+    Result(Box<ServerResult>, Vec<&'static str>),
     /// The call was called off: a person has to answer the last of these first.
     Asked(Vec<InputRequest>),
 }
@@ -244,7 +244,7 @@ impl Line {
         tokio::select! {
             answered = self.request(&mut call, params, idle, total) => {
                 asking.is_answered = matches!(&answered, Ok(_) | Err(ServiceError::McpError(_)));
-                Ok(Answered::Result(answered?, asking.notes()))
+                Ok(Answered::Result(Box::new(answered?), asking.notes()))
             }
             asked = asking.asked() => {
                 call.call_off().await;

@@ -121,20 +121,22 @@ impl McpServer {
                 params.request_state.clone_from(&wanted.state);
             }
             let mut asks = match self.call_once(&line, params, inputs).await? {
-                Answered::Result(ServerResult::InputRequiredResult(required), _) => {
-                    let (roots, can_ask) = (&self.roots(), inputs.is_some());
-                    let words = &self.words;
-                    mcp_elicitation::required(required, roots, can_ask, words, &mut notes)
-                        .map_err(ToolError::new)?
-                }
                 Answered::Asked(requests) => ToolInputs {
                     requests,
                     ..ToolInputs::default()
                 },
-                Answered::Result(result, others) => {
-                    notes.extend(others);
-                    return self.output(tool, result, &notes);
-                }
+                Answered::Result(result, others) => match *result {
+                    ServerResult::InputRequiredResult(required) => {
+                        let (roots, can_ask) = (&self.roots(), inputs.is_some());
+                        let words = &self.words;
+                        mcp_elicitation::required(required, roots, can_ask, words, &mut notes)
+                            .map_err(ToolError::new)?
+                    }
+                    result => {
+                        notes.extend(others);
+                        return self.output(tool, result, &notes);
+                    }
+                },
             };
             if asks.open().is_some() {
                 asks.rounds = rounds + 1;
