@@ -209,6 +209,10 @@ impl LiveReader {
     }
 
     /// Reads nothing of `run`, so that whoever reads along with it goes on.
+    #[cfg_attr(
+        not(feature = "a2a"),
+        allow(dead_code, reason = "only A2A follows runs that it did not begin")
+    )]
     pub(crate) fn none(service: &Arc<WorkflowService>, run: Uuid) -> Self {
         let (_, events) = mpsc::channel(1);
         Self {

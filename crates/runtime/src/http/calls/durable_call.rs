@@ -94,6 +94,10 @@ pub(super) async fn begin(
 impl AgentRun {
     /// The run `id` of `subject`, which was started before; `answered` are the questions of it that are being answered. With `reads_along`,
     /// what its agent writes from now on is among its events, and no longer among those of who read along before.
+    #[cfg_attr(
+        not(any(feature = "a2a", feature = "openai")),
+        allow(dead_code, reason = "these protocols follow runs that they did not begin")
+    )]
     pub(crate) fn of(
         runs: &Arc<WorkflowService>,
         endpoint: &Arc<MountedEndpoint>,
