@@ -10,6 +10,9 @@ use crate::yaml::yaml_settings;
 
 /// Paths that the runtime serves itself; what lies below those that end in `/` too.
 const RESERVED: &[&str] = &[
+    "/.well-known/",
+    "/a2a",
+    "/a2a/",
     "/arazzo.json",
     "/auth/",
     "/console",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod a2a_access;
+mod a2a_questions;
 mod a2a_tasks;
 mod agent_endpoints;
 mod agent_roles;
