@@ -148,7 +148,7 @@ pub(crate) async fn wait_for_pause(
 /// Waits until a run has ended or waits for `actions` that count; returns its report.
 ///
 /// # Errors
-/// As [`wait_for_pause`].
+/// 503 when the process ends, and what the journal says.
 pub(crate) async fn wait_for_actions(
     service: &WorkflowService,
     run: Uuid,

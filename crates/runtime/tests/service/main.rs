@@ -53,8 +53,10 @@ mod mcp_inline;
 #[cfg(unix)]
 mod mcp_questions;
 mod mcp_requests;
+mod mcp_run_questions;
 #[cfg(unix)]
 mod mcp_shell_server;
+mod mcp_tasks_of_runs;
 mod mcp_tools;
 mod metrics_and_health;
 mod mock_model;

@@ -7,6 +7,17 @@ use serde_json::{Value, json};
 
 use crate::http_client::{TestResponse, request, send};
 
+/// What a client says that asks its user.
+pub fn asks_its_user() -> Value {
+    json!({ "elicitation": {} })
+}
+
+/// What a client says that knows tasks, too.
+pub fn knows_tasks() -> Value {
+    let extensions = json!({ "io.modelcontextprotocol/tasks": {} });
+    json!({ "elicitation": {}, "extensions": extensions })
+}
+
 /// A client, and the revision that it speaks.
 pub struct McpClient {
     is_stateless: bool,
@@ -40,6 +51,11 @@ impl McpClient {
 
     pub fn authorized(mut self, authorization: &str) -> Self {
         self.authorization = Some(authorization.to_owned());
+        self
+    }
+
+    pub fn capable(mut self, capabilities: Value) -> Self {
+        self.capabilities = capabilities;
         self
     }
 

@@ -26,7 +26,7 @@ use crate::waiting_runs::{SECRET, TestCaller};
 use crate::workflow_fixture::{STEP, workflow};
 
 /// Nothing waits until it is asked.
-const ASKING: ToolPolicy = ToolPolicy {
+pub const ASKING: ToolPolicy = ToolPolicy {
     approve: &["shelve"],
     ..ToolPolicy::DEFAULT
 };
@@ -38,10 +38,10 @@ struct Shelve {
 }
 
 /// The books that a tool was called with.
-type Shelf = Arc<Mutex<Vec<String>>>;
+pub type Shelf = Arc<Mutex<Vec<String>>>;
 
 /// The agent `desk` with this policy for its tools.
-fn asking(tools: ToolPolicy) -> &'static AgentSpec {
+pub fn asking(tools: ToolPolicy) -> &'static AgentSpec {
     agent(|agent| {
         agent.policy = Policy {
             tools,
@@ -51,7 +51,7 @@ fn asking(tools: ToolPolicy) -> &'static AgentSpec {
 }
 
 /// `registry` with the tools `shelve`, which notes its books, and `look`.
-fn with_tools(registry: Registry, shelf: &Shelf) -> Registry {
+pub fn with_tools(registry: Registry, shelf: &Shelf) -> Registry {
     let shelf = Arc::clone(shelf);
     let shelve = move |_: ToolContext, input: Shelve| {
         let shelf = Arc::clone(&shelf);
@@ -80,7 +80,7 @@ async fn service(
     (app.unwrap(), server, shelf)
 }
 
-fn shelve(book: &str) -> Script {
+pub fn shelve(book: &str) -> Script {
     Script::tool_call("shelve", &json!({ "book": book }))
 }
 

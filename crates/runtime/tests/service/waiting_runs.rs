@@ -18,7 +18,7 @@ const APPROVAL: &str = r#"{"type":"object","required":["approved"],"properties":
 const PAYMENT: &str = r#"{"type":"object","required":["amount"],"properties":{"amount":{"type":"number","minimum":1}}}"#;
 
 /// Asks whether to release, of anybody with one of `roles`.
-fn asks(roles: &'static [&'static str], timeout_ms: Option<u64>) -> StepSpec {
+pub fn asks(roles: &'static [&'static str], timeout_ms: Option<u64>) -> StepSpec {
     StepSpec {
         id: "confirm",
         kind: StepKind::Ask {
@@ -35,7 +35,7 @@ fn asks(roles: &'static [&'static str], timeout_ms: Option<u64>) -> StepSpec {
     }
 }
 
-fn waits_for_payment(timeout_ms: Option<u64>) -> StepSpec {
+pub fn waits_for_payment(timeout_ms: Option<u64>) -> StepSpec {
     StepSpec {
         id: "paid",
         kind: StepKind::WaitFor {
@@ -56,7 +56,7 @@ fn pause(duration_ms: u64) -> StepSpec {
 }
 
 /// Ships what was approved.
-const SHIP: StepSpec = StepSpec {
+pub const SHIP: StepSpec = StepSpec {
     id: "ship",
     needs: &["confirm"],
     when: Some(Expression::Path(&[

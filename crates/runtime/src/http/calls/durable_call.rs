@@ -96,7 +96,10 @@ impl AgentRun {
     /// what its agent writes from now on is among its events, and no longer among those of who read along before.
     #[cfg_attr(
         not(any(feature = "a2a", feature = "openai")),
-        allow(dead_code, reason = "these protocols follow runs that they did not begin")
+        allow(
+            dead_code,
+            reason = "these protocols follow runs that they did not begin"
+        )
     )]
     pub(crate) fn of(
         runs: &Arc<WorkflowService>,

@@ -10,6 +10,8 @@
 mod mcp_envelope;
 mod mcp_methods;
 mod mcp_progress;
+mod mcp_tasks;
+mod pending_input;
 mod protected_resource;
 pub(crate) mod run_guard;
 mod tool_catalog;

@@ -6,9 +6,9 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use rmcp::model::{
     CacheScope, DiscoverResult, ErrorCode, ErrorData, GetPromptRequestParams, GetPromptResult,
-    InitializeRequestParams, InitializeResult, ListPromptsResult, ListToolsResult,
+    InitializeRequestParams, InitializeResult, JsonObject, ListPromptsResult, ListToolsResult,
     PaginatedRequestParams, Prompt, PromptArgument, PromptMessage, PromptsCapability,
-    ProtocolVersion, Role, ServerCapabilities, ToolsCapability,
+    ProtocolVersion, Role, ServerCapabilities, TASKS_EXTENSION_ID, ToolsCapability,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ use crate::auth::claims::Caller;
 use crate::http::calls::mounted_endpoint::MountedAgent;
 use crate::http::layers::rate_limits::with_rate_headers;
 use crate::http::protocols::mcp_adapter::mcp_envelope::{self, Era, McpRequest, VERSIONS};
-use crate::http::protocols::mcp_adapter::{McpService, tool_invocation};
+use crate::http::protocols::mcp_adapter::{McpService, mcp_tasks, tool_invocation};
 
 /// How long a client may keep a list: it changes where files are served, and with the roles of the caller.
 const FRESH_MS: u64 = 60_000;
@@ -37,7 +37,11 @@ pub(super) async fn answer(
     let state = &service.served.state;
     let status = state.limits.check(&caller, &parts);
     with_rate_headers(status, &state.resources.metrics, async {
-        let result = result(service, &caller, &mut request);
+        let runs = &service.served.runs;
+        let result = match mcp_tasks::answer(runs, &caller, &mut request).await {
+            Some(result) => result,
+            None => result(service, &caller, &mut request),
+        };
         mcp_envelope::response(request.era, request.id, result)
     })
     .await
@@ -96,7 +100,10 @@ fn capabilities() -> ServerCapabilities {
 }
 
 fn discover(service: &McpService) -> DiscoverResult {
-    DiscoverResult::new(VERSIONS.to_vec(), capabilities())
+    let mut capabilities = capabilities();
+    let tasks = (TASKS_EXTENSION_ID.to_owned(), JsonObject::new());
+    capabilities.extensions = Some([tasks].into());
+    DiscoverResult::new(VERSIONS.to_vec(), capabilities)
         .with_server_info(service.info.clone())
         .with_ttl_ms(FRESH_MS)
         .with_cache_scope(CacheScope::Private)

@@ -6,25 +6,20 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 use axum::response::{Response, sse};
-use futures_util::stream;
-use rmcp::model::{
-    CallToolResult, ProgressNotificationParam, ProgressToken, RequestId, RequestMetaObject,
-};
+use futures_util::{Stream, StreamExt, stream};
+use rmcp::model::{ProgressNotificationParam, ProgressToken, RequestMetaObject};
 use serde_json::{Value, json};
 
-use crate::auth::claims::Caller;
 use crate::event::agent_event::AgentEvent;
-use crate::http::protocols::mcp_adapter::mcp_envelope::{Era, result_message};
-use crate::http::protocols::mcp_adapter::mcp_methods::of_era;
+use crate::http::protocols::mcp_adapter::mcp_envelope::result_message;
 use crate::http::protocols::mcp_adapter::run_guard::RunGuard;
 use crate::http::protocols::mcp_adapter::tool_invocation::{
-    output_result, problem_result, report_result, settled, waiting_result,
+    CallContext, output_result, problem_result,
 };
 use crate::http::sse_response::stream_response;
 use crate::run::supervision::Running;
 use crate::schema::Uuid;
 use crate::workflow::workflow_event::WorkflowEvent;
-use crate::workflow::workflow_service::WorkflowService;
 
 /// How often a client hears at most that the answer gets longer.
 const BETWEEN_DELTAS: Duration = Duration::from_secs(1);
@@ -58,74 +53,96 @@ impl Progress {
     }
 }
 
-/// A call of an agent, and who reads of it.
-pub(super) struct AgentReader {
-    pub(super) runs: Arc<WorkflowService>,
-    pub(super) caller: Caller,
-    pub(super) era: Era,
-    pub(super) id: RequestId,
-    pub(super) token: ProgressToken,
-    pub(super) is_structured: bool,
-    pub(super) events: Running,
-    pub(super) guard: Option<RunGuard>,
+/// A call of an agent, and what its client has heard.
+struct AgentReader {
+    context: CallContext,
+    events: Running,
+    guard: Option<RunGuard>,
+    is_structured: bool,
+    progress: Progress,
+    /// How many characters the answer has.
+    written: usize,
+    /// When that was last told.
+    told: Option<Instant>,
 }
 
 /// The progress and the result of a call of an agent.
-pub(super) fn agent_stream(reader: AgentReader) -> Response {
-    let progress = Progress {
-        token: reader.token.clone(),
-        count: 0,
+pub(super) fn agent_stream(
+    context: CallContext,
+    events: Running,
+    token: ProgressToken,
+    guard: Option<RunGuard>,
+    is_structured: bool,
+) -> Response {
+    let reader = AgentReader {
+        context,
+        events,
+        guard,
+        is_structured,
+        progress: Progress { token, count: 0 },
+        written: 0,
+        told: None,
     };
-    // Nothing was written yet: the first piece is told at once.
-    let written = (0_usize, None::<Instant>);
-    let state = Some((reader, progress, written));
-    stream_of(stream::unfold(state, |state| async move {
-        let (mut reader, mut progress, mut written) = state?;
-        loop {
-            // Without a last event, the run was interrupted.
-            let event = reader.events.next().await?;
-            if let AgentEvent::Delta { text } = &event {
-                let (characters, told) = &mut written;
-                *characters += text.chars().count();
-                if told.is_some_and(|told| told.elapsed() < BETWEEN_DELTAS) {
-                    continue;
-                }
-                *told = Some(Instant::now());
-                let message = progress.message(format!("{characters} characters written"));
-                return Some((message, Some((reader, progress, written))));
-            }
-            let result = match &event {
-                AgentEvent::Completed { output, .. } => {
-                    output_result(output.to_string(), reader.is_structured).await
-                }
-                AgentEvent::Failed { problem, .. } => problem_result(problem),
-                AgentEvent::ActionRequired { run_id, .. } => match paused(&reader, *run_id).await {
-                    Some(result) => result,
-                    None => continue,
-                },
-                event => match told(event) {
-                    Some(text) => {
-                        let message = progress.message(text);
-                        return Some((message, Some((reader, progress, written))));
-                    }
-                    None => continue,
-                },
-            };
-            if let Some(guard) = reader.guard.take() {
-                guard.keep();
-            }
-            let message = result_message(&reader.id, of_era(reader.era, &result));
-            return Some((message, None));
-        }
+    stream_of(stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        let (message, is_last) = reader.next().await?;
+        Some((message, (!is_last).then_some(reader)))
     }))
 }
 
-/// The result of a call whose run waits for a person; `None` if it no longer does.
-async fn paused(reader: &AgentReader, run: Uuid) -> Option<CallToolResult> {
-    let report = settled(&reader.runs, run, &reader.caller.subject)
-        .await
-        .ok()?;
-    (!report.status.is_over()).then(|| waiting_result(&report, false))
+impl AgentReader {
+    /// The next message, and whether it is the result; `None` if the run was interrupted.
+    async fn next(&mut self) -> Option<(Value, bool)> {
+        loop {
+            let event = self.events.next().await?;
+            let result = match &event {
+                AgentEvent::Completed { output, .. } => {
+                    let result = output_result(output.to_string(), self.is_structured).await;
+                    self.context.result(&result)
+                }
+                AgentEvent::Failed { problem, .. } => self.context.result(&problem_result(problem)),
+                AgentEvent::ActionRequired { run_id, action } => {
+                    match self.paused(*run_id, action.id).await {
+                        Some(result) => result,
+                        None => continue,
+                    }
+                }
+                AgentEvent::Delta { text } => {
+                    self.written += text.chars().count();
+                    if self
+                        .told
+                        .is_some_and(|told| told.elapsed() < BETWEEN_DELTAS)
+                    {
+                        continue;
+                    }
+                    self.told = Some(Instant::now());
+                    let text = format!("{} characters written", self.written);
+                    return Some((self.progress.message(text), false));
+                }
+                event => match told(event) {
+                    Some(text) => return Some((self.progress.message(text), false)),
+                    None => continue,
+                },
+            };
+            if let Some(guard) = self.guard.take() {
+                guard.keep();
+            }
+            return Some((result_message(&self.context.id, result), true));
+        }
+    }
+
+    /// The result of a call whose run waits for an answer to the question `action`; `None` if it no longer does.
+    async fn paused(&self, run: Uuid, action: Uuid) -> Option<Value> {
+        if self.context.answered.contains(&action) {
+            return None;
+        }
+        let report = self.context.settled(run).await.ok()?;
+        let waits = report.actions.iter().any(|open| open.id == action);
+        match waits {
+            true => Some(self.context.waiting(&report, false).await),
+            false => None,
+        }
+    }
 }
 
 /// What is told of an event of an agent.
@@ -151,69 +168,60 @@ fn told(event: &AgentEvent) -> Option<String> {
     }
 }
 
-/// A run of a workflow, and who reads of it.
-pub(super) struct RunReader {
-    runs: Arc<WorkflowService>,
+/// A run of a workflow, and what its client has heard.
+struct RunReader {
+    context: CallContext,
     run: Uuid,
-    caller: Caller,
-    era: Era,
-    id: RequestId,
-    progress: Progress,
     guard: Option<RunGuard>,
+    progress: Progress,
+    /// The number of the last event that was read.
     seen: u64,
     read: VecDeque<WorkflowEvent>,
 }
 
-impl RunReader {
-    pub(super) fn new(
-        runs: &Arc<WorkflowService>,
-        run: Uuid,
-        caller: Caller,
-        era: Era,
-        id: RequestId,
-        token: ProgressToken,
-        guard: RunGuard,
-    ) -> Self {
-        Self {
-            runs: Arc::clone(runs),
-            run,
-            caller,
-            era,
-            id,
-            progress: Progress { token, count: 0 },
-            guard: Some(guard),
-            seen: 0,
-            read: VecDeque::new(),
-        }
-    }
+/// The progress and the result of a run of a workflow.
+pub(super) fn run_stream(
+    context: CallContext,
+    run: Uuid,
+    token: ProgressToken,
+    guard: RunGuard,
+) -> Response {
+    let reader = RunReader {
+        context,
+        run,
+        guard: Some(guard),
+        progress: Progress { token, count: 0 },
+        seen: 0,
+        read: VecDeque::new(),
+    };
+    stream_of(stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        let (message, is_last) = reader.next().await?;
+        Some((message, (!is_last).then_some(reader)))
+    }))
+}
 
-    /// The next message; `is_last` with the result.
+impl RunReader {
+    /// The next message, and whether it is the result; `None` if the service stops.
     async fn next(&mut self) -> Option<(Value, bool)> {
         loop {
             while let Some(event) = self.read.pop_front() {
-                let ends = match &event {
-                    WorkflowEvent::Finished { .. } => true,
-                    WorkflowEvent::ActionRequired { action, .. } => action.kind.needs_somebody(),
-                    _ => false,
-                };
-                if ends {
-                    let settled = settled(&self.runs, self.run, &self.caller.subject).await;
-                    let result = match settled {
-                        Ok(report) => report_result(&report),
-                        Err(error) => problem_result(&error.to_problem()),
+                if self.pauses(&event) {
+                    let result = match self.context.settled(self.run).await {
+                        Ok(report) => self.context.report(&report).await,
+                        Err(error) => self.context.result(&problem_result(&error.to_problem())),
                     };
                     if let Some(guard) = self.guard.take() {
                         guard.keep();
                     }
-                    let result = of_era(self.era, &result);
-                    return Some((result_message(&self.id, result), true));
+                    return Some((result_message(&self.context.id, result), true));
                 }
                 if let Some(text) = told_of_run(&event) {
                     return Some((self.progress.message(text), false));
                 }
             }
             // Before the journal is read, so that no change after that is missed.
-            let runs = Arc::clone(&self.runs);
+            let runs = Arc::clone(&self.context.runs);
             let changes = runs.subscribe(self.run);
             let events = runs.journal.events(self.run, self.seen, BATCH).await;
             let events = events.inspect_err(|error| {
@@ -231,15 +239,20 @@ impl RunReader {
             }
         }
     }
-}
 
-/// The progress and the result of a run of a workflow.
-pub(super) fn run_stream(reader: RunReader) -> Response {
-    stream_of(stream::unfold(Some(reader), |reader| async move {
-        let mut reader = reader?;
-        let (message, is_last) = reader.next().await?;
-        Some((message, (!is_last).then_some(reader)))
-    }))
+    /// Whether the run has ended, or waits for somebody: for more than what was answered, and for nothing that has come since.
+    fn pauses(&self, event: &WorkflowEvent) -> bool {
+        match event {
+            WorkflowEvent::Finished { .. } => true,
+            WorkflowEvent::ActionRequired { action, .. } => {
+                let is_resolved = |event: &WorkflowEvent| matches!(event, WorkflowEvent::ActionResolved { action: resolved, .. } if *resolved == action.id);
+                action.kind.needs_somebody()
+                    && !self.context.answered.contains(&action.id)
+                    && !self.read.iter().any(is_resolved)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What is told of an event of a run.
@@ -264,7 +277,6 @@ fn told_of_run(event: &WorkflowEvent) -> Option<String> {
 }
 
 /// Each message as an event.
-fn stream_of(messages: impl stream::Stream<Item = Value> + Send + 'static) -> Response {
-    use futures_util::StreamExt;
+fn stream_of(messages: impl Stream<Item = Value> + Send + 'static) -> Response {
     stream_response(messages.map(|message| Ok(sse::Event::default().data(message.to_string()))))
 }
