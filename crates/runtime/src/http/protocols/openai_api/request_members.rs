@@ -57,7 +57,10 @@ impl Parameters {
 fn is_same(value: &Value, accepted: &str) -> bool {
     match (value, accepted.parse::<f64>()) {
         (Value::Number(number), Ok(accepted)) => number.as_f64() == Some(accepted),
-        _ => value.to_string() == accepted,
+        _ => {
+            let written = value.to_string();
+            written == accepted
+        }
     }
 }
 
