@@ -8,6 +8,8 @@
     clippy::print_stderr
 )]
 
+#[cfg(feature = "serve")]
+mod agent_cards;
 mod agent_changes;
 mod appearance;
 mod check_fix;

@@ -55,7 +55,7 @@ pub(crate) fn agentgen(folder: &Folder, arguments: &[&str]) -> Command {
 }
 
 impl Serving {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut process = command.spawn().unwrap();
         let (tell, told) = channel();
         let stderr = BufReader::new(process.stderr.take().unwrap());
