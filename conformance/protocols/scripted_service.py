@@ -124,7 +124,7 @@ def start_service(work, port="0"):
 
 
 def run_client(work, command, url, *arguments):
-    environment = {**os.environ, "AGENTGEN_URL": url, "TOKEN": token("ann"), "OTHER_TOKEN": token("eve"), "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "AGENTGEN": AGENTGEN, "AGENTGEN_URL": url, "TOKEN": token("ann"), "OTHER_TOKEN": token("eve"), "PYTHONWARNINGS": "ignore"}
     done = subprocess.run([*command, *arguments], cwd=work, env=environment, stdout=subprocess.PIPE, text=True, timeout=120)
     assert done.returncode == 0, (arguments, done.stdout, (work / "log").read_text()[-4000:])
     return done.stdout.strip()
