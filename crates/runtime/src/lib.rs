@@ -91,6 +91,8 @@ pub use server::agent_loader::AgentLoader;
 pub use server::command_line::{serve, serve_args};
 pub use server::live_service::LiveService;
 pub use server::registry::Registry;
+#[cfg(feature = "mcp-server")]
+pub use server::serve_mcp;
 pub use server::{serve_live, serve_on, serve_with};
 pub use settings::Settings;
 pub use store::Store;

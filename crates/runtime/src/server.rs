@@ -9,6 +9,8 @@ mod dev_prompts;
 pub(crate) mod embedder_choice;
 pub(crate) mod listener;
 pub(crate) mod live_service;
+#[cfg(feature = "mcp-server")]
+mod mcp_stdio;
 mod metrics_listener;
 pub(crate) mod mount;
 pub(crate) mod registry;
@@ -73,6 +75,78 @@ pub fn serve_live(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
+}
+
+/// Serves `registry` as an MCP server over standard input and output, until the input ends, SIGINT or SIGTERM. Standard output has nothing
+/// but the protocol. The caller is who started the program: `settings.auth` and the address are ignored. `started` is given what can replace
+/// the agents meanwhile. The exit code is that of [`serve_with`].
+#[cfg(feature = "mcp-server")]
+pub fn serve_mcp(
+    registry: Registry,
+    settings: Settings,
+    started: impl FnOnce(&LiveService),
+) -> ExitCode {
+    log::start(settings.log);
+    for unknown in unknown_variables() {
+        tracing::warn!("{unknown}");
+    }
+    let ended = run_mcp(registry, settings, started);
+    log::flush(LAST_LINES);
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+#[cfg(feature = "mcp-server")]
+fn run_mcp(
+    registry: Registry,
+    mut settings: Settings,
+    started: impl FnOnce(&LiveService),
+) -> Result<(), StartError> {
+    settings.auth = None;
+    settings.tokens = None;
+    settings.expose = vec![crate::settings::Protocol::Mcp];
+    settings.console = Some(false);
+    settings.metrics_address = None;
+    let runtime = tokio::runtime::Runtime::new().map_err(StartError::Io)?;
+    let ended = runtime.block_on(async {
+        let store = registry.open_store(&settings).await?;
+        let queue = open_queue(&settings, &store).await?;
+        // It listens nowhere.
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let live = LiveService::start(registry, settings.clone(), store, queue, address)?;
+        let signals = first_signal(settings.drain + LAST_SECOND).map_err(StartError::Io)?;
+        started(&live);
+        let input = tokio::io::BufReader::new(tokio::io::stdin());
+        let talk = mcp_stdio::talk(
+            live.router(),
+            input,
+            tokio::io::stdout(),
+            settings.body_limit,
+        );
+        tokio::select! {
+            () = talk => {}
+            () = signals => {}
+            never = live.store().purge_forever() => match never {},
+        }
+        let resources = live.resources();
+        resources.shutdown.start_draining();
+        let idle = async {
+            resources.shutdown.idle().await;
+            live.runs_idle().await;
+        };
+        let _ = tokio::time::timeout(settings.drain, idle).await;
+        resources.shutdown.terminate();
+        if let Some(remote) = resources.tools.remote() {
+            remote.close().await;
+        }
+        resources.sessions.end().await;
+        Ok(())
+    });
+    // Standard input is read by a thread that can't be waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Prints why a service can't start.

@@ -11,7 +11,7 @@ pub(crate) mod a2a;
 #[cfg(feature = "openai")]
 mod caller_messages;
 #[cfg(feature = "mcp-server")]
-mod mcp_adapter;
+pub(crate) mod mcp_adapter;
 #[cfg(feature = "openai")]
 mod openai_api;
 

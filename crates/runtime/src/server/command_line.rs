@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::error::start_error::StartError;
 use crate::server::registry::Registry;
+#[cfg(feature = "mcp-server")]
+use crate::server::serve_mcp;
 use crate::server::{check, dev_prompts, failed, serve_with};
 use crate::settings::Settings;
 use crate::settings::settings_load::unknown_variables;
@@ -17,6 +19,9 @@ use crate::telemetry::log;
 
 const HELP: &str = "\
 Serves the agents that were compiled into it, over HTTP.
+
+Commands:
+  mcp             Serve them as tools of an MCP server over standard input and output
 
 Options:
   --check-config  Check the settings, print what they mean, and exit
@@ -32,7 +37,7 @@ The exit code is 0 after SIGINT and SIGTERM, 2 for a wrong setting or argument, 
 ";
 
 /// Serves `registry` as the settings say ([`Settings::load`]) until SIGINT or SIGTERM: a whole program, which takes
-/// the arguments `--check-config`, `--settings`, `--help` and `--version`. The exit code is 2 for a wrong setting or argument, and 1
+/// the arguments `mcp`, `--check-config`, `--settings`, `--help` and `--version`. The exit code is 2 for a wrong setting or argument, and 1
 /// for everything else that keeps the service from running.
 pub fn serve(registry: Registry) -> ExitCode {
     let arguments = std::env::args_os().skip(1);
@@ -57,6 +62,11 @@ pub fn serve_args(registry: Registry, arguments: impl IntoIterator<Item = String
             }
             Err(error) => failed(&error),
         },
+        #[cfg(feature = "mcp-server")]
+        ["mcp"] => match Settings::load() {
+            Ok(settings) => serve_mcp(registry, settings, |_| {}),
+            Err(error) => failed(&error),
+        },
         ["--check-config"] => {
             let checked = Settings::load().and_then(|settings| {
                 check(registry, &settings)?;
@@ -77,7 +87,7 @@ pub fn serve_args(registry: Registry, arguments: impl IntoIterator<Item = String
             Err(error) => failed(&error),
         },
         [.., wrong] => {
-            let known = "--check-config, --settings, --help and --version, one at a time";
+            let known = "mcp, --check-config, --settings, --help and --version, one at a time";
             let text = format!("error: `{wrong}` is not expected: there are {known}\n");
             let _ = std::io::stderr().write_all(text.as_bytes());
             ExitCode::from(2)

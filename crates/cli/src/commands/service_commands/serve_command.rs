@@ -5,7 +5,9 @@ use std::thread;
 use std::time::Instant;
 
 use agentgen_build::ServedDocuments;
-use agentgen_runtime::{AgentDiagnostics, AgentLoader, LiveService, Settings, serve_live};
+use agentgen_runtime::{
+    AgentDiagnostics, AgentLoader, LiveService, Settings, serve_live, serve_mcp,
+};
 use clap::Args;
 
 use crate::serve::served_agents::{ServedAgents, count_words, load, refused};
@@ -30,6 +32,9 @@ pub struct Arguments {
     /// Model that answers for all agents, as in `anthropic:claude-sonnet-5-5`; `echo` repeats the request
     #[arg(long)]
     model: Option<String>,
+    /// Serves an MCP client over standard input and output, and nobody else
+    #[arg(long, conflicts_with_all = ["port", "bind"])]
+    mcp: bool,
 }
 
 /// Serves the agents until SIGINT or SIGTERM. The exit status is that of a service: 2 for a wrong setting, and 1 for everything
@@ -67,15 +72,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Status> {
         settings,
         model: arguments.model.clone(),
     };
-    Ok(serve_live(registry, choice.settings, |live| {
-        for path in ["/", "/docs", "/openapi.json"] {
-            eprint_line(&format!("  http://{}{path}", live.address()));
-        }
+    let watch = |live: &LiveService| {
         let live = live.clone();
         let watching = thread::Builder::new().name("reload".to_owned());
         if let Err(error) = watching.spawn(move || reload.forever(&live)) {
             eprint_line(&format!("changes are not noticed: {error}"));
         }
+    };
+    if arguments.mcp {
+        return Ok(serve_mcp(registry, choice.settings, watch));
+    }
+    Ok(serve_live(registry, choice.settings, |live| {
+        for path in ["/", "/docs", "/openapi.json"] {
+            eprint_line(&format!("  http://{}{path}", live.address()));
+        }
+        watch(live);
     }))
 }
 
