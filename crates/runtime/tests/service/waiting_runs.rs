@@ -458,7 +458,7 @@ async fn another_process_resumes_a_run_that_waited_when_this_one_ended() {
             };
             let settle = StepSpec {
                 needs: &["paid"],
-                ..pause(1100)
+                ..pause(4_000)
             };
             let ship = StepSpec {
                 needs: &["settle"],
