@@ -91,7 +91,7 @@ async def answer(text):
 async def stdio():
     command = StdioServerParameters(command=os.environ["AGENTGEN"], args=["serve", "--mcp", "agents"], env=dict(os.environ))
     for mode in ("auto", "legacy"):
-        async with Client(stdio_client(command), mode=mode) as client:
+        async with Client(stdio_client(command, errlog=open(os.devnull, "w")), mode=mode) as client:
             await ask(client)
     print("standard input and output")
 
