@@ -95,6 +95,8 @@ impl Workshop {
             edits: 0,
             kept: BTreeSet::new(),
         };
+        // Agent cards name it.
+        workshop.config.openapi.servers = vec!["https://api.example.com".to_owned()];
         for _ in 0..3 {
             workshop.apply(&Action::AddAgent);
         }
