@@ -99,6 +99,10 @@ pub(crate) enum Called {
     /// The tool gave this.
     Output(ToolOutput),
     /// It asks a person, and has to be called again with the answers.
+    #[cfg_attr(
+        not(feature = "mcp"),
+        allow(dead_code, reason = "only tools of MCP servers ask")
+    )]
     Asks(ToolInputs),
 }
 
@@ -411,6 +415,10 @@ impl Tools {
     }
 
     /// Whether a tool of the service has the name `name` for the agent `agent`, or may have it.
+    #[cfg_attr(
+        not(feature = "openai"),
+        allow(dead_code, reason = "for protocols whose clients bring tools")
+    )]
     pub(crate) fn is_taken(&self, agent: &str, name: &str) -> bool {
         let is_remote = |remote: &Arc<dyn RemoteTools>| remote.is_idempotent(agent, name).is_some();
         name == ANSWER_TOOL

@@ -36,6 +36,10 @@ impl CallerConversation {
     ///
     /// # Errors
     /// 400, and the index of the tool.
+    #[cfg_attr(
+        not(feature = "openai"),
+        allow(dead_code, reason = "for protocols whose clients bring tools")
+    )]
     pub(crate) fn check_names(
         &self,
         is_taken: impl Fn(&str) -> bool,
